@@ -1,0 +1,110 @@
+// Copyright The otelcol-infra Authors
+// SPDX-License-Identifier: Apache-2.0
+
+// Package condition tells people how the endpoints that a receiver observes
+// are doing: in the component's status, and in a log that does not flood.
+package condition
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"go.opentelemetry.io/collector/component"
+	"go.opentelemetry.io/collector/component/componentstatus"
+	"go.uber.org/zap"
+)
+
+// repeatEvery is how often a failure that lasts is logged again.
+const repeatEvery = time.Minute
+
+// Reporter keeps the condition of each endpoint of one component. A component
+// with a failing endpoint has the status RecoverableError, else OK.
+// It is safe for concurrent use.
+type Reporter struct {
+	logger *zap.Logger
+	now    func() time.Time
+
+	mu      sync.Mutex
+	hosts   []component.Host
+	failing map[string]*failure
+}
+
+type failure struct {
+	err        error
+	since      time.Time
+	lastLogged time.Time
+	unlogged   int
+}
+
+// NewReporter returns a Reporter that knows of no failure.
+func NewReporter(logger *zap.Logger) *Reporter {
+	return &Reporter{logger: logger, now: time.Now, failing: map[string]*failure{}}
+}
+
+// AddHost adds a host whose view of this component's status is kept up to
+// date: one for each signal that the component serves.
+func (r *Reporter) AddHost(host component.Host) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.hosts = append(r.hosts, host)
+}
+
+// Set reports the outcome of one use of an endpoint: an error, or nil.
+// A failure is logged when it begins and then once a minute while it lasts;
+// its end is logged once.
+func (r *Reporter) Set(endpoint string, err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if err != nil {
+		r.fail(endpoint, err)
+	} else {
+		r.recover(endpoint)
+	}
+}
+
+func (r *Reporter) fail(endpoint string, err error) {
+	now := r.now()
+	f, known := r.failing[endpoint]
+	if !known {
+		f = &failure{since: now}
+		r.failing[endpoint] = f
+	}
+	f.err = err
+	if known && now.Sub(f.lastLogged) < repeatEvery {
+		f.unlogged++
+		return
+	}
+	r.logger.Warn("cannot observe, will keep trying",
+		zap.String("endpoint", endpoint), zap.Error(err),
+		zap.Time("since", f.since), zap.Int("failures_not_logged", f.unlogged))
+	f.lastLogged, f.unlogged = now, 0
+	r.report()
+}
+
+func (r *Reporter) recover(endpoint string) {
+	f, known := r.failing[endpoint]
+	if !known {
+		return
+	}
+	delete(r.failing, endpoint)
+	r.logger.Info("observing again", zap.String("endpoint", endpoint), zap.Duration("after", r.now().Sub(f.since)))
+	r.report()
+}
+
+func (r *Reporter) report() {
+	var errs []error
+	for _, endpoint := range slices.Sorted(maps.Keys(r.failing)) {
+		errs = append(errs, fmt.Errorf("%s: %w", endpoint, r.failing[endpoint].err))
+	}
+	event := componentstatus.NewEvent(componentstatus.StatusOK)
+	if len(errs) > 0 {
+		event = componentstatus.NewRecoverableErrorEvent(errors.Join(errs...))
+	}
+	for _, host := range r.hosts {
+		componentstatus.ReportStatus(host, event)
+	}
+}

@@ -1,0 +1,64 @@
+// Copyright The otelcol-infra Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package condition
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"go.opentelemetry.io/collector/component"
+	"go.opentelemetry.io/collector/component/componentstatus"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zaptest/observer"
+)
+
+type host struct{ events []*componentstatus.Event }
+
+func (*host) GetExtensions() map[component.ID]component.Component { return nil }
+
+func (h *host) Report(e *componentstatus.Event) { h.events = append(h.events, e) }
+
+func (h *host) last() componentstatus.Status { return h.events[len(h.events)-1].Status() }
+
+func newReporter() (*Reporter, *host, *observer.ObservedLogs, *time.Time) {
+	core, logs := observer.New(zap.DebugLevel)
+	r, h, now := NewReporter(zap.New(core)), &host{}, time.Unix(1000, 0)
+	r.now = func() time.Time { return now }
+	r.AddHost(h)
+	return r, h, logs, &now
+}
+
+func TestAFailureThatLastsIsLoggedOnceAMinute(t *testing.T) {
+	r, _, logs, now := newReporter()
+	for range 121 {
+		r.Set("health", errors.New("connection refused"))
+		*now = now.Add(time.Second)
+	}
+	require.Equal(t, 3, logs.Len())
+	assert.Equal(t, int64(59), logs.All()[1].ContextMap()["failures_not_logged"])
+
+	r.Set("health", nil)
+	r.Set("health", nil)
+	require.Equal(t, 4, logs.Len())
+	assert.Equal(t, "observing again", logs.All()[3].Message)
+}
+
+func TestStatusIsRecoverableWhileAnyEndpointFails(t *testing.T) {
+	r, h, _, _ := newReporter()
+	r.Set("a", nil)
+	assert.Empty(t, h.events, "nothing changed, so nothing is reported")
+
+	r.Set("b", errors.New("denied"))
+	r.Set("a", errors.New("refused"))
+	assert.Equal(t, componentstatus.StatusRecoverableError, h.last())
+	assert.EqualError(t, h.events[1].Err(), "a: refused\nb: denied")
+
+	r.Set("a", nil)
+	assert.Equal(t, componentstatus.StatusRecoverableError, h.last())
+	r.Set("b", nil)
+	assert.Equal(t, componentstatus.StatusOK, h.last())
+}

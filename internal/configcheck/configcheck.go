@@ -1,0 +1,34 @@
+// Copyright The otelcol-infra Authors
+// SPDX-License-Identifier: Apache-2.0
+
+// Package configcheck holds checks of configuration values. Every error names
+// the YAML key and says what to do.
+package configcheck
+
+import (
+	"fmt"
+	"net/url"
+)
+
+// URL checks that value is an http or https URL with a host.
+func URL(key, value, example string) error {
+	if value == "" {
+		return fmt.Errorf("%s is empty: set it to a URL such as %s", key, example)
+	}
+	u, err := url.Parse(value)
+	if err == nil && u.User != nil {
+		return fmt.Errorf("%s holds a user name or password: remove it and use the auth settings", key)
+	}
+	if err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") {
+		return fmt.Errorf("%s is not an http or https URL: write it like %s", key, example)
+	}
+	return nil
+}
+
+// Positive checks that a number is above zero.
+func Positive(key string, value int) error {
+	if value <= 0 {
+		return fmt.Errorf("%s is %d: set it to a number above 0", key, value)
+	}
+	return nil
+}

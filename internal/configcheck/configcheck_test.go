@@ -1,0 +1,36 @@
+// Copyright The otelcol-infra Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package configcheck
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+func TestURL(t *testing.T) {
+	for value, want := range map[string]string{
+		"http://127.0.0.1:8500":       "",
+		"https://consul.example/path": "",
+		"":                            "endpoint is empty: set it to a URL such as http://x:1",
+		"127.0.0.1:8500":              "endpoint is not an http or https URL: write it like http://x:1",
+		"localhost:8500":              "endpoint is not an http or https URL: write it like http://x:1",
+		"ftp://x":                     "endpoint is not an http or https URL: write it like http://x:1",
+		"http://":                     "endpoint is not an http or https URL: write it like http://x:1",
+		"http://u:secret@x:1":         "endpoint holds a user name or password: remove it and use the auth settings",
+	} {
+		err := URL("endpoint", value, "http://x:1")
+		if want == "" {
+			require.NoError(t, err, value)
+		} else {
+			require.EqualError(t, err, want, value)
+		}
+	}
+}
+
+func TestPositive(t *testing.T) {
+	require.NoError(t, Positive("max", 1))
+	assert.EqualError(t, Positive("max", 0), "max is 0: set it to a number above 0")
+}

@@ -1,0 +1,91 @@
+// Copyright The otelcol-infra Authors
+// SPDX-License-Identifier: Apache-2.0
+
+// Package sharedcomponent lets the receivers of several signals that were made
+// from one configuration be one component, so that what they observe is
+// observed once. The collector has such a package too, but not for others to
+// import; this one ends the component with its last user, not with the first.
+package sharedcomponent
+
+import (
+	"context"
+	"sync"
+
+	"go.opentelemetry.io/collector/component"
+)
+
+// Observer is a component that serves several signals.
+type Observer interface {
+	component.Component
+
+	// AddHost is called at the start of each signal; the host reports the
+	// component's status under that signal's name.
+	AddHost(component.Host)
+}
+
+// Map holds the shared component of each configuration, keyed by the pointer
+// to the configuration: the collector passes the same one for every signal.
+type Map[C comparable, O Observer] struct {
+	mu         sync.Mutex
+	components map[C]*Shared[O]
+}
+
+// GetOrAdd returns the component of a configuration, made by create when it
+// is asked for the first time.
+func (m *Map[C, O]) GetOrAdd(config C, create func() (O, error)) (*Shared[O], error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if shared, ok := m.components[config]; ok {
+		return shared, nil
+	}
+	observer, err := create()
+	if err != nil {
+		return nil, err
+	}
+	if m.components == nil {
+		m.components = map[C]*Shared[O]{}
+	}
+	shared := &Shared[O]{Observer: observer, forget: func() {
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		delete(m.components, config)
+	}}
+	m.components[config] = shared
+	return shared, nil
+}
+
+// Shared is a component that is started with its first user and shut down
+// with its last.
+type Shared[O Observer] struct {
+	Observer O
+
+	forget   func()
+	mu       sync.Mutex
+	users    int
+	startErr error
+}
+
+// Start starts the observer once; later calls return what the first returned.
+func (s *Shared[O]) Start(ctx context.Context, host component.Host) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.Observer.AddHost(host)
+	s.users++
+	if s.users == 1 {
+		s.startErr = s.Observer.Start(ctx, host)
+	}
+	return s.startErr
+}
+
+// Shutdown shuts the observer down when the last user has called it. It may be
+// called without a Start.
+func (s *Shared[O]) Shutdown(ctx context.Context) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.users--
+	if s.users > 0 {
+		return nil
+	}
+	s.forget()
+	return s.Observer.Shutdown(ctx)
+}

@@ -1,0 +1,111 @@
+// Copyright The otelcol-infra Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package watch
+
+import (
+	"context"
+
+	"github.com/cenkalti/backoff/v5"
+	"go.opentelemetry.io/collector/consumer"
+	"go.opentelemetry.io/collector/consumer/consumererror"
+	"go.opentelemetry.io/collector/receiver"
+	"go.opentelemetry.io/collector/receiver/receiverhelper"
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/metric"
+	"go.uber.org/zap"
+
+	"github.com/otelcol-infra/otelcol-infra/internal/watch/internal/metadata"
+)
+
+// Delivery is the one place where telemetry leaves a watching receiver.
+// Logs and Traces are the next consumers; one that is nil has no pipeline, and
+// its part of the telemetry is not wanted.
+type Delivery struct {
+	Logs   consumer.Logs
+	Traces consumer.Traces
+
+	logger    *zap.Logger
+	report    *receiverhelper.ObsReport
+	telemetry *metadata.TelemetryBuilder
+	receiver  attribute.KeyValue
+	format    string
+}
+
+// NewDelivery returns a Delivery without consumers.
+func NewDelivery(settings receiver.Settings) (*Delivery, error) {
+	telemetry, err := metadata.NewTelemetryBuilder(settings.TelemetrySettings)
+	if err != nil {
+		return nil, err
+	}
+	report, err := receiverhelper.NewObsReport(receiverhelper.ObsReportSettings{
+		ReceiverID:             settings.ID,
+		LongLivedCtx:           true,
+		ReceiverCreateSettings: settings,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &Delivery{
+		logger:    settings.Logger,
+		report:    report,
+		telemetry: telemetry,
+		receiver:  attribute.String("receiver", settings.ID.String()),
+		format:    settings.ID.Type().String(),
+	}, nil
+}
+
+// Deliver returns nil when every consumer has accepted its part, or has
+// refused it for good, which is counted and logged. A refusal that is not for
+// good is tried again, with growing pauses, until ctx ends; its error is then
+// returned.
+func (d *Delivery) Deliver(ctx context.Context, t Telemetry) error {
+	if records := t.Logs.LogRecordCount(); d.Logs != nil && records > 0 {
+		err := d.insist(ctx, "logs", records, func() error {
+			op := d.report.StartLogsOp(ctx)
+			err := d.Logs.ConsumeLogs(op, t.Logs)
+			d.report.EndLogsOp(op, d.format, records, err)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+	}
+	if spans := t.Traces.SpanCount(); d.Traces != nil && spans > 0 {
+		return d.insist(ctx, "traces", spans, func() error {
+			op := d.report.StartTracesOp(ctx)
+			err := d.Traces.ConsumeTraces(op, t.Traces)
+			d.report.EndTracesOp(op, d.format, spans, err)
+			return err
+		})
+	}
+	return nil
+}
+
+func (d *Delivery) insist(ctx context.Context, signal string, records int, consume func() error) error {
+	_, err := backoff.Retry(ctx, func() (struct{}, error) {
+		err := consume()
+		if consumererror.IsPermanent(err) {
+			d.drop(ctx, signal, records, err)
+			return struct{}{}, nil
+		}
+		return struct{}{}, err
+	}, backoff.WithMaxElapsedTime(0))
+	if err != nil {
+		d.drop(ctx, signal, records, err)
+	}
+	return err
+}
+
+func (d *Delivery) drop(ctx context.Context, signal string, records int, err error) {
+	d.telemetry.WatchDropped.Add(ctx, int64(records), metric.WithAttributes(d.receiver, attribute.String("signal", signal)))
+	d.logger.Error("dropped what the next consumer refused",
+		zap.String("signal", signal), zap.Int("records", records), zap.Error(err))
+}
+
+func (d *Delivery) countObservation(ctx context.Context, err error) {
+	d.telemetry.WatchObservations.Add(ctx, 1, metric.WithAttributes(d.receiver))
+	if err != nil {
+		d.telemetry.WatchFailures.Add(ctx, 1, metric.WithAttributes(d.receiver))
+	}
+}
