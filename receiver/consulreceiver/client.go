@@ -1,0 +1,147 @@
+// Copyright The otelcol-infra Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package consulreceiver
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"net/http"
+	"slices"
+	"time"
+
+	"github.com/hashicorp/consul/api"
+	"go.opentelemetry.io/collector/component"
+
+	"github.com/otelcol-infra/otelcol-infra/internal/tokenfile"
+	"github.com/otelcol-infra/otelcol-infra/receiver/consulreceiver/internal/state"
+)
+
+// wait is how long Consul may hold a blocking query that has nothing to tell.
+const wait = time.Minute
+
+// checks is the answer to a health query.
+type checks struct {
+	Checks state.Checks
+	Index  uint64
+
+	// Limit is not nil when there were more checks than max_checks: Checks
+	// then holds the first ones in the order of their IDs.
+	Limit error
+}
+
+// client is the part of the Consul API that the receiver uses.
+type client struct {
+	api       *api.Client
+	http      *http.Client
+	token     tokenfile.Source
+	timeout   time.Duration
+	maxChecks int
+}
+
+// newClient connects lazily: an absent server is found at the first request.
+func newClient(ctx context.Context, cfg *Config, host component.Host, settings component.TelemetrySettings) (*client, error) {
+	// Each request has a deadline of its own, as blocking queries take longer.
+	unlimited := cfg.HTTP
+	unlimited.Timeout = 0
+	httpClient, err := unlimited.ToClient(ctx, host.GetExtensions(), settings)
+	if err != nil {
+		return nil, fmt.Errorf("http client for endpoint %s: %w", cfg.HTTP.Endpoint, err)
+	}
+	consul, err := api.NewClient(&api.Config{Address: cfg.HTTP.Endpoint, HttpClient: httpClient})
+	if err != nil {
+		return nil, fmt.Errorf("consul client for endpoint %s: %w", cfg.HTTP.Endpoint, err)
+	}
+	return &client{
+		api:       consul,
+		http:      httpClient,
+		token:     cfg.token(),
+		timeout:   cmp.Or(cfg.HTTP.Timeout, defaultTimeout),
+		maxChecks: cfg.MaxChecks,
+	}, nil
+}
+
+// close ends the idle connections. It may be called on nil.
+func (c *client) close() {
+	if c != nil {
+		c.http.CloseIdleConnections()
+	}
+}
+
+// Checks returns all checks. With an index above zero it blocks until Consul
+// has a newer one, at most a minute.
+func (c *client) Checks(ctx context.Context, index uint64) (checks, error) {
+	timeout := c.timeout
+	if index > 0 {
+		timeout += wait + wait/16 // Consul adds up to wait/16 of jitter.
+	}
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	options, err := c.options(ctx)
+	if err != nil {
+		return checks{}, err
+	}
+	options.WaitIndex, options.WaitTime = index, wait
+	answer, meta, err := c.api.Health().State(api.HealthAny, options)
+	if err != nil {
+		return checks{}, fmt.Errorf("%s: %w", endpointChecks, err)
+	}
+	kept, err := limit(answer, c.maxChecks)
+	return checks{Checks: kept, Index: meta.LastIndex, Limit: err}, nil
+}
+
+// Usage returns the size of the catalog of the agent's own datacenter.
+func (c *client) Usage(ctx context.Context) (state.Usage, error) {
+	ctx, cancel := context.WithTimeout(ctx, c.timeout)
+	defer cancel()
+	options, err := c.options(ctx)
+	if err != nil {
+		return state.Usage{}, err
+	}
+	answer, _, err := c.api.Operator().Usage(options)
+	if err != nil {
+		return state.Usage{}, fmt.Errorf("%s: %w", endpointUsage, err)
+	}
+	for datacenter, u := range answer.Usage { // one entry, as `global` is not asked for
+		return state.Usage{
+			Datacenter: datacenter,
+			Nodes:      int64(u.Nodes),
+			Services:   int64(u.Services),
+			Instances:  int64(u.ServiceInstances),
+		}, nil
+	}
+	return state.Usage{}, fmt.Errorf("%s: the answer names no datacenter", endpointUsage)
+}
+
+func (c *client) options(ctx context.Context) (*api.QueryOptions, error) {
+	token, err := c.token.Read()
+	if err != nil {
+		return nil, err
+	}
+	return (&api.QueryOptions{AllowStale: true, Token: token}).WithContext(ctx), nil
+}
+
+func limit(answer api.HealthChecks, most int) (state.Checks, error) {
+	var err error
+	if seen := len(answer); seen > most {
+		err = fmt.Errorf("%d of %d checks are not observed: raise max_checks above %d", seen-most, seen, most)
+		slices.SortFunc(answer, func(a, b *api.HealthCheck) int { return checkID(a).Compare(checkID(b)) })
+		answer = answer[:most]
+	}
+	kept := make(state.Checks, len(answer))
+	for _, check := range answer {
+		kept[checkID(check)] = state.Check{
+			Name:      check.Name,
+			Service:   check.ServiceName,
+			ServiceID: check.ServiceID,
+			Status:    state.Status(check.Status),
+			Index:     check.ModifyIndex,
+		}
+	}
+	return kept, err
+}
+
+func checkID(check *api.HealthCheck) state.CheckID {
+	return state.CheckID{Node: check.Node, Check: check.CheckID}
+}

@@ -1,0 +1,38 @@
+// Copyright The otelcol-infra Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package consulreceiver
+
+import (
+	"net/url"
+
+	"go.opentelemetry.io/collector/pdata/pcommon"
+
+	"github.com/otelcol-infra/otelcol-infra/receiver/consulreceiver/internal/metadata"
+)
+
+// The names under which parts of the receiver report their condition.
+const (
+	endpointChecks = "health/state/any"
+	endpointUsage  = "operator/usage"
+	limitChecks    = "max_checks"
+)
+
+// resource identifies the Consul that is observed. An empty datacenter is not
+// known and left out.
+func resource(rb *metadata.ResourceBuilder, endpoint, datacenter string) pcommon.Resource {
+	rb.SetServiceName("consul")
+	rb.SetServiceInstanceID(instance(endpoint))
+	if datacenter != "" {
+		rb.SetConsulDatacenter(datacenter)
+	}
+	return rb.Emit()
+}
+
+func instance(endpoint string) string {
+	u, err := url.Parse(endpoint)
+	if err != nil {
+		return endpoint
+	}
+	return u.Host
+}

@@ -1,0 +1,35 @@
+// Copyright The otelcol-infra Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package consulreceiver
+
+import (
+	"context"
+
+	"go.opentelemetry.io/collector/component"
+	"go.opentelemetry.io/collector/consumer"
+	"go.opentelemetry.io/collector/receiver"
+	"go.opentelemetry.io/collector/scraper/scraperhelper"
+
+	"github.com/otelcol-infra/otelcol-infra/internal/watch"
+	"github.com/otelcol-infra/otelcol-infra/receiver/consulreceiver/internal/metadata"
+)
+
+// NewFactory returns the factory of the consul receiver.
+func NewFactory() receiver.Factory {
+	createLogs, createTraces := watch.Signals(newWatcher)
+	return receiver.NewFactory(metadata.Type,
+		func() component.Config { return defaultConfig() },
+		receiver.WithMetrics(createMetrics, metadata.MetricsStability),
+		receiver.WithLogs(createLogs, metadata.LogsStability),
+		receiver.WithTraces(createTraces, metadata.TracesStability))
+}
+
+func createMetrics(_ context.Context, settings receiver.Settings, config component.Config, next consumer.Metrics) (receiver.Metrics, error) {
+	cfg := config.(*Config)
+	s, err := newScraper(cfg, settings)
+	if err != nil {
+		return nil, err
+	}
+	return scraperhelper.NewMetricsController(&cfg.Scrape, settings, next, scraperhelper.AddMetricsScraper(metadata.Type, s))
+}

@@ -1,0 +1,69 @@
+// Copyright The otelcol-infra Authors
+// SPDX-License-Identifier: Apache-2.0
+
+// Package state holds what the receiver knows of Consul, and turns successive
+// snapshots into what happened. It does no I/O and reads no clock.
+package state
+
+import "cmp"
+
+// Status of a check, as Consul spells it.
+type Status string
+
+// The statuses that a check can have, and None for a check that is not there.
+const (
+	Passing  Status = "passing"
+	Warning  Status = "warning"
+	Critical Status = "critical"
+	None     Status = "none"
+)
+
+// badness orders statuses: a larger one is worse.
+func (s Status) badness() int {
+	switch s {
+	case Critical:
+		return 2
+	case Warning:
+		return 1
+	default:
+		return 0
+	}
+}
+
+// CheckID identifies a check within a datacenter.
+type CheckID struct{ Node, Check string }
+
+// Compare orders IDs by node, then by check.
+func (id CheckID) Compare(other CheckID) int {
+	return cmp.Or(cmp.Compare(id.Node, other.Node), cmp.Compare(id.Check, other.Check))
+}
+
+// Check is what is known of one check.
+type Check struct {
+	Name      string
+	Service   string // empty for a check of the node
+	ServiceID string
+	Status    Status
+	Index     uint64 // ModifyIndex
+}
+
+// Checks is a snapshot of all checks.
+type Checks map[CheckID]Check
+
+// CountByStatus returns the number of checks in each of the three statuses;
+// a status that no check has counts zero.
+func (c Checks) CountByStatus() map[Status]int64 {
+	counts := map[Status]int64{Passing: 0, Warning: 0, Critical: 0}
+	for _, check := range c {
+		counts[check.Status]++
+	}
+	return counts
+}
+
+// Usage is the size of the catalog of one datacenter.
+type Usage struct {
+	Datacenter string
+	Nodes      int64
+	Services   int64
+	Instances  int64
+}

@@ -1,0 +1,134 @@
+// Copyright The otelcol-infra Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package consulreceiver
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"net/http"
+	"time"
+
+	"github.com/hashicorp/consul/api"
+	"go.opentelemetry.io/collector/component"
+	"go.opentelemetry.io/collector/receiver"
+	"golang.org/x/time/rate"
+
+	"github.com/otelcol-infra/otelcol-infra/internal/condition"
+	"github.com/otelcol-infra/otelcol-infra/internal/watch"
+	"github.com/otelcol-infra/otelcol-infra/receiver/consulreceiver/internal/metadata"
+	"github.com/otelcol-infra/otelcol-infra/receiver/consulreceiver/internal/state"
+	"github.com/otelcol-infra/otelcol-infra/receiver/consulreceiver/internal/telemetry"
+)
+
+// watcher makes events and traces, from one blocking query over all checks.
+type watcher struct {
+	cfg       *Config
+	settings  receiver.Settings
+	condition *condition.Reporter
+	delivery  *watch.Delivery
+	story     *telemetry.Story
+	machine   state.Machine
+
+	// The query returns at every change of any check's output, so a busy
+	// cluster would be asked without a pause.
+	queries *rate.Limiter
+
+	client     *client
+	identified bool
+	datacenter string
+	index      uint64
+	gap        bool
+
+	background watch.Background
+}
+
+func newWatcher(cfg *Config, settings receiver.Settings) (*watcher, error) {
+	delivery, err := watch.NewDelivery(settings)
+	if err != nil {
+		return nil, err
+	}
+	return &watcher{
+		cfg:       cfg,
+		settings:  settings,
+		condition: condition.NewReporter(settings.Logger),
+		delivery:  delivery,
+		story:     telemetry.NewStory(cfg.Events, settings),
+		queries:   rate.NewLimiter(rate.Every(time.Second), 2),
+	}, nil
+}
+
+// AddHost adds a host that wants to know the watcher's status.
+func (w *watcher) AddHost(host component.Host) { w.condition.AddHost(host) }
+
+// Delivery is where the watcher's telemetry goes.
+func (w *watcher) Delivery() *watch.Delivery { return w.delivery }
+
+// Start begins to watch and returns; an absent server is waited for.
+func (w *watcher) Start(ctx context.Context, host component.Host) (err error) {
+	if w.client, err = newClient(ctx, w.cfg, host, w.settings.TelemetrySettings); err != nil {
+		return err
+	}
+	loop := watch.Loop[state.Observation]{
+		Next:      w.next,
+		Step:      w.step,
+		Delivery:  w.delivery,
+		Condition: func(err error) { w.condition.Set(endpointChecks, err) },
+	}
+	w.background.Start(loop.Run)
+	return nil
+}
+
+// Shutdown ends the watch, also in the middle of a blocking query.
+func (w *watcher) Shutdown(context.Context) error {
+	w.background.Stop()
+	w.client.close()
+	return nil
+}
+
+func (w *watcher) next(ctx context.Context) (state.Observation, error) {
+	if err := w.queries.Wait(ctx); err != nil {
+		return state.Observation{}, err
+	}
+	if err := w.identify(ctx); err != nil {
+		return state.Observation{}, err
+	}
+	answer, err := w.client.Checks(ctx, w.index)
+	if err != nil {
+		// Without an index the next answer comes at once.
+		w.index, w.gap = 0, true
+		return state.Observation{}, err
+	}
+	w.condition.Set(limitChecks, answer.Limit)
+	w.identified = true
+	backwards := answer.Index < w.index
+	observed := state.Observation{Checks: answer.Checks, Gap: w.gap || backwards}
+	w.index, w.gap = answer.Index, false
+	if backwards { // A snapshot was restored: start over.
+		w.index = 0
+	}
+	return observed, nil
+}
+
+// identify finds out the datacenter, which the IDs of traces depend on, before
+// the first observation. A token that may not read it is no obstacle.
+func (w *watcher) identify(ctx context.Context) error {
+	if w.identified {
+		return nil
+	}
+	usage, err := w.client.Usage(ctx)
+	var answer api.StatusError
+	if err != nil && !(errors.As(err, &answer) && answer.Code == http.StatusForbidden) {
+		return err
+	}
+	w.condition.Set(endpointUsage, err)
+	w.datacenter = usage.Datacenter
+	return nil
+}
+
+func (w *watcher) step(now time.Time, observed state.Observation) watch.Telemetry {
+	cluster := cmp.Or(w.datacenter, instance(w.cfg.HTTP.Endpoint))
+	res := resource(metadata.NewResourceBuilder(w.cfg.Events.ResourceAttributes), w.cfg.HTTP.Endpoint, w.datacenter)
+	return w.story.Render(now, cluster, res, w.machine.Step(now, observed))
+}
