@@ -8,6 +8,8 @@ package configcheck
 import (
 	"fmt"
 	"net/url"
+
+	"go.opentelemetry.io/collector/confmap"
 )
 
 // URL checks that value is an http or https URL with a host.
@@ -29,6 +31,15 @@ func URL(key, value, example string) error {
 func Positive(key string, value int) error {
 	if value <= 0 {
 		return fmt.Errorf("%s is %d: set it to a number above 0", key, value)
+	}
+	return nil
+}
+
+// Unmarshal reads a receiver's configuration and adds to an error what the
+// decoder's own words leave out: how to mend it.
+func Unmarshal(conf *confmap.Conf, config any) error {
+	if err := conf.Unmarshal(config); err != nil {
+		return fmt.Errorf("%w (write durations like 10s or 1m30s; the receiver's README lists its keys)", err)
 	}
 	return nil
 }

@@ -6,6 +6,8 @@ package consulreceiver
 import (
 	"cmp"
 	"context"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"slices"
@@ -85,7 +87,7 @@ func (c *client) Checks(ctx context.Context, index uint64) (checks, error) {
 	options.WaitIndex, options.WaitTime = index, wait
 	answer, meta, err := c.api.Health().State(api.HealthAny, options)
 	if err != nil {
-		return checks{}, fmt.Errorf("%s: %w", endpointChecks, err)
+		return checks{}, explain(endpointChecks, err)
 	}
 	kept, err := limit(answer, c.maxChecks)
 	return checks{Checks: kept, Index: meta.LastIndex, Limit: err}, nil
@@ -101,7 +103,7 @@ func (c *client) Usage(ctx context.Context) (state.Usage, error) {
 	}
 	answer, _, err := c.api.Operator().Usage(options)
 	if err != nil {
-		return state.Usage{}, fmt.Errorf("%s: %w", endpointUsage, err)
+		return state.Usage{}, explain(endpointUsage, err)
 	}
 	for datacenter, u := range answer.Usage { // one entry, as `global` is not asked for
 		return state.Usage{
@@ -112,6 +114,16 @@ func (c *client) Usage(ctx context.Context) (state.Usage, error) {
 		}, nil
 	}
 	return state.Usage{}, fmt.Errorf("%s: the answer names no datacenter", endpointUsage)
+}
+
+// explain names the request that failed, and the likely cause where the error
+// alone would puzzle.
+func explain(request string, err error) error {
+	var notJSON *json.SyntaxError
+	if errors.As(err, &notJSON) {
+		return fmt.Errorf("%s: the answer is not Consul's, check endpoint: %w", request, err)
+	}
+	return fmt.Errorf("%s: %w", request, err)
 }
 
 func (c *client) options(ctx context.Context) (*api.QueryOptions, error) {

@@ -9,6 +9,7 @@ import (
 
 	"go.opentelemetry.io/collector/config/confighttp"
 	"go.opentelemetry.io/collector/config/configopaque"
+	"go.opentelemetry.io/collector/confmap"
 	"go.opentelemetry.io/collector/scraper/scraperhelper"
 
 	"github.com/otelcol-infra/otelcol-infra/internal/configcheck"
@@ -44,6 +45,11 @@ type Config struct {
 	// MaxChecks is the largest number of checks that are followed. What is
 	// beyond it is not observed, and the component's status says so.
 	MaxChecks int `mapstructure:"max_checks"`
+}
+
+// Unmarshal reads the configuration.
+func (c *Config) Unmarshal(conf *confmap.Conf) error {
+	return configcheck.Unmarshal(conf, c)
 }
 
 // Validate checks what can be checked without a server.

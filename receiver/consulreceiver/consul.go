@@ -15,6 +15,7 @@ import (
 const (
 	endpointChecks = "health/state/any"
 	endpointUsage  = "operator/usage"
+	watchChecks    = "watch of health/state/any"
 	limitChecks    = "max_checks"
 )
 

@@ -74,7 +74,7 @@ func (w *watcher) Start(ctx context.Context, host component.Host) (err error) {
 		Next:      w.next,
 		Step:      w.step,
 		Delivery:  w.delivery,
-		Condition: func(err error) { w.condition.Set(endpointChecks, err) },
+		Condition: func(err error) { w.condition.Set(watchChecks, err) },
 	}
 	w.background.Start(loop.Run)
 	return nil
