@@ -49,11 +49,11 @@ func newClient(ctx context.Context, cfg *Config, host component.Host, settings c
 	unlimited.Timeout = 0
 	httpClient, err := unlimited.ToClient(ctx, host.GetExtensions(), settings)
 	if err != nil {
-		return nil, fmt.Errorf("http client for endpoint %s: %w", cfg.HTTP.Endpoint, err)
+		return nil, fmt.Errorf("http client for endpoint %s: %w", cfg.endpoint(), err)
 	}
-	consul, err := api.NewClient(&api.Config{Address: cfg.HTTP.Endpoint, HttpClient: httpClient})
+	consul, err := api.NewClient(&api.Config{Address: cfg.endpoint(), HttpClient: httpClient})
 	if err != nil {
-		return nil, fmt.Errorf("consul client for endpoint %s: %w", cfg.HTTP.Endpoint, err)
+		return nil, fmt.Errorf("consul client for endpoint %s: %w", cfg.endpoint(), err)
 	}
 	return &client{
 		api:       consul,

@@ -5,6 +5,7 @@ package consulreceiver
 
 import (
 	"errors"
+	"strings"
 	"time"
 
 	"go.opentelemetry.io/collector/config/confighttp"
@@ -23,8 +24,8 @@ const defaultTimeout = 5 * time.Second
 
 // Config is the configuration of the receiver.
 type Config struct {
-	// HTTP holds `endpoint`, the URL of the Consul API, and the other settings
-	// of the HTTP client.
+	// HTTP holds `endpoint`, the URL of the Consul API (or host:port, which
+	// means http), and the other settings of the HTTP client.
 	HTTP confighttp.ClientConfig `mapstructure:",squash"`
 
 	// Scrape holds `collection_interval`, the time between two collections of
@@ -55,10 +56,19 @@ func (c *Config) Unmarshal(conf *confmap.Conf) error {
 // Validate checks what can be checked without a server.
 func (c *Config) Validate() error {
 	return errors.Join(
-		configcheck.URL("endpoint", c.HTTP.Endpoint, "http://127.0.0.1:8500"),
+		configcheck.URL("endpoint", c.endpoint(), "http://127.0.0.1:8500"),
 		c.token().Validate(),
 		configcheck.Positive("max_checks", c.MaxChecks),
 	)
+}
+
+// endpoint returns the URL of the API. As in CONSUL_HTTP_ADDR, the scheme may
+// be left out and is then http.
+func (c *Config) endpoint() string {
+	if c.HTTP.Endpoint == "" || strings.Contains(c.HTTP.Endpoint, "://") {
+		return c.HTTP.Endpoint
+	}
+	return "http://" + c.HTTP.Endpoint
 }
 
 func (c *Config) token() tokenfile.Source {

@@ -227,7 +227,10 @@ func TestAConsulThatIsAbsentComesAndGoes(t *testing.T) {
 	require.NoError(t, consul.Restart(t.Context()))
 	o.eventually(t, "up is 1", o.has("consul.up", "", 1))
 	set(t, client, "web", api.HealthPassing) // a TTL check starts critical
-	o.eventually(t, "the baseline", o.has("consul.health.checks", "passing", 2))
+	o.eventually(t, "the metrics", o.has("consul.health.checks", "passing", 2))
+	o.eventually(t, "the baseline of the watch", func() bool {
+		return o.log.FilterMessage("observing again").FilterField(zap.String("endpoint", watchChecks)).Len() == 1
+	})
 	set(t, client, "web", api.HealthCritical)
 	o.eventually(t, "the watch goes on", func() bool { return len(o.transitions("web")) > 0 })
 

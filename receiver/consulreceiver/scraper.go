@@ -69,5 +69,5 @@ func (s *metricsScraper) scrape(ctx context.Context) (pmetric.Metrics, error) {
 		s.datacenter = usage.Datacenter
 		telemetry.RecordUsage(s.builder, now, usage)
 	}
-	return s.builder.Emit(metadata.WithResource(resource(s.builder.NewResourceBuilder(), s.cfg.HTTP.Endpoint, s.datacenter))), nil
+	return s.builder.Emit(metadata.WithResource(resource(s.builder.NewResourceBuilder(), s.cfg.endpoint(), s.datacenter))), nil
 }

@@ -128,7 +128,7 @@ func (w *watcher) identify(ctx context.Context) error {
 }
 
 func (w *watcher) step(now time.Time, observed state.Observation) watch.Telemetry {
-	cluster := cmp.Or(w.datacenter, instance(w.cfg.HTTP.Endpoint))
-	res := resource(metadata.NewResourceBuilder(w.cfg.Events.ResourceAttributes), w.cfg.HTTP.Endpoint, w.datacenter)
+	cluster := cmp.Or(w.datacenter, instance(w.cfg.endpoint()))
+	res := resource(metadata.NewResourceBuilder(w.cfg.Events.ResourceAttributes), w.cfg.endpoint(), w.datacenter)
 	return w.story.Render(now, cluster, res, w.machine.Step(now, observed))
 }
