@@ -1,0 +1,54 @@
+// Copyright The otelcol-infra Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package lab
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+func TestFreePortsAreFreeAndNeverGivenTwice(t *testing.T) {
+	seen := map[int]bool{}
+	for range 20 {
+		chosen, err := FreePorts(7)
+		require.NoError(t, err)
+		require.Len(t, chosen, 7)
+		for _, port := range chosen {
+			require.False(t, seen[port], "port %d given twice", port)
+			seen[port] = true
+			listener, err := net.Listen("tcp", loopback(port))
+			require.NoError(t, err)
+			require.NoError(t, listener.Close())
+		}
+	}
+}
+
+func TestOnFreePortsTriesOthersWhenTaken(t *testing.T) {
+	taken := fmt.Errorf("etcd: %w", errAddressTaken)
+	for name, test := range map[string]struct {
+		answers []error
+		want    error
+	}{
+		"at last":       {answers: []error{taken, taken, nil}},
+		"never":         {answers: []error{taken, taken, taken, taken}, want: errAddressTaken},
+		"other failure": {answers: []error{context.DeadlineExceeded}, want: context.DeadlineExceeded},
+	} {
+		t.Run(name, func(t *testing.T) {
+			calls, seen := 0, map[int]bool{}
+			err := onFreePorts(t.Context(), 1, func(ports []int) error {
+				seen[ports[0]] = true
+				calls++
+				return test.answers[calls-1]
+			})
+			require.True(t, errors.Is(err, test.want), err)
+			require.Equal(t, len(test.answers), calls)
+			require.Len(t, seen, calls)
+		})
+	}
+}

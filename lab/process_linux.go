@@ -1,0 +1,21 @@
+// Copyright The otelcol-infra Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package lab
+
+import (
+	"os/exec"
+	"syscall"
+)
+
+// tie has the kernel kill the child when its parent ends, and keeps a
+// terminal's Ctrl-C away from it, so that its parent can stop it in order.
+func tie(cmd *exec.Cmd) {
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setpgid: true}
+}
+
+// Suspend halts the process (SIGSTOP): it keeps its connections and does not answer.
+func (p *Process) Suspend() error { return p.signal(syscall.SIGSTOP) }
+
+// Resume lets a suspended process go on (SIGCONT).
+func (p *Process) Resume() error { return p.signal(syscall.SIGCONT) }

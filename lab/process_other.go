@@ -1,0 +1,20 @@
+// Copyright The otelcol-infra Authors
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build !linux
+
+package lab
+
+import (
+	"errors"
+	"os/exec"
+)
+
+// tie does nothing here: only Linux can end a child with its parent.
+func tie(*exec.Cmd) {}
+
+// Suspend is an error: a process can be halted on Linux only.
+func (p *Process) Suspend() error { return errors.ErrUnsupported }
+
+// Resume is an error: see Suspend.
+func (p *Process) Resume() error { return errors.ErrUnsupported }

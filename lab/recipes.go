@@ -1,0 +1,122 @@
+// Copyright The otelcol-infra Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package lab
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"golang.org/x/mod/modfile"
+)
+
+const buildValue = "build" // a LAB_* variable with this value means: ignore PATH
+
+// recipe says how one server is found or built. Its module is lab/servers/<name>.
+type recipe struct {
+	name string
+	env  string
+	pkg  string
+	tags string
+}
+
+var recipes = []recipe{
+	{name: "consul", env: "LAB_CONSUL", pkg: "github.com/hashicorp/consul"},
+	{name: "etcd", env: "LAB_ETCD", pkg: "go.etcd.io/etcd/server/v3"},
+	{name: "vault", env: "LAB_VAULT", pkg: "github.com/hashicorp/vault", tags: "minimal"},
+	{name: "jaeger", env: "LAB_JAEGER", pkg: "github.com/jaegertracing/jaeger/cmd/jaeger"},
+	{name: "prometheus", env: "LAB_PROMETHEUS", pkg: "github.com/prometheus/prometheus/cmd/prometheus", tags: "remove_all_sd"},
+}
+
+// ServerNames lists the servers a lab can run, in the order they are built.
+func ServerNames() []string {
+	names := make([]string, len(recipes))
+	for i, r := range recipes {
+		names[i] = r.name
+	}
+	return names
+}
+
+// recipesOf gives the recipes of the named servers, of all when none is named.
+func recipesOf(names []string) ([]recipe, error) {
+	if len(names) == 0 {
+		return recipes, nil
+	}
+	for _, name := range names {
+		if !slices.Contains(ServerNames(), name) {
+			return nil, fmt.Errorf("unknown server %q; known are %s", name, strings.Join(ServerNames(), ", "))
+		}
+	}
+	var picked []recipe
+	for _, r := range recipes {
+		if slices.Contains(names, r.name) {
+			picked = append(picked, r)
+		}
+	}
+	return picked, nil
+}
+
+// serversFolder finds lab/servers in the working directory or above it.
+func serversFolder() (string, error) {
+	dir, err := os.Getwd()
+	if err != nil {
+		return "", fmt.Errorf("find the checkout: %w", err)
+	}
+	for {
+		folder := filepath.Join(dir, "lab", "servers")
+		if info, err := os.Stat(folder); err == nil && info.IsDir() {
+			return folder, nil
+		}
+		parent := filepath.Dir(dir)
+		if parent == dir {
+			return "", errors.New("no lab/servers in the working directory or above it; " +
+				"run inside a checkout, or name the servers' binaries in LAB_CONSUL, LAB_ETCD, LAB_VAULT, LAB_JAEGER and LAB_PROMETHEUS")
+		}
+		dir = parent
+	}
+}
+
+// version reads the server's version out of the go.mod of its build module.
+func (r recipe) version(module string) (string, error) {
+	path := filepath.Join(module, "go.mod")
+	content, err := os.ReadFile(path)
+	if err != nil {
+		return "", fmt.Errorf("read the version of %s: %w", r.name, err)
+	}
+	parsed, err := modfile.Parse(path, content, nil)
+	if err != nil {
+		return "", fmt.Errorf("read the version of %s: %w", r.name, err)
+	}
+	longest, version := "", ""
+	for _, require := range parsed.Require {
+		// The module of a package is the longest required path above it.
+		p := require.Mod.Path
+		if (r.pkg == p || strings.HasPrefix(r.pkg, p+"/")) && len(p) > len(longest) {
+			longest, version = p, require.Mod.Version
+		}
+	}
+	if version == "" {
+		return "", fmt.Errorf("%s requires no module with package %s; restore it from the repository", path, r.pkg)
+	}
+	return version, nil
+}
+
+// digest is 12 hex digits over all that decides what the built binary is.
+func (r recipe) digest(module, toolchain string) (string, error) {
+	sum := sha256.New()
+	for _, name := range []string{"go.mod", "go.sum"} {
+		content, err := os.ReadFile(filepath.Join(module, name))
+		if err != nil {
+			return "", fmt.Errorf("read the module of %s: %w", r.name, err)
+		}
+		fmt.Fprintf(sum, "%s %d\n%s", name, len(content), content)
+	}
+	fmt.Fprintf(sum, "%s\n%s\n%s", r.pkg, r.tags, toolchain)
+	return hex.EncodeToString(sum.Sum(nil))[:12], nil
+}
