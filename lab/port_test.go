@@ -5,7 +5,6 @@ package lab
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net"
 	"testing"
@@ -46,7 +45,7 @@ func TestOnFreePortsTriesOthersWhenTaken(t *testing.T) {
 				calls++
 				return test.answers[calls-1]
 			})
-			require.True(t, errors.Is(err, test.want), err)
+			require.ErrorIs(t, err, test.want)
 			require.Equal(t, len(test.answers), calls)
 			require.Len(t, seen, calls)
 		})

@@ -76,7 +76,7 @@ func startServer(ctx context.Context, name string, n int, opts ServerOptions, pr
 		if err != nil {
 			return fmt.Errorf("configure %s: %w", name, err)
 		}
-		s.args, s.ready = append(l.args, opts.ExtraArgs...), l.ready
+		s.args, s.ready = slices.Concat(l.args, opts.ExtraArgs), l.ready
 		return s.startAfresh(ctx, home)
 	})
 	if err != nil {

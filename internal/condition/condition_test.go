@@ -55,7 +55,7 @@ func TestStatusIsRecoverableWhileAnyEndpointFails(t *testing.T) {
 	r.Set("b", errors.New("denied"))
 	r.Set("a", errors.New("refused"))
 	assert.Equal(t, componentstatus.StatusRecoverableError, h.last())
-	assert.EqualError(t, h.events[1].Err(), "a: refused\nb: denied")
+	require.EqualError(t, h.events[1].Err(), "a: refused\nb: denied")
 
 	r.Set("a", nil)
 	assert.Equal(t, componentstatus.StatusRecoverableError, h.last())

@@ -68,5 +68,6 @@ func TestTheSamePeriodGivesTheSameSpans(t *testing.T) {
 		p.Append(spans)
 		return spans
 	}
-	assert.Equal(t, render(), render())
+	first, again := render(), render()
+	assert.Equal(t, first, again)
 }

@@ -19,7 +19,6 @@ import (
 	"go.opentelemetry.io/collector/consumer/consumertest"
 	"go.opentelemetry.io/collector/pdata/plog"
 	"go.opentelemetry.io/collector/pdata/ptrace"
-	"go.opentelemetry.io/collector/receiver"
 	"go.opentelemetry.io/collector/receiver/receivertest"
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/sdk/metric/metricdata"
@@ -36,7 +35,7 @@ func newDelivery(t *testing.T) (*Delivery, *componenttest.Telemetry) {
 	settings := receivertest.NewNopSettings(component.MustNewType("test"))
 	settings.ID = component.MustNewID("test")
 	settings.TelemetrySettings = tel.NewTelemetrySettings()
-	d, err := NewDelivery(receiver.Settings(settings))
+	d, err := NewDelivery(settings)
 	require.NoError(t, err)
 	return d, tel
 }

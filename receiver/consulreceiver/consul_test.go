@@ -119,7 +119,7 @@ func (o *observed) value(name, status string) (int64, bool) {
 }
 
 func valueOf(m pmetric.Metric, status string) (int64, bool) {
-	points := pmetric.NewNumberDataPointSlice()
+	var points pmetric.NumberDataPointSlice
 	if m.Type() == pmetric.MetricTypeSum {
 		points = m.Sum().DataPoints()
 	} else {

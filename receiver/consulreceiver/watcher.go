@@ -118,13 +118,17 @@ func (w *watcher) identify(ctx context.Context) error {
 		return nil
 	}
 	usage, err := w.client.Usage(ctx)
-	var answer api.StatusError
-	if err != nil && !(errors.As(err, &answer) && answer.Code == http.StatusForbidden) {
+	if err != nil && !isForbidden(err) {
 		return err
 	}
 	w.condition.Set(endpointUsage, err)
 	w.datacenter = usage.Datacenter
 	return nil
+}
+
+func isForbidden(err error) bool {
+	var answer api.StatusError
+	return errors.As(err, &answer) && answer.Code == http.StatusForbidden
 }
 
 func (w *watcher) step(now time.Time, observed state.Observation) watch.Telemetry {

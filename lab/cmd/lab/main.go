@@ -31,6 +31,7 @@ var commands = []command{
 	{"up", "[--etcd-members n] [--dir folder] [server...]", "start servers, run until Ctrl-C", up},
 	{"env", "", "print the running lab's addresses and tokens, for eval \"$(lab env)\"", env},
 	{"down", "", "end the running lab", down},
+	{"demo", "[--check] [--collector file] [--config file]", "show the collector at work on all servers; with --check: once, and exit 0 or 1", runDemo},
 	{"build", "[server...]", "build servers ahead, so that a start takes seconds", build},
 }
 

@@ -338,7 +338,7 @@ type metricConsulUp struct {
 func (m *metricConsulUp) init() {
 	m.data.SetName("consul.up")
 	m.data.SetDescription("1 when the Consul API answered the last health request, else 0.")
-	m.data.SetUnit("1")
+	m.data.SetUnit("{agent}")
 	m.data.SetEmptyGauge()
 }
 

@@ -1,0 +1,81 @@
+# The one door. `make help` lists what is behind it.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+
+COLLECTOR := distribution/_build/otelcol-infra
+LAB := bin/lab
+TOOL := go tool -modfile=internal/tools/go.mod
+
+# What the collector is made of: a change in any of these builds it anew.
+SOURCES := $(shell find receiver internal -name '*.go' -not -name '*_test.go' -not -path '*/tools/*') go.mod go.sum builder-config.yaml
+
+.PHONY: help
+help: ## list the targets
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+.PHONY: demo
+demo: build $(LAB) ## real servers, the collector, a small story and what came of it; stays up until Ctrl-C
+	@exec $(LAB) demo
+
+.PHONY: demo-check
+demo-check: build $(LAB) ## the same once: exit 0 if everything has arrived
+	@exec $(LAB) demo --check
+
+.PHONY: run
+run: build ## the collector alone, on the servers that CONSUL_HTTP_ADDR, ETCD_ENDPOINTS, VAULT_ADDR name
+	@exec $(COLLECTOR) --config collector-config.yaml
+
+.PHONY: build
+build: $(COLLECTOR) ## the collector, with ocb
+
+$(COLLECTOR): $(SOURCES)
+	@echo "make: building $@ with ocb; the first time takes minutes, later times seconds" >&2
+	@mkdir -p $(@D)
+	@$(TOOL) builder --config builder-config.yaml
+	@touch $@
+
+.PHONY: $(LAB)
+$(LAB):
+	@go build -o $@ ./lab/cmd/lab
+
+.PHONY: servers
+servers: $(LAB) ## the servers that demo and tests run, built ahead
+	@$(LAB) build
+
+.PHONY: test
+test: build servers ## every test, on real servers and the real collector
+	go test -race -timeout 20m ./...
+
+.PHONY: test-short
+test-short: ## the tests that need no servers: the quick loop
+	go test -short ./...
+
+.PHONY: bench
+bench: ## the benchmarks; compare two runs with benchstat
+	go test -run '^$$' -bench . -benchmem -count 5 ./receiver/... ./internal/... ./processor/...
+
+.PHONY: generate
+generate: ## what mdatagen makes of each metadata.yaml
+	go generate ./...
+
+.PHONY: tidy
+tidy: ## go.mod, go.sum and the layout of the code
+	go mod tidy
+	gofmt -w $$(git ls-files -co --exclude-standard '*.go')
+
+.PHONY: lint
+lint: ## golangci-lint
+	go tool -modfile=internal/tools/lint/go.mod golangci-lint run
+
+.PHONY: check
+check: ## fail if anything generated or tidied is out of date
+	@state() { git status --porcelain; git diff; }; before="$$(state)"; \
+	$(MAKE) --no-print-directory generate tidy && after="$$(state)" && \
+	if [ "$$before" != "$$after" ]; then \
+		git --no-pager diff --stat; \
+		echo "make check: files were out of date: run 'make generate tidy' and commit what changed" >&2; exit 1; \
+	fi
+
+.PHONY: clean
+clean: ## remove what was built here (not the servers in the user cache)
+	rm -rf bin distribution/_build

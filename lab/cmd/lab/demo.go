@@ -1,0 +1,39 @@
+// Copyright The otelcol-infra Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"context"
+	"errors"
+
+	"github.com/otelcol-infra/otelcol-infra/lab/demo"
+)
+
+// runDemo plays the demo, and stays up until the context ends, or with --check
+// ends at once.
+func runDemo(ctx context.Context, c *call) (err error) {
+	check := c.flags.Bool("check", false, "play the demo once: exit 0 if everything has arrived, else 1")
+	collector := c.flags.String("collector", "distribution/_build/otelcol-infra", "the collector's executable")
+	config := c.flags.String("config", "collector-config.yaml", "the collector's configuration")
+	if err := c.noArguments(); err != nil {
+		return err
+	}
+	opts := demo.Options{Binary: *collector, Config: *config, Progress: c.stderr}
+	if *check {
+		return demo.Run(ctx, opts, c.stdout, nil)
+	}
+	state, err := claimState()
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, state.remove()) }()
+	return demo.Run(ctx, opts, c.stdout, func(s *demo.Scene) error {
+		state.Dir, state.Env = s.Lab.Dir, s.Lab.Env()
+		if err := state.save(); err != nil {
+			return err
+		}
+		watchServers(ctx, c, s.Lab)
+		return nil
+	})
+}

@@ -1,0 +1,98 @@
+// Copyright The otelcol-infra Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package demo
+
+import (
+	"context"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/otelcol-infra/otelcol-infra/lab/story"
+)
+
+const (
+	pace        = 3 * Interval // how long the story holds each state
+	baselineMax = time.Minute
+	arrivalMax  = time.Minute // what has not arrived by then is lost
+)
+
+// Run plays the demo: it starts a scene, tells the story, waits until it has
+// arrived and prints the table to out. The error says what did not arrive.
+// After that it calls stay, if there is one, and ends the scene when that returns.
+func Run(ctx context.Context, opts Options, out io.Writer, stay func(*Scene) error) (err error) {
+	begin := time.Now()
+	s, err := Start(ctx, opts)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, s.Stop()) }()
+	say := func(line string) { fmt.Fprintf(out, "%6.1fs  %s\n", time.Since(begin).Seconds(), line) }
+
+	say("servers and collector are up; waiting for the first observation")
+	if err := s.within(ctx, baselineMax, s.AwaitBaseline); err != nil {
+		return s.explain(err)
+	}
+	if err := (&story.Story{Lab: s.Lab, Pace: pace, Progress: say}).Tell(ctx); err != nil {
+		return err
+	}
+	say("waiting until the story has arrived in Jaeger, Prometheus and the events")
+	var picture Picture
+	err = s.within(ctx, arrivalMax, func(ctx context.Context) error {
+		return until(ctx, "the story", func() (bool, error) {
+			var err error
+			picture, err = s.Look(ctx)
+			return err == nil && len(picture.Missing()) == 0, err
+		})
+	})
+	if printErr := picture.Print(out, s.Jaeger); printErr != nil {
+		return printErr
+	}
+	if missing := picture.Missing(); err != nil && len(missing) > 0 {
+		return s.explain(fmt.Errorf("did not arrive: %s", strings.Join(missing, "; ")))
+	}
+	if err != nil {
+		return s.explain(err)
+	}
+	fmt.Fprintln(out)
+	say("everything has arrived")
+	if stay == nil {
+		return nil
+	}
+	s.invite(out)
+	return stay(s)
+}
+
+func (s *Scene) within(ctx context.Context, limit time.Duration, wait func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	return wait(ctx)
+}
+
+// explain adds what the collector said last.
+func (s *Scene) explain(err error) error {
+	return fmt.Errorf("%w\nthe collector's log ends with\n%s", err, s.Collector.LogTail(30))
+}
+
+// invite says what can be tried by hand while the demo stays up.
+func (s *Scene) invite(out io.Writer) {
+	lock := base64.StdEncoding.EncodeToString([]byte(story.Lock))
+	fmt.Fprintf(out, `
+Try it by hand in another terminal, and look again a few seconds later:
+  eval "$(bin/lab env)"
+  fail a check   curl -X PUT http://$CONSUL_HTTP_ADDR/v1/agent/check/fail/%[1]s       (mend it: check/pass/%[1]s)
+  seal Vault     curl -X PUT -H "X-Vault-Token: $VAULT_TOKEN" $VAULT_ADDR/v1/sys/seal
+  unseal it      curl -X PUT -d "{\"key\":\"$VAULT_UNSEAL_KEY\"}" $VAULT_ADDR/v1/sys/unseal
+  take a lock    curl -d '{"name":"%[2]s"}' $ETCD_ENDPOINTS/v3/lock/lock      (twice: the second waits a minute)
+
+  traces         %[3]s/api/v3/traces?query.service_name=vault&query.start_time_min=%[4]s&query.start_time_max=%[5]s
+                 (with Jaeger's own binary on PATH: its UI at %[3]s)
+  metrics        %[6]s/graph
+  events         %[7]s
+Ctrl-C here, or bin/lab down there, ends everything.
+`, story.Service, lock, s.Jaeger, s.Since.UTC().Format(time.RFC3339), s.Since.Add(24*time.Hour).UTC().Format(time.RFC3339), s.Prometheus, s.Events)
+}

@@ -1,0 +1,146 @@
+// Copyright The otelcol-infra Authors
+// SPDX-License-Identifier: Apache-2.0
+
+// Package demo shows the main job from end to end: real servers are observed
+// by the real collector, a small story happens to them, and what can be read
+// of it in Jaeger, in Prometheus and in the events is put in a table.
+package demo
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"path/filepath"
+	"time"
+
+	"github.com/otelcol-infra/otelcol-infra/lab"
+	"github.com/otelcol-infra/otelcol-infra/lab/readback"
+	"github.com/otelcol-infra/otelcol-infra/lab/story"
+)
+
+// Interval is how often the collector polls in a scene.
+const Interval = time.Second
+
+// Options say what a scene is made of.
+type Options struct {
+	// Binary is the path of the collector's executable, Config that of its
+	// configuration.
+	Binary, Config string
+
+	// Progress is told what is being built and started; may be nil.
+	Progress io.Writer
+}
+
+// Scene is a lab with a collector that observes it.
+type Scene struct {
+	Lab       *lab.Lab
+	Collector *lab.Collector
+
+	Jaeger     readback.Jaeger
+	Prometheus readback.Prometheus
+	Events     readback.Events
+
+	// Metrics and Health are host:port of the collector's Prometheus exporter
+	// and of its health check.
+	Metrics, Health string
+
+	// Since is when the scene began: nothing in it is older.
+	Since time.Time
+}
+
+// Start starts the servers and then the collector. The caller ends the scene
+// with Stop.
+func Start(ctx context.Context, opts Options) (*Scene, error) {
+	l, err := lab.Start(ctx, lab.Options{Progress: opts.Progress})
+	if err != nil {
+		return nil, err
+	}
+	s := &Scene{
+		Lab:        l,
+		Jaeger:     readback.Jaeger(l.Jaeger.QueryURL),
+		Prometheus: readback.Prometheus(l.Prometheus.URL),
+		Events:     readback.Events(filepath.Join(l.Dir, "events.jsonl")),
+		Since:      time.Now(),
+	}
+	if err := s.startCollector(ctx, opts); err != nil {
+		return nil, errors.Join(err, s.Stop())
+	}
+	return s, nil
+}
+
+func (s *Scene) startCollector(ctx context.Context, opts Options) error {
+	if err := (&story.Story{Lab: s.Lab}).Prepare(ctx); err != nil {
+		return err
+	}
+	ports, err := lab.FreePorts(5)
+	if err != nil {
+		return err
+	}
+	at := func(i int) string { return fmt.Sprintf("127.0.0.1:%d", ports[i]) }
+	s.Metrics, s.Health = at(0), at(1)
+	config, err := filepath.Abs(opts.Config)
+	if err != nil {
+		return fmt.Errorf("find the collector's configuration: %w", err)
+	}
+	s.Collector, err = lab.StartCollector(ctx, lab.CollectorOptions{
+		Binary:   opts.Binary,
+		Configs:  []string{config},
+		Dir:      s.Lab.Dir,
+		ReadyURL: "http://" + s.Health,
+		Env: append(s.Lab.Env(),
+			"COLLECTION_INTERVAL="+Interval.String(),
+			"ETCD_WATCH_PREFIXES="+story.KeyPrefix,
+			"ETCD_LOCK_PREFIXES="+story.LockPrefix,
+			"EVENTS_FILE="+string(s.Events),
+			"PROMETHEUS_EXPORTER_ENDPOINT="+s.Metrics,
+			"HEALTH_CHECK_ENDPOINT="+s.Health,
+			"OTLP_GRPC_ENDPOINT="+at(2),
+			"OTLP_HTTP_ENDPOINT="+at(3),
+			fmt.Sprintf("TELEMETRY_PORT=%d", ports[4]),
+		),
+	})
+	if err != nil {
+		return err
+	}
+	return s.Lab.Prometheus.Scrape(s.Metrics, at(4))
+}
+
+// Stop ends the collector, so that it delivers what it holds, and then the
+// servers.
+func (s *Scene) Stop() error {
+	var err error
+	if s.Collector != nil {
+		ctx, cancel := context.WithTimeout(context.Background(), 15*time.Second)
+		defer cancel()
+		err = s.Collector.Stop(ctx)
+	}
+	return errors.Join(err, s.Lab.Stop())
+}
+
+// AwaitBaseline waits until every receiver has looked at its server, as
+// Prometheus tells: only what happens later is news to them.
+func (s *Scene) AwaitBaseline(ctx context.Context) error {
+	const looked = `count(otelcol_watch_observations > 0) >= 3 and count(consul_up == 1) and count(etcd_member_up == 1) and count(vault_up == 1)`
+	return until(ctx, "the first observation of every server", func() (bool, error) {
+		series, err := s.Prometheus.Query(ctx, looked)
+		return len(series) > 0, err
+	})
+}
+
+// until asks twice a second until the answer is yes or ctx ends.
+func until(ctx context.Context, what string, ask func() (bool, error)) error {
+	ticker := time.NewTicker(500 * time.Millisecond)
+	defer ticker.Stop()
+	for {
+		yes, err := ask()
+		if yes && err == nil {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return errors.Join(fmt.Errorf("waited in vain for %s", what), err)
+		case <-ticker.C:
+		}
+	}
+}

@@ -1,0 +1,118 @@
+// Copyright The otelcol-infra Authors
+// SPDX-License-Identifier: Apache-2.0
+
+// Package readback reads what has arrived in Jaeger, in Prometheus and in a
+// file of events, through their own interfaces and never from the collector.
+package readback
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strconv"
+	"time"
+
+	"go.opentelemetry.io/collector/pdata/ptrace"
+)
+
+// Jaeger is the URL of a Jaeger query service.
+type Jaeger string
+
+// maxTraces is how many traces one search returns at most.
+const maxTraces = 1000
+
+// Span is a span as Jaeger has it.
+type Span struct {
+	TraceID, SpanID, ParentSpanID string
+	Service, Name                 string
+	Start                         time.Time
+	Duration                      time.Duration
+	Failed                        bool // its status is Error
+	Attributes                    map[string]any
+}
+
+// Spans returns the spans of a service in traces that began since a time. No
+// traces are no error.
+func (j Jaeger) Spans(ctx context.Context, service string, since time.Time) ([]Span, error) {
+	query := url.Values{
+		"query.service_name":   {service},
+		"query.start_time_min": {since.UTC().Format(time.RFC3339Nano)},
+		"query.start_time_max": {time.Now().Add(time.Minute).UTC().Format(time.RFC3339Nano)},
+		"query.num_traces":     {strconv.Itoa(maxTraces)},
+	}
+	return j.get(ctx, "/api/v3/traces?"+query.Encode())
+}
+
+// Trace returns the spans of one trace; none if Jaeger does not have it.
+func (j Jaeger) Trace(ctx context.Context, traceID string) ([]Span, error) {
+	return j.get(ctx, "/api/v3/traces/"+traceID)
+}
+
+// TraceURL returns where a trace can be looked at.
+func (j Jaeger) TraceURL(traceID string) string { return string(j) + "/api/v3/traces/" + traceID }
+
+func (j Jaeger) get(ctx context.Context, path string) ([]Span, error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, string(j)+path, nil)
+	if err != nil {
+		return nil, fmt.Errorf("ask jaeger: %w", err)
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return nil, fmt.Errorf("ask jaeger: %w", err)
+	}
+	defer response.Body.Close()
+	switch response.StatusCode {
+	case http.StatusOK:
+		return decode(response.Body)
+	case http.StatusNotFound: // Jaeger's word for "no traces"
+		return nil, nil
+	default:
+		body, _ := io.ReadAll(io.LimitReader(response.Body, 500))
+		return nil, fmt.Errorf("ask jaeger for %s: %s: %s", path, response.Status, body)
+	}
+}
+
+func decode(body io.Reader) ([]Span, error) {
+	var spans []Span
+	for decoder := json.NewDecoder(body); ; {
+		var answer struct{ Result json.RawMessage }
+		err := decoder.Decode(&answer)
+		if errors.Is(err, io.EOF) {
+			return spans, nil
+		}
+		if err != nil {
+			return nil, fmt.Errorf("decode jaeger's answer: %w", err)
+		}
+		traces, err := (&ptrace.JSONUnmarshaler{}).UnmarshalTraces(answer.Result)
+		if err != nil {
+			return nil, fmt.Errorf("decode jaeger's traces: %w", err)
+		}
+		spans = append(spans, flatten(traces)...)
+	}
+}
+
+func flatten(traces ptrace.Traces) (spans []Span) {
+	for _, rs := range traces.ResourceSpans().All() {
+		service, _ := rs.Resource().Attributes().Get("service.name")
+		for _, ss := range rs.ScopeSpans().All() {
+			for _, s := range ss.Spans().All() {
+				spans = append(spans, Span{
+					TraceID:      s.TraceID().String(),
+					SpanID:       s.SpanID().String(),
+					ParentSpanID: s.ParentSpanID().String(),
+					Service:      service.Str(),
+					Name:         s.Name(),
+					Start:        s.StartTimestamp().AsTime(),
+					Duration:     s.EndTimestamp().AsTime().Sub(s.StartTimestamp().AsTime()),
+					Failed:       s.Status().Code() == ptrace.StatusCodeError,
+					Attributes:   s.Attributes().AsRaw(),
+				})
+			}
+		}
+	}
+	return spans
+}

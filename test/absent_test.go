@@ -1,0 +1,72 @@
+// Copyright The otelcol-infra Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package test
+
+import (
+	"context"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/otelcol-infra/otelcol-infra/lab"
+)
+
+// exposition returns what Prometheus would scrape.
+func (a *alone) exposition() string {
+	response, err := http.Get("http://" + a.metrics + "/metrics")
+	if err != nil {
+		return ""
+	}
+	defer response.Body.Close()
+	body, _ := io.ReadAll(response.Body)
+	return string(body)
+}
+
+// metric says whether the newest value of a metric is this one.
+func (a *alone) metric(name, value string) bool {
+	for line := range strings.Lines(a.exposition()) {
+		if strings.HasPrefix(line, name+"{") && strings.HasSuffix(strings.TrimSpace(line), "} "+value) {
+			return true
+		}
+	}
+	return false
+}
+
+func TestServersThatAreAllAbsent(t *testing.T) {
+	a := startAlone(t)
+	for _, up := range []string{"consul_up", "etcd_member_up", "vault_up"} {
+		require.Eventually(t, func() bool { return a.metric(up, "0") }, soon, 100*time.Millisecond, up)
+	}
+	time.Sleep(5 * time.Second) // five more cycles, which must stay silent
+	const warning = "cannot observe, will keep trying"
+	log := a.collector.LogTail(1000)
+	for _, receiver := range []string{"consul", "etcd", "vault"} {
+		said := 0
+		for line := range strings.Lines(log) {
+			if strings.Contains(line, warning) && strings.Contains(line, `"otelcol.component.id": "`+receiver+`"`) {
+				said++
+			}
+		}
+		assert.NotZero(t, said, "%s is not said to be absent:\n%s", receiver, log)
+		assert.LessOrEqual(t, said, 4, "%s floods the log:\n%s", receiver, log)
+	}
+}
+
+func TestOneServerThatIsPresent(t *testing.T) {
+	if testing.Short() {
+		t.Skip("needs a real etcd; run make test")
+	}
+	etcd, err := lab.StartEtcd(t.Context(), lab.ServerOptions{})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, etcd.Stop(context.Background())) })
+	a := startAlone(t, "ETCD_ENDPOINTS="+strings.Join(etcd.Endpoints, ","))
+	require.Eventually(t, func() bool {
+		return a.metric("etcd_member_up", "1") && a.metric("consul_up", "0") && a.metric("vault_up", "0")
+	}, soon, 100*time.Millisecond, "the receivers of absent servers must not stop the one that has a server")
+}

@@ -1,0 +1,123 @@
+// Copyright The otelcol-infra Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package test
+
+import (
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"go.yaml.in/yaml/v3"
+)
+
+const sink = `
+exporters:
+  debug:
+service:
+  pipelines:
+    metrics: {receivers: [RECEIVER], exporters: [debug]}
+    logs: {receivers: [RECEIVER], exporters: [debug]}
+    traces: {receivers: [RECEIVER], exporters: [debug]}
+`
+
+// validate runs `otelcol-infra validate` on a configuration of one receiver.
+func validate(t *testing.T, receiver, settings string) (string, error) {
+	file := filepath.Join(t.TempDir(), "config.yaml")
+	content := "receivers:\n  " + receiver + ":\n    " + settings + strings.ReplaceAll(sink, "RECEIVER", receiver)
+	require.NoError(t, os.WriteFile(file, []byte(content), 0o600))
+	return invoke(t, "validate", "--config", file)
+}
+
+func TestDefaultsAreValid(t *testing.T) {
+	for _, receiver := range []string{"consul", "etcd", "vault"} {
+		output, err := validate(t, receiver, "")
+		require.NoError(t, err, output)
+	}
+}
+
+func TestWrongConfigurationIsRefusedWithAdvice(t *testing.T) {
+	endpoint := map[string]string{"consul": `endpoint: ""`, "vault": `endpoint: ""`, "etcd": "endpoints: []"}
+	for receiver, emptyEndpoint := range endpoint {
+		for name, tc := range map[string]struct {
+			settings string
+			want     []string
+		}{
+			"unknown key":    {"colection_interval: 10s", []string{"has invalid keys: colection_interval", "README lists its keys"}},
+			"bad duration":   {"collection_interval: soon", []string{"collection_interval", "write durations like 10s"}},
+			"empty endpoint": {emptyEndpoint, []string{strings.SplitN(emptyEndpoint, ":", 2)[0] + " is empty", "set it to"}},
+		} {
+			t.Run(receiver+" "+name, func(t *testing.T) {
+				output, err := validate(t, receiver, tc.settings)
+				require.Error(t, err)
+				for _, want := range tc.want {
+					assert.Contains(t, output, want)
+				}
+			})
+		}
+	}
+	for _, receiver := range []string{"consul", "vault"} {
+		t.Run(receiver+" unreadable token file", func(t *testing.T) {
+			output, err := validate(t, receiver, "token_file: /nowhere/token")
+			require.Error(t, err)
+			assert.Contains(t, output, "token_file cannot be read, check its path and permissions")
+		})
+	}
+}
+
+func TestShippedConfigurationIsValid(t *testing.T) {
+	output, err := invoke(t, "validate", "--config", config)
+	require.NoError(t, err, output)
+}
+
+var yamlBlock = regexp.MustCompile("(?ms)^```yaml\n(.*?)^```$")
+
+// Every YAML block of a README is a whole configuration that loads.
+func TestReadmeSnippetsLoad(t *testing.T) {
+	readmes, err := filepath.Glob("../*/*/README.md")
+	require.NoError(t, err)
+	snippets := 0
+	for _, readme := range append(readmes, "../README.md") {
+		content, err := os.ReadFile(readme)
+		require.NoError(t, err)
+		for _, block := range yamlBlock.FindAllStringSubmatch(string(content), -1) {
+			snippets++
+			file := filepath.Join(t.TempDir(), "snippet.yaml")
+			require.NoError(t, os.WriteFile(file, []byte(block[1]), 0o600))
+			output, err := invoke(t, "validate", "--config", file)
+			assert.NoError(t, err, "%s:\n%s\n%s", readme, block[1], output)
+		}
+	}
+	assert.GreaterOrEqual(t, snippets, 3, "each receiver's README has one")
+}
+
+func TestTheBinaryHoldsTheManifest(t *testing.T) {
+	output, err := invoke(t, "components")
+	require.NoError(t, err, output)
+	var holds struct {
+		Receivers, Processors, Exporters, Connectors, Extensions []struct{ Module string }
+		Providers                                                []struct{ Module string }
+	}
+	require.NoError(t, yaml.Unmarshal([]byte(output), &holds))
+	content, err := os.ReadFile("../builder-config.yaml")
+	require.NoError(t, err)
+	var manifest struct {
+		Receivers, Processors, Exporters, Connectors, Extensions, Providers []struct{ GoMod string }
+	}
+	require.NoError(t, yaml.Unmarshal(content, &manifest))
+	for kind, pair := range map[string][2]int{
+		"receivers":  {len(manifest.Receivers), len(holds.Receivers)},
+		"processors": {len(manifest.Processors), len(holds.Processors)},
+		"exporters":  {len(manifest.Exporters), len(holds.Exporters)},
+		"connectors": {len(manifest.Connectors), len(holds.Connectors)},
+		"extensions": {len(manifest.Extensions), len(holds.Extensions)},
+		"providers":  {len(manifest.Providers), len(holds.Providers)},
+	} {
+		assert.Equal(t, pair[0], pair[1], kind)
+		assert.Positive(t, pair[0], kind)
+	}
+}

@@ -1,0 +1,206 @@
+// Copyright The otelcol-infra Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package test
+
+import (
+	"context"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/hashicorp/consul/api"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/otelcol-infra/otelcol-infra/lab/demo"
+	"github.com/otelcol-infra/otelcol-infra/lab/readback"
+	"github.com/otelcol-infra/otelcol-infra/lab/story"
+)
+
+// play starts a scene; when the test has failed, the logs of everything follow.
+func play(t *testing.T) *demo.Scene {
+	t.Helper()
+	s, err := demo.Start(t.Context(), demo.Options{Binary: binary(t), Config: config, Progress: os.Stderr})
+	require.NoError(t, err)
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Logf("collector:\n%s\nservers:\n%s", s.Collector.LogTail(100), s.Lab.Logs(20))
+		}
+		require.NoError(t, s.Stop())
+	})
+	ctx, cancel := context.WithTimeout(t.Context(), soon)
+	defer cancel()
+	require.NoError(t, s.AwaitBaseline(ctx))
+	return s
+}
+
+// look waits until the picture satisfies the condition.
+func look(t *testing.T, s *demo.Scene, what string, satisfied func(demo.Picture) bool) demo.Picture {
+	t.Helper()
+	var p demo.Picture
+	require.Eventually(t, func() bool {
+		var err error
+		p, err = s.Look(t.Context())
+		return err == nil && satisfied(p)
+	}, soon, 200*time.Millisecond, what)
+	return p
+}
+
+func spans(p demo.Picture, system, name string) []readback.Span {
+	var found []readback.Span
+	for _, span := range p.Spans[system] {
+		if span.Name == name {
+			found = append(found, span)
+		}
+	}
+	return found
+}
+
+func value(p demo.Picture, system, name string, labels ...string) (float64, bool) {
+series:
+	for _, s := range p.Series[system] {
+		if s.Name != name {
+			continue
+		}
+		for i := 0; i < len(labels); i += 2 {
+			if s.Labels[labels[i]] != labels[i+1] {
+				continue series
+			}
+		}
+		return s.Value, true
+	}
+	return 0, false
+}
+
+func has(p demo.Picture, want float64, system, name string, labels ...string) bool {
+	got, ok := value(p, system, name, labels...)
+	return ok && got == want
+}
+
+func TestTheStoryArrives(t *testing.T) {
+	s := play(t)
+	const pace = 3 * demo.Interval
+	require.NoError(t, (&story.Story{Lab: s.Lab, Pace: pace, Progress: func(line string) { t.Log(line) }}).Tell(t.Context()))
+	p := look(t, s, "everything that the story leaves behind", func(p demo.Picture) bool { return len(p.Missing()) == 0 })
+
+	t.Run("an outage is as long as it was", func(t *testing.T) {
+		outage := spans(p, "consul", "consul.check.outage")[0]
+		assert.InDelta(t, pace.Seconds(), outage.Duration.Seconds(), 2)
+		assert.True(t, outage.Failed)
+		assert.Equal(t, story.Service, outage.Attributes["consul.service.name"])
+		assert.True(t, has(p, 2, "consul", "consul_health_checks", "consul_check_status", "passing"))
+		assert.True(t, has(p, 0, "consul", "consul_health_checks", "consul_check_status", "critical"))
+	})
+
+	t.Run("a lock has one holder at a time, and waits add up", func(t *testing.T) {
+		attempts, waits, holds := spans(p, "etcd", "etcd.lock.attempt"), spans(p, "etcd", "etcd.lock.wait"), spans(p, "etcd", "etcd.lock.hold")
+		require.Len(t, attempts, story.Contenders)
+		require.Len(t, waits, story.Contenders)
+		require.Len(t, holds, story.Contenders)
+		for _, attempt := range attempts {
+			wait, hold := childOf(t, attempt, waits), childOf(t, attempt, holds)
+			assert.Equal(t, attempt.Duration, wait.Duration+hold.Duration)
+			assert.Equal(t, wait.Start.Add(wait.Duration), hold.Start)
+			assert.False(t, attempt.Failed)
+			assert.Equal(t, story.Lock, attempt.Attributes["etcd.lock.name"])
+		}
+		for i, hold := range holds {
+			for _, other := range holds[i+1:] {
+				apart := !hold.Start.Add(hold.Duration).After(other.Start) || !other.Start.Add(other.Duration).After(hold.Start)
+				assert.True(t, apart, "two hold the lock at once: %v, %v", hold, other)
+			}
+		}
+	})
+
+	t.Run("a sealed time is as long as it was", func(t *testing.T) {
+		sealed := spans(p, "vault", "vault.sealed")[0]
+		assert.InDelta(t, pace.Seconds(), sealed.Duration.Seconds(), 3)
+		assert.True(t, sealed.Failed)
+		assert.True(t, has(p, 0, "vault", "vault_sealed"))
+		assert.True(t, has(p, 1, "vault", "vault_active"))
+	})
+
+	t.Run("events lead to their spans", func(t *testing.T) {
+		for system, events := range p.Events {
+			led := 0
+			for _, event := range events {
+				if event.TraceID == "" {
+					continue
+				}
+				trace, err := s.Jaeger.Trace(t.Context(), event.TraceID)
+				require.NoError(t, err)
+				assert.Contains(t, ids(trace), event.SpanID, "%s of %s", event.Name, system)
+				led++
+			}
+			assert.Positive(t, led, system)
+		}
+	})
+
+	t.Run("no secret has left", func(t *testing.T) {
+		events, err := os.ReadFile(string(s.Events))
+		require.NoError(t, err)
+		told := string(events) + s.Collector.LogTail(100_000)
+		for _, secret := range append(s.Lab.Vault.UnsealKeys, s.Lab.Vault.RootToken) {
+			assert.NotContains(t, told, secret)
+		}
+	})
+}
+
+func childOf(t *testing.T, parent readback.Span, spans []readback.Span) readback.Span {
+	t.Helper()
+	for _, span := range spans {
+		if span.TraceID == parent.TraceID && span.ParentSpanID == parent.SpanID {
+			return span
+		}
+	}
+	require.Fail(t, "no child span", "%v in %v", parent, spans)
+	return readback.Span{}
+}
+
+func ids(spans []readback.Span) []string {
+	var all []string
+	for _, span := range spans {
+		all = append(all, span.SpanID)
+	}
+	return all
+}
+
+// What is done by hand shows while it lasts: the marker of the open period in
+// Jaeger, and the state in Prometheus.
+func TestWhatLastsShowsWhileItLasts(t *testing.T) {
+	s := play(t)
+	client, err := api.NewClient(&api.Config{Address: s.Lab.Consul.Addr})
+	require.NoError(t, err)
+
+	begin := time.Now()
+	require.NoError(t, client.Agent().FailTTL(story.Service, "by hand"))
+	look(t, s, "a check that fails", func(p demo.Picture) bool {
+		return has(p, 1, "consul", "consul_health_checks", "consul_check_status", "critical") &&
+			len(spans(p, "consul", "consul.check.outage.start")) == 1
+	})
+	t.Logf("a failed check showed after %s, at an interval of %s", time.Since(begin).Round(time.Millisecond), demo.Interval)
+
+	begin = time.Now()
+	require.NoError(t, s.Lab.Vault.Seal(t.Context()))
+	look(t, s, "a sealed Vault", func(p demo.Picture) bool {
+		return has(p, 1, "vault", "vault_sealed") && len(spans(p, "vault", "vault.sealed.start")) == 1
+	})
+	t.Logf("a sealed Vault showed after %s, at an interval of %s", time.Since(begin).Round(time.Millisecond), demo.Interval)
+
+	p, err := s.Look(t.Context())
+	require.NoError(t, err)
+	assert.Empty(t, spans(p, "consul", "consul.check.outage"), "it lasts")
+	assert.Empty(t, spans(p, "vault", "vault.sealed"), "it lasts")
+}
+
+// The demo's command, as a person runs it.
+func TestDemoCheck(t *testing.T) {
+	var out strings.Builder
+	err := demo.Run(t.Context(), demo.Options{Binary: binary(t), Config: config, Progress: os.Stderr}, &out, nil)
+	require.NoError(t, err, out.String())
+	for _, want := range []string{"CONSUL", "ETCD", "VAULT", "consul_health_checks{", "etcd.lock.wait", "vault.sealed", "/api/v3/traces/"} {
+		assert.Contains(t, out.String(), want)
+	}
+}
