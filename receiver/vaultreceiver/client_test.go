@@ -1,0 +1,249 @@
+// Copyright The otelcol-infra Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package vaultreceiver
+
+import (
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/hashicorp/vault/api"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"go.opentelemetry.io/collector/component/componenttest"
+	"go.opentelemetry.io/collector/config/configopaque"
+
+	"github.com/otelcol-infra/otelcol-infra/receiver/vaultreceiver/internal/state"
+)
+
+const (
+	clusterID   = "4918743f-55df-2a47-44e8-9cf7ea6fe779"
+	clusterName = "vault-cluster-f7fd1fec"
+	leader      = "http://127.0.0.1:18200"
+)
+
+// recorded is a recorded answer of Vault.
+type recorded struct {
+	status int
+	file   string
+}
+
+func (r recorded) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
+	body, err := os.ReadFile(filepath.Join("testdata", "api", r.file))
+	if err != nil {
+		panic(err)
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(r.status)
+	_, _ = w.Write(body)
+}
+
+// serve returns a server with the handlers of the paths below /v1/.
+func serve(t *testing.T, handlers map[string]http.Handler) *httptest.Server {
+	t.Helper()
+	mux := http.NewServeMux()
+	for path, handler := range handlers {
+		mux.Handle("GET /v1/"+path, handler)
+	}
+	server := httptest.NewServer(mux)
+	t.Cleanup(server.Close)
+	return server
+}
+
+func clientOf(t *testing.T, cfg *Config) *client {
+	t.Helper()
+	c, err := newClient(t.Context(), cfg, componenttest.NewNopHost(), componenttest.NewNopTelemetrySettings())
+	require.NoError(t, err)
+	t.Cleanup(c.close)
+	return c
+}
+
+func configFor(endpoint string) *Config {
+	cfg := defaultConfig()
+	cfg.HTTP.Endpoint = endpoint
+	return cfg
+}
+
+func TestServerInEveryState(t *testing.T) {
+	standby := state.Server{
+		Initialized: true, Standby: true, HAEnabled: true, Connection: state.Healthy, LeaderAddress: leader,
+		Version: "1.19.5", ClusterID: clusterID, ClusterName: clusterName,
+	}
+	active := standby
+	active.Standby, active.Connection = false, state.Unknown
+	performanceStandby, replica, noActive := standby, active, standby
+	performanceStandby.Version, replica.Version = "1.19.5+ent", "1.19.5+ent"
+	replica.DRSecondary = true
+	noActive.Connection = state.Broken
+	alone := active
+	alone.HAEnabled, alone.LeaderAddress = false, ""
+	sealed := state.Server{Initialized: true, Sealed: true, Standby: true, Version: "1.19.5"}
+	fresh := sealed
+	fresh.Initialized = false
+	sealedSince := active
+	sealedSince.Sealed, sealedSince.HAEnabled, sealedSince.LeaderAddress = true, false, ""
+
+	for name, tc := range map[string]struct {
+		health, leader recorded
+		want           state.Server
+	}{
+		"active":                            {recorded{200, "health_200_active.json"}, recorded{200, "leader_active.json"}, active},
+		"active without high availability":  {recorded{200, "health_200_active.json"}, recorded{200, "leader_not_ha.json"}, alone},
+		"standby":                           {recorded{429, "health_429_standby.json"}, recorded{200, "leader_standby.json"}, standby},
+		"replica for disaster recovery":     {recorded{472, "health_472_dr_secondary.json"}, recorded{200, "leader_active.json"}, replica},
+		"performance standby":               {recorded{473, "health_473_performance_standby.json"}, recorded{200, "leader_standby.json"}, performanceStandby},
+		"standby without an active node":    {recorded{474, "health_474_no_active.json"}, recorded{200, "leader_no_active.json"}, noActive},
+		"not initialized":                   {recorded{501, "health_501_uninitialized.json"}, recorded{503, "leader_503_sealed.json"}, fresh},
+		"sealed":                            {recorded{503, "health_503_sealed.json"}, recorded{503, "leader_503_sealed.json"}, sealed},
+		"removed from the cluster":          {recorded{530, "health_530_removed.json"}, recorded{503, "leader_503_sealed.json"}, sealed},
+		"sealed between the two requests":   {recorded{200, "health_200_active.json"}, recorded{503, "leader_503_sealed.json"}, sealedSince},
+		"a proxy that makes every code 200": {recorded{200, "health_503_sealed.json"}, recorded{503, "leader_503_sealed.json"}, sealed},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := clientOf(t, configFor(serve(t, map[string]http.Handler{"sys/health": tc.health, "sys/leader": tc.leader}).URL))
+			got, err := c.Server(t.Context())
+			require.NoError(t, err)
+			assert.Equal(t, tc.want, got)
+		})
+	}
+}
+
+func TestLeases(t *testing.T) {
+	for file, want := range map[string]struct {
+		leases int64
+		known  bool
+	}{
+		"metrics.json":          {0, true},
+		"metrics_hostname.json": {3, true},
+		"leases_count.json":     {0, false}, // an answer without the gauge
+	} {
+		t.Run(file, func(t *testing.T) {
+			cfg := configFor(serve(t, map[string]http.Handler{"sys/metrics": recorded{200, file}}).URL)
+			cfg.Token = "t"
+			leases, known, err := clientOf(t, cfg).Leases(t.Context())
+			require.NoError(t, err)
+			assert.Equal(t, want.leases, leases)
+			assert.Equal(t, want.known, known)
+		})
+	}
+}
+
+func TestIrrevocableLeases(t *testing.T) {
+	var asked *http.Request
+	server := serve(t, map[string]http.Handler{"sys/leases/count": http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		asked = r
+		recorded{200, "leases_count.json"}.ServeHTTP(w, r)
+	})})
+	cfg := configFor(server.URL)
+	cfg.Token, cfg.Namespace = "planted", "team"
+	leases, err := clientOf(t, cfg).IrrevocableLeases(t.Context())
+	require.NoError(t, err)
+	assert.Zero(t, leases)
+	assert.Equal(t, "type=irrevocable", asked.URL.RawQuery)
+	assert.Equal(t, "planted", asked.Header.Get(api.AuthHeaderName))
+	assert.Equal(t, "team", asked.Header.Get(api.NamespaceHeaderName))
+}
+
+func TestErrorsSayWhatToDo(t *testing.T) {
+	page := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("<html>welcome</html>")) })
+	status := func(code int) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "<html>oops</html>", code) })
+	}
+	says := func(code int, body string) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(code); _, _ = w.Write([]byte(body)) })
+	}
+	health := func(c *client) error { _, err := c.Health(t.Context()); return err }
+	leases := func(c *client) error { _, _, err := c.Leases(t.Context()); return err }
+	irrevocable := func(c *client) error { _, err := c.IrrevocableLeases(t.Context()); return err }
+	for name, tc := range map[string]struct {
+		path    string
+		handler http.Handler
+		call    func(*client) error
+		want    string
+	}{
+		"a web page": {"sys/health", page, health,
+			"sys/health: the answer is not Vault's, check endpoint: invalid character '<' looking for beginning of value"},
+		"the error page of a proxy": {"sys/health", status(http.StatusBadGateway), health,
+			"sys/health: the answer is not Vault's, check endpoint: status 502"},
+		"another API": {"sys/health", says(http.StatusOK, `{"status":"ok"}`), health,
+			"sys/health: the answer does not tell the state of a Vault server, check endpoint"},
+		"a rate limit": {"sys/health", says(http.StatusTooManyRequests, `{"errors":["request path \"sys/health\": rate limit quota exceeded"]}`), health,
+			"sys/health: the answer does not tell the state of a Vault server, check endpoint"},
+		"an internal error": {"sys/health", says(http.StatusInternalServerError, `{"errors":["failed to check initialization"]}`), health,
+			"sys/health: status 500: failed to check initialization"},
+		"a redirect": {"sys/metrics", http.RedirectHandler("http://127.0.0.1:1/v1/sys/metrics", http.StatusTemporaryRedirect), leases,
+			"sys/metrics: redirected to http://127.0.0.1:1/v1/sys/metrics: set endpoint to the server itself"},
+		"a wrong token": {"sys/leases/count", recorded{403, "denied_403.json"}, irrevocable,
+			"sys/leases/count: status 403: 2 errors occurred: * permission denied * invalid token (the token needs read on sys/leases/count)"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			cfg := configFor(serve(t, map[string]http.Handler{tc.path: tc.handler}).URL)
+			cfg.Token = "planted"
+			require.EqualError(t, tc.call(clientOf(t, cfg)), tc.want)
+		})
+	}
+}
+
+func TestAServerThatHangs(t *testing.T) {
+	address, _ := hang(t)
+	cfg := configFor(address)
+	cfg.HTTP.Timeout = 50 * time.Millisecond
+	_, err := clientOf(t, cfg).Server(t.Context())
+	require.ErrorContains(t, err, "sys/health: ")
+	var timeout net.Error
+	require.ErrorAs(t, err, &timeout)
+	assert.True(t, timeout.Timeout())
+}
+
+func TestTheEnvironmentGivesATokenAtMost(t *testing.T) {
+	t.Setenv(api.EnvVaultAddress, "http://127.0.0.1:1")
+	t.Setenv(api.EnvVaultAgentAddr, "http://127.0.0.1:1")
+	t.Setenv(api.EnvVaultNamespace, "elsewhere")
+	t.Setenv(api.EnvVaultHeaders, `{"X-Planted":"yes"}`)
+	t.Setenv(api.EnvVaultMaxRetries, "9")
+	t.Setenv(api.EnvRateLimit, "0.001:1")
+	t.Setenv(api.EnvVaultToken, "of the environment")
+
+	var health, metrics []http.Header
+	server := serve(t, map[string]http.Handler{
+		"sys/health": http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			health = append(health, r.Header)
+			recorded{503, "health_503_sealed.json"}.ServeHTTP(w, r)
+		}),
+		"sys/metrics": http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			metrics = append(metrics, r.Header)
+			recorded{200, "metrics.json"}.ServeHTTP(w, r)
+		}),
+	})
+	for _, configured := range []string{"", "configured"} {
+		cfg := configFor(server.URL)
+		cfg.Token = configopaque.String(configured)
+		c := clientOf(t, cfg)
+		require.True(t, c.hasToken())
+		_, err := c.Health(t.Context())
+		require.NoError(t, err)
+		_, _, err = c.Leases(t.Context())
+		require.NoError(t, err)
+	}
+	require.Len(t, health, 2, "nothing is tried again")
+	for _, headers := range append(health, metrics...) {
+		assert.Empty(t, headers.Get(api.NamespaceHeaderName))
+		assert.Empty(t, headers.Get("X-Planted"))
+		assert.Equal(t, "true", headers.Get(api.RequestHeaderName))
+	}
+	assert.Empty(t, health[0].Get(api.AuthHeaderName))
+	assert.Empty(t, health[1].Get(api.AuthHeaderName))
+	assert.Equal(t, "of the environment", metrics[0].Get(api.AuthHeaderName))
+	assert.Equal(t, "configured", metrics[1].Get(api.AuthHeaderName))
+}
+
+func TestABrokenEnvironmentIsNamed(t *testing.T) {
+	t.Setenv(api.EnvVaultMaxRetries, "many")
+	_, err := newClient(t.Context(), configFor("http://127.0.0.1:1"), componenttest.NewNopHost(), componenttest.NewNopTelemetrySettings())
+	require.ErrorContains(t, err, "vault client for endpoint http://127.0.0.1:1, check the environment variables VAULT_*: ")
+}

@@ -1,0 +1,78 @@
+// Copyright The otelcol-infra Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package vaultreceiver
+
+import (
+	"errors"
+	"time"
+
+	"go.opentelemetry.io/collector/config/confighttp"
+	"go.opentelemetry.io/collector/config/configopaque"
+	"go.opentelemetry.io/collector/confmap"
+	"go.opentelemetry.io/collector/scraper/scraperhelper"
+
+	"github.com/otelcol-infra/otelcol-infra/internal/configcheck"
+	"github.com/otelcol-infra/otelcol-infra/internal/tokenfile"
+	"github.com/otelcol-infra/otelcol-infra/receiver/vaultreceiver/internal/metadata"
+)
+
+// defaultTimeout is how long a request may take.
+const defaultTimeout = 5 * time.Second
+
+// Config is the configuration of the receiver.
+type Config struct {
+	// HTTP holds `endpoint`, the URL of the Vault API, and the other settings
+	// of the HTTP client.
+	HTTP confighttp.ClientConfig `mapstructure:",squash"`
+
+	// Scrape holds `collection_interval`, the time between two collections of
+	// metrics, and between two polls for events and traces.
+	Scrape scraperhelper.ControllerConfig `mapstructure:",squash"`
+
+	Metrics metadata.MetricsBuilderConfig `mapstructure:",squash"`
+	Events  metadata.LogsBuilderConfig    `mapstructure:",squash"`
+
+	// Token is needed for the numbers of leases only. When it and TokenFile
+	// are empty, the environment variable VAULT_TOKEN counts, as for every
+	// Vault client.
+	Token configopaque.String `mapstructure:"token"`
+
+	// TokenFile is the path of a file that holds the token. It is read at
+	// every request, so a rotated token needs no restart.
+	TokenFile string `mapstructure:"token_file"`
+
+	// Namespace is the one that the token belongs to.
+	Namespace string `mapstructure:"namespace"`
+}
+
+// Unmarshal reads the configuration.
+func (c *Config) Unmarshal(conf *confmap.Conf) error {
+	return configcheck.Unmarshal(conf, c)
+}
+
+// Validate checks what can be checked without a server.
+func (c *Config) Validate() error {
+	return errors.Join(
+		configcheck.URL("endpoint", c.HTTP.Endpoint, "http://127.0.0.1:8200"),
+		c.token().Validate(),
+	)
+}
+
+func (c *Config) token() tokenfile.Source {
+	return tokenfile.Source{Token: c.Token, File: c.TokenFile}
+}
+
+func defaultConfig() *Config {
+	client := confighttp.NewDefaultClientConfig()
+	client.Endpoint = "http://127.0.0.1:8200"
+	client.Timeout = defaultTimeout
+	scrape := scraperhelper.NewDefaultControllerConfig()
+	scrape.CollectionInterval = 10 * time.Second
+	return &Config{
+		HTTP:    client,
+		Scrape:  scrape,
+		Metrics: metadata.NewDefaultMetricsBuilderConfig(),
+		Events:  metadata.DefaultLogsBuilderConfig(),
+	}
+}

@@ -1,0 +1,9 @@
+// Copyright The otelcol-infra Authors
+// SPDX-License-Identifier: Apache-2.0
+
+//go:generate go tool -modfile=../../internal/tools/go.mod mdatagen metadata.yaml
+
+// Package vaultreceiver observes one Vault server: its state and its leases as
+// metrics, its seals and changes of leader as events, and the times in which it
+// was sealed or its cluster had no leader as traces.
+package vaultreceiver

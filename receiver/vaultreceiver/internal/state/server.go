@@ -1,0 +1,63 @@
+// Copyright The otelcol-infra Authors
+// SPDX-License-Identifier: Apache-2.0
+
+// Package state holds what the receiver knows of a Vault server, and turns
+// successive snapshots into what happened. It does no I/O and reads no clock.
+package state
+
+// Connection is that of a standby to the active node.
+type Connection int
+
+// The states of a connection. It is Unknown for a server that is active, has
+// not connected yet, or is too old to tell.
+const (
+	Unknown Connection = iota
+	Healthy
+	Broken
+)
+
+// Server is a snapshot of one Vault server. What a sealed server does not tell
+// is zero.
+type Server struct {
+	Initialized bool
+	Sealed      bool
+	Standby     bool // of any kind
+	DRSecondary bool // its cluster is a disaster recovery replica
+	HAEnabled   bool
+
+	// Connection and LeaderAddress are both needed: with integrated storage
+	// Vault tells the address of the last active node forever, and its
+	// listener may redact the address.
+	Connection    Connection
+	LeaderAddress string
+
+	Version     string
+	ClusterID   string
+	ClusterName string
+}
+
+// Active says whether the server is the active node of its cluster.
+func (s Server) Active() bool { return s.Initialized && !s.Sealed && !s.Standby }
+
+// AcceptsTokens says whether the server itself answers requests that need a
+// token. A standby passes them on, a replica for disaster recovery refuses.
+func (s Server) AcceptsTokens() bool { return s.Active() && !s.DRSecondary }
+
+// Leaderless says whether the server, itself unsealed, sees no active node in
+// its cluster.
+func (s Server) Leaderless() bool {
+	if !s.Initialized || s.Sealed || !s.HAEnabled || !s.Standby {
+		return false
+	}
+	return s.Connection == Broken || (s.LeaderAddress == "" && s.Connection != Healthy)
+}
+
+// Leader returns the address of the active node, empty when there is none. It
+// is not known of a sealed server, without high availability, and when the
+// address is redacted.
+func (s Server) Leader() (address string, known bool) {
+	if s.Leaderless() {
+		return "", true
+	}
+	return s.LeaderAddress, s.LeaderAddress != ""
+}

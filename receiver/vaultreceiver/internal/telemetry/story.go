@@ -1,0 +1,114 @@
+// Copyright The otelcol-infra Authors
+// SPDX-License-Identifier: Apache-2.0
+
+// Package telemetry renders the receiver's state as metrics, events and spans.
+package telemetry
+
+import (
+	"strconv"
+	"time"
+
+	"go.opentelemetry.io/collector/pdata/pcommon"
+	"go.opentelemetry.io/collector/pdata/plog"
+	"go.opentelemetry.io/collector/pdata/ptrace"
+	"go.opentelemetry.io/collector/receiver"
+
+	"github.com/otelcol-infra/otelcol-infra/internal/eventlog"
+	"github.com/otelcol-infra/otelcol-infra/internal/period"
+	"github.com/otelcol-infra/otelcol-infra/internal/spanid"
+	"github.com/otelcol-infra/otelcol-infra/internal/watch"
+	"github.com/otelcol-infra/otelcol-infra/receiver/vaultreceiver/internal/metadata"
+	"github.com/otelcol-infra/otelcol-infra/receiver/vaultreceiver/internal/state"
+)
+
+// The names of the spans of the two kinds of period.
+const (
+	SpanSealed     = "vault.sealed"
+	SpanLeaderless = "vault.leaderless"
+)
+
+// Story renders what happened as events and spans.
+type Story struct {
+	settings receiver.Settings
+	config   metadata.LogsBuilderConfig
+}
+
+// NewStory returns a Story that makes the events which config enables.
+func NewStory(config metadata.LogsBuilderConfig, settings receiver.Settings) *Story {
+	return &Story{settings: settings, config: config}
+}
+
+// Render returns the events of the effects, and the spans of periods that
+// opened (a point-in-time marker) or closed. Events carry the IDs of the span
+// that tells the same story. instance is the server, which keeps the IDs of two
+// servers of a cluster apart; resource is put on all of it.
+func (s *Story) Render(observed time.Time, instance string, resource pcommon.Resource, effects []state.Effect) watch.Telemetry {
+	logs := metadata.NewLogsBuilder(s.config, s.settings)
+	spans := ptrace.NewSpanSlice()
+	for _, e := range effects {
+		ctx := spanid.Context(pcommon.TraceID{}, pcommon.SpanID{})
+		if e.Period != nil {
+			p := render(instance, *e.Period)
+			ctx = spanid.Context(p.TraceID(), p.SpanID())
+			if e.Opened {
+				p.AppendStart(spans)
+			}
+			if e.Closed {
+				p.Append(spans)
+			}
+		}
+		at := pcommon.NewTimestampFromTime(e.At)
+		switch e.Event {
+		case state.Initialized:
+			logs.RecordVaultInitializedEvent(ctx, at, e.Reconciled)
+		case state.Sealed:
+			logs.RecordVaultSealedEvent(ctx, at, e.Reconciled)
+		case state.Unsealed:
+			logs.RecordVaultUnsealedEvent(ctx, at, e.Reconciled)
+		case state.LeaderChanged:
+			logs.RecordVaultLeaderChangedEvent(ctx, at, e.OldLeader, e.NewLeader, e.Reconciled)
+		}
+	}
+	return watch.Telemetry{
+		Logs:   eventlog.Complete(logs.Emit(metadata.WithLogsResource(resource)), observed, severity),
+		Traces: period.Traces(spans, resource, metadata.ScopeName, s.settings.BuildInfo.Version),
+	}
+}
+
+// render makes the period that is told. Vault counts neither seals nor
+// elections, so the observed start is what keeps two periods apart.
+func render(instance string, p state.Period) period.Period {
+	name, problem := SpanSealed, "vault was sealed"
+	if p.Trouble == state.Leaderless {
+		name, problem = SpanLeaderless, "cluster had no active node"
+	}
+	key := []string{name, p.ClusterID, instance, strconv.FormatInt(p.Start.UnixNano(), 10)}
+	return period.Period{
+		Name: name, Trace: key, Key: key,
+		Start: p.Start, End: p.End, BeganBefore: p.BeganBefore,
+		Attributes: func(attrs pcommon.Map) {
+			putKnown(attrs, "vault.version", p.Version)
+			putKnown(attrs, "vault.leader.address.old", p.OldLeader)
+			putKnown(attrs, "vault.leader.address.new", p.NewLeader)
+		},
+		Problem: problem,
+	}
+}
+
+func putKnown(attrs pcommon.Map, key, value string) {
+	if value != "" {
+		attrs.PutStr(key, value)
+	}
+}
+
+func severity(event plog.LogRecord) plog.SeverityNumber {
+	switch event.EventName() {
+	case "vault.sealed":
+		return plog.SeverityNumberError
+	case "vault.leader.changed":
+		if leader, _ := event.Attributes().Get("vault.leader.address.new"); leader.Str() == "" {
+			return plog.SeverityNumberWarn
+		}
+	}
+	return plog.SeverityNumberInfo
+}

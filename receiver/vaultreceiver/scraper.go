@@ -1,0 +1,110 @@
+// Copyright The otelcol-infra Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package vaultreceiver
+
+import (
+	"context"
+	"time"
+
+	"go.opentelemetry.io/collector/component"
+	"go.opentelemetry.io/collector/pdata/pcommon"
+	"go.opentelemetry.io/collector/pdata/pmetric"
+	"go.opentelemetry.io/collector/receiver"
+
+	"github.com/otelcol-infra/otelcol-infra/internal/condition"
+	"github.com/otelcol-infra/otelcol-infra/receiver/vaultreceiver/internal/metadata"
+	"github.com/otelcol-infra/otelcol-infra/receiver/vaultreceiver/internal/telemetry"
+)
+
+// metricsScraper makes the metrics: three requests a cycle to an active server,
+// one to any other.
+type metricsScraper struct {
+	cfg       *Config
+	settings  receiver.Settings
+	condition *condition.Reporter
+	builder   *metadata.MetricsBuilder
+	client    *client
+	cluster   identity
+
+	// The controller waits for a scrape in progress; interrupt ends it.
+	uninterrupted context.Context
+	interrupt     context.CancelFunc
+}
+
+func newScraper(cfg *Config, settings receiver.Settings) *metricsScraper {
+	uninterrupted, interrupt := context.WithCancel(context.Background())
+	return &metricsScraper{
+		cfg:           cfg,
+		settings:      settings,
+		condition:     condition.NewReporter(settings.Logger),
+		builder:       metadata.NewMetricsBuilder(cfg.Metrics, settings),
+		uninterrupted: uninterrupted,
+		interrupt:     interrupt,
+	}
+}
+
+func (s *metricsScraper) start(ctx context.Context, host component.Host) (err error) {
+	s.condition.AddHost(host)
+	if s.client, err = newClient(ctx, s.cfg, host, s.settings.TelemetrySettings); err != nil {
+		return err
+	}
+	if !s.client.hasToken() {
+		s.settings.Logger.Info("leases are not counted: set token or token_file")
+	}
+	return nil
+}
+
+func (s *metricsScraper) shutdown(context.Context) error {
+	s.client.close()
+	return nil
+}
+
+// scrape never fails: each endpoint that does is reported as this component's
+// condition, and the metrics of the others still come.
+func (s *metricsScraper) scrape(ctx context.Context) (pmetric.Metrics, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(s.uninterrupted, cancel)()
+	now := pcommon.NewTimestampFromTime(time.Now())
+
+	server, err := s.client.Health(ctx)
+	s.report(ctx, endpointHealth, err)
+	telemetry.RecordUp(s.builder, now, err == nil)
+	if err == nil {
+		s.cluster.learn(server)
+		telemetry.RecordServer(s.builder, now, server)
+		if server.AcceptsTokens() && s.client.hasToken() {
+			s.scrapeLeases(ctx, now)
+		}
+	}
+	metrics := s.builder.Emit(metadata.WithResource(resource(s.builder.NewResourceBuilder(), s.cfg.HTTP.Endpoint, s.cluster)))
+	if ctx.Err() != nil {
+		return pmetric.NewMetrics(), nil // What Shutdown cut off says nothing about the server.
+	}
+	return metrics, nil
+}
+
+// scrapeLeases asks for what needs a token, unless nobody wants it.
+func (s *metricsScraper) scrapeLeases(ctx context.Context, now pcommon.Timestamp) {
+	if s.cfg.Metrics.Metrics.VaultLeases.Enabled {
+		leases, known, err := s.client.Leases(ctx)
+		s.report(ctx, endpointMetrics, err)
+		if known {
+			telemetry.RecordLeases(s.builder, now, leases)
+		}
+	}
+	if s.cfg.Metrics.Metrics.VaultLeasesIrrevocable.Enabled {
+		leases, err := s.client.IrrevocableLeases(ctx)
+		s.report(ctx, endpointLeases, err)
+		if err == nil {
+			telemetry.RecordIrrevocableLeases(s.builder, now, leases)
+		}
+	}
+}
+
+func (s *metricsScraper) report(ctx context.Context, endpoint string, err error) {
+	if ctx.Err() == nil {
+		s.condition.Set(endpoint, err)
+	}
+}

@@ -1,0 +1,56 @@
+// Copyright The otelcol-infra Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package vaultreceiver
+
+import (
+	"cmp"
+	"net/url"
+
+	"go.opentelemetry.io/collector/pdata/pcommon"
+
+	"github.com/otelcol-infra/otelcol-infra/receiver/vaultreceiver/internal/metadata"
+	"github.com/otelcol-infra/otelcol-infra/receiver/vaultreceiver/internal/state"
+)
+
+// The names under which parts of the receiver report their condition.
+const (
+	endpointHealth  = "sys/health"
+	endpointLeader  = "sys/leader"
+	endpointMetrics = "sys/metrics"
+	endpointLeases  = "sys/leases/count"
+	watchServer     = "watch of sys/health and sys/leader"
+)
+
+// identity is what is known of the server's cluster. A sealed server does not
+// tell it, and its series should not become others for that: it is remembered.
+type identity struct {
+	clusterID, clusterName string
+}
+
+func (i *identity) learn(s state.Server) {
+	i.clusterID = cmp.Or(s.ClusterID, i.clusterID)
+	i.clusterName = cmp.Or(s.ClusterName, i.clusterName)
+}
+
+// resource identifies the Vault server that is observed. What is not known of
+// its cluster is left out.
+func resource(rb *metadata.ResourceBuilder, endpoint string, cluster identity) pcommon.Resource {
+	rb.SetServiceName("vault")
+	rb.SetServiceInstanceID(instance(endpoint))
+	if cluster.clusterID != "" {
+		rb.SetVaultClusterID(cluster.clusterID)
+	}
+	if cluster.clusterName != "" {
+		rb.SetVaultClusterName(cluster.clusterName)
+	}
+	return rb.Emit()
+}
+
+func instance(endpoint string) string {
+	u, err := url.Parse(endpoint)
+	if err != nil {
+		return endpoint
+	}
+	return u.Host
+}

@@ -1,0 +1,120 @@
+// Copyright The otelcol-infra Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package vaultreceiver
+
+import (
+	"context"
+	"time"
+
+	"go.opentelemetry.io/collector/component"
+	"go.opentelemetry.io/collector/receiver"
+
+	"github.com/otelcol-infra/otelcol-infra/internal/condition"
+	"github.com/otelcol-infra/otelcol-infra/internal/watch"
+	"github.com/otelcol-infra/otelcol-infra/receiver/vaultreceiver/internal/metadata"
+	"github.com/otelcol-infra/otelcol-infra/receiver/vaultreceiver/internal/state"
+	"github.com/otelcol-infra/otelcol-infra/receiver/vaultreceiver/internal/telemetry"
+)
+
+// watcher makes events and traces. Vault has nothing to wait on, so it polls:
+// two requests each time, or one while the server is sealed, without a token.
+type watcher struct {
+	cfg       *Config
+	settings  receiver.Settings
+	condition *condition.Reporter
+	delivery  *watch.Delivery
+	story     *telemetry.Story
+	machine   state.Machine
+
+	client  *client
+	cluster identity
+	ticker  *time.Ticker
+	due     bool // a poll that does not wait: the first, and after one that failed
+	gap     bool
+
+	background watch.Background
+}
+
+func newWatcher(cfg *Config, settings receiver.Settings) (*watcher, error) {
+	delivery, err := watch.NewDelivery(settings)
+	if err != nil {
+		return nil, err
+	}
+	return &watcher{
+		cfg:       cfg,
+		settings:  settings,
+		condition: condition.NewReporter(settings.Logger),
+		delivery:  delivery,
+		story:     telemetry.NewStory(cfg.Events, settings),
+		due:       true,
+	}, nil
+}
+
+// AddHost adds a host that wants to know the watcher's status.
+func (w *watcher) AddHost(host component.Host) { w.condition.AddHost(host) }
+
+// Delivery is where the watcher's telemetry goes.
+func (w *watcher) Delivery() *watch.Delivery { return w.delivery }
+
+// Start begins to watch and returns; an absent server is waited for.
+func (w *watcher) Start(ctx context.Context, host component.Host) (err error) {
+	if w.client, err = newClient(ctx, w.cfg, host, w.settings.TelemetrySettings); err != nil {
+		return err
+	}
+	loop := watch.Loop[state.Observation]{
+		Next:      w.next,
+		Step:      w.step,
+		Delivery:  w.delivery,
+		Condition: func(err error) { w.condition.Set(watchServer, err) },
+	}
+	w.background.Start(func(ctx context.Context) {
+		w.ticker = time.NewTicker(w.cfg.Scrape.CollectionInterval)
+		defer w.ticker.Stop()
+		loop.Run(ctx)
+	})
+	return nil
+}
+
+// Shutdown ends the watch, also in the middle of a request.
+func (w *watcher) Shutdown(context.Context) error {
+	w.background.Stop()
+	w.client.close()
+	return nil
+}
+
+func (w *watcher) next(ctx context.Context) (state.Observation, error) {
+	if err := w.wait(ctx); err != nil {
+		return state.Observation{}, err
+	}
+	server, err := w.client.Server(ctx)
+	if err != nil {
+		// The loop pauses after a failure, so the next poll need not.
+		w.due, w.gap = true, true
+		return state.Observation{}, err
+	}
+	observed := state.Observation{Server: server, Gap: w.gap}
+	w.gap = false
+	return observed, nil
+}
+
+// wait returns when the next poll is due.
+func (w *watcher) wait(ctx context.Context) error {
+	if w.due {
+		w.due = false
+		w.ticker.Reset(w.cfg.Scrape.CollectionInterval)
+		return nil
+	}
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-w.ticker.C:
+		return nil
+	}
+}
+
+func (w *watcher) step(now time.Time, observed state.Observation) watch.Telemetry {
+	w.cluster.learn(observed.Server)
+	res := resource(metadata.NewResourceBuilder(w.cfg.Events.ResourceAttributes), w.cfg.HTTP.Endpoint, w.cluster)
+	return w.story.Render(now, instance(w.cfg.HTTP.Endpoint), res, w.machine.Step(now, observed))
+}
