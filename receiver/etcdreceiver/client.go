@@ -1,0 +1,241 @@
+// Copyright The otelcol-infra Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package etcdreceiver
+
+import (
+	"cmp"
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"go.etcd.io/etcd/api/v3/etcdserverpb"
+	"go.etcd.io/etcd/api/v3/mvccpb"
+	clientv3 "go.etcd.io/etcd/client/v3"
+	"go.uber.org/zap"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/backoff"
+
+	"github.com/otelcol-infra/otelcol-infra/receiver/etcdreceiver/internal/state"
+)
+
+// retryAtMost is the longest pause between two attempts at a connection.
+const retryAtMost = 5 * time.Second
+
+// client is the part of the etcd API that the receiver uses. It is safe for
+// concurrent use.
+type client struct {
+	config   clientv3.Config
+	timeout  time.Duration
+	prefixes state.Prefixes
+	maxKeys  int
+
+	mu   sync.Mutex
+	etcd *clientv3.Client
+}
+
+// newClient returns a client of the endpoints. It connects when it is first
+// used; ctx ends it.
+func newClient(ctx context.Context, cfg *Config, tlsConfig *tls.Config, endpoints ...string) *client {
+	connect := grpc.ConnectParams{Backoff: backoff.DefaultConfig, MinConnectTimeout: cfg.DialTimeout}
+	connect.Backoff.MaxDelay = retryAtMost
+	return &client{
+		config: clientv3.Config{
+			Context:     ctx,
+			Endpoints:   endpoints,
+			TLS:         tlsConfig,
+			Username:    cfg.Username,
+			Password:    string(cfg.Password),
+			DialTimeout: cfg.DialTimeout,
+			DialOptions: []grpc.DialOption{grpc.WithConnectParams(connect)},
+			// The second try is for a token that has expired. For the rest, it
+			// is the receiver that tries again, and that tells of failures:
+			// the client would log each of its own.
+			MaxUnaryRetries: 2,
+			Logger:          zap.NewNop(),
+		},
+		timeout:  cmp.Or(cfg.Scrape.Timeout, defaultTimeout),
+		prefixes: cfg.prefixes(),
+		maxKeys:  cfg.MaxKeys,
+	}
+}
+
+// connect makes the etcd client. That can wait, as with a user name it logs in.
+func (c *client) connect() (*clientv3.Client, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.etcd != nil {
+		return c.etcd, nil
+	}
+	if err := c.config.Context.Err(); err != nil {
+		return nil, err
+	}
+	etcd, err := clientv3.New(c.config)
+	if err != nil {
+		return nil, err
+	}
+	c.etcd = etcd
+	return etcd, nil
+}
+
+// close ends the connections.
+func (c *client) close() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.etcd != nil {
+		_ = c.etcd.Close() // It can only fail to end what has ended.
+	}
+}
+
+// Status asks the one endpoint of the client for its status, on a connection
+// that stays, unlike that of clientv3's Status.
+func (c *client) Status(ctx context.Context) (state.Member, error) {
+	etcd, err := c.connect()
+	if err != nil {
+		return state.Member{}, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, c.timeout)
+	defer cancel()
+	maintenance := clientv3.RetryMaintenanceClient(etcd, etcd.ActiveConnection())
+	answer, err := maintenance.Status(ctx, &etcdserverpb.StatusRequest{}, grpc.WaitForReady(false))
+	if err != nil {
+		return state.Member{}, err
+	}
+	return state.Member{
+		Cluster:          answer.Header.ClusterId,
+		ID:               answer.Header.MemberId,
+		Leader:           answer.Leader == answer.Header.MemberId,
+		Learner:          answer.IsLearner,
+		DBSize:           answer.DbSize,
+		DBSizeInUse:      answer.DbSizeInUse,
+		RaftTerm:         answer.RaftTerm,
+		RaftIndex:        answer.RaftIndex,
+		RaftAppliedIndex: answer.RaftAppliedIndex,
+		Revision:         answer.Header.Revision,
+	}, nil
+}
+
+// List returns the keys under a covering prefix, at most max_keys of them, and
+// the ID of the cluster. Their values are not asked for, except where locks
+// are: since version 3.7, etcd tells a key's lease only together with its value.
+func (c *client) List(ctx context.Context, prefix string) (state.Observation, uint64, error) {
+	etcd, err := c.connect()
+	if err != nil {
+		return state.Observation{}, 0, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, c.timeout)
+	defer cancel()
+	limit := clientv3.WithLimit(int64(c.maxKeys))
+	answer, err := etcd.Get(ctx, prefix, clientv3.WithPrefix(), clientv3.WithKeysOnly(), limit)
+	if err != nil {
+		return state.Observation{}, 0, err
+	}
+	revision := answer.Header.Revision
+	leases := map[string]int64{}
+	for _, locks := range c.prefixes.LocksUnder(prefix) {
+		part, err := etcd.Get(ctx, locks, clientv3.WithPrefix(), clientv3.WithRev(revision), limit)
+		if err != nil {
+			return state.Observation{}, 0, err
+		}
+		for _, kv := range part.Kvs {
+			leases[string(kv.Key)] = kv.Lease
+		}
+	}
+	keys := make([]state.Key, 0, len(answer.Kvs))
+	for _, kv := range answer.Kvs {
+		key := keyOf(kv)
+		key.Lease = cmp.Or(key.Lease, leases[key.Name])
+		keys = append(keys, key)
+	}
+	return state.Observation{
+		Prefix:   prefix,
+		Revision: revision,
+		Listed:   true,
+		Keys:     keys,
+		More:     int(answer.Count) - len(keys),
+	}, answer.Header.ClusterId, nil
+}
+
+// keyWatch is an open watch of the keys under a prefix.
+type keyWatch struct {
+	etcd      *clientv3.Client
+	ctx       context.Context
+	cancel    context.CancelFunc
+	timeout   time.Duration
+	responses clientv3.WatchChan
+}
+
+// Watch opens a watch from a revision on. When etcd is not reachable it fails
+// in time, where clientv3 would wait for ever.
+func (c *client) Watch(ctx context.Context, prefix string, revision int64) (*keyWatch, error) {
+	etcd, err := c.connect()
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithCancel(clientv3.WithRequireLeader(ctx))
+	patience := time.AfterFunc(c.timeout, cancel)
+	responses := etcd.Watch(ctx, prefix, clientv3.WithPrefix(), clientv3.WithRev(revision),
+		clientv3.WithCreatedNotify(), clientv3.WithProgressNotify(), clientv3.WithFragment())
+	if !patience.Stop() {
+		return nil, fmt.Errorf("no watch could be opened within %s", c.timeout)
+	}
+	return &keyWatch{etcd: etcd, ctx: ctx, cancel: cancel, timeout: c.timeout, responses: responses}, nil
+}
+
+// Next waits for the next response. A quiet etcd is asked for its progress,
+// which moves the revision to resume from ahead of compactions, and shows that
+// the watch is alive: clientv3 hides that it lost its connection.
+func (w *keyWatch) Next() (clientv3.WatchResponse, error) {
+	quiet := time.NewTimer(2 * w.timeout)
+	defer quiet.Stop()
+	for asked := false; ; asked = true {
+		select {
+		case response, open := <-w.responses:
+			if !open {
+				return response, cmp.Or(w.ctx.Err(), errors.New("the watch was closed"))
+			}
+			return response, response.Err()
+		case <-w.ctx.Done():
+			return clientv3.WatchResponse{}, w.ctx.Err()
+		case <-quiet.C:
+			if asked {
+				return clientv3.WatchResponse{}, fmt.Errorf("no answer to the watch within %s", w.timeout)
+			}
+			if err := w.requestProgress(); err != nil {
+				return clientv3.WatchResponse{}, fmt.Errorf("the watch has no connection: %w", err)
+			}
+			quiet.Reset(w.timeout)
+		}
+	}
+}
+
+func (w *keyWatch) requestProgress() error {
+	ctx, cancel := context.WithTimeout(w.ctx, w.timeout)
+	defer cancel()
+	return w.etcd.RequestProgress(ctx)
+}
+
+func keyOf(kv *mvccpb.KeyValue) state.Key {
+	return state.Key{
+		Name:     string(kv.Key),
+		Created:  kv.CreateRevision,
+		Modified: kv.ModRevision,
+		Version:  kv.Version,
+		Lease:    kv.Lease,
+	}
+}
+
+func changesOf(events []*clientv3.Event) []state.Change {
+	changes := make([]state.Change, 0, len(events))
+	for _, event := range events {
+		changes = append(changes, state.Change{
+			Key:     keyOf(event.Kv),
+			Deleted: event.Type == clientv3.EventTypeDelete,
+			Size:    len(event.Kv.Value),
+		})
+	}
+	return changes
+}

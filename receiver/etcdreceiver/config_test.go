@@ -1,0 +1,86 @@
+// Copyright The otelcol-infra Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package etcdreceiver
+
+import (
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"go.opentelemetry.io/collector/confmap/confmaptest"
+	"go.opentelemetry.io/collector/confmap/xconfmap"
+)
+
+func TestDefaultConfigIsValid(t *testing.T) {
+	require.NoError(t, xconfmap.Validate(NewFactory().CreateDefaultConfig()))
+}
+
+func load(t *testing.T, file string) (*Config, error) {
+	conf, err := confmaptest.LoadConf(filepath.Join("testdata", "config", file))
+	require.NoError(t, err)
+	cfg := defaultConfig()
+	if err := conf.Unmarshal(cfg); err != nil {
+		return nil, err
+	}
+	return cfg, xconfmap.Validate(cfg)
+}
+
+func TestConfig(t *testing.T) {
+	cfg, err := load(t, "full.yaml")
+	require.NoError(t, err)
+	assert.Equal(t, []string{"https://etcd-1.example:2379", "https://etcd-2.example:2379"}, cfg.Endpoints)
+	assert.True(t, cfg.TLS.InsecureSkipVerify)
+	assert.Equal(t, 2*time.Second, cfg.DialTimeout)
+	assert.Equal(t, 3*time.Second, cfg.Scrape.Timeout)
+	assert.Equal(t, 30*time.Second, cfg.Scrape.CollectionInterval)
+	assert.Equal(t, []string{"/app/"}, cfg.Watch.Prefixes)
+	assert.Equal(t, []string{"/locks/"}, cfg.Locks.Prefixes)
+	assert.Equal(t, 500, cfg.MaxKeys)
+	assert.False(t, cfg.Events.Events.EtcdKeyPut.Enabled)
+	assert.False(t, cfg.Metrics.Metrics.EtcdMemberUp.Enabled)
+	assert.Equal(t, "[REDACTED]", cfg.Password.String())
+	tlsConfig, err := cfg.loadTLS(t.Context())
+	require.NoError(t, err)
+	assert.True(t, tlsConfig.InsecureSkipVerify)
+
+	cfg, err = load(t, "no scheme.yaml")
+	require.NoError(t, err)
+	assert.Equal(t, "etcd.example:2379", instance(cfg.Endpoints[1]))
+	tlsConfig, err = cfg.loadTLS(t.Context())
+	require.NoError(t, err)
+	assert.Nil(t, tlsConfig)
+
+	cfg, err = load(t, "from environment.yaml")
+	require.NoError(t, err)
+	assert.Equal(t, []string{"http://127.0.0.1:2379", "http://127.0.0.1:22379"}, cfg.Endpoints)
+	assert.Empty(t, cfg.prefixes().Covering())
+}
+
+func TestConfigsThatAreRefused(t *testing.T) {
+	for file, want := range map[string]string{
+		"typo.yaml":               "has invalid keys: endpionts",
+		"nested typo.yaml":        "'watch' has invalid keys: prefix",
+		"bad duration.yaml":       "'dial_timeout' time: unknown unit",
+		"no dial timeout.yaml":    "dial_timeout is 0s: set it to a duration above 0, such as 5s",
+		"no endpoints.yaml":       "endpoints is empty: list the client URLs of the members, such as http://127.0.0.1:2379",
+		"empty endpoint.yaml":     "endpoints[1] is empty: set it to a URL such as http://127.0.0.1:2379",
+		"bad scheme.yaml":         "endpoints[0] is not an http or https URL: write it like http://127.0.0.1:2379",
+		"no port.yaml":            "endpoints[0] has no port: write it like http://127.0.0.1:2379",
+		"user in endpoint.yaml":   "endpoints[0] holds a user name or password: remove it and use the auth settings",
+		"mixed endpoints.yaml":    "endpoints are partly https: use https for all of them or for none",
+		"no password.yaml":        "username is set without password: set both or neither",
+		"no username.yaml":        "password is set without username: set both or neither",
+		"no keys.yaml":            "max_keys is 0: set it to a number above 0",
+		"empty watch prefix.yaml": `watch.prefixes[1] is empty, which is every key: write "/" or another prefix`,
+		"empty locks prefix.yaml": `locks.prefixes[0] is empty, which is every key: write "/" or another prefix`,
+	} {
+		t.Run(file, func(t *testing.T) {
+			_, err := load(t, file)
+			require.ErrorContains(t, err, want)
+			assert.NotContains(t, err.Error(), "secret")
+		})
+	}
+}

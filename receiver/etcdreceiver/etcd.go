@@ -1,0 +1,51 @@
+// Copyright The otelcol-infra Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package etcdreceiver
+
+import (
+	"net/url"
+	"strconv"
+
+	"go.opentelemetry.io/collector/pdata/pcommon"
+
+	"github.com/otelcol-infra/otelcol-infra/receiver/etcdreceiver/internal/metadata"
+	"github.com/otelcol-infra/otelcol-infra/receiver/etcdreceiver/internal/state"
+)
+
+// The names under which parts of the receiver report their condition. The
+// first two are followed by what they are about.
+const (
+	statusOf  = "status of "
+	watchOf   = "watch of "
+	limitKeys = "max_keys"
+)
+
+// clusterResource identifies the cluster, which events and traces are of.
+func clusterResource(rb *metadata.ResourceBuilder, cluster string) pcommon.Resource {
+	rb.SetServiceName("etcd")
+	rb.SetEtcdClusterID(cluster)
+	return rb.Emit()
+}
+
+// memberResource identifies a member, which metrics are of. One that has not
+// answered yet has no IDs.
+func memberResource(rb *metadata.ResourceBuilder, endpoint string, m state.Member) pcommon.Resource {
+	rb.SetServiceName("etcd")
+	rb.SetServiceInstanceID(instance(endpoint))
+	if m.ID != 0 {
+		rb.SetEtcdClusterID(hex(m.Cluster))
+		rb.SetEtcdMemberID(hex(m.ID))
+	}
+	return rb.Emit()
+}
+
+func instance(endpoint string) string {
+	u, err := url.Parse(withScheme(endpoint))
+	if err != nil {
+		return endpoint
+	}
+	return u.Host
+}
+
+func hex(id uint64) string { return strconv.FormatUint(id, 16) }

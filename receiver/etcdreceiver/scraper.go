@@ -1,0 +1,111 @@
+// Copyright The otelcol-infra Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package etcdreceiver
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"go.opentelemetry.io/collector/component"
+	"go.opentelemetry.io/collector/pdata/pcommon"
+	"go.opentelemetry.io/collector/pdata/pmetric"
+	"go.opentelemetry.io/collector/receiver"
+	"go.opentelemetry.io/collector/scraper"
+
+	"github.com/otelcol-infra/otelcol-infra/internal/condition"
+	"github.com/otelcol-infra/otelcol-infra/receiver/etcdreceiver/internal/metadata"
+	"github.com/otelcol-infra/otelcol-infra/receiver/etcdreceiver/internal/state"
+	"github.com/otelcol-infra/otelcol-infra/receiver/etcdreceiver/internal/telemetry"
+)
+
+// metricsScraper makes the metrics: one request to each member a cycle.
+type metricsScraper struct {
+	cfg       *Config
+	condition *condition.Reporter
+	builder   *metadata.MetricsBuilder
+	members   []*member
+
+	life      context.Context
+	interrupt context.CancelFunc
+}
+
+// member is a member of the cluster, as it is configured.
+type member struct {
+	endpoint string
+	client   *client
+	last     state.Member // as it last answered
+}
+
+func newScraper(cfg *Config, settings receiver.Settings) *metricsScraper {
+	s := &metricsScraper{
+		cfg:       cfg,
+		condition: condition.NewReporter(settings.Logger),
+		builder:   metadata.NewMetricsBuilder(cfg.Metrics, settings),
+	}
+	s.life, s.interrupt = context.WithCancel(context.Background())
+	return s
+}
+
+func (s *metricsScraper) toScraper() (scraper.Metrics, error) {
+	return scraper.NewMetrics(s.scrape, scraper.WithStart(s.start), scraper.WithShutdown(s.shutdown))
+}
+
+func (s *metricsScraper) start(ctx context.Context, host component.Host) error {
+	s.condition.AddHost(host)
+	tlsConfig, err := s.cfg.loadTLS(ctx)
+	if err != nil {
+		return err
+	}
+	for _, endpoint := range s.cfg.Endpoints {
+		s.members = append(s.members, &member{endpoint: endpoint, client: newClient(s.life, s.cfg, tlsConfig, endpoint)})
+	}
+	return nil
+}
+
+func (s *metricsScraper) shutdown(context.Context) error {
+	s.interrupt()
+	for _, m := range s.members {
+		m.client.close()
+	}
+	return nil
+}
+
+// scrape never fails: each member that does is reported as this component's
+// condition, and the metrics of the others still come.
+func (s *metricsScraper) scrape(ctx context.Context) (pmetric.Metrics, error) {
+	errs := s.ask(ctx)
+	if s.life.Err() != nil {
+		return pmetric.NewMetrics(), nil
+	}
+	now := pcommon.NewTimestampFromTime(time.Now())
+	for i, m := range s.members {
+		s.condition.Set(statusOf+instance(m.endpoint), errs[i])
+		telemetry.RecordUp(s.builder, now, errs[i] == nil)
+		if errs[i] == nil {
+			telemetry.RecordMember(s.builder, now, m.last)
+		}
+		s.builder.EmitForResource(metadata.WithResource(memberResource(s.builder.NewResourceBuilder(), m.endpoint, m.last)))
+	}
+	return s.builder.Emit(), nil
+}
+
+// ask asks all members at once, and returns the error of each.
+func (s *metricsScraper) ask(ctx context.Context) []error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(s.life, cancel)()
+	errs := make([]error, len(s.members))
+	var answers sync.WaitGroup
+	for i, m := range s.members {
+		answers.Go(func() {
+			answer, err := m.client.Status(ctx)
+			if errs[i] = err; err == nil {
+				m.last = answer
+			}
+		})
+	}
+	answers.Wait()
+	return errs
+}
