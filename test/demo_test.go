@@ -101,8 +101,8 @@ func TestTheStoryArrives(t *testing.T) {
 		require.Len(t, holds, story.Contenders)
 		for _, attempt := range attempts {
 			wait, hold := childOf(t, attempt, waits), childOf(t, attempt, holds)
-			assert.Equal(t, attempt.Duration, wait.Duration+hold.Duration)
-			assert.Equal(t, wait.Start.Add(wait.Duration), hold.Start)
+			assert.InDelta(t, attempt.Duration, wait.Duration+hold.Duration, float64(time.Microsecond))
+			assert.WithinDuration(t, wait.Start.Add(wait.Duration), hold.Start, time.Microsecond)
 			assert.False(t, attempt.Failed)
 			assert.Equal(t, story.Lock, attempt.Attributes["etcd.lock.name"])
 		}

@@ -6,6 +6,7 @@
 package condition
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"maps"
@@ -55,8 +56,11 @@ func (r *Reporter) AddHost(host component.Host) {
 
 // Set reports the outcome of one use of an endpoint: an error, or nil.
 // A failure is logged when it begins and then once a minute while it lasts;
-// its end is logged once.
+// its end is logged once. A use that Shutdown cut off says nothing.
 func (r *Reporter) Set(endpoint string, err error) {
+	if errors.Is(err, context.Canceled) {
+		return
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if err != nil {

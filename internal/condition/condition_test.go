@@ -4,7 +4,9 @@
 package condition
 
 import (
+	"context"
 	"errors"
+	"fmt"
 	"testing"
 	"time"
 
@@ -45,6 +47,13 @@ func TestAFailureThatLastsIsLoggedOnceAMinute(t *testing.T) {
 	r.Set("health", nil)
 	require.Equal(t, 4, logs.Len())
 	assert.Equal(t, "observing again", logs.All()[3].Message)
+}
+
+func TestWhatIsCutOffSaysNothing(t *testing.T) {
+	r, h, logs, _ := newReporter()
+	r.Set("health", fmt.Errorf("health: %w", context.Canceled))
+	assert.Empty(t, h.events)
+	assert.Zero(t, logs.Len())
 }
 
 func TestStatusIsRecoverableWhileAnyEndpointFails(t *testing.T) {

@@ -17,6 +17,7 @@ import (
 	"github.com/hashicorp/consul/api"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"go.opentelemetry.io/collector/component"
 	"go.opentelemetry.io/collector/component/componenttest"
 	"go.opentelemetry.io/collector/consumer/consumertest"
 	"go.opentelemetry.io/collector/pdata/plog"
@@ -300,16 +301,24 @@ func hang(t *testing.T) string {
 func TestShutdownDoesNotWaitForAServerThatHangs(t *testing.T) {
 	cfg := configFor(hang(t))
 	cfg.HTTP.Timeout = time.Hour
-	logs, err := NewFactory().CreateLogs(t.Context(), receivertest.NewNopSettings(metadata.Type), cfg, consumertest.NewNop())
+	f, settings := NewFactory(), receivertest.NewNopSettings(metadata.Type)
+	logs, err := f.CreateLogs(t.Context(), settings, cfg, consumertest.NewNop())
 	require.NoError(t, err)
-	require.NoError(t, logs.Start(t.Context(), componenttest.NewNopHost()))
-	ended := make(chan error)
-	go func() { ended <- logs.Shutdown(context.Background()) }()
-	select {
-	case err := <-ended:
-		require.NoError(t, err)
-	case <-time.After(soon):
-		t.Fatal("Shutdown waits for the server")
+	metrics, err := f.CreateMetrics(t.Context(), settings, cfg, consumertest.NewNop())
+	require.NoError(t, err)
+	for _, r := range []component.Component{logs, metrics} {
+		require.NoError(t, r.Start(t.Context(), componenttest.NewNopHost()))
+	}
+	time.Sleep(1100 * time.Millisecond) // the first scrape comes after a second
+	for _, r := range []component.Component{logs, metrics} {
+		ended := make(chan error)
+		go func() { ended <- r.Shutdown(context.Background()) }()
+		select {
+		case err := <-ended:
+			require.NoError(t, err)
+		case <-time.After(soon):
+			t.Fatal("Shutdown waits for the server")
+		}
 	}
 }
 

@@ -9,8 +9,8 @@ import (
 	"go.opentelemetry.io/collector/component"
 	"go.opentelemetry.io/collector/consumer"
 	"go.opentelemetry.io/collector/receiver"
-	"go.opentelemetry.io/collector/scraper/scraperhelper"
 
+	"github.com/otelcol-infra/otelcol-infra/internal/scrape"
 	"github.com/otelcol-infra/otelcol-infra/internal/watch"
 	"github.com/otelcol-infra/otelcol-infra/receiver/consulreceiver/internal/metadata"
 )
@@ -27,9 +27,5 @@ func NewFactory() receiver.Factory {
 
 func createMetrics(_ context.Context, settings receiver.Settings, config component.Config, next consumer.Metrics) (receiver.Metrics, error) {
 	cfg := config.(*Config)
-	s, err := newScraper(cfg, settings)
-	if err != nil {
-		return nil, err
-	}
-	return scraperhelper.NewMetricsController(&cfg.Scrape, settings, next, scraperhelper.AddMetricsScraper(metadata.Type, s))
+	return scrape.NewReceiver(cfg.Scrape, settings, next, newScraper(cfg, settings))
 }

@@ -11,7 +11,6 @@ import (
 	"go.opentelemetry.io/collector/pdata/pcommon"
 	"go.opentelemetry.io/collector/pdata/pmetric"
 	"go.opentelemetry.io/collector/receiver"
-	"go.opentelemetry.io/collector/scraper"
 
 	"github.com/otelcol-infra/otelcol-infra/internal/condition"
 	"github.com/otelcol-infra/otelcol-infra/receiver/consulreceiver/internal/metadata"
@@ -29,30 +28,31 @@ type metricsScraper struct {
 	datacenter string
 }
 
-func newScraper(cfg *Config, settings receiver.Settings) (scraper.Metrics, error) {
-	s := &metricsScraper{
+func newScraper(cfg *Config, settings receiver.Settings) *metricsScraper {
+	return &metricsScraper{
 		cfg:       cfg,
 		settings:  settings,
 		condition: condition.NewReporter(settings.Logger),
 		builder:   metadata.NewMetricsBuilder(cfg.Metrics, settings),
 	}
-	return scraper.NewMetrics(s.scrape, scraper.WithStart(s.start), scraper.WithShutdown(s.shutdown))
 }
 
-func (s *metricsScraper) start(ctx context.Context, host component.Host) (err error) {
+// Start makes the client; an absent server is found at the first scrape.
+func (s *metricsScraper) Start(ctx context.Context, host component.Host) (err error) {
 	s.condition.AddHost(host)
 	s.client, err = newClient(ctx, s.cfg, host, s.settings.TelemetrySettings)
 	return err
 }
 
-func (s *metricsScraper) shutdown(context.Context) error {
+// Shutdown ends the connections.
+func (s *metricsScraper) Shutdown(context.Context) error {
 	s.client.close()
 	return nil
 }
 
-// scrape never fails: each endpoint that does is reported as this component's
-// condition, and the metrics of the others still come.
-func (s *metricsScraper) scrape(ctx context.Context) (pmetric.Metrics, error) {
+// Scrape reports each endpoint that fails as this component's condition; the
+// metrics of the others still come.
+func (s *metricsScraper) Scrape(ctx context.Context) pmetric.Metrics {
 	now := pcommon.NewTimestampFromTime(time.Now())
 
 	answer, err := s.client.Checks(ctx, 0)
@@ -69,5 +69,5 @@ func (s *metricsScraper) scrape(ctx context.Context) (pmetric.Metrics, error) {
 		s.datacenter = usage.Datacenter
 		telemetry.RecordUsage(s.builder, now, usage)
 	}
-	return s.builder.Emit(metadata.WithResource(resource(s.builder.NewResourceBuilder(), s.cfg.endpoint(), s.datacenter))), nil
+	return s.builder.Emit(metadata.WithResource(resource(s.builder.NewResourceBuilder(), s.cfg.endpoint(), s.datacenter)))
 }

@@ -162,6 +162,8 @@ func (c *client) List(ctx context.Context, prefix string) (state.Observation, ui
 // keyWatch is an open watch of the keys under a prefix.
 type keyWatch struct {
 	etcd      *clientv3.Client
+	prefix    string
+	start     int64 // the revision that it is opened from
 	ctx       context.Context
 	cancel    context.CancelFunc
 	timeout   time.Duration
@@ -182,16 +184,16 @@ func (c *client) Watch(ctx context.Context, prefix string, revision int64) (*key
 	if !patience.Stop() {
 		return nil, fmt.Errorf("no watch could be opened within %s", c.timeout)
 	}
-	return &keyWatch{etcd: etcd, ctx: ctx, cancel: cancel, timeout: c.timeout, responses: responses}, nil
+	return &keyWatch{etcd: etcd, prefix: prefix, start: revision, ctx: ctx, cancel: cancel, timeout: c.timeout, responses: responses}, nil
 }
 
-// Next waits for the next response. A quiet etcd is asked for its progress,
+// Next waits for the next response. A quiet watch is asked for its progress,
 // which moves the revision to resume from ahead of compactions, and shows that
 // the watch is alive: clientv3 hides that it lost its connection.
 func (w *keyWatch) Next() (clientv3.WatchResponse, error) {
 	quiet := time.NewTimer(2 * w.timeout)
 	defer quiet.Stop()
-	for asked := false; ; asked = true {
+	for asked := false; ; {
 		select {
 		case response, open := <-w.responses:
 			if !open {
@@ -204,18 +206,29 @@ func (w *keyWatch) Next() (clientv3.WatchResponse, error) {
 			if asked {
 				return clientv3.WatchResponse{}, fmt.Errorf("no answer to the watch within %s", w.timeout)
 			}
-			if err := w.requestProgress(); err != nil {
+			var err error
+			if asked, err = w.ask(); err != nil {
 				return clientv3.WatchResponse{}, fmt.Errorf("the watch has no connection: %w", err)
 			}
-			quiet.Reset(w.timeout)
+			if asked {
+				quiet.Reset(w.timeout)
+			} else {
+				quiet.Reset(2 * w.timeout)
+			}
 		}
 	}
 }
 
-func (w *keyWatch) requestProgress() error {
+// ask requests the progress of the watch, and says whether there will be an
+// answer: etcd gives none before its revision has reached the watch's start.
+func (w *keyWatch) ask() (bool, error) {
 	ctx, cancel := context.WithTimeout(w.ctx, w.timeout)
 	defer cancel()
-	return w.etcd.RequestProgress(ctx)
+	now, err := w.etcd.Get(ctx, w.prefix, clientv3.WithKeysOnly(), clientv3.WithLimit(1))
+	if err != nil || now.Header.Revision < w.start {
+		return false, err
+	}
+	return true, w.etcd.RequestProgress(ctx)
 }
 
 func keyOf(kv *mvccpb.KeyValue) state.Key {

@@ -705,3 +705,23 @@ func TestWithoutPrefixesNothingIsWatched(t *testing.T) {
 	require.NoError(t, listener.Close())
 	<-accepted
 }
+
+// etcd answers no request for progress before its revision has reached the
+// start of the watch, so quiet is no failure, be etcd idle or busy elsewhere.
+func TestAWatchMayBeQuiet(t *testing.T) {
+	etcd, client := startEtcd(t, 1)
+	cfg := configFor(etcd.Endpoints...)
+	cfg.Scrape.Timeout = 100 * time.Millisecond
+	o := observe(t, cfg)
+	failed := func() bool { return o.warnings(watchOf+"/app/")+o.warnings(watchOf+"/locks/") > 0 }
+	require.Never(t, failed, 2*time.Second, 50*time.Millisecond, "idle")
+
+	_, err := client.Put(t.Context(), "/elsewhere", "")
+	require.NoError(t, err)
+	require.Never(t, failed, 2*time.Second, 50*time.Millisecond, "busy elsewhere")
+
+	_, err = client.Put(t.Context(), "/app/a", "")
+	require.NoError(t, err)
+	require.Eventually(t, o.hasTold("etcd.key.put", "etcd.key", "/app/a"), soon, 20*time.Millisecond)
+	require.False(t, failed())
+}

@@ -12,7 +12,6 @@ import (
 	"go.opentelemetry.io/collector/pdata/pcommon"
 	"go.opentelemetry.io/collector/pdata/pmetric"
 	"go.opentelemetry.io/collector/receiver"
-	"go.opentelemetry.io/collector/scraper"
 
 	"github.com/otelcol-infra/otelcol-infra/internal/condition"
 	"github.com/otelcol-infra/otelcol-infra/receiver/etcdreceiver/internal/metadata"
@@ -48,11 +47,8 @@ func newScraper(cfg *Config, settings receiver.Settings) *metricsScraper {
 	return s
 }
 
-func (s *metricsScraper) toScraper() (scraper.Metrics, error) {
-	return scraper.NewMetrics(s.scrape, scraper.WithStart(s.start), scraper.WithShutdown(s.shutdown))
-}
-
-func (s *metricsScraper) start(ctx context.Context, host component.Host) error {
+// Start makes the clients; an absent member is found at the first scrape.
+func (s *metricsScraper) Start(ctx context.Context, host component.Host) error {
 	s.condition.AddHost(host)
 	tlsConfig, err := s.cfg.loadTLS(ctx)
 	if err != nil {
@@ -64,7 +60,8 @@ func (s *metricsScraper) start(ctx context.Context, host component.Host) error {
 	return nil
 }
 
-func (s *metricsScraper) shutdown(context.Context) error {
+// Shutdown ends the connections.
+func (s *metricsScraper) Shutdown(context.Context) error {
 	s.interrupt()
 	for _, m := range s.members {
 		m.client.close()
@@ -72,13 +69,12 @@ func (s *metricsScraper) shutdown(context.Context) error {
 	return nil
 }
 
-// scrape never fails: each member that does is reported as this component's
-// condition, and the metrics of the others still come.
-func (s *metricsScraper) scrape(ctx context.Context) (pmetric.Metrics, error) {
+// Scrape reports each member that fails as this component's condition; the
+// metrics of the others still come.
+func (s *metricsScraper) Scrape(ctx context.Context) pmetric.Metrics {
+	// A login in progress listens to the life of the clients only.
+	defer context.AfterFunc(ctx, s.interrupt)()
 	errs := s.ask(ctx)
-	if s.life.Err() != nil {
-		return pmetric.NewMetrics(), nil
-	}
 	now := pcommon.NewTimestampFromTime(time.Now())
 	for i, m := range s.members {
 		s.condition.Set(statusOf+instance(m.endpoint), errs[i])
@@ -88,14 +84,11 @@ func (s *metricsScraper) scrape(ctx context.Context) (pmetric.Metrics, error) {
 		}
 		s.builder.EmitForResource(metadata.WithResource(memberResource(s.builder.NewResourceBuilder(), m.endpoint, m.last)))
 	}
-	return s.builder.Emit(), nil
+	return s.builder.Emit()
 }
 
 // ask asks all members at once, and returns the error of each.
 func (s *metricsScraper) ask(ctx context.Context) []error {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	defer context.AfterFunc(s.life, cancel)()
 	errs := make([]error, len(s.members))
 	var answers sync.WaitGroup
 	for i, m := range s.members {

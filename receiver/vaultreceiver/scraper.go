@@ -26,25 +26,19 @@ type metricsScraper struct {
 	builder   *metadata.MetricsBuilder
 	client    *client
 	cluster   identity
-
-	// The controller waits for a scrape in progress; interrupt ends it.
-	uninterrupted context.Context
-	interrupt     context.CancelFunc
 }
 
 func newScraper(cfg *Config, settings receiver.Settings) *metricsScraper {
-	uninterrupted, interrupt := context.WithCancel(context.Background())
 	return &metricsScraper{
-		cfg:           cfg,
-		settings:      settings,
-		condition:     condition.NewReporter(settings.Logger),
-		builder:       metadata.NewMetricsBuilder(cfg.Metrics, settings),
-		uninterrupted: uninterrupted,
-		interrupt:     interrupt,
+		cfg:       cfg,
+		settings:  settings,
+		condition: condition.NewReporter(settings.Logger),
+		builder:   metadata.NewMetricsBuilder(cfg.Metrics, settings),
 	}
 }
 
-func (s *metricsScraper) start(ctx context.Context, host component.Host) (err error) {
+// Start makes the client; an absent server is found at the first scrape.
+func (s *metricsScraper) Start(ctx context.Context, host component.Host) (err error) {
 	s.condition.AddHost(host)
 	if s.client, err = newClient(ctx, s.cfg, host, s.settings.TelemetrySettings); err != nil {
 		return err
@@ -55,21 +49,19 @@ func (s *metricsScraper) start(ctx context.Context, host component.Host) (err er
 	return nil
 }
 
-func (s *metricsScraper) shutdown(context.Context) error {
+// Shutdown ends the connections.
+func (s *metricsScraper) Shutdown(context.Context) error {
 	s.client.close()
 	return nil
 }
 
-// scrape never fails: each endpoint that does is reported as this component's
-// condition, and the metrics of the others still come.
-func (s *metricsScraper) scrape(ctx context.Context) (pmetric.Metrics, error) {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	defer context.AfterFunc(s.uninterrupted, cancel)()
+// Scrape reports each endpoint that fails as this component's condition; the
+// metrics of the others still come.
+func (s *metricsScraper) Scrape(ctx context.Context) pmetric.Metrics {
 	now := pcommon.NewTimestampFromTime(time.Now())
 
 	server, err := s.client.Health(ctx)
-	s.report(ctx, endpointHealth, err)
+	s.condition.Set(endpointHealth, err)
 	telemetry.RecordUp(s.builder, now, err == nil)
 	if err == nil {
 		s.cluster.learn(server)
@@ -78,33 +70,23 @@ func (s *metricsScraper) scrape(ctx context.Context) (pmetric.Metrics, error) {
 			s.scrapeLeases(ctx, now)
 		}
 	}
-	metrics := s.builder.Emit(metadata.WithResource(resource(s.builder.NewResourceBuilder(), s.cfg.HTTP.Endpoint, s.cluster)))
-	if ctx.Err() != nil {
-		return pmetric.NewMetrics(), nil // What Shutdown cut off says nothing about the server.
-	}
-	return metrics, nil
+	return s.builder.Emit(metadata.WithResource(resource(s.builder.NewResourceBuilder(), s.cfg.HTTP.Endpoint, s.cluster)))
 }
 
 // scrapeLeases asks for what needs a token, unless nobody wants it.
 func (s *metricsScraper) scrapeLeases(ctx context.Context, now pcommon.Timestamp) {
 	if s.cfg.Metrics.Metrics.VaultLeases.Enabled {
 		leases, known, err := s.client.Leases(ctx)
-		s.report(ctx, endpointMetrics, err)
+		s.condition.Set(endpointMetrics, err)
 		if known {
 			telemetry.RecordLeases(s.builder, now, leases)
 		}
 	}
 	if s.cfg.Metrics.Metrics.VaultLeasesIrrevocable.Enabled {
 		leases, err := s.client.IrrevocableLeases(ctx)
-		s.report(ctx, endpointLeases, err)
+		s.condition.Set(endpointLeases, err)
 		if err == nil {
 			telemetry.RecordIrrevocableLeases(s.builder, now, leases)
 		}
-	}
-}
-
-func (s *metricsScraper) report(ctx context.Context, endpoint string, err error) {
-	if ctx.Err() == nil {
-		s.condition.Set(endpoint, err)
 	}
 }

@@ -1,0 +1,56 @@
+// Copyright The otelcol-infra Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package scrape
+
+import (
+	"context"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"go.opentelemetry.io/collector/component"
+	"go.opentelemetry.io/collector/component/componenttest"
+	"go.opentelemetry.io/collector/consumer/consumertest"
+	"go.opentelemetry.io/collector/pdata/pmetric"
+	"go.opentelemetry.io/collector/receiver/receivertest"
+	"go.opentelemetry.io/collector/scraper/scraperhelper"
+)
+
+// hanging answers the first time, and hangs from then on.
+type hanging struct {
+	component.StartFunc
+	component.ShutdownFunc
+	scrapes int
+}
+
+func (h *hanging) Scrape(ctx context.Context) pmetric.Metrics {
+	if h.scrapes++; h.scrapes > 1 {
+		<-ctx.Done()
+	}
+	metrics := pmetric.NewMetrics()
+	metrics.ResourceMetrics().AppendEmpty().ScopeMetrics().AppendEmpty().Metrics().AppendEmpty().SetEmptyGauge().DataPoints().AppendEmpty()
+	return metrics
+}
+
+func TestShutdownInterruptsAScrapeAndDropsWhatItCutOff(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		sink, s := &consumertest.MetricsSink{}, &hanging{}
+		config := scraperhelper.ControllerConfig{CollectionInterval: time.Minute, Timeout: time.Second}
+		r, err := NewReceiver(config, receivertest.NewNopSettings(component.MustNewType("test")), sink, s)
+		require.NoError(t, err)
+		require.NoError(t, r.Start(t.Context(), componenttest.NewNopHost()))
+		time.Sleep(time.Hour)
+		require.NoError(t, r.Shutdown(t.Context()))
+		assert.Equal(t, 2, s.scrapes, "the timeout is not that of a cycle")
+		assert.Equal(t, 1, sink.DataPointCount())
+	})
+}
+
+func TestShutdownWithoutStart(t *testing.T) {
+	r, err := NewReceiver(scraperhelper.NewDefaultControllerConfig(), receivertest.NewNopSettings(component.MustNewType("test")), consumertest.NewNop(), &hanging{})
+	require.NoError(t, err)
+	require.NoError(t, r.Shutdown(t.Context()))
+}
