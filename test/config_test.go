@@ -89,7 +89,7 @@ func TestReadmeSnippetsLoad(t *testing.T) {
 			file := filepath.Join(t.TempDir(), "snippet.yaml")
 			require.NoError(t, os.WriteFile(file, []byte(block[1]), 0o600))
 			output, err := invoke(t, "validate", "--config", file)
-			assert.NoError(t, err, "%s:\n%s\n%s", readme, block[1], output)
+			require.NoError(t, err, "%s:\n%s\n%s", readme, block[1], output)
 		}
 	}
 	assert.GreaterOrEqual(t, snippets, 3, "each receiver's README has one")
