@@ -41,15 +41,18 @@ func TestDefaultsAreValid(t *testing.T) {
 }
 
 func TestWrongConfigurationIsRefusedWithAdvice(t *testing.T) {
-	endpoint := map[string]string{"consul": `endpoint: ""`, "vault": `endpoint: ""`, "etcd": "endpoints: []"}
-	for receiver, emptyEndpoint := range endpoint {
+	for receiver, noEndpoint := range map[string]struct{ settings, want string }{
+		"consul": {`endpoint: ""`, "endpoint is empty: set it to a URL such as http://127.0.0.1:8500"},
+		"etcd":   {`endpoints: []`, "endpoints is empty: list the client URLs of the members, such as http://127.0.0.1:2379"},
+		"vault":  {`endpoint: ""`, "endpoint is empty: set it to a URL such as http://127.0.0.1:8200"},
+	} {
 		for name, tc := range map[string]struct {
 			settings string
 			want     []string
 		}{
 			"unknown key":    {"colection_interval: 10s", []string{"has invalid keys: colection_interval", "README lists its keys"}},
 			"bad duration":   {"collection_interval: soon", []string{"collection_interval", "write durations like 10s"}},
-			"empty endpoint": {emptyEndpoint, []string{strings.SplitN(emptyEndpoint, ":", 2)[0] + " is empty", "set it to"}},
+			"empty endpoint": {noEndpoint.settings, []string{noEndpoint.want}},
 		} {
 			t.Run(receiver+" "+name, func(t *testing.T) {
 				output, err := validate(t, receiver, tc.settings)
