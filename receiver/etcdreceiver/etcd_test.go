@@ -22,13 +22,11 @@ import (
 	"go.opentelemetry.io/collector/consumer/consumertest"
 	"go.opentelemetry.io/collector/pdata/pcommon"
 	"go.opentelemetry.io/collector/pdata/plog"
-	"go.opentelemetry.io/collector/pdata/pmetric"
 	"go.opentelemetry.io/collector/pdata/ptrace"
-	"go.opentelemetry.io/collector/receiver"
 	"go.opentelemetry.io/collector/receiver/receivertest"
 	"go.uber.org/zap"
-	"go.uber.org/zap/zaptest/observer"
 
+	"github.com/otelcol-infra/otelcol-infra/internal/observedtest"
 	"github.com/otelcol-infra/otelcol-infra/internal/period"
 	"github.com/otelcol-infra/otelcol-infra/lab"
 	"github.com/otelcol-infra/otelcol-infra/receiver/etcdreceiver/internal/metadata"
@@ -37,63 +35,22 @@ import (
 
 const soon = 20 * time.Second
 
-// observed is a running receiver of all three signals, and what it made.
-type observed struct {
-	traces    consumertest.TracesSink
-	logs      consumertest.LogsSink
-	metrics   consumertest.MetricsSink
-	log       *observer.ObservedLogs
-	receivers []receiver.Metrics
-}
+// observed is a running receiver, and what it made.
+type observed struct{ *observedtest.Receiver }
 
 // observe starts a receiver, which ends with the test.
 func observe(t *testing.T, cfg *Config) *observed {
 	t.Helper()
-	o := &observed{}
-	core, log := observer.New(zap.DebugLevel)
-	o.log = log
-	settings := receivertest.NewNopSettings(metadata.Type)
-	settings.Logger = zap.New(core)
 	cfg.Scrape.CollectionInterval = 200 * time.Millisecond
 	cfg.Scrape.InitialDelay = 0
-
-	f := NewFactory()
-	metrics, err := f.CreateMetrics(t.Context(), settings, cfg, &o.metrics)
-	require.NoError(t, err)
-	logs, err := f.CreateLogs(t.Context(), settings, cfg, &o.logs)
-	require.NoError(t, err)
-	traces, err := f.CreateTraces(t.Context(), settings, cfg, &o.traces)
-	require.NoError(t, err)
-	o.receivers = []receiver.Metrics{metrics, logs, traces}
-	for _, r := range o.receivers {
-		require.NoError(t, r.Start(t.Context(), componenttest.NewNopHost()))
-	}
-	t.Cleanup(func() { o.shutdown(t) })
-	return o
+	return &observed{observedtest.Start(t, NewFactory(), cfg)}
 }
 
 // shutdown ends the receiver, and requires that it does so at once.
 func (o *observed) shutdown(t *testing.T) {
 	began := time.Now()
-	for _, r := range o.receivers {
-		require.NoError(t, r.Shutdown(context.Background()))
-	}
-	o.receivers = nil
+	o.Shutdown(t)
 	require.Less(t, time.Since(began), time.Second)
-}
-
-// events returns the events in the order in which they were told.
-func (o *observed) events() (records []plog.LogRecord) {
-	for _, ld := range o.logs.AllLogs() {
-		for _, rl := range ld.ResourceLogs().All() {
-			for _, sl := range rl.ScopeLogs().All() {
-				for _, record := range sl.LogRecords().All() {
-					records = append(records, record)
-				}
-			}
-		}
-	}
-	return records
 }
 
 func value(attrs pcommon.Map, name string) string {
@@ -107,85 +64,31 @@ func value(attrs pcommon.Map, name string) string {
 // told returns the names of the events about an object, by the value of one of
 // their attributes, in their order.
 func (o *observed) told(attribute, object string) (names []string) {
-	for _, event := range o.events() {
-		if value(event.Attributes(), attribute) == object {
-			names = append(names, event.EventName())
-		}
+	for _, event := range o.Events("", attribute, object) {
+		names = append(names, event.EventName())
 	}
 	return names
 }
 
-func (o *observed) hasTold(name, attribute, object string) func() bool {
-	return func() bool {
-		for _, told := range o.told(attribute, object) {
-			if told == name {
-				return true
-			}
-		}
-		return false
-	}
-}
-
 // span returns the first span of that name for the key of an attempt.
 func (o *observed) span(name, key string) (ptrace.Span, bool) {
-	for _, td := range o.traces.AllTraces() {
-		for _, rs := range td.ResourceSpans().All() {
-			for _, ss := range rs.ScopeSpans().All() {
-				for _, span := range ss.Spans().All() {
-					if span.Name() == name && value(span.Attributes(), "etcd.lock.key") == key {
-						return span, true
-					}
-				}
-			}
-		}
+	if spans := o.Spans(name, "etcd.lock.key", key); len(spans) > 0 {
+		return spans[0], true
 	}
 	return ptrace.NewSpan(), false
 }
 
 func (o *observed) hasSpan(name, key string) func() bool {
-	return func() bool { _, ok := o.span(name, key); return ok }
+	return o.HasSpan(name, "etcd.lock.key", key)
 }
 
 // value returns the newest value of a metric of a member.
 func (o *observed) value(name, endpoint string) (int64, bool) {
-	all := o.metrics.AllMetrics()
-	for i := len(all) - 1; i >= 0; i-- {
-		for _, rm := range all[i].ResourceMetrics().All() {
-			if value(rm.Resource().Attributes(), "service.instance.id") != instance(endpoint) {
-				continue
-			}
-			for _, m := range rm.ScopeMetrics().At(0).Metrics().All() {
-				if m.Name() == name {
-					return valueOf(m), true
-				}
-			}
-			return 0, false // the newest one does not have it
-		}
-	}
-	return 0, false
-}
-
-func valueOf(m pmetric.Metric) int64 {
-	if m.Type() == pmetric.MetricTypeSum {
-		return m.Sum().DataPoints().At(0).IntValue()
-	}
-	return m.Gauge().DataPoints().At(0).IntValue()
+	return o.Value(name, "service.instance.id", instance(endpoint))
 }
 
 func (o *observed) has(name, endpoint string, want int64) func() bool {
-	return func() bool {
-		got, ok := o.value(name, endpoint)
-		return ok && got == want
-	}
-}
-
-func (o *observed) warnings(about string) int {
-	return o.log.FilterMessage("cannot observe, will keep trying").FilterField(zap.String("endpoint", about)).Len()
-}
-
-func (o *observed) eventually(t *testing.T, what string, condition func() bool) {
-	t.Helper()
-	require.Eventually(t, condition, soon, 20*time.Millisecond, what)
+	return o.HasValue(want, name, "service.instance.id", instance(endpoint))
 }
 
 // watching waits until the watches of both prefixes are past their baselines.
@@ -194,11 +97,11 @@ func (o *observed) watching(t *testing.T, client *clientv3.Client) {
 	lease, err := client.Grant(t.Context(), 60)
 	require.NoError(t, err)
 	key := fmt.Sprintf("/locks/ready/%x", lease.ID)
-	o.eventually(t, "the watches", func() bool {
+	o.Eventually(t, "the watches", func() bool {
 		set(t, client, "/app/ready", "")
 		set(t, client, key, "", clientv3.WithLease(lease.ID))
 		remove(t, client, key)
-		return o.hasTold("etcd.key.put", "etcd.key", "/app/ready")() && o.hasTold("etcd.lock.released", "etcd.lock.key", key)()
+		return o.HasEvent("etcd.key.put", "etcd.key", "/app/ready")() && o.HasEvent("etcd.lock.released", "etcd.lock.key", key)()
 	})
 }
 
@@ -288,14 +191,14 @@ func TestThreeContendForALockInARealEtcd(t *testing.T) {
 	lockers := []*locker{newLocker(t, client), newLocker(t, client), newLocker(t, client)}
 	for _, l := range lockers {
 		l.lock(t.Context())
-		o.eventually(t, "queued", o.hasTold("etcd.lock.queued", "etcd.lock.key", l.key))
+		o.Eventually(t, "queued", o.HasEvent("etcd.lock.queued", "etcd.lock.key", l.key))
 	}
 	impatient, cancel := context.WithCancel(t.Context())
 	quitter := newLocker(t, client)
 	quitter.lock(impatient)
-	o.eventually(t, "the marker, while it waits", o.hasSpan(telemetry.SpanAttempt+".start", quitter.key))
+	o.Eventually(t, "the marker, while it waits", o.hasSpan(telemetry.SpanAttempt+".start", quitter.key))
 	cancel()
-	o.eventually(t, "abandoned", o.hasTold("etcd.lock.abandoned", "etcd.lock.key", quitter.key))
+	o.Eventually(t, "abandoned", o.HasEvent("etcd.lock.abandoned", "etcd.lock.key", quitter.key))
 	require.ErrorIs(t, newLocker(t, client).mutex.TryLock(t.Context()), concurrency.ErrLocked)
 	for _, l := range lockers {
 		l.acquired(t)
@@ -304,7 +207,7 @@ func TestThreeContendForALockInARealEtcd(t *testing.T) {
 
 	var last ptrace.Span
 	for i, l := range lockers {
-		o.eventually(t, "the whole attempt", o.hasSpan(telemetry.SpanAttempt, l.key))
+		o.Eventually(t, "the whole attempt", o.hasSpan(telemetry.SpanAttempt, l.key))
 		attempt, _ := o.span(telemetry.SpanAttempt, l.key)
 		wait, waited := o.span(telemetry.SpanWait, l.key)
 		hold, held := o.span(telemetry.SpanHold, l.key)
@@ -327,7 +230,7 @@ func TestThreeContendForALockInARealEtcd(t *testing.T) {
 	}
 	given, _ := o.span(telemetry.SpanAttempt, quitter.key)
 	assert.Equal(t, "abandoned while waiting", given.Status().Message())
-	for _, event := range o.events() {
+	for _, event := range o.Events("") {
 		if strings.HasPrefix(event.EventName(), "etcd.lock.") {
 			assert.False(t, event.TraceID().IsEmpty())
 			assert.Equal(t, event.EventName() == "etcd.lock.abandoned", event.SeverityNumber() == plog.SeverityNumberWarn)
@@ -351,7 +254,7 @@ func TestALockThatIsHeldBefore(t *testing.T) {
 	holder.unlock(t)
 	waiter.acquired(t)
 	waiter.unlock(t)
-	o.eventually(t, "the end of the attempt that waited", o.hasSpan(telemetry.SpanAttempt, waiter.key))
+	o.Eventually(t, "the end of the attempt that waited", o.hasSpan(telemetry.SpanAttempt, waiter.key))
 	for name, want := range map[string]string{telemetry.SpanAttempt: "true", telemetry.SpanWait: "true", telemetry.SpanHold: ""} {
 		span, _ := o.span(name, waiter.key)
 		assert.Equal(t, want, value(span.Attributes(), period.AttrBeganBeforeObservation), name)
@@ -384,14 +287,14 @@ func TestEveryChangeIsToldInItsOrder(t *testing.T) {
 	}
 	writers.Wait()
 	of := func() (events []plog.LogRecord) {
-		for _, event := range o.events() {
+		for _, event := range o.Events("") {
 			if key := value(event.Attributes(), "etcd.key"); key != "" && key != "/app/ready" {
 				events = append(events, event)
 			}
 		}
 		return events
 	}
-	o.eventually(t, "all of them", func() bool { return len(of()) >= changes })
+	o.Eventually(t, "all of them", func() bool { return len(of()) >= changes })
 	events := of()
 	require.Len(t, events, changes)
 	last := int64(0)
@@ -480,9 +383,9 @@ func TestACompactionThatHidesHistory(t *testing.T) {
 	holder, waiter := newLocker(t, client), newLocker(t, client)
 	require.NoError(t, holder.mutex.Lock(t.Context()))
 	waiter.lock(t.Context())
-	o.eventually(t, "the queue", o.hasTold("etcd.lock.queued", "etcd.lock.key", waiter.key))
+	o.Eventually(t, "the queue", o.HasEvent("etcd.lock.queued", "etcd.lock.key", waiter.key))
 	set(t, client, "/app/removed", "")
-	o.eventually(t, "the last change before", o.hasTold("etcd.key.put", "etcd.key", "/app/removed"))
+	o.Eventually(t, "the last change before", o.HasEvent("etcd.key.put", "etcd.key", "/app/removed"))
 	before, err := client.Get(t.Context(), "/app/removed")
 	require.NoError(t, err)
 
@@ -499,10 +402,10 @@ func TestACompactionThatHidesHistory(t *testing.T) {
 	require.NoError(t, err)
 	l.set(false)
 
-	o.eventually(t, "the gaps of both prefixes", func() bool {
-		return o.hasTold("etcd.watch.gap", "etcd.watch.prefix", "/app/")() && o.hasTold("etcd.watch.gap", "etcd.watch.prefix", "/locks/")()
+	o.Eventually(t, "the gaps of both prefixes", func() bool {
+		return o.HasEvent("etcd.watch.gap", "etcd.watch.prefix", "/app/")() && o.HasEvent("etcd.watch.gap", "etcd.watch.prefix", "/locks/")()
 	})
-	for _, event := range o.events() {
+	for _, event := range o.Events("") {
 		if event.EventName() == "etcd.watch.gap" && value(event.Attributes(), "etcd.watch.prefix") == "/app/" {
 			assert.Equal(t, strconv.FormatInt(before.Kvs[0].ModRevision+1, 10), value(event.Attributes(), "etcd.revision.first"))
 			assert.Equal(t, strconv.FormatInt(after.Header.Revision, 10), value(event.Attributes(), "etcd.revision.last"))
@@ -518,7 +421,7 @@ func TestACompactionThatHidesHistory(t *testing.T) {
 
 	set(t, client, "/app/created", "")
 	waiter.unlock(t)
-	o.eventually(t, "the watch goes on", func() bool {
+	o.Eventually(t, "the watch goes on", func() bool {
 		return len(o.told("etcd.key", "/app/created")) == 2 && o.hasSpan(telemetry.SpanHold, waiter.key)()
 	})
 }
@@ -530,27 +433,27 @@ func TestAnEtcdThatIsAbsentComesAndGoes(t *testing.T) {
 	cfg := configFor(endpoint)
 	cfg.Scrape.Timeout = 500 * time.Millisecond
 	o := observe(t, cfg)
-	o.eventually(t, "up is 0", o.has("etcd.member.up", endpoint, 0))
-	o.eventually(t, "the watch says so", func() bool { return o.warnings(watchOf+"/app/") == 1 })
+	o.Eventually(t, "up is 0", o.has("etcd.member.up", endpoint, 0))
+	o.Eventually(t, "the watch says so", func() bool { return o.Warnings(watchOf+"/app/") == 1 })
 
 	require.NoError(t, etcd.Members[0].Restart(t.Context()))
-	o.eventually(t, "up is 1", o.has("etcd.member.up", endpoint, 1))
+	o.Eventually(t, "up is 1", o.has("etcd.member.up", endpoint, 1))
 	o.watching(t, client)
 
 	require.NoError(t, etcd.Members[0].Kill())
-	o.eventually(t, "up is 0 again", o.has("etcd.member.up", endpoint, 0))
-	o.eventually(t, "the watch says so again", func() bool { return o.warnings(watchOf+"/app/") == 2 })
+	o.Eventually(t, "up is 0 again", o.has("etcd.member.up", endpoint, 0))
+	o.Eventually(t, "the watch says so again", func() bool { return o.Warnings(watchOf+"/app/") == 2 })
 	require.NoError(t, etcd.Members[0].Restart(t.Context()))
 	set(t, client, "/app/first", "")
 	set(t, client, "/app/second", "")
-	o.eventually(t, "nothing is lost", func() bool {
-		return o.hasTold("etcd.key.put", "etcd.key", "/app/first")() && o.hasTold("etcd.key.put", "etcd.key", "/app/second")()
+	o.Eventually(t, "nothing is lost", func() bool {
+		return o.HasEvent("etcd.key.put", "etcd.key", "/app/first")() && o.HasEvent("etcd.key.put", "etcd.key", "/app/second")()
 	})
-	o.eventually(t, "observing again", func() bool {
-		return o.log.FilterMessage("observing again").FilterField(zap.String("endpoint", watchOf+"/app/")).Len() == 2
+	o.Eventually(t, "observing again", func() bool {
+		return o.Log.FilterMessage("observing again").FilterField(zap.String("endpoint", watchOf+"/app/")).Len() == 2
 	})
 	assert.Empty(t, o.told("etcd.watch.prefix", "/app/"), "there was no gap")
-	assert.Equal(t, 2, o.warnings(statusOf+instance(endpoint)), "however often it tried")
+	assert.Equal(t, 2, o.Warnings(statusOf+instance(endpoint)), "however often it tried")
 }
 
 func TestMetricsOfARealEtcd(t *testing.T) {
@@ -559,8 +462,8 @@ func TestMetricsOfARealEtcd(t *testing.T) {
 	answer, err := client.Put(t.Context(), "/app/a", "")
 	require.NoError(t, err)
 	o := observe(t, configFor(endpoint))
-	o.eventually(t, "up", o.has("etcd.member.up", endpoint, 1))
-	o.eventually(t, "the revision", o.has("etcd.revision", endpoint, answer.Header.Revision))
+	o.Eventually(t, "up", o.has("etcd.member.up", endpoint, 1))
+	o.Eventually(t, "the revision", o.has("etcd.revision", endpoint, answer.Header.Revision))
 	for name, least := range map[string]int64{
 		"etcd.member.leader": 1, "etcd.member.learner": 0, "etcd.db.size": 1, "etcd.db.size_in_use": 1,
 		"etcd.raft.term": 2, "etcd.raft.index": 1, "etcd.raft.applied_index": 1,
@@ -569,7 +472,7 @@ func TestMetricsOfARealEtcd(t *testing.T) {
 		assert.True(t, ok, name)
 		assert.GreaterOrEqual(t, got, least, name)
 	}
-	resource := o.metrics.AllMetrics()[0].ResourceMetrics().At(0).Resource().Attributes()
+	resource := o.Metrics.AllMetrics()[0].ResourceMetrics().At(0).Resource().Attributes()
 	assert.Equal(t, map[string]any{
 		"service.name": "etcd", "service.instance.id": instance(endpoint),
 		"etcd.cluster.id": hex(answer.Header.ClusterId), "etcd.member.id": hex(answer.Header.MemberId),
@@ -580,12 +483,12 @@ func TestADeadMemberDegradesAlone(t *testing.T) {
 	etcd, client := startEtcd(t, 3)
 	o := observe(t, configFor(etcd.Endpoints...))
 	for _, endpoint := range etcd.Endpoints {
-		o.eventually(t, "up", o.has("etcd.member.up", endpoint, 1))
+		o.Eventually(t, "up", o.has("etcd.member.up", endpoint, 1))
 	}
 	o.watching(t, client)
 	require.NoError(t, etcd.Members[1].Kill())
-	o.eventually(t, "the dead one", o.has("etcd.member.up", etcd.Endpoints[1], 0))
-	o.eventually(t, "one leader among the others", func() bool {
+	o.Eventually(t, "the dead one", o.has("etcd.member.up", etcd.Endpoints[1], 0))
+	o.Eventually(t, "one leader among the others", func() bool {
 		first, _ := o.value("etcd.member.leader", etcd.Endpoints[0])
 		third, _ := o.value("etcd.member.leader", etcd.Endpoints[2])
 		return first+third == 1
@@ -594,9 +497,9 @@ func TestADeadMemberDegradesAlone(t *testing.T) {
 	assert.False(t, ok, "nothing is known of the dead one but that it is down")
 	survivor := newTestClient(t, clientv3.Config{Endpoints: []string{etcd.Endpoints[0], etcd.Endpoints[2]}})
 	set(t, survivor, "/app/after", "")
-	o.eventually(t, "the watch goes on", o.hasTold("etcd.key.put", "etcd.key", "/app/after"))
+	o.Eventually(t, "the watch goes on", o.HasEvent("etcd.key.put", "etcd.key", "/app/after"))
 	resources := map[string]bool{}
-	for _, md := range o.metrics.AllMetrics() {
+	for _, md := range o.Metrics.AllMetrics() {
 		for _, rm := range md.ResourceMetrics().All() {
 			resources[fmt.Sprint(rm.Resource().Attributes().AsRaw())] = true
 		}
@@ -633,17 +536,17 @@ func TestAUserThatMayReadTwoPrefixes(t *testing.T) {
 	cfg.Username, cfg.Password = "otel", "pa55word"
 	cfg.Watch.Prefixes = append(cfg.Watch.Prefixes, "/secret/")
 	o := observe(t, cfg)
-	o.eventually(t, "up is 1", o.has("etcd.member.up", endpoint, 1))
+	o.Eventually(t, "up is 1", o.has("etcd.member.up", endpoint, 1))
 	o.watching(t, root)
-	o.eventually(t, "the denied prefix degrades alone", func() bool { return o.warnings(watchOf+"/secret/") == 1 })
-	assert.Zero(t, o.warnings(watchOf+"/app/"))
+	o.Eventually(t, "the denied prefix degrades alone", func() bool { return o.Warnings(watchOf+"/secret/") == 1 })
+	assert.Zero(t, o.Warnings(watchOf+"/app/"))
 
 	wrong := configFor(endpoint)
 	wrong.Username, wrong.Password = "otel", "wr0ng"
 	o = observe(t, wrong)
-	o.eventually(t, "up is 0", o.has("etcd.member.up", endpoint, 0))
-	o.eventually(t, "the watch says so", func() bool { return o.warnings(watchOf+"/app/") == 1 })
-	for _, entry := range o.log.All() {
+	o.Eventually(t, "up is 0", o.has("etcd.member.up", endpoint, 0))
+	o.Eventually(t, "the watch says so", func() bool { return o.Warnings(watchOf+"/app/") == 1 })
+	for _, entry := range o.Log.All() {
 		assert.NotContains(t, fmt.Sprint(entry.Message, entry.ContextMap()), "wr0ng")
 	}
 }
@@ -656,11 +559,11 @@ func TestKeysBeyondTheLimitAreSaid(t *testing.T) {
 	cfg := configFor(etcd.Endpoints...)
 	cfg.MaxKeys = 3
 	o := observe(t, cfg)
-	o.eventually(t, "it is said", func() bool { return o.warnings(limitKeys) == 1 })
-	said := o.log.FilterField(zap.String("endpoint", limitKeys)).All()[0].ContextMap()["error"]
+	o.Eventually(t, "it is said", func() bool { return o.Warnings(limitKeys) == 1 })
+	said := o.Log.FilterField(zap.String("endpoint", limitKeys)).All()[0].ContextMap()["error"]
 	assert.Equal(t, "2 keys are not remembered: raise max_keys above 3", said)
 	set(t, client, "/app/4", "")
-	o.eventually(t, "its changes are told", o.hasTold("etcd.key.put", "etcd.key", "/app/4"))
+	o.Eventually(t, "its changes are told", o.HasEvent("etcd.key.put", "etcd.key", "/app/4"))
 }
 
 // hang accepts connections and never answers.
@@ -713,7 +616,7 @@ func TestAWatchMayBeQuiet(t *testing.T) {
 	cfg := configFor(etcd.Endpoints...)
 	cfg.Scrape.Timeout = 100 * time.Millisecond
 	o := observe(t, cfg)
-	failed := func() bool { return o.warnings(watchOf+"/app/")+o.warnings(watchOf+"/locks/") > 0 }
+	failed := func() bool { return o.Warnings(watchOf+"/app/")+o.Warnings(watchOf+"/locks/") > 0 }
 	require.Never(t, failed, 2*time.Second, 50*time.Millisecond, "idle")
 
 	_, err := client.Put(t.Context(), "/elsewhere", "")
@@ -722,6 +625,6 @@ func TestAWatchMayBeQuiet(t *testing.T) {
 
 	_, err = client.Put(t.Context(), "/app/a", "")
 	require.NoError(t, err)
-	require.Eventually(t, o.hasTold("etcd.key.put", "etcd.key", "/app/a"), soon, 20*time.Millisecond)
+	require.Eventually(t, o.HasEvent("etcd.key.put", "etcd.key", "/app/a"), soon, 20*time.Millisecond)
 	require.False(t, failed())
 }

@@ -5,7 +5,6 @@ package vaultreceiver
 
 import (
 	"context"
-	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -18,166 +17,33 @@ import (
 	"github.com/hashicorp/vault/api"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-	"go.opentelemetry.io/collector/component/componenttest"
 	"go.opentelemetry.io/collector/config/configopaque"
-	"go.opentelemetry.io/collector/consumer/consumertest"
 	"go.opentelemetry.io/collector/pdata/plog"
-	"go.opentelemetry.io/collector/pdata/pmetric"
 	"go.opentelemetry.io/collector/pdata/ptrace"
-	"go.opentelemetry.io/collector/receiver"
-	"go.opentelemetry.io/collector/receiver/receivertest"
 	"go.uber.org/zap"
-	"go.uber.org/zap/zaptest/observer"
 
+	"github.com/otelcol-infra/otelcol-infra/internal/observedtest"
 	"github.com/otelcol-infra/otelcol-infra/internal/period"
 	"github.com/otelcol-infra/otelcol-infra/lab"
-	"github.com/otelcol-infra/otelcol-infra/receiver/vaultreceiver/internal/metadata"
 	"github.com/otelcol-infra/otelcol-infra/receiver/vaultreceiver/internal/telemetry"
 )
 
-// soon is ample for Vault too, which aggregates its own metrics for 20 s.
-const soon = 40 * time.Second
-
-// observed is a running receiver of all three signals, and what it made.
-type observed struct {
-	traces  consumertest.TracesSink
-	logs    consumertest.LogsSink
-	metrics consumertest.MetricsSink
-	log     *observer.ObservedLogs
-}
-
 // observe starts a receiver, which ends with the test. Whatever it observes,
 // it must not tell its token.
-func observe(t *testing.T, cfg *Config, tokens ...string) *observed {
+func observe(t *testing.T, cfg *Config, tokens ...string) *observedtest.Receiver {
 	t.Helper()
-	o := &observed{}
-	core, log := observer.New(zap.DebugLevel)
-	o.log = log
-	settings := receivertest.NewNopSettings(metadata.Type)
-	settings.Logger = zap.New(core)
 	cfg.Scrape.CollectionInterval = 200 * time.Millisecond
 	cfg.Scrape.InitialDelay = 0
-
-	f := NewFactory()
-	metrics, err := f.CreateMetrics(t.Context(), settings, cfg, &o.metrics)
-	require.NoError(t, err)
-	logs, err := f.CreateLogs(t.Context(), settings, cfg, &o.logs)
-	require.NoError(t, err)
-	traces, err := f.CreateTraces(t.Context(), settings, cfg, &o.traces)
-	require.NoError(t, err)
-	t.Cleanup(func() { o.assertNotTold(t, tokens) })
-	for _, r := range []receiver.Metrics{logs, traces, metrics} {
-		require.NoError(t, r.Start(t.Context(), componenttest.NewNopHost()))
-		t.Cleanup(func() { require.NoError(t, r.Shutdown(context.Background())) })
-	}
+	o := observedtest.Start(t, NewFactory(), cfg)
+	t.Cleanup(func() { o.RequireNotTold(t, tokens...) })
 	return o
 }
 
-func (o *observed) assertNotTold(t *testing.T, tokens []string) {
-	var told strings.Builder
-	for _, entry := range o.log.All() {
-		fmt.Fprintln(&told, entry.Message, entry.ContextMap())
-	}
-	for _, md := range o.metrics.AllMetrics() {
-		json, err := (&pmetric.JSONMarshaler{}).MarshalMetrics(md)
-		require.NoError(t, err)
-		told.Write(json)
-	}
-	for _, ld := range o.logs.AllLogs() {
-		json, err := (&plog.JSONMarshaler{}).MarshalLogs(ld)
-		require.NoError(t, err)
-		told.Write(json)
-	}
-	for _, td := range o.traces.AllTraces() {
-		json, err := (&ptrace.JSONMarshaler{}).MarshalTraces(td)
-		require.NoError(t, err)
-		told.Write(json)
-	}
-	for _, token := range tokens {
-		assert.NotContains(t, told.String(), token)
-	}
-}
-
-// span returns the first span of that name, if there is one.
-func (o *observed) span(name string) (ptrace.Span, bool) {
-	for _, td := range o.traces.AllTraces() {
-		for _, rs := range td.ResourceSpans().All() {
-			for _, ss := range rs.ScopeSpans().All() {
-				for _, span := range ss.Spans().All() {
-					if span.Name() == name {
-						return span, true
-					}
-				}
-			}
-		}
-	}
-	return ptrace.NewSpan(), false
-}
-
-// event returns the first event of that name, if there is one.
-func (o *observed) event(name string) (plog.LogRecord, bool) {
-	for _, ld := range o.logs.AllLogs() {
-		for _, rl := range ld.ResourceLogs().All() {
-			for _, sl := range rl.ScopeLogs().All() {
-				for _, record := range sl.LogRecords().All() {
-					if record.EventName() == name {
-						return record, true
-					}
-				}
-			}
-		}
-	}
-	return plog.NewLogRecord(), false
-}
-
-// value returns a metric's value in the newest batch.
-func (o *observed) value(name string) (int64, bool) {
-	all := o.metrics.AllMetrics()
-	if len(all) == 0 {
-		return 0, false
-	}
-	for _, rm := range all[len(all)-1].ResourceMetrics().All() {
-		for _, sm := range rm.ScopeMetrics().All() {
-			for _, m := range sm.Metrics().All() {
-				if m.Name() == name {
-					return valueOf(m), true
-				}
-			}
-		}
-	}
-	return 0, false
-}
-
-func valueOf(m pmetric.Metric) int64 {
-	if m.Type() == pmetric.MetricTypeSum {
-		return m.Sum().DataPoints().At(0).IntValue()
-	}
-	return m.Gauge().DataPoints().At(0).IntValue()
-}
-
-// attribute returns an attribute of the newest batch's resource.
-func (o *observed) attribute(key string) string {
-	all := o.metrics.AllMetrics()
-	value, _ := all[len(all)-1].ResourceMetrics().At(0).Resource().Attributes().Get(key)
-	return value.Str()
-}
-
-func (o *observed) eventually(t *testing.T, what string, condition func() bool) {
-	t.Helper()
-	require.Eventually(t, condition, soon, 20*time.Millisecond, what)
-}
-
-func (o *observed) has(name string, want int64) func() bool {
-	return func() bool {
-		got, ok := o.value(name)
-		return ok && got == want
-	}
-}
-
-func (o *observed) failed(endpoint string) func() bool {
-	return func() bool {
-		return o.log.FilterMessage("cannot observe, will keep trying").FilterField(zap.String("endpoint", endpoint)).Len() > 0
-	}
+// cluster returns the cluster of the newest metrics.
+func cluster(o *observedtest.Receiver) string {
+	all := o.Metrics.AllMetrics()
+	id, _ := all[len(all)-1].ResourceMetrics().At(0).Resource().Attributes().Get("vault.cluster.id")
+	return id.Str()
 }
 
 // startVault returns a real Vault and a client of it with the root token.
@@ -224,49 +90,45 @@ func TestASealedTimeOfARealVault(t *testing.T) {
 	token := newToken(t, client)
 	cfg.Token = configopaque.String(token)
 	o := observe(t, cfg, token, vault.RootToken)
-	o.eventually(t, "an active server", o.has("vault.active", 1))
-	o.eventually(t, "the token's own lease", o.has("vault.leases", 1))
-	o.eventually(t, "no irrevocable lease", o.has("vault.leases.irrevocable", 0))
+	o.Eventually(t, "an active server", o.HasValue(1, "vault.active"))
+	o.Eventually(t, "the token's own lease", o.HasValue(1, "vault.leases"))
+	o.Eventually(t, "no irrevocable lease", o.HasValue(0, "vault.leases.irrevocable"))
 	for name, want := range map[string]int64{"vault.up": 1, "vault.initialized": 1, "vault.sealed": 0, "vault.info": 1} {
-		got, _ := o.value(name)
+		got, _ := o.Value(name)
 		assert.Equal(t, want, got, name)
 	}
-	cluster := o.attribute("vault.cluster.id")
-	assert.NotEmpty(t, cluster)
+	id := cluster(o)
+	assert.NotEmpty(t, id)
 
 	require.NoError(t, vault.Seal(t.Context()))
-	o.eventually(t, "the marker of the sealed time, while it lasts", func() bool {
-		_, ok := o.span(telemetry.SpanSealed + ".start")
-		return ok
-	})
-	_, over := o.span(telemetry.SpanSealed)
-	assert.False(t, over)
-	o.eventually(t, "a sealed server", o.has("vault.sealed", 1))
-	assert.Equal(t, cluster, o.attribute("vault.cluster.id"), "the identity of the series does not change")
-	active, _ := o.value("vault.active")
+	o.Eventually(t, "the marker of the sealed time, while it lasts", o.HasSpan(telemetry.SpanSealed+".start"))
+	assert.Empty(t, o.Spans(telemetry.SpanSealed), "it lasts")
+	o.Eventually(t, "a sealed server", o.HasValue(1, "vault.sealed"))
+	assert.Equal(t, id, cluster(o), "the identity of the series does not change")
+	active, _ := o.Value("vault.active")
 	assert.Zero(t, active)
-	_, ok := o.value("vault.leases")
+	_, ok := o.Value("vault.leases")
 	assert.False(t, ok, "a sealed server tells no leases")
 
 	require.NoError(t, vault.Unseal(t.Context()))
-	o.eventually(t, "the span of the sealed time", func() bool { _, ok := o.span(telemetry.SpanSealed); return ok })
-	span, _ := o.span(telemetry.SpanSealed)
-	marker, _ := o.span(telemetry.SpanSealed + ".start")
+	o.Eventually(t, "the span of the sealed time", o.HasSpan(telemetry.SpanSealed))
+	span := o.Spans(telemetry.SpanSealed)[0]
+	marker := o.Spans(telemetry.SpanSealed + ".start")[0]
 	assert.Equal(t, span.SpanID(), marker.ParentSpanID())
 	assert.Equal(t, ptrace.StatusCodeError, span.Status().Code())
 	for name, severity := range map[string]plog.SeverityNumber{
 		"vault.sealed":   plog.SeverityNumberError,
 		"vault.unsealed": plog.SeverityNumberInfo,
 	} {
-		o.eventually(t, name, func() bool { _, ok := o.event(name); return ok })
-		event, _ := o.event(name)
+		o.Eventually(t, name, o.HasEvent(name))
+		event := o.Events(name)[0]
 		assert.Equal(t, severity, event.SeverityNumber(), name)
 		assert.Equal(t, span.TraceID(), event.TraceID(), name)
 		assert.Equal(t, span.SpanID(), event.SpanID(), name)
 	}
-	o.eventually(t, "an active server again", o.has("vault.active", 1))
+	o.Eventually(t, "an active server again", o.HasValue(1, "vault.active"))
 	for _, endpoint := range []string{endpointHealth, endpointMetrics, endpointLeases, watchServer} {
-		assert.False(t, o.failed(endpoint)(), "a sealed server is no failure: %s", endpoint)
+		assert.Zero(t, o.Warnings(endpoint), "a sealed server is no failure: %s", endpoint)
 	}
 }
 
@@ -276,7 +138,7 @@ func TestLeasesOfARealVault(t *testing.T) {
 	token := newToken(t, client)
 	cfg.Token = configopaque.String(token)
 	o := observe(t, cfg, token)
-	o.eventually(t, "the token's own lease", o.has("vault.leases", 1))
+	o.Eventually(t, "the token's own lease", o.HasValue(1, "vault.leases"))
 
 	require.NoError(t, client.Sys().EnableAuthWithOptions("userpass", &api.EnableAuthOptions{Type: "userpass"}))
 	_, err := client.Logical().Write("auth/userpass/users/ann", map[string]any{"password": "p"})
@@ -285,7 +147,7 @@ func TestLeasesOfARealVault(t *testing.T) {
 		_, err = client.Logical().Write("auth/userpass/login/ann", map[string]any{"password": "p"})
 		require.NoError(t, err)
 	}
-	o.eventually(t, "a lease for each login", o.has("vault.leases", 4))
+	o.Eventually(t, "a lease for each login", o.HasValue(4, "vault.leases"))
 }
 
 func TestAWrongTokenCostsOnlyTheLeases(t *testing.T) {
@@ -296,57 +158,55 @@ func TestAWrongTokenCostsOnlyTheLeases(t *testing.T) {
 	require.NoError(t, os.WriteFile(cfg.TokenFile, []byte(wrong), 0o600))
 	token := newToken(t, client)
 	o := observe(t, cfg, wrong, token)
-	o.eventually(t, "the state", o.has("vault.active", 1))
-	o.eventually(t, "the refusal of sys/metrics", o.failed(endpointMetrics))
-	o.eventually(t, "the refusal of sys/leases/count", o.failed(endpointLeases))
-	_, ok := o.value("vault.leases")
+	o.Eventually(t, "the state", o.HasValue(1, "vault.active"))
+	o.Eventually(t, "the refusal of sys/metrics", func() bool { return o.Warnings(endpointMetrics) > 0 })
+	o.Eventually(t, "the refusal of sys/leases/count", func() bool { return o.Warnings(endpointLeases) > 0 })
+	_, ok := o.Value("vault.leases")
 	assert.False(t, ok)
-	assert.False(t, o.failed(endpointHealth)())
-	assert.False(t, o.failed(watchServer)())
+	assert.Zero(t, o.Warnings(endpointHealth))
+	assert.Zero(t, o.Warnings(watchServer))
 
 	require.NoError(t, os.WriteFile(cfg.TokenFile, []byte(token+"\n"), 0o600))
-	o.eventually(t, "the rotated token counts", o.has("vault.leases", 1))
-	o.eventually(t, "the rotated token counts here too", o.has("vault.leases.irrevocable", 0))
+	o.Eventually(t, "the rotated token counts", o.HasValue(1, "vault.leases"))
+	o.Eventually(t, "the rotated token counts here too", o.HasValue(0, "vault.leases.irrevocable"))
 }
 
 func TestAVaultThatIsAbsentComesAndGoes(t *testing.T) {
 	vault, _ := startVault(t)
 	require.NoError(t, vault.Kill())
 	o := observe(t, configFor(vault.Addr))
-	o.eventually(t, "up is 0", o.has("vault.up", 0))
-	_, ok := o.value("vault.sealed")
+	o.Eventually(t, "up is 0", o.HasValue(0, "vault.up"))
+	_, ok := o.Value("vault.sealed")
 	assert.False(t, ok, "absent is not sealed")
-	o.eventually(t, "the failure of the watch", o.failed(watchServer))
+	o.Eventually(t, "the failure of the watch", func() bool { return o.Warnings(watchServer) > 0 })
 
 	require.NoError(t, vault.Restart(t.Context()))
-	o.eventually(t, "an active server", o.has("vault.active", 1))
-	o.eventually(t, "the watch goes on", func() bool {
-		return o.log.FilterMessage("observing again").FilterField(zap.String("endpoint", watchServer)).Len() > 0
+	o.Eventually(t, "an active server", o.HasValue(1, "vault.active"))
+	o.Eventually(t, "the watch goes on", func() bool {
+		return o.Log.FilterMessage("observing again").FilterField(zap.String("endpoint", watchServer)).Len() > 0
 	})
 	require.NoError(t, vault.Seal(t.Context()))
-	o.eventually(t, "the watch sees", func() bool { _, ok := o.event("vault.sealed"); return ok })
+	o.Eventually(t, "the watch sees", o.HasEvent("vault.sealed"))
 
 	require.NoError(t, vault.Kill())
-	o.eventually(t, "up is 0 again", o.has("vault.up", 0))
-	_, ok = o.event("vault.unsealed")
-	assert.False(t, ok)
+	o.Eventually(t, "up is 0 again", o.HasValue(0, "vault.up"))
+	assert.Empty(t, o.Events("vault.unsealed"))
 	require.NoError(t, vault.Restart(t.Context()))
-	o.eventually(t, "the end", func() bool { _, ok := o.event("vault.unsealed"); return ok })
-	assert.Equal(t, 1, o.log.FilterMessage("leases are not counted: set token or token_file").Len())
+	o.Eventually(t, "the end", o.HasEvent("vault.unsealed"))
+	assert.Equal(t, 1, o.Log.FilterMessage("leases are not counted: set token or token_file").Len())
 }
 
 func TestASealedTimeThatBeganBeforeTheReceiver(t *testing.T) {
 	vault, _ := startVault(t)
 	require.NoError(t, vault.Seal(t.Context()))
 	o := observe(t, configFor(vault.Addr))
-	o.eventually(t, "the baseline", o.has("vault.sealed", 1))
+	o.Eventually(t, "the baseline", o.HasValue(1, "vault.sealed"))
 	require.NoError(t, vault.Unseal(t.Context()))
-	o.eventually(t, "its end", func() bool { _, ok := o.span(telemetry.SpanSealed); return ok })
-	span, _ := o.span(telemetry.SpanSealed)
+	o.Eventually(t, "its end", o.HasSpan(telemetry.SpanSealed))
+	span := o.Spans(telemetry.SpanSealed)[0]
 	before, _ := span.Attributes().Get(period.AttrBeganBeforeObservation)
 	assert.True(t, before.Bool())
-	_, ok := o.event("vault.sealed")
-	assert.False(t, ok, "the baseline is not news")
+	assert.Empty(t, o.Events("vault.sealed"), "the baseline is not news")
 }
 
 // hang is a server that never answers. It returns its address, and a function
@@ -368,24 +228,11 @@ func TestShutdownDoesNotWaitForAServerThatHangs(t *testing.T) {
 	cfg := configFor(address)
 	cfg.HTTP.Timeout = time.Hour
 	cfg.Scrape.InitialDelay = 0
-	core, log := observer.New(zap.DebugLevel)
-	settings := receivertest.NewNopSettings(metadata.Type)
-	settings.Logger = zap.New(core)
-	var sink consumertest.MetricsSink
-	f := NewFactory()
-	metrics, err := f.CreateMetrics(t.Context(), settings, cfg, &sink)
-	require.NoError(t, err)
-	logs, err := f.CreateLogs(t.Context(), settings, cfg, consumertest.NewNop())
-	require.NoError(t, err)
-	for _, r := range []receiver.Metrics{metrics, logs} {
-		require.NoError(t, r.Start(t.Context(), componenttest.NewNopHost()))
-	}
-	require.Eventually(t, func() bool { return requests() == 2 }, soon, time.Millisecond, "both wait")
+	o := observedtest.Start(t, NewFactory(), cfg)
+	o.Eventually(t, "both wait", func() bool { return requests() == 2 })
 	begin := time.Now()
-	for _, r := range []receiver.Metrics{metrics, logs} {
-		require.NoError(t, r.Shutdown(context.Background()))
-	}
+	o.Shutdown(t)
 	assert.Less(t, time.Since(begin), time.Second)
-	assert.Zero(t, sink.DataPointCount(), "what was cut off says nothing")
-	assert.Zero(t, log.FilterMessage("cannot observe, will keep trying").Len())
+	assert.Zero(t, o.Metrics.DataPointCount(), "what was cut off says nothing")
+	assert.Zero(t, o.Log.FilterMessage("cannot observe, will keep trying").Len())
 }

@@ -1,0 +1,211 @@
+// Copyright The otelcol-infra Authors
+// SPDX-License-Identifier: Apache-2.0
+
+// Package observedtest runs a receiver in all three signals, as a collector
+// would, and finds what a test asks for in what the receiver made.
+package observedtest
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.opentelemetry.io/collector/component"
+	"go.opentelemetry.io/collector/component/componenttest"
+	"go.opentelemetry.io/collector/consumer/consumertest"
+	"go.opentelemetry.io/collector/pdata/pcommon"
+	"go.opentelemetry.io/collector/pdata/plog"
+	"go.opentelemetry.io/collector/pdata/pmetric"
+	"go.opentelemetry.io/collector/pdata/ptrace"
+	"go.opentelemetry.io/collector/receiver"
+	"go.opentelemetry.io/collector/receiver/receivertest"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zaptest/observer"
+)
+
+// soon is ample for a real server on a busy machine.
+const soon = 40 * time.Second
+
+// Receiver is a running receiver, and what it made.
+type Receiver struct {
+	Traces  consumertest.TracesSink
+	Logs    consumertest.LogsSink
+	Metrics consumertest.MetricsSink
+	Log     *observer.ObservedLogs
+
+	components []component.Component
+}
+
+// Start starts a receiver of all three signals, which ends with the test.
+func Start(t *testing.T, factory receiver.Factory, config component.Config) *Receiver {
+	t.Helper()
+	r := &Receiver{}
+	core, log := observer.New(zap.DebugLevel)
+	r.Log = log
+	settings := receivertest.NewNopSettings(factory.Type())
+	settings.Logger = zap.New(core)
+
+	metrics, err := factory.CreateMetrics(t.Context(), settings, config, &r.Metrics)
+	require.NoError(t, err)
+	logs, err := factory.CreateLogs(t.Context(), settings, config, &r.Logs)
+	require.NoError(t, err)
+	traces, err := factory.CreateTraces(t.Context(), settings, config, &r.Traces)
+	require.NoError(t, err)
+	r.components = []component.Component{metrics, logs, traces}
+	for _, c := range r.components {
+		require.NoError(t, c.Start(t.Context(), componenttest.NewNopHost()))
+	}
+	t.Cleanup(func() { r.Shutdown(t) })
+	return r
+}
+
+// Shutdown ends the receiver. A receiver that hangs fails the test.
+func (r *Receiver) Shutdown(t *testing.T) {
+	t.Helper()
+	ended := make(chan error, len(r.components))
+	for _, c := range r.components {
+		go func() { ended <- c.Shutdown(context.Background()) }()
+		select {
+		case err := <-ended:
+			require.NoError(t, err)
+		case <-time.After(soon):
+			require.Fail(t, "Shutdown hangs")
+		}
+	}
+	r.components = nil
+}
+
+// Eventually waits until the condition holds.
+func (r *Receiver) Eventually(t *testing.T, what string, condition func() bool) {
+	t.Helper()
+	require.Eventually(t, condition, soon, 20*time.Millisecond, what)
+}
+
+// Spans returns the spans of that name with these attributes, given as keys
+// and values.
+func (r *Receiver) Spans(name string, attributes ...string) (spans []ptrace.Span) {
+	for _, td := range r.Traces.AllTraces() {
+		for _, rs := range td.ResourceSpans().All() {
+			for _, ss := range rs.ScopeSpans().All() {
+				for _, span := range ss.Spans().All() {
+					if span.Name() == name && match(attributes, span.Attributes()) {
+						spans = append(spans, span)
+					}
+				}
+			}
+		}
+	}
+	return spans
+}
+
+// HasSpan is a condition: there is such a span.
+func (r *Receiver) HasSpan(name string, attributes ...string) func() bool {
+	return func() bool { return len(r.Spans(name, attributes...)) > 0 }
+}
+
+// Events returns the events with these attributes, in the order in which they
+// were told. An empty name stands for every name.
+func (r *Receiver) Events(name string, attributes ...string) (events []plog.LogRecord) {
+	for _, ld := range r.Logs.AllLogs() {
+		for _, rl := range ld.ResourceLogs().All() {
+			for _, sl := range rl.ScopeLogs().All() {
+				for _, event := range sl.LogRecords().All() {
+					if (name == "" || event.EventName() == name) && match(attributes, event.Attributes()) {
+						events = append(events, event)
+					}
+				}
+			}
+		}
+	}
+	return events
+}
+
+// HasEvent is a condition: there is such an event.
+func (r *Receiver) HasEvent(name string, attributes ...string) func() bool {
+	return func() bool { return len(r.Events(name, attributes...)) > 0 }
+}
+
+// Value returns the value of a metric's data point with these attributes, its
+// own or its resource's, in the newest batch.
+func (r *Receiver) Value(name string, attributes ...string) (int64, bool) {
+	all := r.Metrics.AllMetrics()
+	if len(all) == 0 {
+		return 0, false
+	}
+	for _, rm := range all[len(all)-1].ResourceMetrics().All() {
+		for _, sm := range rm.ScopeMetrics().All() {
+			for _, m := range sm.Metrics().All() {
+				for _, point := range points(m).All() {
+					if m.Name() == name && match(attributes, point.Attributes(), rm.Resource().Attributes()) {
+						return point.IntValue(), true
+					}
+				}
+			}
+		}
+	}
+	return 0, false
+}
+
+// HasValue is a condition: the newest value is this one.
+func (r *Receiver) HasValue(want int64, name string, attributes ...string) func() bool {
+	return func() bool {
+		got, ok := r.Value(name, attributes...)
+		return ok && got == want
+	}
+}
+
+// Warnings returns how often an endpoint was said to fail.
+func (r *Receiver) Warnings(endpoint string) int {
+	return r.Log.FilterMessage("cannot observe, will keep trying").FilterField(zap.String("endpoint", endpoint)).Len()
+}
+
+// RequireNotTold requires that no secret is in anything the receiver made or
+// logged.
+func (r *Receiver) RequireNotTold(t *testing.T, secrets ...string) {
+	t.Helper()
+	var told strings.Builder
+	for _, entry := range r.Log.All() {
+		fmt.Fprintln(&told, entry.Message, entry.ContextMap())
+	}
+	add := func(json []byte, err error) {
+		require.NoError(t, err)
+		told.Write(json)
+	}
+	for _, md := range r.Metrics.AllMetrics() {
+		add((&pmetric.JSONMarshaler{}).MarshalMetrics(md))
+	}
+	for _, ld := range r.Logs.AllLogs() {
+		add((&plog.JSONMarshaler{}).MarshalLogs(ld))
+	}
+	for _, td := range r.Traces.AllTraces() {
+		add((&ptrace.JSONMarshaler{}).MarshalTraces(td))
+	}
+	for _, secret := range secrets {
+		require.NotContains(t, told.String(), secret)
+	}
+}
+
+func points(m pmetric.Metric) pmetric.NumberDataPointSlice {
+	if m.Type() == pmetric.MetricTypeSum {
+		return m.Sum().DataPoints()
+	}
+	return m.Gauge().DataPoints()
+}
+
+// match says whether one of the maps has each of the attributes.
+func match(attributes []string, maps ...pcommon.Map) bool {
+	for i := 0; i < len(attributes); i += 2 {
+		found := false
+		for _, m := range maps {
+			value, ok := m.Get(attributes[i])
+			found = found || ok && value.AsString() == attributes[i+1]
+		}
+		if !found {
+			return false
+		}
+	}
+	return true
+}
