@@ -29,9 +29,10 @@ run: build ## the collector alone, on the servers that CONSUL_HTTP_ADDR, ETCD_EN
 build: $(COLLECTOR) ## the collector, with ocb
 
 $(COLLECTOR): $(SOURCES)
-	@echo "make: building $@ with ocb; the first time takes minutes, later times seconds" >&2
+	@echo "make: building the collector with ocb: the first time takes minutes, later times seconds" >&2
 	@mkdir -p $(@D)
-	@$(TOOL) builder --config builder-config.yaml
+	@while sleep 15; do echo "make: building the collector, $${SECONDS}s" >&2; done & trap "kill $$!" EXIT; \
+	$(TOOL) builder --config builder-config.yaml
 	@touch $@
 
 .PHONY: $(LAB)

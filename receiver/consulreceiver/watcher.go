@@ -15,7 +15,6 @@ import (
 	"go.opentelemetry.io/collector/receiver"
 	"golang.org/x/time/rate"
 
-	"github.com/otelcol-infra/otelcol-infra/internal/condition"
 	"github.com/otelcol-infra/otelcol-infra/internal/watch"
 	"github.com/otelcol-infra/otelcol-infra/receiver/consulreceiver/internal/metadata"
 	"github.com/otelcol-infra/otelcol-infra/receiver/consulreceiver/internal/state"
@@ -24,12 +23,11 @@ import (
 
 // watcher makes events and traces, from one blocking query over all checks.
 type watcher struct {
-	cfg       *Config
-	settings  receiver.Settings
-	condition *condition.Reporter
-	delivery  *watch.Delivery
-	story     *telemetry.Story
-	machine   state.Machine
+	*watch.Base
+	cfg      *Config
+	settings receiver.Settings
+	story    *telemetry.Story
+	machine  state.Machine
 
 	// The query returns at every change of any check's output, so a busy
 	// cluster would be asked without a pause.
@@ -40,30 +38,21 @@ type watcher struct {
 	datacenter string
 	index      uint64
 	gap        bool
-
-	background watch.Background
 }
 
 func newWatcher(cfg *Config, settings receiver.Settings) (*watcher, error) {
-	delivery, err := watch.NewDelivery(settings)
+	base, err := watch.NewBase(settings)
 	if err != nil {
 		return nil, err
 	}
 	return &watcher{
-		cfg:       cfg,
-		settings:  settings,
-		condition: condition.NewReporter(settings.Logger),
-		delivery:  delivery,
-		story:     telemetry.NewStory(cfg.Events, settings),
-		queries:   rate.NewLimiter(rate.Every(time.Second), 2),
+		Base:     base,
+		cfg:      cfg,
+		settings: settings,
+		story:    telemetry.NewStory(cfg.Events, settings),
+		queries:  rate.NewLimiter(rate.Every(time.Second), 2),
 	}, nil
 }
-
-// AddHost adds a host that wants to know the watcher's status.
-func (w *watcher) AddHost(host component.Host) { w.condition.AddHost(host) }
-
-// Delivery is where the watcher's telemetry goes.
-func (w *watcher) Delivery() *watch.Delivery { return w.delivery }
 
 // Start begins to watch and returns; an absent server is waited for.
 func (w *watcher) Start(ctx context.Context, host component.Host) (err error) {
@@ -73,16 +62,16 @@ func (w *watcher) Start(ctx context.Context, host component.Host) (err error) {
 	loop := watch.Loop[state.Observation]{
 		Next:      w.next,
 		Step:      w.step,
-		Delivery:  w.delivery,
-		Condition: func(err error) { w.condition.Set(watchChecks, err) },
+		Delivery:  w.Delivery(),
+		Condition: func(err error) { w.Condition.Set(watchChecks, err) },
 	}
-	w.background.Start(loop.Run)
+	w.Background.Start(loop.Run)
 	return nil
 }
 
 // Shutdown ends the watch, also in the middle of a blocking query.
 func (w *watcher) Shutdown(context.Context) error {
-	w.background.Stop()
+	w.Background.Stop()
 	w.client.close()
 	return nil
 }
@@ -100,7 +89,7 @@ func (w *watcher) next(ctx context.Context) (state.Observation, error) {
 		w.index, w.gap = 0, true
 		return state.Observation{}, err
 	}
-	w.condition.Set(limitChecks, answer.Limit)
+	w.Condition.Set(limitChecks, answer.Limit)
 	w.identified = true
 	backwards := answer.Index < w.index
 	observed := state.Observation{Checks: answer.Checks, Gap: w.gap || backwards}
@@ -121,7 +110,7 @@ func (w *watcher) identify(ctx context.Context) error {
 	if err != nil && !isForbidden(err) {
 		return err
 	}
-	w.condition.Set(endpointUsage, err)
+	w.Condition.Set(endpointUsage, err)
 	w.datacenter = usage.Datacenter
 	return nil
 }

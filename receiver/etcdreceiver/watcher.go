@@ -14,7 +14,6 @@ import (
 	"go.opentelemetry.io/collector/component"
 	"go.opentelemetry.io/collector/receiver"
 
-	"github.com/otelcol-infra/otelcol-infra/internal/condition"
 	"github.com/otelcol-infra/otelcol-infra/internal/watch"
 	"github.com/otelcol-infra/otelcol-infra/receiver/etcdreceiver/internal/metadata"
 	"github.com/otelcol-infra/otelcol-infra/receiver/etcdreceiver/internal/state"
@@ -23,38 +22,28 @@ import (
 
 // watcher makes events and traces, from one watch for each covering prefix.
 type watcher struct {
-	cfg       *Config
-	settings  receiver.Settings
-	condition *condition.Reporter
-	delivery  *watch.Delivery
-	story     *telemetry.Story
+	*watch.Base
+	cfg      *Config
+	settings receiver.Settings
+	story    *telemetry.Story
 
 	mu      sync.Mutex
 	machine *state.Machine
-
-	background watch.Background
 }
 
 func newWatcher(cfg *Config, settings receiver.Settings) (*watcher, error) {
-	delivery, err := watch.NewDelivery(settings)
+	base, err := watch.NewBase(settings)
 	if err != nil {
 		return nil, err
 	}
 	return &watcher{
-		cfg:       cfg,
-		settings:  settings,
-		condition: condition.NewReporter(settings.Logger),
-		delivery:  delivery,
-		story:     telemetry.NewStory(cfg.Events, settings),
-		machine:   state.NewMachine(cfg.prefixes(), cfg.MaxKeys),
+		Base:     base,
+		cfg:      cfg,
+		settings: settings,
+		story:    telemetry.NewStory(cfg.Events, settings),
+		machine:  state.NewMachine(cfg.prefixes(), cfg.MaxKeys),
 	}, nil
 }
-
-// AddHost adds a host that wants to know the watcher's status.
-func (w *watcher) AddHost(host component.Host) { w.condition.AddHost(host) }
-
-// Delivery is where the watcher's telemetry goes.
-func (w *watcher) Delivery() *watch.Delivery { return w.delivery }
 
 // Start begins to watch and returns; an absent server is waited for. Without
 // prefixes there is nothing to watch.
@@ -67,7 +56,7 @@ func (w *watcher) Start(ctx context.Context, _ component.Host) error {
 	if len(covering) == 0 {
 		return nil
 	}
-	w.background.Start(func(ctx context.Context) {
+	w.Background.Start(func(ctx context.Context) {
 		client := newClient(ctx, w.cfg, tlsConfig, w.cfg.Endpoints...)
 		defer client.close()
 		var loops sync.WaitGroup
@@ -82,7 +71,7 @@ func (w *watcher) Start(ctx context.Context, _ component.Host) error {
 
 // Shutdown ends the watches, also while one is being opened.
 func (w *watcher) Shutdown(context.Context) error {
-	w.background.Stop()
+	w.Background.Stop()
 	return nil
 }
 
@@ -94,7 +83,7 @@ func (w *watcher) step(now time.Time, observed state.Observation) []state.Effect
 	if beyond := w.machine.Beyond(); beyond > 0 {
 		err = fmt.Errorf("%d keys are not remembered: raise max_keys above %d", beyond, w.cfg.MaxKeys)
 	}
-	w.condition.Set(limitKeys, err)
+	w.Condition.Set(limitKeys, err)
 	return effects
 }
 
@@ -116,8 +105,8 @@ func (f *follower) run(ctx context.Context) {
 	watch.Loop[state.Observation]{
 		Next:      f.next,
 		Step:      f.step,
-		Delivery:  f.delivery,
-		Condition: func(err error) { f.condition.Set(watchOf+f.prefix, err) },
+		Delivery:  f.Delivery(),
+		Condition: func(err error) { f.Condition.Set(watchOf+f.prefix, err) },
 	}.Run(ctx)
 }
 

@@ -10,7 +10,6 @@ import (
 	"go.opentelemetry.io/collector/component"
 	"go.opentelemetry.io/collector/receiver"
 
-	"github.com/otelcol-infra/otelcol-infra/internal/condition"
 	"github.com/otelcol-infra/otelcol-infra/internal/watch"
 	"github.com/otelcol-infra/otelcol-infra/receiver/vaultreceiver/internal/metadata"
 	"github.com/otelcol-infra/otelcol-infra/receiver/vaultreceiver/internal/state"
@@ -20,42 +19,32 @@ import (
 // watcher makes events and traces. Vault has nothing to wait on, so it polls:
 // two requests each time, or one while the server is sealed, without a token.
 type watcher struct {
-	cfg       *Config
-	settings  receiver.Settings
-	condition *condition.Reporter
-	delivery  *watch.Delivery
-	story     *telemetry.Story
-	machine   state.Machine
+	*watch.Base
+	cfg      *Config
+	settings receiver.Settings
+	story    *telemetry.Story
+	machine  state.Machine
 
 	client  *client
 	cluster identity
 	ticker  *time.Ticker
 	due     bool // a poll that does not wait: the first, and after one that failed
 	gap     bool
-
-	background watch.Background
 }
 
 func newWatcher(cfg *Config, settings receiver.Settings) (*watcher, error) {
-	delivery, err := watch.NewDelivery(settings)
+	base, err := watch.NewBase(settings)
 	if err != nil {
 		return nil, err
 	}
 	return &watcher{
-		cfg:       cfg,
-		settings:  settings,
-		condition: condition.NewReporter(settings.Logger),
-		delivery:  delivery,
-		story:     telemetry.NewStory(cfg.Events, settings),
-		due:       true,
+		Base:     base,
+		cfg:      cfg,
+		settings: settings,
+		story:    telemetry.NewStory(cfg.Events, settings),
+		due:      true,
 	}, nil
 }
-
-// AddHost adds a host that wants to know the watcher's status.
-func (w *watcher) AddHost(host component.Host) { w.condition.AddHost(host) }
-
-// Delivery is where the watcher's telemetry goes.
-func (w *watcher) Delivery() *watch.Delivery { return w.delivery }
 
 // Start begins to watch and returns; an absent server is waited for.
 func (w *watcher) Start(ctx context.Context, host component.Host) (err error) {
@@ -65,10 +54,10 @@ func (w *watcher) Start(ctx context.Context, host component.Host) (err error) {
 	loop := watch.Loop[state.Observation]{
 		Next:      w.next,
 		Step:      w.step,
-		Delivery:  w.delivery,
-		Condition: func(err error) { w.condition.Set(watchServer, err) },
+		Delivery:  w.Delivery(),
+		Condition: func(err error) { w.Condition.Set(watchServer, err) },
 	}
-	w.background.Start(func(ctx context.Context) {
+	w.Background.Start(func(ctx context.Context) {
 		w.ticker = time.NewTicker(w.cfg.Scrape.CollectionInterval)
 		defer w.ticker.Stop()
 		loop.Run(ctx)
@@ -78,7 +67,7 @@ func (w *watcher) Start(ctx context.Context, host component.Host) (err error) {
 
 // Shutdown ends the watch, also in the middle of a request.
 func (w *watcher) Shutdown(context.Context) error {
-	w.background.Stop()
+	w.Background.Stop()
 	w.client.close()
 	return nil
 }
