@@ -53,7 +53,7 @@ test-short: ## the tests that need no servers: the quick loop
 
 .PHONY: bench
 bench: ## the benchmarks; compare two runs with benchstat
-	go test -run '^$$' -bench . -benchmem -count 5 ./receiver/... ./internal/... ./processor/...
+	go test -run '^$$' -bench . -benchmem -count 5 ./receiver/... ./internal/...
 
 .PHONY: generate
 generate: ## what mdatagen makes of each metadata.yaml
