@@ -52,6 +52,9 @@ func (r *Reporter) AddHost(host component.Host) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.hosts = append(r.hosts, host)
+	if len(r.failing) > 0 {
+		r.report()
+	}
 }
 
 // Set reports the outcome of one use of an endpoint: an error, or nil.

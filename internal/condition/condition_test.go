@@ -49,6 +49,14 @@ func TestAFailureThatLastsIsLoggedOnceAMinute(t *testing.T) {
 	assert.Equal(t, "observing again", logs.All()[3].Message)
 }
 
+func TestAHostThatComesLaterIsTold(t *testing.T) {
+	r, _, _, _ := newReporter()
+	r.Set("a", errors.New("refused"))
+	later := &host{}
+	r.AddHost(later)
+	assert.Equal(t, componentstatus.StatusRecoverableError, later.last())
+}
+
 func TestWhatIsCutOffSaysNothing(t *testing.T) {
 	r, h, logs, _ := newReporter()
 	r.Set("health", fmt.Errorf("health: %w", context.Canceled))
