@@ -2,7 +2,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package eventlog completes the event records that mdatagen's LogsBuilder
-// makes, which knows neither severity nor the observed time.
+// makes: it knows neither severity nor the observed time, cannot leave an
+// attribute out, and groups events by name.
 package eventlog
 
 import (
@@ -12,19 +13,29 @@ import (
 	"go.opentelemetry.io/collector/pdata/plog"
 )
 
-// Complete sets the observed time and the severity of every record, and puts
-// the records in order of time: the builder groups them by event name.
-func Complete(logs plog.Logs, observed time.Time, severity func(plog.LogRecord) plog.SeverityNumber) plog.Logs {
-	for _, rl := range logs.ResourceLogs().All() {
+// Each calls add with every record. Events that are emitted one by one and
+// added to another builder keep their order.
+func Each(emitted plog.Logs, add func(plog.LogRecord)) {
+	for _, rl := range emitted.ResourceLogs().All() {
 		for _, sl := range rl.ScopeLogs().All() {
 			for _, record := range sl.LogRecords().All() {
-				record.SetObservedTimestamp(pcommon.NewTimestampFromTime(observed))
-				number := severity(record)
-				record.SetSeverityNumber(number)
-				record.SetSeverityText(number.String())
+				add(record)
 			}
-			sl.LogRecords().Sort(func(a, b plog.LogRecord) bool { return a.Timestamp() < b.Timestamp() })
 		}
 	}
+}
+
+// Complete sets the observed time and the severity of every record, and leaves
+// out the attributes that are empty, which stand for what is not known.
+func Complete(logs plog.Logs, observed time.Time, severity func(plog.LogRecord) plog.SeverityNumber) plog.Logs {
+	Each(logs, func(record plog.LogRecord) {
+		record.SetObservedTimestamp(pcommon.NewTimestampFromTime(observed))
+		number := severity(record)
+		record.SetSeverityNumber(number)
+		record.SetSeverityText(number.String())
+		record.Attributes().RemoveIf(func(_ string, value pcommon.Value) bool {
+			return value.Type() == pcommon.ValueTypeStr && value.Str() == ""
+		})
+	})
 	return logs
 }

@@ -24,6 +24,10 @@ import (
 // because the collector was not watching yet when the period began.
 const AttrBeganBeforeObservation = "observation.began_before"
 
+// AttrReconciled is set on a span whose start or end is not known exactly: it
+// came to pass while the system could not be observed.
+const AttrReconciled = "observation.reconciled"
+
 // Period is a stretch of time that becomes a span.
 type Period struct {
 	Name string // span name, low cardinality: "consul.check.outage"
@@ -36,6 +40,9 @@ type Period struct {
 
 	// BeganBefore says that Start is the time of the first observation only.
 	BeganBefore bool
+
+	// Reconciled says that Start or End is the time at which it was learnt.
+	Reconciled bool
 
 	// Attributes fills the attributes of the span and of its start marker.
 	Attributes func(pcommon.Map)
@@ -100,6 +107,9 @@ func (p Period) append(spans ptrace.SpanSlice, name string, start, end time.Time
 	s.SetEndTimestamp(pcommon.NewTimestampFromTime(end))
 	if p.Attributes != nil {
 		p.Attributes(s.Attributes())
+	}
+	if p.Reconciled {
+		s.Attributes().PutBool(AttrReconciled, true)
 	}
 	if p.Problem != "" {
 		s.Status().SetCode(ptrace.StatusCodeError)

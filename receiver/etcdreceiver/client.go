@@ -18,6 +18,7 @@ import (
 	"go.uber.org/zap"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/backoff"
+	"google.golang.org/grpc/metadata"
 
 	"github.com/otelcol-infra/otelcol-infra/receiver/etcdreceiver/internal/state"
 )
@@ -163,7 +164,7 @@ func (c *client) List(ctx context.Context, prefix string) (state.Observation, ui
 type keyWatch struct {
 	etcd      *clientv3.Client
 	prefix    string
-	start     int64 // the revision that it is opened from
+	seen      int64 // the newest revision of etcd that it has told
 	ctx       context.Context
 	cancel    context.CancelFunc
 	timeout   time.Duration
@@ -177,6 +178,9 @@ func (c *client) Watch(ctx context.Context, prefix string, revision int64) (*key
 	if err != nil {
 		return nil, err
 	}
+	// etcd reports the progress of a stream only when all its watches are in
+	// step, and clientv3 shares a stream among those with equal metadata.
+	ctx = metadata.AppendToOutgoingContext(ctx, "otelcol-infra-watch", fmt.Sprintf("%x", prefix))
 	ctx, cancel := context.WithCancel(clientv3.WithRequireLeader(ctx))
 	patience := time.AfterFunc(c.timeout, cancel)
 	responses := etcd.Watch(ctx, prefix, clientv3.WithPrefix(), clientv3.WithRev(revision),
@@ -184,7 +188,7 @@ func (c *client) Watch(ctx context.Context, prefix string, revision int64) (*key
 	if !patience.Stop() {
 		return nil, fmt.Errorf("no watch could be opened within %s", c.timeout)
 	}
-	return &keyWatch{etcd: etcd, prefix: prefix, start: revision, ctx: ctx, cancel: cancel, timeout: c.timeout, responses: responses}, nil
+	return &keyWatch{etcd: etcd, prefix: prefix, seen: revision - 1, ctx: ctx, cancel: cancel, timeout: c.timeout, responses: responses}, nil
 }
 
 // Next waits for the next response. A quiet watch is asked for its progress,
@@ -199,6 +203,7 @@ func (w *keyWatch) Next() (clientv3.WatchResponse, error) {
 			if !open {
 				return response, cmp.Or(w.ctx.Err(), errors.New("the watch was closed"))
 			}
+			w.seen = max(w.seen, response.Header.Revision)
 			return response, response.Err()
 		case <-w.ctx.Done():
 			return clientv3.WatchResponse{}, w.ctx.Err()
@@ -208,7 +213,7 @@ func (w *keyWatch) Next() (clientv3.WatchResponse, error) {
 			}
 			var err error
 			if asked, err = w.ask(); err != nil {
-				return clientv3.WatchResponse{}, fmt.Errorf("the watch has no connection: %w", err)
+				return clientv3.WatchResponse{}, err
 			}
 			if asked {
 				quiet.Reset(w.timeout)
@@ -220,15 +225,25 @@ func (w *keyWatch) Next() (clientv3.WatchResponse, error) {
 }
 
 // ask requests the progress of the watch, and says whether there will be an
-// answer: etcd gives none before its revision has reached the watch's start.
+// answer. Where nothing has happened since the last response there may be none,
+// and where etcd came back with an older history (a restored backup) the watch
+// would wait for a revision that is not there yet.
 func (w *keyWatch) ask() (bool, error) {
 	ctx, cancel := context.WithTimeout(w.ctx, w.timeout)
 	defer cancel()
 	now, err := w.etcd.Get(ctx, w.prefix, clientv3.WithKeysOnly(), clientv3.WithLimit(1))
-	if err != nil || now.Header.Revision < w.start {
-		return false, err
+	switch {
+	case err != nil:
+		return false, fmt.Errorf("the watch has no connection: %w", err)
+	case now.Header.Revision < w.seen:
+		return false, errors.New("etcd has gone back in its history")
+	case now.Header.Revision == w.seen:
+		return false, nil
 	}
-	return true, w.etcd.RequestProgress(ctx)
+	if err := w.etcd.RequestProgress(ctx); err != nil {
+		return false, fmt.Errorf("the watch has no connection: %w", err)
+	}
+	return true, nil
 }
 
 func keyOf(kv *mvccpb.KeyValue) state.Key {

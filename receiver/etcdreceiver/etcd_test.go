@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
@@ -583,7 +585,9 @@ func TestShutdownDoesNotWaitForAServerThatHangs(t *testing.T) {
 				cfg.Username, cfg.Password = user, "pa55word"
 			}
 			o := observe(t, cfg)
+			time.Sleep(100 * time.Millisecond) // so that requests are under way
 			o.shutdown(t)
+			assert.Zero(t, o.Log.FilterMessage("cannot observe, will keep trying").Len(), "what was cut off says nothing")
 		})
 	}
 }
@@ -627,4 +631,53 @@ func TestAWatchMayBeQuiet(t *testing.T) {
 	require.NoError(t, err)
 	require.Eventually(t, o.HasEvent("etcd.key.put", "etcd.key", "/app/a"), soon, 20*time.Millisecond)
 	require.False(t, failed())
+}
+
+// Two watches that begin at different revisions must not wait for each other.
+func TestQuietWatchesDoNotWaitForEachOther(t *testing.T) {
+	etcd, client := startEtcd(t, 1)
+	link := newLink(t, etcd.Endpoints[0])
+	cfg := configFor("http://" + link.address)
+	cfg.Scrape.Timeout = 300 * time.Millisecond
+	o := observe(t, cfg)
+	o.watching(t, client)
+	set(t, client, "/app/last", "")
+	o.Eventually(t, "the last change", o.HasEvent("etcd.key.put", "etcd.key", "/app/last"))
+
+	link.set(true)
+	o.Eventually(t, "the watches fail", func() bool { return o.Warnings(watchOf+"/app/") > 0 && o.Warnings(watchOf+"/locks/") > 0 })
+	link.set(false)
+	recovered := o.Log.FilterMessage("observing again")
+	o.Eventually(t, "the watches recover", func() bool {
+		recovered = o.Log.FilterMessage("observing again")
+		return recovered.FilterField(zap.String("endpoint", watchOf+"/app/")).Len() > 0 &&
+			recovered.FilterField(zap.String("endpoint", watchOf+"/locks/")).Len() > 0
+	})
+	before := o.Warnings(watchOf+"/app/") + o.Warnings(watchOf+"/locks/")
+	require.Never(t, func() bool { return o.Warnings(watchOf+"/app/")+o.Warnings(watchOf+"/locks/") > before }, 3*time.Second, 50*time.Millisecond)
+}
+
+// An etcd that comes back empty, so soon that the watch resumes by itself, has
+// an older history: what the keys are now is told as reconciled, after a gap.
+func TestAnEtcdThatComesBackWithAnOlderHistory(t *testing.T) {
+	etcd, client := startEtcd(t, 1)
+	cfg := configFor(etcd.Endpoints...)
+	cfg.Scrape.Timeout = 300 * time.Millisecond
+	o := observe(t, cfg)
+	o.watching(t, client)
+	for i := range 50 {
+		set(t, client, fmt.Sprint("/app/", i%5), "")
+	}
+	o.Eventually(t, "the changes", o.HasEvent("etcd.key.put", "etcd.key", "/app/4"))
+
+	member := etcd.Members[0]
+	require.NoError(t, member.Kill())
+	require.NoError(t, os.RemoveAll(filepath.Join(filepath.Dir(member.Process().LogPath()), member.Name(), "data")))
+	require.NoError(t, member.Restart(t.Context()))
+	set(t, client, "/app/new", "")
+	o.Eventually(t, "the gap", o.HasEvent("etcd.watch.gap"))
+	o.Eventually(t, "what is there", o.HasEvent("etcd.key.put", "etcd.key", "/app/new"))
+	o.Eventually(t, "what is gone", o.HasEvent("etcd.key.delete", "etcd.key", "/app/4", "observation.reconciled", "true"))
+	set(t, client, "/app/newer", "")
+	o.Eventually(t, "the watch goes on", o.HasEvent("etcd.key.put", "etcd.key", "/app/newer", "observation.reconciled", "false"))
 }

@@ -75,6 +75,9 @@ func (s *metricsScraper) Scrape(ctx context.Context) pmetric.Metrics {
 	// A login in progress listens to the life of the clients only.
 	defer context.AfterFunc(ctx, s.interrupt)()
 	errs := s.ask(ctx)
+	if ctx.Err() != nil {
+		return pmetric.NewMetrics() // What Shutdown cut off says nothing about the members.
+	}
 	now := pcommon.NewTimestampFromTime(time.Now())
 	for i, m := range s.members {
 		s.condition.Set(statusOf+instance(m.endpoint), errs[i])

@@ -48,15 +48,14 @@ func NewStory(config metadata.LogsBuilderConfig, settings receiver.Settings) *St
 // span that tells the same story. cluster is the identity that keeps the IDs of
 // two clusters apart; resource is put on all of it.
 func (s *Story) Render(observed time.Time, cluster string, resource pcommon.Resource, effects []state.Effect) watch.Telemetry {
-	// A builder groups events by their name, so each is taken out alone.
 	one, all := metadata.NewLogsBuilder(s.config, s.settings), metadata.NewLogsBuilder(s.config, s.settings)
 	spans := ptrace.NewSpanSlice()
 	for _, e := range effects {
 		record(one, cluster, e)
-		for _, event := range one.Emit().ResourceLogs().All() {
-			leaveOutUnknown(event.ScopeLogs().At(0).LogRecords().At(0))
-			all.AppendLogRecord(event.ScopeLogs().At(0).LogRecords().At(0))
-		}
+		eventlog.Each(one.Emit(), func(event plog.LogRecord) {
+			leaveOutUnknown(event)
+			all.AppendLogRecord(event)
+		})
 		if e.Attempt != nil {
 			appendSpans(spans, cluster, e)
 		}
@@ -139,7 +138,7 @@ func spanOf(name, cluster string, a state.Attempt) period.Period {
 	attempt := []string{SpanAttempt, cluster, a.Key, revision}
 	p := period.Period{
 		Name: name, Trace: attempt, Key: []string{name, cluster, a.Key, revision}, Parent: attempt,
-		Start: a.Queued, End: a.Ended, BeganBefore: a.BeganBefore,
+		Start: a.Queued, End: a.Ended, BeganBefore: a.BeganBefore, Reconciled: a.Reconciled,
 	}
 	switch name {
 	case SpanAttempt:
@@ -156,9 +155,6 @@ func spanOf(name, cluster string, a state.Attempt) period.Period {
 		attrs.PutInt("etcd.revision", a.Created)
 		if name == SpanWait && !a.BeganBefore {
 			attrs.PutInt("etcd.lock.queue.position", int64(a.Position))
-		}
-		if a.Reconciled {
-			attrs.PutBool("observation.reconciled", true)
 		}
 	}
 	return p
