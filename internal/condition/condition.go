@@ -17,10 +17,17 @@ import (
 	"go.opentelemetry.io/collector/component"
 	"go.opentelemetry.io/collector/component/componentstatus"
 	"go.uber.org/zap"
+	"golang.org/x/time/rate"
 )
 
-// repeatEvery is how often a failure that lasts is logged again.
-const repeatEvery = time.Minute
+const (
+	// repeatEvery is how often a failure that lasts is logged again, and after
+	// which time one more new failure of an endpoint that flaps.
+	repeatEvery = time.Minute
+
+	// newFailures is how many new failures of an endpoint are logged at once.
+	newFailures = 3
+)
 
 // Reporter keeps the condition of each endpoint of one component. A component
 // with a failing endpoint has the status RecoverableError, else OK.
@@ -32,18 +39,19 @@ type Reporter struct {
 	mu      sync.Mutex
 	hosts   []component.Host
 	failing map[string]*failure
+	logged  map[string]*rate.Limiter // of new failures, by endpoint
 }
 
 type failure struct {
 	err        error
 	since      time.Time
-	lastLogged time.Time
+	lastLogged time.Time // zero if it has not been logged
 	unlogged   int
 }
 
 // NewReporter returns a Reporter that knows of no failure.
 func NewReporter(logger *zap.Logger) *Reporter {
-	return &Reporter{logger: logger, now: time.Now, failing: map[string]*failure{}}
+	return &Reporter{logger: logger, now: time.Now, failing: map[string]*failure{}, logged: map[string]*rate.Limiter{}}
 }
 
 // AddHost adds a host whose view of this component's status is kept up to
@@ -58,8 +66,9 @@ func (r *Reporter) AddHost(host component.Host) {
 }
 
 // Set reports the outcome of one use of an endpoint: an error, or nil.
-// A failure is logged when it begins and then once a minute while it lasts;
-// its end is logged once. A use that Shutdown cut off says nothing.
+// A failure is logged when it begins and then once a minute while it lasts; its
+// end is logged once. An endpoint that flaps is logged three times, and then
+// once a minute. A use that Shutdown cut off says nothing.
 func (r *Reporter) Set(endpoint string, err error) {
 	if errors.Is(err, context.Canceled) {
 		return
@@ -81,15 +90,28 @@ func (r *Reporter) fail(endpoint string, err error) {
 		r.failing[endpoint] = f
 	}
 	f.err = err
-	if known && now.Sub(f.lastLogged) < repeatEvery {
+	if known && now.Sub(f.lastLogged) < repeatEvery || !known && !r.mayLog(endpoint, now) {
 		f.unlogged++
-		return
+	} else {
+		r.logger.Warn("cannot observe, will keep trying",
+			zap.String("endpoint", endpoint), zap.Error(err),
+			zap.Time("since", f.since), zap.Int("failures_not_logged", f.unlogged))
+		f.lastLogged, f.unlogged = now, 0
+		known = false // so that the status has the newest error too
 	}
-	r.logger.Warn("cannot observe, will keep trying",
-		zap.String("endpoint", endpoint), zap.Error(err),
-		zap.Time("since", f.since), zap.Int("failures_not_logged", f.unlogged))
-	f.lastLogged, f.unlogged = now, 0
-	r.report()
+	if !known {
+		r.report()
+	}
+}
+
+// mayLog says whether a new failure of the endpoint is to be logged.
+func (r *Reporter) mayLog(endpoint string, now time.Time) bool {
+	limiter, ok := r.logged[endpoint]
+	if !ok {
+		limiter = rate.NewLimiter(rate.Every(repeatEvery), newFailures)
+		r.logged[endpoint] = limiter
+	}
+	return limiter.AllowN(now, 1)
 }
 
 func (r *Reporter) recover(endpoint string) {
@@ -98,7 +120,9 @@ func (r *Reporter) recover(endpoint string) {
 		return
 	}
 	delete(r.failing, endpoint)
-	r.logger.Info("observing again", zap.String("endpoint", endpoint), zap.Duration("after", r.now().Sub(f.since)))
+	if !f.lastLogged.IsZero() {
+		r.logger.Info("observing again", zap.String("endpoint", endpoint), zap.Duration("after", r.now().Sub(f.since)))
+	}
 	r.report()
 }
 

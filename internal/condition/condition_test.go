@@ -64,6 +64,20 @@ func TestWhatIsCutOffSaysNothing(t *testing.T) {
 	assert.Zero(t, logs.Len())
 }
 
+func TestAnEndpointThatFlapsDoesNotFlood(t *testing.T) {
+	r, h, logs, now := newReporter()
+	for range 60 {
+		r.Set("health", errors.New("refused"))
+		r.Set("health", nil)
+		*now = now.Add(time.Second)
+	}
+	assert.Equal(t, 6, logs.Len(), "three failures and their ends")
+	assert.Len(t, h.events, 120, "the status follows nonetheless")
+	*now = now.Add(time.Minute)
+	r.Set("health", errors.New("refused"))
+	assert.Equal(t, 7, logs.Len())
+}
+
 func TestStatusIsRecoverableWhileAnyEndpointFails(t *testing.T) {
 	r, h, _, _ := newReporter()
 	r.Set("a", nil)

@@ -16,7 +16,7 @@ type Background struct {
 }
 
 // Start runs the function on a context of its own, as the one that a component
-// is started with ends when the start is over.
+// is started with ends when the start is over. It may be called once.
 func (b *Background) Start(run func(context.Context)) {
 	ctx, cancel := context.WithCancel(context.Background())
 	b.cancel = cancel

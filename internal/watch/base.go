@@ -20,8 +20,9 @@ type Base struct {
 
 // NewBase returns a Base without hosts and consumers.
 func NewBase(settings receiver.Settings) (*Base, error) {
-	delivery, err := NewDelivery(settings)
-	return &Base{Condition: condition.NewReporter(settings.Logger), delivery: delivery}, err
+	reporter := condition.NewReporter(settings.Logger)
+	delivery, err := NewDelivery(settings, reporter)
+	return &Base{Condition: reporter, delivery: delivery}, err
 }
 
 // AddHost adds a host that wants to know the watcher's status.

@@ -5,16 +5,20 @@ package watch
 
 import (
 	"context"
+	"errors"
 
 	"github.com/cenkalti/backoff/v5"
 	"go.opentelemetry.io/collector/consumer"
 	"go.opentelemetry.io/collector/consumer/consumererror"
+	"go.opentelemetry.io/collector/pdata/plog"
+	"go.opentelemetry.io/collector/pdata/ptrace"
 	"go.opentelemetry.io/collector/receiver"
 	"go.opentelemetry.io/collector/receiver/receiverhelper"
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/metric"
 	"go.uber.org/zap"
 
+	"github.com/otelcol-infra/otelcol-infra/internal/condition"
 	"github.com/otelcol-infra/otelcol-infra/internal/watch/internal/metadata"
 )
 
@@ -26,14 +30,16 @@ type Delivery struct {
 	Traces consumer.Traces
 
 	logger    *zap.Logger
+	condition *condition.Reporter
 	report    *receiverhelper.ObsReport
 	telemetry *metadata.TelemetryBuilder
 	receiver  attribute.KeyValue
 	format    string
 }
 
-// NewDelivery returns a Delivery without consumers.
-func NewDelivery(settings receiver.Settings) (*Delivery, error) {
+// NewDelivery returns a Delivery without consumers, which reports their
+// refusals as a condition.
+func NewDelivery(settings receiver.Settings, reporter *condition.Reporter) (*Delivery, error) {
 	telemetry, err := metadata.NewTelemetryBuilder(settings.TelemetrySettings)
 	if err != nil {
 		return nil, err
@@ -48,6 +54,7 @@ func NewDelivery(settings receiver.Settings) (*Delivery, error) {
 	}
 	return &Delivery{
 		logger:    settings.Logger,
+		condition: reporter,
 		report:    report,
 		telemetry: telemetry,
 		receiver:  attribute.String("receiver", settings.ID.String()),
@@ -57,44 +64,52 @@ func NewDelivery(settings receiver.Settings) (*Delivery, error) {
 
 // Deliver returns nil when every consumer has accepted its part, or has
 // refused it for good, which is counted and logged. A refusal that is not for
-// good is tried again, with growing pauses, until ctx ends; its error is then
-// returned.
+// good is reported as a condition and tried again, with growing pauses, until
+// ctx ends; its error is then returned.
 func (d *Delivery) Deliver(ctx context.Context, t Telemetry) error {
+	var notLogs, notTraces error
 	if records := t.Logs.LogRecordCount(); d.Logs != nil && records > 0 {
-		err := d.insist(ctx, "logs", records, func() error {
+		notLogs = d.insist(ctx, "logs", records, func() error {
+			// A consumer owns what it was given, even if it refuses it.
+			logs := plog.NewLogs()
+			t.Logs.CopyTo(logs)
 			op := d.report.StartLogsOp(ctx)
-			err := d.Logs.ConsumeLogs(op, t.Logs)
+			err := d.Logs.ConsumeLogs(op, logs)
 			d.report.EndLogsOp(op, d.format, records, err)
 			return err
 		})
-		if err != nil {
-			return err
-		}
 	}
 	if spans := t.Traces.SpanCount(); d.Traces != nil && spans > 0 {
-		return d.insist(ctx, "traces", spans, func() error {
+		notTraces = d.insist(ctx, "traces", spans, func() error {
+			traces := ptrace.NewTraces()
+			t.Traces.CopyTo(traces)
 			op := d.report.StartTracesOp(ctx)
-			err := d.Traces.ConsumeTraces(op, t.Traces)
+			err := d.Traces.ConsumeTraces(op, traces)
 			d.report.EndTracesOp(op, d.format, spans, err)
 			return err
 		})
 	}
-	return nil
+	return errors.Join(notLogs, notTraces)
 }
 
 func (d *Delivery) insist(ctx context.Context, signal string, records int, consume func() error) error {
+	var refusal error
 	_, err := backoff.Retry(ctx, func() (struct{}, error) {
-		err := consume()
-		if consumererror.IsPermanent(err) {
-			d.drop(ctx, signal, records, err)
-			return struct{}{}, nil
+		refusal = consume()
+		if consumererror.IsPermanent(refusal) {
+			return struct{}{}, backoff.Permanent(refusal)
 		}
-		return struct{}{}, err
+		d.condition.Set("delivery of "+signal, refusal)
+		return struct{}{}, refusal
 	}, backoff.WithMaxElapsedTime(0))
-	if err != nil {
-		d.drop(ctx, signal, records, err)
+	if err == nil {
+		return nil
 	}
-	return err
+	d.drop(ctx, signal, records, refusal)
+	if consumererror.IsPermanent(refusal) {
+		return nil
+	}
+	return refusal
 }
 
 func (d *Delivery) drop(ctx context.Context, signal string, records int, err error) {
@@ -104,8 +119,9 @@ func (d *Delivery) drop(ctx context.Context, signal string, records int, err err
 }
 
 func (d *Delivery) countObservation(ctx context.Context, err error) {
-	d.telemetry.WatchObservations.Add(ctx, 1, metric.WithAttributes(d.receiver))
 	if err != nil {
 		d.telemetry.WatchFailures.Add(ctx, 1, metric.WithAttributes(d.receiver))
+		return
 	}
+	d.telemetry.WatchObservations.Add(ctx, 1, metric.WithAttributes(d.receiver))
 }

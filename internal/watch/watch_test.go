@@ -24,6 +24,7 @@ import (
 	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 	"go.opentelemetry.io/otel/sdk/metric/metricdata/metricdatatest"
 
+	"github.com/otelcol-infra/otelcol-infra/internal/condition"
 	"github.com/otelcol-infra/otelcol-infra/internal/watch/internal/metadatatest"
 )
 
@@ -35,7 +36,7 @@ func newDelivery(t *testing.T) (*Delivery, *componenttest.Telemetry) {
 	settings := receivertest.NewNopSettings(component.MustNewType("test"))
 	settings.ID = component.MustNewID("test")
 	settings.TelemetrySettings = tel.NewTelemetrySettings()
-	d, err := NewDelivery(settings)
+	d, err := NewDelivery(settings, condition.NewReporter(settings.Logger))
 	require.NoError(t, err)
 	return d, tel
 }
@@ -47,9 +48,12 @@ func someTelemetry(name string) Telemetry {
 	return t
 }
 
-// refusing refuses a number of times, then accepts into the sink.
+// refusing refuses a number of times, then accepts into the sink. It changes
+// what it is given, as a processor may.
 func refusing(sink *consumertest.LogsSink, times int, refusal error) consumer.Logs {
 	next, err := consumer.NewLogs(func(ctx context.Context, ld plog.Logs) error {
+		record := ld.ResourceLogs().At(0).ScopeLogs().At(0).LogRecords().At(0)
+		record.SetEventName(record.EventName() + "!")
 		if times > 0 {
 			times--
 			return refusal
@@ -69,7 +73,9 @@ func TestWhatIsRefusedIsHeldUntilAccepted(t *testing.T) {
 		d.Logs, d.Traces = refusing(logs, 20, errors.New("queue is full")), traces
 
 		require.NoError(t, d.Deliver(t.Context(), someTelemetry("a")))
-		assert.Equal(t, 1, logs.LogRecordCount())
+		require.Equal(t, 1, logs.LogRecordCount())
+		assert.Equal(t, "a!", logs.AllLogs()[0].ResourceLogs().At(0).ScopeLogs().At(0).LogRecords().At(0).EventName(),
+			"a refused batch is not given again as the consumer left it")
 		assert.Equal(t, 1, traces.SpanCount(), "each signal is told once, however often the other was refused")
 	})
 }
@@ -94,11 +100,14 @@ func TestSignalsWithoutAPipelineAreNotWanted(t *testing.T) {
 
 func TestShutdownEndsAHeldDelivery(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		d, _ := newDelivery(t)
+		d, tel := newDelivery(t)
 		d.Logs = refusing(&consumertest.LogsSink{}, 1<<30, errors.New("down"))
 		ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
 		defer cancel()
-		require.Error(t, d.Deliver(ctx, someTelemetry("a")))
+		require.EqualError(t, d.Deliver(ctx, someTelemetry("a")), "down")
+		metadatatest.AssertEqualWatchDropped(t, tel, []metricdata.DataPoint[int64]{{
+			Attributes: attribute.NewSet(receiverAttr, attribute.String("signal", "logs")), Value: 1,
+		}}, metricdatatest.IgnoreTimestamp())
 	})
 }
 
@@ -147,7 +156,7 @@ func TestLoopSkipsFailuresAndGoesOn(t *testing.T) {
 		assert.Equal(t, []string{"a", "b"}, names)
 		assert.Equal(t, []error{nil, errors.New("refused"), errors.New("refused"), nil}, conditions)
 		attrs := attribute.NewSet(receiverAttr)
-		metadatatest.AssertEqualWatchObservations(t, tel, []metricdata.DataPoint[int64]{{Attributes: attrs, Value: 4}}, metricdatatest.IgnoreTimestamp())
+		metadatatest.AssertEqualWatchObservations(t, tel, []metricdata.DataPoint[int64]{{Attributes: attrs, Value: 2}}, metricdatatest.IgnoreTimestamp())
 		metadatatest.AssertEqualWatchFailures(t, tel, []metricdata.DataPoint[int64]{{Attributes: attrs, Value: 2}}, metricdatatest.IgnoreTimestamp())
 	})
 }

@@ -74,7 +74,7 @@ func NewTelemetryBuilder(settings component.TelemetrySettings, options ...Teleme
 	errs = errors.Join(errs, err)
 	builder.WatchObservations, err = builder.meter.Int64Counter(
 		"otelcol_watch_observations",
-		metric.WithDescription("Observations made, by blocking query, watch response or poll. [Alpha]"),
+		metric.WithDescription("Observations made, by blocking query, watch response or poll; failed ones are not counted. [Alpha]"),
 		metric.WithUnit("{observation}"),
 	)
 	errs = errors.Join(errs, err)

@@ -46,7 +46,7 @@ func AssertEqualWatchFailures(t *testing.T, tt *componenttest.Telemetry, dps []m
 func AssertEqualWatchObservations(t *testing.T, tt *componenttest.Telemetry, dps []metricdata.DataPoint[int64], opts ...metricdatatest.Option) {
 	want := metricdata.Metrics{
 		Name:        "otelcol_watch_observations",
-		Description: "Observations made, by blocking query, watch response or poll. [Alpha]",
+		Description: "Observations made, by blocking query, watch response or poll; failed ones are not counted. [Alpha]",
 		Unit:        "{observation}",
 		Data: metricdata.Sum[int64]{
 			Temporality: metricdata.CumulativeTemporality,
