@@ -8,6 +8,7 @@ package configcheck
 import (
 	"fmt"
 	"net/url"
+	"time"
 
 	"go.opentelemetry.io/collector/confmap"
 )
@@ -33,6 +34,26 @@ func Positive(key string, value int) error {
 		return fmt.Errorf("%s is %d: set it to a number above 0", key, value)
 	}
 	return nil
+}
+
+// shortest is the shortest duration that makes sense here. A number without a
+// unit counts as nanoseconds and is shorter.
+const shortest = 10 * time.Millisecond
+
+// Duration checks that a duration is not one that was written without a unit.
+func Duration(key string, value time.Duration, example string) error {
+	if value < shortest {
+		return fmt.Errorf("%s is %s: write a duration with a unit, such as %s", key, value, example)
+	}
+	return nil
+}
+
+// Timeout is like Duration, and takes 0 for the default.
+func Timeout(key string, value time.Duration, example string) error {
+	if value == 0 {
+		return nil
+	}
+	return Duration(key, value, example)
 }
 
 // Unmarshal reads a receiver's configuration and adds to an error what the

@@ -5,6 +5,7 @@ package configcheck
 
 import (
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -28,6 +29,14 @@ func TestURL(t *testing.T) {
 			require.EqualError(t, err, want, value)
 		}
 	}
+}
+
+func TestDuration(t *testing.T) {
+	require.NoError(t, Duration("interval", time.Second, "10s"))
+	require.EqualError(t, Duration("interval", 30, "10s"), "interval is 30ns: write a duration with a unit, such as 10s")
+	require.EqualError(t, Duration("interval", 0, "10s"), "interval is 0s: write a duration with a unit, such as 10s")
+	require.NoError(t, Timeout("timeout", 0, "5s"))
+	require.EqualError(t, Timeout("timeout", 5, "5s"), "timeout is 5ns: write a duration with a unit, such as 5s")
 }
 
 func TestPositive(t *testing.T) {

@@ -80,7 +80,9 @@ func (c *Config) Validate() error {
 	return errors.Join(
 		c.validateEndpoints(),
 		c.validateUser(),
-		c.validateDialTimeout(),
+		configcheck.Duration("collection_interval", c.Scrape.CollectionInterval, "10s"),
+		configcheck.Timeout("timeout", c.Scrape.Timeout, "5s"),
+		configcheck.Duration("dial_timeout", c.DialTimeout, "5s"),
 		c.Watch.validate("watch"),
 		c.Locks.validate("locks"),
 		configcheck.Positive("max_keys", c.MaxKeys),
@@ -117,13 +119,6 @@ func (c *Config) validateUser() error {
 	default:
 		return nil
 	}
-}
-
-func (c *Config) validateDialTimeout() error {
-	if c.DialTimeout <= 0 {
-		return fmt.Errorf("dial_timeout is %s: set it to a duration above 0, such as 5s", c.DialTimeout)
-	}
-	return nil
 }
 
 func (c PrefixConfig) validate(key string) error {

@@ -55,6 +55,8 @@ func (c *Config) Unmarshal(conf *confmap.Conf) error {
 func (c *Config) Validate() error {
 	return errors.Join(
 		configcheck.URL("endpoint", c.HTTP.Endpoint, "http://127.0.0.1:8200"),
+		configcheck.Duration("collection_interval", c.Scrape.CollectionInterval, "10s"),
+		configcheck.Timeout("timeout", c.HTTP.Timeout, "5s"),
 		c.token().Validate(),
 	)
 }

@@ -26,6 +26,7 @@ func TestConfig(t *testing.T) {
 		"empty endpoint.yaml": "endpoint is empty: set it to a URL such as http://127.0.0.1:8200",
 		"no scheme.yaml":      "endpoint is not an http or https URL: write it like http://127.0.0.1:8200",
 		"no token file.yaml":  "token_file cannot be read, check its path and permissions: open testdata/config/absent: no such file or directory",
+		"no unit.yaml":        "collection_interval is 30ns: write a duration with a unit, such as 10s",
 		"two tokens.yaml":     "token and token_file are both set: keep one of them",
 	} {
 		t.Run(file, func(t *testing.T) {
