@@ -6,11 +6,13 @@ package consulreceiver
 import (
 	"cmp"
 	"context"
+	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/hashicorp/consul/api"
@@ -28,9 +30,22 @@ type checks struct {
 	Checks state.Checks
 	Index  uint64
 
+	// Filtered says that the token may not see all checks; Token tells one
+	// token from another.
+	Filtered bool
+	Token    [sha256.Size]byte
+
 	// Limit is not nil when there were more checks than max_checks: Checks
 	// then holds the first ones in the order of their IDs.
 	Limit error
+}
+
+// partial is an error when the token does not show all checks.
+func (c checks) partial() error {
+	if !c.Filtered {
+		return nil
+	}
+	return errors.New("not all checks are observed: the token lacks node:read or service:read for some")
 }
 
 // client is the part of the Consul API that the receiver uses.
@@ -51,9 +66,9 @@ func newClient(ctx context.Context, cfg *Config, host component.Host, settings c
 	if err != nil {
 		return nil, fmt.Errorf("http client for endpoint %s: %w", cfg.endpoint(), err)
 	}
-	consul, err := api.NewClient(&api.Config{Address: cfg.endpoint(), HttpClient: httpClient})
-	if err != nil {
-		return nil, fmt.Errorf("consul client for endpoint %s: %w", cfg.endpoint(), err)
+	consul, err := newAPI(cfg, httpClient)
+	if err != nil { // The API takes defaults from the environment even where none is needed.
+		return nil, fmt.Errorf("consul client for endpoint %s, check the environment variables CONSUL_*: %w", cfg.endpoint(), err)
 	}
 	return &client{
 		api:       consul,
@@ -64,6 +79,18 @@ func newClient(ctx context.Context, cfg *Config, host component.Host, settings c
 	}, nil
 }
 
+// newAPI keeps the environment out of what the configuration says.
+func newAPI(cfg *Config, httpClient *http.Client) (*api.Client, error) {
+	scheme, _, _ := strings.Cut(cfg.endpoint(), "://")
+	config := &api.Config{Address: cfg.endpoint(), Scheme: scheme, HttpClient: httpClient}
+	if cfg.token() != (tokenfile.Source{}) {
+		// Each request brings its own; with none here the API would read the
+		// file that CONSUL_HTTP_TOKEN_FILE names.
+		config.Token = "each request has its own"
+	}
+	return api.NewClient(config)
+}
+
 // close ends the idle connections. It may be called on nil.
 func (c *client) close() {
 	if c != nil {
@@ -71,37 +98,53 @@ func (c *client) close() {
 	}
 }
 
-// Checks returns all checks. With an index above zero it blocks until Consul
+// AnyChecks returns all checks at once, as any server knows them.
+func (c *client) AnyChecks(ctx context.Context) (checks, error) {
+	return c.query(ctx, &api.QueryOptions{AllowStale: true}, c.timeout)
+}
+
+// NewChecks returns all checks as the leader knows them, so that no answer is
+// older than the one before. With an index above zero it blocks until Consul
 // has a newer one, at most a minute.
-func (c *client) Checks(ctx context.Context, index uint64) (checks, error) {
+func (c *client) NewChecks(ctx context.Context, index uint64) (checks, error) {
 	timeout := c.timeout
 	if index > 0 {
 		timeout += wait + wait/16 // Consul adds up to wait/16 of jitter.
 	}
+	return c.query(ctx, &api.QueryOptions{WaitIndex: index, WaitTime: wait}, timeout)
+}
+
+func (c *client) query(ctx context.Context, options *api.QueryOptions, timeout time.Duration) (checks, error) {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	options, err := c.options(ctx)
-	if err != nil {
+	var err error
+	if options.Token, err = c.token.Read(); err != nil {
 		return checks{}, err
 	}
-	options.WaitIndex, options.WaitTime = index, wait
-	answer, meta, err := c.api.Health().State(api.HealthAny, options)
+	answer, meta, err := c.api.Health().State(api.HealthAny, options.WithContext(ctx))
 	if err != nil {
 		return checks{}, explain(endpointChecks, err)
 	}
 	kept, err := limit(answer, c.maxChecks)
-	return checks{Checks: kept, Index: meta.LastIndex, Limit: err}, nil
+	return checks{
+		Checks:   kept,
+		Index:    meta.LastIndex,
+		Filtered: meta.ResultsFilteredByACLs,
+		Token:    sha256.Sum256([]byte(options.Token)),
+		Limit:    err,
+	}, nil
 }
 
 // Usage returns the size of the catalog of the agent's own datacenter.
 func (c *client) Usage(ctx context.Context) (state.Usage, error) {
 	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
-	options, err := c.options(ctx)
+	token, err := c.token.Read()
 	if err != nil {
 		return state.Usage{}, err
 	}
-	answer, _, err := c.api.Operator().Usage(options)
+	options := &api.QueryOptions{AllowStale: true, Token: token}
+	answer, _, err := c.api.Operator().Usage(options.WithContext(ctx))
 	if err != nil {
 		return state.Usage{}, explain(endpointUsage, err)
 	}
@@ -124,14 +167,6 @@ func explain(request string, err error) error {
 		return fmt.Errorf("%s: the answer is not Consul's, check endpoint: %w", request, err)
 	}
 	return fmt.Errorf("%s: %w", request, err)
-}
-
-func (c *client) options(ctx context.Context) (*api.QueryOptions, error) {
-	token, err := c.token.Read()
-	if err != nil {
-		return nil, err
-	}
-	return (&api.QueryOptions{AllowStale: true, Token: token}).WithContext(ctx), nil
 }
 
 func limit(answer api.HealthChecks, most int) (state.Checks, error) {

@@ -17,6 +17,7 @@ const (
 	endpointUsage  = "operator/usage"
 	watchChecks    = "watch of health/state/any"
 	limitChecks    = "max_checks"
+	viewChecks     = "ACLs of the token"
 )
 
 // resource identifies the Consul that is observed. An empty datacenter is not

@@ -78,13 +78,13 @@ func TestAnOutageInARealConsul(t *testing.T) {
 	consul, client := startConsul(t, lab.ServerOptions{})
 	register(t, client, "web")
 	o := observe(t, configFor(consul.Addr))
-	o.Eventually(t, "the baseline", o.HasValue(2, "consul.health.checks", attrStatus, "passing"))
-	o.Eventually(t, "the catalog", o.HasValue(2, "consul.catalog.services")) // consul and web
+	o.Eventually(t, "the baseline", o.HasValue(2, "consul.health.check.count", attrStatus, "passing"))
+	o.Eventually(t, "the catalog", o.HasValue(2, "consul.catalog.service.count")) // consul and web
 
 	set(t, client, "web", api.HealthCritical)
 	o.Eventually(t, "the marker of the outage, while it lasts", o.HasSpan(telemetry.SpanOutage+".start", attrCheck, "web"))
 	assert.Empty(t, o.Spans(telemetry.SpanOutage, attrCheck, "web"), "it lasts")
-	o.Eventually(t, "the critical check as a metric", o.HasValue(1, "consul.health.checks", attrStatus, "critical"))
+	o.Eventually(t, "the critical check as a metric", o.HasValue(1, "consul.health.check.count", attrStatus, "critical"))
 
 	set(t, client, "web", api.HealthPassing)
 	o.Eventually(t, "the span of the outage", o.HasSpan(telemetry.SpanOutage, attrCheck, "web"))
@@ -118,7 +118,7 @@ func TestAConsulThatIsAbsentComesAndGoes(t *testing.T) {
 	require.NoError(t, consul.Restart(t.Context()))
 	o.Eventually(t, "up is 1", o.HasValue(1, "consul.up"))
 	set(t, client, "web", api.HealthPassing) // a TTL check starts critical
-	o.Eventually(t, "the metrics", o.HasValue(2, "consul.health.checks", attrStatus, "passing"))
+	o.Eventually(t, "the metrics", o.HasValue(2, "consul.health.check.count", attrStatus, "passing"))
 	o.Eventually(t, "the baseline of the watch", func() bool {
 		return o.Log.FilterMessage("observing again").FilterField(zap.String("endpoint", watchChecks)).Len() == 1
 	})
@@ -141,8 +141,53 @@ func TestATokenThatIsRotatedInItsFile(t *testing.T) {
 	o.Eventually(t, "a wrong token is refused", o.HasValue(0, "consul.up"))
 
 	require.NoError(t, os.WriteFile(cfg.TokenFile, []byte(management+"\n"), 0o600))
-	o.Eventually(t, "the new token counts", o.HasValue(2, "consul.health.checks", attrStatus, "passing"))
+	o.Eventually(t, "the new token counts", o.HasValue(2, "consul.health.check.count", attrStatus, "passing"))
 	o.RequireNotTold(t, management)
+}
+
+// newToken returns a token with these rules.
+func newToken(t *testing.T, client *api.Client, name, rules string) string {
+	t.Helper()
+	policy, _, err := client.ACL().PolicyCreate(&api.ACLPolicy{Name: name, Rules: rules}, nil)
+	require.NoError(t, err)
+	token, _, err := client.ACL().TokenCreate(&api.ACLToken{Policies: []*api.ACLLink{{ID: policy.ID}}}, nil)
+	require.NoError(t, err)
+	return token.SecretID
+}
+
+func TestWhatATokenMayNotSeeHasNotVanished(t *testing.T) {
+	consul, client := startConsul(t, lab.ServerOptions{Token: "6f7f8a9b-0c1d-4e2f-8a3b-4c5d6e7f8a9b"})
+	register(t, client, "web")
+	register(t, client, "db")
+	set(t, client, "web", api.HealthCritical)
+	wide := newToken(t, client, "wide", `node_prefix "" { policy = "read" } service_prefix "" { policy = "read" } operator = "read"`)
+	narrow := newToken(t, client, "narrow", `node_prefix "" { policy = "read" } service "db" { policy = "read" }`)
+	cfg := configFor(consul.Addr)
+	cfg.TokenFile = filepath.Join(t.TempDir(), "token")
+	require.NoError(t, os.WriteFile(cfg.TokenFile, []byte(wide), 0o600))
+	o := observe(t, cfg)
+	o.Eventually(t, "all checks", o.HasValue(2, "consul.health.check.count", attrStatus, "passing"))
+	set(t, client, "db", api.HealthWarning)
+	o.Eventually(t, "the watch", o.HasEvent(transition, attrCheck, "db"))
+	require.Zero(t, o.Warnings(viewChecks))
+
+	require.NoError(t, os.WriteFile(cfg.TokenFile, []byte(narrow), 0o600))
+	set(t, client, "db", api.HealthPassing)
+	o.Eventually(t, "the partial view is said, for metrics and for the watch", func() bool { return o.Warnings(viewChecks) == 2 })
+	o.Eventually(t, "what it may see goes on", o.HasEvent(transition, attrCheck, "db", "consul.check.status.new", "passing"))
+	require.Empty(t, o.Events(transition, attrCheck, "web"), "it is only out of sight")
+	o.RequireNotTold(t, wide, narrow)
+}
+
+func TestTheConfigurationWinsOverTheEnvironment(t *testing.T) {
+	consul, _ := startConsul(t, lab.ServerOptions{})
+	t.Setenv("CONSUL_HTTP_SSL", "true")
+	t.Setenv("CONSUL_HTTP_TOKEN_FILE", "/nowhere/token")
+	t.Setenv("CONSUL_HTTP_ADDR", "127.0.0.1:1")
+	cfg := configFor(consul.Addr)
+	cfg.Token = "00000000-aaaa-bbbb-cccc-000000000000"
+	o := observe(t, cfg)
+	o.Eventually(t, "up is 1", o.HasValue(1, "consul.up"))
 }
 
 func TestChecksBeyondTheLimitAreSaid(t *testing.T) {
@@ -151,7 +196,7 @@ func TestChecksBeyondTheLimitAreSaid(t *testing.T) {
 	cfg := configFor(consul.Addr)
 	cfg.MaxChecks = 1
 	o := observe(t, cfg)
-	o.Eventually(t, "the first check only", o.HasValue(1, "consul.health.checks", attrStatus, "passing"))
+	o.Eventually(t, "the first check only", o.HasValue(1, "consul.health.check.count", attrStatus, "passing"))
 	o.Eventually(t, "the rest is said", func() bool { return o.Warnings(limitChecks) > 0 })
 	said := o.Log.FilterField(zap.String("endpoint", limitChecks)).All()[0].ContextMap()["error"]
 	assert.Equal(t, "1 of 2 checks are not observed: raise max_checks above 1", said)
@@ -162,7 +207,7 @@ func TestAnOutageThatBeganBeforeTheReceiver(t *testing.T) {
 	register(t, client, "web")
 	set(t, client, "web", api.HealthCritical)
 	o := observe(t, configFor(consul.Addr))
-	o.Eventually(t, "the baseline", o.HasValue(1, "consul.health.checks", attrStatus, "critical"))
+	o.Eventually(t, "the baseline", o.HasValue(1, "consul.health.check.count", attrStatus, "critical"))
 	// The watch has its baseline too once it has told a later change.
 	register(t, client, "other")
 	o.Eventually(t, "the watch", func() bool { return len(o.Events(transition, attrCheck, "other")) > 0 })

@@ -55,11 +55,12 @@ func (s *metricsScraper) Shutdown(context.Context) error {
 func (s *metricsScraper) Scrape(ctx context.Context) pmetric.Metrics {
 	now := pcommon.NewTimestampFromTime(time.Now())
 
-	answer, err := s.client.Checks(ctx, 0)
+	answer, err := s.client.AnyChecks(ctx)
 	s.condition.Set(endpointChecks, err)
 	telemetry.RecordUp(s.builder, now, err == nil)
 	if err == nil {
 		s.condition.Set(limitChecks, answer.Limit)
+		s.condition.Set(viewChecks, answer.partial())
 		telemetry.RecordChecks(s.builder, now, answer.Checks)
 	}
 

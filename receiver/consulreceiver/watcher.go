@@ -7,7 +7,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"net/http"
 	"time"
 
 	"github.com/hashicorp/consul/api"
@@ -36,7 +35,8 @@ type watcher struct {
 	client     *client
 	identified bool
 	datacenter string
-	index      uint64
+	index      uint64 // to wait for a newer one; 0 asks at once
+	last       checks // the last answer, without its checks
 	gap        bool
 }
 
@@ -83,41 +83,43 @@ func (w *watcher) next(ctx context.Context) (state.Observation, error) {
 	if err := w.identify(ctx); err != nil {
 		return state.Observation{}, err
 	}
-	answer, err := w.client.Checks(ctx, w.index)
+	answer, err := w.client.NewChecks(ctx, w.index)
 	if err != nil {
 		// Without an index the next answer comes at once.
 		w.index, w.gap = 0, true
 		return state.Observation{}, err
 	}
 	w.Condition.Set(limitChecks, answer.Limit)
+	w.Condition.Set(viewChecks, answer.partial())
 	w.identified = true
-	backwards := answer.Index < w.index
-	observed := state.Observation{Checks: answer.Checks, Gap: w.gap || backwards}
-	w.index, w.gap = answer.Index, false
-	if backwards { // A snapshot was restored: start over.
+	backwards := answer.Index < w.last.Index // a snapshot was restored
+	observed := state.Observation{
+		Checks:  answer.Checks,
+		Gap:     w.gap || backwards,
+		Rebased: answer.Filtered != w.last.Filtered || answer.Filtered && answer.Token != w.last.Token,
+	}
+	w.last, w.index, w.gap = answer, answer.Index, false
+	w.last.Checks = nil // The machine keeps them.
+	if backwards {
 		w.index = 0
 	}
 	return observed, nil
 }
 
 // identify finds out the datacenter, which the IDs of traces depend on, before
-// the first observation. A token that may not read it is no obstacle.
+// the first observation. A Consul that answers, but not this, is no obstacle:
+// the scraper reports this endpoint.
 func (w *watcher) identify(ctx context.Context) error {
 	if w.identified {
 		return nil
 	}
 	usage, err := w.client.Usage(ctx)
-	if err != nil && !isForbidden(err) {
+	var refused api.StatusError
+	if err != nil && !errors.As(err, &refused) {
 		return err
 	}
-	w.Condition.Set(endpointUsage, err)
 	w.datacenter = usage.Datacenter
 	return nil
-}
-
-func isForbidden(err error) bool {
-	var answer api.StatusError
-	return errors.As(err, &answer) && answer.Code == http.StatusForbidden
 }
 
 func (w *watcher) step(now time.Time, observed state.Observation) watch.Telemetry {

@@ -10,13 +10,13 @@ import (
 	"go.opentelemetry.io/collector/pdata/pcommon"
 )
 
-// ConsulCatalogNodesMetricConfig provides config for the consul.catalog.nodes metric.
-type ConsulCatalogNodesMetricConfig struct {
+// ConsulCatalogNodeCountMetricConfig provides config for the consul.catalog.node.count metric.
+type ConsulCatalogNodeCountMetricConfig struct {
 	Enabled          bool `mapstructure:"enabled"`
 	enabledSetByUser bool
 }
 
-func (ms *ConsulCatalogNodesMetricConfig) Unmarshal(parser *confmap.Conf) error {
+func (ms *ConsulCatalogNodeCountMetricConfig) Unmarshal(parser *confmap.Conf) error {
 	if parser == nil {
 		return nil
 	}
@@ -30,13 +30,13 @@ func (ms *ConsulCatalogNodesMetricConfig) Unmarshal(parser *confmap.Conf) error 
 	return nil
 }
 
-// ConsulCatalogServiceInstancesMetricConfig provides config for the consul.catalog.service.instances metric.
-type ConsulCatalogServiceInstancesMetricConfig struct {
+// ConsulCatalogServiceCountMetricConfig provides config for the consul.catalog.service.count metric.
+type ConsulCatalogServiceCountMetricConfig struct {
 	Enabled          bool `mapstructure:"enabled"`
 	enabledSetByUser bool
 }
 
-func (ms *ConsulCatalogServiceInstancesMetricConfig) Unmarshal(parser *confmap.Conf) error {
+func (ms *ConsulCatalogServiceCountMetricConfig) Unmarshal(parser *confmap.Conf) error {
 	if parser == nil {
 		return nil
 	}
@@ -50,13 +50,13 @@ func (ms *ConsulCatalogServiceInstancesMetricConfig) Unmarshal(parser *confmap.C
 	return nil
 }
 
-// ConsulCatalogServicesMetricConfig provides config for the consul.catalog.services metric.
-type ConsulCatalogServicesMetricConfig struct {
+// ConsulCatalogServiceInstanceCountMetricConfig provides config for the consul.catalog.service.instance.count metric.
+type ConsulCatalogServiceInstanceCountMetricConfig struct {
 	Enabled          bool `mapstructure:"enabled"`
 	enabledSetByUser bool
 }
 
-func (ms *ConsulCatalogServicesMetricConfig) Unmarshal(parser *confmap.Conf) error {
+func (ms *ConsulCatalogServiceInstanceCountMetricConfig) Unmarshal(parser *confmap.Conf) error {
 	if parser == nil {
 		return nil
 	}
@@ -70,23 +70,23 @@ func (ms *ConsulCatalogServicesMetricConfig) Unmarshal(parser *confmap.Conf) err
 	return nil
 }
 
-// ConsulHealthChecksMetricAttributeKey specifies the key of an attribute for the consul.health.checks metric.
-type ConsulHealthChecksMetricAttributeKey string
+// ConsulHealthCheckCountMetricAttributeKey specifies the key of an attribute for the consul.health.check.count metric.
+type ConsulHealthCheckCountMetricAttributeKey string
 
 const (
-	ConsulHealthChecksMetricAttributeKeyConsulCheckStatus ConsulHealthChecksMetricAttributeKey = "consul.check.status"
+	ConsulHealthCheckCountMetricAttributeKeyConsulCheckStatus ConsulHealthCheckCountMetricAttributeKey = "consul.check.status"
 )
 
-// ConsulHealthChecksMetricConfig provides config for the consul.health.checks metric.
-type ConsulHealthChecksMetricConfig struct {
+// ConsulHealthCheckCountMetricConfig provides config for the consul.health.check.count metric.
+type ConsulHealthCheckCountMetricConfig struct {
 	Enabled          bool `mapstructure:"enabled"`
 	enabledSetByUser bool
 
-	AggregationStrategy string                                 `mapstructure:"aggregation_strategy"`
-	EnabledAttributes   []ConsulHealthChecksMetricAttributeKey `mapstructure:"attributes"`
+	AggregationStrategy string                                     `mapstructure:"aggregation_strategy"`
+	EnabledAttributes   []ConsulHealthCheckCountMetricAttributeKey `mapstructure:"attributes"`
 }
 
-func (ms *ConsulHealthChecksMetricConfig) Unmarshal(parser *confmap.Conf) error {
+func (ms *ConsulHealthCheckCountMetricConfig) Unmarshal(parser *confmap.Conf) error {
 	if parser == nil {
 		return nil
 	}
@@ -100,12 +100,12 @@ func (ms *ConsulHealthChecksMetricConfig) Unmarshal(parser *confmap.Conf) error 
 	return nil
 }
 
-func (ms *ConsulHealthChecksMetricConfig) Validate() error {
+func (ms *ConsulHealthCheckCountMetricConfig) Validate() error {
 	for _, val := range ms.EnabledAttributes {
 		switch val {
-		case ConsulHealthChecksMetricAttributeKeyConsulCheckStatus:
+		case ConsulHealthCheckCountMetricAttributeKeyConsulCheckStatus:
 		default:
-			return fmt.Errorf("metric consul.health.checks doesn't have an attribute %v, valid attributes: [consul.check.status]", val)
+			return fmt.Errorf("metric consul.health.check.count doesn't have an attribute %v, valid attributes: [consul.check.status]", val)
 		}
 	}
 
@@ -140,28 +140,28 @@ func (ms *ConsulUpMetricConfig) Unmarshal(parser *confmap.Conf) error {
 
 // MetricsConfig provides config for consul metrics.
 type MetricsConfig struct {
-	ConsulCatalogNodes            ConsulCatalogNodesMetricConfig            `mapstructure:"consul.catalog.nodes"`
-	ConsulCatalogServiceInstances ConsulCatalogServiceInstancesMetricConfig `mapstructure:"consul.catalog.service.instances"`
-	ConsulCatalogServices         ConsulCatalogServicesMetricConfig         `mapstructure:"consul.catalog.services"`
-	ConsulHealthChecks            ConsulHealthChecksMetricConfig            `mapstructure:"consul.health.checks"`
-	ConsulUp                      ConsulUpMetricConfig                      `mapstructure:"consul.up"`
+	ConsulCatalogNodeCount            ConsulCatalogNodeCountMetricConfig            `mapstructure:"consul.catalog.node.count"`
+	ConsulCatalogServiceCount         ConsulCatalogServiceCountMetricConfig         `mapstructure:"consul.catalog.service.count"`
+	ConsulCatalogServiceInstanceCount ConsulCatalogServiceInstanceCountMetricConfig `mapstructure:"consul.catalog.service.instance.count"`
+	ConsulHealthCheckCount            ConsulHealthCheckCountMetricConfig            `mapstructure:"consul.health.check.count"`
+	ConsulUp                          ConsulUpMetricConfig                          `mapstructure:"consul.up"`
 }
 
 func DefaultMetricsConfig() MetricsConfig {
 	return MetricsConfig{
-		ConsulCatalogNodes: ConsulCatalogNodesMetricConfig{
+		ConsulCatalogNodeCount: ConsulCatalogNodeCountMetricConfig{
 			Enabled: true,
 		},
-		ConsulCatalogServiceInstances: ConsulCatalogServiceInstancesMetricConfig{
+		ConsulCatalogServiceCount: ConsulCatalogServiceCountMetricConfig{
 			Enabled: true,
 		},
-		ConsulCatalogServices: ConsulCatalogServicesMetricConfig{
+		ConsulCatalogServiceInstanceCount: ConsulCatalogServiceInstanceCountMetricConfig{
 			Enabled: true,
 		},
-		ConsulHealthChecks: ConsulHealthChecksMetricConfig{
+		ConsulHealthCheckCount: ConsulHealthCheckCountMetricConfig{
 			Enabled:             true,
 			AggregationStrategy: AggregationStrategySum,
-			EnabledAttributes:   []ConsulHealthChecksMetricAttributeKey{ConsulHealthChecksMetricAttributeKeyConsulCheckStatus},
+			EnabledAttributes:   []ConsulHealthCheckCountMetricAttributeKey{ConsulHealthCheckCountMetricAttributeKeyConsulCheckStatus},
 		},
 		ConsulUp: ConsulUpMetricConfig{
 			Enabled: true,

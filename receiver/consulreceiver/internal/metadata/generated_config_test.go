@@ -27,19 +27,19 @@ func TestMetricsBuilderConfig(t *testing.T) {
 			name: "all_set",
 			want: MetricsBuilderConfig{
 				Metrics: MetricsConfig{
-					ConsulCatalogNodes: ConsulCatalogNodesMetricConfig{
+					ConsulCatalogNodeCount: ConsulCatalogNodeCountMetricConfig{
 						Enabled: true,
 					},
-					ConsulCatalogServiceInstances: ConsulCatalogServiceInstancesMetricConfig{
+					ConsulCatalogServiceCount: ConsulCatalogServiceCountMetricConfig{
 						Enabled: true,
 					},
-					ConsulCatalogServices: ConsulCatalogServicesMetricConfig{
+					ConsulCatalogServiceInstanceCount: ConsulCatalogServiceInstanceCountMetricConfig{
 						Enabled: true,
 					},
-					ConsulHealthChecks: ConsulHealthChecksMetricConfig{
+					ConsulHealthCheckCount: ConsulHealthCheckCountMetricConfig{
 						Enabled:             true,
 						AggregationStrategy: AggregationStrategySum,
-						EnabledAttributes:   []ConsulHealthChecksMetricAttributeKey{ConsulHealthChecksMetricAttributeKeyConsulCheckStatus},
+						EnabledAttributes:   []ConsulHealthCheckCountMetricAttributeKey{ConsulHealthCheckCountMetricAttributeKeyConsulCheckStatus},
 					},
 					ConsulUp: ConsulUpMetricConfig{
 						Enabled: true,
@@ -56,19 +56,19 @@ func TestMetricsBuilderConfig(t *testing.T) {
 			name: "none_set",
 			want: MetricsBuilderConfig{
 				Metrics: MetricsConfig{
-					ConsulCatalogNodes: ConsulCatalogNodesMetricConfig{
+					ConsulCatalogNodeCount: ConsulCatalogNodeCountMetricConfig{
 						Enabled: false,
 					},
-					ConsulCatalogServiceInstances: ConsulCatalogServiceInstancesMetricConfig{
+					ConsulCatalogServiceCount: ConsulCatalogServiceCountMetricConfig{
 						Enabled: false,
 					},
-					ConsulCatalogServices: ConsulCatalogServicesMetricConfig{
+					ConsulCatalogServiceInstanceCount: ConsulCatalogServiceInstanceCountMetricConfig{
 						Enabled: false,
 					},
-					ConsulHealthChecks: ConsulHealthChecksMetricConfig{
+					ConsulHealthCheckCount: ConsulHealthCheckCountMetricConfig{
 						Enabled:             false,
 						AggregationStrategy: AggregationStrategySum,
-						EnabledAttributes:   []ConsulHealthChecksMetricAttributeKey{ConsulHealthChecksMetricAttributeKeyConsulCheckStatus},
+						EnabledAttributes:   []ConsulHealthCheckCountMetricAttributeKey{ConsulHealthCheckCountMetricAttributeKeyConsulCheckStatus},
 					},
 					ConsulUp: ConsulUpMetricConfig{
 						Enabled: false,
@@ -85,20 +85,20 @@ func TestMetricsBuilderConfig(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			cfg := loadMetricsBuilderConfig(t, tt.name)
-			diff := cmp.Diff(tt.want, cfg, cmpopts.IgnoreUnexported(ConsulCatalogNodesMetricConfig{}, ConsulCatalogServiceInstancesMetricConfig{}, ConsulCatalogServicesMetricConfig{}, ConsulHealthChecksMetricConfig{}, ConsulUpMetricConfig{}, ConsulDatacenterResourceAttributeConfig{}, ServiceInstanceIDResourceAttributeConfig{}, ServiceNameResourceAttributeConfig{}))
+			diff := cmp.Diff(tt.want, cfg, cmpopts.IgnoreUnexported(ConsulCatalogNodeCountMetricConfig{}, ConsulCatalogServiceCountMetricConfig{}, ConsulCatalogServiceInstanceCountMetricConfig{}, ConsulHealthCheckCountMetricConfig{}, ConsulUpMetricConfig{}, ConsulDatacenterResourceAttributeConfig{}, ServiceInstanceIDResourceAttributeConfig{}, ServiceNameResourceAttributeConfig{}))
 			require.Emptyf(t, diff, "Config mismatch (-expected +actual):\n%s", diff)
 		})
 	}
 }
 
-func TestConsulHealthChecksMetricsConfig_Validate(t *testing.T) {
-	cfg := DefaultMetricsConfig().ConsulHealthChecks
+func TestConsulHealthCheckCountMetricsConfig_Validate(t *testing.T) {
+	cfg := DefaultMetricsConfig().ConsulHealthCheckCount
 	require.NoError(t, cfg.Validate())
 
-	cfg.EnabledAttributes = []ConsulHealthChecksMetricAttributeKey{"invalid"}
-	require.ErrorContains(t, cfg.Validate(), "metric consul.health.checks doesn't have an attribute invalid, valid attributes: [consul.check.status]")
+	cfg.EnabledAttributes = []ConsulHealthCheckCountMetricAttributeKey{"invalid"}
+	require.ErrorContains(t, cfg.Validate(), "metric consul.health.check.count doesn't have an attribute invalid, valid attributes: [consul.check.status]")
 
-	cfg = DefaultMetricsConfig().ConsulHealthChecks
+	cfg = DefaultMetricsConfig().ConsulHealthCheckCount
 	cfg.AggregationStrategy = "invalid"
 	require.ErrorContains(t, cfg.Validate(), "invalid aggregation strategy")
 }

@@ -50,17 +50,17 @@ var MapAttributeConsulCheckStatus = map[string]AttributeConsulCheckStatus{
 }
 
 var MetricsInfo = metricsInfo{
-	ConsulCatalogNodes: metricInfo{
-		Name: "consul.catalog.nodes",
+	ConsulCatalogNodeCount: metricInfo{
+		Name: "consul.catalog.node.count",
 	},
-	ConsulCatalogServiceInstances: metricInfo{
-		Name: "consul.catalog.service.instances",
+	ConsulCatalogServiceCount: metricInfo{
+		Name: "consul.catalog.service.count",
 	},
-	ConsulCatalogServices: metricInfo{
-		Name: "consul.catalog.services",
+	ConsulCatalogServiceInstanceCount: metricInfo{
+		Name: "consul.catalog.service.instance.count",
 	},
-	ConsulHealthChecks: metricInfo{
-		Name:       "consul.health.checks",
+	ConsulHealthCheckCount: metricInfo{
+		Name:       "consul.health.check.count",
 		Attributes: []string{"consul.check.status"},
 	},
 	ConsulUp: metricInfo{
@@ -69,11 +69,11 @@ var MetricsInfo = metricsInfo{
 }
 
 type metricsInfo struct {
-	ConsulCatalogNodes            metricInfo
-	ConsulCatalogServiceInstances metricInfo
-	ConsulCatalogServices         metricInfo
-	ConsulHealthChecks            metricInfo
-	ConsulUp                      metricInfo
+	ConsulCatalogNodeCount            metricInfo
+	ConsulCatalogServiceCount         metricInfo
+	ConsulCatalogServiceInstanceCount metricInfo
+	ConsulHealthCheckCount            metricInfo
+	ConsulUp                          metricInfo
 }
 
 type metricInfo struct {
@@ -81,15 +81,15 @@ type metricInfo struct {
 	Attributes []string
 }
 
-type metricConsulCatalogNodes struct {
-	data     pmetric.Metric                 // data buffer for generated metric.
-	config   ConsulCatalogNodesMetricConfig // metric config provided by user.
-	capacity int                            // max observed number of data points added to the metric.
+type metricConsulCatalogNodeCount struct {
+	data     pmetric.Metric                     // data buffer for generated metric.
+	config   ConsulCatalogNodeCountMetricConfig // metric config provided by user.
+	capacity int                                // max observed number of data points added to the metric.
 }
 
-// init fills consul.catalog.nodes metric with initial data.
-func (m *metricConsulCatalogNodes) init() {
-	m.data.SetName("consul.catalog.nodes")
+// init fills consul.catalog.node.count metric with initial data.
+func (m *metricConsulCatalogNodeCount) init() {
+	m.data.SetName("consul.catalog.node.count")
 	m.data.SetDescription("Nodes in the catalog of the datacenter.")
 	m.data.SetUnit("{node}")
 	m.data.SetEmptySum()
@@ -97,7 +97,7 @@ func (m *metricConsulCatalogNodes) init() {
 	m.data.Sum().SetAggregationTemporality(pmetric.AggregationTemporalityCumulative)
 }
 
-func (m *metricConsulCatalogNodes) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val int64) {
+func (m *metricConsulCatalogNodeCount) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val int64) {
 	if !m.config.Enabled {
 		return
 	}
@@ -108,14 +108,14 @@ func (m *metricConsulCatalogNodes) recordDataPoint(start pcommon.Timestamp, ts p
 }
 
 // updateCapacity saves max length of data point slices that will be used for the slice capacity.
-func (m *metricConsulCatalogNodes) updateCapacity() {
+func (m *metricConsulCatalogNodeCount) updateCapacity() {
 	if m.data.Sum().DataPoints().Len() > m.capacity {
 		m.capacity = m.data.Sum().DataPoints().Len()
 	}
 }
 
 // emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
-func (m *metricConsulCatalogNodes) emit(metrics pmetric.MetricSlice) {
+func (m *metricConsulCatalogNodeCount) emit(metrics pmetric.MetricSlice) {
 	if m.config.Enabled && m.data.Sum().DataPoints().Len() > 0 {
 		m.updateCapacity()
 		m.data.MoveTo(metrics.AppendEmpty())
@@ -123,8 +123,8 @@ func (m *metricConsulCatalogNodes) emit(metrics pmetric.MetricSlice) {
 	}
 }
 
-func newMetricConsulCatalogNodes(cfg ConsulCatalogNodesMetricConfig) metricConsulCatalogNodes {
-	m := metricConsulCatalogNodes{config: cfg}
+func newMetricConsulCatalogNodeCount(cfg ConsulCatalogNodeCountMetricConfig) metricConsulCatalogNodeCount {
+	m := metricConsulCatalogNodeCount{config: cfg}
 
 	if cfg.Enabled {
 		m.data = pmetric.NewMetric()
@@ -133,67 +133,15 @@ func newMetricConsulCatalogNodes(cfg ConsulCatalogNodesMetricConfig) metricConsu
 	return m
 }
 
-type metricConsulCatalogServiceInstances struct {
-	data     pmetric.Metric                            // data buffer for generated metric.
-	config   ConsulCatalogServiceInstancesMetricConfig // metric config provided by user.
-	capacity int                                       // max observed number of data points added to the metric.
+type metricConsulCatalogServiceCount struct {
+	data     pmetric.Metric                        // data buffer for generated metric.
+	config   ConsulCatalogServiceCountMetricConfig // metric config provided by user.
+	capacity int                                   // max observed number of data points added to the metric.
 }
 
-// init fills consul.catalog.service.instances metric with initial data.
-func (m *metricConsulCatalogServiceInstances) init() {
-	m.data.SetName("consul.catalog.service.instances")
-	m.data.SetDescription("Service instances in the catalog of the datacenter.")
-	m.data.SetUnit("{instance}")
-	m.data.SetEmptySum()
-	m.data.Sum().SetIsMonotonic(false)
-	m.data.Sum().SetAggregationTemporality(pmetric.AggregationTemporalityCumulative)
-}
-
-func (m *metricConsulCatalogServiceInstances) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val int64) {
-	if !m.config.Enabled {
-		return
-	}
-	dp := m.data.Sum().DataPoints().AppendEmpty()
-	dp.SetStartTimestamp(start)
-	dp.SetTimestamp(ts)
-	dp.SetIntValue(val)
-}
-
-// updateCapacity saves max length of data point slices that will be used for the slice capacity.
-func (m *metricConsulCatalogServiceInstances) updateCapacity() {
-	if m.data.Sum().DataPoints().Len() > m.capacity {
-		m.capacity = m.data.Sum().DataPoints().Len()
-	}
-}
-
-// emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
-func (m *metricConsulCatalogServiceInstances) emit(metrics pmetric.MetricSlice) {
-	if m.config.Enabled && m.data.Sum().DataPoints().Len() > 0 {
-		m.updateCapacity()
-		m.data.MoveTo(metrics.AppendEmpty())
-		m.init()
-	}
-}
-
-func newMetricConsulCatalogServiceInstances(cfg ConsulCatalogServiceInstancesMetricConfig) metricConsulCatalogServiceInstances {
-	m := metricConsulCatalogServiceInstances{config: cfg}
-
-	if cfg.Enabled {
-		m.data = pmetric.NewMetric()
-		m.init()
-	}
-	return m
-}
-
-type metricConsulCatalogServices struct {
-	data     pmetric.Metric                    // data buffer for generated metric.
-	config   ConsulCatalogServicesMetricConfig // metric config provided by user.
-	capacity int                               // max observed number of data points added to the metric.
-}
-
-// init fills consul.catalog.services metric with initial data.
-func (m *metricConsulCatalogServices) init() {
-	m.data.SetName("consul.catalog.services")
+// init fills consul.catalog.service.count metric with initial data.
+func (m *metricConsulCatalogServiceCount) init() {
+	m.data.SetName("consul.catalog.service.count")
 	m.data.SetDescription("Distinct services in the catalog of the datacenter.")
 	m.data.SetUnit("{service}")
 	m.data.SetEmptySum()
@@ -201,7 +149,7 @@ func (m *metricConsulCatalogServices) init() {
 	m.data.Sum().SetAggregationTemporality(pmetric.AggregationTemporalityCumulative)
 }
 
-func (m *metricConsulCatalogServices) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val int64) {
+func (m *metricConsulCatalogServiceCount) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val int64) {
 	if !m.config.Enabled {
 		return
 	}
@@ -212,14 +160,14 @@ func (m *metricConsulCatalogServices) recordDataPoint(start pcommon.Timestamp, t
 }
 
 // updateCapacity saves max length of data point slices that will be used for the slice capacity.
-func (m *metricConsulCatalogServices) updateCapacity() {
+func (m *metricConsulCatalogServiceCount) updateCapacity() {
 	if m.data.Sum().DataPoints().Len() > m.capacity {
 		m.capacity = m.data.Sum().DataPoints().Len()
 	}
 }
 
 // emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
-func (m *metricConsulCatalogServices) emit(metrics pmetric.MetricSlice) {
+func (m *metricConsulCatalogServiceCount) emit(metrics pmetric.MetricSlice) {
 	if m.config.Enabled && m.data.Sum().DataPoints().Len() > 0 {
 		m.updateCapacity()
 		m.data.MoveTo(metrics.AppendEmpty())
@@ -227,8 +175,8 @@ func (m *metricConsulCatalogServices) emit(metrics pmetric.MetricSlice) {
 	}
 }
 
-func newMetricConsulCatalogServices(cfg ConsulCatalogServicesMetricConfig) metricConsulCatalogServices {
-	m := metricConsulCatalogServices{config: cfg}
+func newMetricConsulCatalogServiceCount(cfg ConsulCatalogServiceCountMetricConfig) metricConsulCatalogServiceCount {
+	m := metricConsulCatalogServiceCount{config: cfg}
 
 	if cfg.Enabled {
 		m.data = pmetric.NewMetric()
@@ -237,16 +185,68 @@ func newMetricConsulCatalogServices(cfg ConsulCatalogServicesMetricConfig) metri
 	return m
 }
 
-type metricConsulHealthChecks struct {
-	data          pmetric.Metric                 // data buffer for generated metric.
-	config        ConsulHealthChecksMetricConfig // metric config provided by user.
-	capacity      int                            // max observed number of data points added to the metric.
-	aggDataPoints []int64                        // slice containing number of aggregated datapoints at each index
+type metricConsulCatalogServiceInstanceCount struct {
+	data     pmetric.Metric                                // data buffer for generated metric.
+	config   ConsulCatalogServiceInstanceCountMetricConfig // metric config provided by user.
+	capacity int                                           // max observed number of data points added to the metric.
 }
 
-// init fills consul.health.checks metric with initial data.
-func (m *metricConsulHealthChecks) init() {
-	m.data.SetName("consul.health.checks")
+// init fills consul.catalog.service.instance.count metric with initial data.
+func (m *metricConsulCatalogServiceInstanceCount) init() {
+	m.data.SetName("consul.catalog.service.instance.count")
+	m.data.SetDescription("Service instances in the catalog of the datacenter.")
+	m.data.SetUnit("{instance}")
+	m.data.SetEmptySum()
+	m.data.Sum().SetIsMonotonic(false)
+	m.data.Sum().SetAggregationTemporality(pmetric.AggregationTemporalityCumulative)
+}
+
+func (m *metricConsulCatalogServiceInstanceCount) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val int64) {
+	if !m.config.Enabled {
+		return
+	}
+	dp := m.data.Sum().DataPoints().AppendEmpty()
+	dp.SetStartTimestamp(start)
+	dp.SetTimestamp(ts)
+	dp.SetIntValue(val)
+}
+
+// updateCapacity saves max length of data point slices that will be used for the slice capacity.
+func (m *metricConsulCatalogServiceInstanceCount) updateCapacity() {
+	if m.data.Sum().DataPoints().Len() > m.capacity {
+		m.capacity = m.data.Sum().DataPoints().Len()
+	}
+}
+
+// emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
+func (m *metricConsulCatalogServiceInstanceCount) emit(metrics pmetric.MetricSlice) {
+	if m.config.Enabled && m.data.Sum().DataPoints().Len() > 0 {
+		m.updateCapacity()
+		m.data.MoveTo(metrics.AppendEmpty())
+		m.init()
+	}
+}
+
+func newMetricConsulCatalogServiceInstanceCount(cfg ConsulCatalogServiceInstanceCountMetricConfig) metricConsulCatalogServiceInstanceCount {
+	m := metricConsulCatalogServiceInstanceCount{config: cfg}
+
+	if cfg.Enabled {
+		m.data = pmetric.NewMetric()
+		m.init()
+	}
+	return m
+}
+
+type metricConsulHealthCheckCount struct {
+	data          pmetric.Metric                     // data buffer for generated metric.
+	config        ConsulHealthCheckCountMetricConfig // metric config provided by user.
+	capacity      int                                // max observed number of data points added to the metric.
+	aggDataPoints []int64                            // slice containing number of aggregated datapoints at each index
+}
+
+// init fills consul.health.check.count metric with initial data.
+func (m *metricConsulHealthCheckCount) init() {
+	m.data.SetName("consul.health.check.count")
 	m.data.SetDescription("Checks by status. Each status has its own series that is always present.")
 	m.data.SetUnit("{check}")
 	m.data.SetEmptySum()
@@ -256,7 +256,7 @@ func (m *metricConsulHealthChecks) init() {
 	m.aggDataPoints = m.aggDataPoints[:0]
 }
 
-func (m *metricConsulHealthChecks) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val int64, consulCheckStatusAttributeValue string) {
+func (m *metricConsulHealthCheckCount) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val int64, consulCheckStatusAttributeValue string) {
 	if !m.config.Enabled {
 		return
 	}
@@ -264,7 +264,7 @@ func (m *metricConsulHealthChecks) recordDataPoint(start pcommon.Timestamp, ts p
 	dp := pmetric.NewNumberDataPoint()
 	dp.SetStartTimestamp(start)
 	dp.SetTimestamp(ts)
-	if slices.Contains(m.config.EnabledAttributes, ConsulHealthChecksMetricAttributeKeyConsulCheckStatus) {
+	if slices.Contains(m.config.EnabledAttributes, ConsulHealthCheckCountMetricAttributeKeyConsulCheckStatus) {
 		dp.Attributes().PutStr("consul.check.status", consulCheckStatusAttributeValue)
 	}
 
@@ -298,14 +298,14 @@ func (m *metricConsulHealthChecks) recordDataPoint(start pcommon.Timestamp, ts p
 }
 
 // updateCapacity saves max length of data point slices that will be used for the slice capacity.
-func (m *metricConsulHealthChecks) updateCapacity() {
+func (m *metricConsulHealthCheckCount) updateCapacity() {
 	if m.data.Sum().DataPoints().Len() > m.capacity {
 		m.capacity = m.data.Sum().DataPoints().Len()
 	}
 }
 
 // emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
-func (m *metricConsulHealthChecks) emit(metrics pmetric.MetricSlice) {
+func (m *metricConsulHealthCheckCount) emit(metrics pmetric.MetricSlice) {
 	if m.config.Enabled && m.data.Sum().DataPoints().Len() > 0 {
 		if m.config.AggregationStrategy == AggregationStrategyAvg {
 			for i, aggCount := range m.aggDataPoints {
@@ -318,8 +318,8 @@ func (m *metricConsulHealthChecks) emit(metrics pmetric.MetricSlice) {
 	}
 }
 
-func newMetricConsulHealthChecks(cfg ConsulHealthChecksMetricConfig) metricConsulHealthChecks {
-	m := metricConsulHealthChecks{config: cfg}
+func newMetricConsulHealthCheckCount(cfg ConsulHealthCheckCountMetricConfig) metricConsulHealthCheckCount {
+	m := metricConsulHealthCheckCount{config: cfg}
 
 	if cfg.Enabled {
 		m.data = pmetric.NewMetric()
@@ -381,18 +381,18 @@ func newMetricConsulUp(cfg ConsulUpMetricConfig) metricConsulUp {
 // MetricsBuilder provides an interface for scrapers to report metrics while taking care of all the transformations
 // required to produce metric representation defined in metadata and user config.
 type MetricsBuilder struct {
-	config                              MetricsBuilderConfig // config of the metrics builder.
-	startTime                           pcommon.Timestamp    // start time that will be applied to all recorded data points.
-	metricsCapacity                     int                  // maximum observed number of metrics per resource.
-	metricsBuffer                       pmetric.Metrics      // accumulates metrics data before emitting.
-	buildInfo                           component.BuildInfo  // contains version information.
-	resourceAttributeIncludeFilter      map[string]filter.Filter
-	resourceAttributeExcludeFilter      map[string]filter.Filter
-	metricConsulCatalogNodes            metricConsulCatalogNodes
-	metricConsulCatalogServiceInstances metricConsulCatalogServiceInstances
-	metricConsulCatalogServices         metricConsulCatalogServices
-	metricConsulHealthChecks            metricConsulHealthChecks
-	metricConsulUp                      metricConsulUp
+	config                                  MetricsBuilderConfig // config of the metrics builder.
+	startTime                               pcommon.Timestamp    // start time that will be applied to all recorded data points.
+	metricsCapacity                         int                  // maximum observed number of metrics per resource.
+	metricsBuffer                           pmetric.Metrics      // accumulates metrics data before emitting.
+	buildInfo                               component.BuildInfo  // contains version information.
+	resourceAttributeIncludeFilter          map[string]filter.Filter
+	resourceAttributeExcludeFilter          map[string]filter.Filter
+	metricConsulCatalogNodeCount            metricConsulCatalogNodeCount
+	metricConsulCatalogServiceCount         metricConsulCatalogServiceCount
+	metricConsulCatalogServiceInstanceCount metricConsulCatalogServiceInstanceCount
+	metricConsulHealthCheckCount            metricConsulHealthCheckCount
+	metricConsulUp                          metricConsulUp
 }
 
 // MetricBuilderOption applies changes to default metrics builder.
@@ -414,17 +414,17 @@ func WithStartTime(startTime pcommon.Timestamp) MetricBuilderOption {
 }
 func NewMetricsBuilder(mbc MetricsBuilderConfig, settings receiver.Settings, options ...MetricBuilderOption) *MetricsBuilder {
 	mb := &MetricsBuilder{
-		config:                              mbc,
-		startTime:                           pcommon.NewTimestampFromTime(time.Now()),
-		metricsBuffer:                       pmetric.NewMetrics(),
-		buildInfo:                           settings.BuildInfo,
-		metricConsulCatalogNodes:            newMetricConsulCatalogNodes(mbc.Metrics.ConsulCatalogNodes),
-		metricConsulCatalogServiceInstances: newMetricConsulCatalogServiceInstances(mbc.Metrics.ConsulCatalogServiceInstances),
-		metricConsulCatalogServices:         newMetricConsulCatalogServices(mbc.Metrics.ConsulCatalogServices),
-		metricConsulHealthChecks:            newMetricConsulHealthChecks(mbc.Metrics.ConsulHealthChecks),
-		metricConsulUp:                      newMetricConsulUp(mbc.Metrics.ConsulUp),
-		resourceAttributeIncludeFilter:      make(map[string]filter.Filter),
-		resourceAttributeExcludeFilter:      make(map[string]filter.Filter),
+		config:                                  mbc,
+		startTime:                               pcommon.NewTimestampFromTime(time.Now()),
+		metricsBuffer:                           pmetric.NewMetrics(),
+		buildInfo:                               settings.BuildInfo,
+		metricConsulCatalogNodeCount:            newMetricConsulCatalogNodeCount(mbc.Metrics.ConsulCatalogNodeCount),
+		metricConsulCatalogServiceCount:         newMetricConsulCatalogServiceCount(mbc.Metrics.ConsulCatalogServiceCount),
+		metricConsulCatalogServiceInstanceCount: newMetricConsulCatalogServiceInstanceCount(mbc.Metrics.ConsulCatalogServiceInstanceCount),
+		metricConsulHealthCheckCount:            newMetricConsulHealthCheckCount(mbc.Metrics.ConsulHealthCheckCount),
+		metricConsulUp:                          newMetricConsulUp(mbc.Metrics.ConsulUp),
+		resourceAttributeIncludeFilter:          make(map[string]filter.Filter),
+		resourceAttributeExcludeFilter:          make(map[string]filter.Filter),
 	}
 	if mbc.ResourceAttributes.ConsulDatacenter.MetricsInclude != nil {
 		mb.resourceAttributeIncludeFilter["consul.datacenter"] = filter.CreateFilter(mbc.ResourceAttributes.ConsulDatacenter.MetricsInclude)
@@ -513,10 +513,10 @@ func (mb *MetricsBuilder) EmitForResource(options ...ResourceMetricsOption) {
 	ils.Scope().SetName(ScopeName)
 	ils.Scope().SetVersion(mb.buildInfo.Version)
 	ils.Metrics().EnsureCapacity(mb.metricsCapacity)
-	mb.metricConsulCatalogNodes.emit(ils.Metrics())
-	mb.metricConsulCatalogServiceInstances.emit(ils.Metrics())
-	mb.metricConsulCatalogServices.emit(ils.Metrics())
-	mb.metricConsulHealthChecks.emit(ils.Metrics())
+	mb.metricConsulCatalogNodeCount.emit(ils.Metrics())
+	mb.metricConsulCatalogServiceCount.emit(ils.Metrics())
+	mb.metricConsulCatalogServiceInstanceCount.emit(ils.Metrics())
+	mb.metricConsulHealthCheckCount.emit(ils.Metrics())
 	mb.metricConsulUp.emit(ils.Metrics())
 
 	for _, op := range options {
@@ -549,24 +549,24 @@ func (mb *MetricsBuilder) Emit(options ...ResourceMetricsOption) pmetric.Metrics
 	return metrics
 }
 
-// RecordConsulCatalogNodesDataPoint adds a data point to consul.catalog.nodes metric.
-func (mb *MetricsBuilder) RecordConsulCatalogNodesDataPoint(ts pcommon.Timestamp, val int64) {
-	mb.metricConsulCatalogNodes.recordDataPoint(mb.startTime, ts, val)
+// RecordConsulCatalogNodeCountDataPoint adds a data point to consul.catalog.node.count metric.
+func (mb *MetricsBuilder) RecordConsulCatalogNodeCountDataPoint(ts pcommon.Timestamp, val int64) {
+	mb.metricConsulCatalogNodeCount.recordDataPoint(mb.startTime, ts, val)
 }
 
-// RecordConsulCatalogServiceInstancesDataPoint adds a data point to consul.catalog.service.instances metric.
-func (mb *MetricsBuilder) RecordConsulCatalogServiceInstancesDataPoint(ts pcommon.Timestamp, val int64) {
-	mb.metricConsulCatalogServiceInstances.recordDataPoint(mb.startTime, ts, val)
+// RecordConsulCatalogServiceCountDataPoint adds a data point to consul.catalog.service.count metric.
+func (mb *MetricsBuilder) RecordConsulCatalogServiceCountDataPoint(ts pcommon.Timestamp, val int64) {
+	mb.metricConsulCatalogServiceCount.recordDataPoint(mb.startTime, ts, val)
 }
 
-// RecordConsulCatalogServicesDataPoint adds a data point to consul.catalog.services metric.
-func (mb *MetricsBuilder) RecordConsulCatalogServicesDataPoint(ts pcommon.Timestamp, val int64) {
-	mb.metricConsulCatalogServices.recordDataPoint(mb.startTime, ts, val)
+// RecordConsulCatalogServiceInstanceCountDataPoint adds a data point to consul.catalog.service.instance.count metric.
+func (mb *MetricsBuilder) RecordConsulCatalogServiceInstanceCountDataPoint(ts pcommon.Timestamp, val int64) {
+	mb.metricConsulCatalogServiceInstanceCount.recordDataPoint(mb.startTime, ts, val)
 }
 
-// RecordConsulHealthChecksDataPoint adds a data point to consul.health.checks metric.
-func (mb *MetricsBuilder) RecordConsulHealthChecksDataPoint(ts pcommon.Timestamp, val int64, consulCheckStatusAttributeValue AttributeConsulCheckStatus) {
-	mb.metricConsulHealthChecks.recordDataPoint(mb.startTime, ts, val, consulCheckStatusAttributeValue.String())
+// RecordConsulHealthCheckCountDataPoint adds a data point to consul.health.check.count metric.
+func (mb *MetricsBuilder) RecordConsulHealthCheckCountDataPoint(ts pcommon.Timestamp, val int64, consulCheckStatusAttributeValue AttributeConsulCheckStatus) {
+	mb.metricConsulHealthCheckCount.recordDataPoint(mb.startTime, ts, val, consulCheckStatusAttributeValue.String())
 }
 
 // RecordConsulUpDataPoint adds a data point to consul.up metric.

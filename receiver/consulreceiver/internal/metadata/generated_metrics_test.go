@@ -67,7 +67,7 @@ func TestMetricsBuilder(t *testing.T) {
 			settings.Logger = zap.New(observedZapCore)
 			mb := NewMetricsBuilder(loadMetricsBuilderConfig(t, tt.name), settings, WithStartTime(start))
 			aggMap := make(map[string]string) // contains the aggregation strategies for each metric name
-			aggMap["consul.health.checks"] = mb.metricConsulHealthChecks.config.AggregationStrategy
+			aggMap["consul.health.check.count"] = mb.metricConsulHealthCheckCount.config.AggregationStrategy
 
 			expectedWarnings := 0
 			if tt.metricsSet != testDataSetReag {
@@ -78,18 +78,18 @@ func TestMetricsBuilder(t *testing.T) {
 			allMetricsCount := 0
 			defaultMetricsCount++
 			allMetricsCount++
-			mb.RecordConsulCatalogNodesDataPoint(ts, 1)
+			mb.RecordConsulCatalogNodeCountDataPoint(ts, 1)
 			defaultMetricsCount++
 			allMetricsCount++
-			mb.RecordConsulCatalogServiceInstancesDataPoint(ts, 1)
+			mb.RecordConsulCatalogServiceCountDataPoint(ts, 1)
 			defaultMetricsCount++
 			allMetricsCount++
-			mb.RecordConsulCatalogServicesDataPoint(ts, 1)
+			mb.RecordConsulCatalogServiceInstanceCountDataPoint(ts, 1)
 			defaultMetricsCount++
 			allMetricsCount++
-			mb.RecordConsulHealthChecksDataPoint(ts, 1, AttributeConsulCheckStatusPassing)
+			mb.RecordConsulHealthCheckCountDataPoint(ts, 1, AttributeConsulCheckStatusPassing)
 			if tt.name == "reaggregate_set" {
-				mb.RecordConsulHealthChecksDataPoint(ts, 3, AttributeConsulCheckStatusWarning)
+				mb.RecordConsulHealthCheckCountDataPoint(ts, 3, AttributeConsulCheckStatusWarning)
 			}
 			defaultMetricsCount++
 			allMetricsCount++
@@ -102,7 +102,7 @@ func TestMetricsBuilder(t *testing.T) {
 			res := rb.Emit()
 			metrics := mb.Emit(WithResource(res))
 			if tt.name == "reaggregate_set" {
-				assert.Empty(t, mb.metricConsulHealthChecks.aggDataPoints)
+				assert.Empty(t, mb.metricConsulHealthCheckCount.aggDataPoints)
 			}
 
 			if tt.expectEmpty {
@@ -130,9 +130,9 @@ func TestMetricsBuilder(t *testing.T) {
 			validatedMetrics := make(map[string]bool)
 			for _, mi := range allMetricsList {
 				switch mi.Name() {
-				case "consul.catalog.nodes":
-					assert.False(t, validatedMetrics["consul.catalog.nodes"], "Found a duplicate in the metrics slice: consul.catalog.nodes")
-					validatedMetrics["consul.catalog.nodes"] = true
+				case "consul.catalog.node.count":
+					assert.False(t, validatedMetrics["consul.catalog.node.count"], "Found a duplicate in the metrics slice: consul.catalog.node.count")
+					validatedMetrics["consul.catalog.node.count"] = true
 					assert.Equal(t, pmetric.MetricTypeSum, mi.Type())
 					assert.Equal(t, 1, mi.Sum().DataPoints().Len())
 					assert.Equal(t, "Nodes in the catalog of the datacenter.", mi.Description())
@@ -144,23 +144,9 @@ func TestMetricsBuilder(t *testing.T) {
 					assert.Equal(t, ts, dp.Timestamp())
 					assert.Equal(t, pmetric.NumberDataPointValueTypeInt, dp.ValueType())
 					assert.Equal(t, int64(1), dp.IntValue())
-				case "consul.catalog.service.instances":
-					assert.False(t, validatedMetrics["consul.catalog.service.instances"], "Found a duplicate in the metrics slice: consul.catalog.service.instances")
-					validatedMetrics["consul.catalog.service.instances"] = true
-					assert.Equal(t, pmetric.MetricTypeSum, mi.Type())
-					assert.Equal(t, 1, mi.Sum().DataPoints().Len())
-					assert.Equal(t, "Service instances in the catalog of the datacenter.", mi.Description())
-					assert.Equal(t, "{instance}", mi.Unit())
-					assert.False(t, mi.Sum().IsMonotonic())
-					assert.Equal(t, pmetric.AggregationTemporalityCumulative, mi.Sum().AggregationTemporality())
-					dp := mi.Sum().DataPoints().At(0)
-					assert.Equal(t, start, dp.StartTimestamp())
-					assert.Equal(t, ts, dp.Timestamp())
-					assert.Equal(t, pmetric.NumberDataPointValueTypeInt, dp.ValueType())
-					assert.Equal(t, int64(1), dp.IntValue())
-				case "consul.catalog.services":
-					assert.False(t, validatedMetrics["consul.catalog.services"], "Found a duplicate in the metrics slice: consul.catalog.services")
-					validatedMetrics["consul.catalog.services"] = true
+				case "consul.catalog.service.count":
+					assert.False(t, validatedMetrics["consul.catalog.service.count"], "Found a duplicate in the metrics slice: consul.catalog.service.count")
+					validatedMetrics["consul.catalog.service.count"] = true
 					assert.Equal(t, pmetric.MetricTypeSum, mi.Type())
 					assert.Equal(t, 1, mi.Sum().DataPoints().Len())
 					assert.Equal(t, "Distinct services in the catalog of the datacenter.", mi.Description())
@@ -172,10 +158,24 @@ func TestMetricsBuilder(t *testing.T) {
 					assert.Equal(t, ts, dp.Timestamp())
 					assert.Equal(t, pmetric.NumberDataPointValueTypeInt, dp.ValueType())
 					assert.Equal(t, int64(1), dp.IntValue())
-				case "consul.health.checks":
+				case "consul.catalog.service.instance.count":
+					assert.False(t, validatedMetrics["consul.catalog.service.instance.count"], "Found a duplicate in the metrics slice: consul.catalog.service.instance.count")
+					validatedMetrics["consul.catalog.service.instance.count"] = true
+					assert.Equal(t, pmetric.MetricTypeSum, mi.Type())
+					assert.Equal(t, 1, mi.Sum().DataPoints().Len())
+					assert.Equal(t, "Service instances in the catalog of the datacenter.", mi.Description())
+					assert.Equal(t, "{instance}", mi.Unit())
+					assert.False(t, mi.Sum().IsMonotonic())
+					assert.Equal(t, pmetric.AggregationTemporalityCumulative, mi.Sum().AggregationTemporality())
+					dp := mi.Sum().DataPoints().At(0)
+					assert.Equal(t, start, dp.StartTimestamp())
+					assert.Equal(t, ts, dp.Timestamp())
+					assert.Equal(t, pmetric.NumberDataPointValueTypeInt, dp.ValueType())
+					assert.Equal(t, int64(1), dp.IntValue())
+				case "consul.health.check.count":
 					if tt.name != "reaggregate_set" {
-						assert.False(t, validatedMetrics["consul.health.checks"], "Found a duplicate in the metrics slice: consul.health.checks")
-						validatedMetrics["consul.health.checks"] = true
+						assert.False(t, validatedMetrics["consul.health.check.count"], "Found a duplicate in the metrics slice: consul.health.check.count")
+						validatedMetrics["consul.health.check.count"] = true
 						assert.Equal(t, pmetric.MetricTypeSum, mi.Type())
 						assert.Equal(t, 1, mi.Sum().DataPoints().Len())
 						assert.Equal(t, "Checks by status. Each status has its own series that is always present.", mi.Description())
@@ -191,8 +191,8 @@ func TestMetricsBuilder(t *testing.T) {
 						assert.True(t, ok)
 						assert.Equal(t, "passing", consulCheckStatusAttrVal.Str())
 					} else {
-						assert.False(t, validatedMetrics["consul.health.checks"], "Found a duplicate in the metrics slice: consul.health.checks")
-						validatedMetrics["consul.health.checks"] = true
+						assert.False(t, validatedMetrics["consul.health.check.count"], "Found a duplicate in the metrics slice: consul.health.check.count")
+						validatedMetrics["consul.health.check.count"] = true
 						assert.Equal(t, pmetric.MetricTypeSum, mi.Type())
 						assert.Equal(t, 1, mi.Sum().DataPoints().Len())
 						assert.Equal(t, "Checks by status. Each status has its own series that is always present.", mi.Description())
@@ -203,7 +203,7 @@ func TestMetricsBuilder(t *testing.T) {
 						assert.Equal(t, start, dp.StartTimestamp())
 						assert.Equal(t, ts, dp.Timestamp())
 						assert.Equal(t, pmetric.NumberDataPointValueTypeInt, dp.ValueType())
-						switch aggMap["consul.health.checks"] {
+						switch aggMap["consul.health.check.count"] {
 						case "sum":
 							assert.Equal(t, int64(4), dp.IntValue())
 						case "avg":

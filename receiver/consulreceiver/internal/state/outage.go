@@ -32,6 +32,7 @@ type Outage struct {
 	Check       Check  // as it was when the outage began
 	BeganBefore bool   // it was not passing when it was first observed
 	Worst       Status // the worst status seen
+	Reconciled  bool   // it began or ended at an unknown time
 	Start, End  time.Time
 	Transitions []Transition // at most 64, the first ones
 	Dropped     int          // transitions beyond these
@@ -52,6 +53,10 @@ type Observation struct {
 	// Gap says that something may have happened unseen since the last
 	// observation: it failed, or Consul's index went backwards.
 	Gap bool
+
+	// Rebased says that the view itself has changed, as with the rights of the
+	// token: a check that comes or goes with it is no news.
+	Rebased bool
 }
 
 // Machine follows checks from snapshot to snapshot. Its memory is bounded by
@@ -71,6 +76,10 @@ func (m *Machine) Step(now time.Time, o Observation) []Effect {
 	}
 	var effects []Effect
 	for _, c := range diff.Maps(m.known, o.Checks, CheckID.Compare) {
+		if o.Rebased && (c.Added || c.Removed) {
+			m.rebase(now, c)
+			continue
+		}
 		if t := transition(c, now); t.Old != t.New {
 			t.Reconciled = o.Gap
 			effects = append(effects, m.apply(t))
@@ -86,9 +95,22 @@ func (m *Machine) baseline(now time.Time, checks Checks) {
 		m.known = Checks{}
 	}
 	for id, check := range checks {
-		if check.Status.badness() > 0 {
-			m.open[id] = &Outage{ID: id, Check: check, BeganBefore: true, Worst: check.Status, Start: now}
-		}
+		m.openBefore(now, id, check)
+	}
+}
+
+// rebase takes in a check that came or went with the view.
+func (m *Machine) rebase(now time.Time, c diff.Change[CheckID, Check]) {
+	if c.Added {
+		m.openBefore(now, c.Key, c.Next)
+	} else {
+		delete(m.open, c.Key)
+	}
+}
+
+func (m *Machine) openBefore(now time.Time, id CheckID, check Check) {
+	if check.Status.badness() > 0 {
+		m.open[id] = &Outage{ID: id, Check: check, BeganBefore: true, Worst: check.Status, Start: now}
 	}
 }
 
@@ -116,6 +138,7 @@ func (m *Machine) apply(t Transition) Effect {
 		m.open[t.ID] = outage
 		e.Opened = true
 	}
+	outage.Reconciled = outage.Reconciled || t.Reconciled && (e.Opened || t.New.badness() == 0)
 	if len(outage.Transitions) < maxTransitions {
 		outage.Transitions = append(outage.Transitions, t)
 	} else {

@@ -26,6 +26,11 @@ func saw(status Status, index uint64) Observation {
 	return Observation{Checks: checks}
 }
 
+func rebased(o Observation) Observation {
+	o.Rebased = true
+	return o
+}
+
 // course steps a machine once a second and describes every effect.
 func course(observations ...Observation) []string {
 	var m Machine
@@ -85,6 +90,10 @@ func TestCourses(t *testing.T) {
 		"deregistration closes an outage": {
 			[]Observation{saw(Passing, 1), saw(Critical, 2), saw(None, 0)},
 			[]string{"1: passing>critical opened", "2: critical>none closed 1s worst critical"},
+		},
+		"what comes and goes with the view is no news": {
+			[]Observation{saw(Passing, 1), saw(Critical, 2), rebased(saw(None, 0)), rebased(saw(Critical, 2)), saw(Passing, 3)},
+			[]string{"1: passing>critical opened", "4: critical>passing closed 1s worst critical began before"},
 		},
 		"what a gap hid is reconciled": {
 			[]Observation{saw(Passing, 1), gap},

@@ -13,9 +13,9 @@ import (
 // RecordChecks records the number of checks in each status.
 func RecordChecks(mb *metadata.MetricsBuilder, now pcommon.Timestamp, checks state.Checks) {
 	counts := checks.CountByStatus()
-	mb.RecordConsulHealthChecksDataPoint(now, counts[state.Passing], metadata.AttributeConsulCheckStatusPassing)
-	mb.RecordConsulHealthChecksDataPoint(now, counts[state.Warning], metadata.AttributeConsulCheckStatusWarning)
-	mb.RecordConsulHealthChecksDataPoint(now, counts[state.Critical], metadata.AttributeConsulCheckStatusCritical)
+	mb.RecordConsulHealthCheckCountDataPoint(now, counts[state.Passing], metadata.AttributeConsulCheckStatusPassing)
+	mb.RecordConsulHealthCheckCountDataPoint(now, counts[state.Warning], metadata.AttributeConsulCheckStatusWarning)
+	mb.RecordConsulHealthCheckCountDataPoint(now, counts[state.Critical], metadata.AttributeConsulCheckStatusCritical)
 }
 
 // RecordUp records whether Consul answered.
@@ -29,7 +29,7 @@ func RecordUp(mb *metadata.MetricsBuilder, now pcommon.Timestamp, up bool) {
 
 // RecordUsage records the sizes of the catalog.
 func RecordUsage(mb *metadata.MetricsBuilder, now pcommon.Timestamp, usage state.Usage) {
-	mb.RecordConsulCatalogNodesDataPoint(now, usage.Nodes)
-	mb.RecordConsulCatalogServicesDataPoint(now, usage.Services)
-	mb.RecordConsulCatalogServiceInstancesDataPoint(now, usage.Instances)
+	mb.RecordConsulCatalogNodeCountDataPoint(now, usage.Nodes)
+	mb.RecordConsulCatalogServiceCountDataPoint(now, usage.Services)
+	mb.RecordConsulCatalogServiceInstanceCountDataPoint(now, usage.Instances)
 }

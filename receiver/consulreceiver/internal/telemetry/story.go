@@ -40,10 +40,11 @@ func NewStory(config metadata.LogsBuilderConfig, settings receiver.Settings) *St
 // that tells the same story. cluster is the identity that keeps the IDs of two
 // Consul clusters apart; resource is put on all of it.
 func (s *Story) Render(observed time.Time, cluster string, resource pcommon.Resource, effects []state.Effect) watch.Telemetry {
-	logs := metadata.NewLogsBuilder(s.config, s.settings)
+	one, all := metadata.NewLogsBuilder(s.config, s.settings), metadata.NewLogsBuilder(s.config, s.settings)
 	spans := ptrace.NewSpanSlice()
 	for _, e := range effects {
-		s.record(logs, cluster, e)
+		record(one, cluster, e)
+		eventlog.Each(one.Emit(), all.AppendLogRecord)
 		if e.Outage == nil {
 			continue
 		}
@@ -56,12 +57,12 @@ func (s *Story) Render(observed time.Time, cluster string, resource pcommon.Reso
 		}
 	}
 	return watch.Telemetry{
-		Logs:   eventlog.Complete(logs.Emit(metadata.WithLogsResource(resource)), observed, severity),
+		Logs:   eventlog.Complete(all.Emit(metadata.WithLogsResource(resource)), observed, severity),
 		Traces: period.Traces(spans, resource, metadata.ScopeName, s.settings.BuildInfo.Version),
 	}
 }
 
-func (s *Story) record(logs *metadata.LogsBuilder, cluster string, e state.Effect) {
+func record(logs *metadata.LogsBuilder, cluster string, e state.Effect) {
 	ctx := spanid.Context(pcommon.TraceID{}, pcommon.SpanID{})
 	if e.Outage != nil {
 		p := outagePeriod(cluster, *e.Outage)
@@ -77,7 +78,7 @@ func outagePeriod(cluster string, o state.Outage) period.Period {
 	key := []string{SpanOutage, cluster, o.ID.Node, o.ID.Check, strconv.FormatUint(o.Check.Index, 10)}
 	p := period.Period{
 		Name: SpanOutage, Trace: key, Key: key,
-		Start: o.Start, End: o.End, BeganBefore: o.BeganBefore,
+		Start: o.Start, End: o.End, BeganBefore: o.BeganBefore, Reconciled: o.Reconciled,
 		Attributes: func(attrs pcommon.Map) {
 			attrs.PutStr("consul.node.name", o.ID.Node)
 			attrs.PutStr("consul.check.id", o.ID.Check)
