@@ -144,7 +144,11 @@ func (c *client) Leases(ctx context.Context) (leases int64, known bool, err erro
 			Value float64
 		}
 	}
-	if err := get(ctx, authenticated, endpointMetrics, nil, &answer); err != nil {
+	err = get(ctx, authenticated, endpointMetrics, nil, &answer)
+	if errors.Is(err, errSealed) { // since a moment ago
+		return 0, false, nil
+	}
+	if err != nil {
 		return 0, false, err
 	}
 	for _, gauge := range answer.Gauges {
@@ -156,10 +160,11 @@ func (c *client) Leases(ctx context.Context) (leases int64, known bool, err erro
 }
 
 // IrrevocableLeases returns the number of leases that Vault has given up on.
-func (c *client) IrrevocableLeases(ctx context.Context) (int64, error) {
+// It is not known of a server that was sealed a moment ago.
+func (c *client) IrrevocableLeases(ctx context.Context) (leases int64, known bool, err error) {
 	authenticated, err := c.authenticated()
 	if err != nil {
-		return 0, err
+		return 0, false, err
 	}
 	var answer struct {
 		Data struct {
@@ -167,7 +172,10 @@ func (c *client) IrrevocableLeases(ctx context.Context) (int64, error) {
 		}
 	}
 	err = get(ctx, authenticated, endpointLeases, map[string][]string{"type": {"irrevocable"}}, &answer)
-	return answer.Data.LeaseCount, err
+	if errors.Is(err, errSealed) {
+		return 0, false, nil
+	}
+	return answer.Data.LeaseCount, err == nil, err
 }
 
 // authenticated returns a client that sends the token and the namespace.

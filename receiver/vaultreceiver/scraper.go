@@ -68,6 +68,10 @@ func (s *metricsScraper) Scrape(ctx context.Context) pmetric.Metrics {
 		telemetry.RecordServer(s.builder, now, server)
 		if server.AcceptsTokens() && s.client.hasToken() {
 			s.scrapeLeases(ctx, now)
+		} else {
+			// What cannot be asked of this server does not fail either.
+			s.condition.Set(endpointMetrics, nil)
+			s.condition.Set(endpointLeases, nil)
 		}
 	}
 	return s.builder.Emit(metadata.WithResource(resource(s.builder.NewResourceBuilder(), s.cfg.HTTP.Endpoint, s.cluster)))
@@ -75,17 +79,17 @@ func (s *metricsScraper) Scrape(ctx context.Context) pmetric.Metrics {
 
 // scrapeLeases asks for what needs a token, unless nobody wants it.
 func (s *metricsScraper) scrapeLeases(ctx context.Context, now pcommon.Timestamp) {
-	if s.cfg.Metrics.Metrics.VaultLeases.Enabled {
+	if s.cfg.Metrics.Metrics.VaultLeaseCount.Enabled {
 		leases, known, err := s.client.Leases(ctx)
 		s.condition.Set(endpointMetrics, err)
 		if known {
 			telemetry.RecordLeases(s.builder, now, leases)
 		}
 	}
-	if s.cfg.Metrics.Metrics.VaultLeasesIrrevocable.Enabled {
-		leases, err := s.client.IrrevocableLeases(ctx)
+	if s.cfg.Metrics.Metrics.VaultLeaseIrrevocableCount.Enabled {
+		leases, known, err := s.client.IrrevocableLeases(ctx)
 		s.condition.Set(endpointLeases, err)
-		if err == nil {
+		if known {
 			telemetry.RecordIrrevocableLeases(s.builder, now, leases)
 		}
 	}

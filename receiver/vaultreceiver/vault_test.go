@@ -91,8 +91,8 @@ func TestASealedTimeOfARealVault(t *testing.T) {
 	cfg.Token = configopaque.String(token)
 	o := observe(t, cfg, token, vault.RootToken)
 	o.Eventually(t, "an active server", o.HasValue(1, "vault.active"))
-	o.Eventually(t, "the token's own lease", o.HasValue(1, "vault.leases"))
-	o.Eventually(t, "no irrevocable lease", o.HasValue(0, "vault.leases.irrevocable"))
+	o.Eventually(t, "the token's own lease", o.HasValue(1, "vault.lease.count"))
+	o.Eventually(t, "no irrevocable lease", o.HasValue(0, "vault.lease.irrevocable.count"))
 	for name, want := range map[string]int64{"vault.up": 1, "vault.initialized": 1, "vault.sealed": 0, "vault.info": 1} {
 		got, _ := o.Value(name)
 		assert.Equal(t, want, got, name)
@@ -107,7 +107,7 @@ func TestASealedTimeOfARealVault(t *testing.T) {
 	assert.Equal(t, id, cluster(o), "the identity of the series does not change")
 	active, _ := o.Value("vault.active")
 	assert.Zero(t, active)
-	_, ok := o.Value("vault.leases")
+	_, ok := o.Value("vault.lease.count")
 	assert.False(t, ok, "a sealed server tells no leases")
 
 	require.NoError(t, vault.Unseal(t.Context()))
@@ -138,7 +138,7 @@ func TestLeasesOfARealVault(t *testing.T) {
 	token := newToken(t, client)
 	cfg.Token = configopaque.String(token)
 	o := observe(t, cfg, token)
-	o.Eventually(t, "the token's own lease", o.HasValue(1, "vault.leases"))
+	o.Eventually(t, "the token's own lease", o.HasValue(1, "vault.lease.count"))
 
 	require.NoError(t, client.Sys().EnableAuthWithOptions("userpass", &api.EnableAuthOptions{Type: "userpass"}))
 	_, err := client.Logical().Write("auth/userpass/users/ann", map[string]any{"password": "p"})
@@ -147,7 +147,7 @@ func TestLeasesOfARealVault(t *testing.T) {
 		_, err = client.Logical().Write("auth/userpass/login/ann", map[string]any{"password": "p"})
 		require.NoError(t, err)
 	}
-	o.Eventually(t, "a lease for each login", o.HasValue(4, "vault.leases"))
+	o.Eventually(t, "a lease for each login", o.HasValue(4, "vault.lease.count"))
 }
 
 func TestAWrongTokenCostsOnlyTheLeases(t *testing.T) {
@@ -161,14 +161,14 @@ func TestAWrongTokenCostsOnlyTheLeases(t *testing.T) {
 	o.Eventually(t, "the state", o.HasValue(1, "vault.active"))
 	o.Eventually(t, "the refusal of sys/metrics", func() bool { return o.Warnings(endpointMetrics) > 0 })
 	o.Eventually(t, "the refusal of sys/leases/count", func() bool { return o.Warnings(endpointLeases) > 0 })
-	_, ok := o.Value("vault.leases")
+	_, ok := o.Value("vault.lease.count")
 	assert.False(t, ok)
 	assert.Zero(t, o.Warnings(endpointHealth))
 	assert.Zero(t, o.Warnings(watchServer))
 
 	require.NoError(t, os.WriteFile(cfg.TokenFile, []byte(token+"\n"), 0o600))
-	o.Eventually(t, "the rotated token counts", o.HasValue(1, "vault.leases"))
-	o.Eventually(t, "the rotated token counts here too", o.HasValue(0, "vault.leases.irrevocable"))
+	o.Eventually(t, "the rotated token counts", o.HasValue(1, "vault.lease.count"))
+	o.Eventually(t, "the rotated token counts here too", o.HasValue(0, "vault.lease.irrevocable.count"))
 }
 
 func TestAVaultThatIsAbsentComesAndGoes(t *testing.T) {

@@ -98,13 +98,13 @@ func (ms *VaultInitializedMetricConfig) Unmarshal(parser *confmap.Conf) error {
 	return nil
 }
 
-// VaultLeasesMetricConfig provides config for the vault.leases metric.
-type VaultLeasesMetricConfig struct {
+// VaultLeaseCountMetricConfig provides config for the vault.lease.count metric.
+type VaultLeaseCountMetricConfig struct {
 	Enabled          bool `mapstructure:"enabled"`
 	enabledSetByUser bool
 }
 
-func (ms *VaultLeasesMetricConfig) Unmarshal(parser *confmap.Conf) error {
+func (ms *VaultLeaseCountMetricConfig) Unmarshal(parser *confmap.Conf) error {
 	if parser == nil {
 		return nil
 	}
@@ -118,13 +118,13 @@ func (ms *VaultLeasesMetricConfig) Unmarshal(parser *confmap.Conf) error {
 	return nil
 }
 
-// VaultLeasesIrrevocableMetricConfig provides config for the vault.leases.irrevocable metric.
-type VaultLeasesIrrevocableMetricConfig struct {
+// VaultLeaseIrrevocableCountMetricConfig provides config for the vault.lease.irrevocable.count metric.
+type VaultLeaseIrrevocableCountMetricConfig struct {
 	Enabled          bool `mapstructure:"enabled"`
 	enabledSetByUser bool
 }
 
-func (ms *VaultLeasesIrrevocableMetricConfig) Unmarshal(parser *confmap.Conf) error {
+func (ms *VaultLeaseIrrevocableCountMetricConfig) Unmarshal(parser *confmap.Conf) error {
 	if parser == nil {
 		return nil
 	}
@@ -180,13 +180,13 @@ func (ms *VaultUpMetricConfig) Unmarshal(parser *confmap.Conf) error {
 
 // MetricsConfig provides config for vault metrics.
 type MetricsConfig struct {
-	VaultActive            VaultActiveMetricConfig            `mapstructure:"vault.active"`
-	VaultInfo              VaultInfoMetricConfig              `mapstructure:"vault.info"`
-	VaultInitialized       VaultInitializedMetricConfig       `mapstructure:"vault.initialized"`
-	VaultLeases            VaultLeasesMetricConfig            `mapstructure:"vault.leases"`
-	VaultLeasesIrrevocable VaultLeasesIrrevocableMetricConfig `mapstructure:"vault.leases.irrevocable"`
-	VaultSealed            VaultSealedMetricConfig            `mapstructure:"vault.sealed"`
-	VaultUp                VaultUpMetricConfig                `mapstructure:"vault.up"`
+	VaultActive                VaultActiveMetricConfig                `mapstructure:"vault.active"`
+	VaultInfo                  VaultInfoMetricConfig                  `mapstructure:"vault.info"`
+	VaultInitialized           VaultInitializedMetricConfig           `mapstructure:"vault.initialized"`
+	VaultLeaseCount            VaultLeaseCountMetricConfig            `mapstructure:"vault.lease.count"`
+	VaultLeaseIrrevocableCount VaultLeaseIrrevocableCountMetricConfig `mapstructure:"vault.lease.irrevocable.count"`
+	VaultSealed                VaultSealedMetricConfig                `mapstructure:"vault.sealed"`
+	VaultUp                    VaultUpMetricConfig                    `mapstructure:"vault.up"`
 }
 
 func DefaultMetricsConfig() MetricsConfig {
@@ -202,10 +202,10 @@ func DefaultMetricsConfig() MetricsConfig {
 		VaultInitialized: VaultInitializedMetricConfig{
 			Enabled: true,
 		},
-		VaultLeases: VaultLeasesMetricConfig{
+		VaultLeaseCount: VaultLeaseCountMetricConfig{
 			Enabled: true,
 		},
-		VaultLeasesIrrevocable: VaultLeasesIrrevocableMetricConfig{
+		VaultLeaseIrrevocableCount: VaultLeaseIrrevocableCountMetricConfig{
 			Enabled: true,
 		},
 		VaultSealed: VaultSealedMetricConfig{

@@ -38,10 +38,10 @@ func TestMetricsBuilderConfig(t *testing.T) {
 					VaultInitialized: VaultInitializedMetricConfig{
 						Enabled: true,
 					},
-					VaultLeases: VaultLeasesMetricConfig{
+					VaultLeaseCount: VaultLeaseCountMetricConfig{
 						Enabled: true,
 					},
-					VaultLeasesIrrevocable: VaultLeasesIrrevocableMetricConfig{
+					VaultLeaseIrrevocableCount: VaultLeaseIrrevocableCountMetricConfig{
 						Enabled: true,
 					},
 					VaultSealed: VaultSealedMetricConfig{
@@ -74,10 +74,10 @@ func TestMetricsBuilderConfig(t *testing.T) {
 					VaultInitialized: VaultInitializedMetricConfig{
 						Enabled: false,
 					},
-					VaultLeases: VaultLeasesMetricConfig{
+					VaultLeaseCount: VaultLeaseCountMetricConfig{
 						Enabled: false,
 					},
-					VaultLeasesIrrevocable: VaultLeasesIrrevocableMetricConfig{
+					VaultLeaseIrrevocableCount: VaultLeaseIrrevocableCountMetricConfig{
 						Enabled: false,
 					},
 					VaultSealed: VaultSealedMetricConfig{
@@ -99,7 +99,7 @@ func TestMetricsBuilderConfig(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			cfg := loadMetricsBuilderConfig(t, tt.name)
-			diff := cmp.Diff(tt.want, cfg, cmpopts.IgnoreUnexported(VaultActiveMetricConfig{}, VaultInfoMetricConfig{}, VaultInitializedMetricConfig{}, VaultLeasesMetricConfig{}, VaultLeasesIrrevocableMetricConfig{}, VaultSealedMetricConfig{}, VaultUpMetricConfig{}, ServiceInstanceIDResourceAttributeConfig{}, ServiceNameResourceAttributeConfig{}, VaultClusterIDResourceAttributeConfig{}, VaultClusterNameResourceAttributeConfig{}))
+			diff := cmp.Diff(tt.want, cfg, cmpopts.IgnoreUnexported(VaultActiveMetricConfig{}, VaultInfoMetricConfig{}, VaultInitializedMetricConfig{}, VaultLeaseCountMetricConfig{}, VaultLeaseIrrevocableCountMetricConfig{}, VaultSealedMetricConfig{}, VaultUpMetricConfig{}, ServiceInstanceIDResourceAttributeConfig{}, ServiceNameResourceAttributeConfig{}, VaultClusterIDResourceAttributeConfig{}, VaultClusterNameResourceAttributeConfig{}))
 			require.Emptyf(t, diff, "Config mismatch (-expected +actual):\n%s", diff)
 		})
 	}

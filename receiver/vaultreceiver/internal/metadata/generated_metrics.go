@@ -30,11 +30,11 @@ var MetricsInfo = metricsInfo{
 	VaultInitialized: metricInfo{
 		Name: "vault.initialized",
 	},
-	VaultLeases: metricInfo{
-		Name: "vault.leases",
+	VaultLeaseCount: metricInfo{
+		Name: "vault.lease.count",
 	},
-	VaultLeasesIrrevocable: metricInfo{
-		Name: "vault.leases.irrevocable",
+	VaultLeaseIrrevocableCount: metricInfo{
+		Name: "vault.lease.irrevocable.count",
 	},
 	VaultSealed: metricInfo{
 		Name: "vault.sealed",
@@ -45,13 +45,13 @@ var MetricsInfo = metricsInfo{
 }
 
 type metricsInfo struct {
-	VaultActive            metricInfo
-	VaultInfo              metricInfo
-	VaultInitialized       metricInfo
-	VaultLeases            metricInfo
-	VaultLeasesIrrevocable metricInfo
-	VaultSealed            metricInfo
-	VaultUp                metricInfo
+	VaultActive                metricInfo
+	VaultInfo                  metricInfo
+	VaultInitialized           metricInfo
+	VaultLeaseCount            metricInfo
+	VaultLeaseIrrevocableCount metricInfo
+	VaultSealed                metricInfo
+	VaultUp                    metricInfo
 }
 
 type metricInfo struct {
@@ -248,15 +248,15 @@ func newMetricVaultInitialized(cfg VaultInitializedMetricConfig) metricVaultInit
 	return m
 }
 
-type metricVaultLeases struct {
-	data     pmetric.Metric          // data buffer for generated metric.
-	config   VaultLeasesMetricConfig // metric config provided by user.
-	capacity int                     // max observed number of data points added to the metric.
+type metricVaultLeaseCount struct {
+	data     pmetric.Metric              // data buffer for generated metric.
+	config   VaultLeaseCountMetricConfig // metric config provided by user.
+	capacity int                         // max observed number of data points added to the metric.
 }
 
-// init fills vault.leases metric with initial data.
-func (m *metricVaultLeases) init() {
-	m.data.SetName("vault.leases")
+// init fills vault.lease.count metric with initial data.
+func (m *metricVaultLeaseCount) init() {
+	m.data.SetName("vault.lease.count")
 	m.data.SetDescription("Leases, those of tokens included, that the active node keeps.")
 	m.data.SetUnit("{lease}")
 	m.data.SetEmptySum()
@@ -264,7 +264,7 @@ func (m *metricVaultLeases) init() {
 	m.data.Sum().SetAggregationTemporality(pmetric.AggregationTemporalityCumulative)
 }
 
-func (m *metricVaultLeases) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val int64) {
+func (m *metricVaultLeaseCount) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val int64) {
 	if !m.config.Enabled {
 		return
 	}
@@ -275,14 +275,14 @@ func (m *metricVaultLeases) recordDataPoint(start pcommon.Timestamp, ts pcommon.
 }
 
 // updateCapacity saves max length of data point slices that will be used for the slice capacity.
-func (m *metricVaultLeases) updateCapacity() {
+func (m *metricVaultLeaseCount) updateCapacity() {
 	if m.data.Sum().DataPoints().Len() > m.capacity {
 		m.capacity = m.data.Sum().DataPoints().Len()
 	}
 }
 
 // emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
-func (m *metricVaultLeases) emit(metrics pmetric.MetricSlice) {
+func (m *metricVaultLeaseCount) emit(metrics pmetric.MetricSlice) {
 	if m.config.Enabled && m.data.Sum().DataPoints().Len() > 0 {
 		m.updateCapacity()
 		m.data.MoveTo(metrics.AppendEmpty())
@@ -290,8 +290,8 @@ func (m *metricVaultLeases) emit(metrics pmetric.MetricSlice) {
 	}
 }
 
-func newMetricVaultLeases(cfg VaultLeasesMetricConfig) metricVaultLeases {
-	m := metricVaultLeases{config: cfg}
+func newMetricVaultLeaseCount(cfg VaultLeaseCountMetricConfig) metricVaultLeaseCount {
+	m := metricVaultLeaseCount{config: cfg}
 
 	if cfg.Enabled {
 		m.data = pmetric.NewMetric()
@@ -300,15 +300,15 @@ func newMetricVaultLeases(cfg VaultLeasesMetricConfig) metricVaultLeases {
 	return m
 }
 
-type metricVaultLeasesIrrevocable struct {
-	data     pmetric.Metric                     // data buffer for generated metric.
-	config   VaultLeasesIrrevocableMetricConfig // metric config provided by user.
-	capacity int                                // max observed number of data points added to the metric.
+type metricVaultLeaseIrrevocableCount struct {
+	data     pmetric.Metric                         // data buffer for generated metric.
+	config   VaultLeaseIrrevocableCountMetricConfig // metric config provided by user.
+	capacity int                                    // max observed number of data points added to the metric.
 }
 
-// init fills vault.leases.irrevocable metric with initial data.
-func (m *metricVaultLeasesIrrevocable) init() {
-	m.data.SetName("vault.leases.irrevocable")
+// init fills vault.lease.irrevocable.count metric with initial data.
+func (m *metricVaultLeaseIrrevocableCount) init() {
+	m.data.SetName("vault.lease.irrevocable.count")
 	m.data.SetDescription("Leases that Vault could not revoke and has given up on.")
 	m.data.SetUnit("{lease}")
 	m.data.SetEmptySum()
@@ -316,7 +316,7 @@ func (m *metricVaultLeasesIrrevocable) init() {
 	m.data.Sum().SetAggregationTemporality(pmetric.AggregationTemporalityCumulative)
 }
 
-func (m *metricVaultLeasesIrrevocable) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val int64) {
+func (m *metricVaultLeaseIrrevocableCount) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val int64) {
 	if !m.config.Enabled {
 		return
 	}
@@ -327,14 +327,14 @@ func (m *metricVaultLeasesIrrevocable) recordDataPoint(start pcommon.Timestamp, 
 }
 
 // updateCapacity saves max length of data point slices that will be used for the slice capacity.
-func (m *metricVaultLeasesIrrevocable) updateCapacity() {
+func (m *metricVaultLeaseIrrevocableCount) updateCapacity() {
 	if m.data.Sum().DataPoints().Len() > m.capacity {
 		m.capacity = m.data.Sum().DataPoints().Len()
 	}
 }
 
 // emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
-func (m *metricVaultLeasesIrrevocable) emit(metrics pmetric.MetricSlice) {
+func (m *metricVaultLeaseIrrevocableCount) emit(metrics pmetric.MetricSlice) {
 	if m.config.Enabled && m.data.Sum().DataPoints().Len() > 0 {
 		m.updateCapacity()
 		m.data.MoveTo(metrics.AppendEmpty())
@@ -342,8 +342,8 @@ func (m *metricVaultLeasesIrrevocable) emit(metrics pmetric.MetricSlice) {
 	}
 }
 
-func newMetricVaultLeasesIrrevocable(cfg VaultLeasesIrrevocableMetricConfig) metricVaultLeasesIrrevocable {
-	m := metricVaultLeasesIrrevocable{config: cfg}
+func newMetricVaultLeaseIrrevocableCount(cfg VaultLeaseIrrevocableCountMetricConfig) metricVaultLeaseIrrevocableCount {
+	m := metricVaultLeaseIrrevocableCount{config: cfg}
 
 	if cfg.Enabled {
 		m.data = pmetric.NewMetric()
@@ -455,20 +455,20 @@ func newMetricVaultUp(cfg VaultUpMetricConfig) metricVaultUp {
 // MetricsBuilder provides an interface for scrapers to report metrics while taking care of all the transformations
 // required to produce metric representation defined in metadata and user config.
 type MetricsBuilder struct {
-	config                         MetricsBuilderConfig // config of the metrics builder.
-	startTime                      pcommon.Timestamp    // start time that will be applied to all recorded data points.
-	metricsCapacity                int                  // maximum observed number of metrics per resource.
-	metricsBuffer                  pmetric.Metrics      // accumulates metrics data before emitting.
-	buildInfo                      component.BuildInfo  // contains version information.
-	resourceAttributeIncludeFilter map[string]filter.Filter
-	resourceAttributeExcludeFilter map[string]filter.Filter
-	metricVaultActive              metricVaultActive
-	metricVaultInfo                metricVaultInfo
-	metricVaultInitialized         metricVaultInitialized
-	metricVaultLeases              metricVaultLeases
-	metricVaultLeasesIrrevocable   metricVaultLeasesIrrevocable
-	metricVaultSealed              metricVaultSealed
-	metricVaultUp                  metricVaultUp
+	config                           MetricsBuilderConfig // config of the metrics builder.
+	startTime                        pcommon.Timestamp    // start time that will be applied to all recorded data points.
+	metricsCapacity                  int                  // maximum observed number of metrics per resource.
+	metricsBuffer                    pmetric.Metrics      // accumulates metrics data before emitting.
+	buildInfo                        component.BuildInfo  // contains version information.
+	resourceAttributeIncludeFilter   map[string]filter.Filter
+	resourceAttributeExcludeFilter   map[string]filter.Filter
+	metricVaultActive                metricVaultActive
+	metricVaultInfo                  metricVaultInfo
+	metricVaultInitialized           metricVaultInitialized
+	metricVaultLeaseCount            metricVaultLeaseCount
+	metricVaultLeaseIrrevocableCount metricVaultLeaseIrrevocableCount
+	metricVaultSealed                metricVaultSealed
+	metricVaultUp                    metricVaultUp
 }
 
 // MetricBuilderOption applies changes to default metrics builder.
@@ -490,19 +490,19 @@ func WithStartTime(startTime pcommon.Timestamp) MetricBuilderOption {
 }
 func NewMetricsBuilder(mbc MetricsBuilderConfig, settings receiver.Settings, options ...MetricBuilderOption) *MetricsBuilder {
 	mb := &MetricsBuilder{
-		config:                         mbc,
-		startTime:                      pcommon.NewTimestampFromTime(time.Now()),
-		metricsBuffer:                  pmetric.NewMetrics(),
-		buildInfo:                      settings.BuildInfo,
-		metricVaultActive:              newMetricVaultActive(mbc.Metrics.VaultActive),
-		metricVaultInfo:                newMetricVaultInfo(mbc.Metrics.VaultInfo),
-		metricVaultInitialized:         newMetricVaultInitialized(mbc.Metrics.VaultInitialized),
-		metricVaultLeases:              newMetricVaultLeases(mbc.Metrics.VaultLeases),
-		metricVaultLeasesIrrevocable:   newMetricVaultLeasesIrrevocable(mbc.Metrics.VaultLeasesIrrevocable),
-		metricVaultSealed:              newMetricVaultSealed(mbc.Metrics.VaultSealed),
-		metricVaultUp:                  newMetricVaultUp(mbc.Metrics.VaultUp),
-		resourceAttributeIncludeFilter: make(map[string]filter.Filter),
-		resourceAttributeExcludeFilter: make(map[string]filter.Filter),
+		config:                           mbc,
+		startTime:                        pcommon.NewTimestampFromTime(time.Now()),
+		metricsBuffer:                    pmetric.NewMetrics(),
+		buildInfo:                        settings.BuildInfo,
+		metricVaultActive:                newMetricVaultActive(mbc.Metrics.VaultActive),
+		metricVaultInfo:                  newMetricVaultInfo(mbc.Metrics.VaultInfo),
+		metricVaultInitialized:           newMetricVaultInitialized(mbc.Metrics.VaultInitialized),
+		metricVaultLeaseCount:            newMetricVaultLeaseCount(mbc.Metrics.VaultLeaseCount),
+		metricVaultLeaseIrrevocableCount: newMetricVaultLeaseIrrevocableCount(mbc.Metrics.VaultLeaseIrrevocableCount),
+		metricVaultSealed:                newMetricVaultSealed(mbc.Metrics.VaultSealed),
+		metricVaultUp:                    newMetricVaultUp(mbc.Metrics.VaultUp),
+		resourceAttributeIncludeFilter:   make(map[string]filter.Filter),
+		resourceAttributeExcludeFilter:   make(map[string]filter.Filter),
 	}
 	if mbc.ResourceAttributes.ServiceInstanceID.MetricsInclude != nil {
 		mb.resourceAttributeIncludeFilter["service.instance.id"] = filter.CreateFilter(mbc.ResourceAttributes.ServiceInstanceID.MetricsInclude)
@@ -600,8 +600,8 @@ func (mb *MetricsBuilder) EmitForResource(options ...ResourceMetricsOption) {
 	mb.metricVaultActive.emit(ils.Metrics())
 	mb.metricVaultInfo.emit(ils.Metrics())
 	mb.metricVaultInitialized.emit(ils.Metrics())
-	mb.metricVaultLeases.emit(ils.Metrics())
-	mb.metricVaultLeasesIrrevocable.emit(ils.Metrics())
+	mb.metricVaultLeaseCount.emit(ils.Metrics())
+	mb.metricVaultLeaseIrrevocableCount.emit(ils.Metrics())
 	mb.metricVaultSealed.emit(ils.Metrics())
 	mb.metricVaultUp.emit(ils.Metrics())
 
@@ -650,14 +650,14 @@ func (mb *MetricsBuilder) RecordVaultInitializedDataPoint(ts pcommon.Timestamp, 
 	mb.metricVaultInitialized.recordDataPoint(mb.startTime, ts, val)
 }
 
-// RecordVaultLeasesDataPoint adds a data point to vault.leases metric.
-func (mb *MetricsBuilder) RecordVaultLeasesDataPoint(ts pcommon.Timestamp, val int64) {
-	mb.metricVaultLeases.recordDataPoint(mb.startTime, ts, val)
+// RecordVaultLeaseCountDataPoint adds a data point to vault.lease.count metric.
+func (mb *MetricsBuilder) RecordVaultLeaseCountDataPoint(ts pcommon.Timestamp, val int64) {
+	mb.metricVaultLeaseCount.recordDataPoint(mb.startTime, ts, val)
 }
 
-// RecordVaultLeasesIrrevocableDataPoint adds a data point to vault.leases.irrevocable metric.
-func (mb *MetricsBuilder) RecordVaultLeasesIrrevocableDataPoint(ts pcommon.Timestamp, val int64) {
-	mb.metricVaultLeasesIrrevocable.recordDataPoint(mb.startTime, ts, val)
+// RecordVaultLeaseIrrevocableCountDataPoint adds a data point to vault.lease.irrevocable.count metric.
+func (mb *MetricsBuilder) RecordVaultLeaseIrrevocableCountDataPoint(ts pcommon.Timestamp, val int64) {
+	mb.metricVaultLeaseIrrevocableCount.recordDataPoint(mb.startTime, ts, val)
 }
 
 // RecordVaultSealedDataPoint adds a data point to vault.sealed metric.

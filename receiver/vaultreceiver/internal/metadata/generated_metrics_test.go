@@ -90,10 +90,10 @@ func TestMetricsBuilder(t *testing.T) {
 			mb.RecordVaultInitializedDataPoint(ts, 1)
 			defaultMetricsCount++
 			allMetricsCount++
-			mb.RecordVaultLeasesDataPoint(ts, 1)
+			mb.RecordVaultLeaseCountDataPoint(ts, 1)
 			defaultMetricsCount++
 			allMetricsCount++
-			mb.RecordVaultLeasesIrrevocableDataPoint(ts, 1)
+			mb.RecordVaultLeaseIrrevocableCountDataPoint(ts, 1)
 			defaultMetricsCount++
 			allMetricsCount++
 			mb.RecordVaultSealedDataPoint(ts, 1)
@@ -201,9 +201,9 @@ func TestMetricsBuilder(t *testing.T) {
 					assert.Equal(t, ts, dp.Timestamp())
 					assert.Equal(t, pmetric.NumberDataPointValueTypeInt, dp.ValueType())
 					assert.Equal(t, int64(1), dp.IntValue())
-				case "vault.leases":
-					assert.False(t, validatedMetrics["vault.leases"], "Found a duplicate in the metrics slice: vault.leases")
-					validatedMetrics["vault.leases"] = true
+				case "vault.lease.count":
+					assert.False(t, validatedMetrics["vault.lease.count"], "Found a duplicate in the metrics slice: vault.lease.count")
+					validatedMetrics["vault.lease.count"] = true
 					assert.Equal(t, pmetric.MetricTypeSum, mi.Type())
 					assert.Equal(t, 1, mi.Sum().DataPoints().Len())
 					assert.Equal(t, "Leases, those of tokens included, that the active node keeps.", mi.Description())
@@ -215,9 +215,9 @@ func TestMetricsBuilder(t *testing.T) {
 					assert.Equal(t, ts, dp.Timestamp())
 					assert.Equal(t, pmetric.NumberDataPointValueTypeInt, dp.ValueType())
 					assert.Equal(t, int64(1), dp.IntValue())
-				case "vault.leases.irrevocable":
-					assert.False(t, validatedMetrics["vault.leases.irrevocable"], "Found a duplicate in the metrics slice: vault.leases.irrevocable")
-					validatedMetrics["vault.leases.irrevocable"] = true
+				case "vault.lease.irrevocable.count":
+					assert.False(t, validatedMetrics["vault.lease.irrevocable.count"], "Found a duplicate in the metrics slice: vault.lease.irrevocable.count")
+					validatedMetrics["vault.lease.irrevocable.count"] = true
 					assert.Equal(t, pmetric.MetricTypeSum, mi.Type())
 					assert.Equal(t, 1, mi.Sum().DataPoints().Len())
 					assert.Equal(t, "Leases that Vault could not revoke and has given up on.", mi.Description())

@@ -35,6 +35,7 @@ type Period struct {
 	ClusterID   string // as it was known when the period began, may be empty
 	Version     string // as it was when the period began
 	BeganBefore bool   // it was there when the server was first observed
+	Reconciled  bool   // it began or ended at an unknown time
 	Start, End  time.Time
 
 	// The active nodes before and after a leaderless time, as far as known.
@@ -70,6 +71,7 @@ type Observation struct {
 // Machine follows a server from snapshot to snapshot.
 type Machine struct {
 	begun       bool
+	gap         bool // of the current step
 	known       Server
 	clusterID   string
 	leader      string
@@ -83,6 +85,7 @@ type Machine struct {
 // periods whose start is unknown, and has no effects.
 func (m *Machine) Step(now time.Time, o Observation) []Effect {
 	m.clusterID = cmp.Or(o.Server.ClusterID, m.clusterID)
+	m.gap = o.Gap
 	var effects []Effect
 	for _, e := range m.compare(now, o.Server) {
 		e.At, e.Reconciled = now, o.Gap
@@ -108,7 +111,7 @@ func (m *Machine) compare(now time.Time, s Server) []Effect {
 	}
 	if s.Sealed {
 		if m.leaderless != nil {
-			effects = append(effects, shut(Effect{}, &m.leaderless, now))
+			effects = append(effects, m.shut(Effect{}, &m.leaderless, now))
 		}
 		if m.sealed == nil {
 			effects = append(effects, open(Effect{Event: Sealed}, &m.sealed, m.period(SealedTime, now, s)))
@@ -116,7 +119,7 @@ func (m *Machine) compare(now time.Time, s Server) []Effect {
 		return effects
 	}
 	if m.sealed != nil {
-		effects = append(effects, shut(Effect{Event: Unsealed}, &m.sealed, now))
+		effects = append(effects, m.shut(Effect{Event: Unsealed}, &m.sealed, now))
 	}
 	if e, happened := m.lead(now, s); happened {
 		effects = append(effects, e)
@@ -136,7 +139,7 @@ func (m *Machine) lead(now time.Time, s Server) (e Effect, happened bool) {
 		e = open(e, &m.leaderless, p)
 	} else if !s.Leaderless() && m.leaderless != nil {
 		m.leaderless.NewLeader = leader
-		e = shut(e, &m.leaderless, now)
+		e = m.shut(e, &m.leaderless, now)
 	}
 	if known {
 		m.leader, m.leaderKnown = leader, true
@@ -145,7 +148,7 @@ func (m *Machine) lead(now time.Time, s Server) (e Effect, happened bool) {
 }
 
 func (m *Machine) period(trouble Trouble, now time.Time, s Server) Period {
-	return Period{Trouble: trouble, ClusterID: m.clusterID, Version: s.Version, Start: now}
+	return Period{Trouble: trouble, ClusterID: m.clusterID, Version: s.Version, Start: now, Reconciled: m.gap}
 }
 
 // open begins the period; the effect gets a copy of its own.
@@ -157,9 +160,10 @@ func open(e Effect, at **Period, p Period) Effect {
 }
 
 // shut ends the period; nothing but the effect holds it afterwards.
-func shut(e Effect, at **Period, now time.Time) Effect {
+func (m *Machine) shut(e Effect, at **Period, now time.Time) Effect {
 	e.Period, e.Closed = *at, true
 	e.Period.End = now
+	e.Period.Reconciled = e.Period.Reconciled || m.gap
 	*at = nil
 	return e
 }

@@ -25,12 +25,12 @@ func RecordServer(mb *metadata.MetricsBuilder, now pcommon.Timestamp, s state.Se
 
 // RecordLeases records the number of leases.
 func RecordLeases(mb *metadata.MetricsBuilder, now pcommon.Timestamp, leases int64) {
-	mb.RecordVaultLeasesDataPoint(now, leases)
+	mb.RecordVaultLeaseCountDataPoint(now, leases)
 }
 
 // RecordIrrevocableLeases records the number of leases that cannot be revoked.
 func RecordIrrevocableLeases(mb *metadata.MetricsBuilder, now pcommon.Timestamp, leases int64) {
-	mb.RecordVaultLeasesIrrevocableDataPoint(now, leases)
+	mb.RecordVaultLeaseIrrevocableCountDataPoint(now, leases)
 }
 
 func number(is bool) int64 {

@@ -5,6 +5,7 @@
 package telemetry
 
 import (
+	"context"
 	"strconv"
 	"time"
 
@@ -43,7 +44,7 @@ func NewStory(config metadata.LogsBuilderConfig, settings receiver.Settings) *St
 // that tells the same story. instance is the server, which keeps the IDs of two
 // servers of a cluster apart; resource is put on all of it.
 func (s *Story) Render(observed time.Time, instance string, resource pcommon.Resource, effects []state.Effect) watch.Telemetry {
-	logs := metadata.NewLogsBuilder(s.config, s.settings)
+	one, all := metadata.NewLogsBuilder(s.config, s.settings), metadata.NewLogsBuilder(s.config, s.settings)
 	spans := ptrace.NewSpanSlice()
 	for _, e := range effects {
 		ctx := spanid.Context(pcommon.TraceID{}, pcommon.SpanID{})
@@ -57,21 +58,26 @@ func (s *Story) Render(observed time.Time, instance string, resource pcommon.Res
 				p.Append(spans)
 			}
 		}
-		at := pcommon.NewTimestampFromTime(e.At)
-		switch e.Event {
-		case state.Initialized:
-			logs.RecordVaultInitializedEvent(ctx, at, e.Reconciled)
-		case state.Sealed:
-			logs.RecordVaultSealedEvent(ctx, at, e.Reconciled)
-		case state.Unsealed:
-			logs.RecordVaultUnsealedEvent(ctx, at, e.Reconciled)
-		case state.LeaderChanged:
-			logs.RecordVaultLeaderChangedEvent(ctx, at, e.OldLeader, e.NewLeader, e.Reconciled)
-		}
+		record(ctx, one, e)
+		eventlog.Each(one.Emit(), all.AppendLogRecord)
 	}
 	return watch.Telemetry{
-		Logs:   eventlog.Complete(logs.Emit(metadata.WithLogsResource(resource)), observed, severity),
+		Logs:   eventlog.Complete(all.Emit(metadata.WithLogsResource(resource)), observed, severity),
 		Traces: period.Traces(spans, resource, metadata.ScopeName, s.settings.BuildInfo.Version),
+	}
+}
+
+func record(ctx context.Context, logs *metadata.LogsBuilder, e state.Effect) {
+	at := pcommon.NewTimestampFromTime(e.At)
+	switch e.Event {
+	case state.Initialized:
+		logs.RecordVaultInitializedEvent(ctx, at, e.Reconciled)
+	case state.Sealed:
+		logs.RecordVaultSealedEvent(ctx, at, e.Reconciled)
+	case state.Unsealed:
+		logs.RecordVaultUnsealedEvent(ctx, at, e.Reconciled)
+	case state.LeaderChanged:
+		logs.RecordVaultLeaderChangedEvent(ctx, at, e.OldLeader, e.NewLeader, e.Reconciled)
 	}
 }
 
@@ -85,7 +91,7 @@ func render(instance string, p state.Period) period.Period {
 	key := []string{name, p.ClusterID, instance, strconv.FormatInt(p.Start.UnixNano(), 10)}
 	return period.Period{
 		Name: name, Trace: key, Key: key,
-		Start: p.Start, End: p.End, BeganBefore: p.BeganBefore,
+		Start: p.Start, End: p.End, BeganBefore: p.BeganBefore, Reconciled: p.Reconciled,
 		Attributes: func(attrs pcommon.Map) {
 			putKnown(attrs, "vault.version", p.Version)
 			putKnown(attrs, "vault.leader.address.old", p.OldLeader)
