@@ -31,7 +31,7 @@ build: $(COLLECTOR) ## the collector, with ocb
 $(COLLECTOR): $(SOURCES)
 	@echo "make: building the collector with ocb: the first time takes minutes, later times seconds" >&2
 	@mkdir -p $(@D)
-	@while sleep 15; do echo "make: building the collector, $${SECONDS}s" >&2; done & trap "kill $$!" EXIT; \
+	@while sleep 15 >/dev/null 2>&1; do echo "make: building the collector, $${SECONDS}s" >&2; done & trap "kill $$!" EXIT; \
 	$(TOOL) builder --config builder-config.yaml
 	@touch $@
 

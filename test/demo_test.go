@@ -5,6 +5,7 @@ package test
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"strings"
 	"testing"
@@ -90,8 +91,8 @@ func TestTheStoryArrives(t *testing.T) {
 		assert.InDelta(t, pace.Seconds(), outage.Duration.Seconds(), 2)
 		assert.True(t, outage.Failed)
 		assert.Equal(t, story.Service, outage.Attributes["consul.service.name"])
-		assert.True(t, has(p, 2, "consul", "consul_health_checks", "consul_check_status", "passing"))
-		assert.True(t, has(p, 0, "consul", "consul_health_checks", "consul_check_status", "critical"))
+		assert.True(t, has(p, 2, "consul", "consul_health_check_count", "consul_check_status", "passing"))
+		assert.True(t, has(p, 0, "consul", "consul_health_check_count", "consul_check_status", "critical"))
 	})
 
 	t.Run("a lock has one holder at a time, and waits add up", func(t *testing.T) {
@@ -141,7 +142,7 @@ func TestTheStoryArrives(t *testing.T) {
 	t.Run("no secret has left", func(t *testing.T) {
 		events, err := os.ReadFile(string(s.Events))
 		require.NoError(t, err)
-		told := string(events) + s.Collector.LogTail(100_000)
+		told := fmt.Sprint(string(events), s.Collector.LogTail(100_000), p.Spans, p.Series)
 		for _, secret := range append(s.Lab.Vault.UnsealKeys, s.Lab.Vault.RootToken) {
 			assert.NotContains(t, told, secret)
 		}
@@ -177,7 +178,7 @@ func TestWhatLastsShowsWhileItLasts(t *testing.T) {
 	begin := time.Now()
 	require.NoError(t, client.Agent().FailTTL(story.Service, "by hand"))
 	look(t, s, "a check that fails", func(p demo.Picture) bool {
-		return has(p, 1, "consul", "consul_health_checks", "consul_check_status", "critical") &&
+		return has(p, 1, "consul", "consul_health_check_count", "consul_check_status", "critical") &&
 			len(spans(p, "consul", "consul.check.outage.start")) == 1
 	})
 	t.Logf("a failed check showed after %s, at an interval of %s", time.Since(begin).Round(time.Millisecond), demo.Interval)
@@ -200,7 +201,7 @@ func TestDemoCheck(t *testing.T) {
 	var out strings.Builder
 	err := demo.Run(t.Context(), demo.Options{Binary: binary(t), Config: config, Progress: os.Stderr}, &out, nil)
 	require.NoError(t, err, out.String())
-	for _, want := range []string{"CONSUL", "ETCD", "VAULT", "consul_health_checks{", "etcd.lock.wait", "vault.sealed", "/api/v3/traces/"} {
+	for _, want := range []string{"CONSUL", "ETCD", "VAULT", "consul_health_check_count{", "etcd.lock.wait", "vault.sealed", "/api/v3/traces/"} {
 		assert.Contains(t, out.String(), want)
 	}
 }

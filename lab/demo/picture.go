@@ -26,7 +26,7 @@ type System struct {
 var Systems = []System{
 	{
 		Name:   "consul",
-		Series: []string{"consul_up", "consul_health_checks", "consul_catalog_services", "consul_catalog_service_instances", "consul_catalog_nodes"},
+		Series: []string{"consul_up", "consul_health_check_count", "consul_catalog_service_count", "consul_catalog_service_instance_count", "consul_catalog_node_count"},
 		Spans:  map[string]int{"consul.check.outage.start": 1, "consul.check.outage": 1},
 		Events: map[string]int{"consul.check.transition": 2},
 	},
@@ -44,7 +44,7 @@ var Systems = []System{
 	},
 	{
 		Name:   "vault",
-		Series: []string{"vault_up", "vault_initialized", "vault_sealed", "vault_active", "vault_leases"},
+		Series: []string{"vault_up", "vault_initialized", "vault_sealed", "vault_active", "vault_lease_count"},
 		Spans:  map[string]int{"vault.sealed.start": 1, "vault.sealed": 1},
 		Events: map[string]int{"vault.sealed": 1, "vault.unsealed": 1},
 	},

@@ -121,7 +121,8 @@ func (s *Scene) Stop() error {
 // AwaitBaseline waits until every receiver has looked at its server, as
 // Prometheus tells: only what happens later is news to them.
 func (s *Scene) AwaitBaseline(ctx context.Context) error {
-	const looked = `count(otelcol_watch_observations > 0) >= 3 and count(consul_up == 1) and count(etcd_member_up == 1) and count(vault_up == 1)`
+	// Of etcd's two watches each counts its list and its opening.
+	const looked = `count(otelcol_watch_observations{receiver=~"consul|vault"} > 0) == 2 and count(otelcol_watch_observations{receiver="etcd"} >= 4) and count(consul_up == 1) and count(etcd_member_up == 1) and count(vault_up == 1)`
 	return until(ctx, "the first observation of every server", func() (bool, error) {
 		series, err := s.Prometheus.Query(ctx, looked)
 		return len(series) > 0, err
