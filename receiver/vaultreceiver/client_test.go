@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -17,6 +18,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.opentelemetry.io/collector/component/componenttest"
 	"go.opentelemetry.io/collector/config/configopaque"
+	"go.uber.org/zap"
 
 	"github.com/otelcol-infra/otelcol-infra/receiver/vaultreceiver/internal/state"
 )
@@ -247,4 +249,38 @@ func TestABrokenEnvironmentIsNamed(t *testing.T) {
 	t.Setenv(api.EnvVaultMaxRetries, "many")
 	_, err := newClient(t.Context(), configFor("http://127.0.0.1:1"), componenttest.NewNopHost(), componenttest.NewNopTelemetrySettings())
 	require.ErrorContains(t, err, "vault client for endpoint http://127.0.0.1:1, check the environment variables VAULT_*: ")
+}
+
+// What was refused while the server was active cannot be asked of one that is
+// not, and must not be said to fail for ever. A server that is sealed between
+// two requests does not fail either.
+func TestARefusalEndsWithTheRole(t *testing.T) {
+	var health atomic.Pointer[recorded]
+	health.Store(&recorded{200, "health_200_active.json"})
+	var metrics atomic.Pointer[recorded]
+	metrics.Store(&recorded{403, "denied_403.json"})
+	now := func(r *atomic.Pointer[recorded]) http.HandlerFunc {
+		return func(w http.ResponseWriter, req *http.Request) { r.Load().ServeHTTP(w, req) }
+	}
+	server := serve(t, map[string]http.Handler{
+		"sys/health":       now(&health),
+		"sys/leader":       recorded{200, "leader_active.json"},
+		"sys/metrics":      now(&metrics),
+		"sys/leases/count": recorded{200, "leases_count.json"},
+	})
+	cfg := configFor(server.URL)
+	cfg.Token = "a-token"
+	o := observe(t, cfg, "a-token")
+	o.Eventually(t, "the refusal", func() bool { return o.Warnings(endpointMetrics) == 1 })
+	health.Store(&recorded{503, "health_503_sealed.json"})
+	recovered := func() bool {
+		return o.Log.FilterMessage("observing again").FilterField(zap.String("endpoint", endpointMetrics)).Len() == 1
+	}
+	o.Eventually(t, "its end", recovered)
+
+	metrics.Store(&recorded{503, "leader_503_sealed.json"})
+	health.Store(&recorded{200, "health_200_active.json"})
+	before := len(o.Metrics.AllMetrics())
+	o.Eventually(t, "more cycles", func() bool { return len(o.Metrics.AllMetrics()) > before+3 })
+	assert.Equal(t, 1, o.Warnings(endpointMetrics))
 }
