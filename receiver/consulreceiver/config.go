@@ -5,7 +5,6 @@ package consulreceiver
 
 import (
 	"errors"
-	"strings"
 	"time"
 
 	"go.opentelemetry.io/collector/config/confighttp"
@@ -13,6 +12,7 @@ import (
 	"go.opentelemetry.io/collector/confmap"
 	"go.opentelemetry.io/collector/scraper/scraperhelper"
 
+	"github.com/otelcol-infra/otelcol-infra/internal/address"
 	"github.com/otelcol-infra/otelcol-infra/internal/configcheck"
 	"github.com/otelcol-infra/otelcol-infra/internal/tokenfile"
 	"github.com/otelcol-infra/otelcol-infra/receiver/consulreceiver/internal/metadata"
@@ -66,12 +66,7 @@ func (c *Config) Validate() error {
 
 // endpoint returns the URL of the API. As in CONSUL_HTTP_ADDR, the scheme may
 // be left out and is then http.
-func (c *Config) endpoint() string {
-	if c.HTTP.Endpoint == "" || strings.Contains(c.HTTP.Endpoint, "://") {
-		return c.HTTP.Endpoint
-	}
-	return "http://" + c.HTTP.Endpoint
-}
+func (c *Config) endpoint() string { return address.WithScheme(c.HTTP.Endpoint) }
 
 func (c *Config) token() tokenfile.Source {
 	return tokenfile.Source{Token: c.Token, File: c.TokenFile}

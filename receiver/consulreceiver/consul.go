@@ -4,10 +4,9 @@
 package consulreceiver
 
 import (
-	"net/url"
-
 	"go.opentelemetry.io/collector/pdata/pcommon"
 
+	"github.com/otelcol-infra/otelcol-infra/internal/address"
 	"github.com/otelcol-infra/otelcol-infra/receiver/consulreceiver/internal/metadata"
 )
 
@@ -24,17 +23,9 @@ const (
 // known and left out.
 func resource(rb *metadata.ResourceBuilder, endpoint, datacenter string) pcommon.Resource {
 	rb.SetServiceName("consul")
-	rb.SetServiceInstanceID(instance(endpoint))
+	rb.SetServiceInstanceID(address.HostPort(endpoint))
 	if datacenter != "" {
 		rb.SetConsulDatacenter(datacenter)
 	}
 	return rb.Emit()
-}
-
-func instance(endpoint string) string {
-	u, err := url.Parse(endpoint)
-	if err != nil {
-		return endpoint
-	}
-	return u.Host
 }

@@ -14,6 +14,7 @@ import (
 	"go.opentelemetry.io/collector/receiver"
 	"golang.org/x/time/rate"
 
+	"github.com/otelcol-infra/otelcol-infra/internal/address"
 	"github.com/otelcol-infra/otelcol-infra/internal/watch"
 	"github.com/otelcol-infra/otelcol-infra/receiver/consulreceiver/internal/metadata"
 	"github.com/otelcol-infra/otelcol-infra/receiver/consulreceiver/internal/state"
@@ -123,7 +124,7 @@ func (w *watcher) identify(ctx context.Context) error {
 }
 
 func (w *watcher) step(now time.Time, observed state.Observation) watch.Telemetry {
-	cluster := cmp.Or(w.datacenter, instance(w.cfg.endpoint()))
+	cluster := cmp.Or(w.datacenter, address.HostPort(w.cfg.endpoint()))
 	res := resource(metadata.NewResourceBuilder(w.cfg.Events.ResourceAttributes), w.cfg.endpoint(), w.datacenter)
 	return w.story.Render(now, cluster, res, w.machine.Step(now, observed))
 }

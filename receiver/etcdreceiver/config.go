@@ -17,6 +17,7 @@ import (
 	"go.opentelemetry.io/collector/confmap"
 	"go.opentelemetry.io/collector/scraper/scraperhelper"
 
+	"github.com/otelcol-infra/otelcol-infra/internal/address"
 	"github.com/otelcol-infra/otelcol-infra/internal/configcheck"
 	"github.com/otelcol-infra/otelcol-infra/receiver/etcdreceiver/internal/metadata"
 	"github.com/otelcol-infra/otelcol-infra/receiver/etcdreceiver/internal/state"
@@ -97,9 +98,9 @@ func (c *Config) validateEndpoints() error {
 	var errs []error
 	for i, endpoint := range c.Endpoints {
 		key := fmt.Sprintf("endpoints[%d]", i)
-		if err := configcheck.URL(key, withScheme(endpoint), defaultEndpoint); err != nil {
+		if err := configcheck.URL(key, address.WithScheme(endpoint), defaultEndpoint); err != nil {
 			errs = append(errs, err)
-		} else if u, _ := url.Parse(withScheme(endpoint)); u.Port() == "" {
+		} else if u, _ := url.Parse(address.WithScheme(endpoint)); u.Port() == "" {
 			errs = append(errs, fmt.Errorf("%s has no port: write it like %s", key, defaultEndpoint))
 		}
 		schemes[secure(endpoint)] = true
@@ -140,15 +141,6 @@ func (c *Config) loadTLS(ctx context.Context) (*tls.Config, error) {
 		return nil, nil
 	}
 	return c.TLS.LoadTLSConfig(ctx)
-}
-
-// withScheme completes an endpoint that is a host and a port, as etcd's own
-// tools do.
-func withScheme(endpoint string) string {
-	if endpoint == "" || strings.Contains(endpoint, "://") {
-		return endpoint
-	}
-	return "http://" + endpoint
 }
 
 func secure(endpoint string) bool { return strings.HasPrefix(endpoint, "https://") }

@@ -12,6 +12,8 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.opentelemetry.io/collector/confmap/confmaptest"
 	"go.opentelemetry.io/collector/confmap/xconfmap"
+
+	"github.com/otelcol-infra/otelcol-infra/internal/address"
 )
 
 func TestDefaultConfigIsValid(t *testing.T) {
@@ -48,7 +50,7 @@ func TestConfig(t *testing.T) {
 
 	cfg, err = load(t, "no scheme.yaml")
 	require.NoError(t, err)
-	assert.Equal(t, "etcd.example:2379", instance(cfg.Endpoints[1]))
+	assert.Equal(t, "etcd.example:2379", address.HostPort(cfg.Endpoints[1]))
 	tlsConfig, err = cfg.loadTLS(t.Context())
 	require.NoError(t, err)
 	assert.Nil(t, tlsConfig)

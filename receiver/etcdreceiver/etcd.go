@@ -4,11 +4,11 @@
 package etcdreceiver
 
 import (
-	"net/url"
 	"strconv"
 
 	"go.opentelemetry.io/collector/pdata/pcommon"
 
+	"github.com/otelcol-infra/otelcol-infra/internal/address"
 	"github.com/otelcol-infra/otelcol-infra/receiver/etcdreceiver/internal/metadata"
 	"github.com/otelcol-infra/otelcol-infra/receiver/etcdreceiver/internal/state"
 )
@@ -32,20 +32,12 @@ func clusterResource(rb *metadata.ResourceBuilder, cluster string) pcommon.Resou
 // answered yet has no IDs.
 func memberResource(rb *metadata.ResourceBuilder, endpoint string, m state.Member) pcommon.Resource {
 	rb.SetServiceName("etcd")
-	rb.SetServiceInstanceID(instance(endpoint))
+	rb.SetServiceInstanceID(address.HostPort(endpoint))
 	if m.ID != 0 {
 		rb.SetEtcdClusterID(hex(m.Cluster))
 		rb.SetEtcdMemberID(hex(m.ID))
 	}
 	return rb.Emit()
-}
-
-func instance(endpoint string) string {
-	u, err := url.Parse(withScheme(endpoint))
-	if err != nil {
-		return endpoint
-	}
-	return u.Host
 }
 
 func hex(id uint64) string { return strconv.FormatUint(id, 16) }

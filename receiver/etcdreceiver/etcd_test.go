@@ -28,6 +28,7 @@ import (
 	"go.opentelemetry.io/collector/receiver/receivertest"
 	"go.uber.org/zap"
 
+	"github.com/otelcol-infra/otelcol-infra/internal/address"
 	"github.com/otelcol-infra/otelcol-infra/internal/observedtest"
 	"github.com/otelcol-infra/otelcol-infra/internal/period"
 	"github.com/otelcol-infra/otelcol-infra/lab"
@@ -86,11 +87,11 @@ func (o *observed) hasSpan(name, key string) func() bool {
 
 // value returns the newest value of a metric of a member.
 func (o *observed) value(name, endpoint string) (int64, bool) {
-	return o.Value(name, "service.instance.id", instance(endpoint))
+	return o.Value(name, "service.instance.id", address.HostPort(endpoint))
 }
 
 func (o *observed) has(name, endpoint string, want int64) func() bool {
-	return o.HasValue(want, name, "service.instance.id", instance(endpoint))
+	return o.HasValue(want, name, "service.instance.id", address.HostPort(endpoint))
 }
 
 // watching waits until the watches of both prefixes are past their baselines.
@@ -324,7 +325,7 @@ type link struct {
 func newLink(t *testing.T, endpoint string) *link {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
-	l := &link{address: listener.Addr().String(), target: instance(endpoint)}
+	l := &link{address: listener.Addr().String(), target: address.HostPort(endpoint)}
 	var serving sync.WaitGroup
 	serving.Go(func() {
 		for {
@@ -455,7 +456,7 @@ func TestAnEtcdThatIsAbsentComesAndGoes(t *testing.T) {
 		return o.Log.FilterMessage("observing again").FilterField(zap.String("endpoint", watchOf+"/app/")).Len() == 2
 	})
 	assert.Empty(t, o.told("etcd.watch.prefix", "/app/"), "there was no gap")
-	assert.Equal(t, 2, o.Warnings(statusOf+instance(endpoint)), "however often it tried")
+	assert.Equal(t, 2, o.Warnings(statusOf+address.HostPort(endpoint)), "however often it tried")
 }
 
 func TestMetricsOfARealEtcd(t *testing.T) {
@@ -476,7 +477,7 @@ func TestMetricsOfARealEtcd(t *testing.T) {
 	}
 	resource := o.Metrics.AllMetrics()[0].ResourceMetrics().At(0).Resource().Attributes()
 	assert.Equal(t, map[string]any{
-		"service.name": "etcd", "service.instance.id": instance(endpoint),
+		"service.name": "etcd", "service.instance.id": address.HostPort(endpoint),
 		"etcd.cluster.id": hex(answer.Header.ClusterId), "etcd.member.id": hex(answer.Header.MemberId),
 	}, resource.AsRaw())
 }

@@ -13,6 +13,7 @@ import (
 	"go.opentelemetry.io/collector/pdata/pmetric"
 	"go.opentelemetry.io/collector/receiver"
 
+	"github.com/otelcol-infra/otelcol-infra/internal/address"
 	"github.com/otelcol-infra/otelcol-infra/internal/condition"
 	"github.com/otelcol-infra/otelcol-infra/receiver/etcdreceiver/internal/metadata"
 	"github.com/otelcol-infra/otelcol-infra/receiver/etcdreceiver/internal/state"
@@ -80,7 +81,7 @@ func (s *metricsScraper) Scrape(ctx context.Context) pmetric.Metrics {
 	}
 	now := pcommon.NewTimestampFromTime(time.Now())
 	for i, m := range s.members {
-		s.condition.Set(statusOf+instance(m.endpoint), errs[i])
+		s.condition.Set(statusOf+address.HostPort(m.endpoint), errs[i])
 		telemetry.RecordUp(s.builder, now, errs[i] == nil)
 		if errs[i] == nil {
 			telemetry.RecordMember(s.builder, now, m.last)

@@ -5,10 +5,10 @@ package vaultreceiver
 
 import (
 	"cmp"
-	"net/url"
 
 	"go.opentelemetry.io/collector/pdata/pcommon"
 
+	"github.com/otelcol-infra/otelcol-infra/internal/address"
 	"github.com/otelcol-infra/otelcol-infra/receiver/vaultreceiver/internal/metadata"
 	"github.com/otelcol-infra/otelcol-infra/receiver/vaultreceiver/internal/state"
 )
@@ -37,7 +37,7 @@ func (i *identity) learn(s state.Server) {
 // its cluster is left out.
 func resource(rb *metadata.ResourceBuilder, endpoint string, cluster identity) pcommon.Resource {
 	rb.SetServiceName("vault")
-	rb.SetServiceInstanceID(instance(endpoint))
+	rb.SetServiceInstanceID(address.HostPort(endpoint))
 	if cluster.clusterID != "" {
 		rb.SetVaultClusterID(cluster.clusterID)
 	}
@@ -45,12 +45,4 @@ func resource(rb *metadata.ResourceBuilder, endpoint string, cluster identity) p
 		rb.SetVaultClusterName(cluster.clusterName)
 	}
 	return rb.Emit()
-}
-
-func instance(endpoint string) string {
-	u, err := url.Parse(endpoint)
-	if err != nil {
-		return endpoint
-	}
-	return u.Host
 }

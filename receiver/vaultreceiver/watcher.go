@@ -10,6 +10,7 @@ import (
 	"go.opentelemetry.io/collector/component"
 	"go.opentelemetry.io/collector/receiver"
 
+	"github.com/otelcol-infra/otelcol-infra/internal/address"
 	"github.com/otelcol-infra/otelcol-infra/internal/watch"
 	"github.com/otelcol-infra/otelcol-infra/receiver/vaultreceiver/internal/metadata"
 	"github.com/otelcol-infra/otelcol-infra/receiver/vaultreceiver/internal/state"
@@ -105,5 +106,5 @@ func (w *watcher) wait(ctx context.Context) error {
 func (w *watcher) step(now time.Time, observed state.Observation) watch.Telemetry {
 	w.cluster.learn(observed.Server)
 	res := resource(metadata.NewResourceBuilder(w.cfg.Events.ResourceAttributes), w.cfg.HTTP.Endpoint, w.cluster)
-	return w.story.Render(now, instance(w.cfg.HTTP.Endpoint), res, w.machine.Step(now, observed))
+	return w.story.Render(now, address.HostPort(w.cfg.HTTP.Endpoint), res, w.machine.Step(now, observed))
 }
