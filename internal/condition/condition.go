@@ -93,7 +93,8 @@ func (r *Reporter) fail(endpoint string, err error) {
 	if known && now.Sub(f.lastLogged) < repeatEvery || !known && !r.mayLog(endpoint, now) {
 		f.unlogged++
 	} else {
-		r.logger.Warn("cannot observe, will keep trying",
+		// The endpoint is in the message too, as logs are sampled by message.
+		r.logger.Warn("cannot observe "+endpoint+", will keep trying",
 			zap.String("endpoint", endpoint), zap.Error(err),
 			zap.Time("since", f.since), zap.Int("failures_not_logged", f.unlogged))
 		f.lastLogged, f.unlogged = now, 0
@@ -121,7 +122,7 @@ func (r *Reporter) recover(endpoint string) {
 	}
 	delete(r.failing, endpoint)
 	if !f.lastLogged.IsZero() {
-		r.logger.Info("observing again", zap.String("endpoint", endpoint), zap.Duration("after", r.now().Sub(f.since)))
+		r.logger.Info("observing "+endpoint+" again", zap.String("endpoint", endpoint), zap.Duration("after", r.now().Sub(f.since)))
 	}
 	r.report()
 }

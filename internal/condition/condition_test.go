@@ -46,7 +46,7 @@ func TestAFailureThatLastsIsLoggedOnceAMinute(t *testing.T) {
 	r.Set("health", nil)
 	r.Set("health", nil)
 	require.Equal(t, 4, logs.Len())
-	assert.Equal(t, "observing again", logs.All()[3].Message)
+	assert.Equal(t, "observing health again", logs.All()[3].Message)
 }
 
 func TestAHostThatComesLaterIsTold(t *testing.T) {

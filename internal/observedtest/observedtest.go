@@ -159,7 +159,12 @@ func (r *Receiver) HasValue(want int64, name string, attributes ...string) func(
 
 // Warnings returns how often an endpoint was said to fail.
 func (r *Receiver) Warnings(endpoint string) int {
-	return r.Log.FilterMessage("cannot observe, will keep trying").FilterField(zap.String("endpoint", endpoint)).Len()
+	return r.Log.FilterLevelExact(zap.WarnLevel).FilterField(zap.String("endpoint", endpoint)).Len()
+}
+
+// Recoveries returns how often an endpoint was said to be observed again.
+func (r *Receiver) Recoveries(endpoint string) int {
+	return r.Log.FilterLevelExact(zap.InfoLevel).FilterField(zap.String("endpoint", endpoint)).Len()
 }
 
 // RequireNotTold requires that no secret is in anything the receiver made or

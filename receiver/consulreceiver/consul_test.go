@@ -120,7 +120,7 @@ func TestAConsulThatIsAbsentComesAndGoes(t *testing.T) {
 	set(t, client, "web", api.HealthPassing) // a TTL check starts critical
 	o.Eventually(t, "the metrics", o.HasValue(2, "consul.health.check.count", attrStatus, "passing"))
 	o.Eventually(t, "the baseline of the watch", func() bool {
-		return o.Log.FilterMessage("observing again").FilterField(zap.String("endpoint", watchChecks)).Len() == 1
+		return o.Recoveries(watchChecks) == 1
 	})
 	set(t, client, "web", api.HealthCritical)
 	o.Eventually(t, "the watch goes on", func() bool { return len(o.Events(transition, attrCheck, "web")) > 0 })

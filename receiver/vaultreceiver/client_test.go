@@ -18,7 +18,6 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.opentelemetry.io/collector/component/componenttest"
 	"go.opentelemetry.io/collector/config/configopaque"
-	"go.uber.org/zap"
 
 	"github.com/otelcol-infra/otelcol-infra/receiver/vaultreceiver/internal/state"
 )
@@ -273,10 +272,7 @@ func TestARefusalEndsWithTheRole(t *testing.T) {
 	o := observe(t, cfg, "a-token")
 	o.Eventually(t, "the refusal", func() bool { return o.Warnings(endpointMetrics) == 1 })
 	health.Store(&recorded{503, "health_503_sealed.json"})
-	recovered := func() bool {
-		return o.Log.FilterMessage("observing again").FilterField(zap.String("endpoint", endpointMetrics)).Len() == 1
-	}
-	o.Eventually(t, "its end", recovered)
+	o.Eventually(t, "its end", func() bool { return o.Recoveries(endpointMetrics) == 1 })
 
 	metrics.Store(&recorded{503, "leader_503_sealed.json"})
 	health.Store(&recorded{200, "health_200_active.json"})
