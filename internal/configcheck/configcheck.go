@@ -20,7 +20,7 @@ func URL(key, value, example string) error {
 	}
 	u, err := url.Parse(value)
 	if err == nil && u.User != nil {
-		return fmt.Errorf("%s holds a user name or password: remove it and use the auth settings", key)
+		return fmt.Errorf("%s holds a user name or password: remove it, there are settings for these", key)
 	}
 	if err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") {
 		return fmt.Errorf("%s is not an http or https URL: write it like %s", key, example)

@@ -20,7 +20,7 @@ func TestURL(t *testing.T) {
 		"localhost:8500":              "endpoint is not an http or https URL: write it like http://x:1",
 		"ftp://x":                     "endpoint is not an http or https URL: write it like http://x:1",
 		"http://":                     "endpoint is not an http or https URL: write it like http://x:1",
-		"http://u:secret@x:1":         "endpoint holds a user name or password: remove it and use the auth settings",
+		"http://u:secret@x:1":         "endpoint holds a user name or password: remove it, there are settings for these",
 	} {
 		err := URL("endpoint", value, "http://x:1")
 		if want == "" {

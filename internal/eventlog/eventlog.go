@@ -25,12 +25,14 @@ func Each(emitted plog.Logs, add func(plog.LogRecord)) {
 	}
 }
 
-// Complete sets the observed time and the severity of every record, and leaves
-// out the attributes that are empty, which stand for what is not known.
-func Complete(logs plog.Logs, observed time.Time, severity func(plog.LogRecord) plog.SeverityNumber) plog.Logs {
+// Complete sets the observed time of every record, the severity and the body,
+// which is one line for people, and leaves out the attributes that are empty,
+// which stand for what is not known.
+func Complete(logs plog.Logs, observed time.Time, describe func(plog.LogRecord) (plog.SeverityNumber, string)) plog.Logs {
 	Each(logs, func(record plog.LogRecord) {
 		record.SetObservedTimestamp(pcommon.NewTimestampFromTime(observed))
-		number := severity(record)
+		number, line := describe(record)
+		record.Body().SetStr(line)
 		record.SetSeverityNumber(number)
 		record.SetSeverityText(number.String())
 		record.Attributes().RemoveIf(func(_ string, value pcommon.Value) bool {

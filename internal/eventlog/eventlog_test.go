@@ -20,18 +20,18 @@ func TestRecordsAreCompleted(t *testing.T) {
 		record.Attributes().PutStr("unknown", "")
 		record.Attributes().PutBool("false", false)
 	}
-	Complete(logs, time.Unix(100, 0), func(record plog.LogRecord) plog.SeverityNumber {
+	Complete(logs, time.Unix(100, 0), func(record plog.LogRecord) (plog.SeverityNumber, string) {
 		if record.EventName() == "b" {
-			return plog.SeverityNumberError
+			return plog.SeverityNumberError, "b is bad"
 		}
-		return plog.SeverityNumberInfo
+		return plog.SeverityNumberInfo, "a is good"
 	})
 
 	var told []string
 	Each(logs, func(record plog.LogRecord) {
-		told = append(told, record.EventName()+" "+record.SeverityText())
+		told = append(told, record.EventName()+" "+record.SeverityText()+" "+record.Body().Str())
 		assert.Equal(t, time.Unix(100, 0).UTC(), record.ObservedTimestamp().AsTime())
 		assert.Equal(t, map[string]any{"known": "yes", "false": false}, record.Attributes().AsRaw())
 	})
-	assert.Equal(t, []string{"b Error", "a Info"}, told)
+	assert.Equal(t, []string{"b Error b is bad", "a Info a is good"}, told)
 }

@@ -99,6 +99,9 @@ func (p Period) Append(spans ptrace.SpanSlice) {
 }
 
 func (p Period) append(spans ptrace.SpanSlice, name string, start, end time.Time) ptrace.Span {
+	if !end.After(start) {
+		end = start.Add(time.Nanosecond) // Jaeger takes no length at all for a mistake.
+	}
 	s := spans.AppendEmpty()
 	s.SetName(name)
 	s.SetKind(ptrace.SpanKindInternal)

@@ -35,7 +35,7 @@ func TestStartMarkerIsAPointUnderThePeriod(t *testing.T) {
 	marker, span := spans.At(0), spans.At(1)
 
 	assert.Equal(t, "x.outage.start", marker.Name())
-	assert.Equal(t, marker.StartTimestamp(), marker.EndTimestamp())
+	assert.Equal(t, marker.StartTimestamp()+1, marker.EndTimestamp())
 	assert.Equal(t, span.SpanID(), marker.ParentSpanID())
 	assert.Equal(t, span.TraceID(), marker.TraceID())
 	assert.NotEqual(t, span.SpanID(), marker.SpanID())

@@ -71,9 +71,18 @@ type PrefixConfig struct {
 	Prefixes []string `mapstructure:"prefixes"`
 }
 
-// Unmarshal reads the configuration.
+// Unmarshal reads the configuration. The lists may be one string each, separated
+// by commas, as an environment variable gives them.
 func (c *Config) Unmarshal(conf *confmap.Conf) error {
-	return configcheck.Unmarshal(conf, c)
+	if err := configcheck.Unmarshal(conf, c); err != nil {
+		return err
+	}
+	for _, list := range [][]string{c.Endpoints, c.Watch.Prefixes, c.Locks.Prefixes} {
+		for i := range list {
+			list[i] = strings.TrimSpace(list[i])
+		}
+	}
+	return nil
 }
 
 // Validate checks what can be checked without a server.

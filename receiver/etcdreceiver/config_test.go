@@ -59,6 +59,11 @@ func TestConfig(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, []string{"http://127.0.0.1:2379", "http://127.0.0.1:22379"}, cfg.Endpoints)
 	assert.Empty(t, cfg.prefixes().Covering())
+
+	cfg, err = load(t, "spaces in lists.yaml")
+	require.NoError(t, err)
+	assert.Equal(t, []string{"http://a:1", "http://b:1"}, cfg.Endpoints)
+	assert.Equal(t, []string{"/app/", "/cfg/"}, cfg.Watch.Prefixes)
 }
 
 func TestConfigsThatAreRefused(t *testing.T) {
@@ -72,7 +77,7 @@ func TestConfigsThatAreRefused(t *testing.T) {
 		"empty endpoint.yaml":     "endpoints[1] is empty: set it to a URL such as http://127.0.0.1:2379",
 		"bad scheme.yaml":         "endpoints[0] is not an http or https URL: write it like http://127.0.0.1:2379",
 		"no port.yaml":            "endpoints[0] has no port: write it like http://127.0.0.1:2379",
-		"user in endpoint.yaml":   "endpoints[0] holds a user name or password: remove it and use the auth settings",
+		"user in endpoint.yaml":   "endpoints[0] holds a user name or password: remove it, there are settings for these",
 		"mixed endpoints.yaml":    "endpoints are partly https: use https for all of them or for none",
 		"no password.yaml":        "username is set without password: set both or neither",
 		"no username.yaml":        "password is set without username: set both or neither",

@@ -54,6 +54,7 @@ func (w *watcher) Start(ctx context.Context, _ component.Host) error {
 	}
 	covering := w.cfg.prefixes().Covering()
 	if len(covering) == 0 {
+		w.settings.Logger.Info("no events and traces: set watch.prefixes or locks.prefixes")
 		return nil
 	}
 	w.Background.Start(func(ctx context.Context) {

@@ -71,6 +71,7 @@ func defaultConfig() *Config {
 	client.Timeout = defaultTimeout
 	scrape := scraperhelper.NewDefaultControllerConfig()
 	scrape.CollectionInterval = 10 * time.Second
+	scrape.Timeout = defaultTimeout // the same key as the client's
 	return &Config{
 		HTTP:    client,
 		Scrape:  scrape,

@@ -5,6 +5,7 @@
 package telemetry
 
 import (
+	"fmt"
 	"strconv"
 	"time"
 
@@ -57,7 +58,7 @@ func (s *Story) Render(observed time.Time, cluster string, resource pcommon.Reso
 		}
 	}
 	return watch.Telemetry{
-		Logs:   eventlog.Complete(all.Emit(metadata.WithLogsResource(resource)), observed, severity),
+		Logs:   eventlog.Complete(all.Emit(metadata.WithLogsResource(resource)), observed, describe),
 		Traces: period.Traces(spans, resource, metadata.ScopeName, s.settings.BuildInfo.Version),
 	}
 }
@@ -106,14 +107,17 @@ func outagePeriod(cluster string, o state.Outage) period.Period {
 	return p
 }
 
-func severity(event plog.LogRecord) plog.SeverityNumber {
-	status, _ := event.Attributes().Get("consul.check.status.new")
-	switch state.Status(status.Str()) {
+// describe gives an event its severity, and a line for people.
+func describe(event plog.LogRecord) (plog.SeverityNumber, string) {
+	text := func(name string) string { v, _ := event.Attributes().Get(name); return v.Str() }
+	status := text("consul.check.status.new")
+	line := fmt.Sprintf("check %s on %s: %s to %s", text("consul.check.id"), text("consul.node.name"), text("consul.check.status.old"), status)
+	switch state.Status(status) {
 	case state.Critical:
-		return plog.SeverityNumberError
+		return plog.SeverityNumberError, line
 	case state.Warning:
-		return plog.SeverityNumberWarn
+		return plog.SeverityNumberWarn, line
 	default:
-		return plog.SeverityNumberInfo
+		return plog.SeverityNumberInfo, line
 	}
 }

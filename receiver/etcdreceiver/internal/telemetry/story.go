@@ -6,6 +6,7 @@ package telemetry
 
 import (
 	"context"
+	"fmt"
 	"strconv"
 	"strings"
 	"time"
@@ -61,7 +62,7 @@ func (s *Story) Render(observed time.Time, cluster string, resource pcommon.Reso
 		}
 	}
 	return watch.Telemetry{
-		Logs:   eventlog.Complete(all.Emit(metadata.WithLogsResource(resource)), observed, severity),
+		Logs:   eventlog.Complete(all.Emit(metadata.WithLogsResource(resource)), observed, describe),
 		Traces: period.Traces(spans, resource, metadata.ScopeName, s.settings.BuildInfo.Version),
 	}
 }
@@ -165,11 +166,31 @@ func hex(lease int64) string { return strconv.FormatUint(uint64(lease), 16) }
 // text makes a key fit for telemetry, which is UTF-8; a key can be any bytes.
 func text(key string) string { return strings.ToValidUTF8(key, "\uFFFD") }
 
-func severity(event plog.LogRecord) plog.SeverityNumber {
-	switch event.EventName() {
-	case "etcd.lock.abandoned", "etcd.watch.gap":
-		return plog.SeverityNumberWarn
-	default:
-		return plog.SeverityNumberInfo
+// describe gives an event its severity, and a line for people.
+func describe(event plog.LogRecord) (plog.SeverityNumber, string) {
+	text := func(name string) string {
+		v, ok := event.Attributes().Get(name)
+		if !ok {
+			return ""
+		}
+		return v.AsString()
 	}
+	switch event.EventName() {
+	case "etcd.key.put":
+		if text("etcd.key.created") == "true" {
+			return plog.SeverityNumberInfo, "key " + text("etcd.key") + " created"
+		}
+		return plog.SeverityNumberInfo, "key " + text("etcd.key") + " changed"
+	case "etcd.key.delete":
+		return plog.SeverityNumberInfo, "key " + text("etcd.key") + " deleted"
+	case "etcd.watch.gap":
+		return plog.SeverityNumberWarn, fmt.Sprintf("changes under %s are unknown from revision %s to %s",
+			text("etcd.watch.prefix"), text("etcd.revision.first"), text("etcd.revision.last"))
+	}
+	step := strings.TrimPrefix(event.EventName(), "etcd.lock.")
+	line := fmt.Sprintf("lock %s %s by lease %s", text("etcd.lock.name"), step, text("etcd.lease.id"))
+	if step == "abandoned" {
+		return plog.SeverityNumberWarn, line
+	}
+	return plog.SeverityNumberInfo, line
 }

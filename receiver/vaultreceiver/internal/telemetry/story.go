@@ -62,7 +62,7 @@ func (s *Story) Render(observed time.Time, instance string, resource pcommon.Res
 		eventlog.Each(one.Emit(), all.AppendLogRecord)
 	}
 	return watch.Telemetry{
-		Logs:   eventlog.Complete(all.Emit(metadata.WithLogsResource(resource)), observed, severity),
+		Logs:   eventlog.Complete(all.Emit(metadata.WithLogsResource(resource)), observed, describe),
 		Traces: period.Traces(spans, resource, metadata.ScopeName, s.settings.BuildInfo.Version),
 	}
 }
@@ -107,14 +107,19 @@ func putKnown(attrs pcommon.Map, key, value string) {
 	}
 }
 
-func severity(event plog.LogRecord) plog.SeverityNumber {
+// describe gives an event its severity, and a line for people.
+func describe(event plog.LogRecord) (plog.SeverityNumber, string) {
 	switch event.EventName() {
 	case "vault.sealed":
-		return plog.SeverityNumberError
-	case "vault.leader.changed":
-		if leader, _ := event.Attributes().Get("vault.leader.address.new"); leader.Str() == "" {
-			return plog.SeverityNumberWarn
-		}
+		return plog.SeverityNumberError, "the server is sealed"
+	case "vault.unsealed":
+		return plog.SeverityNumberInfo, "the server is unsealed"
+	case "vault.initialized":
+		return plog.SeverityNumberInfo, "the server is initialized"
 	}
-	return plog.SeverityNumberInfo
+	leader, _ := event.Attributes().Get("vault.leader.address.new")
+	if leader.Str() == "" {
+		return plog.SeverityNumberWarn, "the cluster has no active node"
+	}
+	return plog.SeverityNumberInfo, "the active node is " + leader.Str()
 }
