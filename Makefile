@@ -23,7 +23,8 @@ demo-check: build $(LAB) ## the same once: exit 0 if everything has arrived
 
 .PHONY: run
 run: build ## the collector alone, on the servers that CONSUL_HTTP_ADDR, ETCD_ENDPOINTS, VAULT_ADDR name
-	@exec $(COLLECTOR) --config collector-config.yaml
+	@exec $(COLLECTOR) --config collector-config.yaml --config distribution/status.yaml \
+		--feature-gates=extension.healthcheck.useComponentStatus
 
 .PHONY: build
 build: $(COLLECTOR) ## the collector, with ocb

@@ -54,6 +54,9 @@ func Build(ctx context.Context, progress io.Writer, names ...string) error {
 		if found.job != nil {
 			jobs = append(jobs, found.job)
 		}
+		if found.onPath {
+			fmt.Fprintf(orDiscard(progress), "lab: using the %s on PATH, %s (%s=%s builds one instead)\n", r.name, found.path, r.env, buildValue)
+		}
 	}
 	for i, job := range jobs {
 		job.position = fmt.Sprintf("%d of %d", i+1, len(jobs))
@@ -66,8 +69,9 @@ func Build(ctx context.Context, progress io.Writer, names ...string) error {
 
 // found is where a server's executable is, or will be once job has run.
 type found struct {
-	path string
-	job  *buildJob
+	path   string
+	onPath bool
+	job    *buildJob
 }
 
 func find(ctx context.Context, r recipe) (found, error) {
@@ -79,7 +83,7 @@ func find(ctx context.Context, r recipe) (found, error) {
 	if value != buildValue {
 		// A relative hit (PATH with ".") is refused by LookPath, and so by us.
 		if path, err := exec.LookPath(r.name); err == nil {
-			return found{path: path}, nil
+			return found{path: path, onPath: true}, nil
 		}
 	}
 	job, err := newBuildJob(ctx, r)

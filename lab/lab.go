@@ -78,7 +78,7 @@ func Start(ctx context.Context, opts Options) (*Lab, error) {
 	}
 	begin := time.Now()
 	if err := l.start(ctx, opts, names); err != nil {
-		l.keepDir = true
+		l.keepDir = l.keepDir || ctx.Err() == nil // who interrupts it wants no logs
 		return nil, errors.Join(fmt.Errorf("start the lab (logs are kept in %s): %w", l.Dir, err), l.Stop())
 	}
 	fmt.Fprintf(opts.Progress, "lab: started %s in %.1fs\n", strings.Join(names, ", "), time.Since(begin).Seconds())

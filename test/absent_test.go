@@ -17,9 +17,9 @@ import (
 	"github.com/otelcol-infra/otelcol-infra/lab"
 )
 
-// exposition returns what Prometheus would scrape.
-func (a *alone) exposition() string {
-	response, err := http.Get("http://" + a.metrics + "/metrics")
+// read returns the body of an answer, empty if there is none.
+func read(url string) string {
+	response, err := http.Get(url)
 	if err != nil {
 		return ""
 	}
@@ -27,6 +27,9 @@ func (a *alone) exposition() string {
 	body, _ := io.ReadAll(response.Body)
 	return string(body)
 }
+
+// exposition returns what Prometheus would scrape.
+func (a *alone) exposition() string { return read("http://" + a.metrics + "/metrics") }
 
 // metric says whether the newest value of a metric is this one.
 func (a *alone) metric(name, value string) bool {
@@ -42,6 +45,10 @@ func TestServersThatAreAllAbsent(t *testing.T) {
 	a := startAlone(t)
 	for _, up := range []string{"consul_up", "etcd_member_up", "vault_up"} {
 		require.Eventually(t, func() bool { return a.metric(up, "0") }, soon, 100*time.Millisecond, up)
+	}
+	health := read("http://" + a.health + "/status?verbose")
+	for _, receiver := range []string{"consul", "etcd", "vault"} {
+		assert.Regexp(t, `"receiver:`+receiver+`":\{"healthy":true,"status":"StatusRecoverableError","error":`, health)
 	}
 	time.Sleep(8 * time.Second) // more cycles and attempts at connections, which must stay silent
 	log := a.collector.LogTail(1000)
@@ -69,4 +76,20 @@ func TestOneServerThatIsPresent(t *testing.T) {
 	require.Eventually(t, func() bool {
 		return a.metric("etcd_member_up", "1") && a.metric("consul_up", "0") && a.metric("vault_up", "0")
 	}, soon, 100*time.Millisecond, "the receivers of absent servers must not stop the one that has a server")
+}
+
+// What a server said last must not stay true when it is gone.
+func TestAServerThatDies(t *testing.T) {
+	if testing.Short() {
+		t.Skip("needs a real etcd; run make test")
+	}
+	etcd, err := lab.StartEtcd(t.Context(), lab.ServerOptions{})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, etcd.Stop(context.Background())) })
+	a := startAlone(t, "ETCD_ENDPOINTS="+strings.Join(etcd.Endpoints, ","))
+	require.Eventually(t, func() bool { return a.metric("etcd_member_leader", "1") }, soon, 100*time.Millisecond, "it leads")
+	require.NoError(t, etcd.Members[0].Kill())
+	require.Eventually(t, func() bool {
+		return a.metric("etcd_member_up", "0") && !strings.Contains(a.exposition(), "etcd_member_leader{")
+	}, soon, 100*time.Millisecond, "it is down, and leads no more")
 }

@@ -23,6 +23,7 @@ import (
 
 const (
 	config = "../collector-config.yaml"
+	status = "../distribution/status.yaml"
 	soon   = 30 * time.Second
 )
 
@@ -77,12 +78,15 @@ func startAlone(t *testing.T, env ...string) *alone {
 	}
 	absolute, err := filepath.Abs(config)
 	require.NoError(t, err)
+	withStatus, err := filepath.Abs(status)
+	require.NoError(t, err)
 	a.collector, err = lab.StartCollector(t.Context(), lab.CollectorOptions{
-		Binary: bin, Configs: []string{absolute}, Dir: dir, ReadyURL: "http://" + a.health,
+		Binary: bin, Configs: []string{absolute, withStatus}, Dir: dir, ReadyURL: "http://" + a.health + "/status",
+		Args: []string{"--feature-gates=extension.healthcheck.useComponentStatus"},
 		Env: append([]string{
 			"CONSUL_HTTP_ADDR=" + a.consul, "ETCD_ENDPOINTS=http://" + a.etcd, "VAULT_ADDR=http://" + a.vault,
 			"CONSUL_HTTP_TOKEN=", "VAULT_TOKEN=",
-			"JAEGER_OTLP_ENDPOINT=" + a.jgr, "COLLECTION_INTERVAL=1s",
+			"JAEGER_OTLP_ENDPOINT=" + a.jgr, "COLLECTION_INTERVAL=1s", "METRIC_EXPIRATION=3s",
 			"EVENTS_FILE=" + a.events, "PROMETHEUS_EXPORTER_ENDPOINT=" + a.metrics, "HEALTH_CHECK_ENDPOINT=" + a.health,
 			"OTLP_GRPC_ENDPOINT=" + at(6), "OTLP_HTTP_ENDPOINT=" + at(7), fmt.Sprintf("TELEMETRY_PORT=%d", ports[8]),
 		}, env...),

@@ -89,10 +89,11 @@ Try it by hand in another terminal, and look again a few seconds later:
   unseal it      curl -X PUT -d "{\"key\":\"$VAULT_UNSEAL_KEY\"}" $VAULT_ADDR/v1/sys/unseal
   take a lock    curl -d '{"name":"%[2]s"}' $ETCD_ENDPOINTS/v3/lock/lock      (twice: the second waits a minute)
 
-  traces         %[3]s/api/v3/traces?query.service_name=vault&query.start_time_min=%[4]s&query.start_time_max=%[5]s
-                 (with Jaeger's own binary on PATH: its UI at %[3]s)
-  metrics        %[6]s/graph
-  events         %[7]s
-Ctrl-C here, or bin/lab down there, ends everything.
-`, story.Service, lock, s.Jaeger, s.Since.UTC().Format(time.RFC3339), s.Since.Add(24*time.Hour).UTC().Format(time.RFC3339), s.Prometheus, s.Events)
+  its traces     curl "$JAEGER_QUERY_URL/api/v3/traces?query.service_name=vault&query.start_time_min=%[3]s&query.start_time_max=%[4]s&query.num_traces=20"
+  its metrics    curl "$PROMETHEUS_URL/api/v1/query?query=vault_sealed"
+  all events     tail -f %[5]s
+
+Jaeger %[6]s and Prometheus %[7]s have no pages when they were built here;
+with their own binaries on PATH they have. Ctrl-C here, or bin/lab down there, ends everything.
+`, story.Service, lock, s.Since.UTC().Format(time.RFC3339), s.Since.Add(24*time.Hour).UTC().Format(time.RFC3339), s.Events, s.Jaeger, s.Prometheus)
 }

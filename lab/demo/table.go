@@ -55,9 +55,11 @@ func labels(all map[string]string) string {
 	return "{" + strings.Join(shown, ", ") + "}"
 }
 
+// inOrder puts the spans of a trace together, its root before the parts.
 func inOrder(spans []readback.Span) []readback.Span {
 	return slices.SortedFunc(slices.Values(spans), func(a, b readback.Span) int {
-		return cmp.Or(strings.Compare(a.TraceID, b.TraceID), a.Start.Compare(b.Start), cmp.Compare(b.Duration, a.Duration), strings.Compare(a.Name, b.Name))
+		return cmp.Or(strings.Compare(a.TraceID, b.TraceID), strings.Compare(a.ParentSpanID, b.ParentSpanID),
+			a.Start.Compare(b.Start), strings.Compare(a.Name, b.Name))
 	})
 }
 

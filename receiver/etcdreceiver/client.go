@@ -14,6 +14,7 @@ import (
 
 	"go.etcd.io/etcd/api/v3/etcdserverpb"
 	"go.etcd.io/etcd/api/v3/mvccpb"
+	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"go.uber.org/zap"
 	"google.golang.org/grpc"
@@ -158,6 +159,18 @@ func (c *client) List(ctx context.Context, prefix string) (state.Observation, ui
 		Keys:     keys,
 		More:     int(answer.Count) - len(keys),
 	}, answer.Header.ClusterId, nil
+}
+
+// explain says what to do about a refusal.
+func explain(err error) error {
+	switch {
+	case errors.Is(err, rpctypes.ErrPermissionDenied):
+		return fmt.Errorf("%w: the user needs read of the whole prefix", err)
+	case errors.Is(err, rpctypes.ErrUserEmpty):
+		return fmt.Errorf("%w: set username and password", err)
+	default:
+		return err
+	}
 }
 
 // keyWatch is an open watch of the keys under a prefix.

@@ -223,7 +223,12 @@ func TestThreeContendForALockInARealEtcd(t *testing.T) {
 			assert.Equal(t, attempt.SpanID(), part.ParentSpanID())
 		}
 		assert.Equal(t, attempt.StartTimestamp(), wait.StartTimestamp())
-		assert.Equal(t, wait.EndTimestamp(), hold.StartTimestamp())
+		if i == 0 { // The lock was free: the wait has the least length that a span can have.
+			assert.Equal(t, wait.StartTimestamp()+1, wait.EndTimestamp())
+			assert.Equal(t, wait.StartTimestamp(), hold.StartTimestamp())
+		} else {
+			assert.Equal(t, wait.EndTimestamp(), hold.StartTimestamp())
+		}
 		assert.Equal(t, hold.EndTimestamp(), attempt.EndTimestamp())
 		if i > 0 {
 			assert.Equal(t, last.EndTimestamp(), hold.StartTimestamp(), "the next one holds when the last one releases")
@@ -543,6 +548,8 @@ func TestAUserThatMayReadTwoPrefixes(t *testing.T) {
 	o.watching(t, root)
 	o.Eventually(t, "the denied prefix degrades alone", func() bool { return o.Warnings(watchOf+"/secret/") == 1 })
 	assert.Zero(t, o.Warnings(watchOf+"/app/"))
+	said := o.Log.FilterField(zap.String("endpoint", watchOf+"/secret/")).All()[0].ContextMap()["error"]
+	assert.Equal(t, "etcdserver: permission denied: the user needs read of the whole prefix", said)
 
 	wrong := configFor(endpoint)
 	wrong.Username, wrong.Password = "otel", "wr0ng"

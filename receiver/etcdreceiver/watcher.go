@@ -107,7 +107,7 @@ func (f *follower) run(ctx context.Context) {
 		Next:      f.next,
 		Step:      f.step,
 		Delivery:  f.Delivery(),
-		Condition: func(err error) { f.Condition.Set(watchOf+f.prefix, err) },
+		Condition: func(err error) { f.Condition.Set(watchOf+f.prefix, explain(err)) },
 	}.Run(ctx)
 }
 

@@ -91,7 +91,12 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 			fmt.Fprintf(stderr, "usage: lab %s %s\n%s\n", cmd.name, cmd.args, cmd.short)
 			c.flags.PrintDefaults()
 		}
-		return status(cmd.run(ctx, c), stderr)
+		err := cmd.run(ctx, c)
+		if ctx.Err() != nil && errors.Is(err, context.Canceled) {
+			fmt.Fprintln(stderr, "lab: interrupted")
+			return 130
+		}
+		return status(err, stderr)
 	}
 	fmt.Fprintf(stderr, "lab: unknown command %q\n\n%s", args[0], usage())
 	return 2

@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"strings"
 
 	"github.com/otelcol-infra/otelcol-infra/lab"
@@ -30,6 +31,12 @@ func up(ctx context.Context, c *call) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, l.Stop()) }()
+	if l.Prometheus != nil {
+		// Where a collector with its default configuration is scraped.
+		if err := l.Prometheus.Scrape("127.0.0.1:9464"); err != nil {
+			return err
+		}
+	}
 	state.Dir, state.Env = l.Dir, l.Env()
 	if err := state.save(); err != nil {
 		return err
@@ -48,7 +55,7 @@ func announce(c *call, l *lab.Lab) {
 			fmt.Fprintf(c.stdout, "%-20s %s\n", key, value)
 		}
 	}
-	fmt.Fprintf(c.stdout, "logs and data are in %s\nin another terminal: eval \"$(lab env)\"; end it with Ctrl-C here or lab down there\n", l.Dir)
+	fmt.Fprintf(c.stdout, "logs and data are in %[1]s\nin another terminal: eval \"$(%[2]s env)\"; end it with Ctrl-C here or %[2]s down there\n", l.Dir, os.Args[0])
 }
 
 func isSecret(key string) bool {
