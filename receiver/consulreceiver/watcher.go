@@ -96,6 +96,7 @@ func (w *watcher) next(ctx context.Context) (state.Observation, error) {
 	backwards := answer.Index < w.last.Index // a snapshot was restored
 	observed := state.Observation{
 		Checks:  answer.Checks,
+		Index:   answer.Index,
 		Gap:     w.gap || backwards,
 		Rebased: answer.Filtered != w.last.Filtered || answer.Filtered && answer.Token != w.last.Token,
 	}

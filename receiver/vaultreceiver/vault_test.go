@@ -190,6 +190,7 @@ func TestAVaultThatIsAbsentComesAndGoes(t *testing.T) {
 	o.Eventually(t, "up is 0 again", o.HasValue(0, "vault.up"))
 	assert.Empty(t, o.Events("vault.unsealed"))
 	require.NoError(t, vault.Restart(t.Context()))
+	o.Eventually(t, "the gap", o.HasEvent("vault.watch.gap"))
 	o.Eventually(t, "the end", o.HasEvent("vault.unsealed"))
 	assert.Equal(t, 1, o.Log.FilterMessage("leases are not counted: set token or token_file").Len())
 }

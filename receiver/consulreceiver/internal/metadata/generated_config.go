@@ -191,11 +191,15 @@ func (ec *EventConfig) Unmarshal(parser *confmap.Conf) error {
 // EventsConfig provides config for consul events.
 type EventsConfig struct {
 	ConsulCheckTransition EventConfig `mapstructure:"consul.check.transition"`
+	ConsulWatchGap        EventConfig `mapstructure:"consul.watch.gap"`
 }
 
 func DefaultEventsConfig() EventsConfig {
 	return EventsConfig{
 		ConsulCheckTransition: EventConfig{
+			Enabled: true,
+		},
+		ConsulWatchGap: EventConfig{
 			Enabled: true,
 		},
 	}

@@ -56,6 +56,43 @@ func newEventConsulCheckTransition(cfg EventConfig) eventConsulCheckTransition {
 	return e
 }
 
+type eventConsulWatchGap struct {
+	data   plog.LogRecordSlice // data buffer for generated log records.
+	config EventConfig         // event config provided by user.
+}
+
+func (e *eventConsulWatchGap) recordEvent(ctx context.Context, timestamp pcommon.Timestamp, consulIndexOldAttributeValue int64, consulIndexNewAttributeValue int64) {
+	if !e.config.Enabled {
+		return
+	}
+	dp := e.data.AppendEmpty()
+	dp.SetEventName("consul.watch.gap")
+	dp.SetTimestamp(timestamp)
+
+	if span := trace.SpanContextFromContext(ctx); span.IsValid() {
+		dp.SetTraceID(pcommon.TraceID(span.TraceID()))
+		dp.SetSpanID(pcommon.SpanID(span.SpanID()))
+	}
+	dp.Attributes().PutInt("consul.index.old", consulIndexOldAttributeValue)
+	dp.Attributes().PutInt("consul.index.new", consulIndexNewAttributeValue)
+
+}
+
+// emit appends recorded event data to a events slice and prepares it for recording another set of log records.
+func (e *eventConsulWatchGap) emit(lrs plog.LogRecordSlice) {
+	if e.config.Enabled && e.data.Len() > 0 {
+		e.data.MoveAndAppendTo(lrs)
+	}
+}
+
+func newEventConsulWatchGap(cfg EventConfig) eventConsulWatchGap {
+	e := eventConsulWatchGap{config: cfg}
+	if cfg.Enabled {
+		e.data = plog.NewLogRecordSlice()
+	}
+	return e
+}
+
 // LogsBuilder provides an interface for scrapers to report logs while taking care of all the transformations
 // required to produce log representation defined in metadata and user config.
 type LogsBuilder struct {
@@ -66,6 +103,7 @@ type LogsBuilder struct {
 	resourceAttributeIncludeFilter map[string]filter.Filter
 	resourceAttributeExcludeFilter map[string]filter.Filter
 	eventConsulCheckTransition     eventConsulCheckTransition
+	eventConsulWatchGap            eventConsulWatchGap
 }
 
 // LogBuilderOption applies changes to default logs builder.
@@ -80,6 +118,7 @@ func NewLogsBuilder(lbc LogsBuilderConfig, settings receiver.Settings) *LogsBuil
 		logRecordsBuffer:               plog.NewLogRecordSlice(),
 		buildInfo:                      settings.BuildInfo,
 		eventConsulCheckTransition:     newEventConsulCheckTransition(lbc.Events.ConsulCheckTransition),
+		eventConsulWatchGap:            newEventConsulWatchGap(lbc.Events.ConsulWatchGap),
 		resourceAttributeIncludeFilter: make(map[string]filter.Filter),
 		resourceAttributeExcludeFilter: make(map[string]filter.Filter),
 	}
@@ -145,6 +184,7 @@ func (lb *LogsBuilder) EmitForResource(options ...ResourceLogsOption) {
 	ils.Scope().SetName(ScopeName)
 	ils.Scope().SetVersion(lb.buildInfo.Version)
 	lb.eventConsulCheckTransition.emit(ils.LogRecords())
+	lb.eventConsulWatchGap.emit(ils.LogRecords())
 
 	for _, op := range options {
 		op.apply(rl)
@@ -184,4 +224,9 @@ func (lb *LogsBuilder) Emit(options ...ResourceLogsOption) plog.Logs {
 // RecordConsulCheckTransitionEvent adds a log record of consul.check.transition event.
 func (lb *LogsBuilder) RecordConsulCheckTransitionEvent(ctx context.Context, timestamp pcommon.Timestamp, consulNodeNameAttributeValue string, consulCheckIDAttributeValue string, consulCheckNameAttributeValue string, consulServiceNameAttributeValue string, consulServiceIDAttributeValue string, consulCheckStatusOldAttributeValue string, consulCheckStatusNewAttributeValue string, consulIndexAttributeValue int64, observationReconciledAttributeValue bool) {
 	lb.eventConsulCheckTransition.recordEvent(ctx, timestamp, consulNodeNameAttributeValue, consulCheckIDAttributeValue, consulCheckNameAttributeValue, consulServiceNameAttributeValue, consulServiceIDAttributeValue, consulCheckStatusOldAttributeValue, consulCheckStatusNewAttributeValue, consulIndexAttributeValue, observationReconciledAttributeValue)
+}
+
+// RecordConsulWatchGapEvent adds a log record of consul.watch.gap event.
+func (lb *LogsBuilder) RecordConsulWatchGapEvent(ctx context.Context, timestamp pcommon.Timestamp, consulIndexOldAttributeValue int64, consulIndexNewAttributeValue int64) {
+	lb.eventConsulWatchGap.recordEvent(ctx, timestamp, consulIndexOldAttributeValue, consulIndexNewAttributeValue)
 }

@@ -131,6 +131,9 @@ func TestLogsBuilder(t *testing.T) {
 			defaultEventsCount++
 			allEventsCount++
 			lb.RecordConsulCheckTransitionEvent(ctx, timestamp, "consul.node.name-val", "consul.check.id-val", "consul.check.name-val", "consul.service.name-val", "consul.service.id-val", "consul.check.status.old-val", "consul.check.status.new-val", 12, true)
+			defaultEventsCount++
+			allEventsCount++
+			lb.RecordConsulWatchGapEvent(ctx, timestamp, 16, 16)
 
 			rb := lb.NewResourceBuilder()
 			rb.SetConsulDatacenter("consul.datacenter-val")
@@ -192,6 +195,19 @@ func TestLogsBuilder(t *testing.T) {
 					attrVal, ok = lr.Attributes().Get("observation.reconciled")
 					assert.True(t, ok)
 					assert.True(t, attrVal.Bool())
+				case "consul.watch.gap":
+					assert.False(t, validatedEvents["consul.watch.gap"], "Found a duplicate in the events slice: consul.watch.gap")
+					validatedEvents["consul.watch.gap"] = true
+					lr := lrs.At(i)
+					assert.Equal(t, timestamp, lr.Timestamp())
+					assert.Equal(t, pcommon.TraceID(traceID), lr.TraceID())
+					assert.Equal(t, pcommon.SpanID(spanID), lr.SpanID())
+					attrVal, ok := lr.Attributes().Get("consul.index.old")
+					assert.True(t, ok)
+					assert.EqualValues(t, 16, attrVal.Int())
+					attrVal, ok = lr.Attributes().Get("consul.index.new")
+					assert.True(t, ok)
+					assert.EqualValues(t, 16, attrVal.Int())
 				}
 			}
 		})

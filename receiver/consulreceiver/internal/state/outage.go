@@ -38,8 +38,13 @@ type Outage struct {
 	Dropped     int          // transitions beyond these
 }
 
-// Effect is one transition and what it did to the outage of its check.
+// Gap is a range of indexes between which changes may have gone unseen. Old is
+// above New when Consul went back to a snapshot.
+type Gap struct{ Old, New uint64 }
+
+// Effect is a gap, or one transition and what it did to the outage of its check.
 type Effect struct {
+	Gap        *Gap // else it is a transition
 	Transition Transition
 	Outage     *Outage // nil when the check has none
 	Opened     bool    // Outage began with this transition
@@ -49,6 +54,7 @@ type Effect struct {
 // Observation is a snapshot and how it came about.
 type Observation struct {
 	Checks Checks
+	Index  uint64 // of the answer that held them
 
 	// Gap says that something may have happened unseen since the last
 	// observation: it failed, or Consul's index went backwards.
@@ -63,25 +69,32 @@ type Observation struct {
 // the size of a snapshot.
 type Machine struct {
 	known Checks
+	index uint64
 	open  map[CheckID]*Outage
 }
 
 // Step takes in the next observation, made at now, and returns its effects in
-// the order of the check IDs. The first observation is the baseline: it opens
+// the order of the check IDs, after the gap that hid them. The first observation is the baseline: it opens
 // outages whose start is unknown, and has no effects.
 func (m *Machine) Step(now time.Time, o Observation) []Effect {
+	old := m.index
+	m.index = o.Index
 	if m.known == nil {
 		m.baseline(now, o.Checks)
 		return nil
 	}
 	var effects []Effect
+	gap := o.Gap && o.Index != old // The same index: nothing has changed.
+	if gap {
+		effects = append(effects, Effect{Gap: &Gap{Old: old, New: o.Index}})
+	}
 	for _, c := range diff.Maps(m.known, o.Checks, CheckID.Compare) {
 		if o.Rebased && (c.Added || c.Removed) {
 			m.rebase(now, c)
 			continue
 		}
 		if t := transition(c, now); t.Old != t.New {
-			t.Reconciled = o.Gap
+			t.Reconciled = gap
 			effects = append(effects, m.apply(t))
 		}
 	}

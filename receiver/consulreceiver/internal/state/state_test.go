@@ -23,7 +23,7 @@ func saw(status Status, index uint64) Observation {
 	if status != None {
 		checks[web] = Check{Name: "web alive", Service: "web", ServiceID: "web-1", Status: status, Index: index}
 	}
-	return Observation{Checks: checks}
+	return Observation{Checks: checks, Index: index}
 }
 
 func rebased(o Observation) Observation {
@@ -37,6 +37,10 @@ func course(observations ...Observation) []string {
 	var told []string
 	for i, o := range observations {
 		for _, e := range m.Step(at(i), o) {
+			if e.Gap != nil {
+				told = append(told, fmt.Sprintf("%d: gap %d-%d", i, e.Gap.Old, e.Gap.New))
+				continue
+			}
 			line := fmt.Sprintf("%d: %s>%s", i, e.Transition.Old, e.Transition.New)
 			if e.Transition.Reconciled {
 				line += " reconciled"
@@ -97,7 +101,11 @@ func TestCourses(t *testing.T) {
 		},
 		"what a gap hid is reconciled": {
 			[]Observation{saw(Passing, 1), gap},
-			[]string{"1: passing>critical reconciled opened"},
+			[]string{"1: gap 1-2", "1: passing>critical reconciled opened"},
+		},
+		"nothing was hid when the index is the same": {
+			[]Observation{saw(Critical, 2), gap},
+			nil,
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

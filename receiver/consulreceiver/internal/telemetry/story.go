@@ -44,7 +44,7 @@ func (s *Story) Render(observed time.Time, cluster string, resource pcommon.Reso
 	one, all := metadata.NewLogsBuilder(s.config, s.settings), metadata.NewLogsBuilder(s.config, s.settings)
 	spans := ptrace.NewSpanSlice()
 	for _, e := range effects {
-		record(one, cluster, e)
+		record(one, observed, cluster, e)
 		eventlog.Each(one.Emit(), all.AppendLogRecord)
 		if e.Outage == nil {
 			continue
@@ -63,8 +63,12 @@ func (s *Story) Render(observed time.Time, cluster string, resource pcommon.Reso
 	}
 }
 
-func record(logs *metadata.LogsBuilder, cluster string, e state.Effect) {
+func record(logs *metadata.LogsBuilder, observed time.Time, cluster string, e state.Effect) {
 	ctx := spanid.Context(pcommon.TraceID{}, pcommon.SpanID{})
+	if e.Gap != nil {
+		logs.RecordConsulWatchGapEvent(ctx, pcommon.NewTimestampFromTime(observed), int64(e.Gap.Old), int64(e.Gap.New))
+		return
+	}
 	if e.Outage != nil {
 		p := outagePeriod(cluster, *e.Outage)
 		ctx = spanid.Context(p.TraceID(), p.SpanID())
@@ -109,6 +113,9 @@ func outagePeriod(cluster string, o state.Outage) period.Period {
 
 // describe gives an event its severity, and a line for people.
 func describe(event plog.LogRecord) (plog.SeverityNumber, string) {
+	if event.EventName() == "consul.watch.gap" {
+		return plog.SeverityNumberWarn, "changes of checks may have gone unseen"
+	}
 	text := func(name string) string { v, _ := event.Attributes().Get(name); return v.Str() }
 	status := text("consul.check.status.new")
 	line := fmt.Sprintf("check %s on %s: %s to %s", text("consul.check.id"), text("consul.node.name"), text("consul.check.status.old"), status)

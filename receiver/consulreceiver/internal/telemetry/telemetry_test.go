@@ -55,10 +55,10 @@ func tell(config metadata.LogsBuilderConfig, observations ...state.Observation) 
 
 func TestAnOutageOpensWorsensAndCloses(t *testing.T) {
 	traces, logs := tell(metadata.DefaultLogsBuilderConfig(),
-		state.Observation{Checks: checks(state.Passing, 5)},
-		state.Observation{Checks: checks(state.Warning, 6)},
-		state.Observation{Checks: checks(state.Critical, 7), Gap: true},
-		state.Observation{Checks: checks(state.Passing, 8)},
+		state.Observation{Index: 5, Checks: checks(state.Passing, 5)},
+		state.Observation{Index: 6, Checks: checks(state.Warning, 6)},
+		state.Observation{Index: 7, Checks: checks(state.Critical, 7), Gap: true},
+		state.Observation{Index: 8, Checks: checks(state.Passing, 8)},
 	)
 	goldentest.Traces(t, "an outage opens, worsens and closes", traces)
 	goldentest.Logs(t, "an outage opens, worsens and closes", logs)
@@ -66,8 +66,8 @@ func TestAnOutageOpensWorsensAndCloses(t *testing.T) {
 
 func TestAnOutageThatBeganBefore(t *testing.T) {
 	traces, logs := tell(metadata.DefaultLogsBuilderConfig(),
-		state.Observation{Checks: checks(state.Critical, 5)},
-		state.Observation{Checks: checks(state.Passing, 6)},
+		state.Observation{Index: 5, Checks: checks(state.Critical, 5)},
+		state.Observation{Index: 6, Checks: checks(state.Passing, 6)},
 	)
 	goldentest.Traces(t, "an outage that began before is told at its end", traces)
 	goldentest.Logs(t, "an outage that began before is told at its end", logs)
@@ -77,8 +77,8 @@ func TestADisabledEventLeavesTheSpans(t *testing.T) {
 	config := metadata.DefaultLogsBuilderConfig()
 	config.Events.ConsulCheckTransition.Enabled = false
 	traces, logs := tell(config,
-		state.Observation{Checks: checks(state.Passing, 5)},
-		state.Observation{Checks: checks(state.Critical, 6)},
+		state.Observation{Index: 5, Checks: checks(state.Passing, 5)},
+		state.Observation{Index: 6, Checks: checks(state.Critical, 6)},
 	)
 	require.Equal(t, 1, traces.SpanCount())
 	require.Zero(t, logs.LogRecordCount())

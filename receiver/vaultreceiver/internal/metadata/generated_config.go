@@ -242,6 +242,7 @@ type EventsConfig struct {
 	VaultLeaderChanged EventConfig `mapstructure:"vault.leader.changed"`
 	VaultSealed        EventConfig `mapstructure:"vault.sealed"`
 	VaultUnsealed      EventConfig `mapstructure:"vault.unsealed"`
+	VaultWatchGap      EventConfig `mapstructure:"vault.watch.gap"`
 }
 
 func DefaultEventsConfig() EventsConfig {
@@ -256,6 +257,9 @@ func DefaultEventsConfig() EventsConfig {
 			Enabled: true,
 		},
 		VaultUnsealed: EventConfig{
+			Enabled: true,
+		},
+		VaultWatchGap: EventConfig{
 			Enabled: true,
 		},
 	}

@@ -158,6 +158,42 @@ func newEventVaultUnsealed(cfg EventConfig) eventVaultUnsealed {
 	return e
 }
 
+type eventVaultWatchGap struct {
+	data   plog.LogRecordSlice // data buffer for generated log records.
+	config EventConfig         // event config provided by user.
+}
+
+func (e *eventVaultWatchGap) recordEvent(ctx context.Context, timestamp pcommon.Timestamp, observationGapDurationAttributeValue float64) {
+	if !e.config.Enabled {
+		return
+	}
+	dp := e.data.AppendEmpty()
+	dp.SetEventName("vault.watch.gap")
+	dp.SetTimestamp(timestamp)
+
+	if span := trace.SpanContextFromContext(ctx); span.IsValid() {
+		dp.SetTraceID(pcommon.TraceID(span.TraceID()))
+		dp.SetSpanID(pcommon.SpanID(span.SpanID()))
+	}
+	dp.Attributes().PutDouble("observation.gap.duration", observationGapDurationAttributeValue)
+
+}
+
+// emit appends recorded event data to a events slice and prepares it for recording another set of log records.
+func (e *eventVaultWatchGap) emit(lrs plog.LogRecordSlice) {
+	if e.config.Enabled && e.data.Len() > 0 {
+		e.data.MoveAndAppendTo(lrs)
+	}
+}
+
+func newEventVaultWatchGap(cfg EventConfig) eventVaultWatchGap {
+	e := eventVaultWatchGap{config: cfg}
+	if cfg.Enabled {
+		e.data = plog.NewLogRecordSlice()
+	}
+	return e
+}
+
 // LogsBuilder provides an interface for scrapers to report logs while taking care of all the transformations
 // required to produce log representation defined in metadata and user config.
 type LogsBuilder struct {
@@ -171,6 +207,7 @@ type LogsBuilder struct {
 	eventVaultLeaderChanged        eventVaultLeaderChanged
 	eventVaultSealed               eventVaultSealed
 	eventVaultUnsealed             eventVaultUnsealed
+	eventVaultWatchGap             eventVaultWatchGap
 }
 
 // LogBuilderOption applies changes to default logs builder.
@@ -188,6 +225,7 @@ func NewLogsBuilder(lbc LogsBuilderConfig, settings receiver.Settings) *LogsBuil
 		eventVaultLeaderChanged:        newEventVaultLeaderChanged(lbc.Events.VaultLeaderChanged),
 		eventVaultSealed:               newEventVaultSealed(lbc.Events.VaultSealed),
 		eventVaultUnsealed:             newEventVaultUnsealed(lbc.Events.VaultUnsealed),
+		eventVaultWatchGap:             newEventVaultWatchGap(lbc.Events.VaultWatchGap),
 		resourceAttributeIncludeFilter: make(map[string]filter.Filter),
 		resourceAttributeExcludeFilter: make(map[string]filter.Filter),
 	}
@@ -262,6 +300,7 @@ func (lb *LogsBuilder) EmitForResource(options ...ResourceLogsOption) {
 	lb.eventVaultLeaderChanged.emit(ils.LogRecords())
 	lb.eventVaultSealed.emit(ils.LogRecords())
 	lb.eventVaultUnsealed.emit(ils.LogRecords())
+	lb.eventVaultWatchGap.emit(ils.LogRecords())
 
 	for _, op := range options {
 		op.apply(rl)
@@ -316,4 +355,9 @@ func (lb *LogsBuilder) RecordVaultSealedEvent(ctx context.Context, timestamp pco
 // RecordVaultUnsealedEvent adds a log record of vault.unsealed event.
 func (lb *LogsBuilder) RecordVaultUnsealedEvent(ctx context.Context, timestamp pcommon.Timestamp, observationReconciledAttributeValue bool) {
 	lb.eventVaultUnsealed.recordEvent(ctx, timestamp, observationReconciledAttributeValue)
+}
+
+// RecordVaultWatchGapEvent adds a log record of vault.watch.gap event.
+func (lb *LogsBuilder) RecordVaultWatchGapEvent(ctx context.Context, timestamp pcommon.Timestamp, observationGapDurationAttributeValue float64) {
+	lb.eventVaultWatchGap.recordEvent(ctx, timestamp, observationGapDurationAttributeValue)
 }

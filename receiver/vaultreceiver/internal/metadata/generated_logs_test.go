@@ -141,6 +141,9 @@ func TestLogsBuilder(t *testing.T) {
 			defaultEventsCount++
 			allEventsCount++
 			lb.RecordVaultUnsealedEvent(ctx, timestamp, true)
+			defaultEventsCount++
+			allEventsCount++
+			lb.RecordVaultWatchGapEvent(ctx, timestamp, 24.100000)
 
 			rb := lb.NewResourceBuilder()
 			rb.SetServiceInstanceID("service.instance.id-val")
@@ -215,6 +218,16 @@ func TestLogsBuilder(t *testing.T) {
 					attrVal, ok := lr.Attributes().Get("observation.reconciled")
 					assert.True(t, ok)
 					assert.True(t, attrVal.Bool())
+				case "vault.watch.gap":
+					assert.False(t, validatedEvents["vault.watch.gap"], "Found a duplicate in the events slice: vault.watch.gap")
+					validatedEvents["vault.watch.gap"] = true
+					lr := lrs.At(i)
+					assert.Equal(t, timestamp, lr.Timestamp())
+					assert.Equal(t, pcommon.TraceID(traceID), lr.TraceID())
+					assert.Equal(t, pcommon.SpanID(spanID), lr.SpanID())
+					attrVal, ok := lr.Attributes().Get("observation.gap.duration")
+					assert.True(t, ok)
+					assert.Equal(t, 24.100000, attrVal.Double())
 				}
 			}
 		})

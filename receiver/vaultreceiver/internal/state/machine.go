@@ -18,6 +18,7 @@ const (
 	Sealed        Event = "sealed"
 	Unsealed      Event = "unsealed"
 	LeaderChanged Event = "leader changed"
+	WatchGap      Event = "gap"
 )
 
 // Trouble is what a period is full of.
@@ -47,6 +48,8 @@ type Effect struct {
 	Event Event
 	At    time.Time
 
+	Unseen time.Duration // of WatchGap: since the last observation
+
 	// The active nodes of LeaderChanged.
 	OldLeader, NewLeader string
 
@@ -71,7 +74,8 @@ type Observation struct {
 // Machine follows a server from snapshot to snapshot.
 type Machine struct {
 	begun       bool
-	gap         bool // of the current step
+	seen        time.Time // of the last observation
+	gap         bool      // of the current step
 	known       Server
 	clusterID   string
 	leader      string
@@ -87,6 +91,10 @@ func (m *Machine) Step(now time.Time, o Observation) []Effect {
 	m.clusterID = cmp.Or(o.Server.ClusterID, m.clusterID)
 	m.gap = o.Gap
 	var effects []Effect
+	if o.Gap {
+		effects = append(effects, Effect{Event: WatchGap, At: now, Unseen: now.Sub(m.seen)})
+	}
+	m.seen = now
 	for _, e := range m.compare(now, o.Server) {
 		e.At, e.Reconciled = now, o.Gap
 		effects = append(effects, e)

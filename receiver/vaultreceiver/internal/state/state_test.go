@@ -54,6 +54,9 @@ func describe(e Effect) string {
 	if e.Event != None {
 		line += " " + string(e.Event)
 	}
+	if e.Event == WatchGap {
+		line += fmt.Sprintf(" of %s", e.Unseen)
+	}
 	if e.Event == LeaderChanged {
 		line += fmt.Sprintf(" %q>%q", e.OldLeader, e.NewLeader)
 	}
@@ -103,11 +106,11 @@ func TestCourses(t *testing.T) {
 		},
 		"unreachable is not sealed": {
 			[]Server{active("a"), failed, failed, active("a")},
-			nil,
+			[]string{"3: gap of 3s"},
 		},
 		"what failed polls hid is reconciled": {
 			[]Server{active("a"), failed, sealed, failed, active("a")},
-			[]string{"2: sealed reconciled, sealed opened", "4: unsealed reconciled, sealed closed after 2s"},
+			[]string{"2: gap of 2s", "2: sealed reconciled, sealed opened", "4: gap of 2s", "4: unsealed reconciled, sealed closed after 2s"},
 		},
 		"a new leader is told": {
 			[]Server{active("a"), standby("b", Healthy), standby("b", Healthy)},

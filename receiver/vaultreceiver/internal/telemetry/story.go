@@ -70,6 +70,8 @@ func (s *Story) Render(observed time.Time, instance string, resource pcommon.Res
 func record(ctx context.Context, logs *metadata.LogsBuilder, e state.Effect) {
 	at := pcommon.NewTimestampFromTime(e.At)
 	switch e.Event {
+	case state.WatchGap:
+		logs.RecordVaultWatchGapEvent(ctx, at, e.Unseen.Seconds())
 	case state.Initialized:
 		logs.RecordVaultInitializedEvent(ctx, at, e.Reconciled)
 	case state.Sealed:
@@ -114,6 +116,8 @@ func describe(event plog.LogRecord) (plog.SeverityNumber, string) {
 		return plog.SeverityNumberError, "the server is sealed"
 	case "vault.unsealed":
 		return plog.SeverityNumberInfo, "the server is unsealed"
+	case "vault.watch.gap":
+		return plog.SeverityNumberWarn, "changes of the server may have gone unseen"
 	case "vault.initialized":
 		return plog.SeverityNumberInfo, "the server is initialized"
 	}
