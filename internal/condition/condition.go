@@ -43,10 +43,11 @@ type Reporter struct {
 }
 
 type failure struct {
-	err        error
-	since      time.Time
-	lastLogged time.Time // zero if it has not been logged
-	unlogged   int
+	err      error
+	since    time.Time
+	logged   bool
+	silent   time.Time // since when nothing was logged of it
+	unlogged int       // failures since then
 }
 
 // NewReporter returns a Reporter that knows of no failure.
@@ -85,22 +86,25 @@ func (r *Reporter) Set(endpoint string, err error) {
 func (r *Reporter) fail(endpoint string, err error) {
 	now := r.now()
 	f, known := r.failing[endpoint]
-	if !known {
-		f = &failure{since: now}
+	var logIt bool
+	if known {
+		logIt = now.Sub(f.silent) >= repeatEvery
+	} else {
+		f = &failure{since: now, silent: now}
 		r.failing[endpoint] = f
+		logIt = r.mayLog(endpoint, now)
 	}
 	f.err = err
-	if known && now.Sub(f.lastLogged) < repeatEvery || !known && !r.mayLog(endpoint, now) {
-		f.unlogged++
-	} else {
+	if logIt {
 		// The endpoint is in the message too, as logs are sampled by message.
 		r.logger.Warn("cannot observe "+endpoint+", will keep trying",
 			zap.String("endpoint", endpoint), zap.Error(err),
 			zap.Time("since", f.since), zap.Int("failures_not_logged", f.unlogged))
-		f.lastLogged, f.unlogged = now, 0
-		known = false // so that the status has the newest error too
+		f.logged, f.silent, f.unlogged = true, now, 0
+	} else {
+		f.unlogged++
 	}
-	if !known {
+	if !known || logIt {
 		r.report()
 	}
 }
@@ -121,7 +125,7 @@ func (r *Reporter) recover(endpoint string) {
 		return
 	}
 	delete(r.failing, endpoint)
-	if !f.lastLogged.IsZero() {
+	if f.logged {
 		r.logger.Info("observing "+endpoint+" again", zap.String("endpoint", endpoint), zap.Duration("after", r.now().Sub(f.since)))
 	}
 	r.report()

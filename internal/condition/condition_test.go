@@ -78,6 +78,18 @@ func TestAnEndpointThatFlapsDoesNotFlood(t *testing.T) {
 	assert.Equal(t, 7, logs.Len())
 }
 
+func TestAnEndpointThatFlapsForLongerDoesNotFloodEither(t *testing.T) {
+	r, _, logs, now := newReporter()
+	for range 15 {
+		for range 3 {
+			r.Set("health", errors.New("refused"))
+			*now = now.Add(time.Second)
+		}
+		r.Set("health", nil)
+	}
+	assert.Equal(t, 6, logs.Len(), "three failures and their ends")
+}
+
 func TestStatusIsRecoverableWhileAnyEndpointFails(t *testing.T) {
 	r, h, _, _ := newReporter()
 	r.Set("a", nil)
