@@ -8,6 +8,7 @@ package observedtest
 import (
 	"context"
 	"fmt"
+	"net"
 	"strings"
 	"testing"
 	"time"
@@ -191,6 +192,16 @@ func (r *Receiver) RequireNotTold(t *testing.T, secrets ...string) {
 	for _, secret := range secrets {
 		require.NotContains(t, told.String(), secret)
 	}
+}
+
+// Hang returns the address of a server that accepts connections and never
+// answers.
+func Hang(t *testing.T) string {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, listener.Close()) })
+	return listener.Addr().String()
 }
 
 func points(m pmetric.Metric) pmetric.NumberDataPointSlice {

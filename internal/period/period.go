@@ -12,6 +12,7 @@
 package period
 
 import (
+	"context"
 	"time"
 
 	"go.opentelemetry.io/collector/pdata/pcommon"
@@ -69,6 +70,9 @@ func (p Period) TraceID() pcommon.TraceID { return spanid.Trace(p.Trace...) }
 
 // SpanID returns the ID of the period's span.
 func (p Period) SpanID() pcommon.SpanID { return spanid.Span(p.Key...) }
+
+// Context carries the IDs of the period's span, for the events that belong to it.
+func (p Period) Context() context.Context { return spanid.Context(p.TraceID(), p.SpanID()) }
 
 // AppendStart appends the point-in-time span that announces an open period.
 func (p Period) AppendStart(spans ptrace.SpanSlice) {

@@ -22,6 +22,9 @@ type Telemetry struct {
 	Traces ptrace.Traces
 }
 
+// Silence is the Telemetry of a step that has nothing to tell.
+func Silence() Telemetry { return Telemetry{Logs: plog.NewLogs(), Traces: ptrace.NewTraces()} }
+
 // Loop observes one thing until its context ends.
 type Loop[O any] struct {
 	// Next is the only I/O. It blocks until there is something to see, and

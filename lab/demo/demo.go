@@ -34,7 +34,7 @@ func Run(ctx context.Context, opts Options, out io.Writer, stay func(*Scene) err
 	say := func(line string) { fmt.Fprintf(out, "%6.1fs  %s\n", time.Since(begin).Seconds(), line) }
 
 	say("servers and collector are up; waiting for the first observation")
-	if err := s.within(ctx, baselineMax, s.AwaitBaseline); err != nil {
+	if err := within(ctx, baselineMax, s.AwaitBaseline); err != nil {
 		return s.explain(err)
 	}
 	if err := (&story.Story{Lab: s.Lab, Pace: pace, Progress: say}).Tell(ctx); err != nil {
@@ -42,7 +42,7 @@ func Run(ctx context.Context, opts Options, out io.Writer, stay func(*Scene) err
 	}
 	say("waiting until the story has arrived in Jaeger, Prometheus and the events")
 	var picture Picture
-	err = s.within(ctx, arrivalMax, func(ctx context.Context) error {
+	err = within(ctx, arrivalMax, func(ctx context.Context) error {
 		return until(ctx, "the story", func() (bool, error) {
 			var err error
 			picture, err = s.Look(ctx)
@@ -67,7 +67,7 @@ func Run(ctx context.Context, opts Options, out io.Writer, stay func(*Scene) err
 	return stay(s)
 }
 
-func (s *Scene) within(ctx context.Context, limit time.Duration, wait func(context.Context) error) error {
+func within(ctx context.Context, limit time.Duration, wait func(context.Context) error) error {
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	return wait(ctx)

@@ -5,7 +5,6 @@ package consulreceiver
 
 import (
 	"context"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -220,16 +219,8 @@ func TestAnOutageThatBeganBeforeTheReceiver(t *testing.T) {
 	assert.True(t, before.Bool())
 }
 
-// hang accepts connections and never answers.
-func hang(t *testing.T) string {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, listener.Close()) })
-	return listener.Addr().String()
-}
-
 func TestShutdownDoesNotWaitForAServerThatHangs(t *testing.T) {
-	cfg := configFor(hang(t))
+	cfg := configFor(observedtest.Hang(t))
 	cfg.HTTP.Timeout = time.Hour
 	o := observe(t, cfg)
 	time.Sleep(500 * time.Millisecond) // the watch and the scrape wait for an answer

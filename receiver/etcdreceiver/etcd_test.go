@@ -576,18 +576,10 @@ func TestKeysBeyondTheLimitAreSaid(t *testing.T) {
 	o.Eventually(t, "its changes are told", o.HasEvent("etcd.key.put", "etcd.key", "/app/4"))
 }
 
-// hang accepts connections and never answers.
-func hang(t *testing.T) string {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, listener.Close()) })
-	return listener.Addr().String()
-}
-
 func TestShutdownDoesNotWaitForAServerThatHangs(t *testing.T) {
 	for name, user := range map[string]string{"without a login": "", "while it logs in": "otel"} {
 		t.Run(name, func(t *testing.T) {
-			cfg := configFor(hang(t))
+			cfg := configFor(observedtest.Hang(t))
 			cfg.Scrape.Timeout, cfg.DialTimeout = time.Hour, time.Hour
 			if user != "" {
 				cfg.Username, cfg.Password = user, "pa55word"

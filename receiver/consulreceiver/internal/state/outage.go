@@ -74,8 +74,8 @@ type Machine struct {
 }
 
 // Step takes in the next observation, made at now, and returns its effects in
-// the order of the check IDs, after the gap that hid them. The first observation is the baseline: it opens
-// outages whose start is unknown, and has no effects.
+// the order of the check IDs, after the gap that hid them. The first observation
+// is the baseline: it opens outages whose start is unknown, and has no effects.
 func (m *Machine) Step(now time.Time, o Observation) []Effect {
 	old := m.index
 	m.index = o.Index

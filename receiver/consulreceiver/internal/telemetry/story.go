@@ -5,6 +5,7 @@
 package telemetry
 
 import (
+	"context"
 	"fmt"
 	"strconv"
 	"time"
@@ -16,7 +17,6 @@ import (
 
 	"github.com/otelcol-infra/otelcol-infra/internal/eventlog"
 	"github.com/otelcol-infra/otelcol-infra/internal/period"
-	"github.com/otelcol-infra/otelcol-infra/internal/spanid"
 	"github.com/otelcol-infra/otelcol-infra/internal/watch"
 	"github.com/otelcol-infra/otelcol-infra/receiver/consulreceiver/internal/metadata"
 	"github.com/otelcol-infra/otelcol-infra/receiver/consulreceiver/internal/state"
@@ -41,21 +41,25 @@ func NewStory(config metadata.LogsBuilderConfig, settings receiver.Settings) *St
 // that tells the same story. cluster is the identity that keeps the IDs of two
 // Consul clusters apart; resource is put on all of it.
 func (s *Story) Render(observed time.Time, cluster string, resource pcommon.Resource, effects []state.Effect) watch.Telemetry {
+	if len(effects) == 0 {
+		return watch.Silence()
+	}
 	one, all := metadata.NewLogsBuilder(s.config, s.settings), metadata.NewLogsBuilder(s.config, s.settings)
 	spans := ptrace.NewSpanSlice()
 	for _, e := range effects {
-		record(one, observed, cluster, e)
+		ctx := context.Background()
+		if e.Outage != nil {
+			p := outagePeriod(cluster, *e.Outage)
+			ctx = p.Context()
+			if e.Opened {
+				p.AppendStart(spans)
+			}
+			if e.Closed {
+				p.Append(spans)
+			}
+		}
+		record(ctx, one, observed, e)
 		eventlog.Each(one.Emit(), all.AppendLogRecord)
-		if e.Outage == nil {
-			continue
-		}
-		p := outagePeriod(cluster, *e.Outage)
-		if e.Opened {
-			p.AppendStart(spans)
-		}
-		if e.Closed {
-			p.Append(spans)
-		}
 	}
 	return watch.Telemetry{
 		Logs:   eventlog.Complete(all.Emit(metadata.WithLogsResource(resource)), observed, describe),
@@ -63,15 +67,10 @@ func (s *Story) Render(observed time.Time, cluster string, resource pcommon.Reso
 	}
 }
 
-func record(logs *metadata.LogsBuilder, observed time.Time, cluster string, e state.Effect) {
-	ctx := spanid.Context(pcommon.TraceID{}, pcommon.SpanID{})
+func record(ctx context.Context, logs *metadata.LogsBuilder, observed time.Time, e state.Effect) {
 	if e.Gap != nil {
 		logs.RecordConsulWatchGapEvent(ctx, pcommon.NewTimestampFromTime(observed), int64(e.Gap.Old), int64(e.Gap.New))
 		return
-	}
-	if e.Outage != nil {
-		p := outagePeriod(cluster, *e.Outage)
-		ctx = spanid.Context(p.TraceID(), p.SpanID())
 	}
 	t := e.Transition
 	logs.RecordConsulCheckTransitionEvent(ctx, pcommon.NewTimestampFromTime(t.At),

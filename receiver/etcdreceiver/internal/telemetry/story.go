@@ -18,7 +18,6 @@ import (
 
 	"github.com/otelcol-infra/otelcol-infra/internal/eventlog"
 	"github.com/otelcol-infra/otelcol-infra/internal/period"
-	"github.com/otelcol-infra/otelcol-infra/internal/spanid"
 	"github.com/otelcol-infra/otelcol-infra/internal/watch"
 	"github.com/otelcol-infra/otelcol-infra/receiver/etcdreceiver/internal/metadata"
 	"github.com/otelcol-infra/otelcol-infra/receiver/etcdreceiver/internal/state"
@@ -49,6 +48,9 @@ func NewStory(config metadata.LogsBuilderConfig, settings receiver.Settings) *St
 // span that tells the same story. cluster is the identity that keeps the IDs of
 // two clusters apart; resource is put on all of it.
 func (s *Story) Render(observed time.Time, cluster string, resource pcommon.Resource, effects []state.Effect) watch.Telemetry {
+	if len(effects) == 0 {
+		return watch.Silence()
+	}
 	one, all := metadata.NewLogsBuilder(s.config, s.settings), metadata.NewLogsBuilder(s.config, s.settings)
 	spans := ptrace.NewSpanSlice()
 	for _, e := range effects {
@@ -68,14 +70,12 @@ func (s *Story) Render(observed time.Time, cluster string, resource pcommon.Reso
 }
 
 func record(logs *metadata.LogsBuilder, cluster string, e state.Effect) {
-	ctx := spanid.Context(pcommon.TraceID{}, pcommon.SpanID{})
 	at := pcommon.NewTimestampFromTime(e.At)
 	if e.Attempt == nil {
-		recordKey(ctx, logs, at, e)
+		recordKey(context.Background(), logs, at, e)
 		return
 	}
-	attempt := spanOf(SpanAttempt, cluster, *e.Attempt)
-	ctx = spanid.Context(attempt.TraceID(), attempt.SpanID())
+	ctx := spanOf(SpanAttempt, cluster, *e.Attempt).Context()
 	name, key, lease := text(e.Attempt.Lock), text(e.Attempt.Key), hex(e.Attempt.Lease)
 	switch e.Kind {
 	case state.LockQueued:

@@ -16,7 +16,6 @@ import (
 
 	"github.com/otelcol-infra/otelcol-infra/internal/eventlog"
 	"github.com/otelcol-infra/otelcol-infra/internal/period"
-	"github.com/otelcol-infra/otelcol-infra/internal/spanid"
 	"github.com/otelcol-infra/otelcol-infra/internal/watch"
 	"github.com/otelcol-infra/otelcol-infra/receiver/vaultreceiver/internal/metadata"
 	"github.com/otelcol-infra/otelcol-infra/receiver/vaultreceiver/internal/state"
@@ -44,13 +43,16 @@ func NewStory(config metadata.LogsBuilderConfig, settings receiver.Settings) *St
 // that tells the same story. instance is the server, which keeps the IDs of two
 // servers of a cluster apart; resource is put on all of it.
 func (s *Story) Render(observed time.Time, instance string, resource pcommon.Resource, effects []state.Effect) watch.Telemetry {
+	if len(effects) == 0 {
+		return watch.Silence()
+	}
 	one, all := metadata.NewLogsBuilder(s.config, s.settings), metadata.NewLogsBuilder(s.config, s.settings)
 	spans := ptrace.NewSpanSlice()
 	for _, e := range effects {
-		ctx := spanid.Context(pcommon.TraceID{}, pcommon.SpanID{})
+		ctx := context.Background()
 		if e.Period != nil {
 			p := render(instance, *e.Period)
-			ctx = spanid.Context(p.TraceID(), p.SpanID())
+			ctx = p.Context()
 			if e.Opened {
 				p.AppendStart(spans)
 			}
