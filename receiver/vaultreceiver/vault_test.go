@@ -188,6 +188,7 @@ func TestAVaultThatIsAbsentComesAndGoes(t *testing.T) {
 
 	require.NoError(t, vault.Kill())
 	o.Eventually(t, "up is 0 again", o.HasValue(0, "vault.up"))
+	o.Eventually(t, "the watch has missed a poll too", func() bool { return o.Warnings(watchServer) == 2 })
 	assert.Empty(t, o.Events("vault.unsealed"))
 	require.NoError(t, vault.Restart(t.Context()))
 	o.Eventually(t, "the gap", o.HasEvent("vault.watch.gap"))
