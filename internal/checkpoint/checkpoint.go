@@ -1,0 +1,119 @@
+// Copyright The otelcol-infra Authors
+// SPDX-License-Identifier: Apache-2.0
+
+// Package checkpoint keeps the small state of a component across restarts, in
+// a storage extension such as file_storage.
+package checkpoint
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/json"
+	"fmt"
+	"reflect"
+	"sync"
+
+	"go.opentelemetry.io/collector/component"
+	"go.opentelemetry.io/collector/extension/xextension/storage"
+)
+
+// Store keeps states by key, as JSON. One that is nil or zero keeps nothing:
+// it finds nothing, and saving is free. It is safe for concurrent use; calls
+// take turns.
+type Store struct {
+	id     component.ID
+	client storage.Client
+
+	mu   sync.Mutex
+	kept map[string][sha256.Size]byte // of what is known to be stored, by key
+}
+
+// Open opens the storage that the configuration names with `storage`; without
+// one, the Store keeps nothing. It is to be called in the component's Start,
+// as extensions are started before. The name keeps apart the stores of one
+// component: file_storage makes a file of each, which is open only once.
+func Open(ctx context.Context, host component.Host, storageID *component.ID, kind component.Kind, id component.ID, name string) (*Store, error) {
+	if storageID == nil {
+		return &Store{}, nil
+	}
+	extension, ok := host.GetExtensions()[*storageID]
+	if !ok {
+		return nil, fmt.Errorf("storage is %s, which does not run: add it under extensions: and to service::extensions", storageID)
+	}
+	opener, ok := extension.(storage.Extension)
+	if !ok {
+		return nil, fmt.Errorf("storage is %s, which is not a storage extension: name one, such as file_storage, that is under extensions: and in service::extensions", storageID)
+	}
+	client, err := opener.GetClient(ctx, kind, id, name)
+	if err != nil {
+		return nil, fmt.Errorf("storage %s cannot be opened, check its settings and that no other collector uses it: %w", storageID, err)
+	}
+	return &Store{id: *storageID, client: client, kept: map[string][sha256.Size]byte{}}, nil
+}
+
+// Load sets what into points to, and says whether there was something to load.
+// An error leaves it as it was, be it the storage's or that of a value which
+// cannot be decoded, as after a change of its type: the caller can log it and
+// go on as if nothing had been found, since the next Save replaces the value.
+// What JSON would take for the new type all the same needs a new key.
+func (s *Store) Load(ctx context.Context, key string, into any) (found bool, err error) {
+	if s == nil || s.client == nil {
+		return false, nil
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	stored, err := s.client.Get(ctx, key)
+	if err != nil {
+		return false, fmt.Errorf("%s cannot be read from storage %s, check its settings: %w", key, s.id, err)
+	}
+	if stored == nil {
+		return false, nil
+	}
+	// Decoding stops halfway at a value that does not fit, so not yet into into.
+	state := reflect.New(reflect.TypeOf(into).Elem())
+	if err := json.Unmarshal(stored, state.Interface()); err != nil {
+		return false, fmt.Errorf("%s in storage %s cannot be decoded, was it saved by another version? it can be ignored, the next save replaces it: %w", key, s.id, err)
+	}
+	reflect.ValueOf(into).Elem().Set(state.Elem())
+	s.kept[key] = sha256.Sum256(stored)
+	return true, nil
+}
+
+// Save stores the state, unless it is what was last saved or loaded. The whole
+// of it is encoded and written each time, so the caller bounds its size. It
+// holds no secrets, as anyone who reads the storage reads it; what is not
+// UTF-8 has to be a []byte to come back unchanged.
+func (s *Store) Save(ctx context.Context, key string, state any) error {
+	if s == nil || s.client == nil {
+		return nil
+	}
+	encoded, err := json.Marshal(state)
+	if err != nil {
+		return fmt.Errorf("%s cannot be encoded for storage %s: %w", key, s.id, err)
+	}
+	sum := sha256.Sum256(encoded)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if kept, known := s.kept[key]; known && kept == sum {
+		return nil
+	}
+	delete(s.kept, key) // a write that fails may have been done nonetheless
+	if err := s.client.Set(ctx, key, encoded); err != nil {
+		return fmt.Errorf("%s cannot be saved in storage %s, check its space and permissions: %w", key, s.id, err)
+	}
+	s.kept[key] = sum
+	return nil
+}
+
+// Close closes the storage. It is to be called once, after the last Save.
+func (s *Store) Close(ctx context.Context) error {
+	if s == nil || s.client == nil {
+		return nil
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := s.client.Close(ctx); err != nil {
+		return fmt.Errorf("storage %s cannot be closed: %w", s.id, err)
+	}
+	return nil
+}

@@ -1,0 +1,243 @@
+// Copyright The otelcol-infra Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package checkpoint
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strconv"
+	"sync"
+	"testing"
+
+	"github.com/open-telemetry/opentelemetry-collector-contrib/extension/storage/filestorage"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"go.opentelemetry.io/collector/component"
+	"go.opentelemetry.io/collector/component/componenttest"
+	"go.opentelemetry.io/collector/extension/extensiontest"
+	"go.opentelemetry.io/collector/extension/xextension/storage"
+	"golang.org/x/sync/errgroup"
+)
+
+type state struct {
+	Index    uint64
+	Services map[string]string
+	Key      []byte
+}
+
+var (
+	fileStorage = component.MustNewID("file_storage")
+	receiver    = component.MustNewIDWithName("consul", "eu")
+)
+
+// host runs one extension: file_storage, which counts what is written.
+type host struct {
+	storage.Extension
+
+	mu     sync.Mutex
+	writes int
+	refuse error // what a write that was done returns
+}
+
+func (h *host) GetExtensions() map[component.ID]component.Component {
+	return map[component.ID]component.Component{fileStorage: h}
+}
+
+func (h *host) GetClient(ctx context.Context, kind component.Kind, id component.ID, name string) (storage.Client, error) {
+	client, err := h.Extension.GetClient(ctx, kind, id, name)
+	return countingClient{client, h}, err
+}
+
+type countingClient struct {
+	storage.Client
+
+	host *host
+}
+
+func (c countingClient) Set(ctx context.Context, key string, value []byte) error {
+	c.host.mu.Lock()
+	defer c.host.mu.Unlock()
+	c.host.writes++
+	return errors.Join(c.Client.Set(ctx, key, value), c.host.refuse)
+}
+
+func newHost(t *testing.T) *host {
+	factory := filestorage.NewFactory()
+	config := factory.CreateDefaultConfig().(*filestorage.Config)
+	config.Directory = t.TempDir()
+	extension, err := factory.Create(t.Context(), extensiontest.NewNopSettings(factory.Type()), config)
+	require.NoError(t, err)
+	require.NoError(t, extension.Start(t.Context(), componenttest.NewNopHost()))
+	t.Cleanup(func() { require.NoError(t, extension.Shutdown(context.Background())) })
+	return &host{Extension: extension.(storage.Extension)}
+}
+
+func open(t *testing.T, host component.Host) *Store {
+	store, err := Open(t.Context(), host, &fileStorage, component.KindReceiver, receiver, "checks")
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, store.Close(context.Background())) })
+	return store
+}
+
+func TestStateOutlivesARestart(t *testing.T) {
+	host := newHost(t)
+	saved := state{Index: 7, Services: map[string]string{"web": "passing", "db": "critical"}, Key: []byte("\xff/lock")}
+
+	store := open(t, host)
+	loaded := state{Index: 1}
+	found, err := store.Load(t.Context(), "services", &loaded)
+	require.NoError(t, err)
+	assert.False(t, found)
+	assert.Equal(t, state{Index: 1}, loaded)
+	require.NoError(t, store.Save(t.Context(), "services", saved))
+	require.NoError(t, store.Close(t.Context()))
+
+	store = open(t, host)
+	loaded = state{Services: map[string]string{"not": "merged"}}
+	found, err = store.Load(t.Context(), "services", &loaded)
+	require.NoError(t, err)
+	assert.True(t, found)
+	assert.Equal(t, saved, loaded)
+}
+
+func TestAnUnchangedStateIsNotWritten(t *testing.T) {
+	host := newHost(t)
+	first, second := state{Services: map[string]string{"a": "1", "b": "2"}}, state{Index: 2}
+
+	store := open(t, host)
+	require.NoError(t, store.Save(t.Context(), "services", first))
+	require.NoError(t, store.Save(t.Context(), "services", first))
+	assert.Equal(t, 1, host.writes)
+	require.NoError(t, store.Save(t.Context(), "nodes", first))
+	assert.Equal(t, 2, host.writes, "another key")
+	require.NoError(t, store.Close(t.Context()))
+
+	store = open(t, host)
+	var loaded state
+	_, err := store.Load(t.Context(), "services", &loaded)
+	require.NoError(t, err)
+	require.NoError(t, store.Save(t.Context(), "services", loaded))
+	assert.Equal(t, 2, host.writes, "it is what was loaded")
+	require.NoError(t, store.Save(t.Context(), "services", second))
+	require.NoError(t, store.Save(t.Context(), "services", first))
+	assert.Equal(t, 4, host.writes)
+}
+
+func TestAfterAWriteThatFailedTheNextIsDone(t *testing.T) {
+	host := newHost(t)
+	store := open(t, host)
+	require.NoError(t, store.Save(t.Context(), "services", 1))
+	host.refuse = errors.New("deadline exceeded")
+	require.EqualError(t, store.Save(t.Context(), "services", 2),
+		"services cannot be saved in storage file_storage, check its space and permissions: deadline exceeded")
+	host.refuse = nil
+	require.NoError(t, store.Save(t.Context(), "services", 1))
+
+	var loaded int
+	_, err := store.Load(t.Context(), "services", &loaded)
+	require.NoError(t, err)
+	assert.Equal(t, 1, loaded)
+}
+
+func TestWhatCannotBeDecodedIsAsIfNotFound(t *testing.T) {
+	host := newHost(t)
+	store := open(t, host)
+	for name, older := range map[string]string{
+		"another type": `{"Services":{"web":"passing"},"Index":"7"}`,
+		"cut off":      `{"Services":{"web":"pas`,
+		"empty":        ``,
+	} {
+		require.NoError(t, store.client.Set(t.Context(), name, []byte(older)))
+		loaded := state{Index: 1}
+		found, err := store.Load(t.Context(), name, &loaded)
+		require.ErrorContains(t, err, name+" in storage file_storage cannot be decoded")
+		assert.False(t, found)
+		assert.Equal(t, state{Index: 1}, loaded, "nothing of it is taken")
+
+		require.NoError(t, store.Save(t.Context(), name, state{Index: 2}))
+		found, err = store.Load(t.Context(), name, &loaded)
+		require.NoError(t, err)
+		assert.True(t, found)
+		assert.Equal(t, state{Index: 2}, loaded)
+	}
+}
+
+func TestWithoutStorageNothingIsKept(t *testing.T) {
+	store, err := Open(t.Context(), componenttest.NewNopHost(), nil, component.KindReceiver, receiver, "")
+	require.NoError(t, err)
+	for _, store := range []*Store{store, nil} {
+		require.NoError(t, store.Save(t.Context(), "services", state{Index: 1}))
+		require.NoError(t, store.Save(t.Context(), "never encoded", func() {}))
+		var loaded state
+		found, err := store.Load(t.Context(), "services", &loaded)
+		require.NoError(t, err)
+		assert.False(t, found)
+		require.NoError(t, store.Close(t.Context()))
+	}
+}
+
+type notStorage struct {
+	component.StartFunc
+	component.ShutdownFunc
+}
+
+type hostOf map[component.ID]component.Component
+
+func (h hostOf) GetExtensions() map[component.ID]component.Component { return h }
+
+func TestOpenSaysWhatToDo(t *testing.T) {
+	absent := component.MustNewIDWithName("file_storage", "absent")
+	_, err := Open(t.Context(), newHost(t), &absent, component.KindReceiver, receiver, "")
+	require.EqualError(t, err, "storage is file_storage/absent, which does not run: add it under extensions: and to service::extensions")
+
+	health := component.MustNewID("health_check")
+	_, err = Open(t.Context(), hostOf{health: notStorage{}}, &health, component.KindReceiver, receiver, "")
+	require.EqualError(t, err, "storage is health_check, which is not a storage extension: "+
+		"name one, such as file_storage, that is under extensions: and in service::extensions")
+
+	factory := filestorage.NewFactory()
+	config := factory.CreateDefaultConfig().(*filestorage.Config)
+	config.Directory = t.TempDir()
+	extension, err := factory.Create(t.Context(), extensiontest.NewNopSettings(factory.Type()), config)
+	require.NoError(t, err)
+	require.NoError(t, os.Remove(config.Directory))
+	_, err = Open(t.Context(), hostOf{fileStorage: extension}, &fileStorage, component.KindReceiver, receiver, "")
+	require.ErrorIs(t, err, os.ErrNotExist)
+	require.ErrorContains(t, err, "storage file_storage cannot be opened, check its settings and that no other collector uses it: ")
+}
+
+func TestErrorsNameTheStateAndTheStorage(t *testing.T) {
+	store := open(t, newHost(t))
+	require.ErrorContains(t, store.Save(t.Context(), "services", func() {}), "services cannot be encoded for storage file_storage: ")
+	require.NoError(t, store.Close(t.Context()))
+	require.ErrorContains(t, store.Save(t.Context(), "services", 1), "services cannot be saved in storage file_storage, check its space and permissions: ")
+	_, err := store.Load(t.Context(), "services", new(int))
+	require.ErrorContains(t, err, "services cannot be read from storage file_storage, check its settings: ")
+}
+
+func TestKeysAreUsedAtTheSameTime(t *testing.T) {
+	store := open(t, newHost(t))
+	var group errgroup.Group
+	for i := range 8 {
+		key := strconv.Itoa(i)
+		group.Go(func() error {
+			for n := range 10 {
+				var loaded int
+				if err := store.Save(t.Context(), key, i*n); err != nil {
+					return err
+				}
+				if _, err := store.Load(t.Context(), key, &loaded); err != nil {
+					return err
+				}
+				if loaded != i*n {
+					return fmt.Errorf("%s: loaded %d, saved %d", key, loaded, i*n)
+				}
+			}
+			return nil
+		})
+	}
+	require.NoError(t, group.Wait())
+}
