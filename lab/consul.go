@@ -6,91 +6,62 @@ package lab
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net/http"
-	"os"
-	"path/filepath"
 )
 
-const consulNode = "lab" // the node name of the one agent
-
-// Consul is one Consul server: a datacenter of its own, with ports for HTTP,
-// RPC and gossip only (no DNS, no gRPC, no UI). A restart keeps its state.
+// Consul is one Consul datacenter of one or three servers, with ports for HTTP
+// or HTTPS, RPC and gossip only (no DNS, no gRPC, no UI). A restart keeps its state.
 type Consul struct {
+	// Server is the first of the members, and the only one unless asked otherwise.
 	*Server
-	// Addr is host:port of the HTTP API.
+	*Cluster
+	// Addr is host:port of the HTTP API of the first server; of its HTTPS API with TLS.
 	Addr string
+	// Addrs are those of all, in the order of Members.
+	Addrs []string
+	// WAN is host:port at which the first server gossips with other datacenters.
+	WAN string
+	// TLS is what a client needs; empty without TLS.
+	TLS TLSFiles
 	// Token is the management token; empty when ACLs are off.
 	Token string
+
+	rpc    []string // in the order of Members
+	scheme string
+	client *http.Client
 }
 
-// StartConsul starts a server, and waits until it leads and has found itself healthy.
+// StartConsul starts the servers, and waits until each knows the leader and has
+// found itself healthy. The node is "lab"; the nodes of three are "lab-1" to "lab-3".
 func StartConsul(ctx context.Context, opts ServerOptions) (*Consul, error) {
-	c := &Consul{Token: opts.Token}
-	server, err := startServer(ctx, "consul", 4, opts, func(home string, ports []int) (launch, error) {
-		c.Addr = loopback(ports[0])
-		file := filepath.Join(home, "consul.hcl")
-		config := consulConfig(filepath.Join(home, "data"), ports, opts)
-		return launch{args: []string{"agent", "-config-file=" + file}, ready: c.ready},
-			os.WriteFile(file, []byte(config), 0o600)
+	c := &Consul{Token: opts.Token, scheme: "http", client: probeClient}
+	cluster, err := startCluster(ctx, "consul", 4, opts, func(places []place) ([]launch, error) {
+		return c.prepare(places, opts)
 	})
 	if err != nil {
 		return nil, err
 	}
-	c.Server = server
+	c.Cluster, c.Server = cluster, cluster.Members[0]
 	return c, nil
 }
 
-func consulConfig(data string, ports []int, opts ServerOptions) string {
-	config := fmt.Sprintf(`
-node_name            = %q
-server               = true
-bootstrap_expect     = 1
-data_dir             = %q
-bind_addr            = "127.0.0.1"
-client_addr          = "127.0.0.1"
-log_level            = "warn"
-disable_update_check = true
-ui_config { enabled = false }
-performance { raft_multiplier = 1 }
-ports {
-  http     = %d
-  server   = %d
-  serf_lan = %d
-  serf_wan = %d
-  https    = -1
-  dns      = -1
-  grpc     = -1
-  grpc_tls = -1
-}
-`, consulNode, data, ports[0], ports[1], ports[2], ports[3])
-	if opts.Token != "" {
-		config += fmt.Sprintf(`
-acl {
-  enabled        = true
-  default_policy = "deny"
-  tokens {
-    initial_management = %[1]q
-    agent              = %[1]q
-  }
-}
-`, opts.Token)
-	}
-	return config + opts.ExtraHCL
+// ask reads the answer of the server at addr.
+func (c *Consul) ask(ctx context.Context, addr, path string, out any) error {
+	return getJSONBy(ctx, c.client, c.scheme+"://"+addr+path, http.Header{"X-Consul-Token": {c.Token}}, out)
 }
 
-// ready is nil when there is a leader and it has registered the node as healthy.
-func (c *Consul) ready(ctx context.Context) error {
-	header := http.Header{"X-Consul-Token": {c.Token}}
+// ready is nil when the server at addr knows a leader, and that has registered
+// its node as healthy.
+func (c *Consul) ready(ctx context.Context, addr, node string) error {
 	var leader string
-	if err := getJSON(ctx, "http://"+c.Addr+"/v1/status/leader", header, &leader); err != nil {
+	if err := c.ask(ctx, addr, "/v1/status/leader", &leader); err != nil {
 		return err
 	}
 	if leader == "" {
 		return errors.New("consul has no leader")
 	}
 	var checks []struct{ CheckID, Status string }
-	if err := getJSON(ctx, "http://"+c.Addr+"/v1/health/node/"+consulNode, header, &checks); err != nil {
+	if err := c.ask(ctx, addr, "/v1/health/node/"+node, &checks); err != nil {
 		return err
 	}
 	for _, check := range checks {
@@ -100,3 +71,21 @@ func (c *Consul) ready(ctx context.Context) error {
 	}
 	return errors.New("consul's own node is not healthy in the catalog")
 }
+
+// Leader is the index in Members of the one that leads. It asks each about
+// itself: the others name a leader that was killed until they miss it.
+func (c *Consul) Leader(ctx context.Context) (int, error) {
+	err := errors.New("no consul server leads now")
+	for i, addr := range c.Addrs {
+		var leader string
+		if asked := c.ask(ctx, addr, "/v1/status/leader", &leader); asked != nil {
+			err = errors.Join(err, asked)
+		} else if leader == c.rpc[i] {
+			return i, nil
+		}
+	}
+	return 0, err
+}
+
+// Stop ends all servers, and removes their folder if it is a throw-away one.
+func (c *Consul) Stop(ctx context.Context) error { return c.Cluster.Stop(ctx) }

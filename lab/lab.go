@@ -131,11 +131,11 @@ func into[S any](field **S, start func(context.Context, ServerOptions) (*S, erro
 	}
 }
 
-// Servers gives all server processes, each etcd member on its own.
+// Servers gives all server processes, each member of a cluster on its own.
 func (l *Lab) Servers() []*Server {
 	var all []*Server
 	if l.Consul != nil {
-		all = append(all, l.Consul.Server)
+		all = append(all, l.Consul.Members...)
 	}
 	if l.Etcd != nil {
 		all = append(all, l.Etcd.Members...)
@@ -194,14 +194,18 @@ func (l *Lab) Stop() error {
 }
 
 func (l *Lab) stopAll(ctx context.Context) error {
-	stops := []func(context.Context) error{}
-	for _, server := range l.Servers() {
-		if l.Etcd == nil || !slices.Contains(l.Etcd.Members, server) {
-			stops = append(stops, server.Stop)
-		}
+	var stops []func(context.Context) error
+	var members []*Server // are stopped by their cluster
+	if l.Consul != nil {
+		stops, members = append(stops, l.Consul.Stop), append(members, l.Consul.Members...)
 	}
 	if l.Etcd != nil {
-		stops = append(stops, l.Etcd.Stop)
+		stops, members = append(stops, l.Etcd.Stop), append(members, l.Etcd.Members...)
+	}
+	for _, server := range l.Servers() {
+		if !slices.Contains(members, server) {
+			stops = append(stops, server.Stop)
+		}
 	}
 	errs := make([]error, len(stops))
 	var group errgroup.Group

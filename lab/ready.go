@@ -28,6 +28,11 @@ var probeClient = &http.Client{
 
 // get gives the status and body of an HTTP answer; header may be nil.
 func get(ctx context.Context, url string, header http.Header) (int, []byte, error) {
+	return getBy(ctx, probeClient, url, header)
+}
+
+// getBy is get by a client of one's own.
+func getBy(ctx context.Context, client *http.Client, url string, header http.Header) (int, []byte, error) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
 		return 0, nil, err
@@ -35,7 +40,7 @@ func get(ctx context.Context, url string, header http.Header) (int, []byte, erro
 	if header != nil {
 		request.Header = header
 	}
-	answer, err := probeClient.Do(request)
+	answer, err := client.Do(request)
 	if err != nil {
 		return 0, nil, err
 	}
@@ -57,7 +62,12 @@ func answersOK(url string) func(context.Context) error {
 
 // getJSON reads the 200 answer at url into out.
 func getJSON(ctx context.Context, url string, header http.Header, out any) error {
-	status, body, err := get(ctx, url, header)
+	return getJSONBy(ctx, probeClient, url, header, out)
+}
+
+// getJSONBy is getJSON by a client of one's own.
+func getJSONBy(ctx context.Context, client *http.Client, url string, header http.Header, out any) error {
+	status, body, err := getBy(ctx, client, url, header)
 	if err != nil {
 		return err
 	}

@@ -25,13 +25,20 @@ type ServerOptions struct {
 	Progress io.Writer
 	// ExtraArgs are appended to the command line, so they win.
 	ExtraArgs []string
-	// ExtraHCL is appended to the configuration of Consul and Vault.
+	// ExtraHCL is appended to the configuration of Consul, where it wins, and Vault.
 	ExtraHCL string
 	// Token, of Consul: turns ACLs on, denies by default, and is the
 	// management token. A UUID. Empty: no ACLs.
 	Token string
-	// Members, of etcd: 1 (or 0) or 3.
+	// Members, of etcd and Consul: 1 (or 0) or 3.
 	Members int
+	// TLS, of Consul: the API speaks TLS only. Nil: plain HTTP only.
+	TLS *TLS
+	// Datacenter, of Consul; empty: dc1.
+	Datacenter string
+	// JoinWAN, of Consul, are addresses of servers of other datacenters, see
+	// [Consul]'s WAN, to federate with.
+	JoinWAN []string
 }
 
 // Server is one server process that can be restarted where it was. Its methods
@@ -49,39 +56,18 @@ type Server struct {
 	proc *Process
 }
 
-// launch is what a server's own code says about one run: how it is started on
-// the ports it was given, and when it is ready.
-type launch struct {
-	args  []string
-	ready func(context.Context) error
-}
-
-// startServer finds the binary, and starts it on n free ports. prepare writes
-// configuration into home, which is new and empty.
+// startServer starts the one process of a server, see startCluster.
 func startServer(ctx context.Context, name string, n int, opts ServerOptions, prepare func(home string, ports []int) (launch, error)) (*Server, error) {
-	bin, err := Binary(ctx, name, opts.Progress)
-	if err != nil {
-		return nil, err
-	}
-	s, err := newServer(name, bin, opts.Dir)
-	if err != nil {
-		return nil, err
-	}
-	err = onFreePorts(ctx, n, func(ports []int) error {
-		home, err := newHome(s.dir, name)
-		if err != nil {
-			return err
-		}
-		l, err := prepare(home, ports)
-		if err != nil {
-			return fmt.Errorf("configure %s: %w", name, err)
-		}
-		s.args, s.ready = slices.Concat(l.args, opts.ExtraArgs), l.ready
-		return s.startAfresh(ctx, home)
+	opts.Members = 1
+	c, err := startCluster(ctx, name, n, opts, func(places []place) ([]launch, error) {
+		l, err := prepare(places[0].home, places[0].ports)
+		return []launch{l}, err
 	})
 	if err != nil {
-		return nil, err // a folder of its own stays, for its log
+		return nil, err
 	}
+	s := c.Members[0]
+	s.ownDir = c.ownDir
 	return s, nil
 }
 
@@ -89,13 +75,18 @@ func startServer(ctx context.Context, name string, n int, opts ServerOptions, pr
 func newServer(name, bin, dir string) (*Server, error) {
 	s := &Server{name: name, bin: bin, env: plainEnv()}
 	var err error
-	if dir == "" {
-		s.dir, err = throwAway()
-		s.ownDir = s.dir
-	} else {
-		s.dir, err = filepath.Abs(dir)
-	}
+	s.dir, s.ownDir, err = serverDir(dir)
 	return s, err
+}
+
+// serverDir makes a throw-away folder if dir is empty; own is that one.
+func serverDir(dir string) (abs, own string, err error) {
+	if dir != "" {
+		abs, err = filepath.Abs(dir)
+		return abs, "", err
+	}
+	own, err = throwAway()
+	return own, own, err
 }
 
 func throwAway() (string, error) {
@@ -104,24 +95,6 @@ func throwAway() (string, error) {
 		return "", fmt.Errorf("make a throw-away folder: %w", err)
 	}
 	return dir, nil
-}
-
-// newHome makes the folder of a server's configuration and data.
-func newHome(dir, name string) (string, error) {
-	home := filepath.Join(dir, name)
-	if err := os.Mkdir(home, 0o700); err != nil {
-		return "", fmt.Errorf("make the folder of %s; name another folder: %w", name, err)
-	}
-	return home, nil
-}
-
-// startAfresh starts for the first time; it leaves neither process nor home on failure.
-func (s *Server) startAfresh(ctx context.Context, home string) error {
-	err := s.start(ctx)
-	if err != nil {
-		err = errors.Join(err, s.Kill(), os.RemoveAll(home))
-	}
-	return err
 }
 
 func (s *Server) start(ctx context.Context) error {

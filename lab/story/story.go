@@ -28,6 +28,10 @@ const (
 	LockPrefix = "/demo/locks/"     // etcd locks that are contended
 	Lock       = LockPrefix + "job" // the lock of the story
 	Contenders = 3
+
+	ConsulPrefix = "demo/"                    // Consul keys that change
+	ConsulLock   = ConsulPrefix + "locks/job" // the lock in Consul, which one client takes after the other
+	Holders      = 2
 )
 
 // Story is one telling.
@@ -71,35 +75,12 @@ func (s *Story) Prepare(ctx context.Context) error {
 func (s *Story) Tell(ctx context.Context) error {
 	acts, ctx := errgroup.WithContext(ctx)
 	acts.Go(func() error { return s.failCheck(ctx) })
+	acts.Go(func() error { return s.takeTurns(ctx) })
+	acts.Go(func() error { return s.changeConsulKeys(ctx) })
 	acts.Go(func() error { return s.contend(ctx) })
 	acts.Go(func() error { return s.changeKeys(ctx) })
 	acts.Go(func() error { return s.sealVault(ctx) })
 	return acts.Wait()
-}
-
-func (s *Story) consul() (*api.Client, error) {
-	client, err := api.NewClient(&api.Config{Address: s.Lab.Consul.Addr, Token: s.Lab.Consul.Token})
-	if err != nil {
-		return nil, fmt.Errorf("make a consul client: %w", err)
-	}
-	return client, nil
-}
-
-func (s *Story) failCheck(ctx context.Context) error {
-	client, err := s.consul()
-	if err != nil {
-		return err
-	}
-	for _, status := range []string{api.HealthCritical, api.HealthPassing} {
-		s.say("consul: service " + Service + " turns " + status)
-		if err := client.Agent().UpdateTTLOpts(Service, "as the story goes", status, (&api.QueryOptions{}).WithContext(ctx)); err != nil {
-			return fmt.Errorf("set check %s to %s: %w", Service, status, err)
-		}
-		if err := pause(ctx, s.Pace); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 func (s *Story) etcd() (*clientv3.Client, error) {

@@ -1,0 +1,48 @@
+// Copyright The otelcol-infra Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package story
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/otelcol-infra/otelcol-infra/lab"
+)
+
+func TestConsulLocksAndKeys(t *testing.T) {
+	if testing.Short() {
+		t.Skip("needs a real Consul; run without -short")
+	}
+	consul, err := lab.StartConsul(t.Context(), lab.ServerOptions{})
+	require.NoError(t, err)
+	defer func() { require.NoError(t, consul.Stop(context.Background())) }()
+	s := &Story{Lab: &lab.Lab{Consul: consul}, Progress: func(line string) { t.Log(line) }}
+	client, err := s.consul()
+	require.NoError(t, err)
+	noSessions := func() {
+		sessions, _, err := client.Session().List(nil)
+		require.NoError(t, err)
+		require.Empty(t, sessions)
+	}
+
+	require.NoError(t, s.takeTurns(t.Context()))
+	lock, _, err := client.KV().Get(ConsulLock, nil)
+	require.NoError(t, err)
+	require.Equal(t, uint64(Holders), lock.LockIndex, "how often it was taken")
+	require.Empty(t, lock.Session)
+	noSessions()
+
+	require.NoError(t, s.changeConsulKeys(t.Context()))
+	keys, _, err := client.KV().Keys(ConsulPrefix, "", nil)
+	require.NoError(t, err)
+	require.Equal(t, []string{ConsulLock}, keys)
+
+	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+	defer cancel()
+	require.ErrorIs(t, s.takeTurns(ctx), context.DeadlineExceeded)
+	noSessions()
+}
