@@ -54,6 +54,11 @@ type Period struct {
 	// DroppedMoments is how many more there were than could be kept.
 	DroppedMoments int
 
+	// Links lead to spans of other traces; DroppedLinks is how many more there
+	// were than could be kept.
+	Links        []Link
+	DroppedLinks int
+
 	// Problem, when not empty, sets the status Error with this description.
 	Problem string
 }
@@ -62,6 +67,12 @@ type Period struct {
 type Moment struct {
 	Time       time.Time
 	Name       string
+	Attributes func(pcommon.Map)
+}
+
+// Link leads to the span of another period.
+type Link struct {
+	To         Period // of which the keys count
 	Attributes func(pcommon.Map)
 }
 
@@ -88,9 +99,6 @@ func (p Period) Append(spans ptrace.SpanSlice) {
 	if p.Parent != nil {
 		s.SetParentSpanID(spanid.Span(p.Parent...))
 	}
-	if p.BeganBefore {
-		s.Attributes().PutBool(AttrBeganBeforeObservation, true)
-	}
 	s.SetDroppedEventsCount(uint32(p.DroppedMoments))
 	for _, m := range p.Moments {
 		e := s.Events().AppendEmpty()
@@ -115,9 +123,21 @@ func (p Period) append(spans ptrace.SpanSlice, name string, start, end time.Time
 	if p.Attributes != nil {
 		p.Attributes(s.Attributes())
 	}
+	if p.BeganBefore {
+		s.Attributes().PutBool(AttrBeganBeforeObservation, true)
+	}
 	if p.Reconciled {
 		s.Attributes().PutBool(AttrReconciled, true)
 	}
+	for _, l := range p.Links {
+		link := s.Links().AppendEmpty()
+		link.SetTraceID(l.To.TraceID())
+		link.SetSpanID(l.To.SpanID())
+		if l.Attributes != nil {
+			l.Attributes(link.Attributes())
+		}
+	}
+	s.SetDroppedLinksCount(uint32(p.DroppedLinks))
 	if p.Problem != "" {
 		s.Status().SetCode(ptrace.StatusCodeError)
 		s.Status().SetMessage(p.Problem)
