@@ -7,15 +7,19 @@ package observedtest
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 	"go.opentelemetry.io/collector/component"
+	"go.opentelemetry.io/collector/component/componentstatus"
 	"go.opentelemetry.io/collector/component/componenttest"
+	"go.opentelemetry.io/collector/consumer"
 	"go.opentelemetry.io/collector/consumer/consumertest"
 	"go.opentelemetry.io/collector/pdata/pcommon"
 	"go.opentelemetry.io/collector/pdata/plog"
@@ -30,6 +34,8 @@ import (
 // soon is ample for a real server on a busy machine.
 const soon = 40 * time.Second
 
+var errRefused = errors.New("refused, but not for good")
+
 // Receiver is a running receiver, and what it made.
 type Receiver struct {
 	Traces  consumertest.TracesSink
@@ -38,36 +44,82 @@ type Receiver struct {
 	Log     *observer.ObservedLogs
 
 	components []component.Component
+	status     atomic.Pointer[componentstatus.Event]
+	refuses    atomic.Bool
 }
 
 // Start starts a receiver of all three signals, which ends with the test.
 func Start(t *testing.T, factory receiver.Factory, config component.Config) *Receiver {
 	t.Helper()
+	return StartOn(t, componenttest.NewNopHost(), factory, config)
+}
+
+// StartOn starts it on a host that has extensions.
+func StartOn(t *testing.T, host component.Host, factory receiver.Factory, config component.Config) *Receiver {
+	t.Helper()
 	r := &Receiver{}
 	core, log := observer.New(zap.DebugLevel)
 	r.Log = log
 	settings := receivertest.NewNopSettings(factory.Type())
+	settings.ID = component.NewID(factory.Type()) // What is stored belongs to it.
 	settings.Logger = zap.New(core)
 
 	metrics, err := factory.CreateMetrics(t.Context(), settings, config, &r.Metrics)
 	require.NoError(t, err)
-	logs, err := factory.CreateLogs(t.Context(), settings, config, &r.Logs)
+	nextLogs, err := consumer.NewLogs(func(ctx context.Context, logs plog.Logs) error {
+		if r.refuses.Load() {
+			return errRefused
+		}
+		return r.Logs.ConsumeLogs(ctx, logs)
+	})
 	require.NoError(t, err)
-	traces, err := factory.CreateTraces(t.Context(), settings, config, &r.Traces)
+	logs, err := factory.CreateLogs(t.Context(), settings, config, nextLogs)
+	require.NoError(t, err)
+	nextTraces, err := consumer.NewTraces(func(ctx context.Context, traces ptrace.Traces) error {
+		if r.refuses.Load() {
+			return errRefused
+		}
+		return r.Traces.ConsumeTraces(ctx, traces)
+	})
+	require.NoError(t, err)
+	traces, err := factory.CreateTraces(t.Context(), settings, config, nextTraces)
 	require.NoError(t, err)
 	r.components = []component.Component{metrics, logs, traces}
 	for _, c := range r.components {
-		require.NoError(t, c.Start(t.Context(), componenttest.NewNopHost()))
+		require.NoError(t, c.Start(t.Context(), reported{host, &r.status}))
 	}
 	t.Cleanup(func() { r.Shutdown(t) })
 	return r
 }
 
+// reported is a host that keeps the last status of its components.
+type reported struct {
+	component.Host
+	status *atomic.Pointer[componentstatus.Event]
+}
+
+// Report implements componentstatus.Reporter.
+func (h reported) Report(event *componentstatus.Event) { h.status.Store(event) }
+
+// Trouble is what the component's status complains of; empty when it is well.
+func (r *Receiver) Trouble() string {
+	if event := r.status.Load(); event != nil && event.Err() != nil {
+		return event.Err().Error()
+	}
+	return ""
+}
+
+// Refuse has the next consumers of events and spans refuse them, but not for
+// good, or take them again.
+func (r *Receiver) Refuse(refuse bool) { r.refuses.Store(refuse) }
+
 // Shutdown ends the receiver. A receiver that hangs fails the test.
 func (r *Receiver) Shutdown(t *testing.T) {
 	t.Helper()
-	ended := make(chan error, len(r.components))
-	for _, c := range r.components {
+	components := r.components
+	r.components = nil
+	ended := make(chan error, len(components))
+	for _, c := range components {
 		go func() { ended <- c.Shutdown(context.Background()) }()
 		select {
 		case err := <-ended:
@@ -76,7 +128,6 @@ func (r *Receiver) Shutdown(t *testing.T) {
 			require.Fail(t, "Shutdown hangs")
 		}
 	}
-	r.components = nil
 }
 
 // Eventually waits until the condition holds.
@@ -85,14 +136,14 @@ func (r *Receiver) Eventually(t *testing.T, what string, condition func() bool) 
 	require.Eventually(t, condition, soon, 20*time.Millisecond, what)
 }
 
-// Spans returns the spans of that name with these attributes, given as keys
-// and values.
+// Spans returns the spans of that name with these attributes, their own or
+// their resource's, given as keys and values.
 func (r *Receiver) Spans(name string, attributes ...string) (spans []ptrace.Span) {
 	for _, td := range r.Traces.AllTraces() {
 		for _, rs := range td.ResourceSpans().All() {
 			for _, ss := range rs.ScopeSpans().All() {
 				for _, span := range ss.Spans().All() {
-					if span.Name() == name && match(attributes, span.Attributes()) {
+					if span.Name() == name && match(attributes, span.Attributes(), rs.Resource().Attributes()) {
 						spans = append(spans, span)
 					}
 				}
@@ -107,14 +158,15 @@ func (r *Receiver) HasSpan(name string, attributes ...string) func() bool {
 	return func() bool { return len(r.Spans(name, attributes...)) > 0 }
 }
 
-// Events returns the events with these attributes, in the order in which they
-// were told. An empty name stands for every name.
+// Events returns the events with these attributes, their own or their
+// resource's, in the order in which they were told. An empty name stands for
+// every name.
 func (r *Receiver) Events(name string, attributes ...string) (events []plog.LogRecord) {
 	for _, ld := range r.Logs.AllLogs() {
 		for _, rl := range ld.ResourceLogs().All() {
 			for _, sl := range rl.ScopeLogs().All() {
 				for _, event := range sl.LogRecords().All() {
-					if (name == "" || event.EventName() == name) && match(attributes, event.Attributes()) {
+					if (name == "" || event.EventName() == name) && match(attributes, event.Attributes(), rl.Resource().Attributes()) {
 						events = append(events, event)
 					}
 				}
@@ -132,22 +184,45 @@ func (r *Receiver) HasEvent(name string, attributes ...string) func() bool {
 // Value returns the value of a metric's data point with these attributes, its
 // own or its resource's, in the newest batch.
 func (r *Receiver) Value(name string, attributes ...string) (int64, bool) {
+	point, ok := r.point(name, attributes...)
+	if !ok {
+		return 0, false
+	}
+	return point.IntValue(), true
+}
+
+// Float is like Value, for a metric of floating point numbers.
+func (r *Receiver) Float(name string, attributes ...string) (float64, bool) {
+	point, ok := r.point(name, attributes...)
+	if !ok {
+		return 0, false
+	}
+	return point.DoubleValue(), true
+}
+
+// HasMetric says whether a metric has a data point in the newest batch.
+func (r *Receiver) HasMetric(name string) bool {
+	_, ok := r.point(name)
+	return ok
+}
+
+func (r *Receiver) point(name string, attributes ...string) (point pmetric.NumberDataPoint, ok bool) {
 	all := r.Metrics.AllMetrics()
 	if len(all) == 0 {
-		return 0, false
+		return point, false
 	}
 	for _, rm := range all[len(all)-1].ResourceMetrics().All() {
 		for _, sm := range rm.ScopeMetrics().All() {
 			for _, m := range sm.Metrics().All() {
 				for _, point := range points(m).All() {
 					if m.Name() == name && match(attributes, point.Attributes(), rm.Resource().Attributes()) {
-						return point.IntValue(), true
+						return point, true
 					}
 				}
 			}
 		}
 	}
-	return 0, false
+	return point, false
 }
 
 // HasValue is a condition: the newest value is this one.
@@ -205,10 +280,14 @@ func Hang(t *testing.T) string {
 }
 
 func points(m pmetric.Metric) pmetric.NumberDataPointSlice {
-	if m.Type() == pmetric.MetricTypeSum {
+	switch m.Type() {
+	case pmetric.MetricTypeSum:
 		return m.Sum().DataPoints()
+	case pmetric.MetricTypeGauge:
+		return m.Gauge().DataPoints()
+	default:
+		return pmetric.NewNumberDataPointSlice()
 	}
-	return m.Gauge().DataPoints()
 }
 
 // match says whether one of the maps has each of the attributes.

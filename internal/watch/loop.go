@@ -38,6 +38,10 @@ type Loop[O any] struct {
 	// Delivery takes the telemetry to the next consumers.
 	Delivery *Delivery
 
+	// Commit, which may be nil, keeps what must survive a restart: what was
+	// told before it is delivered.
+	Commit func(ctx context.Context)
+
 	// Condition is told the outcome of every observation.
 	Condition func(err error)
 }
@@ -52,14 +56,19 @@ func (l Loop[O]) Run(ctx context.Context) {
 			return
 		}
 		l.Delivery.countObservation(ctx, err)
-		l.Condition(err)
 		if err != nil {
+			l.Condition(err)
 			pause(ctx, retry.NextBackOff())
 			continue
 		}
 		retry.Reset()
-		if l.Delivery.Deliver(ctx, l.Step(time.Now(), observed)) != nil {
+		told := l.Step(time.Now(), observed)
+		l.Condition(nil) // What is known is now up to date.
+		if l.Delivery.Deliver(ctx, told) != nil {
 			return
+		}
+		if l.Commit != nil {
+			l.Commit(ctx)
 		}
 	}
 }

@@ -21,30 +21,41 @@ type Watcher interface {
 	Delivery() *Delivery
 }
 
-// Signals returns the functions that create the logs and the traces receiver
-// of a factory. Both give the same watcher for the same configuration C, a
-// pointer, so that what is told in two signals is observed once.
-func Signals[C comparable, W Watcher](create func(C, receiver.Settings) (W, error)) (receiver.CreateLogsFunc, receiver.CreateTracesFunc) {
-	var watchers sharedcomponent.Map[C, W]
-	get := func(settings receiver.Settings, config component.Config) (*sharedcomponent.Shared[W], error) {
-		cfg := config.(C)
-		return watchers.GetOrAdd(cfg, func() (W, error) { return create(cfg, settings) })
+// Signals gives every signal of one receiver the same watcher for the same
+// configuration C, a pointer, so that what is told in several signals is
+// observed once.
+type Signals[C comparable, W Watcher] struct {
+	create   func(C, receiver.Settings) (W, error)
+	watchers sharedcomponent.Map[C, W]
+}
+
+// NewSignals returns the Signals of one factory.
+func NewSignals[C comparable, W Watcher](create func(C, receiver.Settings) (W, error)) *Signals[C, W] {
+	return &Signals[C, W]{create: create}
+}
+
+// Watcher returns the watcher of a configuration; who gets it starts it and
+// shuts it down once.
+func (s *Signals[C, W]) Watcher(settings receiver.Settings, config C) (*sharedcomponent.Shared[W], error) {
+	return s.watchers.GetOrAdd(config, func() (W, error) { return s.create(config, settings) })
+}
+
+// CreateLogs creates the logs receiver.
+func (s *Signals[C, W]) CreateLogs(_ context.Context, settings receiver.Settings, config component.Config, next consumer.Logs) (receiver.Logs, error) {
+	shared, err := s.Watcher(settings, config.(C))
+	if err != nil {
+		return nil, err
 	}
-	logs := func(_ context.Context, settings receiver.Settings, config component.Config, next consumer.Logs) (receiver.Logs, error) {
-		shared, err := get(settings, config)
-		if err != nil {
-			return nil, err
-		}
-		shared.Observer.Delivery().Logs = next
-		return shared, nil
+	shared.Observer.Delivery().Logs = next
+	return shared, nil
+}
+
+// CreateTraces creates the traces receiver.
+func (s *Signals[C, W]) CreateTraces(_ context.Context, settings receiver.Settings, config component.Config, next consumer.Traces) (receiver.Traces, error) {
+	shared, err := s.Watcher(settings, config.(C))
+	if err != nil {
+		return nil, err
 	}
-	traces := func(_ context.Context, settings receiver.Settings, config component.Config, next consumer.Traces) (receiver.Traces, error) {
-		shared, err := get(settings, config)
-		if err != nil {
-			return nil, err
-		}
-		shared.Observer.Delivery().Traces = next
-		return shared, nil
-	}
-	return logs, traces
+	shared.Observer.Delivery().Traces = next
+	return shared, nil
 }

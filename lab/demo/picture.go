@@ -25,10 +25,24 @@ type System struct {
 // Systems are what a picture shows.
 var Systems = []System{
 	{
-		Name:   "consul",
-		Series: []string{"consul_up", "consul_health_check_count", "consul_catalog_service_count", "consul_catalog_service_instance_count", "consul_catalog_node_count"},
-		Spans:  map[string]int{"consul.check.outage.start": 1, "consul.check.outage": 1},
-		Events: map[string]int{"consul.check.transition": 2},
+		Name: "consul",
+		Series: []string{
+			"consul_up", "consul_health_check_count", "consul_health_service_instance_count", "consul_health_check_transitions_total",
+			"consul_catalog_service_count", "consul_catalog_service_instance_count", "consul_catalog_node_count",
+			"consul_raft_has_leader", "consul_server_healthy", "consul_member_count", "consul_session_count",
+			"consul_kv_key_count", "consul_kv_lock_acquisitions_total", "consul_ca_root_time_to_expiry_seconds",
+		},
+		Spans: map[string]int{
+			"consul.service.incident.start": 1, "consul.service.incident": 1,
+			"consul.check.outage.start": 1, "consul.check.outage": 1,
+			"consul.lock.hold.start": story.Holders, "consul.lock.hold": story.Holders,
+		},
+		Events: map[string]int{
+			"consul.check.transition": 2,
+			"consul.lock.acquired":    story.Holders, "consul.lock.released": story.Holders,
+			"consul.kv.created": 1, "consul.kv.updated": 1, "consul.kv.deleted": 1,
+			"consul.session.created": story.Holders, "consul.session.ended": story.Holders,
+		},
 	},
 	{
 		Name:   "etcd",

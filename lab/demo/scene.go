@@ -90,6 +90,7 @@ func (s *Scene) startCollector(ctx context.Context, opts Options) error {
 		ReadyURL: "http://" + s.Health,
 		Env: append(s.Lab.Env(),
 			"COLLECTION_INTERVAL="+Interval.String(),
+			"CONSUL_KV_PREFIXES="+story.ConsulPrefix,
 			"ETCD_WATCH_PREFIXES="+story.KeyPrefix,
 			"ETCD_LOCK_PREFIXES="+story.LockPrefix,
 			"EVENTS_FILE="+string(s.Events),

@@ -10,51 +10,34 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
-	"slices"
+	"os"
 	"strings"
 	"time"
 
 	"github.com/hashicorp/consul/api"
 	"go.opentelemetry.io/collector/component"
+	"go.opentelemetry.io/collector/config/configopaque"
 
 	"github.com/otelcol-infra/otelcol-infra/internal/tokenfile"
-	"github.com/otelcol-infra/otelcol-infra/receiver/consulreceiver/internal/state"
 )
 
-// wait is how long Consul may hold a blocking query that has nothing to tell.
-const wait = time.Minute
+const (
+	// wait is how long Consul may hold a blocking query that has nothing to tell.
+	wait = time.Minute
 
-// checks is the answer to a health query.
-type checks struct {
-	Checks state.Checks
-	Index  uint64
+	// maxExplanation is how many bytes of a server's refusal are told.
+	maxExplanation = 256
+)
 
-	// Filtered says that the token may not see all checks; Token tells one
-	// token from another.
-	Filtered bool
-	Token    [sha256.Size]byte
-
-	// Limit is not nil when there were more checks than max_checks: Checks
-	// then holds the first ones in the order of their IDs.
-	Limit error
-}
-
-// partial is an error when the token does not show all checks.
-func (c checks) partial() error {
-	if !c.Filtered {
-		return nil
-	}
-	return errors.New("not all checks are observed: the token lacks node:read or service:read for some")
-}
-
-// client is the part of the Consul API that the receiver uses.
+// client asks one Consul agent about one datacenter.
 type client struct {
-	api       *api.Client
-	http      *http.Client
-	token     tokenfile.Source
-	timeout   time.Duration
-	maxChecks int
+	api        *api.Client
+	http       *http.Client
+	cfg        *Config
+	token      tokenfile.Source
+	datacenter string // empty: that of the agent
 }
 
 // newClient connects lazily: an absent server is found at the first request.
@@ -66,29 +49,40 @@ func newClient(ctx context.Context, cfg *Config, host component.Host, settings c
 	if err != nil {
 		return nil, fmt.Errorf("http client for endpoint %s: %w", cfg.endpoint(), err)
 	}
-	consul, err := newAPI(cfg, httpClient)
+	token := tokenOf(cfg)
+	consul, err := newAPI(cfg.endpoint(), token, httpClient)
 	if err != nil { // The API takes defaults from the environment even where none is needed.
 		return nil, fmt.Errorf("consul client for endpoint %s, check the environment variables CONSUL_*: %w", cfg.endpoint(), err)
 	}
-	return &client{
-		api:       consul,
-		http:      httpClient,
-		token:     cfg.token(),
-		timeout:   cmp.Or(cfg.HTTP.Timeout, defaultTimeout),
-		maxChecks: cfg.MaxChecks,
-	}, nil
+	return &client{api: consul, http: httpClient, cfg: cfg, token: token}, nil
+}
+
+// tokenOf returns the configured token, or that of the environment.
+func tokenOf(cfg *Config) tokenfile.Source {
+	if token := cfg.token(); token != (tokenfile.Source{}) {
+		return token
+	}
+	return tokenfile.Source{
+		Token: configopaque.String(os.Getenv(api.HTTPTokenEnvName)),
+		File:  os.Getenv(api.HTTPTokenFileEnvName),
+	}
 }
 
 // newAPI keeps the environment out of what the configuration says.
-func newAPI(cfg *Config, httpClient *http.Client) (*api.Client, error) {
-	scheme, _, _ := strings.Cut(cfg.endpoint(), "://")
-	config := &api.Config{Address: cfg.endpoint(), Scheme: scheme, HttpClient: httpClient}
-	if cfg.token() != (tokenfile.Source{}) {
-		// Each request brings its own; with none here the API would read the
-		// file that CONSUL_HTTP_TOKEN_FILE names.
-		config.Token = "each request has its own"
+func newAPI(endpoint string, token tokenfile.Source, httpClient *http.Client) (*api.Client, error) {
+	scheme, _, _ := strings.Cut(endpoint, "://")
+	config := &api.Config{Address: endpoint, Scheme: scheme, HttpClient: httpClient}
+	if token != (tokenfile.Source{}) {
+		config.Token = "each request has its own" // else it would read the environment once
 	}
 	return api.NewClient(config)
+}
+
+// of returns a client that asks about another datacenter over the same agent.
+func (c *client) of(datacenter string) *client {
+	other := *c
+	other.datacenter = datacenter
+	return &other
 }
 
 // close ends the idle connections. It may be called on nil.
@@ -98,97 +92,122 @@ func (c *client) close() {
 	}
 }
 
-// AnyChecks returns all checks at once, as any server knows them.
-func (c *client) AnyChecks(ctx context.Context) (checks, error) {
-	return c.query(ctx, &api.QueryOptions{AllowStale: true}, c.timeout)
+// answer is what Consul said about an answer.
+type answer struct {
+	Index       uint64
+	LastContact time.Duration
+
+	// Filtered says that the token may not see all there is; Token tells one
+	// token from another.
+	Filtered bool
+	Token    [sha256.Size]byte
 }
 
-// NewChecks returns all checks as the leader knows them, so that no answer is
-// older than the one before. With an index above zero it blocks until Consul
-// has a newer one, at most a minute.
-func (c *client) NewChecks(ctx context.Context, index uint64) (checks, error) {
-	timeout := c.timeout
-	if index > 0 {
-		timeout += wait + wait/16 // Consul adds up to wait/16 of jitter.
+// ask makes one request of the API. Errors name the endpoint.
+func ask[T any](ctx context.Context, c *client, endpoint string, q question, do func(*api.QueryOptions) (T, *api.QueryMeta, error)) (T, answer, error) {
+	var none T
+	token, err := c.token.Read()
+	if err != nil {
+		return none, answer{}, fmt.Errorf("%s: %w", endpoint, err)
 	}
-	return c.query(ctx, &api.QueryOptions{WaitIndex: index, WaitTime: wait}, timeout)
-}
-
-func (c *client) query(ctx context.Context, options *api.QueryOptions, timeout time.Duration) (checks, error) {
+	options := &api.QueryOptions{Datacenter: c.datacenter, Namespace: c.cfg.Namespace, Partition: c.cfg.Partition, Token: token}
+	timeout := c.timeout()
+	if q.after > 0 {
+		timeout += wait + wait/16 // Consul adds up to wait/16 of jitter.
+		options.WaitIndex, options.WaitTime = q.after, wait
+	}
+	switch {
+	case c.cfg.Consistency == Consistent:
+		options.RequireConsistent = true
+	case c.cfg.Consistency == Stale && !q.leader:
+		options.AllowStale = true
+	}
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	var err error
-	if options.Token, err = c.token.Read(); err != nil {
-		return checks{}, err
-	}
-	answer, meta, err := c.api.Health().State(api.HealthAny, options.WithContext(ctx))
+	value, meta, err := do(options.WithContext(ctx))
 	if err != nil {
-		return checks{}, explain(endpointChecks, err)
+		return none, answer{}, explain(endpoint, err)
 	}
-	kept, err := limit(answer, c.maxChecks)
-	return checks{
-		Checks:   kept,
-		Index:    meta.LastIndex,
-		Filtered: meta.ResultsFilteredByACLs,
-		Token:    sha256.Sum256([]byte(options.Token)),
-		Limit:    err,
+	return value, answer{
+		Index: meta.LastIndex, LastContact: meta.LastContact, Filtered: meta.ResultsFilteredByACLs,
+		Token: sha256.Sum256([]byte(token)),
 	}, nil
 }
 
-// Usage returns the size of the catalog of the agent's own datacenter.
-func (c *client) Usage(ctx context.Context) (state.Usage, error) {
-	ctx, cancel := context.WithTimeout(ctx, c.timeout)
-	defer cancel()
+func (c *client) timeout() time.Duration { return cmp.Or(c.cfg.HTTP.Timeout, defaultTimeout) }
+
+// question is how to ask.
+type question struct {
+	// after an index above zero, Consul is waited for until it has a newer
+	// answer, at most a minute.
+	after uint64
+	// leader asks for the leader's own answer, unless a consistent one is
+	// configured anyway.
+	leader bool
+}
+
+// get makes a request of which the answer is JSON.
+func get[T any](ctx context.Context, c *client, endpoint string, q question) (T, answer, error) {
+	return ask(ctx, c, endpoint, q, func(options *api.QueryOptions) (T, *api.QueryMeta, error) {
+		var into T
+		meta, err := c.api.Raw().Query("/v1/"+endpoint, &into, options)
+		return into, meta, err
+	})
+}
+
+// open makes a request of the agent itself that the Consul API has no function
+// for, or none with a context. The caller closes the body.
+func (c *client) open(ctx context.Context, endpoint string) (io.ReadCloser, error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, c.cfg.endpoint()+"/v1/"+endpoint, nil)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", endpoint, err)
+	}
 	token, err := c.token.Read()
 	if err != nil {
-		return state.Usage{}, err
+		return nil, fmt.Errorf("%s: %w", endpoint, err)
 	}
-	options := &api.QueryOptions{AllowStale: true, Token: token}
-	answer, _, err := c.api.Operator().Usage(options.WithContext(ctx))
+	if token != "" {
+		request.Header.Set("X-Consul-Token", token)
+	}
+	response, err := c.http.Do(request)
 	if err != nil {
-		return state.Usage{}, explain(endpointUsage, err)
+		return nil, fmt.Errorf("%s: %w", endpoint, err)
 	}
-	for datacenter, u := range answer.Usage { // one entry, as `global` is not asked for
-		return state.Usage{
-			Datacenter: datacenter,
-			Nodes:      int64(u.Nodes),
-			Services:   int64(u.Services),
-			Instances:  int64(u.ServiceInstances),
-		}, nil
+	if response.StatusCode == http.StatusOK {
+		return response.Body, nil
 	}
-	return state.Usage{}, fmt.Errorf("%s: the answer names no datacenter", endpointUsage)
+	defer response.Body.Close()
+	body, _ := io.ReadAll(io.LimitReader(response.Body, maxExplanation+1)) // what there is of it
+	return nil, explain(endpoint, api.StatusError{Code: response.StatusCode, Body: strings.TrimSpace(string(body))})
 }
 
 // explain names the request that failed, and the likely cause where the error
 // alone would puzzle.
-func explain(request string, err error) error {
+func explain(endpoint string, err error) error {
 	var notJSON *json.SyntaxError
-	if errors.As(err, &notJSON) {
-		return fmt.Errorf("%s: the answer is not Consul's, check endpoint: %w", request, err)
+	var otherJSON *json.UnmarshalTypeError
+	if errors.As(err, &notJSON) || errors.As(err, &otherJSON) {
+		return fmt.Errorf("%s: the answer is not Consul's, check endpoint: %w", endpoint, err)
 	}
-	return fmt.Errorf("%s: %w", request, err)
-}
-
-func limit(answer api.HealthChecks, most int) (state.Checks, error) {
-	var err error
-	if seen := len(answer); seen > most {
-		err = fmt.Errorf("%d of %d checks are not observed: raise max_checks above %d", seen-most, seen, most)
-		slices.SortFunc(answer, func(a, b *api.HealthCheck) int { return checkID(a).Compare(checkID(b)) })
-		answer = answer[:most]
-	}
-	kept := make(state.Checks, len(answer))
-	for _, check := range answer {
-		kept[checkID(check)] = state.Check{
-			Name:      check.Name,
-			Service:   check.ServiceName,
-			ServiceID: check.ServiceID,
-			Status:    state.Status(check.Status),
-			Index:     check.ModifyIndex,
+	var refused api.StatusError
+	if errors.As(err, &refused) {
+		if len(refused.Body) > maxExplanation {
+			refused.Body = strings.ToValidUTF8(refused.Body[:maxExplanation], "") + "…"
 		}
+		switch refused.Code {
+		case http.StatusForbidden:
+			return fmt.Errorf("%s: the token may not read it, see the ACLs in the receiver's README: %w", endpoint, refused)
+		case http.StatusTooManyRequests, http.StatusServiceUnavailable:
+			return fmt.Errorf("%s: consul is busy: %w", endpoint, refused)
+		}
+		return fmt.Errorf("%s: %w", endpoint, refused)
 	}
-	return kept, err
+	return fmt.Errorf("%s: %w", endpoint, err)
 }
 
-func checkID(check *api.HealthCheck) state.CheckID {
-	return state.CheckID{Node: check.Node, Check: check.CheckID}
+// refusal returns the HTTP status of a refusal, or 0.
+func refusal(err error) int {
+	var refused api.StatusError
+	errors.As(err, &refused)
+	return refused.Code
 }

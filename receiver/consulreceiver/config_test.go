@@ -12,6 +12,8 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.opentelemetry.io/collector/confmap/confmaptest"
 	"go.opentelemetry.io/collector/confmap/xconfmap"
+
+	"github.com/otelcol-infra/otelcol-infra/internal/pattern"
 )
 
 func TestDefaultConfigIsValid(t *testing.T) {
@@ -27,15 +29,21 @@ func TestAnEndpointWithoutASchemeIsHTTP(t *testing.T) {
 
 func TestConfig(t *testing.T) {
 	for file, wantErr := range map[string]string{
-		"full.yaml":           "",
-		"typo.yaml":           "has invalid keys: endpiont",
-		"bad duration.yaml":   "'collection_interval' time: invalid duration (write durations like 10s or 1m30s; the receiver's README lists its keys)",
-		"empty endpoint.yaml": "endpoint is empty: set it to a URL such as http://127.0.0.1:8500",
-		"wrong scheme.yaml":   "endpoint is not an http or https URL: write it like http://127.0.0.1:8500",
-		"no token file.yaml":  "token_file cannot be read, check its path and permissions: open testdata/config/absent: no such file or directory",
-		"no unit.yaml":        "collection_interval is 30ns: write a duration with a unit, such as 10s",
-		"two tokens.yaml":     "token and token_file are both set: keep one of them",
-		"no checks.yaml":      "max_checks is 0: set it to a number above 0",
+		"full.yaml":                    "",
+		"typo.yaml":                    "has invalid keys: endpiont",
+		"bad duration.yaml":            "'collection_interval' time: invalid duration (write durations like 10s or 1m30s; the receiver's README lists its keys)",
+		"empty endpoint.yaml":          "endpoint is empty: set it to a URL such as http://127.0.0.1:8500",
+		"wrong scheme.yaml":            "endpoint is not an http or https URL: write it like http://127.0.0.1:8500",
+		"no token file.yaml":           "token_file cannot be read, check its path and permissions: open testdata/config/absent: no such file or directory",
+		"no unit.yaml":                 "collection_interval is 30ns: write a duration with a unit, such as 10s",
+		"two tokens.yaml":              "token and token_file are both set: keep one of them",
+		"wrong consistency.yaml":       `consistency is "strong": set it to stale, default or consistent`,
+		"overlapping prefixes.yaml":    `kv::prefixes[2] "locks/jobs/" is a part of "locks/": remove one of them`,
+		"all datacenters and one.yaml": `datacenters[0] is "*": list names of datacenters, each once, or only "*" for all`,
+		"a glob.yaml":                  `services::include[0] "*web" is a regular expression, not a glob`,
+		"negative output.yaml":         "checks::output_limit is -1: set it to a number of bytes, or to 0 to tell no output",
+		"no expiry warning.yaml":       "acl_token::expiry_warning is 30ns: write a duration with a unit, such as 24h",
+		"no checks.yaml":               "checks::limit is 0: set it to a number above 0",
 	} {
 		t.Run(file, func(t *testing.T) {
 			conf, err := confmaptest.LoadConf(filepath.Join("testdata", "config", file))
@@ -53,7 +61,16 @@ func TestConfig(t *testing.T) {
 			assert.Equal(t, "https://consul.example:8501", cfg.HTTP.Endpoint)
 			assert.Equal(t, 3*time.Second, cfg.HTTP.Timeout)
 			assert.Equal(t, 30*time.Second, cfg.Scrape.CollectionInterval)
-			assert.Equal(t, 500, cfg.MaxChecks)
+			assert.Equal(t, []string{"dc1", "dc2"}, cfg.Datacenters)
+			assert.Equal(t, "team east", cfg.Namespace+" "+cfg.Partition)
+			assert.Equal(t, Consistent, cfg.Consistency)
+			assert.Equal(t, "file_storage", cfg.Storage.String())
+			assert.True(t, cfg.EmitInitialState)
+			assert.Equal(t, NamesConfig{Filter: pattern.Filter{Include: []string{"web.*"}, Exclude: []string{"web-old"}}, Limit: 10}, cfg.Services)
+			assert.Equal(t, ChecksConfig{LimitConfig: LimitConfig{Enabled: true, Limit: 500}, OutputLimit: 64}, cfg.Checks)
+			assert.False(t, cfg.Catalog.Enabled)
+			assert.Equal(t, []string{"locks/", "config/"}, cfg.KV.Prefixes)
+			assert.Equal(t, time.Hour, cfg.ACLToken.ExpiryWarning)
 			assert.False(t, cfg.Events.Events.ConsulCheckTransition.Enabled)
 			assert.False(t, cfg.Metrics.Metrics.ConsulUp.Enabled)
 			assert.Equal(t, "[REDACTED]", cfg.Token.String())

@@ -5,10 +5,6 @@ package consulreceiver
 
 import (
 	"context"
-	"net/http"
-	"net/http/httptest"
-	"os"
-	"path/filepath"
 	"testing"
 	"time"
 
@@ -54,7 +50,7 @@ func startConsul(t *testing.T, opts lab.ServerOptions) (*lab.Consul, *api.Client
 }
 
 // register registers a service with a TTL check that passes.
-func register(t *testing.T, client *api.Client, service string) {
+func registerService(t *testing.T, client *api.Client, service string) {
 	t.Helper()
 	require.NoError(t, client.Agent().ServiceRegister(&api.AgentServiceRegistration{
 		Name:  service,
@@ -67,6 +63,20 @@ func set(t *testing.T, client *api.Client, check, status string) {
 	require.NoError(t, client.Agent().UpdateTTL(check, "as the test says", status))
 }
 
+// requireNothingGone requires that nothing was told as ended, failed or gone.
+func requireNothingGone(t *testing.T, o *observedtest.Receiver) {
+	t.Helper()
+	for _, name := range []string{
+		"consul.service.deregistered", "consul.node.deregistered", "consul.session.ended",
+		"consul.kv.deleted", "consul.lock.released", "consul.lock.invalidated",
+		"consul.member.left", "consul.member.failed",
+	} {
+		require.Empty(t, o.Events(name), name)
+	}
+	require.Empty(t, o.Events(transition, "consul.check.status.new", "none"))
+	require.Empty(t, o.Events("consul.config_entry.changed", "consul.config_entry.change", "deleted"))
+}
+
 func configFor(endpoint string) *Config {
 	cfg := defaultConfig()
 	cfg.HTTP.Endpoint = "http://" + endpoint
@@ -75,7 +85,7 @@ func configFor(endpoint string) *Config {
 
 func TestAnOutageInARealConsul(t *testing.T) {
 	consul, client := startConsul(t, lab.ServerOptions{})
-	register(t, client, "web")
+	registerService(t, client, "web")
 	o := observe(t, configFor(consul.Addr))
 	o.Eventually(t, "the baseline", o.HasValue(2, "consul.health.check.count", attrStatus, "passing"))
 	o.Eventually(t, "the catalog", o.HasValue(2, "consul.catalog.service.count")) // consul and web
@@ -107,77 +117,6 @@ func TestAnOutageInARealConsul(t *testing.T) {
 	}
 }
 
-func TestAConsulThatIsAbsentComesAndGoes(t *testing.T) {
-	consul, client := startConsul(t, lab.ServerOptions{})
-	register(t, client, "web")
-	require.NoError(t, consul.Kill())
-	o := observe(t, configFor(consul.Addr))
-	o.Eventually(t, "up is 0", o.HasValue(0, "consul.up"))
-
-	require.NoError(t, consul.Restart(t.Context()))
-	o.Eventually(t, "up is 1", o.HasValue(1, "consul.up"))
-	set(t, client, "web", api.HealthPassing) // a TTL check starts critical
-	o.Eventually(t, "the metrics", o.HasValue(2, "consul.health.check.count", attrStatus, "passing"))
-	o.Eventually(t, "the baseline of the watch", func() bool {
-		return o.Recoveries(watchChecks) == 1
-	})
-	set(t, client, "web", api.HealthCritical)
-	o.Eventually(t, "the watch goes on", func() bool { return len(o.Events(transition, attrCheck, "web")) > 0 })
-
-	for _, endpoint := range []string{endpointChecks, watchChecks} {
-		assert.Equal(t, 1, o.Warnings(endpoint), "however often it tried: %s", endpoint)
-	}
-}
-
-func TestATokenThatIsRotatedInItsFile(t *testing.T) {
-	const management = "6f7f8a9b-0c1d-4e2f-8a3b-4c5d6e7f8a9b"
-	consul, client := startConsul(t, lab.ServerOptions{Token: management})
-	register(t, client, "web")
-	cfg := configFor(consul.Addr)
-	cfg.TokenFile = filepath.Join(t.TempDir(), "token")
-	require.NoError(t, os.WriteFile(cfg.TokenFile, []byte("00000000-aaaa-bbbb-cccc-000000000000"), 0o600))
-	o := observe(t, cfg)
-	o.Eventually(t, "a wrong token is refused", o.HasValue(0, "consul.up"))
-
-	require.NoError(t, os.WriteFile(cfg.TokenFile, []byte(management+"\n"), 0o600))
-	o.Eventually(t, "the new token counts", o.HasValue(2, "consul.health.check.count", attrStatus, "passing"))
-	o.RequireNotTold(t, management)
-}
-
-// newToken returns a token with these rules.
-func newToken(t *testing.T, client *api.Client, name, rules string) string {
-	t.Helper()
-	policy, _, err := client.ACL().PolicyCreate(&api.ACLPolicy{Name: name, Rules: rules}, nil)
-	require.NoError(t, err)
-	token, _, err := client.ACL().TokenCreate(&api.ACLToken{Policies: []*api.ACLLink{{ID: policy.ID}}}, nil)
-	require.NoError(t, err)
-	return token.SecretID
-}
-
-func TestWhatATokenMayNotSeeHasNotVanished(t *testing.T) {
-	consul, client := startConsul(t, lab.ServerOptions{Token: "6f7f8a9b-0c1d-4e2f-8a3b-4c5d6e7f8a9b"})
-	register(t, client, "web")
-	register(t, client, "db")
-	set(t, client, "web", api.HealthCritical)
-	wide := newToken(t, client, "wide", `node_prefix "" { policy = "read" } service_prefix "" { policy = "read" } operator = "read"`)
-	narrow := newToken(t, client, "narrow", `node_prefix "" { policy = "read" } service "db" { policy = "read" }`)
-	cfg := configFor(consul.Addr)
-	cfg.TokenFile = filepath.Join(t.TempDir(), "token")
-	require.NoError(t, os.WriteFile(cfg.TokenFile, []byte(wide), 0o600))
-	o := observe(t, cfg)
-	o.Eventually(t, "all checks", o.HasValue(2, "consul.health.check.count", attrStatus, "passing"))
-	set(t, client, "db", api.HealthWarning)
-	o.Eventually(t, "the watch", o.HasEvent(transition, attrCheck, "db"))
-	require.Zero(t, o.Warnings(viewChecks))
-
-	require.NoError(t, os.WriteFile(cfg.TokenFile, []byte(narrow), 0o600))
-	set(t, client, "db", api.HealthPassing)
-	o.Eventually(t, "the partial view is said, for metrics and for the watch", func() bool { return o.Warnings(viewChecks) == 2 })
-	o.Eventually(t, "what it may see goes on", o.HasEvent(transition, attrCheck, "db", "consul.check.status.new", "passing"))
-	require.Empty(t, o.Events(transition, attrCheck, "web"), "it is only out of sight")
-	o.RequireNotTold(t, wide, narrow)
-}
-
 func TestTheConfigurationWinsOverTheEnvironment(t *testing.T) {
 	consul, _ := startConsul(t, lab.ServerOptions{})
 	t.Setenv("CONSUL_HTTP_SSL", "true")
@@ -191,24 +130,24 @@ func TestTheConfigurationWinsOverTheEnvironment(t *testing.T) {
 
 func TestChecksBeyondTheLimitAreSaid(t *testing.T) {
 	consul, client := startConsul(t, lab.ServerOptions{})
-	register(t, client, "web")
+	registerService(t, client, "web")
 	cfg := configFor(consul.Addr)
-	cfg.MaxChecks = 1
+	cfg.Checks.Limit = 1
 	o := observe(t, cfg)
 	o.Eventually(t, "the first check only", o.HasValue(1, "consul.health.check.count", attrStatus, "passing"))
-	o.Eventually(t, "the rest is said", func() bool { return o.Warnings(limitChecks) > 0 })
-	said := o.Log.FilterField(zap.String("endpoint", limitChecks)).All()[0].ContextMap()["error"]
-	assert.Equal(t, "1 of 2 checks are not observed: raise max_checks above 1", said)
+	o.Eventually(t, "the rest is said", func() bool { return o.Warnings("checks::limit") > 0 })
+	said := o.Log.FilterField(zap.String("endpoint", "checks::limit")).All()[0].ContextMap()["error"]
+	assert.Equal(t, "1 of 2 are not observed: raise it above 1, or exclude some", said)
 }
 
 func TestAnOutageThatBeganBeforeTheReceiver(t *testing.T) {
 	consul, client := startConsul(t, lab.ServerOptions{})
-	register(t, client, "web")
+	registerService(t, client, "web")
 	set(t, client, "web", api.HealthCritical)
 	o := observe(t, configFor(consul.Addr))
 	o.Eventually(t, "the baseline", o.HasValue(1, "consul.health.check.count", attrStatus, "critical"))
 	// The watch has its baseline too once it has told a later change.
-	register(t, client, "other")
+	registerService(t, client, "other")
 	o.Eventually(t, "the watch", func() bool { return len(o.Events(transition, attrCheck, "other")) > 0 })
 	assert.Empty(t, o.Events(transition, attrCheck, "web"), "the baseline is not news")
 
@@ -217,25 +156,4 @@ func TestAnOutageThatBeganBeforeTheReceiver(t *testing.T) {
 	span := o.Spans(telemetry.SpanOutage, attrCheck, "web")[0]
 	before, _ := span.Attributes().Get(period.AttrBeganBeforeObservation)
 	assert.True(t, before.Bool())
-}
-
-func TestShutdownDoesNotWaitForAServerThatHangs(t *testing.T) {
-	cfg := configFor(observedtest.Hang(t))
-	cfg.HTTP.Timeout = time.Hour
-	o := observe(t, cfg)
-	time.Sleep(500 * time.Millisecond) // the watch and the scrape wait for an answer
-	begin := time.Now()
-	o.Shutdown(t)
-	assert.Less(t, time.Since(begin), 5*time.Second)
-}
-
-func TestAnEndpointThatIsNotConsul(t *testing.T) {
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		_, _ = w.Write([]byte("<html>welcome</html>"))
-	}))
-	t.Cleanup(server.Close)
-	o := observe(t, configFor(server.Listener.Addr().String()))
-	o.Eventually(t, "up is 0", o.HasValue(0, "consul.up"))
-	said := o.Log.FilterField(zap.String("endpoint", endpointChecks)).All()[0].ContextMap()["error"]
-	assert.Contains(t, said, "health/state/any: the answer is not Consul's, check endpoint")
 }

@@ -4,45 +4,50 @@
 package consulreceiver
 
 import (
-	"cmp"
 	"context"
-	"errors"
+	"fmt"
+	"slices"
+	"sync"
 	"time"
 
-	"github.com/hashicorp/consul/api"
 	"go.opentelemetry.io/collector/component"
 	"go.opentelemetry.io/collector/receiver"
 	"golang.org/x/time/rate"
 
-	"github.com/otelcol-infra/otelcol-infra/internal/address"
+	"github.com/otelcol-infra/otelcol-infra/internal/checkpoint"
 	"github.com/otelcol-infra/otelcol-infra/internal/watch"
-	"github.com/otelcol-infra/otelcol-infra/receiver/consulreceiver/internal/metadata"
-	"github.com/otelcol-infra/otelcol-infra/receiver/consulreceiver/internal/state"
 	"github.com/otelcol-infra/otelcol-infra/receiver/consulreceiver/internal/telemetry"
 )
 
-// watcher makes events and traces, from one blocking query over all checks.
+const (
+	// discoverEvery is how often it is asked for new datacenters, and
+	// maxDatacenters how many are observed.
+	discoverEvery  = time.Minute
+	maxDatacenters = 64
+)
+
+// watcher observes Consul for all signals: it makes events and traces of what
+// it sees, and knows what the metrics need.
 type watcher struct {
 	*watch.Base
 	cfg      *Config
 	settings receiver.Settings
 	story    *telemetry.Story
-	machine  state.Machine
+	pick     *selection
 
-	// The query returns at every change of any check's output, so a busy
-	// cluster would be asked without a pause.
-	queries *rate.Limiter
+	client *client
+	store  *checkpoint.Store
 
-	client     *client
-	identified bool
-	datacenter string
-	index      uint64 // to wait for a newer one; 0 asks at once
-	last       checks // the last answer, without its checks
-	gap        bool
+	mu     sync.Mutex
+	scopes []*scope
 }
 
 func newWatcher(cfg *Config, settings receiver.Settings) (*watcher, error) {
 	base, err := watch.NewBase(settings)
+	if err != nil {
+		return nil, err
+	}
+	pick, err := newSelection(cfg)
 	if err != nil {
 		return nil, err
 	}
@@ -51,7 +56,7 @@ func newWatcher(cfg *Config, settings receiver.Settings) (*watcher, error) {
 		cfg:      cfg,
 		settings: settings,
 		story:    telemetry.NewStory(cfg.Events, settings),
-		queries:  rate.NewLimiter(rate.Every(time.Second), 2),
+		pick:     pick,
 	}, nil
 }
 
@@ -60,72 +65,94 @@ func (w *watcher) Start(ctx context.Context, host component.Host) (err error) {
 	if w.client, err = newClient(ctx, w.cfg, host, w.settings.TelemetrySettings); err != nil {
 		return err
 	}
-	loop := watch.Loop[state.Observation]{
-		Next:      w.next,
-		Step:      w.step,
-		Delivery:  w.Delivery(),
-		Condition: func(err error) { w.Condition.Set(watchChecks, err) },
+	w.store, err = checkpoint.Open(ctx, host, w.cfg.Storage, component.KindReceiver, w.settings.ID, "")
+	if err != nil {
+		return err
 	}
-	w.Background.Start(loop.Run)
+	w.Background.Start(w.run)
 	return nil
 }
 
 // Shutdown ends the watch, also in the middle of a blocking query.
-func (w *watcher) Shutdown(context.Context) error {
+func (w *watcher) Shutdown(ctx context.Context) error {
 	w.Background.Stop()
 	w.client.close()
-	return nil
+	return w.store.Close(ctx)
 }
 
-func (w *watcher) next(ctx context.Context) (state.Observation, error) {
-	if err := w.queries.Wait(ctx); err != nil {
-		return state.Observation{}, err
+// run observes until ctx ends. Agent and datacenter are one scope unless
+// datacenters are named.
+func (w *watcher) run(ctx context.Context) {
+	var loops sync.WaitGroup
+	defer loops.Wait()
+	observe := func(s *scope) {
+		w.add(s)
+		s.follow(func(run func(context.Context)) { loops.Go(func() { run(ctx) }) })
 	}
-	if err := w.identify(ctx); err != nil {
-		return state.Observation{}, err
+	agent := newScope(w, w.client, "")
+	agent.agent, agent.datacenter = true, len(w.cfg.Datacenters) == 0
+	observe(agent)
+	for _, name := range w.cfg.Datacenters {
+		if name == everyDatacenter {
+			w.discover(ctx, observe)
+			return
+		}
+		observe(w.scopeOf(name))
 	}
-	answer, err := w.client.NewChecks(ctx, w.index)
-	if err != nil {
-		// Without an index the next answer comes at once.
-		w.index, w.gap = 0, true
-		return state.Observation{}, err
-	}
-	w.Condition.Set(limitChecks, answer.Limit)
-	w.Condition.Set(viewChecks, answer.partial())
-	w.identified = true
-	backwards := answer.Index < w.last.Index // a snapshot was restored
-	observed := state.Observation{
-		Checks:  answer.Checks,
-		Index:   answer.Index,
-		Gap:     w.gap || backwards,
-		Rebased: answer.Filtered != w.last.Filtered || answer.Filtered && answer.Token != w.last.Token,
-	}
-	w.last, w.index, w.gap = answer, answer.Index, false
-	w.last.Checks = nil // The machine keeps them.
-	if backwards {
-		w.index = 0
-	}
-	return observed, nil
 }
 
-// identify finds out the datacenter, which the IDs of traces depend on, before
-// the first observation. A Consul that answers, but not this, is no obstacle:
-// the scraper reports this endpoint.
-func (w *watcher) identify(ctx context.Context) error {
-	if w.identified {
-		return nil
-	}
-	usage, err := w.client.Usage(ctx)
-	var refused api.StatusError
-	if err != nil && !errors.As(err, &refused) {
-		return err
-	}
-	w.datacenter = usage.Datacenter
-	return nil
+func (w *watcher) scopeOf(datacenter string) *scope {
+	s := newScope(w, w.client.of(datacenter), datacenter)
+	s.datacenter = true
+	return s
 }
 
-func (w *watcher) step(now time.Time, observed state.Observation) watch.Telemetry {
-	cluster := cmp.Or(w.datacenter, address.HostPort(w.cfg.endpoint()))
-	res := resource(metadata.NewResourceBuilder(w.cfg.Events.ResourceAttributes), w.cfg.endpoint(), w.datacenter)
-	return w.story.Render(now, cluster, res, w.machine.Step(now, observed))
+// discover observes each datacenter that Consul knows, from when it is known.
+// One that is gone stays, and fails. There is nothing to tell of it.
+func (w *watcher) discover(ctx context.Context, observe func(*scope)) {
+	queries := rate.NewLimiter(rate.Every(discoverEvery), 5) // The first tries find an absent Consul.
+	var observed []string
+	watch.Loop[[]string]{
+		Next: func(ctx context.Context) ([]string, error) {
+			if err := queries.Wait(ctx); err != nil {
+				return nil, err
+			}
+			names, _, err := get[[]string](ctx, w.client, endpointDatacenters, question{})
+			return names, err
+		},
+		Step: func(_ time.Time, names []string) watch.Telemetry {
+			beyond := 0
+			for _, name := range names {
+				switch {
+				case slices.Contains(observed, name):
+				case len(observed) == maxDatacenters:
+					beyond++
+				default:
+					observed = append(observed, name)
+					observe(w.scopeOf(name))
+				}
+			}
+			var err error
+			if beyond > 0 {
+				err = fmt.Errorf("%d datacenters beyond %d are not observed: list those that count", beyond, maxDatacenters)
+			}
+			w.Condition.Set("datacenters", err)
+			return watch.Silence()
+		},
+		Delivery:  w.Delivery(),
+		Condition: func(err error) { w.Condition.Set(endpointDatacenters, err) },
+	}.Run(ctx)
+}
+
+func (w *watcher) add(s *scope) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.scopes = append(w.scopes, s)
+}
+
+// Scopes returns what is observed.
+func (w *watcher) Scopes() []*scope {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return slices.Clone(w.scopes)
 }

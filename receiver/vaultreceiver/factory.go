@@ -17,12 +17,12 @@ import (
 
 // NewFactory returns the factory of the vault receiver.
 func NewFactory() receiver.Factory {
-	createLogs, createTraces := watch.Signals(newWatcher)
+	signals := watch.NewSignals(newWatcher)
 	return receiver.NewFactory(metadata.Type,
 		func() component.Config { return defaultConfig() },
 		receiver.WithMetrics(createMetrics, metadata.MetricsStability),
-		receiver.WithLogs(createLogs, metadata.LogsStability),
-		receiver.WithTraces(createTraces, metadata.TracesStability))
+		receiver.WithLogs(signals.CreateLogs, metadata.LogsStability),
+		receiver.WithTraces(signals.CreateTraces, metadata.TracesStability))
 }
 
 func createMetrics(_ context.Context, settings receiver.Settings, config component.Config, next consumer.Metrics) (receiver.Metrics, error) {

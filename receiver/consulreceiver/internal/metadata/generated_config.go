@@ -10,6 +10,86 @@ import (
 	"go.opentelemetry.io/collector/pdata/pcommon"
 )
 
+// ConsulACLTokenTimeToExpiryMetricConfig provides config for the consul.acl.token.time_to_expiry metric.
+type ConsulACLTokenTimeToExpiryMetricConfig struct {
+	Enabled          bool `mapstructure:"enabled"`
+	enabledSetByUser bool
+}
+
+func (ms *ConsulACLTokenTimeToExpiryMetricConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+
+	err := parser.Unmarshal(ms)
+	if err != nil {
+		return err
+	}
+
+	ms.enabledSetByUser = parser.IsSet("enabled")
+	return nil
+}
+
+// ConsulAutopilotFailureToleranceMetricConfig provides config for the consul.autopilot.failure_tolerance metric.
+type ConsulAutopilotFailureToleranceMetricConfig struct {
+	Enabled          bool `mapstructure:"enabled"`
+	enabledSetByUser bool
+}
+
+func (ms *ConsulAutopilotFailureToleranceMetricConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+
+	err := parser.Unmarshal(ms)
+	if err != nil {
+		return err
+	}
+
+	ms.enabledSetByUser = parser.IsSet("enabled")
+	return nil
+}
+
+// ConsulAutopilotHealthyMetricConfig provides config for the consul.autopilot.healthy metric.
+type ConsulAutopilotHealthyMetricConfig struct {
+	Enabled          bool `mapstructure:"enabled"`
+	enabledSetByUser bool
+}
+
+func (ms *ConsulAutopilotHealthyMetricConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+
+	err := parser.Unmarshal(ms)
+	if err != nil {
+		return err
+	}
+
+	ms.enabledSetByUser = parser.IsSet("enabled")
+	return nil
+}
+
+// ConsulCaRootTimeToExpiryMetricConfig provides config for the consul.ca.root.time_to_expiry metric.
+type ConsulCaRootTimeToExpiryMetricConfig struct {
+	Enabled          bool `mapstructure:"enabled"`
+	enabledSetByUser bool
+}
+
+func (ms *ConsulCaRootTimeToExpiryMetricConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+
+	err := parser.Unmarshal(ms)
+	if err != nil {
+		return err
+	}
+
+	ms.enabledSetByUser = parser.IsSet("enabled")
+	return nil
+}
+
 // ConsulCatalogNodeCountMetricConfig provides config for the consul.catalog.node.count metric.
 type ConsulCatalogNodeCountMetricConfig struct {
 	Enabled          bool `mapstructure:"enabled"`
@@ -70,6 +150,54 @@ func (ms *ConsulCatalogServiceInstanceCountMetricConfig) Unmarshal(parser *confm
 	return nil
 }
 
+// ConsulEndpointUpMetricAttributeKey specifies the key of an attribute for the consul.endpoint.up metric.
+type ConsulEndpointUpMetricAttributeKey string
+
+const (
+	ConsulEndpointUpMetricAttributeKeyConsulEndpoint ConsulEndpointUpMetricAttributeKey = "consul.endpoint"
+)
+
+// ConsulEndpointUpMetricConfig provides config for the consul.endpoint.up metric.
+type ConsulEndpointUpMetricConfig struct {
+	Enabled          bool `mapstructure:"enabled"`
+	enabledSetByUser bool
+
+	AggregationStrategy string                               `mapstructure:"aggregation_strategy"`
+	EnabledAttributes   []ConsulEndpointUpMetricAttributeKey `mapstructure:"attributes"`
+}
+
+func (ms *ConsulEndpointUpMetricConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+
+	err := parser.Unmarshal(ms)
+	if err != nil {
+		return err
+	}
+
+	ms.enabledSetByUser = parser.IsSet("enabled")
+	return nil
+}
+
+func (ms *ConsulEndpointUpMetricConfig) Validate() error {
+	for _, val := range ms.EnabledAttributes {
+		switch val {
+		case ConsulEndpointUpMetricAttributeKeyConsulEndpoint:
+		default:
+			return fmt.Errorf("metric consul.endpoint.up doesn't have an attribute %v, valid attributes: [consul.endpoint]", val)
+		}
+	}
+
+	switch ms.AggregationStrategy {
+	case AggregationStrategySum, AggregationStrategyAvg, AggregationStrategyMin, AggregationStrategyMax:
+	default:
+		return fmt.Errorf("invalid aggregation strategy %q, valid strategies: [%s, %s, %s, %s]", ms.AggregationStrategy, AggregationStrategySum, AggregationStrategyAvg, AggregationStrategyMin, AggregationStrategyMax)
+	}
+
+	return nil
+}
+
 // ConsulHealthCheckCountMetricAttributeKey specifies the key of an attribute for the consul.health.check.count metric.
 type ConsulHealthCheckCountMetricAttributeKey string
 
@@ -118,6 +246,835 @@ func (ms *ConsulHealthCheckCountMetricConfig) Validate() error {
 	return nil
 }
 
+// ConsulHealthCheckStateMetricAttributeKey specifies the key of an attribute for the consul.health.check.state metric.
+type ConsulHealthCheckStateMetricAttributeKey string
+
+const (
+	ConsulHealthCheckStateMetricAttributeKeyConsulNodeName    ConsulHealthCheckStateMetricAttributeKey = "consul.node.name"
+	ConsulHealthCheckStateMetricAttributeKeyConsulCheckID     ConsulHealthCheckStateMetricAttributeKey = "consul.check.id"
+	ConsulHealthCheckStateMetricAttributeKeyConsulServiceName ConsulHealthCheckStateMetricAttributeKey = "consul.service.name"
+)
+
+// ConsulHealthCheckStateMetricConfig provides config for the consul.health.check.state metric.
+type ConsulHealthCheckStateMetricConfig struct {
+	Enabled          bool `mapstructure:"enabled"`
+	enabledSetByUser bool
+
+	AggregationStrategy string                                     `mapstructure:"aggregation_strategy"`
+	EnabledAttributes   []ConsulHealthCheckStateMetricAttributeKey `mapstructure:"attributes"`
+}
+
+func (ms *ConsulHealthCheckStateMetricConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+
+	err := parser.Unmarshal(ms)
+	if err != nil {
+		return err
+	}
+
+	ms.enabledSetByUser = parser.IsSet("enabled")
+	return nil
+}
+
+func (ms *ConsulHealthCheckStateMetricConfig) Validate() error {
+	for _, val := range ms.EnabledAttributes {
+		switch val {
+		case ConsulHealthCheckStateMetricAttributeKeyConsulNodeName, ConsulHealthCheckStateMetricAttributeKeyConsulCheckID, ConsulHealthCheckStateMetricAttributeKeyConsulServiceName:
+		default:
+			return fmt.Errorf("metric consul.health.check.state doesn't have an attribute %v, valid attributes: [consul.node.name, consul.check.id, consul.service.name]", val)
+		}
+	}
+
+	switch ms.AggregationStrategy {
+	case AggregationStrategySum, AggregationStrategyAvg, AggregationStrategyMin, AggregationStrategyMax:
+	default:
+		return fmt.Errorf("invalid aggregation strategy %q, valid strategies: [%s, %s, %s, %s]", ms.AggregationStrategy, AggregationStrategySum, AggregationStrategyAvg, AggregationStrategyMin, AggregationStrategyMax)
+	}
+
+	return nil
+}
+
+// ConsulHealthCheckTransitionsMetricAttributeKey specifies the key of an attribute for the consul.health.check.transitions metric.
+type ConsulHealthCheckTransitionsMetricAttributeKey string
+
+const (
+	ConsulHealthCheckTransitionsMetricAttributeKeyConsulServiceName ConsulHealthCheckTransitionsMetricAttributeKey = "consul.service.name"
+	ConsulHealthCheckTransitionsMetricAttributeKeyConsulCheckStatus ConsulHealthCheckTransitionsMetricAttributeKey = "consul.check.status"
+)
+
+// ConsulHealthCheckTransitionsMetricConfig provides config for the consul.health.check.transitions metric.
+type ConsulHealthCheckTransitionsMetricConfig struct {
+	Enabled          bool `mapstructure:"enabled"`
+	enabledSetByUser bool
+
+	AggregationStrategy string                                           `mapstructure:"aggregation_strategy"`
+	EnabledAttributes   []ConsulHealthCheckTransitionsMetricAttributeKey `mapstructure:"attributes"`
+}
+
+func (ms *ConsulHealthCheckTransitionsMetricConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+
+	err := parser.Unmarshal(ms)
+	if err != nil {
+		return err
+	}
+
+	ms.enabledSetByUser = parser.IsSet("enabled")
+	return nil
+}
+
+func (ms *ConsulHealthCheckTransitionsMetricConfig) Validate() error {
+	for _, val := range ms.EnabledAttributes {
+		switch val {
+		case ConsulHealthCheckTransitionsMetricAttributeKeyConsulServiceName, ConsulHealthCheckTransitionsMetricAttributeKeyConsulCheckStatus:
+		default:
+			return fmt.Errorf("metric consul.health.check.transitions doesn't have an attribute %v, valid attributes: [consul.service.name, consul.check.status]", val)
+		}
+	}
+
+	switch ms.AggregationStrategy {
+	case AggregationStrategySum, AggregationStrategyAvg, AggregationStrategyMin, AggregationStrategyMax:
+	default:
+		return fmt.Errorf("invalid aggregation strategy %q, valid strategies: [%s, %s, %s, %s]", ms.AggregationStrategy, AggregationStrategySum, AggregationStrategyAvg, AggregationStrategyMin, AggregationStrategyMax)
+	}
+
+	return nil
+}
+
+// ConsulHealthServiceInstanceCountMetricAttributeKey specifies the key of an attribute for the consul.health.service.instance.count metric.
+type ConsulHealthServiceInstanceCountMetricAttributeKey string
+
+const (
+	ConsulHealthServiceInstanceCountMetricAttributeKeyConsulServiceName ConsulHealthServiceInstanceCountMetricAttributeKey = "consul.service.name"
+	ConsulHealthServiceInstanceCountMetricAttributeKeyConsulCheckStatus ConsulHealthServiceInstanceCountMetricAttributeKey = "consul.check.status"
+)
+
+// ConsulHealthServiceInstanceCountMetricConfig provides config for the consul.health.service.instance.count metric.
+type ConsulHealthServiceInstanceCountMetricConfig struct {
+	Enabled          bool `mapstructure:"enabled"`
+	enabledSetByUser bool
+
+	AggregationStrategy string                                               `mapstructure:"aggregation_strategy"`
+	EnabledAttributes   []ConsulHealthServiceInstanceCountMetricAttributeKey `mapstructure:"attributes"`
+}
+
+func (ms *ConsulHealthServiceInstanceCountMetricConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+
+	err := parser.Unmarshal(ms)
+	if err != nil {
+		return err
+	}
+
+	ms.enabledSetByUser = parser.IsSet("enabled")
+	return nil
+}
+
+func (ms *ConsulHealthServiceInstanceCountMetricConfig) Validate() error {
+	for _, val := range ms.EnabledAttributes {
+		switch val {
+		case ConsulHealthServiceInstanceCountMetricAttributeKeyConsulServiceName, ConsulHealthServiceInstanceCountMetricAttributeKeyConsulCheckStatus:
+		default:
+			return fmt.Errorf("metric consul.health.service.instance.count doesn't have an attribute %v, valid attributes: [consul.service.name, consul.check.status]", val)
+		}
+	}
+
+	switch ms.AggregationStrategy {
+	case AggregationStrategySum, AggregationStrategyAvg, AggregationStrategyMin, AggregationStrategyMax:
+	default:
+		return fmt.Errorf("invalid aggregation strategy %q, valid strategies: [%s, %s, %s, %s]", ms.AggregationStrategy, AggregationStrategySum, AggregationStrategyAvg, AggregationStrategyMin, AggregationStrategyMax)
+	}
+
+	return nil
+}
+
+// ConsulKvKeyCountMetricAttributeKey specifies the key of an attribute for the consul.kv.key.count metric.
+type ConsulKvKeyCountMetricAttributeKey string
+
+const (
+	ConsulKvKeyCountMetricAttributeKeyConsulKvPrefix ConsulKvKeyCountMetricAttributeKey = "consul.kv.prefix"
+)
+
+// ConsulKvKeyCountMetricConfig provides config for the consul.kv.key.count metric.
+type ConsulKvKeyCountMetricConfig struct {
+	Enabled          bool `mapstructure:"enabled"`
+	enabledSetByUser bool
+
+	AggregationStrategy string                               `mapstructure:"aggregation_strategy"`
+	EnabledAttributes   []ConsulKvKeyCountMetricAttributeKey `mapstructure:"attributes"`
+}
+
+func (ms *ConsulKvKeyCountMetricConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+
+	err := parser.Unmarshal(ms)
+	if err != nil {
+		return err
+	}
+
+	ms.enabledSetByUser = parser.IsSet("enabled")
+	return nil
+}
+
+func (ms *ConsulKvKeyCountMetricConfig) Validate() error {
+	for _, val := range ms.EnabledAttributes {
+		switch val {
+		case ConsulKvKeyCountMetricAttributeKeyConsulKvPrefix:
+		default:
+			return fmt.Errorf("metric consul.kv.key.count doesn't have an attribute %v, valid attributes: [consul.kv.prefix]", val)
+		}
+	}
+
+	switch ms.AggregationStrategy {
+	case AggregationStrategySum, AggregationStrategyAvg, AggregationStrategyMin, AggregationStrategyMax:
+	default:
+		return fmt.Errorf("invalid aggregation strategy %q, valid strategies: [%s, %s, %s, %s]", ms.AggregationStrategy, AggregationStrategySum, AggregationStrategyAvg, AggregationStrategyMin, AggregationStrategyMax)
+	}
+
+	return nil
+}
+
+// ConsulKvLockAcquisitionsMetricAttributeKey specifies the key of an attribute for the consul.kv.lock.acquisitions metric.
+type ConsulKvLockAcquisitionsMetricAttributeKey string
+
+const (
+	ConsulKvLockAcquisitionsMetricAttributeKeyConsulKvPrefix ConsulKvLockAcquisitionsMetricAttributeKey = "consul.kv.prefix"
+)
+
+// ConsulKvLockAcquisitionsMetricConfig provides config for the consul.kv.lock.acquisitions metric.
+type ConsulKvLockAcquisitionsMetricConfig struct {
+	Enabled          bool `mapstructure:"enabled"`
+	enabledSetByUser bool
+
+	AggregationStrategy string                                       `mapstructure:"aggregation_strategy"`
+	EnabledAttributes   []ConsulKvLockAcquisitionsMetricAttributeKey `mapstructure:"attributes"`
+}
+
+func (ms *ConsulKvLockAcquisitionsMetricConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+
+	err := parser.Unmarshal(ms)
+	if err != nil {
+		return err
+	}
+
+	ms.enabledSetByUser = parser.IsSet("enabled")
+	return nil
+}
+
+func (ms *ConsulKvLockAcquisitionsMetricConfig) Validate() error {
+	for _, val := range ms.EnabledAttributes {
+		switch val {
+		case ConsulKvLockAcquisitionsMetricAttributeKeyConsulKvPrefix:
+		default:
+			return fmt.Errorf("metric consul.kv.lock.acquisitions doesn't have an attribute %v, valid attributes: [consul.kv.prefix]", val)
+		}
+	}
+
+	switch ms.AggregationStrategy {
+	case AggregationStrategySum, AggregationStrategyAvg, AggregationStrategyMin, AggregationStrategyMax:
+	default:
+		return fmt.Errorf("invalid aggregation strategy %q, valid strategies: [%s, %s, %s, %s]", ms.AggregationStrategy, AggregationStrategySum, AggregationStrategyAvg, AggregationStrategyMin, AggregationStrategyMax)
+	}
+
+	return nil
+}
+
+// ConsulKvLockHeldCountMetricAttributeKey specifies the key of an attribute for the consul.kv.lock.held.count metric.
+type ConsulKvLockHeldCountMetricAttributeKey string
+
+const (
+	ConsulKvLockHeldCountMetricAttributeKeyConsulKvPrefix ConsulKvLockHeldCountMetricAttributeKey = "consul.kv.prefix"
+)
+
+// ConsulKvLockHeldCountMetricConfig provides config for the consul.kv.lock.held.count metric.
+type ConsulKvLockHeldCountMetricConfig struct {
+	Enabled          bool `mapstructure:"enabled"`
+	enabledSetByUser bool
+
+	AggregationStrategy string                                    `mapstructure:"aggregation_strategy"`
+	EnabledAttributes   []ConsulKvLockHeldCountMetricAttributeKey `mapstructure:"attributes"`
+}
+
+func (ms *ConsulKvLockHeldCountMetricConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+
+	err := parser.Unmarshal(ms)
+	if err != nil {
+		return err
+	}
+
+	ms.enabledSetByUser = parser.IsSet("enabled")
+	return nil
+}
+
+func (ms *ConsulKvLockHeldCountMetricConfig) Validate() error {
+	for _, val := range ms.EnabledAttributes {
+		switch val {
+		case ConsulKvLockHeldCountMetricAttributeKeyConsulKvPrefix:
+		default:
+			return fmt.Errorf("metric consul.kv.lock.held.count doesn't have an attribute %v, valid attributes: [consul.kv.prefix]", val)
+		}
+	}
+
+	switch ms.AggregationStrategy {
+	case AggregationStrategySum, AggregationStrategyAvg, AggregationStrategyMin, AggregationStrategyMax:
+	default:
+		return fmt.Errorf("invalid aggregation strategy %q, valid strategies: [%s, %s, %s, %s]", ms.AggregationStrategy, AggregationStrategySum, AggregationStrategyAvg, AggregationStrategyMin, AggregationStrategyMax)
+	}
+
+	return nil
+}
+
+// ConsulMemberCountMetricAttributeKey specifies the key of an attribute for the consul.member.count metric.
+type ConsulMemberCountMetricAttributeKey string
+
+const (
+	ConsulMemberCountMetricAttributeKeyConsulMemberPool   ConsulMemberCountMetricAttributeKey = "consul.member.pool"
+	ConsulMemberCountMetricAttributeKeyConsulMemberStatus ConsulMemberCountMetricAttributeKey = "consul.member.status"
+)
+
+// ConsulMemberCountMetricConfig provides config for the consul.member.count metric.
+type ConsulMemberCountMetricConfig struct {
+	Enabled          bool `mapstructure:"enabled"`
+	enabledSetByUser bool
+
+	AggregationStrategy string                                `mapstructure:"aggregation_strategy"`
+	EnabledAttributes   []ConsulMemberCountMetricAttributeKey `mapstructure:"attributes"`
+}
+
+func (ms *ConsulMemberCountMetricConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+
+	err := parser.Unmarshal(ms)
+	if err != nil {
+		return err
+	}
+
+	ms.enabledSetByUser = parser.IsSet("enabled")
+	return nil
+}
+
+func (ms *ConsulMemberCountMetricConfig) Validate() error {
+	for _, val := range ms.EnabledAttributes {
+		switch val {
+		case ConsulMemberCountMetricAttributeKeyConsulMemberPool, ConsulMemberCountMetricAttributeKeyConsulMemberStatus:
+		default:
+			return fmt.Errorf("metric consul.member.count doesn't have an attribute %v, valid attributes: [consul.member.pool, consul.member.status]", val)
+		}
+	}
+
+	switch ms.AggregationStrategy {
+	case AggregationStrategySum, AggregationStrategyAvg, AggregationStrategyMin, AggregationStrategyMax:
+	default:
+		return fmt.Errorf("invalid aggregation strategy %q, valid strategies: [%s, %s, %s, %s]", ms.AggregationStrategy, AggregationStrategySum, AggregationStrategyAvg, AggregationStrategyMin, AggregationStrategyMax)
+	}
+
+	return nil
+}
+
+// ConsulNetworkRoundTripMaxMetricConfig provides config for the consul.network.round_trip.max metric.
+type ConsulNetworkRoundTripMaxMetricConfig struct {
+	Enabled          bool `mapstructure:"enabled"`
+	enabledSetByUser bool
+}
+
+func (ms *ConsulNetworkRoundTripMaxMetricConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+
+	err := parser.Unmarshal(ms)
+	if err != nil {
+		return err
+	}
+
+	ms.enabledSetByUser = parser.IsSet("enabled")
+	return nil
+}
+
+// ConsulNetworkRoundTripMedianMetricConfig provides config for the consul.network.round_trip.median metric.
+type ConsulNetworkRoundTripMedianMetricConfig struct {
+	Enabled          bool `mapstructure:"enabled"`
+	enabledSetByUser bool
+}
+
+func (ms *ConsulNetworkRoundTripMedianMetricConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+
+	err := parser.Unmarshal(ms)
+	if err != nil {
+		return err
+	}
+
+	ms.enabledSetByUser = parser.IsSet("enabled")
+	return nil
+}
+
+// ConsulNetworkRoundTripMinMetricConfig provides config for the consul.network.round_trip.min metric.
+type ConsulNetworkRoundTripMinMetricConfig struct {
+	Enabled          bool `mapstructure:"enabled"`
+	enabledSetByUser bool
+}
+
+func (ms *ConsulNetworkRoundTripMinMetricConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+
+	err := parser.Unmarshal(ms)
+	if err != nil {
+		return err
+	}
+
+	ms.enabledSetByUser = parser.IsSet("enabled")
+	return nil
+}
+
+// ConsulNetworkRoundTripP95MetricConfig provides config for the consul.network.round_trip.p95 metric.
+type ConsulNetworkRoundTripP95MetricConfig struct {
+	Enabled          bool `mapstructure:"enabled"`
+	enabledSetByUser bool
+}
+
+func (ms *ConsulNetworkRoundTripP95MetricConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+
+	err := parser.Unmarshal(ms)
+	if err != nil {
+		return err
+	}
+
+	ms.enabledSetByUser = parser.IsSet("enabled")
+	return nil
+}
+
+// ConsulRaftHasLeaderMetricConfig provides config for the consul.raft.has_leader metric.
+type ConsulRaftHasLeaderMetricConfig struct {
+	Enabled          bool `mapstructure:"enabled"`
+	enabledSetByUser bool
+}
+
+func (ms *ConsulRaftHasLeaderMetricConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+
+	err := parser.Unmarshal(ms)
+	if err != nil {
+		return err
+	}
+
+	ms.enabledSetByUser = parser.IsSet("enabled")
+	return nil
+}
+
+// ConsulRaftLastContactMetricConfig provides config for the consul.raft.last_contact metric.
+type ConsulRaftLastContactMetricConfig struct {
+	Enabled          bool `mapstructure:"enabled"`
+	enabledSetByUser bool
+}
+
+func (ms *ConsulRaftLastContactMetricConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+
+	err := parser.Unmarshal(ms)
+	if err != nil {
+		return err
+	}
+
+	ms.enabledSetByUser = parser.IsSet("enabled")
+	return nil
+}
+
+// ConsulRaftLeaderChangesMetricConfig provides config for the consul.raft.leader.changes metric.
+type ConsulRaftLeaderChangesMetricConfig struct {
+	Enabled          bool `mapstructure:"enabled"`
+	enabledSetByUser bool
+}
+
+func (ms *ConsulRaftLeaderChangesMetricConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+
+	err := parser.Unmarshal(ms)
+	if err != nil {
+		return err
+	}
+
+	ms.enabledSetByUser = parser.IsSet("enabled")
+	return nil
+}
+
+// ConsulRaftPeerCountMetricConfig provides config for the consul.raft.peer.count metric.
+type ConsulRaftPeerCountMetricConfig struct {
+	Enabled          bool `mapstructure:"enabled"`
+	enabledSetByUser bool
+}
+
+func (ms *ConsulRaftPeerCountMetricConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+
+	err := parser.Unmarshal(ms)
+	if err != nil {
+		return err
+	}
+
+	ms.enabledSetByUser = parser.IsSet("enabled")
+	return nil
+}
+
+// ConsulRaftVoterCountMetricConfig provides config for the consul.raft.voter.count metric.
+type ConsulRaftVoterCountMetricConfig struct {
+	Enabled          bool `mapstructure:"enabled"`
+	enabledSetByUser bool
+}
+
+func (ms *ConsulRaftVoterCountMetricConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+
+	err := parser.Unmarshal(ms)
+	if err != nil {
+		return err
+	}
+
+	ms.enabledSetByUser = parser.IsSet("enabled")
+	return nil
+}
+
+// ConsulServerHealthyMetricAttributeKey specifies the key of an attribute for the consul.server.healthy metric.
+type ConsulServerHealthyMetricAttributeKey string
+
+const (
+	ConsulServerHealthyMetricAttributeKeyConsulServerName ConsulServerHealthyMetricAttributeKey = "consul.server.name"
+)
+
+// ConsulServerHealthyMetricConfig provides config for the consul.server.healthy metric.
+type ConsulServerHealthyMetricConfig struct {
+	Enabled          bool `mapstructure:"enabled"`
+	enabledSetByUser bool
+
+	AggregationStrategy string                                  `mapstructure:"aggregation_strategy"`
+	EnabledAttributes   []ConsulServerHealthyMetricAttributeKey `mapstructure:"attributes"`
+}
+
+func (ms *ConsulServerHealthyMetricConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+
+	err := parser.Unmarshal(ms)
+	if err != nil {
+		return err
+	}
+
+	ms.enabledSetByUser = parser.IsSet("enabled")
+	return nil
+}
+
+func (ms *ConsulServerHealthyMetricConfig) Validate() error {
+	for _, val := range ms.EnabledAttributes {
+		switch val {
+		case ConsulServerHealthyMetricAttributeKeyConsulServerName:
+		default:
+			return fmt.Errorf("metric consul.server.healthy doesn't have an attribute %v, valid attributes: [consul.server.name]", val)
+		}
+	}
+
+	switch ms.AggregationStrategy {
+	case AggregationStrategySum, AggregationStrategyAvg, AggregationStrategyMin, AggregationStrategyMax:
+	default:
+		return fmt.Errorf("invalid aggregation strategy %q, valid strategies: [%s, %s, %s, %s]", ms.AggregationStrategy, AggregationStrategySum, AggregationStrategyAvg, AggregationStrategyMin, AggregationStrategyMax)
+	}
+
+	return nil
+}
+
+// ConsulServerLastContactMetricAttributeKey specifies the key of an attribute for the consul.server.last_contact metric.
+type ConsulServerLastContactMetricAttributeKey string
+
+const (
+	ConsulServerLastContactMetricAttributeKeyConsulServerName ConsulServerLastContactMetricAttributeKey = "consul.server.name"
+)
+
+// ConsulServerLastContactMetricConfig provides config for the consul.server.last_contact metric.
+type ConsulServerLastContactMetricConfig struct {
+	Enabled          bool `mapstructure:"enabled"`
+	enabledSetByUser bool
+
+	AggregationStrategy string                                      `mapstructure:"aggregation_strategy"`
+	EnabledAttributes   []ConsulServerLastContactMetricAttributeKey `mapstructure:"attributes"`
+}
+
+func (ms *ConsulServerLastContactMetricConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+
+	err := parser.Unmarshal(ms)
+	if err != nil {
+		return err
+	}
+
+	ms.enabledSetByUser = parser.IsSet("enabled")
+	return nil
+}
+
+func (ms *ConsulServerLastContactMetricConfig) Validate() error {
+	for _, val := range ms.EnabledAttributes {
+		switch val {
+		case ConsulServerLastContactMetricAttributeKeyConsulServerName:
+		default:
+			return fmt.Errorf("metric consul.server.last_contact doesn't have an attribute %v, valid attributes: [consul.server.name]", val)
+		}
+	}
+
+	switch ms.AggregationStrategy {
+	case AggregationStrategySum, AggregationStrategyAvg, AggregationStrategyMin, AggregationStrategyMax:
+	default:
+		return fmt.Errorf("invalid aggregation strategy %q, valid strategies: [%s, %s, %s, %s]", ms.AggregationStrategy, AggregationStrategySum, AggregationStrategyAvg, AggregationStrategyMin, AggregationStrategyMax)
+	}
+
+	return nil
+}
+
+// ConsulServerLogLagMetricAttributeKey specifies the key of an attribute for the consul.server.log.lag metric.
+type ConsulServerLogLagMetricAttributeKey string
+
+const (
+	ConsulServerLogLagMetricAttributeKeyConsulServerName ConsulServerLogLagMetricAttributeKey = "consul.server.name"
+)
+
+// ConsulServerLogLagMetricConfig provides config for the consul.server.log.lag metric.
+type ConsulServerLogLagMetricConfig struct {
+	Enabled          bool `mapstructure:"enabled"`
+	enabledSetByUser bool
+
+	AggregationStrategy string                                 `mapstructure:"aggregation_strategy"`
+	EnabledAttributes   []ConsulServerLogLagMetricAttributeKey `mapstructure:"attributes"`
+}
+
+func (ms *ConsulServerLogLagMetricConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+
+	err := parser.Unmarshal(ms)
+	if err != nil {
+		return err
+	}
+
+	ms.enabledSetByUser = parser.IsSet("enabled")
+	return nil
+}
+
+func (ms *ConsulServerLogLagMetricConfig) Validate() error {
+	for _, val := range ms.EnabledAttributes {
+		switch val {
+		case ConsulServerLogLagMetricAttributeKeyConsulServerName:
+		default:
+			return fmt.Errorf("metric consul.server.log.lag doesn't have an attribute %v, valid attributes: [consul.server.name]", val)
+		}
+	}
+
+	switch ms.AggregationStrategy {
+	case AggregationStrategySum, AggregationStrategyAvg, AggregationStrategyMin, AggregationStrategyMax:
+	default:
+		return fmt.Errorf("invalid aggregation strategy %q, valid strategies: [%s, %s, %s, %s]", ms.AggregationStrategy, AggregationStrategySum, AggregationStrategyAvg, AggregationStrategyMin, AggregationStrategyMax)
+	}
+
+	return nil
+}
+
+// ConsulServerStableDurationMetricAttributeKey specifies the key of an attribute for the consul.server.stable.duration metric.
+type ConsulServerStableDurationMetricAttributeKey string
+
+const (
+	ConsulServerStableDurationMetricAttributeKeyConsulServerName ConsulServerStableDurationMetricAttributeKey = "consul.server.name"
+)
+
+// ConsulServerStableDurationMetricConfig provides config for the consul.server.stable.duration metric.
+type ConsulServerStableDurationMetricConfig struct {
+	Enabled          bool `mapstructure:"enabled"`
+	enabledSetByUser bool
+
+	AggregationStrategy string                                         `mapstructure:"aggregation_strategy"`
+	EnabledAttributes   []ConsulServerStableDurationMetricAttributeKey `mapstructure:"attributes"`
+}
+
+func (ms *ConsulServerStableDurationMetricConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+
+	err := parser.Unmarshal(ms)
+	if err != nil {
+		return err
+	}
+
+	ms.enabledSetByUser = parser.IsSet("enabled")
+	return nil
+}
+
+func (ms *ConsulServerStableDurationMetricConfig) Validate() error {
+	for _, val := range ms.EnabledAttributes {
+		switch val {
+		case ConsulServerStableDurationMetricAttributeKeyConsulServerName:
+		default:
+			return fmt.Errorf("metric consul.server.stable.duration doesn't have an attribute %v, valid attributes: [consul.server.name]", val)
+		}
+	}
+
+	switch ms.AggregationStrategy {
+	case AggregationStrategySum, AggregationStrategyAvg, AggregationStrategyMin, AggregationStrategyMax:
+	default:
+		return fmt.Errorf("invalid aggregation strategy %q, valid strategies: [%s, %s, %s, %s]", ms.AggregationStrategy, AggregationStrategySum, AggregationStrategyAvg, AggregationStrategyMin, AggregationStrategyMax)
+	}
+
+	return nil
+}
+
+// ConsulServerVoterMetricAttributeKey specifies the key of an attribute for the consul.server.voter metric.
+type ConsulServerVoterMetricAttributeKey string
+
+const (
+	ConsulServerVoterMetricAttributeKeyConsulServerName ConsulServerVoterMetricAttributeKey = "consul.server.name"
+)
+
+// ConsulServerVoterMetricConfig provides config for the consul.server.voter metric.
+type ConsulServerVoterMetricConfig struct {
+	Enabled          bool `mapstructure:"enabled"`
+	enabledSetByUser bool
+
+	AggregationStrategy string                                `mapstructure:"aggregation_strategy"`
+	EnabledAttributes   []ConsulServerVoterMetricAttributeKey `mapstructure:"attributes"`
+}
+
+func (ms *ConsulServerVoterMetricConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+
+	err := parser.Unmarshal(ms)
+	if err != nil {
+		return err
+	}
+
+	ms.enabledSetByUser = parser.IsSet("enabled")
+	return nil
+}
+
+func (ms *ConsulServerVoterMetricConfig) Validate() error {
+	for _, val := range ms.EnabledAttributes {
+		switch val {
+		case ConsulServerVoterMetricAttributeKeyConsulServerName:
+		default:
+			return fmt.Errorf("metric consul.server.voter doesn't have an attribute %v, valid attributes: [consul.server.name]", val)
+		}
+	}
+
+	switch ms.AggregationStrategy {
+	case AggregationStrategySum, AggregationStrategyAvg, AggregationStrategyMin, AggregationStrategyMax:
+	default:
+		return fmt.Errorf("invalid aggregation strategy %q, valid strategies: [%s, %s, %s, %s]", ms.AggregationStrategy, AggregationStrategySum, AggregationStrategyAvg, AggregationStrategyMin, AggregationStrategyMax)
+	}
+
+	return nil
+}
+
+// ConsulSessionCountMetricConfig provides config for the consul.session.count metric.
+type ConsulSessionCountMetricConfig struct {
+	Enabled          bool `mapstructure:"enabled"`
+	enabledSetByUser bool
+}
+
+func (ms *ConsulSessionCountMetricConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+
+	err := parser.Unmarshal(ms)
+	if err != nil {
+		return err
+	}
+
+	ms.enabledSetByUser = parser.IsSet("enabled")
+	return nil
+}
+
+// ConsulUnobservedCountMetricAttributeKey specifies the key of an attribute for the consul.unobserved.count metric.
+type ConsulUnobservedCountMetricAttributeKey string
+
+const (
+	ConsulUnobservedCountMetricAttributeKeyConsulObject ConsulUnobservedCountMetricAttributeKey = "consul.object"
+)
+
+// ConsulUnobservedCountMetricConfig provides config for the consul.unobserved.count metric.
+type ConsulUnobservedCountMetricConfig struct {
+	Enabled          bool `mapstructure:"enabled"`
+	enabledSetByUser bool
+
+	AggregationStrategy string                                    `mapstructure:"aggregation_strategy"`
+	EnabledAttributes   []ConsulUnobservedCountMetricAttributeKey `mapstructure:"attributes"`
+}
+
+func (ms *ConsulUnobservedCountMetricConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+
+	err := parser.Unmarshal(ms)
+	if err != nil {
+		return err
+	}
+
+	ms.enabledSetByUser = parser.IsSet("enabled")
+	return nil
+}
+
+func (ms *ConsulUnobservedCountMetricConfig) Validate() error {
+	for _, val := range ms.EnabledAttributes {
+		switch val {
+		case ConsulUnobservedCountMetricAttributeKeyConsulObject:
+		default:
+			return fmt.Errorf("metric consul.unobserved.count doesn't have an attribute %v, valid attributes: [consul.object]", val)
+		}
+	}
+
+	switch ms.AggregationStrategy {
+	case AggregationStrategySum, AggregationStrategyAvg, AggregationStrategyMin, AggregationStrategyMax:
+	default:
+		return fmt.Errorf("invalid aggregation strategy %q, valid strategies: [%s, %s, %s, %s]", ms.AggregationStrategy, AggregationStrategySum, AggregationStrategyAvg, AggregationStrategyMin, AggregationStrategyMax)
+	}
+
+	return nil
+}
+
 // ConsulUpMetricConfig provides config for the consul.up metric.
 type ConsulUpMetricConfig struct {
 	Enabled          bool `mapstructure:"enabled"`
@@ -140,15 +1097,55 @@ func (ms *ConsulUpMetricConfig) Unmarshal(parser *confmap.Conf) error {
 
 // MetricsConfig provides config for consul metrics.
 type MetricsConfig struct {
+	ConsulACLTokenTimeToExpiry        ConsulACLTokenTimeToExpiryMetricConfig        `mapstructure:"consul.acl.token.time_to_expiry"`
+	ConsulAutopilotFailureTolerance   ConsulAutopilotFailureToleranceMetricConfig   `mapstructure:"consul.autopilot.failure_tolerance"`
+	ConsulAutopilotHealthy            ConsulAutopilotHealthyMetricConfig            `mapstructure:"consul.autopilot.healthy"`
+	ConsulCaRootTimeToExpiry          ConsulCaRootTimeToExpiryMetricConfig          `mapstructure:"consul.ca.root.time_to_expiry"`
 	ConsulCatalogNodeCount            ConsulCatalogNodeCountMetricConfig            `mapstructure:"consul.catalog.node.count"`
 	ConsulCatalogServiceCount         ConsulCatalogServiceCountMetricConfig         `mapstructure:"consul.catalog.service.count"`
 	ConsulCatalogServiceInstanceCount ConsulCatalogServiceInstanceCountMetricConfig `mapstructure:"consul.catalog.service.instance.count"`
+	ConsulEndpointUp                  ConsulEndpointUpMetricConfig                  `mapstructure:"consul.endpoint.up"`
 	ConsulHealthCheckCount            ConsulHealthCheckCountMetricConfig            `mapstructure:"consul.health.check.count"`
+	ConsulHealthCheckState            ConsulHealthCheckStateMetricConfig            `mapstructure:"consul.health.check.state"`
+	ConsulHealthCheckTransitions      ConsulHealthCheckTransitionsMetricConfig      `mapstructure:"consul.health.check.transitions"`
+	ConsulHealthServiceInstanceCount  ConsulHealthServiceInstanceCountMetricConfig  `mapstructure:"consul.health.service.instance.count"`
+	ConsulKvKeyCount                  ConsulKvKeyCountMetricConfig                  `mapstructure:"consul.kv.key.count"`
+	ConsulKvLockAcquisitions          ConsulKvLockAcquisitionsMetricConfig          `mapstructure:"consul.kv.lock.acquisitions"`
+	ConsulKvLockHeldCount             ConsulKvLockHeldCountMetricConfig             `mapstructure:"consul.kv.lock.held.count"`
+	ConsulMemberCount                 ConsulMemberCountMetricConfig                 `mapstructure:"consul.member.count"`
+	ConsulNetworkRoundTripMax         ConsulNetworkRoundTripMaxMetricConfig         `mapstructure:"consul.network.round_trip.max"`
+	ConsulNetworkRoundTripMedian      ConsulNetworkRoundTripMedianMetricConfig      `mapstructure:"consul.network.round_trip.median"`
+	ConsulNetworkRoundTripMin         ConsulNetworkRoundTripMinMetricConfig         `mapstructure:"consul.network.round_trip.min"`
+	ConsulNetworkRoundTripP95         ConsulNetworkRoundTripP95MetricConfig         `mapstructure:"consul.network.round_trip.p95"`
+	ConsulRaftHasLeader               ConsulRaftHasLeaderMetricConfig               `mapstructure:"consul.raft.has_leader"`
+	ConsulRaftLastContact             ConsulRaftLastContactMetricConfig             `mapstructure:"consul.raft.last_contact"`
+	ConsulRaftLeaderChanges           ConsulRaftLeaderChangesMetricConfig           `mapstructure:"consul.raft.leader.changes"`
+	ConsulRaftPeerCount               ConsulRaftPeerCountMetricConfig               `mapstructure:"consul.raft.peer.count"`
+	ConsulRaftVoterCount              ConsulRaftVoterCountMetricConfig              `mapstructure:"consul.raft.voter.count"`
+	ConsulServerHealthy               ConsulServerHealthyMetricConfig               `mapstructure:"consul.server.healthy"`
+	ConsulServerLastContact           ConsulServerLastContactMetricConfig           `mapstructure:"consul.server.last_contact"`
+	ConsulServerLogLag                ConsulServerLogLagMetricConfig                `mapstructure:"consul.server.log.lag"`
+	ConsulServerStableDuration        ConsulServerStableDurationMetricConfig        `mapstructure:"consul.server.stable.duration"`
+	ConsulServerVoter                 ConsulServerVoterMetricConfig                 `mapstructure:"consul.server.voter"`
+	ConsulSessionCount                ConsulSessionCountMetricConfig                `mapstructure:"consul.session.count"`
+	ConsulUnobservedCount             ConsulUnobservedCountMetricConfig             `mapstructure:"consul.unobserved.count"`
 	ConsulUp                          ConsulUpMetricConfig                          `mapstructure:"consul.up"`
 }
 
 func DefaultMetricsConfig() MetricsConfig {
 	return MetricsConfig{
+		ConsulACLTokenTimeToExpiry: ConsulACLTokenTimeToExpiryMetricConfig{
+			Enabled: true,
+		},
+		ConsulAutopilotFailureTolerance: ConsulAutopilotFailureToleranceMetricConfig{
+			Enabled: true,
+		},
+		ConsulAutopilotHealthy: ConsulAutopilotHealthyMetricConfig{
+			Enabled: true,
+		},
+		ConsulCaRootTimeToExpiry: ConsulCaRootTimeToExpiryMetricConfig{
+			Enabled: true,
+		},
 		ConsulCatalogNodeCount: ConsulCatalogNodeCountMetricConfig{
 			Enabled: true,
 		},
@@ -158,10 +1155,110 @@ func DefaultMetricsConfig() MetricsConfig {
 		ConsulCatalogServiceInstanceCount: ConsulCatalogServiceInstanceCountMetricConfig{
 			Enabled: true,
 		},
+		ConsulEndpointUp: ConsulEndpointUpMetricConfig{
+			Enabled:             true,
+			AggregationStrategy: AggregationStrategyAvg,
+			EnabledAttributes:   []ConsulEndpointUpMetricAttributeKey{ConsulEndpointUpMetricAttributeKeyConsulEndpoint},
+		},
 		ConsulHealthCheckCount: ConsulHealthCheckCountMetricConfig{
 			Enabled:             true,
 			AggregationStrategy: AggregationStrategySum,
 			EnabledAttributes:   []ConsulHealthCheckCountMetricAttributeKey{ConsulHealthCheckCountMetricAttributeKeyConsulCheckStatus},
+		},
+		ConsulHealthCheckState: ConsulHealthCheckStateMetricConfig{
+			Enabled:             false,
+			AggregationStrategy: AggregationStrategyAvg,
+			EnabledAttributes:   []ConsulHealthCheckStateMetricAttributeKey{ConsulHealthCheckStateMetricAttributeKeyConsulNodeName, ConsulHealthCheckStateMetricAttributeKeyConsulCheckID, ConsulHealthCheckStateMetricAttributeKeyConsulServiceName},
+		},
+		ConsulHealthCheckTransitions: ConsulHealthCheckTransitionsMetricConfig{
+			Enabled:             true,
+			AggregationStrategy: AggregationStrategySum,
+			EnabledAttributes:   []ConsulHealthCheckTransitionsMetricAttributeKey{ConsulHealthCheckTransitionsMetricAttributeKeyConsulServiceName, ConsulHealthCheckTransitionsMetricAttributeKeyConsulCheckStatus},
+		},
+		ConsulHealthServiceInstanceCount: ConsulHealthServiceInstanceCountMetricConfig{
+			Enabled:             true,
+			AggregationStrategy: AggregationStrategySum,
+			EnabledAttributes:   []ConsulHealthServiceInstanceCountMetricAttributeKey{ConsulHealthServiceInstanceCountMetricAttributeKeyConsulServiceName, ConsulHealthServiceInstanceCountMetricAttributeKeyConsulCheckStatus},
+		},
+		ConsulKvKeyCount: ConsulKvKeyCountMetricConfig{
+			Enabled:             true,
+			AggregationStrategy: AggregationStrategySum,
+			EnabledAttributes:   []ConsulKvKeyCountMetricAttributeKey{ConsulKvKeyCountMetricAttributeKeyConsulKvPrefix},
+		},
+		ConsulKvLockAcquisitions: ConsulKvLockAcquisitionsMetricConfig{
+			Enabled:             true,
+			AggregationStrategy: AggregationStrategySum,
+			EnabledAttributes:   []ConsulKvLockAcquisitionsMetricAttributeKey{ConsulKvLockAcquisitionsMetricAttributeKeyConsulKvPrefix},
+		},
+		ConsulKvLockHeldCount: ConsulKvLockHeldCountMetricConfig{
+			Enabled:             true,
+			AggregationStrategy: AggregationStrategySum,
+			EnabledAttributes:   []ConsulKvLockHeldCountMetricAttributeKey{ConsulKvLockHeldCountMetricAttributeKeyConsulKvPrefix},
+		},
+		ConsulMemberCount: ConsulMemberCountMetricConfig{
+			Enabled:             true,
+			AggregationStrategy: AggregationStrategySum,
+			EnabledAttributes:   []ConsulMemberCountMetricAttributeKey{ConsulMemberCountMetricAttributeKeyConsulMemberPool, ConsulMemberCountMetricAttributeKeyConsulMemberStatus},
+		},
+		ConsulNetworkRoundTripMax: ConsulNetworkRoundTripMaxMetricConfig{
+			Enabled: true,
+		},
+		ConsulNetworkRoundTripMedian: ConsulNetworkRoundTripMedianMetricConfig{
+			Enabled: true,
+		},
+		ConsulNetworkRoundTripMin: ConsulNetworkRoundTripMinMetricConfig{
+			Enabled: true,
+		},
+		ConsulNetworkRoundTripP95: ConsulNetworkRoundTripP95MetricConfig{
+			Enabled: true,
+		},
+		ConsulRaftHasLeader: ConsulRaftHasLeaderMetricConfig{
+			Enabled: true,
+		},
+		ConsulRaftLastContact: ConsulRaftLastContactMetricConfig{
+			Enabled: true,
+		},
+		ConsulRaftLeaderChanges: ConsulRaftLeaderChangesMetricConfig{
+			Enabled: true,
+		},
+		ConsulRaftPeerCount: ConsulRaftPeerCountMetricConfig{
+			Enabled: true,
+		},
+		ConsulRaftVoterCount: ConsulRaftVoterCountMetricConfig{
+			Enabled: true,
+		},
+		ConsulServerHealthy: ConsulServerHealthyMetricConfig{
+			Enabled:             true,
+			AggregationStrategy: AggregationStrategyAvg,
+			EnabledAttributes:   []ConsulServerHealthyMetricAttributeKey{ConsulServerHealthyMetricAttributeKeyConsulServerName},
+		},
+		ConsulServerLastContact: ConsulServerLastContactMetricConfig{
+			Enabled:             true,
+			AggregationStrategy: AggregationStrategyAvg,
+			EnabledAttributes:   []ConsulServerLastContactMetricAttributeKey{ConsulServerLastContactMetricAttributeKeyConsulServerName},
+		},
+		ConsulServerLogLag: ConsulServerLogLagMetricConfig{
+			Enabled:             true,
+			AggregationStrategy: AggregationStrategyAvg,
+			EnabledAttributes:   []ConsulServerLogLagMetricAttributeKey{ConsulServerLogLagMetricAttributeKeyConsulServerName},
+		},
+		ConsulServerStableDuration: ConsulServerStableDurationMetricConfig{
+			Enabled:             true,
+			AggregationStrategy: AggregationStrategyAvg,
+			EnabledAttributes:   []ConsulServerStableDurationMetricAttributeKey{ConsulServerStableDurationMetricAttributeKeyConsulServerName},
+		},
+		ConsulServerVoter: ConsulServerVoterMetricConfig{
+			Enabled:             true,
+			AggregationStrategy: AggregationStrategyAvg,
+			EnabledAttributes:   []ConsulServerVoterMetricAttributeKey{ConsulServerVoterMetricAttributeKeyConsulServerName},
+		},
+		ConsulSessionCount: ConsulSessionCountMetricConfig{
+			Enabled: true,
+		},
+		ConsulUnobservedCount: ConsulUnobservedCountMetricConfig{
+			Enabled:             true,
+			AggregationStrategy: AggregationStrategySum,
+			EnabledAttributes:   []ConsulUnobservedCountMetricAttributeKey{ConsulUnobservedCountMetricAttributeKeyConsulObject},
 		},
 		ConsulUp: ConsulUpMetricConfig{
 			Enabled: true,
@@ -190,13 +1287,101 @@ func (ec *EventConfig) Unmarshal(parser *confmap.Conf) error {
 
 // EventsConfig provides config for consul events.
 type EventsConfig struct {
-	ConsulCheckTransition EventConfig `mapstructure:"consul.check.transition"`
-	ConsulWatchGap        EventConfig `mapstructure:"consul.watch.gap"`
+	ConsulACLTokenExpiring    EventConfig `mapstructure:"consul.acl.token.expiring"`
+	ConsulCaRootRotated       EventConfig `mapstructure:"consul.ca.root.rotated"`
+	ConsulCheckTransition     EventConfig `mapstructure:"consul.check.transition"`
+	ConsulConfigEntryChanged  EventConfig `mapstructure:"consul.config_entry.changed"`
+	ConsulKvCreated           EventConfig `mapstructure:"consul.kv.created"`
+	ConsulKvDeleted           EventConfig `mapstructure:"consul.kv.deleted"`
+	ConsulKvUpdated           EventConfig `mapstructure:"consul.kv.updated"`
+	ConsulLeaderElected       EventConfig `mapstructure:"consul.leader.elected"`
+	ConsulLeaderLost          EventConfig `mapstructure:"consul.leader.lost"`
+	ConsulLockAcquired        EventConfig `mapstructure:"consul.lock.acquired"`
+	ConsulLockInvalidated     EventConfig `mapstructure:"consul.lock.invalidated"`
+	ConsulLockReleased        EventConfig `mapstructure:"consul.lock.released"`
+	ConsulMemberFailed        EventConfig `mapstructure:"consul.member.failed"`
+	ConsulMemberJoined        EventConfig `mapstructure:"consul.member.joined"`
+	ConsulMemberLeft          EventConfig `mapstructure:"consul.member.left"`
+	ConsulNodeDeregistered    EventConfig `mapstructure:"consul.node.deregistered"`
+	ConsulNodeRegistered      EventConfig `mapstructure:"consul.node.registered"`
+	ConsulResultsFiltered     EventConfig `mapstructure:"consul.results.filtered"`
+	ConsulServiceDeregistered EventConfig `mapstructure:"consul.service.deregistered"`
+	ConsulServiceRegistered   EventConfig `mapstructure:"consul.service.registered"`
+	ConsulSessionCreated      EventConfig `mapstructure:"consul.session.created"`
+	ConsulSessionEnded        EventConfig `mapstructure:"consul.session.ended"`
+	ConsulUserEventFired      EventConfig `mapstructure:"consul.user_event.fired"`
+	ConsulWatchGap            EventConfig `mapstructure:"consul.watch.gap"`
 }
 
 func DefaultEventsConfig() EventsConfig {
 	return EventsConfig{
+		ConsulACLTokenExpiring: EventConfig{
+			Enabled: true,
+		},
+		ConsulCaRootRotated: EventConfig{
+			Enabled: true,
+		},
 		ConsulCheckTransition: EventConfig{
+			Enabled: true,
+		},
+		ConsulConfigEntryChanged: EventConfig{
+			Enabled: true,
+		},
+		ConsulKvCreated: EventConfig{
+			Enabled: true,
+		},
+		ConsulKvDeleted: EventConfig{
+			Enabled: true,
+		},
+		ConsulKvUpdated: EventConfig{
+			Enabled: true,
+		},
+		ConsulLeaderElected: EventConfig{
+			Enabled: true,
+		},
+		ConsulLeaderLost: EventConfig{
+			Enabled: true,
+		},
+		ConsulLockAcquired: EventConfig{
+			Enabled: true,
+		},
+		ConsulLockInvalidated: EventConfig{
+			Enabled: true,
+		},
+		ConsulLockReleased: EventConfig{
+			Enabled: true,
+		},
+		ConsulMemberFailed: EventConfig{
+			Enabled: true,
+		},
+		ConsulMemberJoined: EventConfig{
+			Enabled: true,
+		},
+		ConsulMemberLeft: EventConfig{
+			Enabled: true,
+		},
+		ConsulNodeDeregistered: EventConfig{
+			Enabled: true,
+		},
+		ConsulNodeRegistered: EventConfig{
+			Enabled: true,
+		},
+		ConsulResultsFiltered: EventConfig{
+			Enabled: true,
+		},
+		ConsulServiceDeregistered: EventConfig{
+			Enabled: true,
+		},
+		ConsulServiceRegistered: EventConfig{
+			Enabled: true,
+		},
+		ConsulSessionCreated: EventConfig{
+			Enabled: true,
+		},
+		ConsulSessionEnded: EventConfig{
+			Enabled: true,
+		},
+		ConsulUserEventFired: EventConfig{
 			Enabled: true,
 		},
 		ConsulWatchGap: EventConfig{

@@ -27,6 +27,18 @@ func TestMetricsBuilderConfig(t *testing.T) {
 			name: "all_set",
 			want: MetricsBuilderConfig{
 				Metrics: MetricsConfig{
+					ConsulACLTokenTimeToExpiry: ConsulACLTokenTimeToExpiryMetricConfig{
+						Enabled: true,
+					},
+					ConsulAutopilotFailureTolerance: ConsulAutopilotFailureToleranceMetricConfig{
+						Enabled: true,
+					},
+					ConsulAutopilotHealthy: ConsulAutopilotHealthyMetricConfig{
+						Enabled: true,
+					},
+					ConsulCaRootTimeToExpiry: ConsulCaRootTimeToExpiryMetricConfig{
+						Enabled: true,
+					},
 					ConsulCatalogNodeCount: ConsulCatalogNodeCountMetricConfig{
 						Enabled: true,
 					},
@@ -36,10 +48,110 @@ func TestMetricsBuilderConfig(t *testing.T) {
 					ConsulCatalogServiceInstanceCount: ConsulCatalogServiceInstanceCountMetricConfig{
 						Enabled: true,
 					},
+					ConsulEndpointUp: ConsulEndpointUpMetricConfig{
+						Enabled:             true,
+						AggregationStrategy: AggregationStrategyAvg,
+						EnabledAttributes:   []ConsulEndpointUpMetricAttributeKey{ConsulEndpointUpMetricAttributeKeyConsulEndpoint},
+					},
 					ConsulHealthCheckCount: ConsulHealthCheckCountMetricConfig{
 						Enabled:             true,
 						AggregationStrategy: AggregationStrategySum,
 						EnabledAttributes:   []ConsulHealthCheckCountMetricAttributeKey{ConsulHealthCheckCountMetricAttributeKeyConsulCheckStatus},
+					},
+					ConsulHealthCheckState: ConsulHealthCheckStateMetricConfig{
+						Enabled:             true,
+						AggregationStrategy: AggregationStrategyAvg,
+						EnabledAttributes:   []ConsulHealthCheckStateMetricAttributeKey{ConsulHealthCheckStateMetricAttributeKeyConsulNodeName, ConsulHealthCheckStateMetricAttributeKeyConsulCheckID, ConsulHealthCheckStateMetricAttributeKeyConsulServiceName},
+					},
+					ConsulHealthCheckTransitions: ConsulHealthCheckTransitionsMetricConfig{
+						Enabled:             true,
+						AggregationStrategy: AggregationStrategySum,
+						EnabledAttributes:   []ConsulHealthCheckTransitionsMetricAttributeKey{ConsulHealthCheckTransitionsMetricAttributeKeyConsulServiceName, ConsulHealthCheckTransitionsMetricAttributeKeyConsulCheckStatus},
+					},
+					ConsulHealthServiceInstanceCount: ConsulHealthServiceInstanceCountMetricConfig{
+						Enabled:             true,
+						AggregationStrategy: AggregationStrategySum,
+						EnabledAttributes:   []ConsulHealthServiceInstanceCountMetricAttributeKey{ConsulHealthServiceInstanceCountMetricAttributeKeyConsulServiceName, ConsulHealthServiceInstanceCountMetricAttributeKeyConsulCheckStatus},
+					},
+					ConsulKvKeyCount: ConsulKvKeyCountMetricConfig{
+						Enabled:             true,
+						AggregationStrategy: AggregationStrategySum,
+						EnabledAttributes:   []ConsulKvKeyCountMetricAttributeKey{ConsulKvKeyCountMetricAttributeKeyConsulKvPrefix},
+					},
+					ConsulKvLockAcquisitions: ConsulKvLockAcquisitionsMetricConfig{
+						Enabled:             true,
+						AggregationStrategy: AggregationStrategySum,
+						EnabledAttributes:   []ConsulKvLockAcquisitionsMetricAttributeKey{ConsulKvLockAcquisitionsMetricAttributeKeyConsulKvPrefix},
+					},
+					ConsulKvLockHeldCount: ConsulKvLockHeldCountMetricConfig{
+						Enabled:             true,
+						AggregationStrategy: AggregationStrategySum,
+						EnabledAttributes:   []ConsulKvLockHeldCountMetricAttributeKey{ConsulKvLockHeldCountMetricAttributeKeyConsulKvPrefix},
+					},
+					ConsulMemberCount: ConsulMemberCountMetricConfig{
+						Enabled:             true,
+						AggregationStrategy: AggregationStrategySum,
+						EnabledAttributes:   []ConsulMemberCountMetricAttributeKey{ConsulMemberCountMetricAttributeKeyConsulMemberPool, ConsulMemberCountMetricAttributeKeyConsulMemberStatus},
+					},
+					ConsulNetworkRoundTripMax: ConsulNetworkRoundTripMaxMetricConfig{
+						Enabled: true,
+					},
+					ConsulNetworkRoundTripMedian: ConsulNetworkRoundTripMedianMetricConfig{
+						Enabled: true,
+					},
+					ConsulNetworkRoundTripMin: ConsulNetworkRoundTripMinMetricConfig{
+						Enabled: true,
+					},
+					ConsulNetworkRoundTripP95: ConsulNetworkRoundTripP95MetricConfig{
+						Enabled: true,
+					},
+					ConsulRaftHasLeader: ConsulRaftHasLeaderMetricConfig{
+						Enabled: true,
+					},
+					ConsulRaftLastContact: ConsulRaftLastContactMetricConfig{
+						Enabled: true,
+					},
+					ConsulRaftLeaderChanges: ConsulRaftLeaderChangesMetricConfig{
+						Enabled: true,
+					},
+					ConsulRaftPeerCount: ConsulRaftPeerCountMetricConfig{
+						Enabled: true,
+					},
+					ConsulRaftVoterCount: ConsulRaftVoterCountMetricConfig{
+						Enabled: true,
+					},
+					ConsulServerHealthy: ConsulServerHealthyMetricConfig{
+						Enabled:             true,
+						AggregationStrategy: AggregationStrategyAvg,
+						EnabledAttributes:   []ConsulServerHealthyMetricAttributeKey{ConsulServerHealthyMetricAttributeKeyConsulServerName},
+					},
+					ConsulServerLastContact: ConsulServerLastContactMetricConfig{
+						Enabled:             true,
+						AggregationStrategy: AggregationStrategyAvg,
+						EnabledAttributes:   []ConsulServerLastContactMetricAttributeKey{ConsulServerLastContactMetricAttributeKeyConsulServerName},
+					},
+					ConsulServerLogLag: ConsulServerLogLagMetricConfig{
+						Enabled:             true,
+						AggregationStrategy: AggregationStrategyAvg,
+						EnabledAttributes:   []ConsulServerLogLagMetricAttributeKey{ConsulServerLogLagMetricAttributeKeyConsulServerName},
+					},
+					ConsulServerStableDuration: ConsulServerStableDurationMetricConfig{
+						Enabled:             true,
+						AggregationStrategy: AggregationStrategyAvg,
+						EnabledAttributes:   []ConsulServerStableDurationMetricAttributeKey{ConsulServerStableDurationMetricAttributeKeyConsulServerName},
+					},
+					ConsulServerVoter: ConsulServerVoterMetricConfig{
+						Enabled:             true,
+						AggregationStrategy: AggregationStrategyAvg,
+						EnabledAttributes:   []ConsulServerVoterMetricAttributeKey{ConsulServerVoterMetricAttributeKeyConsulServerName},
+					},
+					ConsulSessionCount: ConsulSessionCountMetricConfig{
+						Enabled: true,
+					},
+					ConsulUnobservedCount: ConsulUnobservedCountMetricConfig{
+						Enabled:             true,
+						AggregationStrategy: AggregationStrategySum,
+						EnabledAttributes:   []ConsulUnobservedCountMetricAttributeKey{ConsulUnobservedCountMetricAttributeKeyConsulObject},
 					},
 					ConsulUp: ConsulUpMetricConfig{
 						Enabled: true,
@@ -56,6 +168,18 @@ func TestMetricsBuilderConfig(t *testing.T) {
 			name: "none_set",
 			want: MetricsBuilderConfig{
 				Metrics: MetricsConfig{
+					ConsulACLTokenTimeToExpiry: ConsulACLTokenTimeToExpiryMetricConfig{
+						Enabled: false,
+					},
+					ConsulAutopilotFailureTolerance: ConsulAutopilotFailureToleranceMetricConfig{
+						Enabled: false,
+					},
+					ConsulAutopilotHealthy: ConsulAutopilotHealthyMetricConfig{
+						Enabled: false,
+					},
+					ConsulCaRootTimeToExpiry: ConsulCaRootTimeToExpiryMetricConfig{
+						Enabled: false,
+					},
 					ConsulCatalogNodeCount: ConsulCatalogNodeCountMetricConfig{
 						Enabled: false,
 					},
@@ -65,10 +189,110 @@ func TestMetricsBuilderConfig(t *testing.T) {
 					ConsulCatalogServiceInstanceCount: ConsulCatalogServiceInstanceCountMetricConfig{
 						Enabled: false,
 					},
+					ConsulEndpointUp: ConsulEndpointUpMetricConfig{
+						Enabled:             false,
+						AggregationStrategy: AggregationStrategyAvg,
+						EnabledAttributes:   []ConsulEndpointUpMetricAttributeKey{ConsulEndpointUpMetricAttributeKeyConsulEndpoint},
+					},
 					ConsulHealthCheckCount: ConsulHealthCheckCountMetricConfig{
 						Enabled:             false,
 						AggregationStrategy: AggregationStrategySum,
 						EnabledAttributes:   []ConsulHealthCheckCountMetricAttributeKey{ConsulHealthCheckCountMetricAttributeKeyConsulCheckStatus},
+					},
+					ConsulHealthCheckState: ConsulHealthCheckStateMetricConfig{
+						Enabled:             false,
+						AggregationStrategy: AggregationStrategyAvg,
+						EnabledAttributes:   []ConsulHealthCheckStateMetricAttributeKey{ConsulHealthCheckStateMetricAttributeKeyConsulNodeName, ConsulHealthCheckStateMetricAttributeKeyConsulCheckID, ConsulHealthCheckStateMetricAttributeKeyConsulServiceName},
+					},
+					ConsulHealthCheckTransitions: ConsulHealthCheckTransitionsMetricConfig{
+						Enabled:             false,
+						AggregationStrategy: AggregationStrategySum,
+						EnabledAttributes:   []ConsulHealthCheckTransitionsMetricAttributeKey{ConsulHealthCheckTransitionsMetricAttributeKeyConsulServiceName, ConsulHealthCheckTransitionsMetricAttributeKeyConsulCheckStatus},
+					},
+					ConsulHealthServiceInstanceCount: ConsulHealthServiceInstanceCountMetricConfig{
+						Enabled:             false,
+						AggregationStrategy: AggregationStrategySum,
+						EnabledAttributes:   []ConsulHealthServiceInstanceCountMetricAttributeKey{ConsulHealthServiceInstanceCountMetricAttributeKeyConsulServiceName, ConsulHealthServiceInstanceCountMetricAttributeKeyConsulCheckStatus},
+					},
+					ConsulKvKeyCount: ConsulKvKeyCountMetricConfig{
+						Enabled:             false,
+						AggregationStrategy: AggregationStrategySum,
+						EnabledAttributes:   []ConsulKvKeyCountMetricAttributeKey{ConsulKvKeyCountMetricAttributeKeyConsulKvPrefix},
+					},
+					ConsulKvLockAcquisitions: ConsulKvLockAcquisitionsMetricConfig{
+						Enabled:             false,
+						AggregationStrategy: AggregationStrategySum,
+						EnabledAttributes:   []ConsulKvLockAcquisitionsMetricAttributeKey{ConsulKvLockAcquisitionsMetricAttributeKeyConsulKvPrefix},
+					},
+					ConsulKvLockHeldCount: ConsulKvLockHeldCountMetricConfig{
+						Enabled:             false,
+						AggregationStrategy: AggregationStrategySum,
+						EnabledAttributes:   []ConsulKvLockHeldCountMetricAttributeKey{ConsulKvLockHeldCountMetricAttributeKeyConsulKvPrefix},
+					},
+					ConsulMemberCount: ConsulMemberCountMetricConfig{
+						Enabled:             false,
+						AggregationStrategy: AggregationStrategySum,
+						EnabledAttributes:   []ConsulMemberCountMetricAttributeKey{ConsulMemberCountMetricAttributeKeyConsulMemberPool, ConsulMemberCountMetricAttributeKeyConsulMemberStatus},
+					},
+					ConsulNetworkRoundTripMax: ConsulNetworkRoundTripMaxMetricConfig{
+						Enabled: false,
+					},
+					ConsulNetworkRoundTripMedian: ConsulNetworkRoundTripMedianMetricConfig{
+						Enabled: false,
+					},
+					ConsulNetworkRoundTripMin: ConsulNetworkRoundTripMinMetricConfig{
+						Enabled: false,
+					},
+					ConsulNetworkRoundTripP95: ConsulNetworkRoundTripP95MetricConfig{
+						Enabled: false,
+					},
+					ConsulRaftHasLeader: ConsulRaftHasLeaderMetricConfig{
+						Enabled: false,
+					},
+					ConsulRaftLastContact: ConsulRaftLastContactMetricConfig{
+						Enabled: false,
+					},
+					ConsulRaftLeaderChanges: ConsulRaftLeaderChangesMetricConfig{
+						Enabled: false,
+					},
+					ConsulRaftPeerCount: ConsulRaftPeerCountMetricConfig{
+						Enabled: false,
+					},
+					ConsulRaftVoterCount: ConsulRaftVoterCountMetricConfig{
+						Enabled: false,
+					},
+					ConsulServerHealthy: ConsulServerHealthyMetricConfig{
+						Enabled:             false,
+						AggregationStrategy: AggregationStrategyAvg,
+						EnabledAttributes:   []ConsulServerHealthyMetricAttributeKey{ConsulServerHealthyMetricAttributeKeyConsulServerName},
+					},
+					ConsulServerLastContact: ConsulServerLastContactMetricConfig{
+						Enabled:             false,
+						AggregationStrategy: AggregationStrategyAvg,
+						EnabledAttributes:   []ConsulServerLastContactMetricAttributeKey{ConsulServerLastContactMetricAttributeKeyConsulServerName},
+					},
+					ConsulServerLogLag: ConsulServerLogLagMetricConfig{
+						Enabled:             false,
+						AggregationStrategy: AggregationStrategyAvg,
+						EnabledAttributes:   []ConsulServerLogLagMetricAttributeKey{ConsulServerLogLagMetricAttributeKeyConsulServerName},
+					},
+					ConsulServerStableDuration: ConsulServerStableDurationMetricConfig{
+						Enabled:             false,
+						AggregationStrategy: AggregationStrategyAvg,
+						EnabledAttributes:   []ConsulServerStableDurationMetricAttributeKey{ConsulServerStableDurationMetricAttributeKeyConsulServerName},
+					},
+					ConsulServerVoter: ConsulServerVoterMetricConfig{
+						Enabled:             false,
+						AggregationStrategy: AggregationStrategyAvg,
+						EnabledAttributes:   []ConsulServerVoterMetricAttributeKey{ConsulServerVoterMetricAttributeKeyConsulServerName},
+					},
+					ConsulSessionCount: ConsulSessionCountMetricConfig{
+						Enabled: false,
+					},
+					ConsulUnobservedCount: ConsulUnobservedCountMetricConfig{
+						Enabled:             false,
+						AggregationStrategy: AggregationStrategySum,
+						EnabledAttributes:   []ConsulUnobservedCountMetricAttributeKey{ConsulUnobservedCountMetricAttributeKeyConsulObject},
 					},
 					ConsulUp: ConsulUpMetricConfig{
 						Enabled: false,
@@ -85,10 +309,22 @@ func TestMetricsBuilderConfig(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			cfg := loadMetricsBuilderConfig(t, tt.name)
-			diff := cmp.Diff(tt.want, cfg, cmpopts.IgnoreUnexported(ConsulCatalogNodeCountMetricConfig{}, ConsulCatalogServiceCountMetricConfig{}, ConsulCatalogServiceInstanceCountMetricConfig{}, ConsulHealthCheckCountMetricConfig{}, ConsulUpMetricConfig{}, ConsulDatacenterResourceAttributeConfig{}, ServiceInstanceIDResourceAttributeConfig{}, ServiceNameResourceAttributeConfig{}))
+			diff := cmp.Diff(tt.want, cfg, cmpopts.IgnoreUnexported(ConsulACLTokenTimeToExpiryMetricConfig{}, ConsulAutopilotFailureToleranceMetricConfig{}, ConsulAutopilotHealthyMetricConfig{}, ConsulCaRootTimeToExpiryMetricConfig{}, ConsulCatalogNodeCountMetricConfig{}, ConsulCatalogServiceCountMetricConfig{}, ConsulCatalogServiceInstanceCountMetricConfig{}, ConsulEndpointUpMetricConfig{}, ConsulHealthCheckCountMetricConfig{}, ConsulHealthCheckStateMetricConfig{}, ConsulHealthCheckTransitionsMetricConfig{}, ConsulHealthServiceInstanceCountMetricConfig{}, ConsulKvKeyCountMetricConfig{}, ConsulKvLockAcquisitionsMetricConfig{}, ConsulKvLockHeldCountMetricConfig{}, ConsulMemberCountMetricConfig{}, ConsulNetworkRoundTripMaxMetricConfig{}, ConsulNetworkRoundTripMedianMetricConfig{}, ConsulNetworkRoundTripMinMetricConfig{}, ConsulNetworkRoundTripP95MetricConfig{}, ConsulRaftHasLeaderMetricConfig{}, ConsulRaftLastContactMetricConfig{}, ConsulRaftLeaderChangesMetricConfig{}, ConsulRaftPeerCountMetricConfig{}, ConsulRaftVoterCountMetricConfig{}, ConsulServerHealthyMetricConfig{}, ConsulServerLastContactMetricConfig{}, ConsulServerLogLagMetricConfig{}, ConsulServerStableDurationMetricConfig{}, ConsulServerVoterMetricConfig{}, ConsulSessionCountMetricConfig{}, ConsulUnobservedCountMetricConfig{}, ConsulUpMetricConfig{}, ConsulDatacenterResourceAttributeConfig{}, ServiceInstanceIDResourceAttributeConfig{}, ServiceNameResourceAttributeConfig{}))
 			require.Emptyf(t, diff, "Config mismatch (-expected +actual):\n%s", diff)
 		})
 	}
+}
+
+func TestConsulEndpointUpMetricsConfig_Validate(t *testing.T) {
+	cfg := DefaultMetricsConfig().ConsulEndpointUp
+	require.NoError(t, cfg.Validate())
+
+	cfg.EnabledAttributes = []ConsulEndpointUpMetricAttributeKey{"invalid"}
+	require.ErrorContains(t, cfg.Validate(), "metric consul.endpoint.up doesn't have an attribute invalid, valid attributes: [consul.endpoint]")
+
+	cfg = DefaultMetricsConfig().ConsulEndpointUp
+	cfg.AggregationStrategy = "invalid"
+	require.ErrorContains(t, cfg.Validate(), "invalid aggregation strategy")
 }
 
 func TestConsulHealthCheckCountMetricsConfig_Validate(t *testing.T) {
@@ -99,6 +335,162 @@ func TestConsulHealthCheckCountMetricsConfig_Validate(t *testing.T) {
 	require.ErrorContains(t, cfg.Validate(), "metric consul.health.check.count doesn't have an attribute invalid, valid attributes: [consul.check.status]")
 
 	cfg = DefaultMetricsConfig().ConsulHealthCheckCount
+	cfg.AggregationStrategy = "invalid"
+	require.ErrorContains(t, cfg.Validate(), "invalid aggregation strategy")
+}
+
+func TestConsulHealthCheckStateMetricsConfig_Validate(t *testing.T) {
+	cfg := DefaultMetricsConfig().ConsulHealthCheckState
+	require.NoError(t, cfg.Validate())
+
+	cfg.EnabledAttributes = []ConsulHealthCheckStateMetricAttributeKey{"invalid"}
+	require.ErrorContains(t, cfg.Validate(), "metric consul.health.check.state doesn't have an attribute invalid, valid attributes: [consul.node.name, consul.check.id, consul.service.name]")
+
+	cfg = DefaultMetricsConfig().ConsulHealthCheckState
+	cfg.AggregationStrategy = "invalid"
+	require.ErrorContains(t, cfg.Validate(), "invalid aggregation strategy")
+}
+
+func TestConsulHealthCheckTransitionsMetricsConfig_Validate(t *testing.T) {
+	cfg := DefaultMetricsConfig().ConsulHealthCheckTransitions
+	require.NoError(t, cfg.Validate())
+
+	cfg.EnabledAttributes = []ConsulHealthCheckTransitionsMetricAttributeKey{"invalid"}
+	require.ErrorContains(t, cfg.Validate(), "metric consul.health.check.transitions doesn't have an attribute invalid, valid attributes: [consul.service.name, consul.check.status]")
+
+	cfg = DefaultMetricsConfig().ConsulHealthCheckTransitions
+	cfg.AggregationStrategy = "invalid"
+	require.ErrorContains(t, cfg.Validate(), "invalid aggregation strategy")
+}
+
+func TestConsulHealthServiceInstanceCountMetricsConfig_Validate(t *testing.T) {
+	cfg := DefaultMetricsConfig().ConsulHealthServiceInstanceCount
+	require.NoError(t, cfg.Validate())
+
+	cfg.EnabledAttributes = []ConsulHealthServiceInstanceCountMetricAttributeKey{"invalid"}
+	require.ErrorContains(t, cfg.Validate(), "metric consul.health.service.instance.count doesn't have an attribute invalid, valid attributes: [consul.service.name, consul.check.status]")
+
+	cfg = DefaultMetricsConfig().ConsulHealthServiceInstanceCount
+	cfg.AggregationStrategy = "invalid"
+	require.ErrorContains(t, cfg.Validate(), "invalid aggregation strategy")
+}
+
+func TestConsulKvKeyCountMetricsConfig_Validate(t *testing.T) {
+	cfg := DefaultMetricsConfig().ConsulKvKeyCount
+	require.NoError(t, cfg.Validate())
+
+	cfg.EnabledAttributes = []ConsulKvKeyCountMetricAttributeKey{"invalid"}
+	require.ErrorContains(t, cfg.Validate(), "metric consul.kv.key.count doesn't have an attribute invalid, valid attributes: [consul.kv.prefix]")
+
+	cfg = DefaultMetricsConfig().ConsulKvKeyCount
+	cfg.AggregationStrategy = "invalid"
+	require.ErrorContains(t, cfg.Validate(), "invalid aggregation strategy")
+}
+
+func TestConsulKvLockAcquisitionsMetricsConfig_Validate(t *testing.T) {
+	cfg := DefaultMetricsConfig().ConsulKvLockAcquisitions
+	require.NoError(t, cfg.Validate())
+
+	cfg.EnabledAttributes = []ConsulKvLockAcquisitionsMetricAttributeKey{"invalid"}
+	require.ErrorContains(t, cfg.Validate(), "metric consul.kv.lock.acquisitions doesn't have an attribute invalid, valid attributes: [consul.kv.prefix]")
+
+	cfg = DefaultMetricsConfig().ConsulKvLockAcquisitions
+	cfg.AggregationStrategy = "invalid"
+	require.ErrorContains(t, cfg.Validate(), "invalid aggregation strategy")
+}
+
+func TestConsulKvLockHeldCountMetricsConfig_Validate(t *testing.T) {
+	cfg := DefaultMetricsConfig().ConsulKvLockHeldCount
+	require.NoError(t, cfg.Validate())
+
+	cfg.EnabledAttributes = []ConsulKvLockHeldCountMetricAttributeKey{"invalid"}
+	require.ErrorContains(t, cfg.Validate(), "metric consul.kv.lock.held.count doesn't have an attribute invalid, valid attributes: [consul.kv.prefix]")
+
+	cfg = DefaultMetricsConfig().ConsulKvLockHeldCount
+	cfg.AggregationStrategy = "invalid"
+	require.ErrorContains(t, cfg.Validate(), "invalid aggregation strategy")
+}
+
+func TestConsulMemberCountMetricsConfig_Validate(t *testing.T) {
+	cfg := DefaultMetricsConfig().ConsulMemberCount
+	require.NoError(t, cfg.Validate())
+
+	cfg.EnabledAttributes = []ConsulMemberCountMetricAttributeKey{"invalid"}
+	require.ErrorContains(t, cfg.Validate(), "metric consul.member.count doesn't have an attribute invalid, valid attributes: [consul.member.pool, consul.member.status]")
+
+	cfg = DefaultMetricsConfig().ConsulMemberCount
+	cfg.AggregationStrategy = "invalid"
+	require.ErrorContains(t, cfg.Validate(), "invalid aggregation strategy")
+}
+
+func TestConsulServerHealthyMetricsConfig_Validate(t *testing.T) {
+	cfg := DefaultMetricsConfig().ConsulServerHealthy
+	require.NoError(t, cfg.Validate())
+
+	cfg.EnabledAttributes = []ConsulServerHealthyMetricAttributeKey{"invalid"}
+	require.ErrorContains(t, cfg.Validate(), "metric consul.server.healthy doesn't have an attribute invalid, valid attributes: [consul.server.name]")
+
+	cfg = DefaultMetricsConfig().ConsulServerHealthy
+	cfg.AggregationStrategy = "invalid"
+	require.ErrorContains(t, cfg.Validate(), "invalid aggregation strategy")
+}
+
+func TestConsulServerLastContactMetricsConfig_Validate(t *testing.T) {
+	cfg := DefaultMetricsConfig().ConsulServerLastContact
+	require.NoError(t, cfg.Validate())
+
+	cfg.EnabledAttributes = []ConsulServerLastContactMetricAttributeKey{"invalid"}
+	require.ErrorContains(t, cfg.Validate(), "metric consul.server.last_contact doesn't have an attribute invalid, valid attributes: [consul.server.name]")
+
+	cfg = DefaultMetricsConfig().ConsulServerLastContact
+	cfg.AggregationStrategy = "invalid"
+	require.ErrorContains(t, cfg.Validate(), "invalid aggregation strategy")
+}
+
+func TestConsulServerLogLagMetricsConfig_Validate(t *testing.T) {
+	cfg := DefaultMetricsConfig().ConsulServerLogLag
+	require.NoError(t, cfg.Validate())
+
+	cfg.EnabledAttributes = []ConsulServerLogLagMetricAttributeKey{"invalid"}
+	require.ErrorContains(t, cfg.Validate(), "metric consul.server.log.lag doesn't have an attribute invalid, valid attributes: [consul.server.name]")
+
+	cfg = DefaultMetricsConfig().ConsulServerLogLag
+	cfg.AggregationStrategy = "invalid"
+	require.ErrorContains(t, cfg.Validate(), "invalid aggregation strategy")
+}
+
+func TestConsulServerStableDurationMetricsConfig_Validate(t *testing.T) {
+	cfg := DefaultMetricsConfig().ConsulServerStableDuration
+	require.NoError(t, cfg.Validate())
+
+	cfg.EnabledAttributes = []ConsulServerStableDurationMetricAttributeKey{"invalid"}
+	require.ErrorContains(t, cfg.Validate(), "metric consul.server.stable.duration doesn't have an attribute invalid, valid attributes: [consul.server.name]")
+
+	cfg = DefaultMetricsConfig().ConsulServerStableDuration
+	cfg.AggregationStrategy = "invalid"
+	require.ErrorContains(t, cfg.Validate(), "invalid aggregation strategy")
+}
+
+func TestConsulServerVoterMetricsConfig_Validate(t *testing.T) {
+	cfg := DefaultMetricsConfig().ConsulServerVoter
+	require.NoError(t, cfg.Validate())
+
+	cfg.EnabledAttributes = []ConsulServerVoterMetricAttributeKey{"invalid"}
+	require.ErrorContains(t, cfg.Validate(), "metric consul.server.voter doesn't have an attribute invalid, valid attributes: [consul.server.name]")
+
+	cfg = DefaultMetricsConfig().ConsulServerVoter
+	cfg.AggregationStrategy = "invalid"
+	require.ErrorContains(t, cfg.Validate(), "invalid aggregation strategy")
+}
+
+func TestConsulUnobservedCountMetricsConfig_Validate(t *testing.T) {
+	cfg := DefaultMetricsConfig().ConsulUnobservedCount
+	require.NoError(t, cfg.Validate())
+
+	cfg.EnabledAttributes = []ConsulUnobservedCountMetricAttributeKey{"invalid"}
+	require.ErrorContains(t, cfg.Validate(), "metric consul.unobserved.count doesn't have an attribute invalid, valid attributes: [consul.object]")
+
+	cfg = DefaultMetricsConfig().ConsulUnobservedCount
 	cfg.AggregationStrategy = "invalid"
 	require.ErrorContains(t, cfg.Validate(), "invalid aggregation strategy")
 }

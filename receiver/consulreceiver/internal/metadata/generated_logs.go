@@ -12,12 +12,88 @@ import (
 	"go.opentelemetry.io/otel/trace"
 )
 
+type eventConsulACLTokenExpiring struct {
+	data   plog.LogRecordSlice // data buffer for generated log records.
+	config EventConfig         // event config provided by user.
+}
+
+func (e *eventConsulACLTokenExpiring) recordEvent(ctx context.Context, timestamp pcommon.Timestamp, consulACLTokenAccessorIDAttributeValue string, consulTimeToExpiryAttributeValue float64) {
+	if !e.config.Enabled {
+		return
+	}
+	dp := e.data.AppendEmpty()
+	dp.SetEventName("consul.acl.token.expiring")
+	dp.SetTimestamp(timestamp)
+
+	if span := trace.SpanContextFromContext(ctx); span.IsValid() {
+		dp.SetTraceID(pcommon.TraceID(span.TraceID()))
+		dp.SetSpanID(pcommon.SpanID(span.SpanID()))
+	}
+	dp.Attributes().PutStr("consul.acl.token.accessor_id", consulACLTokenAccessorIDAttributeValue)
+	dp.Attributes().PutDouble("consul.time_to_expiry", consulTimeToExpiryAttributeValue)
+
+}
+
+// emit appends recorded event data to a events slice and prepares it for recording another set of log records.
+func (e *eventConsulACLTokenExpiring) emit(lrs plog.LogRecordSlice) {
+	if e.config.Enabled && e.data.Len() > 0 {
+		e.data.MoveAndAppendTo(lrs)
+	}
+}
+
+func newEventConsulACLTokenExpiring(cfg EventConfig) eventConsulACLTokenExpiring {
+	e := eventConsulACLTokenExpiring{config: cfg}
+	if cfg.Enabled {
+		e.data = plog.NewLogRecordSlice()
+	}
+	return e
+}
+
+type eventConsulCaRootRotated struct {
+	data   plog.LogRecordSlice // data buffer for generated log records.
+	config EventConfig         // event config provided by user.
+}
+
+func (e *eventConsulCaRootRotated) recordEvent(ctx context.Context, timestamp pcommon.Timestamp, consulCaRootIDAttributeValue string, consulCaRootIDOldAttributeValue string, observationInitialAttributeValue bool, observationReconciledAttributeValue bool) {
+	if !e.config.Enabled {
+		return
+	}
+	dp := e.data.AppendEmpty()
+	dp.SetEventName("consul.ca.root.rotated")
+	dp.SetTimestamp(timestamp)
+
+	if span := trace.SpanContextFromContext(ctx); span.IsValid() {
+		dp.SetTraceID(pcommon.TraceID(span.TraceID()))
+		dp.SetSpanID(pcommon.SpanID(span.SpanID()))
+	}
+	dp.Attributes().PutStr("consul.ca.root.id", consulCaRootIDAttributeValue)
+	dp.Attributes().PutStr("consul.ca.root.id.old", consulCaRootIDOldAttributeValue)
+	dp.Attributes().PutBool("observation.initial", observationInitialAttributeValue)
+	dp.Attributes().PutBool("observation.reconciled", observationReconciledAttributeValue)
+
+}
+
+// emit appends recorded event data to a events slice and prepares it for recording another set of log records.
+func (e *eventConsulCaRootRotated) emit(lrs plog.LogRecordSlice) {
+	if e.config.Enabled && e.data.Len() > 0 {
+		e.data.MoveAndAppendTo(lrs)
+	}
+}
+
+func newEventConsulCaRootRotated(cfg EventConfig) eventConsulCaRootRotated {
+	e := eventConsulCaRootRotated{config: cfg}
+	if cfg.Enabled {
+		e.data = plog.NewLogRecordSlice()
+	}
+	return e
+}
+
 type eventConsulCheckTransition struct {
 	data   plog.LogRecordSlice // data buffer for generated log records.
 	config EventConfig         // event config provided by user.
 }
 
-func (e *eventConsulCheckTransition) recordEvent(ctx context.Context, timestamp pcommon.Timestamp, consulNodeNameAttributeValue string, consulCheckIDAttributeValue string, consulCheckNameAttributeValue string, consulServiceNameAttributeValue string, consulServiceIDAttributeValue string, consulCheckStatusOldAttributeValue string, consulCheckStatusNewAttributeValue string, consulIndexAttributeValue int64, observationReconciledAttributeValue bool) {
+func (e *eventConsulCheckTransition) recordEvent(ctx context.Context, timestamp pcommon.Timestamp, consulNodeNameAttributeValue string, consulCheckIDAttributeValue string, consulCheckNameAttributeValue string, consulServiceNameAttributeValue string, consulServiceIDAttributeValue string, consulCheckStatusOldAttributeValue string, consulCheckStatusNewAttributeValue string, consulCheckOutputAttributeValue string, consulIndexAttributeValue int64, observationInitialAttributeValue bool, observationReconciledAttributeValue bool) {
 	if !e.config.Enabled {
 		return
 	}
@@ -36,7 +112,9 @@ func (e *eventConsulCheckTransition) recordEvent(ctx context.Context, timestamp 
 	dp.Attributes().PutStr("consul.service.id", consulServiceIDAttributeValue)
 	dp.Attributes().PutStr("consul.check.status.old", consulCheckStatusOldAttributeValue)
 	dp.Attributes().PutStr("consul.check.status.new", consulCheckStatusNewAttributeValue)
+	dp.Attributes().PutStr("consul.check.output", consulCheckOutputAttributeValue)
 	dp.Attributes().PutInt("consul.index", consulIndexAttributeValue)
+	dp.Attributes().PutBool("observation.initial", observationInitialAttributeValue)
 	dp.Attributes().PutBool("observation.reconciled", observationReconciledAttributeValue)
 
 }
@@ -56,12 +134,808 @@ func newEventConsulCheckTransition(cfg EventConfig) eventConsulCheckTransition {
 	return e
 }
 
+type eventConsulConfigEntryChanged struct {
+	data   plog.LogRecordSlice // data buffer for generated log records.
+	config EventConfig         // event config provided by user.
+}
+
+func (e *eventConsulConfigEntryChanged) recordEvent(ctx context.Context, timestamp pcommon.Timestamp, consulConfigEntryKindAttributeValue string, consulConfigEntryNameAttributeValue string, consulConfigEntryChangeAttributeValue string, consulIndexAttributeValue int64, observationInitialAttributeValue bool, observationReconciledAttributeValue bool) {
+	if !e.config.Enabled {
+		return
+	}
+	dp := e.data.AppendEmpty()
+	dp.SetEventName("consul.config_entry.changed")
+	dp.SetTimestamp(timestamp)
+
+	if span := trace.SpanContextFromContext(ctx); span.IsValid() {
+		dp.SetTraceID(pcommon.TraceID(span.TraceID()))
+		dp.SetSpanID(pcommon.SpanID(span.SpanID()))
+	}
+	dp.Attributes().PutStr("consul.config_entry.kind", consulConfigEntryKindAttributeValue)
+	dp.Attributes().PutStr("consul.config_entry.name", consulConfigEntryNameAttributeValue)
+	dp.Attributes().PutStr("consul.config_entry.change", consulConfigEntryChangeAttributeValue)
+	dp.Attributes().PutInt("consul.index", consulIndexAttributeValue)
+	dp.Attributes().PutBool("observation.initial", observationInitialAttributeValue)
+	dp.Attributes().PutBool("observation.reconciled", observationReconciledAttributeValue)
+
+}
+
+// emit appends recorded event data to a events slice and prepares it for recording another set of log records.
+func (e *eventConsulConfigEntryChanged) emit(lrs plog.LogRecordSlice) {
+	if e.config.Enabled && e.data.Len() > 0 {
+		e.data.MoveAndAppendTo(lrs)
+	}
+}
+
+func newEventConsulConfigEntryChanged(cfg EventConfig) eventConsulConfigEntryChanged {
+	e := eventConsulConfigEntryChanged{config: cfg}
+	if cfg.Enabled {
+		e.data = plog.NewLogRecordSlice()
+	}
+	return e
+}
+
+type eventConsulKvCreated struct {
+	data   plog.LogRecordSlice // data buffer for generated log records.
+	config EventConfig         // event config provided by user.
+}
+
+func (e *eventConsulKvCreated) recordEvent(ctx context.Context, timestamp pcommon.Timestamp, consulKvKeyAttributeValue string, consulKvFlagsAttributeValue string, consulKvCreateIndexAttributeValue int64, consulIndexAttributeValue int64, consulKvLockIndexAttributeValue int64, consulSessionIDAttributeValue string, consulKvValueSha256AttributeValue string, consulKvValueSizeAttributeValue int64, observationInitialAttributeValue bool, observationReconciledAttributeValue bool) {
+	if !e.config.Enabled {
+		return
+	}
+	dp := e.data.AppendEmpty()
+	dp.SetEventName("consul.kv.created")
+	dp.SetTimestamp(timestamp)
+
+	if span := trace.SpanContextFromContext(ctx); span.IsValid() {
+		dp.SetTraceID(pcommon.TraceID(span.TraceID()))
+		dp.SetSpanID(pcommon.SpanID(span.SpanID()))
+	}
+	dp.Attributes().PutStr("consul.kv.key", consulKvKeyAttributeValue)
+	dp.Attributes().PutStr("consul.kv.flags", consulKvFlagsAttributeValue)
+	dp.Attributes().PutInt("consul.kv.create_index", consulKvCreateIndexAttributeValue)
+	dp.Attributes().PutInt("consul.index", consulIndexAttributeValue)
+	dp.Attributes().PutInt("consul.kv.lock_index", consulKvLockIndexAttributeValue)
+	dp.Attributes().PutStr("consul.session.id", consulSessionIDAttributeValue)
+	dp.Attributes().PutStr("consul.kv.value.sha256", consulKvValueSha256AttributeValue)
+	dp.Attributes().PutInt("consul.kv.value.size", consulKvValueSizeAttributeValue)
+	dp.Attributes().PutBool("observation.initial", observationInitialAttributeValue)
+	dp.Attributes().PutBool("observation.reconciled", observationReconciledAttributeValue)
+
+}
+
+// emit appends recorded event data to a events slice and prepares it for recording another set of log records.
+func (e *eventConsulKvCreated) emit(lrs plog.LogRecordSlice) {
+	if e.config.Enabled && e.data.Len() > 0 {
+		e.data.MoveAndAppendTo(lrs)
+	}
+}
+
+func newEventConsulKvCreated(cfg EventConfig) eventConsulKvCreated {
+	e := eventConsulKvCreated{config: cfg}
+	if cfg.Enabled {
+		e.data = plog.NewLogRecordSlice()
+	}
+	return e
+}
+
+type eventConsulKvDeleted struct {
+	data   plog.LogRecordSlice // data buffer for generated log records.
+	config EventConfig         // event config provided by user.
+}
+
+func (e *eventConsulKvDeleted) recordEvent(ctx context.Context, timestamp pcommon.Timestamp, consulKvKeyAttributeValue string, consulKvFlagsAttributeValue string, consulKvCreateIndexAttributeValue int64, consulIndexAttributeValue int64, consulKvLockIndexAttributeValue int64, consulSessionIDAttributeValue string, consulKvValueSha256AttributeValue string, consulKvValueSizeAttributeValue int64, observationReconciledAttributeValue bool) {
+	if !e.config.Enabled {
+		return
+	}
+	dp := e.data.AppendEmpty()
+	dp.SetEventName("consul.kv.deleted")
+	dp.SetTimestamp(timestamp)
+
+	if span := trace.SpanContextFromContext(ctx); span.IsValid() {
+		dp.SetTraceID(pcommon.TraceID(span.TraceID()))
+		dp.SetSpanID(pcommon.SpanID(span.SpanID()))
+	}
+	dp.Attributes().PutStr("consul.kv.key", consulKvKeyAttributeValue)
+	dp.Attributes().PutStr("consul.kv.flags", consulKvFlagsAttributeValue)
+	dp.Attributes().PutInt("consul.kv.create_index", consulKvCreateIndexAttributeValue)
+	dp.Attributes().PutInt("consul.index", consulIndexAttributeValue)
+	dp.Attributes().PutInt("consul.kv.lock_index", consulKvLockIndexAttributeValue)
+	dp.Attributes().PutStr("consul.session.id", consulSessionIDAttributeValue)
+	dp.Attributes().PutStr("consul.kv.value.sha256", consulKvValueSha256AttributeValue)
+	dp.Attributes().PutInt("consul.kv.value.size", consulKvValueSizeAttributeValue)
+	dp.Attributes().PutBool("observation.reconciled", observationReconciledAttributeValue)
+
+}
+
+// emit appends recorded event data to a events slice and prepares it for recording another set of log records.
+func (e *eventConsulKvDeleted) emit(lrs plog.LogRecordSlice) {
+	if e.config.Enabled && e.data.Len() > 0 {
+		e.data.MoveAndAppendTo(lrs)
+	}
+}
+
+func newEventConsulKvDeleted(cfg EventConfig) eventConsulKvDeleted {
+	e := eventConsulKvDeleted{config: cfg}
+	if cfg.Enabled {
+		e.data = plog.NewLogRecordSlice()
+	}
+	return e
+}
+
+type eventConsulKvUpdated struct {
+	data   plog.LogRecordSlice // data buffer for generated log records.
+	config EventConfig         // event config provided by user.
+}
+
+func (e *eventConsulKvUpdated) recordEvent(ctx context.Context, timestamp pcommon.Timestamp, consulKvKeyAttributeValue string, consulKvFlagsAttributeValue string, consulKvCreateIndexAttributeValue int64, consulIndexAttributeValue int64, consulKvLockIndexAttributeValue int64, consulSessionIDAttributeValue string, consulKvValueSha256AttributeValue string, consulKvValueSizeAttributeValue int64, observationReconciledAttributeValue bool) {
+	if !e.config.Enabled {
+		return
+	}
+	dp := e.data.AppendEmpty()
+	dp.SetEventName("consul.kv.updated")
+	dp.SetTimestamp(timestamp)
+
+	if span := trace.SpanContextFromContext(ctx); span.IsValid() {
+		dp.SetTraceID(pcommon.TraceID(span.TraceID()))
+		dp.SetSpanID(pcommon.SpanID(span.SpanID()))
+	}
+	dp.Attributes().PutStr("consul.kv.key", consulKvKeyAttributeValue)
+	dp.Attributes().PutStr("consul.kv.flags", consulKvFlagsAttributeValue)
+	dp.Attributes().PutInt("consul.kv.create_index", consulKvCreateIndexAttributeValue)
+	dp.Attributes().PutInt("consul.index", consulIndexAttributeValue)
+	dp.Attributes().PutInt("consul.kv.lock_index", consulKvLockIndexAttributeValue)
+	dp.Attributes().PutStr("consul.session.id", consulSessionIDAttributeValue)
+	dp.Attributes().PutStr("consul.kv.value.sha256", consulKvValueSha256AttributeValue)
+	dp.Attributes().PutInt("consul.kv.value.size", consulKvValueSizeAttributeValue)
+	dp.Attributes().PutBool("observation.reconciled", observationReconciledAttributeValue)
+
+}
+
+// emit appends recorded event data to a events slice and prepares it for recording another set of log records.
+func (e *eventConsulKvUpdated) emit(lrs plog.LogRecordSlice) {
+	if e.config.Enabled && e.data.Len() > 0 {
+		e.data.MoveAndAppendTo(lrs)
+	}
+}
+
+func newEventConsulKvUpdated(cfg EventConfig) eventConsulKvUpdated {
+	e := eventConsulKvUpdated{config: cfg}
+	if cfg.Enabled {
+		e.data = plog.NewLogRecordSlice()
+	}
+	return e
+}
+
+type eventConsulLeaderElected struct {
+	data   plog.LogRecordSlice // data buffer for generated log records.
+	config EventConfig         // event config provided by user.
+}
+
+func (e *eventConsulLeaderElected) recordEvent(ctx context.Context, timestamp pcommon.Timestamp, consulLeaderAddressAttributeValue string, consulLeaderAddressOldAttributeValue string, observationReconciledAttributeValue bool) {
+	if !e.config.Enabled {
+		return
+	}
+	dp := e.data.AppendEmpty()
+	dp.SetEventName("consul.leader.elected")
+	dp.SetTimestamp(timestamp)
+
+	if span := trace.SpanContextFromContext(ctx); span.IsValid() {
+		dp.SetTraceID(pcommon.TraceID(span.TraceID()))
+		dp.SetSpanID(pcommon.SpanID(span.SpanID()))
+	}
+	dp.Attributes().PutStr("consul.leader.address", consulLeaderAddressAttributeValue)
+	dp.Attributes().PutStr("consul.leader.address.old", consulLeaderAddressOldAttributeValue)
+	dp.Attributes().PutBool("observation.reconciled", observationReconciledAttributeValue)
+
+}
+
+// emit appends recorded event data to a events slice and prepares it for recording another set of log records.
+func (e *eventConsulLeaderElected) emit(lrs plog.LogRecordSlice) {
+	if e.config.Enabled && e.data.Len() > 0 {
+		e.data.MoveAndAppendTo(lrs)
+	}
+}
+
+func newEventConsulLeaderElected(cfg EventConfig) eventConsulLeaderElected {
+	e := eventConsulLeaderElected{config: cfg}
+	if cfg.Enabled {
+		e.data = plog.NewLogRecordSlice()
+	}
+	return e
+}
+
+type eventConsulLeaderLost struct {
+	data   plog.LogRecordSlice // data buffer for generated log records.
+	config EventConfig         // event config provided by user.
+}
+
+func (e *eventConsulLeaderLost) recordEvent(ctx context.Context, timestamp pcommon.Timestamp, consulLeaderAddressOldAttributeValue string, observationReconciledAttributeValue bool) {
+	if !e.config.Enabled {
+		return
+	}
+	dp := e.data.AppendEmpty()
+	dp.SetEventName("consul.leader.lost")
+	dp.SetTimestamp(timestamp)
+
+	if span := trace.SpanContextFromContext(ctx); span.IsValid() {
+		dp.SetTraceID(pcommon.TraceID(span.TraceID()))
+		dp.SetSpanID(pcommon.SpanID(span.SpanID()))
+	}
+	dp.Attributes().PutStr("consul.leader.address.old", consulLeaderAddressOldAttributeValue)
+	dp.Attributes().PutBool("observation.reconciled", observationReconciledAttributeValue)
+
+}
+
+// emit appends recorded event data to a events slice and prepares it for recording another set of log records.
+func (e *eventConsulLeaderLost) emit(lrs plog.LogRecordSlice) {
+	if e.config.Enabled && e.data.Len() > 0 {
+		e.data.MoveAndAppendTo(lrs)
+	}
+}
+
+func newEventConsulLeaderLost(cfg EventConfig) eventConsulLeaderLost {
+	e := eventConsulLeaderLost{config: cfg}
+	if cfg.Enabled {
+		e.data = plog.NewLogRecordSlice()
+	}
+	return e
+}
+
+type eventConsulLockAcquired struct {
+	data   plog.LogRecordSlice // data buffer for generated log records.
+	config EventConfig         // event config provided by user.
+}
+
+func (e *eventConsulLockAcquired) recordEvent(ctx context.Context, timestamp pcommon.Timestamp, consulKvKeyAttributeValue string, consulKvLockIndexAttributeValue int64, consulSessionIDAttributeValue string, consulLockTypeAttributeValue string, observationInitialAttributeValue bool, observationReconciledAttributeValue bool) {
+	if !e.config.Enabled {
+		return
+	}
+	dp := e.data.AppendEmpty()
+	dp.SetEventName("consul.lock.acquired")
+	dp.SetTimestamp(timestamp)
+
+	if span := trace.SpanContextFromContext(ctx); span.IsValid() {
+		dp.SetTraceID(pcommon.TraceID(span.TraceID()))
+		dp.SetSpanID(pcommon.SpanID(span.SpanID()))
+	}
+	dp.Attributes().PutStr("consul.kv.key", consulKvKeyAttributeValue)
+	dp.Attributes().PutInt("consul.kv.lock_index", consulKvLockIndexAttributeValue)
+	dp.Attributes().PutStr("consul.session.id", consulSessionIDAttributeValue)
+	dp.Attributes().PutStr("consul.lock.type", consulLockTypeAttributeValue)
+	dp.Attributes().PutBool("observation.initial", observationInitialAttributeValue)
+	dp.Attributes().PutBool("observation.reconciled", observationReconciledAttributeValue)
+
+}
+
+// emit appends recorded event data to a events slice and prepares it for recording another set of log records.
+func (e *eventConsulLockAcquired) emit(lrs plog.LogRecordSlice) {
+	if e.config.Enabled && e.data.Len() > 0 {
+		e.data.MoveAndAppendTo(lrs)
+	}
+}
+
+func newEventConsulLockAcquired(cfg EventConfig) eventConsulLockAcquired {
+	e := eventConsulLockAcquired{config: cfg}
+	if cfg.Enabled {
+		e.data = plog.NewLogRecordSlice()
+	}
+	return e
+}
+
+type eventConsulLockInvalidated struct {
+	data   plog.LogRecordSlice // data buffer for generated log records.
+	config EventConfig         // event config provided by user.
+}
+
+func (e *eventConsulLockInvalidated) recordEvent(ctx context.Context, timestamp pcommon.Timestamp, consulKvKeyAttributeValue string, consulKvLockIndexAttributeValue int64, consulSessionIDAttributeValue string, consulLockTypeAttributeValue string, observationReconciledAttributeValue bool) {
+	if !e.config.Enabled {
+		return
+	}
+	dp := e.data.AppendEmpty()
+	dp.SetEventName("consul.lock.invalidated")
+	dp.SetTimestamp(timestamp)
+
+	if span := trace.SpanContextFromContext(ctx); span.IsValid() {
+		dp.SetTraceID(pcommon.TraceID(span.TraceID()))
+		dp.SetSpanID(pcommon.SpanID(span.SpanID()))
+	}
+	dp.Attributes().PutStr("consul.kv.key", consulKvKeyAttributeValue)
+	dp.Attributes().PutInt("consul.kv.lock_index", consulKvLockIndexAttributeValue)
+	dp.Attributes().PutStr("consul.session.id", consulSessionIDAttributeValue)
+	dp.Attributes().PutStr("consul.lock.type", consulLockTypeAttributeValue)
+	dp.Attributes().PutBool("observation.reconciled", observationReconciledAttributeValue)
+
+}
+
+// emit appends recorded event data to a events slice and prepares it for recording another set of log records.
+func (e *eventConsulLockInvalidated) emit(lrs plog.LogRecordSlice) {
+	if e.config.Enabled && e.data.Len() > 0 {
+		e.data.MoveAndAppendTo(lrs)
+	}
+}
+
+func newEventConsulLockInvalidated(cfg EventConfig) eventConsulLockInvalidated {
+	e := eventConsulLockInvalidated{config: cfg}
+	if cfg.Enabled {
+		e.data = plog.NewLogRecordSlice()
+	}
+	return e
+}
+
+type eventConsulLockReleased struct {
+	data   plog.LogRecordSlice // data buffer for generated log records.
+	config EventConfig         // event config provided by user.
+}
+
+func (e *eventConsulLockReleased) recordEvent(ctx context.Context, timestamp pcommon.Timestamp, consulKvKeyAttributeValue string, consulKvLockIndexAttributeValue int64, consulSessionIDAttributeValue string, consulLockTypeAttributeValue string, consulLockEndAttributeValue string, observationReconciledAttributeValue bool) {
+	if !e.config.Enabled {
+		return
+	}
+	dp := e.data.AppendEmpty()
+	dp.SetEventName("consul.lock.released")
+	dp.SetTimestamp(timestamp)
+
+	if span := trace.SpanContextFromContext(ctx); span.IsValid() {
+		dp.SetTraceID(pcommon.TraceID(span.TraceID()))
+		dp.SetSpanID(pcommon.SpanID(span.SpanID()))
+	}
+	dp.Attributes().PutStr("consul.kv.key", consulKvKeyAttributeValue)
+	dp.Attributes().PutInt("consul.kv.lock_index", consulKvLockIndexAttributeValue)
+	dp.Attributes().PutStr("consul.session.id", consulSessionIDAttributeValue)
+	dp.Attributes().PutStr("consul.lock.type", consulLockTypeAttributeValue)
+	dp.Attributes().PutStr("consul.lock.end", consulLockEndAttributeValue)
+	dp.Attributes().PutBool("observation.reconciled", observationReconciledAttributeValue)
+
+}
+
+// emit appends recorded event data to a events slice and prepares it for recording another set of log records.
+func (e *eventConsulLockReleased) emit(lrs plog.LogRecordSlice) {
+	if e.config.Enabled && e.data.Len() > 0 {
+		e.data.MoveAndAppendTo(lrs)
+	}
+}
+
+func newEventConsulLockReleased(cfg EventConfig) eventConsulLockReleased {
+	e := eventConsulLockReleased{config: cfg}
+	if cfg.Enabled {
+		e.data = plog.NewLogRecordSlice()
+	}
+	return e
+}
+
+type eventConsulMemberFailed struct {
+	data   plog.LogRecordSlice // data buffer for generated log records.
+	config EventConfig         // event config provided by user.
+}
+
+func (e *eventConsulMemberFailed) recordEvent(ctx context.Context, timestamp pcommon.Timestamp, consulMemberPoolAttributeValue string, consulMemberNameAttributeValue string, consulMemberAddressAttributeValue string) {
+	if !e.config.Enabled {
+		return
+	}
+	dp := e.data.AppendEmpty()
+	dp.SetEventName("consul.member.failed")
+	dp.SetTimestamp(timestamp)
+
+	if span := trace.SpanContextFromContext(ctx); span.IsValid() {
+		dp.SetTraceID(pcommon.TraceID(span.TraceID()))
+		dp.SetSpanID(pcommon.SpanID(span.SpanID()))
+	}
+	dp.Attributes().PutStr("consul.member.pool", consulMemberPoolAttributeValue)
+	dp.Attributes().PutStr("consul.member.name", consulMemberNameAttributeValue)
+	dp.Attributes().PutStr("consul.member.address", consulMemberAddressAttributeValue)
+
+}
+
+// emit appends recorded event data to a events slice and prepares it for recording another set of log records.
+func (e *eventConsulMemberFailed) emit(lrs plog.LogRecordSlice) {
+	if e.config.Enabled && e.data.Len() > 0 {
+		e.data.MoveAndAppendTo(lrs)
+	}
+}
+
+func newEventConsulMemberFailed(cfg EventConfig) eventConsulMemberFailed {
+	e := eventConsulMemberFailed{config: cfg}
+	if cfg.Enabled {
+		e.data = plog.NewLogRecordSlice()
+	}
+	return e
+}
+
+type eventConsulMemberJoined struct {
+	data   plog.LogRecordSlice // data buffer for generated log records.
+	config EventConfig         // event config provided by user.
+}
+
+func (e *eventConsulMemberJoined) recordEvent(ctx context.Context, timestamp pcommon.Timestamp, consulMemberPoolAttributeValue string, consulMemberNameAttributeValue string, consulMemberAddressAttributeValue string, observationInitialAttributeValue bool) {
+	if !e.config.Enabled {
+		return
+	}
+	dp := e.data.AppendEmpty()
+	dp.SetEventName("consul.member.joined")
+	dp.SetTimestamp(timestamp)
+
+	if span := trace.SpanContextFromContext(ctx); span.IsValid() {
+		dp.SetTraceID(pcommon.TraceID(span.TraceID()))
+		dp.SetSpanID(pcommon.SpanID(span.SpanID()))
+	}
+	dp.Attributes().PutStr("consul.member.pool", consulMemberPoolAttributeValue)
+	dp.Attributes().PutStr("consul.member.name", consulMemberNameAttributeValue)
+	dp.Attributes().PutStr("consul.member.address", consulMemberAddressAttributeValue)
+	dp.Attributes().PutBool("observation.initial", observationInitialAttributeValue)
+
+}
+
+// emit appends recorded event data to a events slice and prepares it for recording another set of log records.
+func (e *eventConsulMemberJoined) emit(lrs plog.LogRecordSlice) {
+	if e.config.Enabled && e.data.Len() > 0 {
+		e.data.MoveAndAppendTo(lrs)
+	}
+}
+
+func newEventConsulMemberJoined(cfg EventConfig) eventConsulMemberJoined {
+	e := eventConsulMemberJoined{config: cfg}
+	if cfg.Enabled {
+		e.data = plog.NewLogRecordSlice()
+	}
+	return e
+}
+
+type eventConsulMemberLeft struct {
+	data   plog.LogRecordSlice // data buffer for generated log records.
+	config EventConfig         // event config provided by user.
+}
+
+func (e *eventConsulMemberLeft) recordEvent(ctx context.Context, timestamp pcommon.Timestamp, consulMemberPoolAttributeValue string, consulMemberNameAttributeValue string, consulMemberAddressAttributeValue string) {
+	if !e.config.Enabled {
+		return
+	}
+	dp := e.data.AppendEmpty()
+	dp.SetEventName("consul.member.left")
+	dp.SetTimestamp(timestamp)
+
+	if span := trace.SpanContextFromContext(ctx); span.IsValid() {
+		dp.SetTraceID(pcommon.TraceID(span.TraceID()))
+		dp.SetSpanID(pcommon.SpanID(span.SpanID()))
+	}
+	dp.Attributes().PutStr("consul.member.pool", consulMemberPoolAttributeValue)
+	dp.Attributes().PutStr("consul.member.name", consulMemberNameAttributeValue)
+	dp.Attributes().PutStr("consul.member.address", consulMemberAddressAttributeValue)
+
+}
+
+// emit appends recorded event data to a events slice and prepares it for recording another set of log records.
+func (e *eventConsulMemberLeft) emit(lrs plog.LogRecordSlice) {
+	if e.config.Enabled && e.data.Len() > 0 {
+		e.data.MoveAndAppendTo(lrs)
+	}
+}
+
+func newEventConsulMemberLeft(cfg EventConfig) eventConsulMemberLeft {
+	e := eventConsulMemberLeft{config: cfg}
+	if cfg.Enabled {
+		e.data = plog.NewLogRecordSlice()
+	}
+	return e
+}
+
+type eventConsulNodeDeregistered struct {
+	data   plog.LogRecordSlice // data buffer for generated log records.
+	config EventConfig         // event config provided by user.
+}
+
+func (e *eventConsulNodeDeregistered) recordEvent(ctx context.Context, timestamp pcommon.Timestamp, consulNodeNameAttributeValue string, consulNodeAddressAttributeValue string, observationReconciledAttributeValue bool) {
+	if !e.config.Enabled {
+		return
+	}
+	dp := e.data.AppendEmpty()
+	dp.SetEventName("consul.node.deregistered")
+	dp.SetTimestamp(timestamp)
+
+	if span := trace.SpanContextFromContext(ctx); span.IsValid() {
+		dp.SetTraceID(pcommon.TraceID(span.TraceID()))
+		dp.SetSpanID(pcommon.SpanID(span.SpanID()))
+	}
+	dp.Attributes().PutStr("consul.node.name", consulNodeNameAttributeValue)
+	dp.Attributes().PutStr("consul.node.address", consulNodeAddressAttributeValue)
+	dp.Attributes().PutBool("observation.reconciled", observationReconciledAttributeValue)
+
+}
+
+// emit appends recorded event data to a events slice and prepares it for recording another set of log records.
+func (e *eventConsulNodeDeregistered) emit(lrs plog.LogRecordSlice) {
+	if e.config.Enabled && e.data.Len() > 0 {
+		e.data.MoveAndAppendTo(lrs)
+	}
+}
+
+func newEventConsulNodeDeregistered(cfg EventConfig) eventConsulNodeDeregistered {
+	e := eventConsulNodeDeregistered{config: cfg}
+	if cfg.Enabled {
+		e.data = plog.NewLogRecordSlice()
+	}
+	return e
+}
+
+type eventConsulNodeRegistered struct {
+	data   plog.LogRecordSlice // data buffer for generated log records.
+	config EventConfig         // event config provided by user.
+}
+
+func (e *eventConsulNodeRegistered) recordEvent(ctx context.Context, timestamp pcommon.Timestamp, consulNodeNameAttributeValue string, consulNodeAddressAttributeValue string, observationInitialAttributeValue bool, observationReconciledAttributeValue bool) {
+	if !e.config.Enabled {
+		return
+	}
+	dp := e.data.AppendEmpty()
+	dp.SetEventName("consul.node.registered")
+	dp.SetTimestamp(timestamp)
+
+	if span := trace.SpanContextFromContext(ctx); span.IsValid() {
+		dp.SetTraceID(pcommon.TraceID(span.TraceID()))
+		dp.SetSpanID(pcommon.SpanID(span.SpanID()))
+	}
+	dp.Attributes().PutStr("consul.node.name", consulNodeNameAttributeValue)
+	dp.Attributes().PutStr("consul.node.address", consulNodeAddressAttributeValue)
+	dp.Attributes().PutBool("observation.initial", observationInitialAttributeValue)
+	dp.Attributes().PutBool("observation.reconciled", observationReconciledAttributeValue)
+
+}
+
+// emit appends recorded event data to a events slice and prepares it for recording another set of log records.
+func (e *eventConsulNodeRegistered) emit(lrs plog.LogRecordSlice) {
+	if e.config.Enabled && e.data.Len() > 0 {
+		e.data.MoveAndAppendTo(lrs)
+	}
+}
+
+func newEventConsulNodeRegistered(cfg EventConfig) eventConsulNodeRegistered {
+	e := eventConsulNodeRegistered{config: cfg}
+	if cfg.Enabled {
+		e.data = plog.NewLogRecordSlice()
+	}
+	return e
+}
+
+type eventConsulResultsFiltered struct {
+	data   plog.LogRecordSlice // data buffer for generated log records.
+	config EventConfig         // event config provided by user.
+}
+
+func (e *eventConsulResultsFiltered) recordEvent(ctx context.Context, timestamp pcommon.Timestamp, consulEndpointAttributeValue string) {
+	if !e.config.Enabled {
+		return
+	}
+	dp := e.data.AppendEmpty()
+	dp.SetEventName("consul.results.filtered")
+	dp.SetTimestamp(timestamp)
+
+	if span := trace.SpanContextFromContext(ctx); span.IsValid() {
+		dp.SetTraceID(pcommon.TraceID(span.TraceID()))
+		dp.SetSpanID(pcommon.SpanID(span.SpanID()))
+	}
+	dp.Attributes().PutStr("consul.endpoint", consulEndpointAttributeValue)
+
+}
+
+// emit appends recorded event data to a events slice and prepares it for recording another set of log records.
+func (e *eventConsulResultsFiltered) emit(lrs plog.LogRecordSlice) {
+	if e.config.Enabled && e.data.Len() > 0 {
+		e.data.MoveAndAppendTo(lrs)
+	}
+}
+
+func newEventConsulResultsFiltered(cfg EventConfig) eventConsulResultsFiltered {
+	e := eventConsulResultsFiltered{config: cfg}
+	if cfg.Enabled {
+		e.data = plog.NewLogRecordSlice()
+	}
+	return e
+}
+
+type eventConsulServiceDeregistered struct {
+	data   plog.LogRecordSlice // data buffer for generated log records.
+	config EventConfig         // event config provided by user.
+}
+
+func (e *eventConsulServiceDeregistered) recordEvent(ctx context.Context, timestamp pcommon.Timestamp, consulServiceNameAttributeValue string, observationReconciledAttributeValue bool) {
+	if !e.config.Enabled {
+		return
+	}
+	dp := e.data.AppendEmpty()
+	dp.SetEventName("consul.service.deregistered")
+	dp.SetTimestamp(timestamp)
+
+	if span := trace.SpanContextFromContext(ctx); span.IsValid() {
+		dp.SetTraceID(pcommon.TraceID(span.TraceID()))
+		dp.SetSpanID(pcommon.SpanID(span.SpanID()))
+	}
+	dp.Attributes().PutStr("consul.service.name", consulServiceNameAttributeValue)
+	dp.Attributes().PutBool("observation.reconciled", observationReconciledAttributeValue)
+
+}
+
+// emit appends recorded event data to a events slice and prepares it for recording another set of log records.
+func (e *eventConsulServiceDeregistered) emit(lrs plog.LogRecordSlice) {
+	if e.config.Enabled && e.data.Len() > 0 {
+		e.data.MoveAndAppendTo(lrs)
+	}
+}
+
+func newEventConsulServiceDeregistered(cfg EventConfig) eventConsulServiceDeregistered {
+	e := eventConsulServiceDeregistered{config: cfg}
+	if cfg.Enabled {
+		e.data = plog.NewLogRecordSlice()
+	}
+	return e
+}
+
+type eventConsulServiceRegistered struct {
+	data   plog.LogRecordSlice // data buffer for generated log records.
+	config EventConfig         // event config provided by user.
+}
+
+func (e *eventConsulServiceRegistered) recordEvent(ctx context.Context, timestamp pcommon.Timestamp, consulServiceNameAttributeValue string, observationInitialAttributeValue bool, observationReconciledAttributeValue bool) {
+	if !e.config.Enabled {
+		return
+	}
+	dp := e.data.AppendEmpty()
+	dp.SetEventName("consul.service.registered")
+	dp.SetTimestamp(timestamp)
+
+	if span := trace.SpanContextFromContext(ctx); span.IsValid() {
+		dp.SetTraceID(pcommon.TraceID(span.TraceID()))
+		dp.SetSpanID(pcommon.SpanID(span.SpanID()))
+	}
+	dp.Attributes().PutStr("consul.service.name", consulServiceNameAttributeValue)
+	dp.Attributes().PutBool("observation.initial", observationInitialAttributeValue)
+	dp.Attributes().PutBool("observation.reconciled", observationReconciledAttributeValue)
+
+}
+
+// emit appends recorded event data to a events slice and prepares it for recording another set of log records.
+func (e *eventConsulServiceRegistered) emit(lrs plog.LogRecordSlice) {
+	if e.config.Enabled && e.data.Len() > 0 {
+		e.data.MoveAndAppendTo(lrs)
+	}
+}
+
+func newEventConsulServiceRegistered(cfg EventConfig) eventConsulServiceRegistered {
+	e := eventConsulServiceRegistered{config: cfg}
+	if cfg.Enabled {
+		e.data = plog.NewLogRecordSlice()
+	}
+	return e
+}
+
+type eventConsulSessionCreated struct {
+	data   plog.LogRecordSlice // data buffer for generated log records.
+	config EventConfig         // event config provided by user.
+}
+
+func (e *eventConsulSessionCreated) recordEvent(ctx context.Context, timestamp pcommon.Timestamp, consulSessionIDAttributeValue string, consulSessionNameAttributeValue string, consulSessionBehaviorAttributeValue string, consulSessionTTLAttributeValue string, consulNodeNameAttributeValue string, observationInitialAttributeValue bool, observationReconciledAttributeValue bool) {
+	if !e.config.Enabled {
+		return
+	}
+	dp := e.data.AppendEmpty()
+	dp.SetEventName("consul.session.created")
+	dp.SetTimestamp(timestamp)
+
+	if span := trace.SpanContextFromContext(ctx); span.IsValid() {
+		dp.SetTraceID(pcommon.TraceID(span.TraceID()))
+		dp.SetSpanID(pcommon.SpanID(span.SpanID()))
+	}
+	dp.Attributes().PutStr("consul.session.id", consulSessionIDAttributeValue)
+	dp.Attributes().PutStr("consul.session.name", consulSessionNameAttributeValue)
+	dp.Attributes().PutStr("consul.session.behavior", consulSessionBehaviorAttributeValue)
+	dp.Attributes().PutStr("consul.session.ttl", consulSessionTTLAttributeValue)
+	dp.Attributes().PutStr("consul.node.name", consulNodeNameAttributeValue)
+	dp.Attributes().PutBool("observation.initial", observationInitialAttributeValue)
+	dp.Attributes().PutBool("observation.reconciled", observationReconciledAttributeValue)
+
+}
+
+// emit appends recorded event data to a events slice and prepares it for recording another set of log records.
+func (e *eventConsulSessionCreated) emit(lrs plog.LogRecordSlice) {
+	if e.config.Enabled && e.data.Len() > 0 {
+		e.data.MoveAndAppendTo(lrs)
+	}
+}
+
+func newEventConsulSessionCreated(cfg EventConfig) eventConsulSessionCreated {
+	e := eventConsulSessionCreated{config: cfg}
+	if cfg.Enabled {
+		e.data = plog.NewLogRecordSlice()
+	}
+	return e
+}
+
+type eventConsulSessionEnded struct {
+	data   plog.LogRecordSlice // data buffer for generated log records.
+	config EventConfig         // event config provided by user.
+}
+
+func (e *eventConsulSessionEnded) recordEvent(ctx context.Context, timestamp pcommon.Timestamp, consulSessionIDAttributeValue string, consulSessionNameAttributeValue string, consulSessionBehaviorAttributeValue string, consulSessionTTLAttributeValue string, consulNodeNameAttributeValue string, observationReconciledAttributeValue bool) {
+	if !e.config.Enabled {
+		return
+	}
+	dp := e.data.AppendEmpty()
+	dp.SetEventName("consul.session.ended")
+	dp.SetTimestamp(timestamp)
+
+	if span := trace.SpanContextFromContext(ctx); span.IsValid() {
+		dp.SetTraceID(pcommon.TraceID(span.TraceID()))
+		dp.SetSpanID(pcommon.SpanID(span.SpanID()))
+	}
+	dp.Attributes().PutStr("consul.session.id", consulSessionIDAttributeValue)
+	dp.Attributes().PutStr("consul.session.name", consulSessionNameAttributeValue)
+	dp.Attributes().PutStr("consul.session.behavior", consulSessionBehaviorAttributeValue)
+	dp.Attributes().PutStr("consul.session.ttl", consulSessionTTLAttributeValue)
+	dp.Attributes().PutStr("consul.node.name", consulNodeNameAttributeValue)
+	dp.Attributes().PutBool("observation.reconciled", observationReconciledAttributeValue)
+
+}
+
+// emit appends recorded event data to a events slice and prepares it for recording another set of log records.
+func (e *eventConsulSessionEnded) emit(lrs plog.LogRecordSlice) {
+	if e.config.Enabled && e.data.Len() > 0 {
+		e.data.MoveAndAppendTo(lrs)
+	}
+}
+
+func newEventConsulSessionEnded(cfg EventConfig) eventConsulSessionEnded {
+	e := eventConsulSessionEnded{config: cfg}
+	if cfg.Enabled {
+		e.data = plog.NewLogRecordSlice()
+	}
+	return e
+}
+
+type eventConsulUserEventFired struct {
+	data   plog.LogRecordSlice // data buffer for generated log records.
+	config EventConfig         // event config provided by user.
+}
+
+func (e *eventConsulUserEventFired) recordEvent(ctx context.Context, timestamp pcommon.Timestamp, consulUserEventIDAttributeValue string, consulUserEventNameAttributeValue string, consulUserEventPayloadSizeAttributeValue int64, observationInitialAttributeValue bool) {
+	if !e.config.Enabled {
+		return
+	}
+	dp := e.data.AppendEmpty()
+	dp.SetEventName("consul.user_event.fired")
+	dp.SetTimestamp(timestamp)
+
+	if span := trace.SpanContextFromContext(ctx); span.IsValid() {
+		dp.SetTraceID(pcommon.TraceID(span.TraceID()))
+		dp.SetSpanID(pcommon.SpanID(span.SpanID()))
+	}
+	dp.Attributes().PutStr("consul.user_event.id", consulUserEventIDAttributeValue)
+	dp.Attributes().PutStr("consul.user_event.name", consulUserEventNameAttributeValue)
+	dp.Attributes().PutInt("consul.user_event.payload.size", consulUserEventPayloadSizeAttributeValue)
+	dp.Attributes().PutBool("observation.initial", observationInitialAttributeValue)
+
+}
+
+// emit appends recorded event data to a events slice and prepares it for recording another set of log records.
+func (e *eventConsulUserEventFired) emit(lrs plog.LogRecordSlice) {
+	if e.config.Enabled && e.data.Len() > 0 {
+		e.data.MoveAndAppendTo(lrs)
+	}
+}
+
+func newEventConsulUserEventFired(cfg EventConfig) eventConsulUserEventFired {
+	e := eventConsulUserEventFired{config: cfg}
+	if cfg.Enabled {
+		e.data = plog.NewLogRecordSlice()
+	}
+	return e
+}
+
 type eventConsulWatchGap struct {
 	data   plog.LogRecordSlice // data buffer for generated log records.
 	config EventConfig         // event config provided by user.
 }
 
-func (e *eventConsulWatchGap) recordEvent(ctx context.Context, timestamp pcommon.Timestamp, consulIndexOldAttributeValue int64, consulIndexNewAttributeValue int64) {
+func (e *eventConsulWatchGap) recordEvent(ctx context.Context, timestamp pcommon.Timestamp, consulEndpointAttributeValue string, consulIndexOldAttributeValue int64, consulIndexNewAttributeValue int64) {
 	if !e.config.Enabled {
 		return
 	}
@@ -73,6 +947,7 @@ func (e *eventConsulWatchGap) recordEvent(ctx context.Context, timestamp pcommon
 		dp.SetTraceID(pcommon.TraceID(span.TraceID()))
 		dp.SetSpanID(pcommon.SpanID(span.SpanID()))
 	}
+	dp.Attributes().PutStr("consul.endpoint", consulEndpointAttributeValue)
 	dp.Attributes().PutInt("consul.index.old", consulIndexOldAttributeValue)
 	dp.Attributes().PutInt("consul.index.new", consulIndexNewAttributeValue)
 
@@ -102,7 +977,29 @@ type LogsBuilder struct {
 	buildInfo                      component.BuildInfo // contains version information.
 	resourceAttributeIncludeFilter map[string]filter.Filter
 	resourceAttributeExcludeFilter map[string]filter.Filter
+	eventConsulACLTokenExpiring    eventConsulACLTokenExpiring
+	eventConsulCaRootRotated       eventConsulCaRootRotated
 	eventConsulCheckTransition     eventConsulCheckTransition
+	eventConsulConfigEntryChanged  eventConsulConfigEntryChanged
+	eventConsulKvCreated           eventConsulKvCreated
+	eventConsulKvDeleted           eventConsulKvDeleted
+	eventConsulKvUpdated           eventConsulKvUpdated
+	eventConsulLeaderElected       eventConsulLeaderElected
+	eventConsulLeaderLost          eventConsulLeaderLost
+	eventConsulLockAcquired        eventConsulLockAcquired
+	eventConsulLockInvalidated     eventConsulLockInvalidated
+	eventConsulLockReleased        eventConsulLockReleased
+	eventConsulMemberFailed        eventConsulMemberFailed
+	eventConsulMemberJoined        eventConsulMemberJoined
+	eventConsulMemberLeft          eventConsulMemberLeft
+	eventConsulNodeDeregistered    eventConsulNodeDeregistered
+	eventConsulNodeRegistered      eventConsulNodeRegistered
+	eventConsulResultsFiltered     eventConsulResultsFiltered
+	eventConsulServiceDeregistered eventConsulServiceDeregistered
+	eventConsulServiceRegistered   eventConsulServiceRegistered
+	eventConsulSessionCreated      eventConsulSessionCreated
+	eventConsulSessionEnded        eventConsulSessionEnded
+	eventConsulUserEventFired      eventConsulUserEventFired
 	eventConsulWatchGap            eventConsulWatchGap
 }
 
@@ -117,7 +1014,29 @@ func NewLogsBuilder(lbc LogsBuilderConfig, settings receiver.Settings) *LogsBuil
 		logsBuffer:                     plog.NewLogs(),
 		logRecordsBuffer:               plog.NewLogRecordSlice(),
 		buildInfo:                      settings.BuildInfo,
+		eventConsulACLTokenExpiring:    newEventConsulACLTokenExpiring(lbc.Events.ConsulACLTokenExpiring),
+		eventConsulCaRootRotated:       newEventConsulCaRootRotated(lbc.Events.ConsulCaRootRotated),
 		eventConsulCheckTransition:     newEventConsulCheckTransition(lbc.Events.ConsulCheckTransition),
+		eventConsulConfigEntryChanged:  newEventConsulConfigEntryChanged(lbc.Events.ConsulConfigEntryChanged),
+		eventConsulKvCreated:           newEventConsulKvCreated(lbc.Events.ConsulKvCreated),
+		eventConsulKvDeleted:           newEventConsulKvDeleted(lbc.Events.ConsulKvDeleted),
+		eventConsulKvUpdated:           newEventConsulKvUpdated(lbc.Events.ConsulKvUpdated),
+		eventConsulLeaderElected:       newEventConsulLeaderElected(lbc.Events.ConsulLeaderElected),
+		eventConsulLeaderLost:          newEventConsulLeaderLost(lbc.Events.ConsulLeaderLost),
+		eventConsulLockAcquired:        newEventConsulLockAcquired(lbc.Events.ConsulLockAcquired),
+		eventConsulLockInvalidated:     newEventConsulLockInvalidated(lbc.Events.ConsulLockInvalidated),
+		eventConsulLockReleased:        newEventConsulLockReleased(lbc.Events.ConsulLockReleased),
+		eventConsulMemberFailed:        newEventConsulMemberFailed(lbc.Events.ConsulMemberFailed),
+		eventConsulMemberJoined:        newEventConsulMemberJoined(lbc.Events.ConsulMemberJoined),
+		eventConsulMemberLeft:          newEventConsulMemberLeft(lbc.Events.ConsulMemberLeft),
+		eventConsulNodeDeregistered:    newEventConsulNodeDeregistered(lbc.Events.ConsulNodeDeregistered),
+		eventConsulNodeRegistered:      newEventConsulNodeRegistered(lbc.Events.ConsulNodeRegistered),
+		eventConsulResultsFiltered:     newEventConsulResultsFiltered(lbc.Events.ConsulResultsFiltered),
+		eventConsulServiceDeregistered: newEventConsulServiceDeregistered(lbc.Events.ConsulServiceDeregistered),
+		eventConsulServiceRegistered:   newEventConsulServiceRegistered(lbc.Events.ConsulServiceRegistered),
+		eventConsulSessionCreated:      newEventConsulSessionCreated(lbc.Events.ConsulSessionCreated),
+		eventConsulSessionEnded:        newEventConsulSessionEnded(lbc.Events.ConsulSessionEnded),
+		eventConsulUserEventFired:      newEventConsulUserEventFired(lbc.Events.ConsulUserEventFired),
 		eventConsulWatchGap:            newEventConsulWatchGap(lbc.Events.ConsulWatchGap),
 		resourceAttributeIncludeFilter: make(map[string]filter.Filter),
 		resourceAttributeExcludeFilter: make(map[string]filter.Filter),
@@ -183,7 +1102,29 @@ func (lb *LogsBuilder) EmitForResource(options ...ResourceLogsOption) {
 	ils := rl.ScopeLogs().AppendEmpty()
 	ils.Scope().SetName(ScopeName)
 	ils.Scope().SetVersion(lb.buildInfo.Version)
+	lb.eventConsulACLTokenExpiring.emit(ils.LogRecords())
+	lb.eventConsulCaRootRotated.emit(ils.LogRecords())
 	lb.eventConsulCheckTransition.emit(ils.LogRecords())
+	lb.eventConsulConfigEntryChanged.emit(ils.LogRecords())
+	lb.eventConsulKvCreated.emit(ils.LogRecords())
+	lb.eventConsulKvDeleted.emit(ils.LogRecords())
+	lb.eventConsulKvUpdated.emit(ils.LogRecords())
+	lb.eventConsulLeaderElected.emit(ils.LogRecords())
+	lb.eventConsulLeaderLost.emit(ils.LogRecords())
+	lb.eventConsulLockAcquired.emit(ils.LogRecords())
+	lb.eventConsulLockInvalidated.emit(ils.LogRecords())
+	lb.eventConsulLockReleased.emit(ils.LogRecords())
+	lb.eventConsulMemberFailed.emit(ils.LogRecords())
+	lb.eventConsulMemberJoined.emit(ils.LogRecords())
+	lb.eventConsulMemberLeft.emit(ils.LogRecords())
+	lb.eventConsulNodeDeregistered.emit(ils.LogRecords())
+	lb.eventConsulNodeRegistered.emit(ils.LogRecords())
+	lb.eventConsulResultsFiltered.emit(ils.LogRecords())
+	lb.eventConsulServiceDeregistered.emit(ils.LogRecords())
+	lb.eventConsulServiceRegistered.emit(ils.LogRecords())
+	lb.eventConsulSessionCreated.emit(ils.LogRecords())
+	lb.eventConsulSessionEnded.emit(ils.LogRecords())
+	lb.eventConsulUserEventFired.emit(ils.LogRecords())
 	lb.eventConsulWatchGap.emit(ils.LogRecords())
 
 	for _, op := range options {
@@ -221,12 +1162,122 @@ func (lb *LogsBuilder) Emit(options ...ResourceLogsOption) plog.Logs {
 	return logs
 }
 
+// RecordConsulACLTokenExpiringEvent adds a log record of consul.acl.token.expiring event.
+func (lb *LogsBuilder) RecordConsulACLTokenExpiringEvent(ctx context.Context, timestamp pcommon.Timestamp, consulACLTokenAccessorIDAttributeValue string, consulTimeToExpiryAttributeValue float64) {
+	lb.eventConsulACLTokenExpiring.recordEvent(ctx, timestamp, consulACLTokenAccessorIDAttributeValue, consulTimeToExpiryAttributeValue)
+}
+
+// RecordConsulCaRootRotatedEvent adds a log record of consul.ca.root.rotated event.
+func (lb *LogsBuilder) RecordConsulCaRootRotatedEvent(ctx context.Context, timestamp pcommon.Timestamp, consulCaRootIDAttributeValue string, consulCaRootIDOldAttributeValue string, observationInitialAttributeValue bool, observationReconciledAttributeValue bool) {
+	lb.eventConsulCaRootRotated.recordEvent(ctx, timestamp, consulCaRootIDAttributeValue, consulCaRootIDOldAttributeValue, observationInitialAttributeValue, observationReconciledAttributeValue)
+}
+
 // RecordConsulCheckTransitionEvent adds a log record of consul.check.transition event.
-func (lb *LogsBuilder) RecordConsulCheckTransitionEvent(ctx context.Context, timestamp pcommon.Timestamp, consulNodeNameAttributeValue string, consulCheckIDAttributeValue string, consulCheckNameAttributeValue string, consulServiceNameAttributeValue string, consulServiceIDAttributeValue string, consulCheckStatusOldAttributeValue string, consulCheckStatusNewAttributeValue string, consulIndexAttributeValue int64, observationReconciledAttributeValue bool) {
-	lb.eventConsulCheckTransition.recordEvent(ctx, timestamp, consulNodeNameAttributeValue, consulCheckIDAttributeValue, consulCheckNameAttributeValue, consulServiceNameAttributeValue, consulServiceIDAttributeValue, consulCheckStatusOldAttributeValue, consulCheckStatusNewAttributeValue, consulIndexAttributeValue, observationReconciledAttributeValue)
+func (lb *LogsBuilder) RecordConsulCheckTransitionEvent(ctx context.Context, timestamp pcommon.Timestamp, consulNodeNameAttributeValue string, consulCheckIDAttributeValue string, consulCheckNameAttributeValue string, consulServiceNameAttributeValue string, consulServiceIDAttributeValue string, consulCheckStatusOldAttributeValue string, consulCheckStatusNewAttributeValue string, consulCheckOutputAttributeValue string, consulIndexAttributeValue int64, observationInitialAttributeValue bool, observationReconciledAttributeValue bool) {
+	lb.eventConsulCheckTransition.recordEvent(ctx, timestamp, consulNodeNameAttributeValue, consulCheckIDAttributeValue, consulCheckNameAttributeValue, consulServiceNameAttributeValue, consulServiceIDAttributeValue, consulCheckStatusOldAttributeValue, consulCheckStatusNewAttributeValue, consulCheckOutputAttributeValue, consulIndexAttributeValue, observationInitialAttributeValue, observationReconciledAttributeValue)
+}
+
+// RecordConsulConfigEntryChangedEvent adds a log record of consul.config_entry.changed event.
+func (lb *LogsBuilder) RecordConsulConfigEntryChangedEvent(ctx context.Context, timestamp pcommon.Timestamp, consulConfigEntryKindAttributeValue string, consulConfigEntryNameAttributeValue string, consulConfigEntryChangeAttributeValue string, consulIndexAttributeValue int64, observationInitialAttributeValue bool, observationReconciledAttributeValue bool) {
+	lb.eventConsulConfigEntryChanged.recordEvent(ctx, timestamp, consulConfigEntryKindAttributeValue, consulConfigEntryNameAttributeValue, consulConfigEntryChangeAttributeValue, consulIndexAttributeValue, observationInitialAttributeValue, observationReconciledAttributeValue)
+}
+
+// RecordConsulKvCreatedEvent adds a log record of consul.kv.created event.
+func (lb *LogsBuilder) RecordConsulKvCreatedEvent(ctx context.Context, timestamp pcommon.Timestamp, consulKvKeyAttributeValue string, consulKvFlagsAttributeValue string, consulKvCreateIndexAttributeValue int64, consulIndexAttributeValue int64, consulKvLockIndexAttributeValue int64, consulSessionIDAttributeValue string, consulKvValueSha256AttributeValue string, consulKvValueSizeAttributeValue int64, observationInitialAttributeValue bool, observationReconciledAttributeValue bool) {
+	lb.eventConsulKvCreated.recordEvent(ctx, timestamp, consulKvKeyAttributeValue, consulKvFlagsAttributeValue, consulKvCreateIndexAttributeValue, consulIndexAttributeValue, consulKvLockIndexAttributeValue, consulSessionIDAttributeValue, consulKvValueSha256AttributeValue, consulKvValueSizeAttributeValue, observationInitialAttributeValue, observationReconciledAttributeValue)
+}
+
+// RecordConsulKvDeletedEvent adds a log record of consul.kv.deleted event.
+func (lb *LogsBuilder) RecordConsulKvDeletedEvent(ctx context.Context, timestamp pcommon.Timestamp, consulKvKeyAttributeValue string, consulKvFlagsAttributeValue string, consulKvCreateIndexAttributeValue int64, consulIndexAttributeValue int64, consulKvLockIndexAttributeValue int64, consulSessionIDAttributeValue string, consulKvValueSha256AttributeValue string, consulKvValueSizeAttributeValue int64, observationReconciledAttributeValue bool) {
+	lb.eventConsulKvDeleted.recordEvent(ctx, timestamp, consulKvKeyAttributeValue, consulKvFlagsAttributeValue, consulKvCreateIndexAttributeValue, consulIndexAttributeValue, consulKvLockIndexAttributeValue, consulSessionIDAttributeValue, consulKvValueSha256AttributeValue, consulKvValueSizeAttributeValue, observationReconciledAttributeValue)
+}
+
+// RecordConsulKvUpdatedEvent adds a log record of consul.kv.updated event.
+func (lb *LogsBuilder) RecordConsulKvUpdatedEvent(ctx context.Context, timestamp pcommon.Timestamp, consulKvKeyAttributeValue string, consulKvFlagsAttributeValue string, consulKvCreateIndexAttributeValue int64, consulIndexAttributeValue int64, consulKvLockIndexAttributeValue int64, consulSessionIDAttributeValue string, consulKvValueSha256AttributeValue string, consulKvValueSizeAttributeValue int64, observationReconciledAttributeValue bool) {
+	lb.eventConsulKvUpdated.recordEvent(ctx, timestamp, consulKvKeyAttributeValue, consulKvFlagsAttributeValue, consulKvCreateIndexAttributeValue, consulIndexAttributeValue, consulKvLockIndexAttributeValue, consulSessionIDAttributeValue, consulKvValueSha256AttributeValue, consulKvValueSizeAttributeValue, observationReconciledAttributeValue)
+}
+
+// RecordConsulLeaderElectedEvent adds a log record of consul.leader.elected event.
+func (lb *LogsBuilder) RecordConsulLeaderElectedEvent(ctx context.Context, timestamp pcommon.Timestamp, consulLeaderAddressAttributeValue string, consulLeaderAddressOldAttributeValue string, observationReconciledAttributeValue bool) {
+	lb.eventConsulLeaderElected.recordEvent(ctx, timestamp, consulLeaderAddressAttributeValue, consulLeaderAddressOldAttributeValue, observationReconciledAttributeValue)
+}
+
+// RecordConsulLeaderLostEvent adds a log record of consul.leader.lost event.
+func (lb *LogsBuilder) RecordConsulLeaderLostEvent(ctx context.Context, timestamp pcommon.Timestamp, consulLeaderAddressOldAttributeValue string, observationReconciledAttributeValue bool) {
+	lb.eventConsulLeaderLost.recordEvent(ctx, timestamp, consulLeaderAddressOldAttributeValue, observationReconciledAttributeValue)
+}
+
+// RecordConsulLockAcquiredEvent adds a log record of consul.lock.acquired event.
+func (lb *LogsBuilder) RecordConsulLockAcquiredEvent(ctx context.Context, timestamp pcommon.Timestamp, consulKvKeyAttributeValue string, consulKvLockIndexAttributeValue int64, consulSessionIDAttributeValue string, consulLockTypeAttributeValue string, observationInitialAttributeValue bool, observationReconciledAttributeValue bool) {
+	lb.eventConsulLockAcquired.recordEvent(ctx, timestamp, consulKvKeyAttributeValue, consulKvLockIndexAttributeValue, consulSessionIDAttributeValue, consulLockTypeAttributeValue, observationInitialAttributeValue, observationReconciledAttributeValue)
+}
+
+// RecordConsulLockInvalidatedEvent adds a log record of consul.lock.invalidated event.
+func (lb *LogsBuilder) RecordConsulLockInvalidatedEvent(ctx context.Context, timestamp pcommon.Timestamp, consulKvKeyAttributeValue string, consulKvLockIndexAttributeValue int64, consulSessionIDAttributeValue string, consulLockTypeAttributeValue string, observationReconciledAttributeValue bool) {
+	lb.eventConsulLockInvalidated.recordEvent(ctx, timestamp, consulKvKeyAttributeValue, consulKvLockIndexAttributeValue, consulSessionIDAttributeValue, consulLockTypeAttributeValue, observationReconciledAttributeValue)
+}
+
+// RecordConsulLockReleasedEvent adds a log record of consul.lock.released event.
+func (lb *LogsBuilder) RecordConsulLockReleasedEvent(ctx context.Context, timestamp pcommon.Timestamp, consulKvKeyAttributeValue string, consulKvLockIndexAttributeValue int64, consulSessionIDAttributeValue string, consulLockTypeAttributeValue string, consulLockEndAttributeValue string, observationReconciledAttributeValue bool) {
+	lb.eventConsulLockReleased.recordEvent(ctx, timestamp, consulKvKeyAttributeValue, consulKvLockIndexAttributeValue, consulSessionIDAttributeValue, consulLockTypeAttributeValue, consulLockEndAttributeValue, observationReconciledAttributeValue)
+}
+
+// RecordConsulMemberFailedEvent adds a log record of consul.member.failed event.
+func (lb *LogsBuilder) RecordConsulMemberFailedEvent(ctx context.Context, timestamp pcommon.Timestamp, consulMemberPoolAttributeValue AttributeConsulMemberPool, consulMemberNameAttributeValue string, consulMemberAddressAttributeValue string) {
+	lb.eventConsulMemberFailed.recordEvent(ctx, timestamp, consulMemberPoolAttributeValue.String(), consulMemberNameAttributeValue, consulMemberAddressAttributeValue)
+}
+
+// RecordConsulMemberJoinedEvent adds a log record of consul.member.joined event.
+func (lb *LogsBuilder) RecordConsulMemberJoinedEvent(ctx context.Context, timestamp pcommon.Timestamp, consulMemberPoolAttributeValue AttributeConsulMemberPool, consulMemberNameAttributeValue string, consulMemberAddressAttributeValue string, observationInitialAttributeValue bool) {
+	lb.eventConsulMemberJoined.recordEvent(ctx, timestamp, consulMemberPoolAttributeValue.String(), consulMemberNameAttributeValue, consulMemberAddressAttributeValue, observationInitialAttributeValue)
+}
+
+// RecordConsulMemberLeftEvent adds a log record of consul.member.left event.
+func (lb *LogsBuilder) RecordConsulMemberLeftEvent(ctx context.Context, timestamp pcommon.Timestamp, consulMemberPoolAttributeValue AttributeConsulMemberPool, consulMemberNameAttributeValue string, consulMemberAddressAttributeValue string) {
+	lb.eventConsulMemberLeft.recordEvent(ctx, timestamp, consulMemberPoolAttributeValue.String(), consulMemberNameAttributeValue, consulMemberAddressAttributeValue)
+}
+
+// RecordConsulNodeDeregisteredEvent adds a log record of consul.node.deregistered event.
+func (lb *LogsBuilder) RecordConsulNodeDeregisteredEvent(ctx context.Context, timestamp pcommon.Timestamp, consulNodeNameAttributeValue string, consulNodeAddressAttributeValue string, observationReconciledAttributeValue bool) {
+	lb.eventConsulNodeDeregistered.recordEvent(ctx, timestamp, consulNodeNameAttributeValue, consulNodeAddressAttributeValue, observationReconciledAttributeValue)
+}
+
+// RecordConsulNodeRegisteredEvent adds a log record of consul.node.registered event.
+func (lb *LogsBuilder) RecordConsulNodeRegisteredEvent(ctx context.Context, timestamp pcommon.Timestamp, consulNodeNameAttributeValue string, consulNodeAddressAttributeValue string, observationInitialAttributeValue bool, observationReconciledAttributeValue bool) {
+	lb.eventConsulNodeRegistered.recordEvent(ctx, timestamp, consulNodeNameAttributeValue, consulNodeAddressAttributeValue, observationInitialAttributeValue, observationReconciledAttributeValue)
+}
+
+// RecordConsulResultsFilteredEvent adds a log record of consul.results.filtered event.
+func (lb *LogsBuilder) RecordConsulResultsFilteredEvent(ctx context.Context, timestamp pcommon.Timestamp, consulEndpointAttributeValue string) {
+	lb.eventConsulResultsFiltered.recordEvent(ctx, timestamp, consulEndpointAttributeValue)
+}
+
+// RecordConsulServiceDeregisteredEvent adds a log record of consul.service.deregistered event.
+func (lb *LogsBuilder) RecordConsulServiceDeregisteredEvent(ctx context.Context, timestamp pcommon.Timestamp, consulServiceNameAttributeValue string, observationReconciledAttributeValue bool) {
+	lb.eventConsulServiceDeregistered.recordEvent(ctx, timestamp, consulServiceNameAttributeValue, observationReconciledAttributeValue)
+}
+
+// RecordConsulServiceRegisteredEvent adds a log record of consul.service.registered event.
+func (lb *LogsBuilder) RecordConsulServiceRegisteredEvent(ctx context.Context, timestamp pcommon.Timestamp, consulServiceNameAttributeValue string, observationInitialAttributeValue bool, observationReconciledAttributeValue bool) {
+	lb.eventConsulServiceRegistered.recordEvent(ctx, timestamp, consulServiceNameAttributeValue, observationInitialAttributeValue, observationReconciledAttributeValue)
+}
+
+// RecordConsulSessionCreatedEvent adds a log record of consul.session.created event.
+func (lb *LogsBuilder) RecordConsulSessionCreatedEvent(ctx context.Context, timestamp pcommon.Timestamp, consulSessionIDAttributeValue string, consulSessionNameAttributeValue string, consulSessionBehaviorAttributeValue string, consulSessionTTLAttributeValue string, consulNodeNameAttributeValue string, observationInitialAttributeValue bool, observationReconciledAttributeValue bool) {
+	lb.eventConsulSessionCreated.recordEvent(ctx, timestamp, consulSessionIDAttributeValue, consulSessionNameAttributeValue, consulSessionBehaviorAttributeValue, consulSessionTTLAttributeValue, consulNodeNameAttributeValue, observationInitialAttributeValue, observationReconciledAttributeValue)
+}
+
+// RecordConsulSessionEndedEvent adds a log record of consul.session.ended event.
+func (lb *LogsBuilder) RecordConsulSessionEndedEvent(ctx context.Context, timestamp pcommon.Timestamp, consulSessionIDAttributeValue string, consulSessionNameAttributeValue string, consulSessionBehaviorAttributeValue string, consulSessionTTLAttributeValue string, consulNodeNameAttributeValue string, observationReconciledAttributeValue bool) {
+	lb.eventConsulSessionEnded.recordEvent(ctx, timestamp, consulSessionIDAttributeValue, consulSessionNameAttributeValue, consulSessionBehaviorAttributeValue, consulSessionTTLAttributeValue, consulNodeNameAttributeValue, observationReconciledAttributeValue)
+}
+
+// RecordConsulUserEventFiredEvent adds a log record of consul.user_event.fired event.
+func (lb *LogsBuilder) RecordConsulUserEventFiredEvent(ctx context.Context, timestamp pcommon.Timestamp, consulUserEventIDAttributeValue string, consulUserEventNameAttributeValue string, consulUserEventPayloadSizeAttributeValue int64, observationInitialAttributeValue bool) {
+	lb.eventConsulUserEventFired.recordEvent(ctx, timestamp, consulUserEventIDAttributeValue, consulUserEventNameAttributeValue, consulUserEventPayloadSizeAttributeValue, observationInitialAttributeValue)
 }
 
 // RecordConsulWatchGapEvent adds a log record of consul.watch.gap event.
-func (lb *LogsBuilder) RecordConsulWatchGapEvent(ctx context.Context, timestamp pcommon.Timestamp, consulIndexOldAttributeValue int64, consulIndexNewAttributeValue int64) {
-	lb.eventConsulWatchGap.recordEvent(ctx, timestamp, consulIndexOldAttributeValue, consulIndexNewAttributeValue)
+func (lb *LogsBuilder) RecordConsulWatchGapEvent(ctx context.Context, timestamp pcommon.Timestamp, consulEndpointAttributeValue string, consulIndexOldAttributeValue int64, consulIndexNewAttributeValue int64) {
+	lb.eventConsulWatchGap.recordEvent(ctx, timestamp, consulEndpointAttributeValue, consulIndexOldAttributeValue, consulIndexNewAttributeValue)
 }

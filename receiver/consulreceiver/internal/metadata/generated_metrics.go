@@ -49,7 +49,133 @@ var MapAttributeConsulCheckStatus = map[string]AttributeConsulCheckStatus{
 	"critical": AttributeConsulCheckStatusCritical,
 }
 
+// AttributeConsulMemberPool specifies the value consul.member.pool attribute.
+type AttributeConsulMemberPool int
+
+const (
+	_ AttributeConsulMemberPool = iota
+	AttributeConsulMemberPoolLan
+	AttributeConsulMemberPoolWan
+)
+
+// String returns the string representation of the AttributeConsulMemberPool.
+func (av AttributeConsulMemberPool) String() string {
+	switch av {
+	case AttributeConsulMemberPoolLan:
+		return "lan"
+	case AttributeConsulMemberPoolWan:
+		return "wan"
+	}
+	return ""
+}
+
+// MapAttributeConsulMemberPool is a helper map of string to AttributeConsulMemberPool attribute value.
+var MapAttributeConsulMemberPool = map[string]AttributeConsulMemberPool{
+	"lan": AttributeConsulMemberPoolLan,
+	"wan": AttributeConsulMemberPoolWan,
+}
+
+// AttributeConsulMemberStatus specifies the value consul.member.status attribute.
+type AttributeConsulMemberStatus int
+
+const (
+	_ AttributeConsulMemberStatus = iota
+	AttributeConsulMemberStatusAlive
+	AttributeConsulMemberStatusLeaving
+	AttributeConsulMemberStatusLeft
+	AttributeConsulMemberStatusFailed
+)
+
+// String returns the string representation of the AttributeConsulMemberStatus.
+func (av AttributeConsulMemberStatus) String() string {
+	switch av {
+	case AttributeConsulMemberStatusAlive:
+		return "alive"
+	case AttributeConsulMemberStatusLeaving:
+		return "leaving"
+	case AttributeConsulMemberStatusLeft:
+		return "left"
+	case AttributeConsulMemberStatusFailed:
+		return "failed"
+	}
+	return ""
+}
+
+// MapAttributeConsulMemberStatus is a helper map of string to AttributeConsulMemberStatus attribute value.
+var MapAttributeConsulMemberStatus = map[string]AttributeConsulMemberStatus{
+	"alive":   AttributeConsulMemberStatusAlive,
+	"leaving": AttributeConsulMemberStatusLeaving,
+	"left":    AttributeConsulMemberStatusLeft,
+	"failed":  AttributeConsulMemberStatusFailed,
+}
+
+// AttributeConsulObject specifies the value consul.object attribute.
+type AttributeConsulObject int
+
+const (
+	_ AttributeConsulObject = iota
+	AttributeConsulObjectCheck
+	AttributeConsulObjectService
+	AttributeConsulObjectNode
+	AttributeConsulObjectSession
+	AttributeConsulObjectKey
+	AttributeConsulObjectMember
+	AttributeConsulObjectConfigEntry
+	AttributeConsulObjectDatacenter
+	AttributeConsulObjectSeries
+)
+
+// String returns the string representation of the AttributeConsulObject.
+func (av AttributeConsulObject) String() string {
+	switch av {
+	case AttributeConsulObjectCheck:
+		return "check"
+	case AttributeConsulObjectService:
+		return "service"
+	case AttributeConsulObjectNode:
+		return "node"
+	case AttributeConsulObjectSession:
+		return "session"
+	case AttributeConsulObjectKey:
+		return "key"
+	case AttributeConsulObjectMember:
+		return "member"
+	case AttributeConsulObjectConfigEntry:
+		return "config_entry"
+	case AttributeConsulObjectDatacenter:
+		return "datacenter"
+	case AttributeConsulObjectSeries:
+		return "series"
+	}
+	return ""
+}
+
+// MapAttributeConsulObject is a helper map of string to AttributeConsulObject attribute value.
+var MapAttributeConsulObject = map[string]AttributeConsulObject{
+	"check":        AttributeConsulObjectCheck,
+	"service":      AttributeConsulObjectService,
+	"node":         AttributeConsulObjectNode,
+	"session":      AttributeConsulObjectSession,
+	"key":          AttributeConsulObjectKey,
+	"member":       AttributeConsulObjectMember,
+	"config_entry": AttributeConsulObjectConfigEntry,
+	"datacenter":   AttributeConsulObjectDatacenter,
+	"series":       AttributeConsulObjectSeries,
+}
+
 var MetricsInfo = metricsInfo{
+	ConsulACLTokenTimeToExpiry: metricInfo{
+		Name: "consul.acl.token.time_to_expiry",
+	},
+	ConsulAutopilotFailureTolerance: metricInfo{
+		Name: "consul.autopilot.failure_tolerance",
+	},
+	ConsulAutopilotHealthy: metricInfo{
+		Name: "consul.autopilot.healthy",
+	},
+	ConsulCaRootTimeToExpiry: metricInfo{
+		Name: "consul.ca.root.time_to_expiry",
+	},
 	ConsulCatalogNodeCount: metricInfo{
 		Name: "consul.catalog.node.count",
 	},
@@ -59,9 +185,95 @@ var MetricsInfo = metricsInfo{
 	ConsulCatalogServiceInstanceCount: metricInfo{
 		Name: "consul.catalog.service.instance.count",
 	},
+	ConsulEndpointUp: metricInfo{
+		Name:       "consul.endpoint.up",
+		Attributes: []string{"consul.endpoint"},
+	},
 	ConsulHealthCheckCount: metricInfo{
 		Name:       "consul.health.check.count",
 		Attributes: []string{"consul.check.status"},
+	},
+	ConsulHealthCheckState: metricInfo{
+		Name:       "consul.health.check.state",
+		Attributes: []string{"consul.node.name", "consul.check.id", "consul.service.name"},
+	},
+	ConsulHealthCheckTransitions: metricInfo{
+		Name:       "consul.health.check.transitions",
+		Attributes: []string{"consul.service.name", "consul.check.status"},
+	},
+	ConsulHealthServiceInstanceCount: metricInfo{
+		Name:       "consul.health.service.instance.count",
+		Attributes: []string{"consul.service.name", "consul.check.status"},
+	},
+	ConsulKvKeyCount: metricInfo{
+		Name:       "consul.kv.key.count",
+		Attributes: []string{"consul.kv.prefix"},
+	},
+	ConsulKvLockAcquisitions: metricInfo{
+		Name:       "consul.kv.lock.acquisitions",
+		Attributes: []string{"consul.kv.prefix"},
+	},
+	ConsulKvLockHeldCount: metricInfo{
+		Name:       "consul.kv.lock.held.count",
+		Attributes: []string{"consul.kv.prefix"},
+	},
+	ConsulMemberCount: metricInfo{
+		Name:       "consul.member.count",
+		Attributes: []string{"consul.member.pool", "consul.member.status"},
+	},
+	ConsulNetworkRoundTripMax: metricInfo{
+		Name: "consul.network.round_trip.max",
+	},
+	ConsulNetworkRoundTripMedian: metricInfo{
+		Name: "consul.network.round_trip.median",
+	},
+	ConsulNetworkRoundTripMin: metricInfo{
+		Name: "consul.network.round_trip.min",
+	},
+	ConsulNetworkRoundTripP95: metricInfo{
+		Name: "consul.network.round_trip.p95",
+	},
+	ConsulRaftHasLeader: metricInfo{
+		Name: "consul.raft.has_leader",
+	},
+	ConsulRaftLastContact: metricInfo{
+		Name: "consul.raft.last_contact",
+	},
+	ConsulRaftLeaderChanges: metricInfo{
+		Name: "consul.raft.leader.changes",
+	},
+	ConsulRaftPeerCount: metricInfo{
+		Name: "consul.raft.peer.count",
+	},
+	ConsulRaftVoterCount: metricInfo{
+		Name: "consul.raft.voter.count",
+	},
+	ConsulServerHealthy: metricInfo{
+		Name:       "consul.server.healthy",
+		Attributes: []string{"consul.server.name"},
+	},
+	ConsulServerLastContact: metricInfo{
+		Name:       "consul.server.last_contact",
+		Attributes: []string{"consul.server.name"},
+	},
+	ConsulServerLogLag: metricInfo{
+		Name:       "consul.server.log.lag",
+		Attributes: []string{"consul.server.name"},
+	},
+	ConsulServerStableDuration: metricInfo{
+		Name:       "consul.server.stable.duration",
+		Attributes: []string{"consul.server.name"},
+	},
+	ConsulServerVoter: metricInfo{
+		Name:       "consul.server.voter",
+		Attributes: []string{"consul.server.name"},
+	},
+	ConsulSessionCount: metricInfo{
+		Name: "consul.session.count",
+	},
+	ConsulUnobservedCount: metricInfo{
+		Name:       "consul.unobserved.count",
+		Attributes: []string{"consul.object"},
 	},
 	ConsulUp: metricInfo{
 		Name: "consul.up",
@@ -69,16 +281,244 @@ var MetricsInfo = metricsInfo{
 }
 
 type metricsInfo struct {
+	ConsulACLTokenTimeToExpiry        metricInfo
+	ConsulAutopilotFailureTolerance   metricInfo
+	ConsulAutopilotHealthy            metricInfo
+	ConsulCaRootTimeToExpiry          metricInfo
 	ConsulCatalogNodeCount            metricInfo
 	ConsulCatalogServiceCount         metricInfo
 	ConsulCatalogServiceInstanceCount metricInfo
+	ConsulEndpointUp                  metricInfo
 	ConsulHealthCheckCount            metricInfo
+	ConsulHealthCheckState            metricInfo
+	ConsulHealthCheckTransitions      metricInfo
+	ConsulHealthServiceInstanceCount  metricInfo
+	ConsulKvKeyCount                  metricInfo
+	ConsulKvLockAcquisitions          metricInfo
+	ConsulKvLockHeldCount             metricInfo
+	ConsulMemberCount                 metricInfo
+	ConsulNetworkRoundTripMax         metricInfo
+	ConsulNetworkRoundTripMedian      metricInfo
+	ConsulNetworkRoundTripMin         metricInfo
+	ConsulNetworkRoundTripP95         metricInfo
+	ConsulRaftHasLeader               metricInfo
+	ConsulRaftLastContact             metricInfo
+	ConsulRaftLeaderChanges           metricInfo
+	ConsulRaftPeerCount               metricInfo
+	ConsulRaftVoterCount              metricInfo
+	ConsulServerHealthy               metricInfo
+	ConsulServerLastContact           metricInfo
+	ConsulServerLogLag                metricInfo
+	ConsulServerStableDuration        metricInfo
+	ConsulServerVoter                 metricInfo
+	ConsulSessionCount                metricInfo
+	ConsulUnobservedCount             metricInfo
 	ConsulUp                          metricInfo
 }
 
 type metricInfo struct {
 	Name       string
 	Attributes []string
+}
+
+type metricConsulACLTokenTimeToExpiry struct {
+	data     pmetric.Metric                         // data buffer for generated metric.
+	config   ConsulACLTokenTimeToExpiryMetricConfig // metric config provided by user.
+	capacity int                                    // max observed number of data points added to the metric.
+}
+
+// init fills consul.acl.token.time_to_expiry metric with initial data.
+func (m *metricConsulACLTokenTimeToExpiry) init() {
+	m.data.SetName("consul.acl.token.time_to_expiry")
+	m.data.SetDescription("Time until the receiver's own ACL token expires. Left out when it does not expire.")
+	m.data.SetUnit("s")
+	m.data.SetEmptyGauge()
+}
+
+func (m *metricConsulACLTokenTimeToExpiry) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val float64) {
+	if !m.config.Enabled {
+		return
+	}
+	dp := m.data.Gauge().DataPoints().AppendEmpty()
+	dp.SetStartTimestamp(start)
+	dp.SetTimestamp(ts)
+	dp.SetDoubleValue(val)
+}
+
+// updateCapacity saves max length of data point slices that will be used for the slice capacity.
+func (m *metricConsulACLTokenTimeToExpiry) updateCapacity() {
+	if m.data.Gauge().DataPoints().Len() > m.capacity {
+		m.capacity = m.data.Gauge().DataPoints().Len()
+	}
+}
+
+// emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
+func (m *metricConsulACLTokenTimeToExpiry) emit(metrics pmetric.MetricSlice) {
+	if m.config.Enabled && m.data.Gauge().DataPoints().Len() > 0 {
+		m.updateCapacity()
+		m.data.MoveTo(metrics.AppendEmpty())
+		m.init()
+	}
+}
+
+func newMetricConsulACLTokenTimeToExpiry(cfg ConsulACLTokenTimeToExpiryMetricConfig) metricConsulACLTokenTimeToExpiry {
+	m := metricConsulACLTokenTimeToExpiry{config: cfg}
+
+	if cfg.Enabled {
+		m.data = pmetric.NewMetric()
+		m.init()
+	}
+	return m
+}
+
+type metricConsulAutopilotFailureTolerance struct {
+	data     pmetric.Metric                              // data buffer for generated metric.
+	config   ConsulAutopilotFailureToleranceMetricConfig // metric config provided by user.
+	capacity int                                         // max observed number of data points added to the metric.
+}
+
+// init fills consul.autopilot.failure_tolerance metric with initial data.
+func (m *metricConsulAutopilotFailureTolerance) init() {
+	m.data.SetName("consul.autopilot.failure_tolerance")
+	m.data.SetDescription("How many healthy servers can be lost without an outage.")
+	m.data.SetUnit("{server}")
+	m.data.SetEmptyGauge()
+}
+
+func (m *metricConsulAutopilotFailureTolerance) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val int64) {
+	if !m.config.Enabled {
+		return
+	}
+	dp := m.data.Gauge().DataPoints().AppendEmpty()
+	dp.SetStartTimestamp(start)
+	dp.SetTimestamp(ts)
+	dp.SetIntValue(val)
+}
+
+// updateCapacity saves max length of data point slices that will be used for the slice capacity.
+func (m *metricConsulAutopilotFailureTolerance) updateCapacity() {
+	if m.data.Gauge().DataPoints().Len() > m.capacity {
+		m.capacity = m.data.Gauge().DataPoints().Len()
+	}
+}
+
+// emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
+func (m *metricConsulAutopilotFailureTolerance) emit(metrics pmetric.MetricSlice) {
+	if m.config.Enabled && m.data.Gauge().DataPoints().Len() > 0 {
+		m.updateCapacity()
+		m.data.MoveTo(metrics.AppendEmpty())
+		m.init()
+	}
+}
+
+func newMetricConsulAutopilotFailureTolerance(cfg ConsulAutopilotFailureToleranceMetricConfig) metricConsulAutopilotFailureTolerance {
+	m := metricConsulAutopilotFailureTolerance{config: cfg}
+
+	if cfg.Enabled {
+		m.data = pmetric.NewMetric()
+		m.init()
+	}
+	return m
+}
+
+type metricConsulAutopilotHealthy struct {
+	data     pmetric.Metric                     // data buffer for generated metric.
+	config   ConsulAutopilotHealthyMetricConfig // metric config provided by user.
+	capacity int                                // max observed number of data points added to the metric.
+}
+
+// init fills consul.autopilot.healthy metric with initial data.
+func (m *metricConsulAutopilotHealthy) init() {
+	m.data.SetName("consul.autopilot.healthy")
+	m.data.SetDescription("1 when autopilot finds all servers healthy, else 0.")
+	m.data.SetUnit("{cluster}")
+	m.data.SetEmptyGauge()
+}
+
+func (m *metricConsulAutopilotHealthy) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val int64) {
+	if !m.config.Enabled {
+		return
+	}
+	dp := m.data.Gauge().DataPoints().AppendEmpty()
+	dp.SetStartTimestamp(start)
+	dp.SetTimestamp(ts)
+	dp.SetIntValue(val)
+}
+
+// updateCapacity saves max length of data point slices that will be used for the slice capacity.
+func (m *metricConsulAutopilotHealthy) updateCapacity() {
+	if m.data.Gauge().DataPoints().Len() > m.capacity {
+		m.capacity = m.data.Gauge().DataPoints().Len()
+	}
+}
+
+// emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
+func (m *metricConsulAutopilotHealthy) emit(metrics pmetric.MetricSlice) {
+	if m.config.Enabled && m.data.Gauge().DataPoints().Len() > 0 {
+		m.updateCapacity()
+		m.data.MoveTo(metrics.AppendEmpty())
+		m.init()
+	}
+}
+
+func newMetricConsulAutopilotHealthy(cfg ConsulAutopilotHealthyMetricConfig) metricConsulAutopilotHealthy {
+	m := metricConsulAutopilotHealthy{config: cfg}
+
+	if cfg.Enabled {
+		m.data = pmetric.NewMetric()
+		m.init()
+	}
+	return m
+}
+
+type metricConsulCaRootTimeToExpiry struct {
+	data     pmetric.Metric                       // data buffer for generated metric.
+	config   ConsulCaRootTimeToExpiryMetricConfig // metric config provided by user.
+	capacity int                                  // max observed number of data points added to the metric.
+}
+
+// init fills consul.ca.root.time_to_expiry metric with initial data.
+func (m *metricConsulCaRootTimeToExpiry) init() {
+	m.data.SetName("consul.ca.root.time_to_expiry")
+	m.data.SetDescription("Time until the active root certificate of the service mesh expires.")
+	m.data.SetUnit("s")
+	m.data.SetEmptyGauge()
+}
+
+func (m *metricConsulCaRootTimeToExpiry) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val float64) {
+	if !m.config.Enabled {
+		return
+	}
+	dp := m.data.Gauge().DataPoints().AppendEmpty()
+	dp.SetStartTimestamp(start)
+	dp.SetTimestamp(ts)
+	dp.SetDoubleValue(val)
+}
+
+// updateCapacity saves max length of data point slices that will be used for the slice capacity.
+func (m *metricConsulCaRootTimeToExpiry) updateCapacity() {
+	if m.data.Gauge().DataPoints().Len() > m.capacity {
+		m.capacity = m.data.Gauge().DataPoints().Len()
+	}
+}
+
+// emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
+func (m *metricConsulCaRootTimeToExpiry) emit(metrics pmetric.MetricSlice) {
+	if m.config.Enabled && m.data.Gauge().DataPoints().Len() > 0 {
+		m.updateCapacity()
+		m.data.MoveTo(metrics.AppendEmpty())
+		m.init()
+	}
+}
+
+func newMetricConsulCaRootTimeToExpiry(cfg ConsulCaRootTimeToExpiryMetricConfig) metricConsulCaRootTimeToExpiry {
+	m := metricConsulCaRootTimeToExpiry{config: cfg}
+
+	if cfg.Enabled {
+		m.data = pmetric.NewMetric()
+		m.init()
+	}
+	return m
 }
 
 type metricConsulCatalogNodeCount struct {
@@ -237,6 +677,95 @@ func newMetricConsulCatalogServiceInstanceCount(cfg ConsulCatalogServiceInstance
 	return m
 }
 
+type metricConsulEndpointUp struct {
+	data          pmetric.Metric               // data buffer for generated metric.
+	config        ConsulEndpointUpMetricConfig // metric config provided by user.
+	capacity      int                          // max observed number of data points added to the metric.
+	aggDataPoints []int64                      // slice containing number of aggregated datapoints at each index
+}
+
+// init fills consul.endpoint.up metric with initial data.
+func (m *metricConsulEndpointUp) init() {
+	m.data.SetName("consul.endpoint.up")
+	m.data.SetDescription("1 when the last use of this part of the Consul API succeeded, else 0.")
+	m.data.SetUnit("{endpoint}")
+	m.data.SetEmptyGauge()
+	m.data.Gauge().DataPoints().EnsureCapacity(m.capacity)
+	m.aggDataPoints = m.aggDataPoints[:0]
+}
+
+func (m *metricConsulEndpointUp) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val int64, consulEndpointAttributeValue string) {
+	if !m.config.Enabled {
+		return
+	}
+
+	dp := pmetric.NewNumberDataPoint()
+	dp.SetStartTimestamp(start)
+	dp.SetTimestamp(ts)
+	if slices.Contains(m.config.EnabledAttributes, ConsulEndpointUpMetricAttributeKeyConsulEndpoint) {
+		dp.Attributes().PutStr("consul.endpoint", consulEndpointAttributeValue)
+	}
+
+	var s string
+	dps := m.data.Gauge().DataPoints()
+	for i := 0; i < dps.Len(); i++ {
+		dpi := dps.At(i)
+		if dp.Attributes().Equal(dpi.Attributes()) && dp.StartTimestamp() == dpi.StartTimestamp() && dp.Timestamp() == dpi.Timestamp() {
+			switch s = m.config.AggregationStrategy; s {
+			case AggregationStrategySum, AggregationStrategyAvg:
+				dpi.SetIntValue(dpi.IntValue() + val)
+				m.aggDataPoints[i] += 1
+				return
+			case AggregationStrategyMin:
+				if dpi.IntValue() > val {
+					dpi.SetIntValue(val)
+				}
+				return
+			case AggregationStrategyMax:
+				if dpi.IntValue() < val {
+					dpi.SetIntValue(val)
+				}
+				return
+			}
+		}
+	}
+
+	dp.SetIntValue(val)
+	m.aggDataPoints = append(m.aggDataPoints, 1)
+	dp.MoveTo(dps.AppendEmpty())
+}
+
+// updateCapacity saves max length of data point slices that will be used for the slice capacity.
+func (m *metricConsulEndpointUp) updateCapacity() {
+	if m.data.Gauge().DataPoints().Len() > m.capacity {
+		m.capacity = m.data.Gauge().DataPoints().Len()
+	}
+}
+
+// emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
+func (m *metricConsulEndpointUp) emit(metrics pmetric.MetricSlice) {
+	if m.config.Enabled && m.data.Gauge().DataPoints().Len() > 0 {
+		if m.config.AggregationStrategy == AggregationStrategyAvg {
+			for i, aggCount := range m.aggDataPoints {
+				m.data.Gauge().DataPoints().At(i).SetIntValue(m.data.Gauge().DataPoints().At(i).IntValue() / aggCount)
+			}
+		}
+		m.updateCapacity()
+		m.data.MoveTo(metrics.AppendEmpty())
+		m.init()
+	}
+}
+
+func newMetricConsulEndpointUp(cfg ConsulEndpointUpMetricConfig) metricConsulEndpointUp {
+	m := metricConsulEndpointUp{config: cfg}
+
+	if cfg.Enabled {
+		m.data = pmetric.NewMetric()
+		m.init()
+	}
+	return m
+}
+
 type metricConsulHealthCheckCount struct {
 	data          pmetric.Metric                     // data buffer for generated metric.
 	config        ConsulHealthCheckCountMetricConfig // metric config provided by user.
@@ -328,6 +857,1700 @@ func newMetricConsulHealthCheckCount(cfg ConsulHealthCheckCountMetricConfig) met
 	return m
 }
 
+type metricConsulHealthCheckState struct {
+	data          pmetric.Metric                     // data buffer for generated metric.
+	config        ConsulHealthCheckStateMetricConfig // metric config provided by user.
+	capacity      int                                // max observed number of data points added to the metric.
+	aggDataPoints []int64                            // slice containing number of aggregated datapoints at each index
+}
+
+// init fills consul.health.check.state metric with initial data.
+func (m *metricConsulHealthCheckState) init() {
+	m.data.SetName("consul.health.check.state")
+	m.data.SetDescription("State of each check as a value: 0 passing, 1 warning, 2 critical.")
+	m.data.SetUnit("{state}")
+	m.data.SetEmptyGauge()
+	m.data.Gauge().DataPoints().EnsureCapacity(m.capacity)
+	m.aggDataPoints = m.aggDataPoints[:0]
+}
+
+func (m *metricConsulHealthCheckState) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val int64, consulNodeNameAttributeValue string, consulCheckIDAttributeValue string, consulServiceNameAttributeValue string) {
+	if !m.config.Enabled {
+		return
+	}
+
+	dp := pmetric.NewNumberDataPoint()
+	dp.SetStartTimestamp(start)
+	dp.SetTimestamp(ts)
+	if slices.Contains(m.config.EnabledAttributes, ConsulHealthCheckStateMetricAttributeKeyConsulNodeName) {
+		dp.Attributes().PutStr("consul.node.name", consulNodeNameAttributeValue)
+	}
+	if slices.Contains(m.config.EnabledAttributes, ConsulHealthCheckStateMetricAttributeKeyConsulCheckID) {
+		dp.Attributes().PutStr("consul.check.id", consulCheckIDAttributeValue)
+	}
+	if slices.Contains(m.config.EnabledAttributes, ConsulHealthCheckStateMetricAttributeKeyConsulServiceName) {
+		dp.Attributes().PutStr("consul.service.name", consulServiceNameAttributeValue)
+	}
+
+	var s string
+	dps := m.data.Gauge().DataPoints()
+	for i := 0; i < dps.Len(); i++ {
+		dpi := dps.At(i)
+		if dp.Attributes().Equal(dpi.Attributes()) && dp.StartTimestamp() == dpi.StartTimestamp() && dp.Timestamp() == dpi.Timestamp() {
+			switch s = m.config.AggregationStrategy; s {
+			case AggregationStrategySum, AggregationStrategyAvg:
+				dpi.SetIntValue(dpi.IntValue() + val)
+				m.aggDataPoints[i] += 1
+				return
+			case AggregationStrategyMin:
+				if dpi.IntValue() > val {
+					dpi.SetIntValue(val)
+				}
+				return
+			case AggregationStrategyMax:
+				if dpi.IntValue() < val {
+					dpi.SetIntValue(val)
+				}
+				return
+			}
+		}
+	}
+
+	dp.SetIntValue(val)
+	m.aggDataPoints = append(m.aggDataPoints, 1)
+	dp.MoveTo(dps.AppendEmpty())
+}
+
+// updateCapacity saves max length of data point slices that will be used for the slice capacity.
+func (m *metricConsulHealthCheckState) updateCapacity() {
+	if m.data.Gauge().DataPoints().Len() > m.capacity {
+		m.capacity = m.data.Gauge().DataPoints().Len()
+	}
+}
+
+// emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
+func (m *metricConsulHealthCheckState) emit(metrics pmetric.MetricSlice) {
+	if m.config.Enabled && m.data.Gauge().DataPoints().Len() > 0 {
+		if m.config.AggregationStrategy == AggregationStrategyAvg {
+			for i, aggCount := range m.aggDataPoints {
+				m.data.Gauge().DataPoints().At(i).SetIntValue(m.data.Gauge().DataPoints().At(i).IntValue() / aggCount)
+			}
+		}
+		m.updateCapacity()
+		m.data.MoveTo(metrics.AppendEmpty())
+		m.init()
+	}
+}
+
+func newMetricConsulHealthCheckState(cfg ConsulHealthCheckStateMetricConfig) metricConsulHealthCheckState {
+	m := metricConsulHealthCheckState{config: cfg}
+
+	if cfg.Enabled {
+		m.data = pmetric.NewMetric()
+		m.init()
+	}
+	return m
+}
+
+type metricConsulHealthCheckTransitions struct {
+	data          pmetric.Metric                           // data buffer for generated metric.
+	config        ConsulHealthCheckTransitionsMetricConfig // metric config provided by user.
+	capacity      int                                      // max observed number of data points added to the metric.
+	aggDataPoints []int64                                  // slice containing number of aggregated datapoints at each index
+}
+
+// init fills consul.health.check.transitions metric with initial data.
+func (m *metricConsulHealthCheckTransitions) init() {
+	m.data.SetName("consul.health.check.transitions")
+	m.data.SetDescription("Transitions of checks, by the service that is checked and the status after them.")
+	m.data.SetUnit("{transition}")
+	m.data.SetEmptySum()
+	m.data.Sum().SetIsMonotonic(true)
+	m.data.Sum().SetAggregationTemporality(pmetric.AggregationTemporalityCumulative)
+	m.data.Sum().DataPoints().EnsureCapacity(m.capacity)
+	m.aggDataPoints = m.aggDataPoints[:0]
+}
+
+func (m *metricConsulHealthCheckTransitions) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val int64, consulServiceNameAttributeValue string, consulCheckStatusAttributeValue string) {
+	if !m.config.Enabled {
+		return
+	}
+
+	dp := pmetric.NewNumberDataPoint()
+	dp.SetStartTimestamp(start)
+	dp.SetTimestamp(ts)
+	if slices.Contains(m.config.EnabledAttributes, ConsulHealthCheckTransitionsMetricAttributeKeyConsulServiceName) {
+		dp.Attributes().PutStr("consul.service.name", consulServiceNameAttributeValue)
+	}
+	if slices.Contains(m.config.EnabledAttributes, ConsulHealthCheckTransitionsMetricAttributeKeyConsulCheckStatus) {
+		dp.Attributes().PutStr("consul.check.status", consulCheckStatusAttributeValue)
+	}
+
+	var s string
+	dps := m.data.Sum().DataPoints()
+	for i := 0; i < dps.Len(); i++ {
+		dpi := dps.At(i)
+		if dp.Attributes().Equal(dpi.Attributes()) && dp.StartTimestamp() == dpi.StartTimestamp() && dp.Timestamp() == dpi.Timestamp() {
+			switch s = m.config.AggregationStrategy; s {
+			case AggregationStrategySum, AggregationStrategyAvg:
+				dpi.SetIntValue(dpi.IntValue() + val)
+				m.aggDataPoints[i] += 1
+				return
+			case AggregationStrategyMin:
+				if dpi.IntValue() > val {
+					dpi.SetIntValue(val)
+				}
+				return
+			case AggregationStrategyMax:
+				if dpi.IntValue() < val {
+					dpi.SetIntValue(val)
+				}
+				return
+			}
+		}
+	}
+
+	dp.SetIntValue(val)
+	m.aggDataPoints = append(m.aggDataPoints, 1)
+	dp.MoveTo(dps.AppendEmpty())
+}
+
+// updateCapacity saves max length of data point slices that will be used for the slice capacity.
+func (m *metricConsulHealthCheckTransitions) updateCapacity() {
+	if m.data.Sum().DataPoints().Len() > m.capacity {
+		m.capacity = m.data.Sum().DataPoints().Len()
+	}
+}
+
+// emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
+func (m *metricConsulHealthCheckTransitions) emit(metrics pmetric.MetricSlice) {
+	if m.config.Enabled && m.data.Sum().DataPoints().Len() > 0 {
+		if m.config.AggregationStrategy == AggregationStrategyAvg {
+			for i, aggCount := range m.aggDataPoints {
+				m.data.Sum().DataPoints().At(i).SetIntValue(m.data.Sum().DataPoints().At(i).IntValue() / aggCount)
+			}
+		}
+		m.updateCapacity()
+		m.data.MoveTo(metrics.AppendEmpty())
+		m.init()
+	}
+}
+
+func newMetricConsulHealthCheckTransitions(cfg ConsulHealthCheckTransitionsMetricConfig) metricConsulHealthCheckTransitions {
+	m := metricConsulHealthCheckTransitions{config: cfg}
+
+	if cfg.Enabled {
+		m.data = pmetric.NewMetric()
+		m.init()
+	}
+	return m
+}
+
+type metricConsulHealthServiceInstanceCount struct {
+	data          pmetric.Metric                               // data buffer for generated metric.
+	config        ConsulHealthServiceInstanceCountMetricConfig // metric config provided by user.
+	capacity      int                                          // max observed number of data points added to the metric.
+	aggDataPoints []int64                                      // slice containing number of aggregated datapoints at each index
+}
+
+// init fills consul.health.service.instance.count metric with initial data.
+func (m *metricConsulHealthServiceInstanceCount) init() {
+	m.data.SetName("consul.health.service.instance.count")
+	m.data.SetDescription("Instances of each service by health, which is the worst of their checks and those of their node. Each health has its own series that is always present.")
+	m.data.SetUnit("{instance}")
+	m.data.SetEmptySum()
+	m.data.Sum().SetIsMonotonic(false)
+	m.data.Sum().SetAggregationTemporality(pmetric.AggregationTemporalityCumulative)
+	m.data.Sum().DataPoints().EnsureCapacity(m.capacity)
+	m.aggDataPoints = m.aggDataPoints[:0]
+}
+
+func (m *metricConsulHealthServiceInstanceCount) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val int64, consulServiceNameAttributeValue string, consulCheckStatusAttributeValue string) {
+	if !m.config.Enabled {
+		return
+	}
+
+	dp := pmetric.NewNumberDataPoint()
+	dp.SetStartTimestamp(start)
+	dp.SetTimestamp(ts)
+	if slices.Contains(m.config.EnabledAttributes, ConsulHealthServiceInstanceCountMetricAttributeKeyConsulServiceName) {
+		dp.Attributes().PutStr("consul.service.name", consulServiceNameAttributeValue)
+	}
+	if slices.Contains(m.config.EnabledAttributes, ConsulHealthServiceInstanceCountMetricAttributeKeyConsulCheckStatus) {
+		dp.Attributes().PutStr("consul.check.status", consulCheckStatusAttributeValue)
+	}
+
+	var s string
+	dps := m.data.Sum().DataPoints()
+	for i := 0; i < dps.Len(); i++ {
+		dpi := dps.At(i)
+		if dp.Attributes().Equal(dpi.Attributes()) && dp.StartTimestamp() == dpi.StartTimestamp() && dp.Timestamp() == dpi.Timestamp() {
+			switch s = m.config.AggregationStrategy; s {
+			case AggregationStrategySum, AggregationStrategyAvg:
+				dpi.SetIntValue(dpi.IntValue() + val)
+				m.aggDataPoints[i] += 1
+				return
+			case AggregationStrategyMin:
+				if dpi.IntValue() > val {
+					dpi.SetIntValue(val)
+				}
+				return
+			case AggregationStrategyMax:
+				if dpi.IntValue() < val {
+					dpi.SetIntValue(val)
+				}
+				return
+			}
+		}
+	}
+
+	dp.SetIntValue(val)
+	m.aggDataPoints = append(m.aggDataPoints, 1)
+	dp.MoveTo(dps.AppendEmpty())
+}
+
+// updateCapacity saves max length of data point slices that will be used for the slice capacity.
+func (m *metricConsulHealthServiceInstanceCount) updateCapacity() {
+	if m.data.Sum().DataPoints().Len() > m.capacity {
+		m.capacity = m.data.Sum().DataPoints().Len()
+	}
+}
+
+// emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
+func (m *metricConsulHealthServiceInstanceCount) emit(metrics pmetric.MetricSlice) {
+	if m.config.Enabled && m.data.Sum().DataPoints().Len() > 0 {
+		if m.config.AggregationStrategy == AggregationStrategyAvg {
+			for i, aggCount := range m.aggDataPoints {
+				m.data.Sum().DataPoints().At(i).SetIntValue(m.data.Sum().DataPoints().At(i).IntValue() / aggCount)
+			}
+		}
+		m.updateCapacity()
+		m.data.MoveTo(metrics.AppendEmpty())
+		m.init()
+	}
+}
+
+func newMetricConsulHealthServiceInstanceCount(cfg ConsulHealthServiceInstanceCountMetricConfig) metricConsulHealthServiceInstanceCount {
+	m := metricConsulHealthServiceInstanceCount{config: cfg}
+
+	if cfg.Enabled {
+		m.data = pmetric.NewMetric()
+		m.init()
+	}
+	return m
+}
+
+type metricConsulKvKeyCount struct {
+	data          pmetric.Metric               // data buffer for generated metric.
+	config        ConsulKvKeyCountMetricConfig // metric config provided by user.
+	capacity      int                          // max observed number of data points added to the metric.
+	aggDataPoints []int64                      // slice containing number of aggregated datapoints at each index
+}
+
+// init fills consul.kv.key.count metric with initial data.
+func (m *metricConsulKvKeyCount) init() {
+	m.data.SetName("consul.kv.key.count")
+	m.data.SetDescription("Keys under each of kv::prefixes.")
+	m.data.SetUnit("{key}")
+	m.data.SetEmptySum()
+	m.data.Sum().SetIsMonotonic(false)
+	m.data.Sum().SetAggregationTemporality(pmetric.AggregationTemporalityCumulative)
+	m.data.Sum().DataPoints().EnsureCapacity(m.capacity)
+	m.aggDataPoints = m.aggDataPoints[:0]
+}
+
+func (m *metricConsulKvKeyCount) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val int64, consulKvPrefixAttributeValue string) {
+	if !m.config.Enabled {
+		return
+	}
+
+	dp := pmetric.NewNumberDataPoint()
+	dp.SetStartTimestamp(start)
+	dp.SetTimestamp(ts)
+	if slices.Contains(m.config.EnabledAttributes, ConsulKvKeyCountMetricAttributeKeyConsulKvPrefix) {
+		dp.Attributes().PutStr("consul.kv.prefix", consulKvPrefixAttributeValue)
+	}
+
+	var s string
+	dps := m.data.Sum().DataPoints()
+	for i := 0; i < dps.Len(); i++ {
+		dpi := dps.At(i)
+		if dp.Attributes().Equal(dpi.Attributes()) && dp.StartTimestamp() == dpi.StartTimestamp() && dp.Timestamp() == dpi.Timestamp() {
+			switch s = m.config.AggregationStrategy; s {
+			case AggregationStrategySum, AggregationStrategyAvg:
+				dpi.SetIntValue(dpi.IntValue() + val)
+				m.aggDataPoints[i] += 1
+				return
+			case AggregationStrategyMin:
+				if dpi.IntValue() > val {
+					dpi.SetIntValue(val)
+				}
+				return
+			case AggregationStrategyMax:
+				if dpi.IntValue() < val {
+					dpi.SetIntValue(val)
+				}
+				return
+			}
+		}
+	}
+
+	dp.SetIntValue(val)
+	m.aggDataPoints = append(m.aggDataPoints, 1)
+	dp.MoveTo(dps.AppendEmpty())
+}
+
+// updateCapacity saves max length of data point slices that will be used for the slice capacity.
+func (m *metricConsulKvKeyCount) updateCapacity() {
+	if m.data.Sum().DataPoints().Len() > m.capacity {
+		m.capacity = m.data.Sum().DataPoints().Len()
+	}
+}
+
+// emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
+func (m *metricConsulKvKeyCount) emit(metrics pmetric.MetricSlice) {
+	if m.config.Enabled && m.data.Sum().DataPoints().Len() > 0 {
+		if m.config.AggregationStrategy == AggregationStrategyAvg {
+			for i, aggCount := range m.aggDataPoints {
+				m.data.Sum().DataPoints().At(i).SetIntValue(m.data.Sum().DataPoints().At(i).IntValue() / aggCount)
+			}
+		}
+		m.updateCapacity()
+		m.data.MoveTo(metrics.AppendEmpty())
+		m.init()
+	}
+}
+
+func newMetricConsulKvKeyCount(cfg ConsulKvKeyCountMetricConfig) metricConsulKvKeyCount {
+	m := metricConsulKvKeyCount{config: cfg}
+
+	if cfg.Enabled {
+		m.data = pmetric.NewMetric()
+		m.init()
+	}
+	return m
+}
+
+type metricConsulKvLockAcquisitions struct {
+	data          pmetric.Metric                       // data buffer for generated metric.
+	config        ConsulKvLockAcquisitionsMetricConfig // metric config provided by user.
+	capacity      int                                  // max observed number of data points added to the metric.
+	aggDataPoints []int64                              // slice containing number of aggregated datapoints at each index
+}
+
+// init fills consul.kv.lock.acquisitions metric with initial data.
+func (m *metricConsulKvLockAcquisitions) init() {
+	m.data.SetName("consul.kv.lock.acquisitions")
+	m.data.SetDescription("How often keys under each of kv::prefixes were acquired, seen or not.")
+	m.data.SetUnit("{acquisition}")
+	m.data.SetEmptySum()
+	m.data.Sum().SetIsMonotonic(true)
+	m.data.Sum().SetAggregationTemporality(pmetric.AggregationTemporalityCumulative)
+	m.data.Sum().DataPoints().EnsureCapacity(m.capacity)
+	m.aggDataPoints = m.aggDataPoints[:0]
+}
+
+func (m *metricConsulKvLockAcquisitions) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val int64, consulKvPrefixAttributeValue string) {
+	if !m.config.Enabled {
+		return
+	}
+
+	dp := pmetric.NewNumberDataPoint()
+	dp.SetStartTimestamp(start)
+	dp.SetTimestamp(ts)
+	if slices.Contains(m.config.EnabledAttributes, ConsulKvLockAcquisitionsMetricAttributeKeyConsulKvPrefix) {
+		dp.Attributes().PutStr("consul.kv.prefix", consulKvPrefixAttributeValue)
+	}
+
+	var s string
+	dps := m.data.Sum().DataPoints()
+	for i := 0; i < dps.Len(); i++ {
+		dpi := dps.At(i)
+		if dp.Attributes().Equal(dpi.Attributes()) && dp.StartTimestamp() == dpi.StartTimestamp() && dp.Timestamp() == dpi.Timestamp() {
+			switch s = m.config.AggregationStrategy; s {
+			case AggregationStrategySum, AggregationStrategyAvg:
+				dpi.SetIntValue(dpi.IntValue() + val)
+				m.aggDataPoints[i] += 1
+				return
+			case AggregationStrategyMin:
+				if dpi.IntValue() > val {
+					dpi.SetIntValue(val)
+				}
+				return
+			case AggregationStrategyMax:
+				if dpi.IntValue() < val {
+					dpi.SetIntValue(val)
+				}
+				return
+			}
+		}
+	}
+
+	dp.SetIntValue(val)
+	m.aggDataPoints = append(m.aggDataPoints, 1)
+	dp.MoveTo(dps.AppendEmpty())
+}
+
+// updateCapacity saves max length of data point slices that will be used for the slice capacity.
+func (m *metricConsulKvLockAcquisitions) updateCapacity() {
+	if m.data.Sum().DataPoints().Len() > m.capacity {
+		m.capacity = m.data.Sum().DataPoints().Len()
+	}
+}
+
+// emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
+func (m *metricConsulKvLockAcquisitions) emit(metrics pmetric.MetricSlice) {
+	if m.config.Enabled && m.data.Sum().DataPoints().Len() > 0 {
+		if m.config.AggregationStrategy == AggregationStrategyAvg {
+			for i, aggCount := range m.aggDataPoints {
+				m.data.Sum().DataPoints().At(i).SetIntValue(m.data.Sum().DataPoints().At(i).IntValue() / aggCount)
+			}
+		}
+		m.updateCapacity()
+		m.data.MoveTo(metrics.AppendEmpty())
+		m.init()
+	}
+}
+
+func newMetricConsulKvLockAcquisitions(cfg ConsulKvLockAcquisitionsMetricConfig) metricConsulKvLockAcquisitions {
+	m := metricConsulKvLockAcquisitions{config: cfg}
+
+	if cfg.Enabled {
+		m.data = pmetric.NewMetric()
+		m.init()
+	}
+	return m
+}
+
+type metricConsulKvLockHeldCount struct {
+	data          pmetric.Metric                    // data buffer for generated metric.
+	config        ConsulKvLockHeldCountMetricConfig // metric config provided by user.
+	capacity      int                               // max observed number of data points added to the metric.
+	aggDataPoints []int64                           // slice containing number of aggregated datapoints at each index
+}
+
+// init fills consul.kv.lock.held.count metric with initial data.
+func (m *metricConsulKvLockHeldCount) init() {
+	m.data.SetName("consul.kv.lock.held.count")
+	m.data.SetDescription("Keys under each of kv::prefixes that a session holds.")
+	m.data.SetUnit("{lock}")
+	m.data.SetEmptySum()
+	m.data.Sum().SetIsMonotonic(false)
+	m.data.Sum().SetAggregationTemporality(pmetric.AggregationTemporalityCumulative)
+	m.data.Sum().DataPoints().EnsureCapacity(m.capacity)
+	m.aggDataPoints = m.aggDataPoints[:0]
+}
+
+func (m *metricConsulKvLockHeldCount) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val int64, consulKvPrefixAttributeValue string) {
+	if !m.config.Enabled {
+		return
+	}
+
+	dp := pmetric.NewNumberDataPoint()
+	dp.SetStartTimestamp(start)
+	dp.SetTimestamp(ts)
+	if slices.Contains(m.config.EnabledAttributes, ConsulKvLockHeldCountMetricAttributeKeyConsulKvPrefix) {
+		dp.Attributes().PutStr("consul.kv.prefix", consulKvPrefixAttributeValue)
+	}
+
+	var s string
+	dps := m.data.Sum().DataPoints()
+	for i := 0; i < dps.Len(); i++ {
+		dpi := dps.At(i)
+		if dp.Attributes().Equal(dpi.Attributes()) && dp.StartTimestamp() == dpi.StartTimestamp() && dp.Timestamp() == dpi.Timestamp() {
+			switch s = m.config.AggregationStrategy; s {
+			case AggregationStrategySum, AggregationStrategyAvg:
+				dpi.SetIntValue(dpi.IntValue() + val)
+				m.aggDataPoints[i] += 1
+				return
+			case AggregationStrategyMin:
+				if dpi.IntValue() > val {
+					dpi.SetIntValue(val)
+				}
+				return
+			case AggregationStrategyMax:
+				if dpi.IntValue() < val {
+					dpi.SetIntValue(val)
+				}
+				return
+			}
+		}
+	}
+
+	dp.SetIntValue(val)
+	m.aggDataPoints = append(m.aggDataPoints, 1)
+	dp.MoveTo(dps.AppendEmpty())
+}
+
+// updateCapacity saves max length of data point slices that will be used for the slice capacity.
+func (m *metricConsulKvLockHeldCount) updateCapacity() {
+	if m.data.Sum().DataPoints().Len() > m.capacity {
+		m.capacity = m.data.Sum().DataPoints().Len()
+	}
+}
+
+// emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
+func (m *metricConsulKvLockHeldCount) emit(metrics pmetric.MetricSlice) {
+	if m.config.Enabled && m.data.Sum().DataPoints().Len() > 0 {
+		if m.config.AggregationStrategy == AggregationStrategyAvg {
+			for i, aggCount := range m.aggDataPoints {
+				m.data.Sum().DataPoints().At(i).SetIntValue(m.data.Sum().DataPoints().At(i).IntValue() / aggCount)
+			}
+		}
+		m.updateCapacity()
+		m.data.MoveTo(metrics.AppendEmpty())
+		m.init()
+	}
+}
+
+func newMetricConsulKvLockHeldCount(cfg ConsulKvLockHeldCountMetricConfig) metricConsulKvLockHeldCount {
+	m := metricConsulKvLockHeldCount{config: cfg}
+
+	if cfg.Enabled {
+		m.data = pmetric.NewMetric()
+		m.init()
+	}
+	return m
+}
+
+type metricConsulMemberCount struct {
+	data          pmetric.Metric                // data buffer for generated metric.
+	config        ConsulMemberCountMetricConfig // metric config provided by user.
+	capacity      int                           // max observed number of data points added to the metric.
+	aggDataPoints []int64                       // slice containing number of aggregated datapoints at each index
+}
+
+// init fills consul.member.count metric with initial data.
+func (m *metricConsulMemberCount) init() {
+	m.data.SetName("consul.member.count")
+	m.data.SetDescription("Members of the gossip pools by status. Each status has its own series that is always present.")
+	m.data.SetUnit("{member}")
+	m.data.SetEmptySum()
+	m.data.Sum().SetIsMonotonic(false)
+	m.data.Sum().SetAggregationTemporality(pmetric.AggregationTemporalityCumulative)
+	m.data.Sum().DataPoints().EnsureCapacity(m.capacity)
+	m.aggDataPoints = m.aggDataPoints[:0]
+}
+
+func (m *metricConsulMemberCount) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val int64, consulMemberPoolAttributeValue string, consulMemberStatusAttributeValue string) {
+	if !m.config.Enabled {
+		return
+	}
+
+	dp := pmetric.NewNumberDataPoint()
+	dp.SetStartTimestamp(start)
+	dp.SetTimestamp(ts)
+	if slices.Contains(m.config.EnabledAttributes, ConsulMemberCountMetricAttributeKeyConsulMemberPool) {
+		dp.Attributes().PutStr("consul.member.pool", consulMemberPoolAttributeValue)
+	}
+	if slices.Contains(m.config.EnabledAttributes, ConsulMemberCountMetricAttributeKeyConsulMemberStatus) {
+		dp.Attributes().PutStr("consul.member.status", consulMemberStatusAttributeValue)
+	}
+
+	var s string
+	dps := m.data.Sum().DataPoints()
+	for i := 0; i < dps.Len(); i++ {
+		dpi := dps.At(i)
+		if dp.Attributes().Equal(dpi.Attributes()) && dp.StartTimestamp() == dpi.StartTimestamp() && dp.Timestamp() == dpi.Timestamp() {
+			switch s = m.config.AggregationStrategy; s {
+			case AggregationStrategySum, AggregationStrategyAvg:
+				dpi.SetIntValue(dpi.IntValue() + val)
+				m.aggDataPoints[i] += 1
+				return
+			case AggregationStrategyMin:
+				if dpi.IntValue() > val {
+					dpi.SetIntValue(val)
+				}
+				return
+			case AggregationStrategyMax:
+				if dpi.IntValue() < val {
+					dpi.SetIntValue(val)
+				}
+				return
+			}
+		}
+	}
+
+	dp.SetIntValue(val)
+	m.aggDataPoints = append(m.aggDataPoints, 1)
+	dp.MoveTo(dps.AppendEmpty())
+}
+
+// updateCapacity saves max length of data point slices that will be used for the slice capacity.
+func (m *metricConsulMemberCount) updateCapacity() {
+	if m.data.Sum().DataPoints().Len() > m.capacity {
+		m.capacity = m.data.Sum().DataPoints().Len()
+	}
+}
+
+// emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
+func (m *metricConsulMemberCount) emit(metrics pmetric.MetricSlice) {
+	if m.config.Enabled && m.data.Sum().DataPoints().Len() > 0 {
+		if m.config.AggregationStrategy == AggregationStrategyAvg {
+			for i, aggCount := range m.aggDataPoints {
+				m.data.Sum().DataPoints().At(i).SetIntValue(m.data.Sum().DataPoints().At(i).IntValue() / aggCount)
+			}
+		}
+		m.updateCapacity()
+		m.data.MoveTo(metrics.AppendEmpty())
+		m.init()
+	}
+}
+
+func newMetricConsulMemberCount(cfg ConsulMemberCountMetricConfig) metricConsulMemberCount {
+	m := metricConsulMemberCount{config: cfg}
+
+	if cfg.Enabled {
+		m.data = pmetric.NewMetric()
+		m.init()
+	}
+	return m
+}
+
+type metricConsulNetworkRoundTripMax struct {
+	data     pmetric.Metric                        // data buffer for generated metric.
+	config   ConsulNetworkRoundTripMaxMetricConfig // metric config provided by user.
+	capacity int                                   // max observed number of data points added to the metric.
+}
+
+// init fills consul.network.round_trip.max metric with initial data.
+func (m *metricConsulNetworkRoundTripMax) init() {
+	m.data.SetName("consul.network.round_trip.max")
+	m.data.SetDescription("Longest estimated round trip between two nodes, of a sample of pairs.")
+	m.data.SetUnit("s")
+	m.data.SetEmptyGauge()
+}
+
+func (m *metricConsulNetworkRoundTripMax) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val float64) {
+	if !m.config.Enabled {
+		return
+	}
+	dp := m.data.Gauge().DataPoints().AppendEmpty()
+	dp.SetStartTimestamp(start)
+	dp.SetTimestamp(ts)
+	dp.SetDoubleValue(val)
+}
+
+// updateCapacity saves max length of data point slices that will be used for the slice capacity.
+func (m *metricConsulNetworkRoundTripMax) updateCapacity() {
+	if m.data.Gauge().DataPoints().Len() > m.capacity {
+		m.capacity = m.data.Gauge().DataPoints().Len()
+	}
+}
+
+// emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
+func (m *metricConsulNetworkRoundTripMax) emit(metrics pmetric.MetricSlice) {
+	if m.config.Enabled && m.data.Gauge().DataPoints().Len() > 0 {
+		m.updateCapacity()
+		m.data.MoveTo(metrics.AppendEmpty())
+		m.init()
+	}
+}
+
+func newMetricConsulNetworkRoundTripMax(cfg ConsulNetworkRoundTripMaxMetricConfig) metricConsulNetworkRoundTripMax {
+	m := metricConsulNetworkRoundTripMax{config: cfg}
+
+	if cfg.Enabled {
+		m.data = pmetric.NewMetric()
+		m.init()
+	}
+	return m
+}
+
+type metricConsulNetworkRoundTripMedian struct {
+	data     pmetric.Metric                           // data buffer for generated metric.
+	config   ConsulNetworkRoundTripMedianMetricConfig // metric config provided by user.
+	capacity int                                      // max observed number of data points added to the metric.
+}
+
+// init fills consul.network.round_trip.median metric with initial data.
+func (m *metricConsulNetworkRoundTripMedian) init() {
+	m.data.SetName("consul.network.round_trip.median")
+	m.data.SetDescription("Median of the estimated round trips between two nodes, of a sample of pairs.")
+	m.data.SetUnit("s")
+	m.data.SetEmptyGauge()
+}
+
+func (m *metricConsulNetworkRoundTripMedian) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val float64) {
+	if !m.config.Enabled {
+		return
+	}
+	dp := m.data.Gauge().DataPoints().AppendEmpty()
+	dp.SetStartTimestamp(start)
+	dp.SetTimestamp(ts)
+	dp.SetDoubleValue(val)
+}
+
+// updateCapacity saves max length of data point slices that will be used for the slice capacity.
+func (m *metricConsulNetworkRoundTripMedian) updateCapacity() {
+	if m.data.Gauge().DataPoints().Len() > m.capacity {
+		m.capacity = m.data.Gauge().DataPoints().Len()
+	}
+}
+
+// emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
+func (m *metricConsulNetworkRoundTripMedian) emit(metrics pmetric.MetricSlice) {
+	if m.config.Enabled && m.data.Gauge().DataPoints().Len() > 0 {
+		m.updateCapacity()
+		m.data.MoveTo(metrics.AppendEmpty())
+		m.init()
+	}
+}
+
+func newMetricConsulNetworkRoundTripMedian(cfg ConsulNetworkRoundTripMedianMetricConfig) metricConsulNetworkRoundTripMedian {
+	m := metricConsulNetworkRoundTripMedian{config: cfg}
+
+	if cfg.Enabled {
+		m.data = pmetric.NewMetric()
+		m.init()
+	}
+	return m
+}
+
+type metricConsulNetworkRoundTripMin struct {
+	data     pmetric.Metric                        // data buffer for generated metric.
+	config   ConsulNetworkRoundTripMinMetricConfig // metric config provided by user.
+	capacity int                                   // max observed number of data points added to the metric.
+}
+
+// init fills consul.network.round_trip.min metric with initial data.
+func (m *metricConsulNetworkRoundTripMin) init() {
+	m.data.SetName("consul.network.round_trip.min")
+	m.data.SetDescription("Shortest estimated round trip between two nodes, of a sample of pairs.")
+	m.data.SetUnit("s")
+	m.data.SetEmptyGauge()
+}
+
+func (m *metricConsulNetworkRoundTripMin) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val float64) {
+	if !m.config.Enabled {
+		return
+	}
+	dp := m.data.Gauge().DataPoints().AppendEmpty()
+	dp.SetStartTimestamp(start)
+	dp.SetTimestamp(ts)
+	dp.SetDoubleValue(val)
+}
+
+// updateCapacity saves max length of data point slices that will be used for the slice capacity.
+func (m *metricConsulNetworkRoundTripMin) updateCapacity() {
+	if m.data.Gauge().DataPoints().Len() > m.capacity {
+		m.capacity = m.data.Gauge().DataPoints().Len()
+	}
+}
+
+// emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
+func (m *metricConsulNetworkRoundTripMin) emit(metrics pmetric.MetricSlice) {
+	if m.config.Enabled && m.data.Gauge().DataPoints().Len() > 0 {
+		m.updateCapacity()
+		m.data.MoveTo(metrics.AppendEmpty())
+		m.init()
+	}
+}
+
+func newMetricConsulNetworkRoundTripMin(cfg ConsulNetworkRoundTripMinMetricConfig) metricConsulNetworkRoundTripMin {
+	m := metricConsulNetworkRoundTripMin{config: cfg}
+
+	if cfg.Enabled {
+		m.data = pmetric.NewMetric()
+		m.init()
+	}
+	return m
+}
+
+type metricConsulNetworkRoundTripP95 struct {
+	data     pmetric.Metric                        // data buffer for generated metric.
+	config   ConsulNetworkRoundTripP95MetricConfig // metric config provided by user.
+	capacity int                                   // max observed number of data points added to the metric.
+}
+
+// init fills consul.network.round_trip.p95 metric with initial data.
+func (m *metricConsulNetworkRoundTripP95) init() {
+	m.data.SetName("consul.network.round_trip.p95")
+	m.data.SetDescription("95th percentile of the estimated round trips between two nodes, of a sample of pairs.")
+	m.data.SetUnit("s")
+	m.data.SetEmptyGauge()
+}
+
+func (m *metricConsulNetworkRoundTripP95) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val float64) {
+	if !m.config.Enabled {
+		return
+	}
+	dp := m.data.Gauge().DataPoints().AppendEmpty()
+	dp.SetStartTimestamp(start)
+	dp.SetTimestamp(ts)
+	dp.SetDoubleValue(val)
+}
+
+// updateCapacity saves max length of data point slices that will be used for the slice capacity.
+func (m *metricConsulNetworkRoundTripP95) updateCapacity() {
+	if m.data.Gauge().DataPoints().Len() > m.capacity {
+		m.capacity = m.data.Gauge().DataPoints().Len()
+	}
+}
+
+// emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
+func (m *metricConsulNetworkRoundTripP95) emit(metrics pmetric.MetricSlice) {
+	if m.config.Enabled && m.data.Gauge().DataPoints().Len() > 0 {
+		m.updateCapacity()
+		m.data.MoveTo(metrics.AppendEmpty())
+		m.init()
+	}
+}
+
+func newMetricConsulNetworkRoundTripP95(cfg ConsulNetworkRoundTripP95MetricConfig) metricConsulNetworkRoundTripP95 {
+	m := metricConsulNetworkRoundTripP95{config: cfg}
+
+	if cfg.Enabled {
+		m.data = pmetric.NewMetric()
+		m.init()
+	}
+	return m
+}
+
+type metricConsulRaftHasLeader struct {
+	data     pmetric.Metric                  // data buffer for generated metric.
+	config   ConsulRaftHasLeaderMetricConfig // metric config provided by user.
+	capacity int                             // max observed number of data points added to the metric.
+}
+
+// init fills consul.raft.has_leader metric with initial data.
+func (m *metricConsulRaftHasLeader) init() {
+	m.data.SetName("consul.raft.has_leader")
+	m.data.SetDescription("1 when the servers have a leader, else 0.")
+	m.data.SetUnit("{leader}")
+	m.data.SetEmptyGauge()
+}
+
+func (m *metricConsulRaftHasLeader) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val int64) {
+	if !m.config.Enabled {
+		return
+	}
+	dp := m.data.Gauge().DataPoints().AppendEmpty()
+	dp.SetStartTimestamp(start)
+	dp.SetTimestamp(ts)
+	dp.SetIntValue(val)
+}
+
+// updateCapacity saves max length of data point slices that will be used for the slice capacity.
+func (m *metricConsulRaftHasLeader) updateCapacity() {
+	if m.data.Gauge().DataPoints().Len() > m.capacity {
+		m.capacity = m.data.Gauge().DataPoints().Len()
+	}
+}
+
+// emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
+func (m *metricConsulRaftHasLeader) emit(metrics pmetric.MetricSlice) {
+	if m.config.Enabled && m.data.Gauge().DataPoints().Len() > 0 {
+		m.updateCapacity()
+		m.data.MoveTo(metrics.AppendEmpty())
+		m.init()
+	}
+}
+
+func newMetricConsulRaftHasLeader(cfg ConsulRaftHasLeaderMetricConfig) metricConsulRaftHasLeader {
+	m := metricConsulRaftHasLeader{config: cfg}
+
+	if cfg.Enabled {
+		m.data = pmetric.NewMetric()
+		m.init()
+	}
+	return m
+}
+
+type metricConsulRaftLastContact struct {
+	data     pmetric.Metric                    // data buffer for generated metric.
+	config   ConsulRaftLastContactMetricConfig // metric config provided by user.
+	capacity int                               // max observed number of data points added to the metric.
+}
+
+// init fills consul.raft.last_contact metric with initial data.
+func (m *metricConsulRaftLastContact) init() {
+	m.data.SetName("consul.raft.last_contact")
+	m.data.SetDescription("How long ago the server that answers heard from the leader; 0 for the leader.")
+	m.data.SetUnit("s")
+	m.data.SetEmptyGauge()
+}
+
+func (m *metricConsulRaftLastContact) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val float64) {
+	if !m.config.Enabled {
+		return
+	}
+	dp := m.data.Gauge().DataPoints().AppendEmpty()
+	dp.SetStartTimestamp(start)
+	dp.SetTimestamp(ts)
+	dp.SetDoubleValue(val)
+}
+
+// updateCapacity saves max length of data point slices that will be used for the slice capacity.
+func (m *metricConsulRaftLastContact) updateCapacity() {
+	if m.data.Gauge().DataPoints().Len() > m.capacity {
+		m.capacity = m.data.Gauge().DataPoints().Len()
+	}
+}
+
+// emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
+func (m *metricConsulRaftLastContact) emit(metrics pmetric.MetricSlice) {
+	if m.config.Enabled && m.data.Gauge().DataPoints().Len() > 0 {
+		m.updateCapacity()
+		m.data.MoveTo(metrics.AppendEmpty())
+		m.init()
+	}
+}
+
+func newMetricConsulRaftLastContact(cfg ConsulRaftLastContactMetricConfig) metricConsulRaftLastContact {
+	m := metricConsulRaftLastContact{config: cfg}
+
+	if cfg.Enabled {
+		m.data = pmetric.NewMetric()
+		m.init()
+	}
+	return m
+}
+
+type metricConsulRaftLeaderChanges struct {
+	data     pmetric.Metric                      // data buffer for generated metric.
+	config   ConsulRaftLeaderChangesMetricConfig // metric config provided by user.
+	capacity int                                 // max observed number of data points added to the metric.
+}
+
+// init fills consul.raft.leader.changes metric with initial data.
+func (m *metricConsulRaftLeaderChanges) init() {
+	m.data.SetName("consul.raft.leader.changes")
+	m.data.SetDescription("How often a leader was elected while the receiver watched.")
+	m.data.SetUnit("{change}")
+	m.data.SetEmptySum()
+	m.data.Sum().SetIsMonotonic(true)
+	m.data.Sum().SetAggregationTemporality(pmetric.AggregationTemporalityCumulative)
+}
+
+func (m *metricConsulRaftLeaderChanges) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val int64) {
+	if !m.config.Enabled {
+		return
+	}
+	dp := m.data.Sum().DataPoints().AppendEmpty()
+	dp.SetStartTimestamp(start)
+	dp.SetTimestamp(ts)
+	dp.SetIntValue(val)
+}
+
+// updateCapacity saves max length of data point slices that will be used for the slice capacity.
+func (m *metricConsulRaftLeaderChanges) updateCapacity() {
+	if m.data.Sum().DataPoints().Len() > m.capacity {
+		m.capacity = m.data.Sum().DataPoints().Len()
+	}
+}
+
+// emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
+func (m *metricConsulRaftLeaderChanges) emit(metrics pmetric.MetricSlice) {
+	if m.config.Enabled && m.data.Sum().DataPoints().Len() > 0 {
+		m.updateCapacity()
+		m.data.MoveTo(metrics.AppendEmpty())
+		m.init()
+	}
+}
+
+func newMetricConsulRaftLeaderChanges(cfg ConsulRaftLeaderChangesMetricConfig) metricConsulRaftLeaderChanges {
+	m := metricConsulRaftLeaderChanges{config: cfg}
+
+	if cfg.Enabled {
+		m.data = pmetric.NewMetric()
+		m.init()
+	}
+	return m
+}
+
+type metricConsulRaftPeerCount struct {
+	data     pmetric.Metric                  // data buffer for generated metric.
+	config   ConsulRaftPeerCountMetricConfig // metric config provided by user.
+	capacity int                             // max observed number of data points added to the metric.
+}
+
+// init fills consul.raft.peer.count metric with initial data.
+func (m *metricConsulRaftPeerCount) init() {
+	m.data.SetName("consul.raft.peer.count")
+	m.data.SetDescription("Servers in the raft configuration.")
+	m.data.SetUnit("{server}")
+	m.data.SetEmptySum()
+	m.data.Sum().SetIsMonotonic(false)
+	m.data.Sum().SetAggregationTemporality(pmetric.AggregationTemporalityCumulative)
+}
+
+func (m *metricConsulRaftPeerCount) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val int64) {
+	if !m.config.Enabled {
+		return
+	}
+	dp := m.data.Sum().DataPoints().AppendEmpty()
+	dp.SetStartTimestamp(start)
+	dp.SetTimestamp(ts)
+	dp.SetIntValue(val)
+}
+
+// updateCapacity saves max length of data point slices that will be used for the slice capacity.
+func (m *metricConsulRaftPeerCount) updateCapacity() {
+	if m.data.Sum().DataPoints().Len() > m.capacity {
+		m.capacity = m.data.Sum().DataPoints().Len()
+	}
+}
+
+// emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
+func (m *metricConsulRaftPeerCount) emit(metrics pmetric.MetricSlice) {
+	if m.config.Enabled && m.data.Sum().DataPoints().Len() > 0 {
+		m.updateCapacity()
+		m.data.MoveTo(metrics.AppendEmpty())
+		m.init()
+	}
+}
+
+func newMetricConsulRaftPeerCount(cfg ConsulRaftPeerCountMetricConfig) metricConsulRaftPeerCount {
+	m := metricConsulRaftPeerCount{config: cfg}
+
+	if cfg.Enabled {
+		m.data = pmetric.NewMetric()
+		m.init()
+	}
+	return m
+}
+
+type metricConsulRaftVoterCount struct {
+	data     pmetric.Metric                   // data buffer for generated metric.
+	config   ConsulRaftVoterCountMetricConfig // metric config provided by user.
+	capacity int                              // max observed number of data points added to the metric.
+}
+
+// init fills consul.raft.voter.count metric with initial data.
+func (m *metricConsulRaftVoterCount) init() {
+	m.data.SetName("consul.raft.voter.count")
+	m.data.SetDescription("Servers that vote.")
+	m.data.SetUnit("{server}")
+	m.data.SetEmptySum()
+	m.data.Sum().SetIsMonotonic(false)
+	m.data.Sum().SetAggregationTemporality(pmetric.AggregationTemporalityCumulative)
+}
+
+func (m *metricConsulRaftVoterCount) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val int64) {
+	if !m.config.Enabled {
+		return
+	}
+	dp := m.data.Sum().DataPoints().AppendEmpty()
+	dp.SetStartTimestamp(start)
+	dp.SetTimestamp(ts)
+	dp.SetIntValue(val)
+}
+
+// updateCapacity saves max length of data point slices that will be used for the slice capacity.
+func (m *metricConsulRaftVoterCount) updateCapacity() {
+	if m.data.Sum().DataPoints().Len() > m.capacity {
+		m.capacity = m.data.Sum().DataPoints().Len()
+	}
+}
+
+// emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
+func (m *metricConsulRaftVoterCount) emit(metrics pmetric.MetricSlice) {
+	if m.config.Enabled && m.data.Sum().DataPoints().Len() > 0 {
+		m.updateCapacity()
+		m.data.MoveTo(metrics.AppendEmpty())
+		m.init()
+	}
+}
+
+func newMetricConsulRaftVoterCount(cfg ConsulRaftVoterCountMetricConfig) metricConsulRaftVoterCount {
+	m := metricConsulRaftVoterCount{config: cfg}
+
+	if cfg.Enabled {
+		m.data = pmetric.NewMetric()
+		m.init()
+	}
+	return m
+}
+
+type metricConsulServerHealthy struct {
+	data          pmetric.Metric                  // data buffer for generated metric.
+	config        ConsulServerHealthyMetricConfig // metric config provided by user.
+	capacity      int                             // max observed number of data points added to the metric.
+	aggDataPoints []int64                         // slice containing number of aggregated datapoints at each index
+}
+
+// init fills consul.server.healthy metric with initial data.
+func (m *metricConsulServerHealthy) init() {
+	m.data.SetName("consul.server.healthy")
+	m.data.SetDescription("1 when autopilot finds the server healthy, else 0.")
+	m.data.SetUnit("{server}")
+	m.data.SetEmptyGauge()
+	m.data.Gauge().DataPoints().EnsureCapacity(m.capacity)
+	m.aggDataPoints = m.aggDataPoints[:0]
+}
+
+func (m *metricConsulServerHealthy) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val int64, consulServerNameAttributeValue string) {
+	if !m.config.Enabled {
+		return
+	}
+
+	dp := pmetric.NewNumberDataPoint()
+	dp.SetStartTimestamp(start)
+	dp.SetTimestamp(ts)
+	if slices.Contains(m.config.EnabledAttributes, ConsulServerHealthyMetricAttributeKeyConsulServerName) {
+		dp.Attributes().PutStr("consul.server.name", consulServerNameAttributeValue)
+	}
+
+	var s string
+	dps := m.data.Gauge().DataPoints()
+	for i := 0; i < dps.Len(); i++ {
+		dpi := dps.At(i)
+		if dp.Attributes().Equal(dpi.Attributes()) && dp.StartTimestamp() == dpi.StartTimestamp() && dp.Timestamp() == dpi.Timestamp() {
+			switch s = m.config.AggregationStrategy; s {
+			case AggregationStrategySum, AggregationStrategyAvg:
+				dpi.SetIntValue(dpi.IntValue() + val)
+				m.aggDataPoints[i] += 1
+				return
+			case AggregationStrategyMin:
+				if dpi.IntValue() > val {
+					dpi.SetIntValue(val)
+				}
+				return
+			case AggregationStrategyMax:
+				if dpi.IntValue() < val {
+					dpi.SetIntValue(val)
+				}
+				return
+			}
+		}
+	}
+
+	dp.SetIntValue(val)
+	m.aggDataPoints = append(m.aggDataPoints, 1)
+	dp.MoveTo(dps.AppendEmpty())
+}
+
+// updateCapacity saves max length of data point slices that will be used for the slice capacity.
+func (m *metricConsulServerHealthy) updateCapacity() {
+	if m.data.Gauge().DataPoints().Len() > m.capacity {
+		m.capacity = m.data.Gauge().DataPoints().Len()
+	}
+}
+
+// emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
+func (m *metricConsulServerHealthy) emit(metrics pmetric.MetricSlice) {
+	if m.config.Enabled && m.data.Gauge().DataPoints().Len() > 0 {
+		if m.config.AggregationStrategy == AggregationStrategyAvg {
+			for i, aggCount := range m.aggDataPoints {
+				m.data.Gauge().DataPoints().At(i).SetIntValue(m.data.Gauge().DataPoints().At(i).IntValue() / aggCount)
+			}
+		}
+		m.updateCapacity()
+		m.data.MoveTo(metrics.AppendEmpty())
+		m.init()
+	}
+}
+
+func newMetricConsulServerHealthy(cfg ConsulServerHealthyMetricConfig) metricConsulServerHealthy {
+	m := metricConsulServerHealthy{config: cfg}
+
+	if cfg.Enabled {
+		m.data = pmetric.NewMetric()
+		m.init()
+	}
+	return m
+}
+
+type metricConsulServerLastContact struct {
+	data          pmetric.Metric                      // data buffer for generated metric.
+	config        ConsulServerLastContactMetricConfig // metric config provided by user.
+	capacity      int                                 // max observed number of data points added to the metric.
+	aggDataPoints []float64                           // slice containing number of aggregated datapoints at each index
+}
+
+// init fills consul.server.last_contact metric with initial data.
+func (m *metricConsulServerLastContact) init() {
+	m.data.SetName("consul.server.last_contact")
+	m.data.SetDescription("How long ago the server heard from the leader; 0 for the leader.")
+	m.data.SetUnit("s")
+	m.data.SetEmptyGauge()
+	m.data.Gauge().DataPoints().EnsureCapacity(m.capacity)
+	m.aggDataPoints = m.aggDataPoints[:0]
+}
+
+func (m *metricConsulServerLastContact) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val float64, consulServerNameAttributeValue string) {
+	if !m.config.Enabled {
+		return
+	}
+
+	dp := pmetric.NewNumberDataPoint()
+	dp.SetStartTimestamp(start)
+	dp.SetTimestamp(ts)
+	if slices.Contains(m.config.EnabledAttributes, ConsulServerLastContactMetricAttributeKeyConsulServerName) {
+		dp.Attributes().PutStr("consul.server.name", consulServerNameAttributeValue)
+	}
+
+	var s string
+	dps := m.data.Gauge().DataPoints()
+	for i := 0; i < dps.Len(); i++ {
+		dpi := dps.At(i)
+		if dp.Attributes().Equal(dpi.Attributes()) && dp.StartTimestamp() == dpi.StartTimestamp() && dp.Timestamp() == dpi.Timestamp() {
+			switch s = m.config.AggregationStrategy; s {
+			case AggregationStrategySum, AggregationStrategyAvg:
+				dpi.SetDoubleValue(dpi.DoubleValue() + val)
+				m.aggDataPoints[i] += 1
+				return
+			case AggregationStrategyMin:
+				if dpi.DoubleValue() > val {
+					dpi.SetDoubleValue(val)
+				}
+				return
+			case AggregationStrategyMax:
+				if dpi.DoubleValue() < val {
+					dpi.SetDoubleValue(val)
+				}
+				return
+			}
+		}
+	}
+
+	dp.SetDoubleValue(val)
+	m.aggDataPoints = append(m.aggDataPoints, 1)
+	dp.MoveTo(dps.AppendEmpty())
+}
+
+// updateCapacity saves max length of data point slices that will be used for the slice capacity.
+func (m *metricConsulServerLastContact) updateCapacity() {
+	if m.data.Gauge().DataPoints().Len() > m.capacity {
+		m.capacity = m.data.Gauge().DataPoints().Len()
+	}
+}
+
+// emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
+func (m *metricConsulServerLastContact) emit(metrics pmetric.MetricSlice) {
+	if m.config.Enabled && m.data.Gauge().DataPoints().Len() > 0 {
+		if m.config.AggregationStrategy == AggregationStrategyAvg {
+			for i, aggCount := range m.aggDataPoints {
+				m.data.Gauge().DataPoints().At(i).SetDoubleValue(m.data.Gauge().DataPoints().At(i).DoubleValue() / aggCount)
+			}
+		}
+		m.updateCapacity()
+		m.data.MoveTo(metrics.AppendEmpty())
+		m.init()
+	}
+}
+
+func newMetricConsulServerLastContact(cfg ConsulServerLastContactMetricConfig) metricConsulServerLastContact {
+	m := metricConsulServerLastContact{config: cfg}
+
+	if cfg.Enabled {
+		m.data = pmetric.NewMetric()
+		m.init()
+	}
+	return m
+}
+
+type metricConsulServerLogLag struct {
+	data          pmetric.Metric                 // data buffer for generated metric.
+	config        ConsulServerLogLagMetricConfig // metric config provided by user.
+	capacity      int                            // max observed number of data points added to the metric.
+	aggDataPoints []int64                        // slice containing number of aggregated datapoints at each index
+}
+
+// init fills consul.server.log.lag metric with initial data.
+func (m *metricConsulServerLogLag) init() {
+	m.data.SetName("consul.server.log.lag")
+	m.data.SetDescription("How many entries the raft log of the server is behind the longest one.")
+	m.data.SetUnit("{entry}")
+	m.data.SetEmptyGauge()
+	m.data.Gauge().DataPoints().EnsureCapacity(m.capacity)
+	m.aggDataPoints = m.aggDataPoints[:0]
+}
+
+func (m *metricConsulServerLogLag) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val int64, consulServerNameAttributeValue string) {
+	if !m.config.Enabled {
+		return
+	}
+
+	dp := pmetric.NewNumberDataPoint()
+	dp.SetStartTimestamp(start)
+	dp.SetTimestamp(ts)
+	if slices.Contains(m.config.EnabledAttributes, ConsulServerLogLagMetricAttributeKeyConsulServerName) {
+		dp.Attributes().PutStr("consul.server.name", consulServerNameAttributeValue)
+	}
+
+	var s string
+	dps := m.data.Gauge().DataPoints()
+	for i := 0; i < dps.Len(); i++ {
+		dpi := dps.At(i)
+		if dp.Attributes().Equal(dpi.Attributes()) && dp.StartTimestamp() == dpi.StartTimestamp() && dp.Timestamp() == dpi.Timestamp() {
+			switch s = m.config.AggregationStrategy; s {
+			case AggregationStrategySum, AggregationStrategyAvg:
+				dpi.SetIntValue(dpi.IntValue() + val)
+				m.aggDataPoints[i] += 1
+				return
+			case AggregationStrategyMin:
+				if dpi.IntValue() > val {
+					dpi.SetIntValue(val)
+				}
+				return
+			case AggregationStrategyMax:
+				if dpi.IntValue() < val {
+					dpi.SetIntValue(val)
+				}
+				return
+			}
+		}
+	}
+
+	dp.SetIntValue(val)
+	m.aggDataPoints = append(m.aggDataPoints, 1)
+	dp.MoveTo(dps.AppendEmpty())
+}
+
+// updateCapacity saves max length of data point slices that will be used for the slice capacity.
+func (m *metricConsulServerLogLag) updateCapacity() {
+	if m.data.Gauge().DataPoints().Len() > m.capacity {
+		m.capacity = m.data.Gauge().DataPoints().Len()
+	}
+}
+
+// emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
+func (m *metricConsulServerLogLag) emit(metrics pmetric.MetricSlice) {
+	if m.config.Enabled && m.data.Gauge().DataPoints().Len() > 0 {
+		if m.config.AggregationStrategy == AggregationStrategyAvg {
+			for i, aggCount := range m.aggDataPoints {
+				m.data.Gauge().DataPoints().At(i).SetIntValue(m.data.Gauge().DataPoints().At(i).IntValue() / aggCount)
+			}
+		}
+		m.updateCapacity()
+		m.data.MoveTo(metrics.AppendEmpty())
+		m.init()
+	}
+}
+
+func newMetricConsulServerLogLag(cfg ConsulServerLogLagMetricConfig) metricConsulServerLogLag {
+	m := metricConsulServerLogLag{config: cfg}
+
+	if cfg.Enabled {
+		m.data = pmetric.NewMetric()
+		m.init()
+	}
+	return m
+}
+
+type metricConsulServerStableDuration struct {
+	data          pmetric.Metric                         // data buffer for generated metric.
+	config        ConsulServerStableDurationMetricConfig // metric config provided by user.
+	capacity      int                                    // max observed number of data points added to the metric.
+	aggDataPoints []float64                              // slice containing number of aggregated datapoints at each index
+}
+
+// init fills consul.server.stable.duration metric with initial data.
+func (m *metricConsulServerStableDuration) init() {
+	m.data.SetName("consul.server.stable.duration")
+	m.data.SetDescription("How long the health of the server has been what it is.")
+	m.data.SetUnit("s")
+	m.data.SetEmptyGauge()
+	m.data.Gauge().DataPoints().EnsureCapacity(m.capacity)
+	m.aggDataPoints = m.aggDataPoints[:0]
+}
+
+func (m *metricConsulServerStableDuration) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val float64, consulServerNameAttributeValue string) {
+	if !m.config.Enabled {
+		return
+	}
+
+	dp := pmetric.NewNumberDataPoint()
+	dp.SetStartTimestamp(start)
+	dp.SetTimestamp(ts)
+	if slices.Contains(m.config.EnabledAttributes, ConsulServerStableDurationMetricAttributeKeyConsulServerName) {
+		dp.Attributes().PutStr("consul.server.name", consulServerNameAttributeValue)
+	}
+
+	var s string
+	dps := m.data.Gauge().DataPoints()
+	for i := 0; i < dps.Len(); i++ {
+		dpi := dps.At(i)
+		if dp.Attributes().Equal(dpi.Attributes()) && dp.StartTimestamp() == dpi.StartTimestamp() && dp.Timestamp() == dpi.Timestamp() {
+			switch s = m.config.AggregationStrategy; s {
+			case AggregationStrategySum, AggregationStrategyAvg:
+				dpi.SetDoubleValue(dpi.DoubleValue() + val)
+				m.aggDataPoints[i] += 1
+				return
+			case AggregationStrategyMin:
+				if dpi.DoubleValue() > val {
+					dpi.SetDoubleValue(val)
+				}
+				return
+			case AggregationStrategyMax:
+				if dpi.DoubleValue() < val {
+					dpi.SetDoubleValue(val)
+				}
+				return
+			}
+		}
+	}
+
+	dp.SetDoubleValue(val)
+	m.aggDataPoints = append(m.aggDataPoints, 1)
+	dp.MoveTo(dps.AppendEmpty())
+}
+
+// updateCapacity saves max length of data point slices that will be used for the slice capacity.
+func (m *metricConsulServerStableDuration) updateCapacity() {
+	if m.data.Gauge().DataPoints().Len() > m.capacity {
+		m.capacity = m.data.Gauge().DataPoints().Len()
+	}
+}
+
+// emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
+func (m *metricConsulServerStableDuration) emit(metrics pmetric.MetricSlice) {
+	if m.config.Enabled && m.data.Gauge().DataPoints().Len() > 0 {
+		if m.config.AggregationStrategy == AggregationStrategyAvg {
+			for i, aggCount := range m.aggDataPoints {
+				m.data.Gauge().DataPoints().At(i).SetDoubleValue(m.data.Gauge().DataPoints().At(i).DoubleValue() / aggCount)
+			}
+		}
+		m.updateCapacity()
+		m.data.MoveTo(metrics.AppendEmpty())
+		m.init()
+	}
+}
+
+func newMetricConsulServerStableDuration(cfg ConsulServerStableDurationMetricConfig) metricConsulServerStableDuration {
+	m := metricConsulServerStableDuration{config: cfg}
+
+	if cfg.Enabled {
+		m.data = pmetric.NewMetric()
+		m.init()
+	}
+	return m
+}
+
+type metricConsulServerVoter struct {
+	data          pmetric.Metric                // data buffer for generated metric.
+	config        ConsulServerVoterMetricConfig // metric config provided by user.
+	capacity      int                           // max observed number of data points added to the metric.
+	aggDataPoints []int64                       // slice containing number of aggregated datapoints at each index
+}
+
+// init fills consul.server.voter metric with initial data.
+func (m *metricConsulServerVoter) init() {
+	m.data.SetName("consul.server.voter")
+	m.data.SetDescription("1 when the server votes, else 0.")
+	m.data.SetUnit("{server}")
+	m.data.SetEmptyGauge()
+	m.data.Gauge().DataPoints().EnsureCapacity(m.capacity)
+	m.aggDataPoints = m.aggDataPoints[:0]
+}
+
+func (m *metricConsulServerVoter) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val int64, consulServerNameAttributeValue string) {
+	if !m.config.Enabled {
+		return
+	}
+
+	dp := pmetric.NewNumberDataPoint()
+	dp.SetStartTimestamp(start)
+	dp.SetTimestamp(ts)
+	if slices.Contains(m.config.EnabledAttributes, ConsulServerVoterMetricAttributeKeyConsulServerName) {
+		dp.Attributes().PutStr("consul.server.name", consulServerNameAttributeValue)
+	}
+
+	var s string
+	dps := m.data.Gauge().DataPoints()
+	for i := 0; i < dps.Len(); i++ {
+		dpi := dps.At(i)
+		if dp.Attributes().Equal(dpi.Attributes()) && dp.StartTimestamp() == dpi.StartTimestamp() && dp.Timestamp() == dpi.Timestamp() {
+			switch s = m.config.AggregationStrategy; s {
+			case AggregationStrategySum, AggregationStrategyAvg:
+				dpi.SetIntValue(dpi.IntValue() + val)
+				m.aggDataPoints[i] += 1
+				return
+			case AggregationStrategyMin:
+				if dpi.IntValue() > val {
+					dpi.SetIntValue(val)
+				}
+				return
+			case AggregationStrategyMax:
+				if dpi.IntValue() < val {
+					dpi.SetIntValue(val)
+				}
+				return
+			}
+		}
+	}
+
+	dp.SetIntValue(val)
+	m.aggDataPoints = append(m.aggDataPoints, 1)
+	dp.MoveTo(dps.AppendEmpty())
+}
+
+// updateCapacity saves max length of data point slices that will be used for the slice capacity.
+func (m *metricConsulServerVoter) updateCapacity() {
+	if m.data.Gauge().DataPoints().Len() > m.capacity {
+		m.capacity = m.data.Gauge().DataPoints().Len()
+	}
+}
+
+// emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
+func (m *metricConsulServerVoter) emit(metrics pmetric.MetricSlice) {
+	if m.config.Enabled && m.data.Gauge().DataPoints().Len() > 0 {
+		if m.config.AggregationStrategy == AggregationStrategyAvg {
+			for i, aggCount := range m.aggDataPoints {
+				m.data.Gauge().DataPoints().At(i).SetIntValue(m.data.Gauge().DataPoints().At(i).IntValue() / aggCount)
+			}
+		}
+		m.updateCapacity()
+		m.data.MoveTo(metrics.AppendEmpty())
+		m.init()
+	}
+}
+
+func newMetricConsulServerVoter(cfg ConsulServerVoterMetricConfig) metricConsulServerVoter {
+	m := metricConsulServerVoter{config: cfg}
+
+	if cfg.Enabled {
+		m.data = pmetric.NewMetric()
+		m.init()
+	}
+	return m
+}
+
+type metricConsulSessionCount struct {
+	data     pmetric.Metric                 // data buffer for generated metric.
+	config   ConsulSessionCountMetricConfig // metric config provided by user.
+	capacity int                            // max observed number of data points added to the metric.
+}
+
+// init fills consul.session.count metric with initial data.
+func (m *metricConsulSessionCount) init() {
+	m.data.SetName("consul.session.count")
+	m.data.SetDescription("Sessions.")
+	m.data.SetUnit("{session}")
+	m.data.SetEmptySum()
+	m.data.Sum().SetIsMonotonic(false)
+	m.data.Sum().SetAggregationTemporality(pmetric.AggregationTemporalityCumulative)
+}
+
+func (m *metricConsulSessionCount) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val int64) {
+	if !m.config.Enabled {
+		return
+	}
+	dp := m.data.Sum().DataPoints().AppendEmpty()
+	dp.SetStartTimestamp(start)
+	dp.SetTimestamp(ts)
+	dp.SetIntValue(val)
+}
+
+// updateCapacity saves max length of data point slices that will be used for the slice capacity.
+func (m *metricConsulSessionCount) updateCapacity() {
+	if m.data.Sum().DataPoints().Len() > m.capacity {
+		m.capacity = m.data.Sum().DataPoints().Len()
+	}
+}
+
+// emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
+func (m *metricConsulSessionCount) emit(metrics pmetric.MetricSlice) {
+	if m.config.Enabled && m.data.Sum().DataPoints().Len() > 0 {
+		m.updateCapacity()
+		m.data.MoveTo(metrics.AppendEmpty())
+		m.init()
+	}
+}
+
+func newMetricConsulSessionCount(cfg ConsulSessionCountMetricConfig) metricConsulSessionCount {
+	m := metricConsulSessionCount{config: cfg}
+
+	if cfg.Enabled {
+		m.data = pmetric.NewMetric()
+		m.init()
+	}
+	return m
+}
+
+type metricConsulUnobservedCount struct {
+	data          pmetric.Metric                    // data buffer for generated metric.
+	config        ConsulUnobservedCountMetricConfig // metric config provided by user.
+	capacity      int                               // max observed number of data points added to the metric.
+	aggDataPoints []int64                           // slice containing number of aggregated datapoints at each index
+}
+
+// init fills consul.unobserved.count metric with initial data.
+func (m *metricConsulUnobservedCount) init() {
+	m.data.SetName("consul.unobserved.count")
+	m.data.SetDescription("Objects that are there and are not observed, because they are beyond a limit of the configuration.")
+	m.data.SetUnit("{object}")
+	m.data.SetEmptySum()
+	m.data.Sum().SetIsMonotonic(false)
+	m.data.Sum().SetAggregationTemporality(pmetric.AggregationTemporalityCumulative)
+	m.data.Sum().DataPoints().EnsureCapacity(m.capacity)
+	m.aggDataPoints = m.aggDataPoints[:0]
+}
+
+func (m *metricConsulUnobservedCount) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val int64, consulObjectAttributeValue string) {
+	if !m.config.Enabled {
+		return
+	}
+
+	dp := pmetric.NewNumberDataPoint()
+	dp.SetStartTimestamp(start)
+	dp.SetTimestamp(ts)
+	if slices.Contains(m.config.EnabledAttributes, ConsulUnobservedCountMetricAttributeKeyConsulObject) {
+		dp.Attributes().PutStr("consul.object", consulObjectAttributeValue)
+	}
+
+	var s string
+	dps := m.data.Sum().DataPoints()
+	for i := 0; i < dps.Len(); i++ {
+		dpi := dps.At(i)
+		if dp.Attributes().Equal(dpi.Attributes()) && dp.StartTimestamp() == dpi.StartTimestamp() && dp.Timestamp() == dpi.Timestamp() {
+			switch s = m.config.AggregationStrategy; s {
+			case AggregationStrategySum, AggregationStrategyAvg:
+				dpi.SetIntValue(dpi.IntValue() + val)
+				m.aggDataPoints[i] += 1
+				return
+			case AggregationStrategyMin:
+				if dpi.IntValue() > val {
+					dpi.SetIntValue(val)
+				}
+				return
+			case AggregationStrategyMax:
+				if dpi.IntValue() < val {
+					dpi.SetIntValue(val)
+				}
+				return
+			}
+		}
+	}
+
+	dp.SetIntValue(val)
+	m.aggDataPoints = append(m.aggDataPoints, 1)
+	dp.MoveTo(dps.AppendEmpty())
+}
+
+// updateCapacity saves max length of data point slices that will be used for the slice capacity.
+func (m *metricConsulUnobservedCount) updateCapacity() {
+	if m.data.Sum().DataPoints().Len() > m.capacity {
+		m.capacity = m.data.Sum().DataPoints().Len()
+	}
+}
+
+// emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
+func (m *metricConsulUnobservedCount) emit(metrics pmetric.MetricSlice) {
+	if m.config.Enabled && m.data.Sum().DataPoints().Len() > 0 {
+		if m.config.AggregationStrategy == AggregationStrategyAvg {
+			for i, aggCount := range m.aggDataPoints {
+				m.data.Sum().DataPoints().At(i).SetIntValue(m.data.Sum().DataPoints().At(i).IntValue() / aggCount)
+			}
+		}
+		m.updateCapacity()
+		m.data.MoveTo(metrics.AppendEmpty())
+		m.init()
+	}
+}
+
+func newMetricConsulUnobservedCount(cfg ConsulUnobservedCountMetricConfig) metricConsulUnobservedCount {
+	m := metricConsulUnobservedCount{config: cfg}
+
+	if cfg.Enabled {
+		m.data = pmetric.NewMetric()
+		m.init()
+	}
+	return m
+}
+
 type metricConsulUp struct {
 	data     pmetric.Metric       // data buffer for generated metric.
 	config   ConsulUpMetricConfig // metric config provided by user.
@@ -337,7 +2560,7 @@ type metricConsulUp struct {
 // init fills consul.up metric with initial data.
 func (m *metricConsulUp) init() {
 	m.data.SetName("consul.up")
-	m.data.SetDescription("1 when the Consul API answered the last health request, else 0.")
+	m.data.SetDescription("1 when the Consul agent answers, else 0.")
 	m.data.SetUnit("{agent}")
 	m.data.SetEmptyGauge()
 }
@@ -388,10 +2611,38 @@ type MetricsBuilder struct {
 	buildInfo                               component.BuildInfo  // contains version information.
 	resourceAttributeIncludeFilter          map[string]filter.Filter
 	resourceAttributeExcludeFilter          map[string]filter.Filter
+	metricConsulACLTokenTimeToExpiry        metricConsulACLTokenTimeToExpiry
+	metricConsulAutopilotFailureTolerance   metricConsulAutopilotFailureTolerance
+	metricConsulAutopilotHealthy            metricConsulAutopilotHealthy
+	metricConsulCaRootTimeToExpiry          metricConsulCaRootTimeToExpiry
 	metricConsulCatalogNodeCount            metricConsulCatalogNodeCount
 	metricConsulCatalogServiceCount         metricConsulCatalogServiceCount
 	metricConsulCatalogServiceInstanceCount metricConsulCatalogServiceInstanceCount
+	metricConsulEndpointUp                  metricConsulEndpointUp
 	metricConsulHealthCheckCount            metricConsulHealthCheckCount
+	metricConsulHealthCheckState            metricConsulHealthCheckState
+	metricConsulHealthCheckTransitions      metricConsulHealthCheckTransitions
+	metricConsulHealthServiceInstanceCount  metricConsulHealthServiceInstanceCount
+	metricConsulKvKeyCount                  metricConsulKvKeyCount
+	metricConsulKvLockAcquisitions          metricConsulKvLockAcquisitions
+	metricConsulKvLockHeldCount             metricConsulKvLockHeldCount
+	metricConsulMemberCount                 metricConsulMemberCount
+	metricConsulNetworkRoundTripMax         metricConsulNetworkRoundTripMax
+	metricConsulNetworkRoundTripMedian      metricConsulNetworkRoundTripMedian
+	metricConsulNetworkRoundTripMin         metricConsulNetworkRoundTripMin
+	metricConsulNetworkRoundTripP95         metricConsulNetworkRoundTripP95
+	metricConsulRaftHasLeader               metricConsulRaftHasLeader
+	metricConsulRaftLastContact             metricConsulRaftLastContact
+	metricConsulRaftLeaderChanges           metricConsulRaftLeaderChanges
+	metricConsulRaftPeerCount               metricConsulRaftPeerCount
+	metricConsulRaftVoterCount              metricConsulRaftVoterCount
+	metricConsulServerHealthy               metricConsulServerHealthy
+	metricConsulServerLastContact           metricConsulServerLastContact
+	metricConsulServerLogLag                metricConsulServerLogLag
+	metricConsulServerStableDuration        metricConsulServerStableDuration
+	metricConsulServerVoter                 metricConsulServerVoter
+	metricConsulSessionCount                metricConsulSessionCount
+	metricConsulUnobservedCount             metricConsulUnobservedCount
 	metricConsulUp                          metricConsulUp
 }
 
@@ -418,10 +2669,38 @@ func NewMetricsBuilder(mbc MetricsBuilderConfig, settings receiver.Settings, opt
 		startTime:                               pcommon.NewTimestampFromTime(time.Now()),
 		metricsBuffer:                           pmetric.NewMetrics(),
 		buildInfo:                               settings.BuildInfo,
+		metricConsulACLTokenTimeToExpiry:        newMetricConsulACLTokenTimeToExpiry(mbc.Metrics.ConsulACLTokenTimeToExpiry),
+		metricConsulAutopilotFailureTolerance:   newMetricConsulAutopilotFailureTolerance(mbc.Metrics.ConsulAutopilotFailureTolerance),
+		metricConsulAutopilotHealthy:            newMetricConsulAutopilotHealthy(mbc.Metrics.ConsulAutopilotHealthy),
+		metricConsulCaRootTimeToExpiry:          newMetricConsulCaRootTimeToExpiry(mbc.Metrics.ConsulCaRootTimeToExpiry),
 		metricConsulCatalogNodeCount:            newMetricConsulCatalogNodeCount(mbc.Metrics.ConsulCatalogNodeCount),
 		metricConsulCatalogServiceCount:         newMetricConsulCatalogServiceCount(mbc.Metrics.ConsulCatalogServiceCount),
 		metricConsulCatalogServiceInstanceCount: newMetricConsulCatalogServiceInstanceCount(mbc.Metrics.ConsulCatalogServiceInstanceCount),
+		metricConsulEndpointUp:                  newMetricConsulEndpointUp(mbc.Metrics.ConsulEndpointUp),
 		metricConsulHealthCheckCount:            newMetricConsulHealthCheckCount(mbc.Metrics.ConsulHealthCheckCount),
+		metricConsulHealthCheckState:            newMetricConsulHealthCheckState(mbc.Metrics.ConsulHealthCheckState),
+		metricConsulHealthCheckTransitions:      newMetricConsulHealthCheckTransitions(mbc.Metrics.ConsulHealthCheckTransitions),
+		metricConsulHealthServiceInstanceCount:  newMetricConsulHealthServiceInstanceCount(mbc.Metrics.ConsulHealthServiceInstanceCount),
+		metricConsulKvKeyCount:                  newMetricConsulKvKeyCount(mbc.Metrics.ConsulKvKeyCount),
+		metricConsulKvLockAcquisitions:          newMetricConsulKvLockAcquisitions(mbc.Metrics.ConsulKvLockAcquisitions),
+		metricConsulKvLockHeldCount:             newMetricConsulKvLockHeldCount(mbc.Metrics.ConsulKvLockHeldCount),
+		metricConsulMemberCount:                 newMetricConsulMemberCount(mbc.Metrics.ConsulMemberCount),
+		metricConsulNetworkRoundTripMax:         newMetricConsulNetworkRoundTripMax(mbc.Metrics.ConsulNetworkRoundTripMax),
+		metricConsulNetworkRoundTripMedian:      newMetricConsulNetworkRoundTripMedian(mbc.Metrics.ConsulNetworkRoundTripMedian),
+		metricConsulNetworkRoundTripMin:         newMetricConsulNetworkRoundTripMin(mbc.Metrics.ConsulNetworkRoundTripMin),
+		metricConsulNetworkRoundTripP95:         newMetricConsulNetworkRoundTripP95(mbc.Metrics.ConsulNetworkRoundTripP95),
+		metricConsulRaftHasLeader:               newMetricConsulRaftHasLeader(mbc.Metrics.ConsulRaftHasLeader),
+		metricConsulRaftLastContact:             newMetricConsulRaftLastContact(mbc.Metrics.ConsulRaftLastContact),
+		metricConsulRaftLeaderChanges:           newMetricConsulRaftLeaderChanges(mbc.Metrics.ConsulRaftLeaderChanges),
+		metricConsulRaftPeerCount:               newMetricConsulRaftPeerCount(mbc.Metrics.ConsulRaftPeerCount),
+		metricConsulRaftVoterCount:              newMetricConsulRaftVoterCount(mbc.Metrics.ConsulRaftVoterCount),
+		metricConsulServerHealthy:               newMetricConsulServerHealthy(mbc.Metrics.ConsulServerHealthy),
+		metricConsulServerLastContact:           newMetricConsulServerLastContact(mbc.Metrics.ConsulServerLastContact),
+		metricConsulServerLogLag:                newMetricConsulServerLogLag(mbc.Metrics.ConsulServerLogLag),
+		metricConsulServerStableDuration:        newMetricConsulServerStableDuration(mbc.Metrics.ConsulServerStableDuration),
+		metricConsulServerVoter:                 newMetricConsulServerVoter(mbc.Metrics.ConsulServerVoter),
+		metricConsulSessionCount:                newMetricConsulSessionCount(mbc.Metrics.ConsulSessionCount),
+		metricConsulUnobservedCount:             newMetricConsulUnobservedCount(mbc.Metrics.ConsulUnobservedCount),
 		metricConsulUp:                          newMetricConsulUp(mbc.Metrics.ConsulUp),
 		resourceAttributeIncludeFilter:          make(map[string]filter.Filter),
 		resourceAttributeExcludeFilter:          make(map[string]filter.Filter),
@@ -513,10 +2792,38 @@ func (mb *MetricsBuilder) EmitForResource(options ...ResourceMetricsOption) {
 	ils.Scope().SetName(ScopeName)
 	ils.Scope().SetVersion(mb.buildInfo.Version)
 	ils.Metrics().EnsureCapacity(mb.metricsCapacity)
+	mb.metricConsulACLTokenTimeToExpiry.emit(ils.Metrics())
+	mb.metricConsulAutopilotFailureTolerance.emit(ils.Metrics())
+	mb.metricConsulAutopilotHealthy.emit(ils.Metrics())
+	mb.metricConsulCaRootTimeToExpiry.emit(ils.Metrics())
 	mb.metricConsulCatalogNodeCount.emit(ils.Metrics())
 	mb.metricConsulCatalogServiceCount.emit(ils.Metrics())
 	mb.metricConsulCatalogServiceInstanceCount.emit(ils.Metrics())
+	mb.metricConsulEndpointUp.emit(ils.Metrics())
 	mb.metricConsulHealthCheckCount.emit(ils.Metrics())
+	mb.metricConsulHealthCheckState.emit(ils.Metrics())
+	mb.metricConsulHealthCheckTransitions.emit(ils.Metrics())
+	mb.metricConsulHealthServiceInstanceCount.emit(ils.Metrics())
+	mb.metricConsulKvKeyCount.emit(ils.Metrics())
+	mb.metricConsulKvLockAcquisitions.emit(ils.Metrics())
+	mb.metricConsulKvLockHeldCount.emit(ils.Metrics())
+	mb.metricConsulMemberCount.emit(ils.Metrics())
+	mb.metricConsulNetworkRoundTripMax.emit(ils.Metrics())
+	mb.metricConsulNetworkRoundTripMedian.emit(ils.Metrics())
+	mb.metricConsulNetworkRoundTripMin.emit(ils.Metrics())
+	mb.metricConsulNetworkRoundTripP95.emit(ils.Metrics())
+	mb.metricConsulRaftHasLeader.emit(ils.Metrics())
+	mb.metricConsulRaftLastContact.emit(ils.Metrics())
+	mb.metricConsulRaftLeaderChanges.emit(ils.Metrics())
+	mb.metricConsulRaftPeerCount.emit(ils.Metrics())
+	mb.metricConsulRaftVoterCount.emit(ils.Metrics())
+	mb.metricConsulServerHealthy.emit(ils.Metrics())
+	mb.metricConsulServerLastContact.emit(ils.Metrics())
+	mb.metricConsulServerLogLag.emit(ils.Metrics())
+	mb.metricConsulServerStableDuration.emit(ils.Metrics())
+	mb.metricConsulServerVoter.emit(ils.Metrics())
+	mb.metricConsulSessionCount.emit(ils.Metrics())
+	mb.metricConsulUnobservedCount.emit(ils.Metrics())
 	mb.metricConsulUp.emit(ils.Metrics())
 
 	for _, op := range options {
@@ -549,6 +2856,26 @@ func (mb *MetricsBuilder) Emit(options ...ResourceMetricsOption) pmetric.Metrics
 	return metrics
 }
 
+// RecordConsulACLTokenTimeToExpiryDataPoint adds a data point to consul.acl.token.time_to_expiry metric.
+func (mb *MetricsBuilder) RecordConsulACLTokenTimeToExpiryDataPoint(ts pcommon.Timestamp, val float64) {
+	mb.metricConsulACLTokenTimeToExpiry.recordDataPoint(mb.startTime, ts, val)
+}
+
+// RecordConsulAutopilotFailureToleranceDataPoint adds a data point to consul.autopilot.failure_tolerance metric.
+func (mb *MetricsBuilder) RecordConsulAutopilotFailureToleranceDataPoint(ts pcommon.Timestamp, val int64) {
+	mb.metricConsulAutopilotFailureTolerance.recordDataPoint(mb.startTime, ts, val)
+}
+
+// RecordConsulAutopilotHealthyDataPoint adds a data point to consul.autopilot.healthy metric.
+func (mb *MetricsBuilder) RecordConsulAutopilotHealthyDataPoint(ts pcommon.Timestamp, val int64) {
+	mb.metricConsulAutopilotHealthy.recordDataPoint(mb.startTime, ts, val)
+}
+
+// RecordConsulCaRootTimeToExpiryDataPoint adds a data point to consul.ca.root.time_to_expiry metric.
+func (mb *MetricsBuilder) RecordConsulCaRootTimeToExpiryDataPoint(ts pcommon.Timestamp, val float64) {
+	mb.metricConsulCaRootTimeToExpiry.recordDataPoint(mb.startTime, ts, val)
+}
+
 // RecordConsulCatalogNodeCountDataPoint adds a data point to consul.catalog.node.count metric.
 func (mb *MetricsBuilder) RecordConsulCatalogNodeCountDataPoint(ts pcommon.Timestamp, val int64) {
 	mb.metricConsulCatalogNodeCount.recordDataPoint(mb.startTime, ts, val)
@@ -564,9 +2891,129 @@ func (mb *MetricsBuilder) RecordConsulCatalogServiceInstanceCountDataPoint(ts pc
 	mb.metricConsulCatalogServiceInstanceCount.recordDataPoint(mb.startTime, ts, val)
 }
 
+// RecordConsulEndpointUpDataPoint adds a data point to consul.endpoint.up metric.
+func (mb *MetricsBuilder) RecordConsulEndpointUpDataPoint(ts pcommon.Timestamp, val int64, consulEndpointAttributeValue string) {
+	mb.metricConsulEndpointUp.recordDataPoint(mb.startTime, ts, val, consulEndpointAttributeValue)
+}
+
 // RecordConsulHealthCheckCountDataPoint adds a data point to consul.health.check.count metric.
 func (mb *MetricsBuilder) RecordConsulHealthCheckCountDataPoint(ts pcommon.Timestamp, val int64, consulCheckStatusAttributeValue AttributeConsulCheckStatus) {
 	mb.metricConsulHealthCheckCount.recordDataPoint(mb.startTime, ts, val, consulCheckStatusAttributeValue.String())
+}
+
+// RecordConsulHealthCheckStateDataPoint adds a data point to consul.health.check.state metric.
+func (mb *MetricsBuilder) RecordConsulHealthCheckStateDataPoint(ts pcommon.Timestamp, val int64, consulNodeNameAttributeValue string, consulCheckIDAttributeValue string, consulServiceNameAttributeValue string) {
+	mb.metricConsulHealthCheckState.recordDataPoint(mb.startTime, ts, val, consulNodeNameAttributeValue, consulCheckIDAttributeValue, consulServiceNameAttributeValue)
+}
+
+// RecordConsulHealthCheckTransitionsDataPoint adds a data point to consul.health.check.transitions metric.
+func (mb *MetricsBuilder) RecordConsulHealthCheckTransitionsDataPoint(ts pcommon.Timestamp, val int64, consulServiceNameAttributeValue string, consulCheckStatusAttributeValue AttributeConsulCheckStatus) {
+	mb.metricConsulHealthCheckTransitions.recordDataPoint(mb.startTime, ts, val, consulServiceNameAttributeValue, consulCheckStatusAttributeValue.String())
+}
+
+// RecordConsulHealthServiceInstanceCountDataPoint adds a data point to consul.health.service.instance.count metric.
+func (mb *MetricsBuilder) RecordConsulHealthServiceInstanceCountDataPoint(ts pcommon.Timestamp, val int64, consulServiceNameAttributeValue string, consulCheckStatusAttributeValue AttributeConsulCheckStatus) {
+	mb.metricConsulHealthServiceInstanceCount.recordDataPoint(mb.startTime, ts, val, consulServiceNameAttributeValue, consulCheckStatusAttributeValue.String())
+}
+
+// RecordConsulKvKeyCountDataPoint adds a data point to consul.kv.key.count metric.
+func (mb *MetricsBuilder) RecordConsulKvKeyCountDataPoint(ts pcommon.Timestamp, val int64, consulKvPrefixAttributeValue string) {
+	mb.metricConsulKvKeyCount.recordDataPoint(mb.startTime, ts, val, consulKvPrefixAttributeValue)
+}
+
+// RecordConsulKvLockAcquisitionsDataPoint adds a data point to consul.kv.lock.acquisitions metric.
+func (mb *MetricsBuilder) RecordConsulKvLockAcquisitionsDataPoint(ts pcommon.Timestamp, val int64, consulKvPrefixAttributeValue string) {
+	mb.metricConsulKvLockAcquisitions.recordDataPoint(mb.startTime, ts, val, consulKvPrefixAttributeValue)
+}
+
+// RecordConsulKvLockHeldCountDataPoint adds a data point to consul.kv.lock.held.count metric.
+func (mb *MetricsBuilder) RecordConsulKvLockHeldCountDataPoint(ts pcommon.Timestamp, val int64, consulKvPrefixAttributeValue string) {
+	mb.metricConsulKvLockHeldCount.recordDataPoint(mb.startTime, ts, val, consulKvPrefixAttributeValue)
+}
+
+// RecordConsulMemberCountDataPoint adds a data point to consul.member.count metric.
+func (mb *MetricsBuilder) RecordConsulMemberCountDataPoint(ts pcommon.Timestamp, val int64, consulMemberPoolAttributeValue AttributeConsulMemberPool, consulMemberStatusAttributeValue AttributeConsulMemberStatus) {
+	mb.metricConsulMemberCount.recordDataPoint(mb.startTime, ts, val, consulMemberPoolAttributeValue.String(), consulMemberStatusAttributeValue.String())
+}
+
+// RecordConsulNetworkRoundTripMaxDataPoint adds a data point to consul.network.round_trip.max metric.
+func (mb *MetricsBuilder) RecordConsulNetworkRoundTripMaxDataPoint(ts pcommon.Timestamp, val float64) {
+	mb.metricConsulNetworkRoundTripMax.recordDataPoint(mb.startTime, ts, val)
+}
+
+// RecordConsulNetworkRoundTripMedianDataPoint adds a data point to consul.network.round_trip.median metric.
+func (mb *MetricsBuilder) RecordConsulNetworkRoundTripMedianDataPoint(ts pcommon.Timestamp, val float64) {
+	mb.metricConsulNetworkRoundTripMedian.recordDataPoint(mb.startTime, ts, val)
+}
+
+// RecordConsulNetworkRoundTripMinDataPoint adds a data point to consul.network.round_trip.min metric.
+func (mb *MetricsBuilder) RecordConsulNetworkRoundTripMinDataPoint(ts pcommon.Timestamp, val float64) {
+	mb.metricConsulNetworkRoundTripMin.recordDataPoint(mb.startTime, ts, val)
+}
+
+// RecordConsulNetworkRoundTripP95DataPoint adds a data point to consul.network.round_trip.p95 metric.
+func (mb *MetricsBuilder) RecordConsulNetworkRoundTripP95DataPoint(ts pcommon.Timestamp, val float64) {
+	mb.metricConsulNetworkRoundTripP95.recordDataPoint(mb.startTime, ts, val)
+}
+
+// RecordConsulRaftHasLeaderDataPoint adds a data point to consul.raft.has_leader metric.
+func (mb *MetricsBuilder) RecordConsulRaftHasLeaderDataPoint(ts pcommon.Timestamp, val int64) {
+	mb.metricConsulRaftHasLeader.recordDataPoint(mb.startTime, ts, val)
+}
+
+// RecordConsulRaftLastContactDataPoint adds a data point to consul.raft.last_contact metric.
+func (mb *MetricsBuilder) RecordConsulRaftLastContactDataPoint(ts pcommon.Timestamp, val float64) {
+	mb.metricConsulRaftLastContact.recordDataPoint(mb.startTime, ts, val)
+}
+
+// RecordConsulRaftLeaderChangesDataPoint adds a data point to consul.raft.leader.changes metric.
+func (mb *MetricsBuilder) RecordConsulRaftLeaderChangesDataPoint(ts pcommon.Timestamp, val int64) {
+	mb.metricConsulRaftLeaderChanges.recordDataPoint(mb.startTime, ts, val)
+}
+
+// RecordConsulRaftPeerCountDataPoint adds a data point to consul.raft.peer.count metric.
+func (mb *MetricsBuilder) RecordConsulRaftPeerCountDataPoint(ts pcommon.Timestamp, val int64) {
+	mb.metricConsulRaftPeerCount.recordDataPoint(mb.startTime, ts, val)
+}
+
+// RecordConsulRaftVoterCountDataPoint adds a data point to consul.raft.voter.count metric.
+func (mb *MetricsBuilder) RecordConsulRaftVoterCountDataPoint(ts pcommon.Timestamp, val int64) {
+	mb.metricConsulRaftVoterCount.recordDataPoint(mb.startTime, ts, val)
+}
+
+// RecordConsulServerHealthyDataPoint adds a data point to consul.server.healthy metric.
+func (mb *MetricsBuilder) RecordConsulServerHealthyDataPoint(ts pcommon.Timestamp, val int64, consulServerNameAttributeValue string) {
+	mb.metricConsulServerHealthy.recordDataPoint(mb.startTime, ts, val, consulServerNameAttributeValue)
+}
+
+// RecordConsulServerLastContactDataPoint adds a data point to consul.server.last_contact metric.
+func (mb *MetricsBuilder) RecordConsulServerLastContactDataPoint(ts pcommon.Timestamp, val float64, consulServerNameAttributeValue string) {
+	mb.metricConsulServerLastContact.recordDataPoint(mb.startTime, ts, val, consulServerNameAttributeValue)
+}
+
+// RecordConsulServerLogLagDataPoint adds a data point to consul.server.log.lag metric.
+func (mb *MetricsBuilder) RecordConsulServerLogLagDataPoint(ts pcommon.Timestamp, val int64, consulServerNameAttributeValue string) {
+	mb.metricConsulServerLogLag.recordDataPoint(mb.startTime, ts, val, consulServerNameAttributeValue)
+}
+
+// RecordConsulServerStableDurationDataPoint adds a data point to consul.server.stable.duration metric.
+func (mb *MetricsBuilder) RecordConsulServerStableDurationDataPoint(ts pcommon.Timestamp, val float64, consulServerNameAttributeValue string) {
+	mb.metricConsulServerStableDuration.recordDataPoint(mb.startTime, ts, val, consulServerNameAttributeValue)
+}
+
+// RecordConsulServerVoterDataPoint adds a data point to consul.server.voter metric.
+func (mb *MetricsBuilder) RecordConsulServerVoterDataPoint(ts pcommon.Timestamp, val int64, consulServerNameAttributeValue string) {
+	mb.metricConsulServerVoter.recordDataPoint(mb.startTime, ts, val, consulServerNameAttributeValue)
+}
+
+// RecordConsulSessionCountDataPoint adds a data point to consul.session.count metric.
+func (mb *MetricsBuilder) RecordConsulSessionCountDataPoint(ts pcommon.Timestamp, val int64) {
+	mb.metricConsulSessionCount.recordDataPoint(mb.startTime, ts, val)
+}
+
+// RecordConsulUnobservedCountDataPoint adds a data point to consul.unobserved.count metric.
+func (mb *MetricsBuilder) RecordConsulUnobservedCountDataPoint(ts pcommon.Timestamp, val int64, consulObjectAttributeValue AttributeConsulObject) {
+	mb.metricConsulUnobservedCount.recordDataPoint(mb.startTime, ts, val, consulObjectAttributeValue.String())
 }
 
 // RecordConsulUpDataPoint adds a data point to consul.up metric.

@@ -67,7 +67,21 @@ func TestMetricsBuilder(t *testing.T) {
 			settings.Logger = zap.New(observedZapCore)
 			mb := NewMetricsBuilder(loadMetricsBuilderConfig(t, tt.name), settings, WithStartTime(start))
 			aggMap := make(map[string]string) // contains the aggregation strategies for each metric name
+			aggMap["consul.endpoint.up"] = mb.metricConsulEndpointUp.config.AggregationStrategy
 			aggMap["consul.health.check.count"] = mb.metricConsulHealthCheckCount.config.AggregationStrategy
+			aggMap["consul.health.check.state"] = mb.metricConsulHealthCheckState.config.AggregationStrategy
+			aggMap["consul.health.check.transitions"] = mb.metricConsulHealthCheckTransitions.config.AggregationStrategy
+			aggMap["consul.health.service.instance.count"] = mb.metricConsulHealthServiceInstanceCount.config.AggregationStrategy
+			aggMap["consul.kv.key.count"] = mb.metricConsulKvKeyCount.config.AggregationStrategy
+			aggMap["consul.kv.lock.acquisitions"] = mb.metricConsulKvLockAcquisitions.config.AggregationStrategy
+			aggMap["consul.kv.lock.held.count"] = mb.metricConsulKvLockHeldCount.config.AggregationStrategy
+			aggMap["consul.member.count"] = mb.metricConsulMemberCount.config.AggregationStrategy
+			aggMap["consul.server.healthy"] = mb.metricConsulServerHealthy.config.AggregationStrategy
+			aggMap["consul.server.last_contact"] = mb.metricConsulServerLastContact.config.AggregationStrategy
+			aggMap["consul.server.log.lag"] = mb.metricConsulServerLogLag.config.AggregationStrategy
+			aggMap["consul.server.stable.duration"] = mb.metricConsulServerStableDuration.config.AggregationStrategy
+			aggMap["consul.server.voter"] = mb.metricConsulServerVoter.config.AggregationStrategy
+			aggMap["consul.unobserved.count"] = mb.metricConsulUnobservedCount.config.AggregationStrategy
 
 			expectedWarnings := 0
 			if tt.metricsSet != testDataSetReag {
@@ -76,6 +90,18 @@ func TestMetricsBuilder(t *testing.T) {
 
 			defaultMetricsCount := 0
 			allMetricsCount := 0
+			defaultMetricsCount++
+			allMetricsCount++
+			mb.RecordConsulACLTokenTimeToExpiryDataPoint(ts, 1)
+			defaultMetricsCount++
+			allMetricsCount++
+			mb.RecordConsulAutopilotFailureToleranceDataPoint(ts, 1)
+			defaultMetricsCount++
+			allMetricsCount++
+			mb.RecordConsulAutopilotHealthyDataPoint(ts, 1)
+			defaultMetricsCount++
+			allMetricsCount++
+			mb.RecordConsulCaRootTimeToExpiryDataPoint(ts, 1)
 			defaultMetricsCount++
 			allMetricsCount++
 			mb.RecordConsulCatalogNodeCountDataPoint(ts, 1)
@@ -87,9 +113,123 @@ func TestMetricsBuilder(t *testing.T) {
 			mb.RecordConsulCatalogServiceInstanceCountDataPoint(ts, 1)
 			defaultMetricsCount++
 			allMetricsCount++
+			mb.RecordConsulEndpointUpDataPoint(ts, 1, "consul.endpoint-val")
+			if tt.name == "reaggregate_set" {
+				mb.RecordConsulEndpointUpDataPoint(ts, 3, "consul.endpoint-val-2")
+			}
+			defaultMetricsCount++
+			allMetricsCount++
 			mb.RecordConsulHealthCheckCountDataPoint(ts, 1, AttributeConsulCheckStatusPassing)
 			if tt.name == "reaggregate_set" {
 				mb.RecordConsulHealthCheckCountDataPoint(ts, 3, AttributeConsulCheckStatusWarning)
+			}
+
+			allMetricsCount++
+			mb.RecordConsulHealthCheckStateDataPoint(ts, 1, "consul.node.name-val", "consul.check.id-val", "consul.service.name-val")
+			if tt.name == "reaggregate_set" {
+				mb.RecordConsulHealthCheckStateDataPoint(ts, 3, "consul.node.name-val-2", "consul.check.id-val-2", "consul.service.name-val-2")
+			}
+			defaultMetricsCount++
+			allMetricsCount++
+			mb.RecordConsulHealthCheckTransitionsDataPoint(ts, 1, "consul.service.name-val", AttributeConsulCheckStatusPassing)
+			if tt.name == "reaggregate_set" {
+				mb.RecordConsulHealthCheckTransitionsDataPoint(ts, 3, "consul.service.name-val-2", AttributeConsulCheckStatusWarning)
+			}
+			defaultMetricsCount++
+			allMetricsCount++
+			mb.RecordConsulHealthServiceInstanceCountDataPoint(ts, 1, "consul.service.name-val", AttributeConsulCheckStatusPassing)
+			if tt.name == "reaggregate_set" {
+				mb.RecordConsulHealthServiceInstanceCountDataPoint(ts, 3, "consul.service.name-val-2", AttributeConsulCheckStatusWarning)
+			}
+			defaultMetricsCount++
+			allMetricsCount++
+			mb.RecordConsulKvKeyCountDataPoint(ts, 1, "consul.kv.prefix-val")
+			if tt.name == "reaggregate_set" {
+				mb.RecordConsulKvKeyCountDataPoint(ts, 3, "consul.kv.prefix-val-2")
+			}
+			defaultMetricsCount++
+			allMetricsCount++
+			mb.RecordConsulKvLockAcquisitionsDataPoint(ts, 1, "consul.kv.prefix-val")
+			if tt.name == "reaggregate_set" {
+				mb.RecordConsulKvLockAcquisitionsDataPoint(ts, 3, "consul.kv.prefix-val-2")
+			}
+			defaultMetricsCount++
+			allMetricsCount++
+			mb.RecordConsulKvLockHeldCountDataPoint(ts, 1, "consul.kv.prefix-val")
+			if tt.name == "reaggregate_set" {
+				mb.RecordConsulKvLockHeldCountDataPoint(ts, 3, "consul.kv.prefix-val-2")
+			}
+			defaultMetricsCount++
+			allMetricsCount++
+			mb.RecordConsulMemberCountDataPoint(ts, 1, AttributeConsulMemberPoolLan, AttributeConsulMemberStatusAlive)
+			if tt.name == "reaggregate_set" {
+				mb.RecordConsulMemberCountDataPoint(ts, 3, AttributeConsulMemberPoolWan, AttributeConsulMemberStatusLeaving)
+			}
+			defaultMetricsCount++
+			allMetricsCount++
+			mb.RecordConsulNetworkRoundTripMaxDataPoint(ts, 1)
+			defaultMetricsCount++
+			allMetricsCount++
+			mb.RecordConsulNetworkRoundTripMedianDataPoint(ts, 1)
+			defaultMetricsCount++
+			allMetricsCount++
+			mb.RecordConsulNetworkRoundTripMinDataPoint(ts, 1)
+			defaultMetricsCount++
+			allMetricsCount++
+			mb.RecordConsulNetworkRoundTripP95DataPoint(ts, 1)
+			defaultMetricsCount++
+			allMetricsCount++
+			mb.RecordConsulRaftHasLeaderDataPoint(ts, 1)
+			defaultMetricsCount++
+			allMetricsCount++
+			mb.RecordConsulRaftLastContactDataPoint(ts, 1)
+			defaultMetricsCount++
+			allMetricsCount++
+			mb.RecordConsulRaftLeaderChangesDataPoint(ts, 1)
+			defaultMetricsCount++
+			allMetricsCount++
+			mb.RecordConsulRaftPeerCountDataPoint(ts, 1)
+			defaultMetricsCount++
+			allMetricsCount++
+			mb.RecordConsulRaftVoterCountDataPoint(ts, 1)
+			defaultMetricsCount++
+			allMetricsCount++
+			mb.RecordConsulServerHealthyDataPoint(ts, 1, "consul.server.name-val")
+			if tt.name == "reaggregate_set" {
+				mb.RecordConsulServerHealthyDataPoint(ts, 3, "consul.server.name-val-2")
+			}
+			defaultMetricsCount++
+			allMetricsCount++
+			mb.RecordConsulServerLastContactDataPoint(ts, 1, "consul.server.name-val")
+			if tt.name == "reaggregate_set" {
+				mb.RecordConsulServerLastContactDataPoint(ts, 3, "consul.server.name-val-2")
+			}
+			defaultMetricsCount++
+			allMetricsCount++
+			mb.RecordConsulServerLogLagDataPoint(ts, 1, "consul.server.name-val")
+			if tt.name == "reaggregate_set" {
+				mb.RecordConsulServerLogLagDataPoint(ts, 3, "consul.server.name-val-2")
+			}
+			defaultMetricsCount++
+			allMetricsCount++
+			mb.RecordConsulServerStableDurationDataPoint(ts, 1, "consul.server.name-val")
+			if tt.name == "reaggregate_set" {
+				mb.RecordConsulServerStableDurationDataPoint(ts, 3, "consul.server.name-val-2")
+			}
+			defaultMetricsCount++
+			allMetricsCount++
+			mb.RecordConsulServerVoterDataPoint(ts, 1, "consul.server.name-val")
+			if tt.name == "reaggregate_set" {
+				mb.RecordConsulServerVoterDataPoint(ts, 3, "consul.server.name-val-2")
+			}
+			defaultMetricsCount++
+			allMetricsCount++
+			mb.RecordConsulSessionCountDataPoint(ts, 1)
+			defaultMetricsCount++
+			allMetricsCount++
+			mb.RecordConsulUnobservedCountDataPoint(ts, 1, AttributeConsulObjectCheck)
+			if tt.name == "reaggregate_set" {
+				mb.RecordConsulUnobservedCountDataPoint(ts, 3, AttributeConsulObjectService)
 			}
 			defaultMetricsCount++
 			allMetricsCount++
@@ -102,7 +242,21 @@ func TestMetricsBuilder(t *testing.T) {
 			res := rb.Emit()
 			metrics := mb.Emit(WithResource(res))
 			if tt.name == "reaggregate_set" {
+				assert.Empty(t, mb.metricConsulEndpointUp.aggDataPoints)
 				assert.Empty(t, mb.metricConsulHealthCheckCount.aggDataPoints)
+				assert.Empty(t, mb.metricConsulHealthCheckState.aggDataPoints)
+				assert.Empty(t, mb.metricConsulHealthCheckTransitions.aggDataPoints)
+				assert.Empty(t, mb.metricConsulHealthServiceInstanceCount.aggDataPoints)
+				assert.Empty(t, mb.metricConsulKvKeyCount.aggDataPoints)
+				assert.Empty(t, mb.metricConsulKvLockAcquisitions.aggDataPoints)
+				assert.Empty(t, mb.metricConsulKvLockHeldCount.aggDataPoints)
+				assert.Empty(t, mb.metricConsulMemberCount.aggDataPoints)
+				assert.Empty(t, mb.metricConsulServerHealthy.aggDataPoints)
+				assert.Empty(t, mb.metricConsulServerLastContact.aggDataPoints)
+				assert.Empty(t, mb.metricConsulServerLogLag.aggDataPoints)
+				assert.Empty(t, mb.metricConsulServerStableDuration.aggDataPoints)
+				assert.Empty(t, mb.metricConsulServerVoter.aggDataPoints)
+				assert.Empty(t, mb.metricConsulUnobservedCount.aggDataPoints)
 			}
 
 			if tt.expectEmpty {
@@ -130,6 +284,54 @@ func TestMetricsBuilder(t *testing.T) {
 			validatedMetrics := make(map[string]bool)
 			for _, mi := range allMetricsList {
 				switch mi.Name() {
+				case "consul.acl.token.time_to_expiry":
+					assert.False(t, validatedMetrics["consul.acl.token.time_to_expiry"], "Found a duplicate in the metrics slice: consul.acl.token.time_to_expiry")
+					validatedMetrics["consul.acl.token.time_to_expiry"] = true
+					assert.Equal(t, pmetric.MetricTypeGauge, mi.Type())
+					assert.Equal(t, 1, mi.Gauge().DataPoints().Len())
+					assert.Equal(t, "Time until the receiver's own ACL token expires. Left out when it does not expire.", mi.Description())
+					assert.Equal(t, "s", mi.Unit())
+					dp := mi.Gauge().DataPoints().At(0)
+					assert.Equal(t, start, dp.StartTimestamp())
+					assert.Equal(t, ts, dp.Timestamp())
+					assert.Equal(t, pmetric.NumberDataPointValueTypeDouble, dp.ValueType())
+					assert.InDelta(t, float64(1), dp.DoubleValue(), 0.01)
+				case "consul.autopilot.failure_tolerance":
+					assert.False(t, validatedMetrics["consul.autopilot.failure_tolerance"], "Found a duplicate in the metrics slice: consul.autopilot.failure_tolerance")
+					validatedMetrics["consul.autopilot.failure_tolerance"] = true
+					assert.Equal(t, pmetric.MetricTypeGauge, mi.Type())
+					assert.Equal(t, 1, mi.Gauge().DataPoints().Len())
+					assert.Equal(t, "How many healthy servers can be lost without an outage.", mi.Description())
+					assert.Equal(t, "{server}", mi.Unit())
+					dp := mi.Gauge().DataPoints().At(0)
+					assert.Equal(t, start, dp.StartTimestamp())
+					assert.Equal(t, ts, dp.Timestamp())
+					assert.Equal(t, pmetric.NumberDataPointValueTypeInt, dp.ValueType())
+					assert.Equal(t, int64(1), dp.IntValue())
+				case "consul.autopilot.healthy":
+					assert.False(t, validatedMetrics["consul.autopilot.healthy"], "Found a duplicate in the metrics slice: consul.autopilot.healthy")
+					validatedMetrics["consul.autopilot.healthy"] = true
+					assert.Equal(t, pmetric.MetricTypeGauge, mi.Type())
+					assert.Equal(t, 1, mi.Gauge().DataPoints().Len())
+					assert.Equal(t, "1 when autopilot finds all servers healthy, else 0.", mi.Description())
+					assert.Equal(t, "{cluster}", mi.Unit())
+					dp := mi.Gauge().DataPoints().At(0)
+					assert.Equal(t, start, dp.StartTimestamp())
+					assert.Equal(t, ts, dp.Timestamp())
+					assert.Equal(t, pmetric.NumberDataPointValueTypeInt, dp.ValueType())
+					assert.Equal(t, int64(1), dp.IntValue())
+				case "consul.ca.root.time_to_expiry":
+					assert.False(t, validatedMetrics["consul.ca.root.time_to_expiry"], "Found a duplicate in the metrics slice: consul.ca.root.time_to_expiry")
+					validatedMetrics["consul.ca.root.time_to_expiry"] = true
+					assert.Equal(t, pmetric.MetricTypeGauge, mi.Type())
+					assert.Equal(t, 1, mi.Gauge().DataPoints().Len())
+					assert.Equal(t, "Time until the active root certificate of the service mesh expires.", mi.Description())
+					assert.Equal(t, "s", mi.Unit())
+					dp := mi.Gauge().DataPoints().At(0)
+					assert.Equal(t, start, dp.StartTimestamp())
+					assert.Equal(t, ts, dp.Timestamp())
+					assert.Equal(t, pmetric.NumberDataPointValueTypeDouble, dp.ValueType())
+					assert.InDelta(t, float64(1), dp.DoubleValue(), 0.01)
 				case "consul.catalog.node.count":
 					assert.False(t, validatedMetrics["consul.catalog.node.count"], "Found a duplicate in the metrics slice: consul.catalog.node.count")
 					validatedMetrics["consul.catalog.node.count"] = true
@@ -172,6 +374,46 @@ func TestMetricsBuilder(t *testing.T) {
 					assert.Equal(t, ts, dp.Timestamp())
 					assert.Equal(t, pmetric.NumberDataPointValueTypeInt, dp.ValueType())
 					assert.Equal(t, int64(1), dp.IntValue())
+				case "consul.endpoint.up":
+					if tt.name != "reaggregate_set" {
+						assert.False(t, validatedMetrics["consul.endpoint.up"], "Found a duplicate in the metrics slice: consul.endpoint.up")
+						validatedMetrics["consul.endpoint.up"] = true
+						assert.Equal(t, pmetric.MetricTypeGauge, mi.Type())
+						assert.Equal(t, 1, mi.Gauge().DataPoints().Len())
+						assert.Equal(t, "1 when the last use of this part of the Consul API succeeded, else 0.", mi.Description())
+						assert.Equal(t, "{endpoint}", mi.Unit())
+						dp := mi.Gauge().DataPoints().At(0)
+						assert.Equal(t, start, dp.StartTimestamp())
+						assert.Equal(t, ts, dp.Timestamp())
+						assert.Equal(t, pmetric.NumberDataPointValueTypeInt, dp.ValueType())
+						assert.Equal(t, int64(1), dp.IntValue())
+						consulEndpointAttrVal, ok := dp.Attributes().Get("consul.endpoint")
+						assert.True(t, ok)
+						assert.Equal(t, "consul.endpoint-val", consulEndpointAttrVal.Str())
+					} else {
+						assert.False(t, validatedMetrics["consul.endpoint.up"], "Found a duplicate in the metrics slice: consul.endpoint.up")
+						validatedMetrics["consul.endpoint.up"] = true
+						assert.Equal(t, pmetric.MetricTypeGauge, mi.Type())
+						assert.Equal(t, 1, mi.Gauge().DataPoints().Len())
+						assert.Equal(t, "1 when the last use of this part of the Consul API succeeded, else 0.", mi.Description())
+						assert.Equal(t, "{endpoint}", mi.Unit())
+						dp := mi.Gauge().DataPoints().At(0)
+						assert.Equal(t, start, dp.StartTimestamp())
+						assert.Equal(t, ts, dp.Timestamp())
+						assert.Equal(t, pmetric.NumberDataPointValueTypeInt, dp.ValueType())
+						switch aggMap["consul.endpoint.up"] {
+						case "sum":
+							assert.Equal(t, int64(4), dp.IntValue())
+						case "avg":
+							assert.Equal(t, int64(2), dp.IntValue())
+						case "min":
+							assert.Equal(t, int64(1), dp.IntValue())
+						case "max":
+							assert.Equal(t, int64(3), dp.IntValue())
+						}
+						_, ok := dp.Attributes().Get("consul.endpoint")
+						assert.False(t, ok)
+					}
 				case "consul.health.check.count":
 					if tt.name != "reaggregate_set" {
 						assert.False(t, validatedMetrics["consul.health.check.count"], "Found a duplicate in the metrics slice: consul.health.check.count")
@@ -216,12 +458,713 @@ func TestMetricsBuilder(t *testing.T) {
 						_, ok := dp.Attributes().Get("consul.check.status")
 						assert.False(t, ok)
 					}
+				case "consul.health.check.state":
+					if tt.name != "reaggregate_set" {
+						assert.False(t, validatedMetrics["consul.health.check.state"], "Found a duplicate in the metrics slice: consul.health.check.state")
+						validatedMetrics["consul.health.check.state"] = true
+						assert.Equal(t, pmetric.MetricTypeGauge, mi.Type())
+						assert.Equal(t, 1, mi.Gauge().DataPoints().Len())
+						assert.Equal(t, "State of each check as a value: 0 passing, 1 warning, 2 critical.", mi.Description())
+						assert.Equal(t, "{state}", mi.Unit())
+						dp := mi.Gauge().DataPoints().At(0)
+						assert.Equal(t, start, dp.StartTimestamp())
+						assert.Equal(t, ts, dp.Timestamp())
+						assert.Equal(t, pmetric.NumberDataPointValueTypeInt, dp.ValueType())
+						assert.Equal(t, int64(1), dp.IntValue())
+						consulNodeNameAttrVal, ok := dp.Attributes().Get("consul.node.name")
+						assert.True(t, ok)
+						assert.Equal(t, "consul.node.name-val", consulNodeNameAttrVal.Str())
+						consulCheckIDAttrVal, ok := dp.Attributes().Get("consul.check.id")
+						assert.True(t, ok)
+						assert.Equal(t, "consul.check.id-val", consulCheckIDAttrVal.Str())
+						consulServiceNameAttrVal, ok := dp.Attributes().Get("consul.service.name")
+						assert.True(t, ok)
+						assert.Equal(t, "consul.service.name-val", consulServiceNameAttrVal.Str())
+					} else {
+						assert.False(t, validatedMetrics["consul.health.check.state"], "Found a duplicate in the metrics slice: consul.health.check.state")
+						validatedMetrics["consul.health.check.state"] = true
+						assert.Equal(t, pmetric.MetricTypeGauge, mi.Type())
+						assert.Equal(t, 1, mi.Gauge().DataPoints().Len())
+						assert.Equal(t, "State of each check as a value: 0 passing, 1 warning, 2 critical.", mi.Description())
+						assert.Equal(t, "{state}", mi.Unit())
+						dp := mi.Gauge().DataPoints().At(0)
+						assert.Equal(t, start, dp.StartTimestamp())
+						assert.Equal(t, ts, dp.Timestamp())
+						assert.Equal(t, pmetric.NumberDataPointValueTypeInt, dp.ValueType())
+						switch aggMap["consul.health.check.state"] {
+						case "sum":
+							assert.Equal(t, int64(4), dp.IntValue())
+						case "avg":
+							assert.Equal(t, int64(2), dp.IntValue())
+						case "min":
+							assert.Equal(t, int64(1), dp.IntValue())
+						case "max":
+							assert.Equal(t, int64(3), dp.IntValue())
+						}
+						_, ok := dp.Attributes().Get("consul.node.name")
+						assert.False(t, ok)
+						_, ok = dp.Attributes().Get("consul.check.id")
+						assert.False(t, ok)
+						_, ok = dp.Attributes().Get("consul.service.name")
+						assert.False(t, ok)
+					}
+				case "consul.health.check.transitions":
+					if tt.name != "reaggregate_set" {
+						assert.False(t, validatedMetrics["consul.health.check.transitions"], "Found a duplicate in the metrics slice: consul.health.check.transitions")
+						validatedMetrics["consul.health.check.transitions"] = true
+						assert.Equal(t, pmetric.MetricTypeSum, mi.Type())
+						assert.Equal(t, 1, mi.Sum().DataPoints().Len())
+						assert.Equal(t, "Transitions of checks, by the service that is checked and the status after them.", mi.Description())
+						assert.Equal(t, "{transition}", mi.Unit())
+						assert.True(t, mi.Sum().IsMonotonic())
+						assert.Equal(t, pmetric.AggregationTemporalityCumulative, mi.Sum().AggregationTemporality())
+						dp := mi.Sum().DataPoints().At(0)
+						assert.Equal(t, start, dp.StartTimestamp())
+						assert.Equal(t, ts, dp.Timestamp())
+						assert.Equal(t, pmetric.NumberDataPointValueTypeInt, dp.ValueType())
+						assert.Equal(t, int64(1), dp.IntValue())
+						consulServiceNameAttrVal, ok := dp.Attributes().Get("consul.service.name")
+						assert.True(t, ok)
+						assert.Equal(t, "consul.service.name-val", consulServiceNameAttrVal.Str())
+						consulCheckStatusAttrVal, ok := dp.Attributes().Get("consul.check.status")
+						assert.True(t, ok)
+						assert.Equal(t, "passing", consulCheckStatusAttrVal.Str())
+					} else {
+						assert.False(t, validatedMetrics["consul.health.check.transitions"], "Found a duplicate in the metrics slice: consul.health.check.transitions")
+						validatedMetrics["consul.health.check.transitions"] = true
+						assert.Equal(t, pmetric.MetricTypeSum, mi.Type())
+						assert.Equal(t, 1, mi.Sum().DataPoints().Len())
+						assert.Equal(t, "Transitions of checks, by the service that is checked and the status after them.", mi.Description())
+						assert.Equal(t, "{transition}", mi.Unit())
+						assert.True(t, mi.Sum().IsMonotonic())
+						assert.Equal(t, pmetric.AggregationTemporalityCumulative, mi.Sum().AggregationTemporality())
+						dp := mi.Sum().DataPoints().At(0)
+						assert.Equal(t, start, dp.StartTimestamp())
+						assert.Equal(t, ts, dp.Timestamp())
+						assert.Equal(t, pmetric.NumberDataPointValueTypeInt, dp.ValueType())
+						switch aggMap["consul.health.check.transitions"] {
+						case "sum":
+							assert.Equal(t, int64(4), dp.IntValue())
+						case "avg":
+							assert.Equal(t, int64(2), dp.IntValue())
+						case "min":
+							assert.Equal(t, int64(1), dp.IntValue())
+						case "max":
+							assert.Equal(t, int64(3), dp.IntValue())
+						}
+						_, ok := dp.Attributes().Get("consul.service.name")
+						assert.False(t, ok)
+						_, ok = dp.Attributes().Get("consul.check.status")
+						assert.False(t, ok)
+					}
+				case "consul.health.service.instance.count":
+					if tt.name != "reaggregate_set" {
+						assert.False(t, validatedMetrics["consul.health.service.instance.count"], "Found a duplicate in the metrics slice: consul.health.service.instance.count")
+						validatedMetrics["consul.health.service.instance.count"] = true
+						assert.Equal(t, pmetric.MetricTypeSum, mi.Type())
+						assert.Equal(t, 1, mi.Sum().DataPoints().Len())
+						assert.Equal(t, "Instances of each service by health, which is the worst of their checks and those of their node. Each health has its own series that is always present.", mi.Description())
+						assert.Equal(t, "{instance}", mi.Unit())
+						assert.False(t, mi.Sum().IsMonotonic())
+						assert.Equal(t, pmetric.AggregationTemporalityCumulative, mi.Sum().AggregationTemporality())
+						dp := mi.Sum().DataPoints().At(0)
+						assert.Equal(t, start, dp.StartTimestamp())
+						assert.Equal(t, ts, dp.Timestamp())
+						assert.Equal(t, pmetric.NumberDataPointValueTypeInt, dp.ValueType())
+						assert.Equal(t, int64(1), dp.IntValue())
+						consulServiceNameAttrVal, ok := dp.Attributes().Get("consul.service.name")
+						assert.True(t, ok)
+						assert.Equal(t, "consul.service.name-val", consulServiceNameAttrVal.Str())
+						consulCheckStatusAttrVal, ok := dp.Attributes().Get("consul.check.status")
+						assert.True(t, ok)
+						assert.Equal(t, "passing", consulCheckStatusAttrVal.Str())
+					} else {
+						assert.False(t, validatedMetrics["consul.health.service.instance.count"], "Found a duplicate in the metrics slice: consul.health.service.instance.count")
+						validatedMetrics["consul.health.service.instance.count"] = true
+						assert.Equal(t, pmetric.MetricTypeSum, mi.Type())
+						assert.Equal(t, 1, mi.Sum().DataPoints().Len())
+						assert.Equal(t, "Instances of each service by health, which is the worst of their checks and those of their node. Each health has its own series that is always present.", mi.Description())
+						assert.Equal(t, "{instance}", mi.Unit())
+						assert.False(t, mi.Sum().IsMonotonic())
+						assert.Equal(t, pmetric.AggregationTemporalityCumulative, mi.Sum().AggregationTemporality())
+						dp := mi.Sum().DataPoints().At(0)
+						assert.Equal(t, start, dp.StartTimestamp())
+						assert.Equal(t, ts, dp.Timestamp())
+						assert.Equal(t, pmetric.NumberDataPointValueTypeInt, dp.ValueType())
+						switch aggMap["consul.health.service.instance.count"] {
+						case "sum":
+							assert.Equal(t, int64(4), dp.IntValue())
+						case "avg":
+							assert.Equal(t, int64(2), dp.IntValue())
+						case "min":
+							assert.Equal(t, int64(1), dp.IntValue())
+						case "max":
+							assert.Equal(t, int64(3), dp.IntValue())
+						}
+						_, ok := dp.Attributes().Get("consul.service.name")
+						assert.False(t, ok)
+						_, ok = dp.Attributes().Get("consul.check.status")
+						assert.False(t, ok)
+					}
+				case "consul.kv.key.count":
+					if tt.name != "reaggregate_set" {
+						assert.False(t, validatedMetrics["consul.kv.key.count"], "Found a duplicate in the metrics slice: consul.kv.key.count")
+						validatedMetrics["consul.kv.key.count"] = true
+						assert.Equal(t, pmetric.MetricTypeSum, mi.Type())
+						assert.Equal(t, 1, mi.Sum().DataPoints().Len())
+						assert.Equal(t, "Keys under each of kv::prefixes.", mi.Description())
+						assert.Equal(t, "{key}", mi.Unit())
+						assert.False(t, mi.Sum().IsMonotonic())
+						assert.Equal(t, pmetric.AggregationTemporalityCumulative, mi.Sum().AggregationTemporality())
+						dp := mi.Sum().DataPoints().At(0)
+						assert.Equal(t, start, dp.StartTimestamp())
+						assert.Equal(t, ts, dp.Timestamp())
+						assert.Equal(t, pmetric.NumberDataPointValueTypeInt, dp.ValueType())
+						assert.Equal(t, int64(1), dp.IntValue())
+						consulKvPrefixAttrVal, ok := dp.Attributes().Get("consul.kv.prefix")
+						assert.True(t, ok)
+						assert.Equal(t, "consul.kv.prefix-val", consulKvPrefixAttrVal.Str())
+					} else {
+						assert.False(t, validatedMetrics["consul.kv.key.count"], "Found a duplicate in the metrics slice: consul.kv.key.count")
+						validatedMetrics["consul.kv.key.count"] = true
+						assert.Equal(t, pmetric.MetricTypeSum, mi.Type())
+						assert.Equal(t, 1, mi.Sum().DataPoints().Len())
+						assert.Equal(t, "Keys under each of kv::prefixes.", mi.Description())
+						assert.Equal(t, "{key}", mi.Unit())
+						assert.False(t, mi.Sum().IsMonotonic())
+						assert.Equal(t, pmetric.AggregationTemporalityCumulative, mi.Sum().AggregationTemporality())
+						dp := mi.Sum().DataPoints().At(0)
+						assert.Equal(t, start, dp.StartTimestamp())
+						assert.Equal(t, ts, dp.Timestamp())
+						assert.Equal(t, pmetric.NumberDataPointValueTypeInt, dp.ValueType())
+						switch aggMap["consul.kv.key.count"] {
+						case "sum":
+							assert.Equal(t, int64(4), dp.IntValue())
+						case "avg":
+							assert.Equal(t, int64(2), dp.IntValue())
+						case "min":
+							assert.Equal(t, int64(1), dp.IntValue())
+						case "max":
+							assert.Equal(t, int64(3), dp.IntValue())
+						}
+						_, ok := dp.Attributes().Get("consul.kv.prefix")
+						assert.False(t, ok)
+					}
+				case "consul.kv.lock.acquisitions":
+					if tt.name != "reaggregate_set" {
+						assert.False(t, validatedMetrics["consul.kv.lock.acquisitions"], "Found a duplicate in the metrics slice: consul.kv.lock.acquisitions")
+						validatedMetrics["consul.kv.lock.acquisitions"] = true
+						assert.Equal(t, pmetric.MetricTypeSum, mi.Type())
+						assert.Equal(t, 1, mi.Sum().DataPoints().Len())
+						assert.Equal(t, "How often keys under each of kv::prefixes were acquired, seen or not.", mi.Description())
+						assert.Equal(t, "{acquisition}", mi.Unit())
+						assert.True(t, mi.Sum().IsMonotonic())
+						assert.Equal(t, pmetric.AggregationTemporalityCumulative, mi.Sum().AggregationTemporality())
+						dp := mi.Sum().DataPoints().At(0)
+						assert.Equal(t, start, dp.StartTimestamp())
+						assert.Equal(t, ts, dp.Timestamp())
+						assert.Equal(t, pmetric.NumberDataPointValueTypeInt, dp.ValueType())
+						assert.Equal(t, int64(1), dp.IntValue())
+						consulKvPrefixAttrVal, ok := dp.Attributes().Get("consul.kv.prefix")
+						assert.True(t, ok)
+						assert.Equal(t, "consul.kv.prefix-val", consulKvPrefixAttrVal.Str())
+					} else {
+						assert.False(t, validatedMetrics["consul.kv.lock.acquisitions"], "Found a duplicate in the metrics slice: consul.kv.lock.acquisitions")
+						validatedMetrics["consul.kv.lock.acquisitions"] = true
+						assert.Equal(t, pmetric.MetricTypeSum, mi.Type())
+						assert.Equal(t, 1, mi.Sum().DataPoints().Len())
+						assert.Equal(t, "How often keys under each of kv::prefixes were acquired, seen or not.", mi.Description())
+						assert.Equal(t, "{acquisition}", mi.Unit())
+						assert.True(t, mi.Sum().IsMonotonic())
+						assert.Equal(t, pmetric.AggregationTemporalityCumulative, mi.Sum().AggregationTemporality())
+						dp := mi.Sum().DataPoints().At(0)
+						assert.Equal(t, start, dp.StartTimestamp())
+						assert.Equal(t, ts, dp.Timestamp())
+						assert.Equal(t, pmetric.NumberDataPointValueTypeInt, dp.ValueType())
+						switch aggMap["consul.kv.lock.acquisitions"] {
+						case "sum":
+							assert.Equal(t, int64(4), dp.IntValue())
+						case "avg":
+							assert.Equal(t, int64(2), dp.IntValue())
+						case "min":
+							assert.Equal(t, int64(1), dp.IntValue())
+						case "max":
+							assert.Equal(t, int64(3), dp.IntValue())
+						}
+						_, ok := dp.Attributes().Get("consul.kv.prefix")
+						assert.False(t, ok)
+					}
+				case "consul.kv.lock.held.count":
+					if tt.name != "reaggregate_set" {
+						assert.False(t, validatedMetrics["consul.kv.lock.held.count"], "Found a duplicate in the metrics slice: consul.kv.lock.held.count")
+						validatedMetrics["consul.kv.lock.held.count"] = true
+						assert.Equal(t, pmetric.MetricTypeSum, mi.Type())
+						assert.Equal(t, 1, mi.Sum().DataPoints().Len())
+						assert.Equal(t, "Keys under each of kv::prefixes that a session holds.", mi.Description())
+						assert.Equal(t, "{lock}", mi.Unit())
+						assert.False(t, mi.Sum().IsMonotonic())
+						assert.Equal(t, pmetric.AggregationTemporalityCumulative, mi.Sum().AggregationTemporality())
+						dp := mi.Sum().DataPoints().At(0)
+						assert.Equal(t, start, dp.StartTimestamp())
+						assert.Equal(t, ts, dp.Timestamp())
+						assert.Equal(t, pmetric.NumberDataPointValueTypeInt, dp.ValueType())
+						assert.Equal(t, int64(1), dp.IntValue())
+						consulKvPrefixAttrVal, ok := dp.Attributes().Get("consul.kv.prefix")
+						assert.True(t, ok)
+						assert.Equal(t, "consul.kv.prefix-val", consulKvPrefixAttrVal.Str())
+					} else {
+						assert.False(t, validatedMetrics["consul.kv.lock.held.count"], "Found a duplicate in the metrics slice: consul.kv.lock.held.count")
+						validatedMetrics["consul.kv.lock.held.count"] = true
+						assert.Equal(t, pmetric.MetricTypeSum, mi.Type())
+						assert.Equal(t, 1, mi.Sum().DataPoints().Len())
+						assert.Equal(t, "Keys under each of kv::prefixes that a session holds.", mi.Description())
+						assert.Equal(t, "{lock}", mi.Unit())
+						assert.False(t, mi.Sum().IsMonotonic())
+						assert.Equal(t, pmetric.AggregationTemporalityCumulative, mi.Sum().AggregationTemporality())
+						dp := mi.Sum().DataPoints().At(0)
+						assert.Equal(t, start, dp.StartTimestamp())
+						assert.Equal(t, ts, dp.Timestamp())
+						assert.Equal(t, pmetric.NumberDataPointValueTypeInt, dp.ValueType())
+						switch aggMap["consul.kv.lock.held.count"] {
+						case "sum":
+							assert.Equal(t, int64(4), dp.IntValue())
+						case "avg":
+							assert.Equal(t, int64(2), dp.IntValue())
+						case "min":
+							assert.Equal(t, int64(1), dp.IntValue())
+						case "max":
+							assert.Equal(t, int64(3), dp.IntValue())
+						}
+						_, ok := dp.Attributes().Get("consul.kv.prefix")
+						assert.False(t, ok)
+					}
+				case "consul.member.count":
+					if tt.name != "reaggregate_set" {
+						assert.False(t, validatedMetrics["consul.member.count"], "Found a duplicate in the metrics slice: consul.member.count")
+						validatedMetrics["consul.member.count"] = true
+						assert.Equal(t, pmetric.MetricTypeSum, mi.Type())
+						assert.Equal(t, 1, mi.Sum().DataPoints().Len())
+						assert.Equal(t, "Members of the gossip pools by status. Each status has its own series that is always present.", mi.Description())
+						assert.Equal(t, "{member}", mi.Unit())
+						assert.False(t, mi.Sum().IsMonotonic())
+						assert.Equal(t, pmetric.AggregationTemporalityCumulative, mi.Sum().AggregationTemporality())
+						dp := mi.Sum().DataPoints().At(0)
+						assert.Equal(t, start, dp.StartTimestamp())
+						assert.Equal(t, ts, dp.Timestamp())
+						assert.Equal(t, pmetric.NumberDataPointValueTypeInt, dp.ValueType())
+						assert.Equal(t, int64(1), dp.IntValue())
+						consulMemberPoolAttrVal, ok := dp.Attributes().Get("consul.member.pool")
+						assert.True(t, ok)
+						assert.Equal(t, "lan", consulMemberPoolAttrVal.Str())
+						consulMemberStatusAttrVal, ok := dp.Attributes().Get("consul.member.status")
+						assert.True(t, ok)
+						assert.Equal(t, "alive", consulMemberStatusAttrVal.Str())
+					} else {
+						assert.False(t, validatedMetrics["consul.member.count"], "Found a duplicate in the metrics slice: consul.member.count")
+						validatedMetrics["consul.member.count"] = true
+						assert.Equal(t, pmetric.MetricTypeSum, mi.Type())
+						assert.Equal(t, 1, mi.Sum().DataPoints().Len())
+						assert.Equal(t, "Members of the gossip pools by status. Each status has its own series that is always present.", mi.Description())
+						assert.Equal(t, "{member}", mi.Unit())
+						assert.False(t, mi.Sum().IsMonotonic())
+						assert.Equal(t, pmetric.AggregationTemporalityCumulative, mi.Sum().AggregationTemporality())
+						dp := mi.Sum().DataPoints().At(0)
+						assert.Equal(t, start, dp.StartTimestamp())
+						assert.Equal(t, ts, dp.Timestamp())
+						assert.Equal(t, pmetric.NumberDataPointValueTypeInt, dp.ValueType())
+						switch aggMap["consul.member.count"] {
+						case "sum":
+							assert.Equal(t, int64(4), dp.IntValue())
+						case "avg":
+							assert.Equal(t, int64(2), dp.IntValue())
+						case "min":
+							assert.Equal(t, int64(1), dp.IntValue())
+						case "max":
+							assert.Equal(t, int64(3), dp.IntValue())
+						}
+						_, ok := dp.Attributes().Get("consul.member.pool")
+						assert.False(t, ok)
+						_, ok = dp.Attributes().Get("consul.member.status")
+						assert.False(t, ok)
+					}
+				case "consul.network.round_trip.max":
+					assert.False(t, validatedMetrics["consul.network.round_trip.max"], "Found a duplicate in the metrics slice: consul.network.round_trip.max")
+					validatedMetrics["consul.network.round_trip.max"] = true
+					assert.Equal(t, pmetric.MetricTypeGauge, mi.Type())
+					assert.Equal(t, 1, mi.Gauge().DataPoints().Len())
+					assert.Equal(t, "Longest estimated round trip between two nodes, of a sample of pairs.", mi.Description())
+					assert.Equal(t, "s", mi.Unit())
+					dp := mi.Gauge().DataPoints().At(0)
+					assert.Equal(t, start, dp.StartTimestamp())
+					assert.Equal(t, ts, dp.Timestamp())
+					assert.Equal(t, pmetric.NumberDataPointValueTypeDouble, dp.ValueType())
+					assert.InDelta(t, float64(1), dp.DoubleValue(), 0.01)
+				case "consul.network.round_trip.median":
+					assert.False(t, validatedMetrics["consul.network.round_trip.median"], "Found a duplicate in the metrics slice: consul.network.round_trip.median")
+					validatedMetrics["consul.network.round_trip.median"] = true
+					assert.Equal(t, pmetric.MetricTypeGauge, mi.Type())
+					assert.Equal(t, 1, mi.Gauge().DataPoints().Len())
+					assert.Equal(t, "Median of the estimated round trips between two nodes, of a sample of pairs.", mi.Description())
+					assert.Equal(t, "s", mi.Unit())
+					dp := mi.Gauge().DataPoints().At(0)
+					assert.Equal(t, start, dp.StartTimestamp())
+					assert.Equal(t, ts, dp.Timestamp())
+					assert.Equal(t, pmetric.NumberDataPointValueTypeDouble, dp.ValueType())
+					assert.InDelta(t, float64(1), dp.DoubleValue(), 0.01)
+				case "consul.network.round_trip.min":
+					assert.False(t, validatedMetrics["consul.network.round_trip.min"], "Found a duplicate in the metrics slice: consul.network.round_trip.min")
+					validatedMetrics["consul.network.round_trip.min"] = true
+					assert.Equal(t, pmetric.MetricTypeGauge, mi.Type())
+					assert.Equal(t, 1, mi.Gauge().DataPoints().Len())
+					assert.Equal(t, "Shortest estimated round trip between two nodes, of a sample of pairs.", mi.Description())
+					assert.Equal(t, "s", mi.Unit())
+					dp := mi.Gauge().DataPoints().At(0)
+					assert.Equal(t, start, dp.StartTimestamp())
+					assert.Equal(t, ts, dp.Timestamp())
+					assert.Equal(t, pmetric.NumberDataPointValueTypeDouble, dp.ValueType())
+					assert.InDelta(t, float64(1), dp.DoubleValue(), 0.01)
+				case "consul.network.round_trip.p95":
+					assert.False(t, validatedMetrics["consul.network.round_trip.p95"], "Found a duplicate in the metrics slice: consul.network.round_trip.p95")
+					validatedMetrics["consul.network.round_trip.p95"] = true
+					assert.Equal(t, pmetric.MetricTypeGauge, mi.Type())
+					assert.Equal(t, 1, mi.Gauge().DataPoints().Len())
+					assert.Equal(t, "95th percentile of the estimated round trips between two nodes, of a sample of pairs.", mi.Description())
+					assert.Equal(t, "s", mi.Unit())
+					dp := mi.Gauge().DataPoints().At(0)
+					assert.Equal(t, start, dp.StartTimestamp())
+					assert.Equal(t, ts, dp.Timestamp())
+					assert.Equal(t, pmetric.NumberDataPointValueTypeDouble, dp.ValueType())
+					assert.InDelta(t, float64(1), dp.DoubleValue(), 0.01)
+				case "consul.raft.has_leader":
+					assert.False(t, validatedMetrics["consul.raft.has_leader"], "Found a duplicate in the metrics slice: consul.raft.has_leader")
+					validatedMetrics["consul.raft.has_leader"] = true
+					assert.Equal(t, pmetric.MetricTypeGauge, mi.Type())
+					assert.Equal(t, 1, mi.Gauge().DataPoints().Len())
+					assert.Equal(t, "1 when the servers have a leader, else 0.", mi.Description())
+					assert.Equal(t, "{leader}", mi.Unit())
+					dp := mi.Gauge().DataPoints().At(0)
+					assert.Equal(t, start, dp.StartTimestamp())
+					assert.Equal(t, ts, dp.Timestamp())
+					assert.Equal(t, pmetric.NumberDataPointValueTypeInt, dp.ValueType())
+					assert.Equal(t, int64(1), dp.IntValue())
+				case "consul.raft.last_contact":
+					assert.False(t, validatedMetrics["consul.raft.last_contact"], "Found a duplicate in the metrics slice: consul.raft.last_contact")
+					validatedMetrics["consul.raft.last_contact"] = true
+					assert.Equal(t, pmetric.MetricTypeGauge, mi.Type())
+					assert.Equal(t, 1, mi.Gauge().DataPoints().Len())
+					assert.Equal(t, "How long ago the server that answers heard from the leader; 0 for the leader.", mi.Description())
+					assert.Equal(t, "s", mi.Unit())
+					dp := mi.Gauge().DataPoints().At(0)
+					assert.Equal(t, start, dp.StartTimestamp())
+					assert.Equal(t, ts, dp.Timestamp())
+					assert.Equal(t, pmetric.NumberDataPointValueTypeDouble, dp.ValueType())
+					assert.InDelta(t, float64(1), dp.DoubleValue(), 0.01)
+				case "consul.raft.leader.changes":
+					assert.False(t, validatedMetrics["consul.raft.leader.changes"], "Found a duplicate in the metrics slice: consul.raft.leader.changes")
+					validatedMetrics["consul.raft.leader.changes"] = true
+					assert.Equal(t, pmetric.MetricTypeSum, mi.Type())
+					assert.Equal(t, 1, mi.Sum().DataPoints().Len())
+					assert.Equal(t, "How often a leader was elected while the receiver watched.", mi.Description())
+					assert.Equal(t, "{change}", mi.Unit())
+					assert.True(t, mi.Sum().IsMonotonic())
+					assert.Equal(t, pmetric.AggregationTemporalityCumulative, mi.Sum().AggregationTemporality())
+					dp := mi.Sum().DataPoints().At(0)
+					assert.Equal(t, start, dp.StartTimestamp())
+					assert.Equal(t, ts, dp.Timestamp())
+					assert.Equal(t, pmetric.NumberDataPointValueTypeInt, dp.ValueType())
+					assert.Equal(t, int64(1), dp.IntValue())
+				case "consul.raft.peer.count":
+					assert.False(t, validatedMetrics["consul.raft.peer.count"], "Found a duplicate in the metrics slice: consul.raft.peer.count")
+					validatedMetrics["consul.raft.peer.count"] = true
+					assert.Equal(t, pmetric.MetricTypeSum, mi.Type())
+					assert.Equal(t, 1, mi.Sum().DataPoints().Len())
+					assert.Equal(t, "Servers in the raft configuration.", mi.Description())
+					assert.Equal(t, "{server}", mi.Unit())
+					assert.False(t, mi.Sum().IsMonotonic())
+					assert.Equal(t, pmetric.AggregationTemporalityCumulative, mi.Sum().AggregationTemporality())
+					dp := mi.Sum().DataPoints().At(0)
+					assert.Equal(t, start, dp.StartTimestamp())
+					assert.Equal(t, ts, dp.Timestamp())
+					assert.Equal(t, pmetric.NumberDataPointValueTypeInt, dp.ValueType())
+					assert.Equal(t, int64(1), dp.IntValue())
+				case "consul.raft.voter.count":
+					assert.False(t, validatedMetrics["consul.raft.voter.count"], "Found a duplicate in the metrics slice: consul.raft.voter.count")
+					validatedMetrics["consul.raft.voter.count"] = true
+					assert.Equal(t, pmetric.MetricTypeSum, mi.Type())
+					assert.Equal(t, 1, mi.Sum().DataPoints().Len())
+					assert.Equal(t, "Servers that vote.", mi.Description())
+					assert.Equal(t, "{server}", mi.Unit())
+					assert.False(t, mi.Sum().IsMonotonic())
+					assert.Equal(t, pmetric.AggregationTemporalityCumulative, mi.Sum().AggregationTemporality())
+					dp := mi.Sum().DataPoints().At(0)
+					assert.Equal(t, start, dp.StartTimestamp())
+					assert.Equal(t, ts, dp.Timestamp())
+					assert.Equal(t, pmetric.NumberDataPointValueTypeInt, dp.ValueType())
+					assert.Equal(t, int64(1), dp.IntValue())
+				case "consul.server.healthy":
+					if tt.name != "reaggregate_set" {
+						assert.False(t, validatedMetrics["consul.server.healthy"], "Found a duplicate in the metrics slice: consul.server.healthy")
+						validatedMetrics["consul.server.healthy"] = true
+						assert.Equal(t, pmetric.MetricTypeGauge, mi.Type())
+						assert.Equal(t, 1, mi.Gauge().DataPoints().Len())
+						assert.Equal(t, "1 when autopilot finds the server healthy, else 0.", mi.Description())
+						assert.Equal(t, "{server}", mi.Unit())
+						dp := mi.Gauge().DataPoints().At(0)
+						assert.Equal(t, start, dp.StartTimestamp())
+						assert.Equal(t, ts, dp.Timestamp())
+						assert.Equal(t, pmetric.NumberDataPointValueTypeInt, dp.ValueType())
+						assert.Equal(t, int64(1), dp.IntValue())
+						consulServerNameAttrVal, ok := dp.Attributes().Get("consul.server.name")
+						assert.True(t, ok)
+						assert.Equal(t, "consul.server.name-val", consulServerNameAttrVal.Str())
+					} else {
+						assert.False(t, validatedMetrics["consul.server.healthy"], "Found a duplicate in the metrics slice: consul.server.healthy")
+						validatedMetrics["consul.server.healthy"] = true
+						assert.Equal(t, pmetric.MetricTypeGauge, mi.Type())
+						assert.Equal(t, 1, mi.Gauge().DataPoints().Len())
+						assert.Equal(t, "1 when autopilot finds the server healthy, else 0.", mi.Description())
+						assert.Equal(t, "{server}", mi.Unit())
+						dp := mi.Gauge().DataPoints().At(0)
+						assert.Equal(t, start, dp.StartTimestamp())
+						assert.Equal(t, ts, dp.Timestamp())
+						assert.Equal(t, pmetric.NumberDataPointValueTypeInt, dp.ValueType())
+						switch aggMap["consul.server.healthy"] {
+						case "sum":
+							assert.Equal(t, int64(4), dp.IntValue())
+						case "avg":
+							assert.Equal(t, int64(2), dp.IntValue())
+						case "min":
+							assert.Equal(t, int64(1), dp.IntValue())
+						case "max":
+							assert.Equal(t, int64(3), dp.IntValue())
+						}
+						_, ok := dp.Attributes().Get("consul.server.name")
+						assert.False(t, ok)
+					}
+				case "consul.server.last_contact":
+					if tt.name != "reaggregate_set" {
+						assert.False(t, validatedMetrics["consul.server.last_contact"], "Found a duplicate in the metrics slice: consul.server.last_contact")
+						validatedMetrics["consul.server.last_contact"] = true
+						assert.Equal(t, pmetric.MetricTypeGauge, mi.Type())
+						assert.Equal(t, 1, mi.Gauge().DataPoints().Len())
+						assert.Equal(t, "How long ago the server heard from the leader; 0 for the leader.", mi.Description())
+						assert.Equal(t, "s", mi.Unit())
+						dp := mi.Gauge().DataPoints().At(0)
+						assert.Equal(t, start, dp.StartTimestamp())
+						assert.Equal(t, ts, dp.Timestamp())
+						assert.Equal(t, pmetric.NumberDataPointValueTypeDouble, dp.ValueType())
+						assert.InDelta(t, float64(1), dp.DoubleValue(), 0.01)
+						consulServerNameAttrVal, ok := dp.Attributes().Get("consul.server.name")
+						assert.True(t, ok)
+						assert.Equal(t, "consul.server.name-val", consulServerNameAttrVal.Str())
+					} else {
+						assert.False(t, validatedMetrics["consul.server.last_contact"], "Found a duplicate in the metrics slice: consul.server.last_contact")
+						validatedMetrics["consul.server.last_contact"] = true
+						assert.Equal(t, pmetric.MetricTypeGauge, mi.Type())
+						assert.Equal(t, 1, mi.Gauge().DataPoints().Len())
+						assert.Equal(t, "How long ago the server heard from the leader; 0 for the leader.", mi.Description())
+						assert.Equal(t, "s", mi.Unit())
+						dp := mi.Gauge().DataPoints().At(0)
+						assert.Equal(t, start, dp.StartTimestamp())
+						assert.Equal(t, ts, dp.Timestamp())
+						assert.Equal(t, pmetric.NumberDataPointValueTypeDouble, dp.ValueType())
+						switch aggMap["consul.server.last_contact"] {
+						case "sum":
+							assert.InDelta(t, float64(4), dp.DoubleValue(), 0.01)
+						case "avg":
+							assert.InDelta(t, float64(2), dp.DoubleValue(), 0.01)
+						case "min":
+							assert.InDelta(t, float64(1), dp.DoubleValue(), 0.01)
+						case "max":
+							assert.InDelta(t, float64(3), dp.DoubleValue(), 0.01)
+						}
+						_, ok := dp.Attributes().Get("consul.server.name")
+						assert.False(t, ok)
+					}
+				case "consul.server.log.lag":
+					if tt.name != "reaggregate_set" {
+						assert.False(t, validatedMetrics["consul.server.log.lag"], "Found a duplicate in the metrics slice: consul.server.log.lag")
+						validatedMetrics["consul.server.log.lag"] = true
+						assert.Equal(t, pmetric.MetricTypeGauge, mi.Type())
+						assert.Equal(t, 1, mi.Gauge().DataPoints().Len())
+						assert.Equal(t, "How many entries the raft log of the server is behind the longest one.", mi.Description())
+						assert.Equal(t, "{entry}", mi.Unit())
+						dp := mi.Gauge().DataPoints().At(0)
+						assert.Equal(t, start, dp.StartTimestamp())
+						assert.Equal(t, ts, dp.Timestamp())
+						assert.Equal(t, pmetric.NumberDataPointValueTypeInt, dp.ValueType())
+						assert.Equal(t, int64(1), dp.IntValue())
+						consulServerNameAttrVal, ok := dp.Attributes().Get("consul.server.name")
+						assert.True(t, ok)
+						assert.Equal(t, "consul.server.name-val", consulServerNameAttrVal.Str())
+					} else {
+						assert.False(t, validatedMetrics["consul.server.log.lag"], "Found a duplicate in the metrics slice: consul.server.log.lag")
+						validatedMetrics["consul.server.log.lag"] = true
+						assert.Equal(t, pmetric.MetricTypeGauge, mi.Type())
+						assert.Equal(t, 1, mi.Gauge().DataPoints().Len())
+						assert.Equal(t, "How many entries the raft log of the server is behind the longest one.", mi.Description())
+						assert.Equal(t, "{entry}", mi.Unit())
+						dp := mi.Gauge().DataPoints().At(0)
+						assert.Equal(t, start, dp.StartTimestamp())
+						assert.Equal(t, ts, dp.Timestamp())
+						assert.Equal(t, pmetric.NumberDataPointValueTypeInt, dp.ValueType())
+						switch aggMap["consul.server.log.lag"] {
+						case "sum":
+							assert.Equal(t, int64(4), dp.IntValue())
+						case "avg":
+							assert.Equal(t, int64(2), dp.IntValue())
+						case "min":
+							assert.Equal(t, int64(1), dp.IntValue())
+						case "max":
+							assert.Equal(t, int64(3), dp.IntValue())
+						}
+						_, ok := dp.Attributes().Get("consul.server.name")
+						assert.False(t, ok)
+					}
+				case "consul.server.stable.duration":
+					if tt.name != "reaggregate_set" {
+						assert.False(t, validatedMetrics["consul.server.stable.duration"], "Found a duplicate in the metrics slice: consul.server.stable.duration")
+						validatedMetrics["consul.server.stable.duration"] = true
+						assert.Equal(t, pmetric.MetricTypeGauge, mi.Type())
+						assert.Equal(t, 1, mi.Gauge().DataPoints().Len())
+						assert.Equal(t, "How long the health of the server has been what it is.", mi.Description())
+						assert.Equal(t, "s", mi.Unit())
+						dp := mi.Gauge().DataPoints().At(0)
+						assert.Equal(t, start, dp.StartTimestamp())
+						assert.Equal(t, ts, dp.Timestamp())
+						assert.Equal(t, pmetric.NumberDataPointValueTypeDouble, dp.ValueType())
+						assert.InDelta(t, float64(1), dp.DoubleValue(), 0.01)
+						consulServerNameAttrVal, ok := dp.Attributes().Get("consul.server.name")
+						assert.True(t, ok)
+						assert.Equal(t, "consul.server.name-val", consulServerNameAttrVal.Str())
+					} else {
+						assert.False(t, validatedMetrics["consul.server.stable.duration"], "Found a duplicate in the metrics slice: consul.server.stable.duration")
+						validatedMetrics["consul.server.stable.duration"] = true
+						assert.Equal(t, pmetric.MetricTypeGauge, mi.Type())
+						assert.Equal(t, 1, mi.Gauge().DataPoints().Len())
+						assert.Equal(t, "How long the health of the server has been what it is.", mi.Description())
+						assert.Equal(t, "s", mi.Unit())
+						dp := mi.Gauge().DataPoints().At(0)
+						assert.Equal(t, start, dp.StartTimestamp())
+						assert.Equal(t, ts, dp.Timestamp())
+						assert.Equal(t, pmetric.NumberDataPointValueTypeDouble, dp.ValueType())
+						switch aggMap["consul.server.stable.duration"] {
+						case "sum":
+							assert.InDelta(t, float64(4), dp.DoubleValue(), 0.01)
+						case "avg":
+							assert.InDelta(t, float64(2), dp.DoubleValue(), 0.01)
+						case "min":
+							assert.InDelta(t, float64(1), dp.DoubleValue(), 0.01)
+						case "max":
+							assert.InDelta(t, float64(3), dp.DoubleValue(), 0.01)
+						}
+						_, ok := dp.Attributes().Get("consul.server.name")
+						assert.False(t, ok)
+					}
+				case "consul.server.voter":
+					if tt.name != "reaggregate_set" {
+						assert.False(t, validatedMetrics["consul.server.voter"], "Found a duplicate in the metrics slice: consul.server.voter")
+						validatedMetrics["consul.server.voter"] = true
+						assert.Equal(t, pmetric.MetricTypeGauge, mi.Type())
+						assert.Equal(t, 1, mi.Gauge().DataPoints().Len())
+						assert.Equal(t, "1 when the server votes, else 0.", mi.Description())
+						assert.Equal(t, "{server}", mi.Unit())
+						dp := mi.Gauge().DataPoints().At(0)
+						assert.Equal(t, start, dp.StartTimestamp())
+						assert.Equal(t, ts, dp.Timestamp())
+						assert.Equal(t, pmetric.NumberDataPointValueTypeInt, dp.ValueType())
+						assert.Equal(t, int64(1), dp.IntValue())
+						consulServerNameAttrVal, ok := dp.Attributes().Get("consul.server.name")
+						assert.True(t, ok)
+						assert.Equal(t, "consul.server.name-val", consulServerNameAttrVal.Str())
+					} else {
+						assert.False(t, validatedMetrics["consul.server.voter"], "Found a duplicate in the metrics slice: consul.server.voter")
+						validatedMetrics["consul.server.voter"] = true
+						assert.Equal(t, pmetric.MetricTypeGauge, mi.Type())
+						assert.Equal(t, 1, mi.Gauge().DataPoints().Len())
+						assert.Equal(t, "1 when the server votes, else 0.", mi.Description())
+						assert.Equal(t, "{server}", mi.Unit())
+						dp := mi.Gauge().DataPoints().At(0)
+						assert.Equal(t, start, dp.StartTimestamp())
+						assert.Equal(t, ts, dp.Timestamp())
+						assert.Equal(t, pmetric.NumberDataPointValueTypeInt, dp.ValueType())
+						switch aggMap["consul.server.voter"] {
+						case "sum":
+							assert.Equal(t, int64(4), dp.IntValue())
+						case "avg":
+							assert.Equal(t, int64(2), dp.IntValue())
+						case "min":
+							assert.Equal(t, int64(1), dp.IntValue())
+						case "max":
+							assert.Equal(t, int64(3), dp.IntValue())
+						}
+						_, ok := dp.Attributes().Get("consul.server.name")
+						assert.False(t, ok)
+					}
+				case "consul.session.count":
+					assert.False(t, validatedMetrics["consul.session.count"], "Found a duplicate in the metrics slice: consul.session.count")
+					validatedMetrics["consul.session.count"] = true
+					assert.Equal(t, pmetric.MetricTypeSum, mi.Type())
+					assert.Equal(t, 1, mi.Sum().DataPoints().Len())
+					assert.Equal(t, "Sessions.", mi.Description())
+					assert.Equal(t, "{session}", mi.Unit())
+					assert.False(t, mi.Sum().IsMonotonic())
+					assert.Equal(t, pmetric.AggregationTemporalityCumulative, mi.Sum().AggregationTemporality())
+					dp := mi.Sum().DataPoints().At(0)
+					assert.Equal(t, start, dp.StartTimestamp())
+					assert.Equal(t, ts, dp.Timestamp())
+					assert.Equal(t, pmetric.NumberDataPointValueTypeInt, dp.ValueType())
+					assert.Equal(t, int64(1), dp.IntValue())
+				case "consul.unobserved.count":
+					if tt.name != "reaggregate_set" {
+						assert.False(t, validatedMetrics["consul.unobserved.count"], "Found a duplicate in the metrics slice: consul.unobserved.count")
+						validatedMetrics["consul.unobserved.count"] = true
+						assert.Equal(t, pmetric.MetricTypeSum, mi.Type())
+						assert.Equal(t, 1, mi.Sum().DataPoints().Len())
+						assert.Equal(t, "Objects that are there and are not observed, because they are beyond a limit of the configuration.", mi.Description())
+						assert.Equal(t, "{object}", mi.Unit())
+						assert.False(t, mi.Sum().IsMonotonic())
+						assert.Equal(t, pmetric.AggregationTemporalityCumulative, mi.Sum().AggregationTemporality())
+						dp := mi.Sum().DataPoints().At(0)
+						assert.Equal(t, start, dp.StartTimestamp())
+						assert.Equal(t, ts, dp.Timestamp())
+						assert.Equal(t, pmetric.NumberDataPointValueTypeInt, dp.ValueType())
+						assert.Equal(t, int64(1), dp.IntValue())
+						consulObjectAttrVal, ok := dp.Attributes().Get("consul.object")
+						assert.True(t, ok)
+						assert.Equal(t, "check", consulObjectAttrVal.Str())
+					} else {
+						assert.False(t, validatedMetrics["consul.unobserved.count"], "Found a duplicate in the metrics slice: consul.unobserved.count")
+						validatedMetrics["consul.unobserved.count"] = true
+						assert.Equal(t, pmetric.MetricTypeSum, mi.Type())
+						assert.Equal(t, 1, mi.Sum().DataPoints().Len())
+						assert.Equal(t, "Objects that are there and are not observed, because they are beyond a limit of the configuration.", mi.Description())
+						assert.Equal(t, "{object}", mi.Unit())
+						assert.False(t, mi.Sum().IsMonotonic())
+						assert.Equal(t, pmetric.AggregationTemporalityCumulative, mi.Sum().AggregationTemporality())
+						dp := mi.Sum().DataPoints().At(0)
+						assert.Equal(t, start, dp.StartTimestamp())
+						assert.Equal(t, ts, dp.Timestamp())
+						assert.Equal(t, pmetric.NumberDataPointValueTypeInt, dp.ValueType())
+						switch aggMap["consul.unobserved.count"] {
+						case "sum":
+							assert.Equal(t, int64(4), dp.IntValue())
+						case "avg":
+							assert.Equal(t, int64(2), dp.IntValue())
+						case "min":
+							assert.Equal(t, int64(1), dp.IntValue())
+						case "max":
+							assert.Equal(t, int64(3), dp.IntValue())
+						}
+						_, ok := dp.Attributes().Get("consul.object")
+						assert.False(t, ok)
+					}
 				case "consul.up":
 					assert.False(t, validatedMetrics["consul.up"], "Found a duplicate in the metrics slice: consul.up")
 					validatedMetrics["consul.up"] = true
 					assert.Equal(t, pmetric.MetricTypeGauge, mi.Type())
 					assert.Equal(t, 1, mi.Gauge().DataPoints().Len())
-					assert.Equal(t, "1 when the Consul API answered the last health request, else 0.", mi.Description())
+					assert.Equal(t, "1 when the Consul agent answers, else 0.", mi.Description())
 					assert.Equal(t, "{agent}", mi.Unit())
 					dp := mi.Gauge().DataPoints().At(0)
 					assert.Equal(t, start, dp.StartTimestamp())

@@ -23,11 +23,12 @@ func BenchmarkStep(b *testing.B) {
 
 	b.Run("step", func(b *testing.B) {
 		b.ReportAllocs()
-		var m Machine
-		m.Step(at(0), Observation{Checks: before})
+		var h Health
+		h.Step(at(0), Observation[CheckID, Check]{Objects: before})
 		for i := 0; b.Loop(); i++ {
-			if effects := m.Step(at(i), Observation{Checks: []Checks{after, before}[i%2]}); len(effects) != 1 {
-				b.Fatalf("%d effects, want 1", len(effects))
+			// The check, and its service's incident.
+			if _, effects := h.Step(at(i), Observation[CheckID, Check]{Objects: []Checks{after, before}[i%2]}); len(effects) != 2 {
+				b.Fatalf("%d effects, want 2", len(effects))
 			}
 		}
 	})
@@ -42,6 +43,44 @@ func BenchmarkStep(b *testing.B) {
 			}
 			if differ != 1 {
 				b.Fatalf("%d differ, want 1", differ)
+			}
+		}
+	})
+}
+
+// The 10,000 instances of 5,000 services with 20,000 checks, beside the least that any
+// count of them must do: add every check to its service once.
+func BenchmarkInstancesByHealth(b *testing.B) {
+	const all, services = 20_000, 5_000
+	checks := make(Checks, all)
+	totals := map[string]int64{}
+	for i := range all {
+		node, service, instance := fmt.Sprint("node-", i%500), fmt.Sprint("service-", i%services), fmt.Sprint("instance-", i/(2*services))
+		checks[CheckID{Node: node, Check: fmt.Sprint("service:", i)}] = Check{
+			Service: service, ServiceID: instance, Status: []Status{Passing, Passing, Warning, Critical}[i%4],
+		}
+		totals[service] = 2
+	}
+
+	b.Run("instances", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			if counts := InstancesByHealth(checks, totals); len(counts) != services {
+				b.Fatalf("%d services, want %d", len(counts), services)
+			}
+		}
+	})
+	b.Run("bare loop", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			counts := make(map[string]Instances, services)
+			for _, check := range checks {
+				c := counts[check.Service]
+				c.Passing++
+				counts[check.Service] = c
+			}
+			if len(counts) != services {
+				b.Fatalf("%d services, want %d", len(counts), services)
 			}
 		}
 	})

@@ -18,8 +18,8 @@ const (
 	None     Status = "none"
 )
 
-// badness orders statuses: a larger one is worse.
-func (s Status) badness() int {
+// Badness orders statuses: 0 passing, 1 warning, 2 critical.
+func (s Status) Badness() int {
 	switch s {
 	case Critical:
 		return 2
@@ -28,6 +28,13 @@ func (s Status) badness() int {
 	default:
 		return 0
 	}
+}
+
+func worse(a, b Status) Status {
+	if b.Badness() > a.Badness() {
+		return b
+	}
+	return a
 }
 
 // CheckID identifies a check within a datacenter.
@@ -45,25 +52,18 @@ type Check struct {
 	ServiceID string
 	Status    Status
 	Index     uint64 // ModifyIndex
+	Output    string // truncated, and empty unless asked for
 }
 
 // Checks is a snapshot of all checks.
-type Checks map[CheckID]Check
+type Checks = map[CheckID]Check
 
 // CountByStatus returns the number of checks in each of the three statuses;
 // a status that no check has counts zero.
-func (c Checks) CountByStatus() map[Status]int64 {
+func CountByStatus(checks Checks) map[Status]int64 {
 	counts := map[Status]int64{Passing: 0, Warning: 0, Critical: 0}
-	for _, check := range c {
+	for _, check := range checks {
 		counts[check.Status]++
 	}
 	return counts
-}
-
-// Usage is the size of the catalog of one datacenter.
-type Usage struct {
-	Datacenter string
-	Nodes      int64
-	Services   int64
-	Instances  int64
 }

@@ -6,12 +6,9 @@ package telemetry
 
 import (
 	"context"
-	"fmt"
-	"strconv"
 	"time"
 
 	"go.opentelemetry.io/collector/pdata/pcommon"
-	"go.opentelemetry.io/collector/pdata/plog"
 	"go.opentelemetry.io/collector/pdata/ptrace"
 	"go.opentelemetry.io/collector/receiver"
 
@@ -21,9 +18,6 @@ import (
 	"github.com/otelcol-infra/otelcol-infra/receiver/consulreceiver/internal/metadata"
 	"github.com/otelcol-infra/otelcol-infra/receiver/consulreceiver/internal/state"
 )
-
-// SpanOutage is the name of the span of a check's outage.
-const SpanOutage = "consul.check.outage"
 
 // Story renders what happened as events and spans.
 type Story struct {
@@ -36,94 +30,129 @@ func NewStory(config metadata.LogsBuilderConfig, settings receiver.Settings) *St
 	return &Story{settings: settings, config: config}
 }
 
-// Render returns an event for each effect, and the spans of outages that
-// opened (a point-in-time marker) or closed. Events carry the IDs of the span
-// that tells the same story. cluster is the identity that keeps the IDs of two
-// Consul clusters apart; resource is put on all of it.
+// Render returns the events of the effects, and the spans of what began (a
+// point-in-time marker) or ended. Events carry the IDs of the span that tells
+// the same story. cluster is the identity that keeps the IDs of two Consul
+// clusters apart; resource is put on all of it.
 func (s *Story) Render(observed time.Time, cluster string, resource pcommon.Resource, effects []state.Effect) watch.Telemetry {
 	if len(effects) == 0 {
 		return watch.Silence()
 	}
-	one, all := metadata.NewLogsBuilder(s.config, s.settings), metadata.NewLogsBuilder(s.config, s.settings)
-	spans := ptrace.NewSpanSlice()
+	// Emitted one by one, as the builder groups events by name.
+	all := metadata.NewLogsBuilder(s.config, s.settings)
+	t := teller{cluster: cluster, now: timestamp(observed), spans: ptrace.NewSpanSlice(), events: metadata.NewLogsBuilder(s.config, s.settings)}
 	for _, e := range effects {
-		ctx := context.Background()
-		if e.Outage != nil {
-			p := outagePeriod(cluster, *e.Outage)
-			ctx = p.Context()
-			if e.Opened {
-				p.AppendStart(spans)
-			}
-			if e.Closed {
-				p.Append(spans)
-			}
-		}
-		record(ctx, one, observed, e)
-		eventlog.Each(one.Emit(), all.AppendLogRecord)
+		t.tell(e)
+		eventlog.Each(t.events.Emit(), all.AppendLogRecord)
 	}
 	return watch.Telemetry{
 		Logs:   eventlog.Complete(all.Emit(metadata.WithLogsResource(resource)), observed, describe),
-		Traces: period.Traces(spans, resource, metadata.ScopeName, s.settings.BuildInfo.Version),
+		Traces: period.Traces(t.spans, resource, metadata.ScopeName, s.settings.BuildInfo.Version),
 	}
 }
 
-func record(ctx context.Context, logs *metadata.LogsBuilder, observed time.Time, e state.Effect) {
-	if e.Gap != nil {
-		logs.RecordConsulWatchGapEvent(ctx, pcommon.NewTimestampFromTime(observed), int64(e.Gap.Old), int64(e.Gap.New))
-		return
-	}
-	t := e.Transition
-	logs.RecordConsulCheckTransitionEvent(ctx, pcommon.NewTimestampFromTime(t.At),
-		t.ID.Node, t.ID.Check, t.Check.Name, t.Check.Service, t.Check.ServiceID,
-		string(t.Old), string(t.New), int64(t.Check.Index), t.Reconciled)
+// teller renders one effect after the other.
+type teller struct {
+	cluster string
+	now     pcommon.Timestamp
+	events  *metadata.LogsBuilder
+	spans   ptrace.SpanSlice
 }
 
-func outagePeriod(cluster string, o state.Outage) period.Period {
-	key := []string{SpanOutage, cluster, o.ID.Node, o.ID.Check, strconv.FormatUint(o.Check.Index, 10)}
-	p := period.Period{
-		Name: SpanOutage, Trace: key, Key: key,
-		Start: o.Start, End: o.End, BeganBefore: o.BeganBefore, Reconciled: o.Reconciled,
-		Attributes: func(attrs pcommon.Map) {
-			attrs.PutStr("consul.node.name", o.ID.Node)
-			attrs.PutStr("consul.check.id", o.ID.Check)
-			attrs.PutStr("consul.check.name", o.Check.Name)
-			attrs.PutStr("consul.check.status", string(o.Worst))
-			if o.Check.Service != "" {
-				attrs.PutStr("consul.service.name", o.Check.Service)
-				attrs.PutStr("consul.service.id", o.Check.ServiceID)
-			}
-		},
-		DroppedMoments: o.Dropped,
-	}
-	if o.Worst == state.Critical {
-		p.Problem = "check was critical"
-	}
-	for _, t := range o.Transitions {
-		p.Moments = append(p.Moments, period.Moment{
-			Time: t.At, Name: "consul.check.transition",
-			Attributes: func(attrs pcommon.Map) {
-				attrs.PutStr("consul.check.status.old", string(t.Old))
-				attrs.PutStr("consul.check.status.new", string(t.New))
-			},
-		})
-	}
-	return p
-}
-
-// describe gives an event its severity, and a line for people.
-func describe(event plog.LogRecord) (plog.SeverityNumber, string) {
-	if event.EventName() == "consul.watch.gap" {
-		return plog.SeverityNumberWarn, "changes of checks may have gone unseen"
-	}
-	text := func(name string) string { v, _ := event.Attributes().Get(name); return v.Str() }
-	status := text("consul.check.status.new")
-	line := fmt.Sprintf("check %s on %s: %s to %s", text("consul.check.id"), text("consul.node.name"), text("consul.check.status.old"), status)
-	switch state.Status(status) {
-	case state.Critical:
-		return plog.SeverityNumberError, line
-	case state.Warning:
-		return plog.SeverityNumberWarn, line
+func (t *teller) tell(effect state.Effect) {
+	ctx := context.Background()
+	switch e := effect.(type) {
+	case state.Missed:
+		t.events.RecordConsulWatchGapEvent(ctx, t.now, e.What, int64(e.Old), int64(e.New))
+	case state.Filtered:
+		t.events.RecordConsulResultsFilteredEvent(ctx, t.now, e.What)
+	case state.Opened:
+		t.incident(e.Incident).AppendStart(t.spans)
+	case state.Closed:
+		t.incident(e.Incident).Append(t.spans)
+	case state.Turned:
+		t.turned(e)
+	case state.Acquired:
+		t.acquired(e)
+	case state.Ended:
+		t.ended(e)
+	case state.Changed[state.Key]:
+		t.key(e)
+	case state.LeaderLost:
+		t.leaderLost(e)
+	case state.LeaderElected:
+		t.leaderElected(e)
+	case state.Expiring:
+		t.events.RecordConsulACLTokenExpiringEvent(ctx, t.now, e.Accessor, e.Left.Seconds())
 	default:
-		return plog.SeverityNumberInfo, line
+		t.object(effect)
 	}
 }
+
+// object tells of what has no story beyond coming, changing and going.
+func (t *teller) object(effect state.Effect) {
+	ctx := context.Background()
+	switch e := effect.(type) {
+	case state.Changed[state.Service]:
+		if e.Removed {
+			t.events.RecordConsulServiceDeregisteredEvent(ctx, t.now, e.Key, e.Reconciled)
+		} else {
+			t.events.RecordConsulServiceRegisteredEvent(ctx, t.now, e.Key, e.Initial, e.Reconciled)
+		}
+	case state.Changed[state.Node]:
+		if e.Removed {
+			t.events.RecordConsulNodeDeregisteredEvent(ctx, t.now, e.Key, e.Prev.Address, e.Reconciled)
+		} else if e.Added {
+			t.events.RecordConsulNodeRegisteredEvent(ctx, t.now, e.Key, e.Next.Address, e.Initial, e.Reconciled)
+		}
+	case state.Changed[state.Session]:
+		now := e.Now()
+		if e.Removed {
+			t.events.RecordConsulSessionEndedEvent(ctx, t.now, e.Key, now.Name, now.Behavior, now.TTL, now.Node, e.Reconciled)
+		} else if e.Added {
+			t.events.RecordConsulSessionCreatedEvent(ctx, t.now, e.Key, now.Name, now.Behavior, now.TTL, now.Node, e.Initial, e.Reconciled)
+		}
+	case state.Changed[state.Member]:
+		t.member(e)
+	case state.Changed[state.ConfigEntry]:
+		now := e.Now()
+		t.events.RecordConsulConfigEntryChangedEvent(ctx, t.now, now.Kind, now.Name, changeOf(e.Added, e.Removed), int64(now.Index), e.Initial, e.Reconciled)
+	case state.Changed[state.Root]:
+		if !e.Removed && e.Prev.ID != e.Next.ID {
+			t.events.RecordConsulCaRootRotatedEvent(ctx, t.now, e.Next.ID, e.Prev.ID, e.Initial, e.Reconciled)
+		}
+	case state.Changed[state.UserEvent]:
+		if e.Added { // The agent forgets old ones.
+			t.events.RecordConsulUserEventFiredEvent(ctx, t.now, e.Next.ID, e.Next.Name, int64(e.Next.Size), e.Initial)
+		}
+	}
+}
+
+func (t *teller) member(e state.Changed[state.Member]) {
+	ctx := context.Background()
+	now := e.Now()
+	pool := metadata.MapAttributeConsulMemberPool[string(now.Pool)]
+	switch {
+	case e.Removed && (now.Status == state.Alive || now.Status == state.Leaving), !e.Removed && now.Status == state.Left && e.Prev.Status != state.Left:
+		t.events.RecordConsulMemberLeftEvent(ctx, t.now, pool, e.Key, now.Address)
+	case e.Removed || now.Status == e.Prev.Status:
+		// It had left or failed, as was told.
+	case now.Status == state.Failed:
+		t.events.RecordConsulMemberFailedEvent(ctx, t.now, pool, e.Key, now.Address)
+	case now.Status == state.Alive && e.Prev.Status != state.Leaving:
+		t.events.RecordConsulMemberJoinedEvent(ctx, t.now, pool, e.Key, now.Address, e.Initial)
+	}
+}
+
+func changeOf(added, removed bool) string {
+	switch {
+	case added:
+		return "created"
+	case removed:
+		return "deleted"
+	default:
+		return "updated"
+	}
+}
+
+func timestamp(t time.Time) pcommon.Timestamp { return pcommon.NewTimestampFromTime(t) }

@@ -1,0 +1,226 @@
+// Copyright The otelcol-infra Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package consulreceiver
+
+import (
+	"context"
+	"crypto/x509"
+	"encoding/json"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/hashicorp/consul/api"
+	"golang.org/x/time/rate"
+
+	"github.com/otelcol-infra/otelcol-infra/internal/watch"
+	"github.com/otelcol-infra/otelcol-infra/receiver/consulreceiver/internal/state"
+)
+
+const (
+	// leaderEvery is how often the leader is asked for, so that a time without
+	// one is seen: the request is small, and needs no ACL.
+	leaderEvery = time.Second
+
+	// tokenEvery is how often the receiver's own token is looked up.
+	tokenEvery = time.Minute
+)
+
+// sight is a value that was polled.
+type sight[T any] struct {
+	value T
+	gap   bool // the last poll failed
+}
+
+// poll observes one value again and again until ctx ends.
+func poll[T any](ctx context.Context, s *scope, endpoint string, every time.Duration,
+	read func(context.Context) (T, error), step func(time.Time, sight[T]) []state.Effect, commit func(context.Context)) {
+	queries := rate.NewLimiter(rate.Every(every), 1)
+	gap := false
+	watch.Loop[sight[T]]{
+		Next: func(ctx context.Context) (sight[T], error) {
+			if err := queries.Wait(ctx); err != nil {
+				return sight[T]{}, err
+			}
+			if err := s.identify(ctx); err != nil {
+				return sight[T]{}, err
+			}
+			value, err := read(ctx)
+			seen := sight[T]{value, gap}
+			gap = err != nil
+			return seen, err
+		},
+		Step: func(now time.Time, seen sight[T]) watch.Telemetry {
+			s.mu.Lock()
+			effects := step(now, seen)
+			s.mu.Unlock()
+			return s.render(now, effects)
+		},
+		Delivery:  s.Delivery(),
+		Commit:    commit,
+		Condition: func(err error) { s.set(endpoint, err) },
+	}.Run(ctx)
+}
+
+func (s *scope) followLeader(ctx context.Context) {
+	key := s.key("leader")
+	restore(ctx, s, key, s.leader.Restore)
+	read := func(ctx context.Context) (string, error) {
+		address, _, err := get[string](ctx, s.client, endpointLeader, question{})
+		return address, err
+	}
+	step := func(now time.Time, seen sight[string]) []state.Effect {
+		return s.leader.Step(now, seen.value, seen.gap)
+	}
+	poll(ctx, s, endpointLeader, leaderEvery, read, step, func(ctx context.Context) {
+		s.mu.Lock()
+		open := s.leader.Save()
+		s.mu.Unlock()
+		s.Condition.Set("storage", s.store.Save(ctx, key, open))
+	})
+}
+
+// followToken follows the receiver's own token, if it has one.
+func (s *scope) followToken(ctx context.Context) {
+	read := func(ctx context.Context) (state.Token, error) {
+		entry, _, err := get[struct {
+			AccessorID     string
+			ExpirationTime time.Time
+		}](ctx, s.client, endpointToken, question{})
+		if refusal(err) == http.StatusUnauthorized && strings.Contains(err.Error(), "ACL support disabled") {
+			return state.Token{}, nil
+		}
+		return state.Token{Accessor: entry.AccessorID, Expires: entry.ExpirationTime}, err
+	}
+	var expiry state.Expiry
+	poll(ctx, s, endpointToken, tokenEvery, read, func(now time.Time, seen sight[state.Token]) []state.Effect {
+		s.token = seen.value
+		return expiry.Step(now, seen.value, s.cfg.ACLToken.ExpiryWarning)
+	}, nil)
+}
+
+// members reads a pool of the agent. An agent that is no server is in no WAN
+// pool, and says so with an empty one.
+func (p *selection) members(pool state.Pool, endpoint string) read[string, state.Member] {
+	return func(ctx context.Context, c *client, _ question) (map[string]state.Member, answer, error) {
+		entries, err := getPlain[[]api.AgentMember](ctx, c, endpoint)
+		members := make(map[string]state.Member, len(entries))
+		for _, m := range entries {
+			node, _, _ := strings.Cut(m.Name, ".") // In the WAN the datacenter follows.
+			if p.nodes.Match(m.Name) || p.nodes.Match(node) {
+				members[m.Name] = state.Member{
+					Pool:    pool,
+					Status:  memberStatus(m.Status),
+					Address: net.JoinHostPort(m.Addr, strconv.Itoa(int(m.Port))),
+				}
+			}
+		}
+		return members, answer{}, err
+	}
+}
+
+// memberStatus reads the number that serf gives a status.
+func memberStatus(s int) state.MemberStatus {
+	switch s {
+	case 2:
+		return state.Leaving
+	case 3:
+		return state.Left
+	case 4:
+		return state.Failed
+	default:
+		return state.Alive
+	}
+}
+
+// getPlain makes a request of which the answer is JSON without a header of
+// Consul's.
+func getPlain[T any](ctx context.Context, c *client, endpoint string) (T, error) {
+	var into T
+	ctx, cancel := context.WithTimeout(ctx, c.timeout())
+	defer cancel()
+	body, err := c.open(ctx, endpoint)
+	if err != nil {
+		return into, err
+	}
+	defer func() { _ = body.Close() }() // It was read.
+	if err := json.NewDecoder(body).Decode(&into); err != nil {
+		return into, explain(endpoint, err)
+	}
+	return into, nil
+}
+
+// configReader reads all configuration entries, when any has changed: one
+// index counts for all kinds.
+type configReader struct {
+	last    answer
+	entries map[string]state.ConfigEntry
+}
+
+func (r *configReader) read(ctx context.Context, c *client, q question) (map[string]state.ConfigEntry, answer, error) {
+	_, a, err := readKind(ctx, c, api.MeshConfig, q)
+	if err != nil {
+		return nil, a, err
+	}
+	if r.entries != nil && a.Index == r.last.Index && a.Token == r.last.Token {
+		return r.entries, r.last, nil
+	}
+	entries := map[string]state.ConfigEntry{}
+	for _, kind := range configKinds {
+		found, of, err := readKind(ctx, c, kind, q)
+		if code := refusal(err); code == http.StatusBadRequest || code == http.StatusInternalServerError && strings.Contains(err.Error(), "invalid config entry kind") {
+			continue // An older Consul does not know it.
+		}
+		if err != nil {
+			return nil, a, err
+		}
+		a.Filtered = a.Filtered || of.Filtered
+		for _, e := range found {
+			entries[e.Kind+"/"+e.Name] = e
+		}
+	}
+	r.last, r.entries = a, entries
+	return entries, a, nil
+}
+
+func readKind(ctx context.Context, c *client, kind string, q question) ([]state.ConfigEntry, answer, error) {
+	found, a, err := get[[]struct {
+		Kind, Name  string
+		ModifyIndex uint64
+	}](ctx, c, endpointConfig+kind, q)
+	entries := make([]state.ConfigEntry, 0, len(found))
+	for _, e := range found {
+		entries = append(entries, state.ConfigEntry{Kind: kind, Name: e.Name, Index: e.ModifyIndex})
+	}
+	return entries, a, err
+}
+
+// configKinds are the kinds that Consul has.
+var configKinds = []string{
+	api.ServiceDefaults, api.ProxyDefaults, api.ServiceRouter, api.ServiceSplitter, api.ServiceResolver,
+	api.IngressGateway, api.TerminatingGateway, api.ServiceIntentions, api.MeshConfig, api.ExportedServices,
+	api.SamenessGroup, api.APIGateway, api.TCPRoute, api.HTTPRoute, api.InlineCertificate,
+	api.FileSystemCertificate, api.JWTProvider, api.RateLimitIPConfig,
+}
+
+// expiry returns when a root certificate expires. Older Consuls do not say it.
+func expiry(root *api.CARoot) (time.Time, error) {
+	if root.NotAfter != nil {
+		return *root.NotAfter, nil
+	}
+	block, _ := pem.Decode([]byte(root.RootCertPEM))
+	if block == nil {
+		return time.Time{}, errors.New("it is not PEM")
+	}
+	certificate, err := x509.ParseCertificate(block.Bytes)
+	if err != nil {
+		return time.Time{}, fmt.Errorf("it cannot be parsed: %w", err)
+	}
+	return certificate.NotAfter, nil
+}

@@ -1,0 +1,194 @@
+// Copyright The otelcol-infra Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package consulreceiver
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/hashicorp/consul/api"
+
+	"github.com/otelcol-infra/otelcol-infra/internal/pattern"
+	"github.com/otelcol-infra/otelcol-infra/receiver/consulreceiver/internal/state"
+)
+
+// What is watched: each function here is the request of one watch.
+
+// selection is what the configuration picks of what there is.
+type selection struct {
+	cfg                       *Config
+	services, nodes, keyNames pattern.Matcher
+}
+
+func newSelection(cfg *Config) (*selection, error) {
+	services, err1 := cfg.Services.Compile()
+	nodes, err2 := cfg.Nodes.Compile()
+	keys, err3 := cfg.KV.Compile()
+	return &selection{cfg: cfg, services: services, nodes: nodes, keyNames: keys}, errors.Join(err1, err2, err3)
+}
+
+// Only what is needed is decoded of a check: its output can be huge.
+type checkEntry struct {
+	Node, CheckID, Name, Status, ServiceID, ServiceName string
+	ModifyIndex                                         uint64
+}
+
+type checkEntryWithOutput struct {
+	checkEntry
+	Output string
+}
+
+func (p *selection) checks(ctx context.Context, c *client, q question) (state.Checks, answer, error) {
+	if p.cfg.Checks.OutputLimit == 0 {
+		return readChecks(ctx, p, c, q, func(e checkEntry) (checkEntry, string) { return e, "" })
+	}
+	return readChecks(ctx, p, c, q, func(e checkEntryWithOutput) (checkEntry, string) {
+		return e.checkEntry, truncate(e.Output, p.cfg.Checks.OutputLimit)
+	})
+}
+
+func readChecks[E any](ctx context.Context, p *selection, c *client, q question, split func(E) (checkEntry, string)) (state.Checks, answer, error) {
+	entries, a, err := get[[]E](ctx, c, endpointChecks, q)
+	if err != nil {
+		return nil, a, err
+	}
+	checks := make(state.Checks, len(entries))
+	for _, entry := range entries {
+		e, output := split(entry)
+		if !p.nodes.Match(e.Node) || e.ServiceName != "" && !p.services.Match(e.ServiceName) {
+			continue
+		}
+		checks[state.CheckID{Node: e.Node, Check: e.CheckID}] = state.Check{
+			Name: e.Name, Service: e.ServiceName, ServiceID: e.ServiceID,
+			Status: state.Status(e.Status), Index: e.ModifyIndex, Output: output,
+		}
+	}
+	return checks, a, nil
+}
+
+// truncate does not cut characters in two.
+func truncate(text string, limit int) string {
+	return strings.ToValidUTF8(text[:min(len(text), limit)], "")
+}
+
+func (p *selection) catalogServices(ctx context.Context, c *client, q question) (map[string]state.Service, answer, error) {
+	tags, a, err := get[map[string]json.RawMessage](ctx, c, endpointServices, q)
+	services := make(map[string]state.Service, len(tags))
+	for name := range tags {
+		if p.services.Match(name) {
+			services[name] = state.Service{}
+		}
+	}
+	return services, a, err
+}
+
+func (p *selection) catalogNodes(ctx context.Context, c *client, q question) (map[string]state.Node, answer, error) {
+	entries, a, err := get[[]struct{ ID, Node, Address string }](ctx, c, endpointNodes, q)
+	nodes := make(map[string]state.Node, len(entries))
+	for _, e := range entries {
+		if p.nodes.Match(e.Node) {
+			nodes[e.Node] = state.Node{ID: e.ID, Address: e.Address}
+		}
+	}
+	return nodes, a, err
+}
+
+func (p *selection) sessions(ctx context.Context, c *client, q question) (map[string]state.Session, answer, error) {
+	entries, a, err := get[[]struct{ ID, Name, Node, Behavior, TTL string }](ctx, c, endpointSessions, q)
+	sessions := make(map[string]state.Session, len(entries))
+	for _, e := range entries {
+		if p.nodes.Match(e.Node) {
+			sessions[e.ID] = state.Session{Name: e.Name, Node: e.Node, Behavior: e.Behavior, TTL: e.TTL}
+		}
+	}
+	return sessions, a, err
+}
+
+// keys reads the keys under a prefix. Consul sends the values along; they are
+// dropped at once.
+func (p *selection) keys(prefix string) read[string, state.Key] {
+	return func(ctx context.Context, c *client, q question) (map[string]state.Key, answer, error) {
+		pairs, a, err := ask(ctx, c, endpointKV+prefix, q, func(options *api.QueryOptions) (api.KVPairs, *api.QueryMeta, error) {
+			return c.api.KV().List(prefix, options)
+		})
+		keys := make(map[string]state.Key, len(pairs))
+		for _, pair := range pairs {
+			if !p.keyNames.Match(pair.Key) {
+				continue
+			}
+			key := state.Key{
+				Flags: pair.Flags, Session: pair.Session,
+				LockIndex: pair.LockIndex, CreateIndex: pair.CreateIndex, ModifyIndex: pair.ModifyIndex,
+			}
+			if p.cfg.KV.Fingerprint {
+				sum := sha256.Sum256(pair.Value)
+				key.Value = state.Fingerprint{SHA256: hex.EncodeToString(sum[:]), Size: len(pair.Value)}
+			}
+			keys[pair.Key] = key
+		}
+		return keys, a, err
+	}
+}
+
+// userEvents reads what the agent has heard of; it keeps the last 256.
+func (p *selection) userEvents(ctx context.Context, c *client, q question) (map[string]state.UserEvent, answer, error) {
+	entries, a, err := get[[]struct {
+		ID, Name string
+		Payload  []byte
+		LTime    uint64
+	}](ctx, c, endpointUserEvents, q)
+	events := make(map[string]state.UserEvent, len(entries))
+	for _, e := range entries {
+		events[fmt.Sprintf("%020d %s", e.LTime, e.ID)] = state.UserEvent{ID: e.ID, Name: e.Name, Time: e.LTime, Size: len(e.Payload)}
+	}
+	return events, a, err
+}
+
+// activeRoot reads the active root certificate, under the key "active".
+func (p *selection) activeRoot(ctx context.Context, c *client, q question) (map[string]state.Root, answer, error) {
+	roots, a, err := ask(ctx, c, endpointRoots, q, func(options *api.QueryOptions) (*api.CARootList, *api.QueryMeta, error) {
+		return c.api.Connect().CARoots(options)
+	})
+	if refusal(err) == 500 && strings.Contains(err.Error(), "Connect must be enabled") {
+		return nil, answer{Index: 1}, nil // There is none, and that is no failure.
+	}
+	if err != nil {
+		return nil, a, err
+	}
+	for _, r := range roots.Roots {
+		if !r.Active {
+			continue
+		}
+		root := state.Root{ID: r.ID, Name: r.Name}
+		if root.NotAfter, err = expiry(r); err != nil {
+			return nil, a, fmt.Errorf("%s: root certificate %s: %w", endpointRoots, r.ID, err)
+		}
+		return map[string]state.Root{"active": root}, a, nil
+	}
+	return nil, a, nil
+}
+
+// bound keeps the first objects, in the order of their keys, and returns how
+// many there are beyond.
+func bound[K comparable, V any](objects map[K]V, limit int, compare func(a, b K) int) (kept map[K]V, beyond int) {
+	beyond = len(objects) - limit
+	if beyond <= 0 {
+		return objects, 0
+	}
+	keys := make([]K, 0, len(objects))
+	for key := range objects {
+		keys = append(keys, key)
+	}
+	slices.SortFunc(keys, compare)
+	for _, key := range keys[limit:] {
+		delete(objects, key)
+	}
+	return objects, beyond
+}
