@@ -30,7 +30,7 @@ var Systems = []System{
 			"consul_up", "consul_health_check_count", "consul_health_service_instance_count", "consul_health_check_transitions_total",
 			"consul_catalog_service_count", "consul_catalog_service_instance_count", "consul_catalog_node_count",
 			"consul_raft_has_leader", "consul_server_healthy", "consul_member_count", "consul_session_count",
-			"consul_kv_key_count", "consul_kv_lock_acquisitions_total", "consul_ca_root_time_to_expiry_seconds",
+			"consul_kv_key_count", "consul_kv_changes_total", "consul_kv_lock_acquisitions_total", "consul_ca_root_time_to_expiry_seconds",
 		},
 		Spans: map[string]int{
 			"consul.service.incident.start": 1, "consul.service.incident": 1,

@@ -35,6 +35,8 @@ type scope struct {
 	cluster  string // what the IDs of traces depend on; empty: nothing was told yet
 
 	mu     sync.Mutex
+	era    context.Context // until Consul's indexes go back
+	ended  context.CancelFunc
 	up     map[string]bool // whether the last use of an endpoint succeeded
 	beyond map[metadata.AttributeConsulObject]int
 
@@ -73,6 +75,7 @@ func newScope(w *watcher, client *client, name string) *scope {
 			state.WAN: {TellInitial: initial},
 		},
 	}
+	s.era, s.ended = context.WithCancel(context.Background())
 	for _, prefix := range w.cfg.KV.Prefixes {
 		s.keys[prefix] = &state.Keys{TellInitial: initial}
 	}
@@ -85,6 +88,26 @@ func (s *scope) set(endpoint string, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.up[endpoint] = err == nil
+}
+
+// presentEra returns the era: a context that is done when Consul has restored a
+// snapshot. Indexes of before may not be reached again for long, so that who
+// waits for a newer one would miss it.
+func (s *scope) presentEra() context.Context {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.era
+}
+
+// endEra begins another era. Consul does not tell that it restores a snapshot,
+// but answers then at once all that wait, with what was before.
+func (s *scope) endEra(era context.Context) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.era == era {
+		s.ended()
+		s.era, s.ended = context.WithCancel(context.Background())
+	}
 }
 
 // label names a part of this scope in the receiver's condition.

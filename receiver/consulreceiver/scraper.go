@@ -121,8 +121,8 @@ func (s *scope) recordState(m telemetry.Metrics, totals map[string]int64) (beyon
 		if s.cfg.Metrics.Metrics.ConsulHealthCheckState.Enabled {
 			m.CheckStates(checks)
 		}
-		var instances map[string]state.Instances
-		instances, beyond = bound(state.InstancesByHealth(checks, totals), s.cfg.Services.Limit, strings.Compare)
+		instances := state.InstancesByHealth(checks, totals)
+		beyond = bound(instances, nil, s.cfg.Services.Limit, strings.Compare)
 		m.Instances(instances)
 	}
 	if s.up[endpointSessions] {
@@ -150,7 +150,7 @@ func (s *scope) recordCounts(m telemetry.Metrics) {
 	}
 	for prefix, keys := range s.keys {
 		if all, held, known := keys.Count(); known {
-			m.Keys(prefix, all, held, keys.Acquisitions())
+			m.Keys(prefix, all, held, keys.Changes(), keys.Acquisitions())
 		}
 	}
 }

@@ -43,8 +43,10 @@ type source[K, V comparable] struct {
 	queries *rate.Limiter
 	index   uint64 // to wait for a newer one; 0 asks at once
 	last    answer
+	kept    map[K]V // of the last answer
 	known   map[K]V // as last seen
 	asked   bool
+	era     context.Context // in which the index counts
 	gap     bool
 	news    bool // to be saved
 }
@@ -88,21 +90,28 @@ func (s *source[K, V]) next(ctx context.Context) (observation[K, V], error) {
 	if err := s.identify(ctx); err != nil {
 		return none, err
 	}
+	era := s.presentEra()
+	if s.era != nil && s.era != era {
+		s.index, s.gap = 0, true
+	}
+	s.era = era
 	after, begin := s.index, time.Now()
 	objects, a, err := s.ask(ctx)
 	if err != nil {
 		// Without an index the next answer comes at once.
 		s.index, s.gap = 0, true
+		if era.Err() != nil && ctx.Err() == nil {
+			return s.next(ctx)
+		}
 		return none, err
 	}
-	objects, beyond := bound(objects, s.limit.most, s.compare)
-	s.limited(s.limit, beyond)
+	if after > 1 && a.Index == after && !s.unordered && time.Since(begin) < wait {
+		s.endEra(era)
+	}
+	s.limited(s.limit, bound(objects, s.kept, s.limit.most, s.compare))
+	s.kept = objects
 	s.partial(s.endpoint, a.Filtered)
 
-	// When Consul restores a snapshot, it answers all that wait at once, with
-	// what was before.
-	println("DBG", s.endpoint, after, a.Index, len(objects), time.Since(begin).String())
-	abandoned := after > 0 && a.Index == after && time.Since(begin) < wait
 	// The index of keys also falls when Consul forgets keys that are long gone.
 	backwards := s.asked && !s.unordered && a.Index < s.last.Index && !maps.Equal(objects, s.known)
 	seen := observation[K, V]{
@@ -116,16 +125,20 @@ func (s *source[K, V]) next(ctx context.Context) (observation[K, V], error) {
 		},
 		hidden: a.Filtered && !s.last.Filtered,
 	}
-	s.last, s.known, s.asked, s.gap, s.index = a, objects, true, abandoned, a.Index
-	if abandoned || backwards || s.every > 0 {
+	s.last, s.known, s.asked, s.gap, s.index = a, objects, true, false, a.Index
+	if backwards || s.every > 0 {
 		s.index = 0
 	}
 	return seen, nil
 }
 
-// ask reads once. An answer that is older than the one before may be that of a
-// server that lags: the leader knows whether Consul itself went back.
+// ask reads once, within the era. An answer that is older than the one before
+// may be that of a server that lags: the leader knows whether Consul itself went
+// back.
 func (s *source[K, V]) ask(ctx context.Context) (map[K]V, answer, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(s.era, cancel)()
 	objects, a, err := s.read(ctx, s.client, question{after: s.index})
 	if err == nil && s.asked && !s.unordered && a.Index < s.last.Index && s.cfg.Consistency == Stale {
 		objects, a, err = s.read(ctx, s.client, question{leader: true})

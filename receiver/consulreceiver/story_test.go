@@ -197,6 +197,7 @@ func TestKeysAreToldWithoutTheirValues(t *testing.T) {
 	_, err := client.KV().Delete("config/rate", nil)
 	require.NoError(t, err)
 	o.Eventually(t, "the deletion", o.HasEvent("consul.kv.deleted", "consul.kv.key", "config/rate"))
+	o.Eventually(t, "the change as a metric", o.HasValue(1, "consul.kv.changes", "consul.kv.prefix", "config/", "consul.kv.change", "updated"))
 	o.RequireNotTold(t, "hidden", "elsewhere", "a secret", "another secret", "YSBzZWNyZXQ") // and not in base64
 }
 

@@ -175,20 +175,26 @@ func (p *selection) activeRoot(ctx context.Context, c *client, q question) (map[
 	return nil, a, nil
 }
 
-// bound keeps the first objects, in the order of their keys, and returns how
-// many there are beyond.
-func bound[K comparable, V any](objects map[K]V, limit int, compare func(a, b K) int) (kept map[K]V, beyond int) {
+// bound keeps the objects up to limit: first those that were kept before, as
+// the others would look as if they came and those as if they went, then the
+// first in the order of their keys. It returns how many there are beyond.
+func bound[K comparable, V any](objects, before map[K]V, limit int, compare func(a, b K) int) (beyond int) {
 	beyond = len(objects) - limit
 	if beyond <= 0 {
-		return objects, 0
+		return 0
 	}
-	keys := make([]K, 0, len(objects))
+	var known, others []K
 	for key := range objects {
-		keys = append(keys, key)
+		if _, ok := before[key]; ok {
+			known = append(known, key)
+		} else {
+			others = append(others, key)
+		}
 	}
-	slices.SortFunc(keys, compare)
-	for _, key := range keys[limit:] {
+	slices.SortFunc(known, compare)
+	slices.SortFunc(others, compare)
+	for _, key := range append(known, others...)[limit:] {
 		delete(objects, key)
 	}
-	return objects, beyond
+	return beyond
 }

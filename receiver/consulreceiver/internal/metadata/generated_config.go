@@ -394,6 +394,55 @@ func (ms *ConsulHealthServiceInstanceCountMetricConfig) Validate() error {
 	return nil
 }
 
+// ConsulKvChangesMetricAttributeKey specifies the key of an attribute for the consul.kv.changes metric.
+type ConsulKvChangesMetricAttributeKey string
+
+const (
+	ConsulKvChangesMetricAttributeKeyConsulKvPrefix ConsulKvChangesMetricAttributeKey = "consul.kv.prefix"
+	ConsulKvChangesMetricAttributeKeyConsulKvChange ConsulKvChangesMetricAttributeKey = "consul.kv.change"
+)
+
+// ConsulKvChangesMetricConfig provides config for the consul.kv.changes metric.
+type ConsulKvChangesMetricConfig struct {
+	Enabled          bool `mapstructure:"enabled"`
+	enabledSetByUser bool
+
+	AggregationStrategy string                              `mapstructure:"aggregation_strategy"`
+	EnabledAttributes   []ConsulKvChangesMetricAttributeKey `mapstructure:"attributes"`
+}
+
+func (ms *ConsulKvChangesMetricConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+
+	err := parser.Unmarshal(ms)
+	if err != nil {
+		return err
+	}
+
+	ms.enabledSetByUser = parser.IsSet("enabled")
+	return nil
+}
+
+func (ms *ConsulKvChangesMetricConfig) Validate() error {
+	for _, val := range ms.EnabledAttributes {
+		switch val {
+		case ConsulKvChangesMetricAttributeKeyConsulKvPrefix, ConsulKvChangesMetricAttributeKeyConsulKvChange:
+		default:
+			return fmt.Errorf("metric consul.kv.changes doesn't have an attribute %v, valid attributes: [consul.kv.prefix, consul.kv.change]", val)
+		}
+	}
+
+	switch ms.AggregationStrategy {
+	case AggregationStrategySum, AggregationStrategyAvg, AggregationStrategyMin, AggregationStrategyMax:
+	default:
+		return fmt.Errorf("invalid aggregation strategy %q, valid strategies: [%s, %s, %s, %s]", ms.AggregationStrategy, AggregationStrategySum, AggregationStrategyAvg, AggregationStrategyMin, AggregationStrategyMax)
+	}
+
+	return nil
+}
+
 // ConsulKvKeyCountMetricAttributeKey specifies the key of an attribute for the consul.kv.key.count metric.
 type ConsulKvKeyCountMetricAttributeKey string
 
@@ -1109,6 +1158,7 @@ type MetricsConfig struct {
 	ConsulHealthCheckState            ConsulHealthCheckStateMetricConfig            `mapstructure:"consul.health.check.state"`
 	ConsulHealthCheckTransitions      ConsulHealthCheckTransitionsMetricConfig      `mapstructure:"consul.health.check.transitions"`
 	ConsulHealthServiceInstanceCount  ConsulHealthServiceInstanceCountMetricConfig  `mapstructure:"consul.health.service.instance.count"`
+	ConsulKvChanges                   ConsulKvChangesMetricConfig                   `mapstructure:"consul.kv.changes"`
 	ConsulKvKeyCount                  ConsulKvKeyCountMetricConfig                  `mapstructure:"consul.kv.key.count"`
 	ConsulKvLockAcquisitions          ConsulKvLockAcquisitionsMetricConfig          `mapstructure:"consul.kv.lock.acquisitions"`
 	ConsulKvLockHeldCount             ConsulKvLockHeldCountMetricConfig             `mapstructure:"consul.kv.lock.held.count"`
@@ -1179,6 +1229,11 @@ func DefaultMetricsConfig() MetricsConfig {
 			Enabled:             true,
 			AggregationStrategy: AggregationStrategySum,
 			EnabledAttributes:   []ConsulHealthServiceInstanceCountMetricAttributeKey{ConsulHealthServiceInstanceCountMetricAttributeKeyConsulServiceName, ConsulHealthServiceInstanceCountMetricAttributeKeyConsulCheckStatus},
+		},
+		ConsulKvChanges: ConsulKvChangesMetricConfig{
+			Enabled:             true,
+			AggregationStrategy: AggregationStrategySum,
+			EnabledAttributes:   []ConsulKvChangesMetricAttributeKey{ConsulKvChangesMetricAttributeKeyConsulKvPrefix, ConsulKvChangesMetricAttributeKeyConsulKvChange},
 		},
 		ConsulKvKeyCount: ConsulKvKeyCountMetricConfig{
 			Enabled:             true,

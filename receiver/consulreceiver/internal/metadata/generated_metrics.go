@@ -49,6 +49,36 @@ var MapAttributeConsulCheckStatus = map[string]AttributeConsulCheckStatus{
 	"critical": AttributeConsulCheckStatusCritical,
 }
 
+// AttributeConsulKvChange specifies the value consul.kv.change attribute.
+type AttributeConsulKvChange int
+
+const (
+	_ AttributeConsulKvChange = iota
+	AttributeConsulKvChangeCreated
+	AttributeConsulKvChangeUpdated
+	AttributeConsulKvChangeDeleted
+)
+
+// String returns the string representation of the AttributeConsulKvChange.
+func (av AttributeConsulKvChange) String() string {
+	switch av {
+	case AttributeConsulKvChangeCreated:
+		return "created"
+	case AttributeConsulKvChangeUpdated:
+		return "updated"
+	case AttributeConsulKvChangeDeleted:
+		return "deleted"
+	}
+	return ""
+}
+
+// MapAttributeConsulKvChange is a helper map of string to AttributeConsulKvChange attribute value.
+var MapAttributeConsulKvChange = map[string]AttributeConsulKvChange{
+	"created": AttributeConsulKvChangeCreated,
+	"updated": AttributeConsulKvChangeUpdated,
+	"deleted": AttributeConsulKvChangeDeleted,
+}
+
 // AttributeConsulMemberPool specifies the value consul.member.pool attribute.
 type AttributeConsulMemberPool int
 
@@ -205,6 +235,10 @@ var MetricsInfo = metricsInfo{
 		Name:       "consul.health.service.instance.count",
 		Attributes: []string{"consul.service.name", "consul.check.status"},
 	},
+	ConsulKvChanges: metricInfo{
+		Name:       "consul.kv.changes",
+		Attributes: []string{"consul.kv.prefix", "consul.kv.change"},
+	},
 	ConsulKvKeyCount: metricInfo{
 		Name:       "consul.kv.key.count",
 		Attributes: []string{"consul.kv.prefix"},
@@ -293,6 +327,7 @@ type metricsInfo struct {
 	ConsulHealthCheckState            metricInfo
 	ConsulHealthCheckTransitions      metricInfo
 	ConsulHealthServiceInstanceCount  metricInfo
+	ConsulKvChanges                   metricInfo
 	ConsulKvKeyCount                  metricInfo
 	ConsulKvLockAcquisitions          metricInfo
 	ConsulKvLockHeldCount             metricInfo
@@ -1132,6 +1167,100 @@ func (m *metricConsulHealthServiceInstanceCount) emit(metrics pmetric.MetricSlic
 
 func newMetricConsulHealthServiceInstanceCount(cfg ConsulHealthServiceInstanceCountMetricConfig) metricConsulHealthServiceInstanceCount {
 	m := metricConsulHealthServiceInstanceCount{config: cfg}
+
+	if cfg.Enabled {
+		m.data = pmetric.NewMetric()
+		m.init()
+	}
+	return m
+}
+
+type metricConsulKvChanges struct {
+	data          pmetric.Metric              // data buffer for generated metric.
+	config        ConsulKvChangesMetricConfig // metric config provided by user.
+	capacity      int                         // max observed number of data points added to the metric.
+	aggDataPoints []int64                     // slice containing number of aggregated datapoints at each index
+}
+
+// init fills consul.kv.changes metric with initial data.
+func (m *metricConsulKvChanges) init() {
+	m.data.SetName("consul.kv.changes")
+	m.data.SetDescription("How often keys under each of kv::prefixes were seen to change.")
+	m.data.SetUnit("{change}")
+	m.data.SetEmptySum()
+	m.data.Sum().SetIsMonotonic(true)
+	m.data.Sum().SetAggregationTemporality(pmetric.AggregationTemporalityCumulative)
+	m.data.Sum().DataPoints().EnsureCapacity(m.capacity)
+	m.aggDataPoints = m.aggDataPoints[:0]
+}
+
+func (m *metricConsulKvChanges) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val int64, consulKvPrefixAttributeValue string, consulKvChangeAttributeValue string) {
+	if !m.config.Enabled {
+		return
+	}
+
+	dp := pmetric.NewNumberDataPoint()
+	dp.SetStartTimestamp(start)
+	dp.SetTimestamp(ts)
+	if slices.Contains(m.config.EnabledAttributes, ConsulKvChangesMetricAttributeKeyConsulKvPrefix) {
+		dp.Attributes().PutStr("consul.kv.prefix", consulKvPrefixAttributeValue)
+	}
+	if slices.Contains(m.config.EnabledAttributes, ConsulKvChangesMetricAttributeKeyConsulKvChange) {
+		dp.Attributes().PutStr("consul.kv.change", consulKvChangeAttributeValue)
+	}
+
+	var s string
+	dps := m.data.Sum().DataPoints()
+	for i := 0; i < dps.Len(); i++ {
+		dpi := dps.At(i)
+		if dp.Attributes().Equal(dpi.Attributes()) && dp.StartTimestamp() == dpi.StartTimestamp() && dp.Timestamp() == dpi.Timestamp() {
+			switch s = m.config.AggregationStrategy; s {
+			case AggregationStrategySum, AggregationStrategyAvg:
+				dpi.SetIntValue(dpi.IntValue() + val)
+				m.aggDataPoints[i] += 1
+				return
+			case AggregationStrategyMin:
+				if dpi.IntValue() > val {
+					dpi.SetIntValue(val)
+				}
+				return
+			case AggregationStrategyMax:
+				if dpi.IntValue() < val {
+					dpi.SetIntValue(val)
+				}
+				return
+			}
+		}
+	}
+
+	dp.SetIntValue(val)
+	m.aggDataPoints = append(m.aggDataPoints, 1)
+	dp.MoveTo(dps.AppendEmpty())
+}
+
+// updateCapacity saves max length of data point slices that will be used for the slice capacity.
+func (m *metricConsulKvChanges) updateCapacity() {
+	if m.data.Sum().DataPoints().Len() > m.capacity {
+		m.capacity = m.data.Sum().DataPoints().Len()
+	}
+}
+
+// emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
+func (m *metricConsulKvChanges) emit(metrics pmetric.MetricSlice) {
+	if m.config.Enabled && m.data.Sum().DataPoints().Len() > 0 {
+		if m.config.AggregationStrategy == AggregationStrategyAvg {
+			for i, aggCount := range m.aggDataPoints {
+				m.data.Sum().DataPoints().At(i).SetIntValue(m.data.Sum().DataPoints().At(i).IntValue() / aggCount)
+			}
+		}
+		m.updateCapacity()
+		m.data.MoveTo(metrics.AppendEmpty())
+		m.init()
+	}
+}
+
+func newMetricConsulKvChanges(cfg ConsulKvChangesMetricConfig) metricConsulKvChanges {
+	m := metricConsulKvChanges{config: cfg}
 
 	if cfg.Enabled {
 		m.data = pmetric.NewMetric()
@@ -2623,6 +2752,7 @@ type MetricsBuilder struct {
 	metricConsulHealthCheckState            metricConsulHealthCheckState
 	metricConsulHealthCheckTransitions      metricConsulHealthCheckTransitions
 	metricConsulHealthServiceInstanceCount  metricConsulHealthServiceInstanceCount
+	metricConsulKvChanges                   metricConsulKvChanges
 	metricConsulKvKeyCount                  metricConsulKvKeyCount
 	metricConsulKvLockAcquisitions          metricConsulKvLockAcquisitions
 	metricConsulKvLockHeldCount             metricConsulKvLockHeldCount
@@ -2681,6 +2811,7 @@ func NewMetricsBuilder(mbc MetricsBuilderConfig, settings receiver.Settings, opt
 		metricConsulHealthCheckState:            newMetricConsulHealthCheckState(mbc.Metrics.ConsulHealthCheckState),
 		metricConsulHealthCheckTransitions:      newMetricConsulHealthCheckTransitions(mbc.Metrics.ConsulHealthCheckTransitions),
 		metricConsulHealthServiceInstanceCount:  newMetricConsulHealthServiceInstanceCount(mbc.Metrics.ConsulHealthServiceInstanceCount),
+		metricConsulKvChanges:                   newMetricConsulKvChanges(mbc.Metrics.ConsulKvChanges),
 		metricConsulKvKeyCount:                  newMetricConsulKvKeyCount(mbc.Metrics.ConsulKvKeyCount),
 		metricConsulKvLockAcquisitions:          newMetricConsulKvLockAcquisitions(mbc.Metrics.ConsulKvLockAcquisitions),
 		metricConsulKvLockHeldCount:             newMetricConsulKvLockHeldCount(mbc.Metrics.ConsulKvLockHeldCount),
@@ -2804,6 +2935,7 @@ func (mb *MetricsBuilder) EmitForResource(options ...ResourceMetricsOption) {
 	mb.metricConsulHealthCheckState.emit(ils.Metrics())
 	mb.metricConsulHealthCheckTransitions.emit(ils.Metrics())
 	mb.metricConsulHealthServiceInstanceCount.emit(ils.Metrics())
+	mb.metricConsulKvChanges.emit(ils.Metrics())
 	mb.metricConsulKvKeyCount.emit(ils.Metrics())
 	mb.metricConsulKvLockAcquisitions.emit(ils.Metrics())
 	mb.metricConsulKvLockHeldCount.emit(ils.Metrics())
@@ -2914,6 +3046,11 @@ func (mb *MetricsBuilder) RecordConsulHealthCheckTransitionsDataPoint(ts pcommon
 // RecordConsulHealthServiceInstanceCountDataPoint adds a data point to consul.health.service.instance.count metric.
 func (mb *MetricsBuilder) RecordConsulHealthServiceInstanceCountDataPoint(ts pcommon.Timestamp, val int64, consulServiceNameAttributeValue string, consulCheckStatusAttributeValue AttributeConsulCheckStatus) {
 	mb.metricConsulHealthServiceInstanceCount.recordDataPoint(mb.startTime, ts, val, consulServiceNameAttributeValue, consulCheckStatusAttributeValue.String())
+}
+
+// RecordConsulKvChangesDataPoint adds a data point to consul.kv.changes metric.
+func (mb *MetricsBuilder) RecordConsulKvChangesDataPoint(ts pcommon.Timestamp, val int64, consulKvPrefixAttributeValue string, consulKvChangeAttributeValue AttributeConsulKvChange) {
+	mb.metricConsulKvChanges.recordDataPoint(mb.startTime, ts, val, consulKvPrefixAttributeValue, consulKvChangeAttributeValue.String())
 }
 
 // RecordConsulKvKeyCountDataPoint adds a data point to consul.kv.key.count metric.

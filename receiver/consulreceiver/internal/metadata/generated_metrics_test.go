@@ -72,6 +72,7 @@ func TestMetricsBuilder(t *testing.T) {
 			aggMap["consul.health.check.state"] = mb.metricConsulHealthCheckState.config.AggregationStrategy
 			aggMap["consul.health.check.transitions"] = mb.metricConsulHealthCheckTransitions.config.AggregationStrategy
 			aggMap["consul.health.service.instance.count"] = mb.metricConsulHealthServiceInstanceCount.config.AggregationStrategy
+			aggMap["consul.kv.changes"] = mb.metricConsulKvChanges.config.AggregationStrategy
 			aggMap["consul.kv.key.count"] = mb.metricConsulKvKeyCount.config.AggregationStrategy
 			aggMap["consul.kv.lock.acquisitions"] = mb.metricConsulKvLockAcquisitions.config.AggregationStrategy
 			aggMap["consul.kv.lock.held.count"] = mb.metricConsulKvLockHeldCount.config.AggregationStrategy
@@ -140,6 +141,12 @@ func TestMetricsBuilder(t *testing.T) {
 			mb.RecordConsulHealthServiceInstanceCountDataPoint(ts, 1, "consul.service.name-val", AttributeConsulCheckStatusPassing)
 			if tt.name == "reaggregate_set" {
 				mb.RecordConsulHealthServiceInstanceCountDataPoint(ts, 3, "consul.service.name-val-2", AttributeConsulCheckStatusWarning)
+			}
+			defaultMetricsCount++
+			allMetricsCount++
+			mb.RecordConsulKvChangesDataPoint(ts, 1, "consul.kv.prefix-val", AttributeConsulKvChangeCreated)
+			if tt.name == "reaggregate_set" {
+				mb.RecordConsulKvChangesDataPoint(ts, 3, "consul.kv.prefix-val-2", AttributeConsulKvChangeUpdated)
 			}
 			defaultMetricsCount++
 			allMetricsCount++
@@ -247,6 +254,7 @@ func TestMetricsBuilder(t *testing.T) {
 				assert.Empty(t, mb.metricConsulHealthCheckState.aggDataPoints)
 				assert.Empty(t, mb.metricConsulHealthCheckTransitions.aggDataPoints)
 				assert.Empty(t, mb.metricConsulHealthServiceInstanceCount.aggDataPoints)
+				assert.Empty(t, mb.metricConsulKvChanges.aggDataPoints)
 				assert.Empty(t, mb.metricConsulKvKeyCount.aggDataPoints)
 				assert.Empty(t, mb.metricConsulKvLockAcquisitions.aggDataPoints)
 				assert.Empty(t, mb.metricConsulKvLockHeldCount.aggDataPoints)
@@ -604,6 +612,55 @@ func TestMetricsBuilder(t *testing.T) {
 						_, ok := dp.Attributes().Get("consul.service.name")
 						assert.False(t, ok)
 						_, ok = dp.Attributes().Get("consul.check.status")
+						assert.False(t, ok)
+					}
+				case "consul.kv.changes":
+					if tt.name != "reaggregate_set" {
+						assert.False(t, validatedMetrics["consul.kv.changes"], "Found a duplicate in the metrics slice: consul.kv.changes")
+						validatedMetrics["consul.kv.changes"] = true
+						assert.Equal(t, pmetric.MetricTypeSum, mi.Type())
+						assert.Equal(t, 1, mi.Sum().DataPoints().Len())
+						assert.Equal(t, "How often keys under each of kv::prefixes were seen to change.", mi.Description())
+						assert.Equal(t, "{change}", mi.Unit())
+						assert.True(t, mi.Sum().IsMonotonic())
+						assert.Equal(t, pmetric.AggregationTemporalityCumulative, mi.Sum().AggregationTemporality())
+						dp := mi.Sum().DataPoints().At(0)
+						assert.Equal(t, start, dp.StartTimestamp())
+						assert.Equal(t, ts, dp.Timestamp())
+						assert.Equal(t, pmetric.NumberDataPointValueTypeInt, dp.ValueType())
+						assert.Equal(t, int64(1), dp.IntValue())
+						consulKvPrefixAttrVal, ok := dp.Attributes().Get("consul.kv.prefix")
+						assert.True(t, ok)
+						assert.Equal(t, "consul.kv.prefix-val", consulKvPrefixAttrVal.Str())
+						consulKvChangeAttrVal, ok := dp.Attributes().Get("consul.kv.change")
+						assert.True(t, ok)
+						assert.Equal(t, "created", consulKvChangeAttrVal.Str())
+					} else {
+						assert.False(t, validatedMetrics["consul.kv.changes"], "Found a duplicate in the metrics slice: consul.kv.changes")
+						validatedMetrics["consul.kv.changes"] = true
+						assert.Equal(t, pmetric.MetricTypeSum, mi.Type())
+						assert.Equal(t, 1, mi.Sum().DataPoints().Len())
+						assert.Equal(t, "How often keys under each of kv::prefixes were seen to change.", mi.Description())
+						assert.Equal(t, "{change}", mi.Unit())
+						assert.True(t, mi.Sum().IsMonotonic())
+						assert.Equal(t, pmetric.AggregationTemporalityCumulative, mi.Sum().AggregationTemporality())
+						dp := mi.Sum().DataPoints().At(0)
+						assert.Equal(t, start, dp.StartTimestamp())
+						assert.Equal(t, ts, dp.Timestamp())
+						assert.Equal(t, pmetric.NumberDataPointValueTypeInt, dp.ValueType())
+						switch aggMap["consul.kv.changes"] {
+						case "sum":
+							assert.Equal(t, int64(4), dp.IntValue())
+						case "avg":
+							assert.Equal(t, int64(2), dp.IntValue())
+						case "min":
+							assert.Equal(t, int64(1), dp.IntValue())
+						case "max":
+							assert.Equal(t, int64(3), dp.IntValue())
+						}
+						_, ok := dp.Attributes().Get("consul.kv.prefix")
+						assert.False(t, ok)
+						_, ok = dp.Attributes().Get("consul.kv.change")
 						assert.False(t, ok)
 					}
 				case "consul.kv.key.count":

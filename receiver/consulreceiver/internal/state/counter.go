@@ -22,7 +22,7 @@ func (c *Counter) add(limit int, t Counted) {
 	if c.counts == nil {
 		c.counts, c.services = map[Counted]int64{}, map[string]bool{}
 	}
-	if !c.services[t.Service] {
+	if t.Service != "" && !c.services[t.Service] {
 		if len(c.services) >= limit {
 			t.Service = Other
 		} else {

@@ -161,6 +161,18 @@ func TestCourses(t *testing.T) {
 				"4: n2/web warning>passing closed 2s worst warning", "4: incident web closed 3s worst critical",
 			},
 		},
+		"a check that was registered as failing before the incident does not join it later": {
+			observations{
+				saw(1, "n1/web=passing"), saw(2, "n1/web=passing", "n2/web=warning"), saw(3, "n1/web=critical", "n2/web=warning"),
+				saw(4, "n1/web=critical", "n2/web=critical"), saw(5, "n1/web=passing", "n2/web=critical"),
+			},
+			[]string{
+				"1: n2/web none>warning no outage",
+				"2: incident web opened", "2: n1/web passing>critical opened",
+				"3: n2/web warning>critical no outage",
+				"4: n1/web critical>passing closed 2s worst critical", "4: incident web closed 2s worst critical",
+			},
+		},
 		"deregistration closes an outage": {
 			observations{saw(1, "n1/web=passing"), saw(2, "n1/web=critical"), saw(3)},
 			[]string{
@@ -242,7 +254,7 @@ func TestCourses(t *testing.T) {
 		},
 		"what comes and goes with the view is no news": {
 			observations{
-				saw(1, "n1/web=passing"), saw(2, "n1/web=critical"), rebased(saw(2)), rebased(saw(2, "n1/web=critical", "n2/web=passing")), saw(3, "n1/web=passing", "n2/web=passing"),
+				saw(1, "n1/web=passing"), saw(2, "n1/web=critical"), rebased(saw(2)), rebased(saw(2, "n1/web=critical", "n2/web=passing")), saw(3, "n1/web=passing", "n2/web=passing"), rebased(saw(3, "n1/web=passing")),
 			},
 			[]string{
 				"1: incident web opened", "1: n1/web passing>critical opened",

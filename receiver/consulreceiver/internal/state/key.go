@@ -91,6 +91,22 @@ type Keys struct {
 	keys         Follower[string, Key]
 	holds        map[string]*Hold
 	acquisitions int64
+	changes      KeyChanges
+}
+
+// KeyChanges counts changes of keys.
+type KeyChanges struct{ Created, Updated, Deleted int64 }
+
+func (c *KeyChanges) add(change Changed[Key]) {
+	switch {
+	case change.Initial:
+	case change.Added:
+		c.Created++
+	case change.Removed:
+		c.Deleted++
+	default:
+		c.Updated++
+	}
 }
 
 // Ending says whether a step over these keys ends a hold, and so needs to know
@@ -196,11 +212,14 @@ func (k *Keys) changed(c Change[string, Key]) []Effect {
 		Initial: c.Initial, Reconciled: c.Reconciled,
 	}
 	if !again {
+		k.changes.add(change)
 		return []Effect{change}
 	}
 	deleted, created := change, change
 	deleted.Removed, deleted.Next = true, Key{}
 	created.Added, created.Prev = true, Key{}
+	k.changes.add(deleted)
+	k.changes.add(created)
 	return []Effect{deleted, created}
 }
 
@@ -213,6 +232,9 @@ func holdID(name string, key Key) HoldID {
 func (k *Keys) Count() (keys, held int, known bool) {
 	return len(k.keys.Known()), len(k.holds), k.keys.begun
 }
+
+// Changes returns how often keys were seen to change so far.
+func (k *Keys) Changes() KeyChanges { return k.changes }
 
 // Acquisitions returns how often keys were acquired so far, seen or not.
 func (k *Keys) Acquisitions() int64 { return k.acquisitions }

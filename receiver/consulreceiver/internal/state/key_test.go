@@ -248,6 +248,16 @@ func TestKeys(t *testing.T) {
 	}
 }
 
+func TestAKeyThatIsMadeAgainIsAnotherOne(t *testing.T) {
+	var k Keys
+	k.Step(at(0), kv{"a": free(1, 1, 0)}.at(1).Observation, Sessions{})
+	_, effects := k.Step(at(1), kv{"a": free(4, 5, 0)}.at(5).Observation, Sessions{})
+	assert.Equal(t, []Effect{
+		Changed[Key]{Key: "a", Prev: free(1, 1, 0), Removed: true},
+		Changed[Key]{Key: "a", Next: free(4, 5, 0), Added: true},
+	}, effects)
+}
+
 func TestTheBaselineOfKeysIsNewsIfItIsAskedFor(t *testing.T) {
 	k := Keys{TellInitial: true}
 	assert.Equal(t, []string{
@@ -583,4 +593,17 @@ func FuzzEveryHoldEndsOnce(f *testing.F) {
 			t.Fatalf("all keys are gone, and still held: %v", listener.open)
 		}
 	})
+}
+
+func TestChangesOfKeysAreCounted(t *testing.T) {
+	var k Keys
+	key := Key{CreateIndex: 1, ModifyIndex: 1}
+	for i, objects := range []map[string]Key{
+		{"a": key},
+		{"a": {CreateIndex: 1, ModifyIndex: 2}, "b": {CreateIndex: 2, ModifyIndex: 2}},
+		{"a": {CreateIndex: 3, ModifyIndex: 3}}, // deleted and made again
+	} {
+		k.Step(at(i), Observation[string, Key]{Seen: Seen{Index: uint64(i)}, Objects: objects}, Sessions{})
+	}
+	assert.Equal(t, KeyChanges{Created: 2, Updated: 1, Deleted: 2}, k.Changes())
 }

@@ -16,7 +16,7 @@ type Leaderless struct {
 // LeaderLost says that the servers have no leader any more.
 type LeaderLost struct{ Leaderless }
 
-// LeaderElected says that there is a leader, and another one than before.
+// LeaderElected says that there is a leader again, or another one than before.
 type LeaderElected struct {
 	Old, New   string // addresses; Old is empty when it is not known
 	At         time.Time

@@ -124,7 +124,10 @@ func (m Metrics) Sessions(count int) {
 }
 
 // Keys records what is known of the keys under a prefix.
-func (m Metrics) Keys(prefix string, keys, held int, acquisitions int64) {
+func (m Metrics) Keys(prefix string, keys, held int, changes state.KeyChanges, acquisitions int64) {
+	m.Builder.RecordConsulKvChangesDataPoint(m.ts(), changes.Created, prefix, metadata.AttributeConsulKvChangeCreated)
+	m.Builder.RecordConsulKvChangesDataPoint(m.ts(), changes.Updated, prefix, metadata.AttributeConsulKvChangeUpdated)
+	m.Builder.RecordConsulKvChangesDataPoint(m.ts(), changes.Deleted, prefix, metadata.AttributeConsulKvChangeDeleted)
 	m.Builder.RecordConsulKvKeyCountDataPoint(m.ts(), int64(keys), prefix)
 	m.Builder.RecordConsulKvLockHeldCountDataPoint(m.ts(), int64(held), prefix)
 	m.Builder.RecordConsulKvLockAcquisitionsDataPoint(m.ts(), acquisitions, prefix)

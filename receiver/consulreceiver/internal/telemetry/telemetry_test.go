@@ -219,7 +219,7 @@ func TestMetricsOfAConsulThatAnswers(t *testing.T) {
 		m.Members(state.LAN, map[string]state.Member{"n1": {Status: state.Alive}, "n2": {Status: state.Failed}})
 		m.RoundTrips(state.RoundTrips{Min: time.Millisecond, Median: 2 * time.Millisecond, P95: 3 * time.Millisecond, Max: 4 * time.Millisecond})
 		m.Sessions(4)
-		m.Keys("jobs/", 3, 1, 7)
+		m.Keys("jobs/", 3, 1, state.KeyChanges{Created: 4, Updated: 5, Deleted: 1}, 7)
 		m.Root(state.Root{NotAfter: now.Add(time.Hour)})
 		m.Token(state.Token{Expires: now.Add(time.Minute)})
 		m.Token(state.Token{}) // It does not expire.
