@@ -6,6 +6,7 @@ package watch
 import (
 	"context"
 	"errors"
+	"sync/atomic"
 
 	"github.com/cenkalti/backoff/v5"
 	"go.opentelemetry.io/collector/consumer"
@@ -29,6 +30,7 @@ type Delivery struct {
 	Logs   consumer.Logs
 	Traces consumer.Traces
 
+	refused   atomic.Int32 // batches that are held, as they were refused
 	logger    *zap.Logger
 	condition *condition.Reporter
 	report    *receiverhelper.ObsReport
@@ -62,6 +64,10 @@ func NewDelivery(settings receiver.Settings, reporter *condition.Reporter) (*Del
 	}, nil
 }
 
+// Holds says whether a batch is held because a consumer refuses it. What its
+// loop knows is then not up to date.
+func (d *Delivery) Holds() bool { return d.refused.Load() > 0 }
+
 // Deliver returns nil when every consumer has accepted its part, or has
 // refused it for good, which is counted and logged. A refusal that is not for
 // good is reported as a condition and tried again, with growing pauses, until
@@ -94,12 +100,22 @@ func (d *Delivery) Deliver(ctx context.Context, t Telemetry) error {
 
 func (d *Delivery) insist(ctx context.Context, signal string, records int, consume func() error) error {
 	var refusal error
+	holds := false
+	defer func() {
+		if holds {
+			d.refused.Add(-1)
+		}
+	}()
 	_, err := backoff.Retry(ctx, func() (struct{}, error) {
 		refusal = consume()
 		if consumererror.IsPermanent(refusal) {
 			return struct{}{}, backoff.Permanent(refusal)
 		}
 		d.condition.Set("delivery of "+signal, refusal)
+		if refusal != nil && !holds {
+			holds = true
+			d.refused.Add(1)
+		}
 		return struct{}{}, refusal
 	}, backoff.WithMaxElapsedTime(0))
 	if err == nil {

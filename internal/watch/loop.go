@@ -68,7 +68,7 @@ func (l Loop[O]) Run(ctx context.Context) {
 			return
 		}
 		if l.Commit != nil {
-			l.Commit(ctx)
+			l.Commit(context.WithoutCancel(ctx)) // What was told is kept, also at Shutdown.
 		}
 	}
 }

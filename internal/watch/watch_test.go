@@ -98,6 +98,19 @@ func TestSignalsWithoutAPipelineAreNotWanted(t *testing.T) {
 	require.NoError(t, d.Deliver(t.Context(), someTelemetry("a")))
 }
 
+func TestThatABatchIsHeldIsKnown(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d, _ := newDelivery(t)
+		d.Logs = refusing(&consumertest.LogsSink{}, 5, errors.New("queue is full"))
+		delivered := make(chan error)
+		go func() { delivered <- d.Deliver(t.Context(), someTelemetry("a")) }()
+		synctest.Wait()
+		assert.True(t, d.Holds(), "it was refused once")
+		require.NoError(t, <-delivered)
+		assert.False(t, d.Holds())
+	})
+}
+
 func TestShutdownEndsAHeldDelivery(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d, tel := newDelivery(t)
