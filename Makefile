@@ -53,8 +53,9 @@ test-short: ## the tests that need no servers: the quick loop
 	go test -short ./...
 
 .PHONY: bench
-bench: ## the benchmarks; compare two runs with benchstat
-	go test -run '^$$' -bench . -benchmem -count 5 ./receiver/... ./internal/...
+bench: ## the benchmarks, some on a real Consul; compare two runs with benchstat
+	go test -run '^$$' -bench . -skip Latency -benchmem -count 5 ./receiver/... ./internal/...
+	go test -run '^$$' -bench Latency ./receiver/consulreceiver # percentiles of many changes, once
 
 .PHONY: generate
 generate: ## what mdatagen makes of each metadata.yaml

@@ -28,7 +28,7 @@ func (s *scope) agentMetrics(ctx context.Context) pmetric.MetricSlice {
 	if err != nil {
 		return pmetric.NewMetricSlice()
 	}
-	s.limited(limit{metadata.AttributeConsulObjectSeries, s.cfg.AgentTelemetry.Limit, "agent_telemetry::limit"}, beyond)
+	s.limited(endpointTelemetry, limit{metadata.AttributeConsulObjectSeries, s.cfg.AgentTelemetry.Limit, "agent_telemetry::limit"}, beyond)
 	return metrics
 }
 

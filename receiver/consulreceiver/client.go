@@ -7,12 +7,14 @@ import (
 	"cmp"
 	"context"
 	"crypto/sha256"
+	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"os"
+	"strconv"
 	"strings"
 	"time"
 
@@ -25,7 +27,10 @@ import (
 
 const (
 	// wait is how long Consul may hold a blocking query that has nothing to tell.
-	wait = time.Minute
+	// Proxies commonly end a quiet connection after a minute.
+	wait = 30 * time.Second
+
+	tokenHeader = "X-Consul-Token"
 
 	// maxExplanation is how many bytes of a server's refusal are told.
 	maxExplanation = 256
@@ -95,6 +100,8 @@ func (c *client) close() {
 // answer is what Consul said about an answer.
 type answer struct {
 	Index       uint64
+	Objects     int  // that were read, observed or not
+	Off         bool // what was asked for is turned off
 	LastContact time.Duration
 
 	// Filtered says that the token may not see all there is; Token tells one
@@ -111,18 +118,18 @@ func ask[T any](ctx context.Context, c *client, endpoint string, q question, do 
 		return none, answer{}, fmt.Errorf("%s: %w", endpoint, err)
 	}
 	options := &api.QueryOptions{Datacenter: c.datacenter, Namespace: c.cfg.Namespace, Partition: c.cfg.Partition, Token: token}
-	timeout := c.timeout()
 	if q.after > 0 {
-		timeout += wait + wait/16 // Consul adds up to wait/16 of jitter.
 		options.WaitIndex, options.WaitTime = q.after, wait
 	}
 	switch {
+	case q.local:
+		options.AllowStale = true
 	case c.cfg.Consistency == Consistent:
 		options.RequireConsistent = true
 	case c.cfg.Consistency == Stale && !q.leader:
 		options.AllowStale = true
 	}
-	ctx, cancel := context.WithTimeout(ctx, timeout)
+	ctx, cancel := context.WithTimeout(ctx, c.patience(q))
 	defer cancel()
 	value, meta, err := do(options.WithContext(ctx))
 	if err != nil {
@@ -136,14 +143,22 @@ func ask[T any](ctx context.Context, c *client, endpoint string, q question, do 
 
 func (c *client) timeout() time.Duration { return cmp.Or(c.cfg.HTTP.Timeout, defaultTimeout) }
 
+// patience is how long an answer is waited for.
+func (c *client) patience(q question) time.Duration {
+	if q.after == 0 {
+		return c.timeout()
+	}
+	return c.timeout() + wait + wait/16 // Consul adds up to wait/16 of jitter.
+}
+
 // question is how to ask.
 type question struct {
 	// after an index above zero, Consul is waited for until it has a newer
-	// answer, at most a minute.
+	// answer, for a while.
 	after uint64
 	// leader asks for the leader's own answer, unless a consistent one is
-	// configured anyway.
-	leader bool
+	// configured anyway; local for that of whichever server is asked.
+	leader, local bool
 }
 
 // get makes a request of which the answer is JSON.
@@ -155,26 +170,62 @@ func get[T any](ctx context.Context, c *client, endpoint string, q question) (T,
 	})
 }
 
-// open makes a request of the agent itself that the Consul API has no function
-// for, or none with a context. The caller closes the body.
+// getLocal makes a request that the agent answers itself, without a header that
+// the Consul API wants to read before the others.
+func getLocal[T any](ctx context.Context, c *client, endpoint string, q question) (T, answer, error) {
+	var into T
+	ctx, cancel := context.WithTimeout(ctx, c.patience(q))
+	defer cancel()
+	response, err := c.send(ctx, endpoint, q)
+	if err != nil {
+		return into, answer{}, err
+	}
+	defer response.Body.Close()
+	if err := json.NewDecoder(response.Body).Decode(&into); err != nil {
+		return into, answer{}, explain(endpoint, err)
+	}
+	index, _ := strconv.ParseUint(response.Header.Get("X-Consul-Index"), 10, 64) // if it has one
+	return into, answer{
+		Index:    index,
+		Filtered: response.Header.Get("X-Consul-Results-Filtered-By-ACLs") == "true",
+		Token:    sha256.Sum256([]byte(response.Request.Header.Get(tokenHeader))),
+	}, nil
+}
+
+// open makes a request of which the answer is no JSON. The caller closes the
+// body.
 func (c *client) open(ctx context.Context, endpoint string) (io.ReadCloser, error) {
+	response, err := c.send(ctx, endpoint, question{})
+	if err != nil {
+		return nil, err
+	}
+	return response.Body, nil
+}
+
+func (c *client) send(ctx context.Context, endpoint string, q question) (*http.Response, error) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, c.cfg.endpoint()+"/v1/"+endpoint, nil)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", endpoint, err)
+	}
+	if q.after > 0 {
+		query := request.URL.Query()
+		query.Set("index", strconv.FormatUint(q.after, 10))
+		query.Set("wait", wait.String())
+		request.URL.RawQuery = query.Encode()
 	}
 	token, err := c.token.Read()
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", endpoint, err)
 	}
 	if token != "" {
-		request.Header.Set("X-Consul-Token", token)
+		request.Header.Set(tokenHeader, token)
 	}
 	response, err := c.http.Do(request)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", endpoint, err)
+		return nil, explain(endpoint, err)
 	}
 	if response.StatusCode == http.StatusOK {
-		return response.Body, nil
+		return response, nil
 	}
 	defer response.Body.Close()
 	body, _ := io.ReadAll(io.LimitReader(response.Body, maxExplanation+1)) // what there is of it
@@ -201,6 +252,10 @@ func explain(endpoint string, err error) error {
 			return fmt.Errorf("%s: consul is busy: %w", endpoint, refused)
 		}
 		return fmt.Errorf("%s: %w", endpoint, refused)
+	}
+	var unknown x509.UnknownAuthorityError
+	if errors.As(err, &unknown) {
+		return fmt.Errorf("%s: set tls::ca_file to the CA of consul's certificate: %w", endpoint, err)
 	}
 	return fmt.Errorf("%s: %w", endpoint, err)
 }

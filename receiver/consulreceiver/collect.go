@@ -21,7 +21,7 @@ import (
 func (c *client) Usage(ctx context.Context) (state.Usage, error) {
 	reply, a, err := get[struct {
 		Usage map[string]struct{ Nodes, Services, ServiceInstances int64 }
-	}](ctx, c, endpointUsage, question{})
+	}](ctx, c, endpointUsage, question{local: true}) // It is never forwarded.
 	if err != nil {
 		return state.Usage{}, err
 	}
@@ -35,7 +35,7 @@ func (c *client) Usage(ctx context.Context) (state.Usage, error) {
 	return state.Usage{}, fmt.Errorf("%s: the answer names no datacenter", endpointUsage)
 }
 
-// Autopilot returns what the leader knows of the servers.
+// Autopilot returns what is known of the servers.
 func (c *client) Autopilot(ctx context.Context) (state.Autopilot, error) {
 	reply, _, err := get[api.AutopilotState](ctx, c, endpointAutopilot, question{})
 	if err != nil {
@@ -52,38 +52,45 @@ func (c *client) Autopilot(ctx context.Context) (state.Autopilot, error) {
 			lastContact = s.LastContact.Duration()
 		}
 		a.Servers = append(a.Servers, state.Server{
-			ID: s.ID, Name: s.Name, Healthy: s.Healthy, Voter: slices.Contains(reply.Voters, s.ID),
+			ID: s.ID, Name: s.Name, Leader: s.ID == reply.Leader, Healthy: s.Healthy, Voter: slices.Contains(reply.Voters, s.ID),
 			LastContact: lastContact, LastIndex: s.LastIndex, StableSince: s.StableSince,
 		})
 	}
 	return a, nil
 }
 
-// instances returns the number of instances by service. Consul counts them
-// every few seconds, for its own page; the answer is as large as the number of
-// services.
-func (p *selection) instances(ctx context.Context, c *client) (map[string]int64, error) {
-	reply, _, err := get[struct {
-		Services []struct {
-			Name  string
-			Total int64
-		}
-	}](ctx, c, endpointOverview, question{})
+// overview returns the number of instances by service, and the size of the
+// catalog, of which Usage knows that of the agent's own datacenter only. Consul
+// counts every few seconds, for its own page; the answer is as large as the
+// number of services.
+func (p *selection) overview(ctx context.Context, c *client) (map[string]int64, state.Usage, error) {
+	type count struct {
+		Name, Namespace, Partition string
+		Total                      int64
+	}
+	reply, _, err := get[struct{ Nodes, Services []count }](ctx, c, endpointOverview, question{})
 	totals := make(map[string]int64, len(reply.Services))
+	usage := state.Usage{Services: int64(len(reply.Services)), LastContact: -1}
+	for _, n := range reply.Nodes {
+		usage.Nodes += n.Total
+	}
 	for _, s := range reply.Services {
-		if p.services.Match(s.Name) {
-			totals[s.Name] += s.Total // Namespaces have services of their own.
+		usage.Instances += s.Total
+		own := cmp.Or(s.Namespace, "default") == cmp.Or(p.cfg.Namespace, "default") &&
+			cmp.Or(s.Partition, "default") == cmp.Or(p.cfg.Partition, "default")
+		if own && p.services.Match(s.Name) {
+			totals[s.Name] = s.Total
 		}
 	}
-	return totals, err
+	return totals, usage, err
 }
 
 // roundTrips estimates the round trips between a sample of nodes, by their
 // coordinates. Nodes of one network segment only have coordinates in common.
-func (p *selection) roundTrips(ctx context.Context, c *client) (state.RoundTrips, error) {
-	entries, _, err := get[[]api.CoordinateEntry](ctx, c, endpointCoordinates, question{})
+func (p *selection) roundTrips(ctx context.Context, c *client) (state.RoundTrips, answer, error) {
+	entries, a, err := get[[]api.CoordinateEntry](ctx, c, endpointCoordinates, question{})
 	if err != nil {
-		return state.RoundTrips{}, err
+		return state.RoundTrips{}, a, err
 	}
 	entries = slices.DeleteFunc(entries, func(e api.CoordinateEntry) bool { return e.Coord == nil || !p.nodes.Match(e.Node) })
 	slices.SortFunc(entries, func(a, b api.CoordinateEntry) int {
@@ -96,5 +103,5 @@ func (p *selection) roundTrips(ctx context.Context, c *client) (state.RoundTrips
 			sample = append(sample, a.Coord.DistanceTo(b.Coord))
 		}
 	}
-	return state.SumUp(sample), nil
+	return state.SumUp(sample), a, nil
 }

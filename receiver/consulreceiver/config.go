@@ -205,6 +205,12 @@ func (c *Config) Validate() error {
 }
 
 func (c *Config) validateDatacenters() error {
+	if len(c.Datacenters) > maxDatacenters {
+		return fmt.Errorf("datacenters lists %d: list at most %d, and observe the others over another agent", len(c.Datacenters), maxDatacenters)
+	}
+	if c.Namespace == "*" || c.Partition == "*" {
+		return errors.New("namespace or partition is \"*\": name one, and observe others with a receiver of their own")
+	}
 	for i, dc := range c.Datacenters {
 		if dc == "" || dc == everyDatacenter && len(c.Datacenters) > 1 || slices.Contains(c.Datacenters[:i], dc) {
 			return fmt.Errorf("datacenters[%d] is %q: list names of datacenters, each once, or only %q for all", i, dc, everyDatacenter)
@@ -213,9 +219,13 @@ func (c *Config) validateDatacenters() error {
 	return nil
 }
 
-// validatePrefixes refuses prefixes that would tell a key twice.
+// validatePrefixes refuses prefixes that would tell a key twice, and those that
+// no key can have.
 func (c KVConfig) validatePrefixes() error {
 	for i, prefix := range c.Prefixes {
+		if strings.HasPrefix(prefix, "/") {
+			return fmt.Errorf("kv::prefixes[%d] %q begins with a slash, which keys of Consul do not: remove it", i, prefix)
+		}
 		for j, other := range c.Prefixes {
 			if i != j && strings.HasPrefix(prefix, other) {
 				return fmt.Errorf("kv::prefixes[%d] %q is a part of %q: remove one of them", i, prefix, other)

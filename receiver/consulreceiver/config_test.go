@@ -40,6 +40,7 @@ func TestConfig(t *testing.T) {
 		"wrong consistency.yaml":       `consistency is "strong": set it to stale, default or consistent`,
 		"overlapping prefixes.yaml":    `kv::prefixes[2] "locks/jobs/" is a part of "locks/": remove one of them`,
 		"all datacenters and one.yaml": `datacenters[0] is "*": list names of datacenters, each once, or only "*" for all`,
+		"a slash.yaml":                 `kv::prefixes[0] "/locks/" begins with a slash`,
 		"a glob.yaml":                  `services::include[0] "*web" is a regular expression, not a glob`,
 		"negative output.yaml":         "checks::output_limit is -1: set it to a number of bytes, or to 0 to tell no output",
 		"no expiry warning.yaml":       "acl_token::expiry_warning is 30ns: write a duration with a unit, such as 24h",

@@ -74,7 +74,7 @@ func (s *scope) followMesh(run func(func(context.Context))) {
 
 func (s *scope) followAgent(run func(func(context.Context))) {
 	if s.cfg.UserEvents.Enabled {
-		events := register(s, endpointUserEvents, s.pick.userEvents, &s.events, limit{most: 256})
+		events := register(s, endpointUserEvents, s.pick.userEvents(), &s.events, limit{most: 2 * maxUserEvents})
 		events.unordered = true // The index is a hash.
 		run(events.follow)
 	}

@@ -6,10 +6,10 @@ package consulreceiver
 import (
 	"context"
 	"crypto/x509"
-	"encoding/json"
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"net/http"
 	"strconv"
@@ -45,14 +45,16 @@ func poll[T any](ctx context.Context, s *scope, endpoint string, every time.Dura
 	gap := false
 	watch.Loop[sight[T]]{
 		Next: func(ctx context.Context) (sight[T], error) {
-			if err := queries.Wait(ctx); err != nil {
-				return sight[T]{}, err
+			if !gap { // The loop paces what fails.
+				if err := queries.Wait(ctx); err != nil {
+					return sight[T]{}, err
+				}
 			}
-			if err := s.identify(ctx); err != nil {
-				return sight[T]{}, err
+			seen := sight[T]{gap: gap}
+			err := s.identify(ctx)
+			if err == nil {
+				seen.value, err = read(ctx)
 			}
-			value, err := read(ctx)
-			seen := sight[T]{value, gap}
 			gap = err != nil
 			return seen, err
 		},
@@ -82,7 +84,7 @@ func (s *scope) followLeader(ctx context.Context) {
 		s.mu.Lock()
 		open := s.leader.Save()
 		s.mu.Unlock()
-		s.Condition.Set("storage", s.store.Save(ctx, key, open))
+		s.Condition.Set(s.label("storage of "+key), s.store.Save(ctx, key, open))
 	})
 }
 
@@ -106,10 +108,15 @@ func (s *scope) followToken(ctx context.Context) {
 }
 
 // members reads a pool of the agent. An agent that is no server is in no WAN
-// pool, and says so with an empty one.
+// pool, and says so with an empty one. One that has just started does not know
+// the others yet: who was alive is missed when it is not there twice.
 func (p *selection) members(pool state.Pool, endpoint string) read[string, state.Member] {
+	var last map[string]state.Member
 	return func(ctx context.Context, c *client, _ question) (map[string]state.Member, answer, error) {
-		entries, err := getPlain[[]api.AgentMember](ctx, c, endpoint)
+		entries, a, err := getLocal[[]api.AgentMember](ctx, c, endpoint, question{})
+		if err != nil {
+			return nil, a, err
+		}
 		members := make(map[string]state.Member, len(entries))
 		for _, m := range entries {
 			node, _, _ := strings.Cut(m.Name, ".") // In the WAN the datacenter follows.
@@ -121,7 +128,14 @@ func (p *selection) members(pool state.Pool, endpoint string) read[string, state
 				}
 			}
 		}
-		return members, answer{}, err
+		before := last
+		last = maps.Clone(members)
+		for name, m := range before {
+			if _, there := members[name]; !there && m.Status == state.Alive && !a.Filtered {
+				members[name] = m
+			}
+		}
+		return members, a, nil
 	}
 }
 
@@ -139,23 +153,6 @@ func memberStatus(s int) state.MemberStatus {
 	}
 }
 
-// getPlain makes a request of which the answer is JSON without a header of
-// Consul's.
-func getPlain[T any](ctx context.Context, c *client, endpoint string) (T, error) {
-	var into T
-	ctx, cancel := context.WithTimeout(ctx, c.timeout())
-	defer cancel()
-	body, err := c.open(ctx, endpoint)
-	if err != nil {
-		return into, err
-	}
-	defer func() { _ = body.Close() }() // It was read.
-	if err := json.NewDecoder(body).Decode(&into); err != nil {
-		return into, explain(endpoint, err)
-	}
-	return into, nil
-}
-
 // configReader reads all configuration entries, when any has changed: one
 // index counts for all kinds.
 type configReader struct {
@@ -169,7 +166,7 @@ func (r *configReader) read(ctx context.Context, c *client, q question) (map[str
 		return nil, a, err
 	}
 	if r.entries != nil && a.Index == r.last.Index && a.Token == r.last.Token {
-		return r.entries, r.last, nil
+		return maps.Clone(r.entries), r.last, nil
 	}
 	entries := map[string]state.ConfigEntry{}
 	for _, kind := range configKinds {
@@ -186,7 +183,7 @@ func (r *configReader) read(ctx context.Context, c *client, q question) (map[str
 		}
 	}
 	r.last, r.entries = a, entries
-	return entries, a, nil
+	return maps.Clone(entries), a, nil // What is beyond the limit is taken out of it.
 }
 
 func readKind(ctx context.Context, c *client, kind string, q question) ([]state.ConfigEntry, answer, error) {

@@ -6,6 +6,7 @@ package consulreceiver
 import (
 	"cmp"
 	"context"
+	"net/http"
 	"strings"
 	"sync"
 	"time"
@@ -18,6 +19,10 @@ import (
 	"github.com/otelcol-infra/otelcol-infra/receiver/consulreceiver/internal/state"
 )
 
+// identifyTries is how often the name of the datacenter is asked for while
+// Consul answers everything else.
+const identifyTries = 3
+
 // scope is one datacenter, or the agent itself, and what is known of it.
 type scope struct {
 	*watcher
@@ -29,6 +34,7 @@ type scope struct {
 
 	asking sync.Mutex // for the name of the datacenter
 	asked  bool
+	tries  int
 
 	identity sync.Mutex
 	known    string // name of the datacenter; empty: not known
@@ -37,8 +43,9 @@ type scope struct {
 	mu     sync.Mutex
 	era    context.Context // until Consul's indexes go back
 	ended  context.CancelFunc
-	up     map[string]bool // whether the last use of an endpoint succeeded
-	beyond map[metadata.AttributeConsulObject]int
+	up     map[string]bool   // whether the last use of an endpoint succeeded
+	beyond map[string]beyond // by endpoint
+	partly map[string]bool   // whether the token does not show all of an endpoint
 
 	health   state.Health
 	services state.Register[state.Service]
@@ -61,13 +68,15 @@ func newScope(w *watcher, client *client, name string) *scope {
 		name:     name,
 		known:    name,
 		up:       map[string]bool{},
-		beyond:   map[metadata.AttributeConsulObject]int{},
+		beyond:   map[string]beyond{},
+		partly:   map[string]bool{},
 		health:   state.Health{TellInitial: initial, MaxServices: w.cfg.Services.Limit},
 		services: state.Register[state.Service]{TellInitial: initial},
 		nodes:    state.Register[state.Node]{TellInitial: initial},
 		sessions: state.Register[state.Session]{TellInitial: initial},
 		config:   state.Register[state.ConfigEntry]{TellInitial: initial},
 		roots:    state.Register[state.Root]{TellInitial: initial},
+		leader:   state.Leader{TellInitial: initial},
 		events:   state.Register[state.UserEvent]{TellInitial: initial},
 		keys:     map[string]*state.Keys{},
 		members: map[state.Pool]*state.Register[state.Member]{
@@ -99,15 +108,17 @@ func (s *scope) presentEra() context.Context {
 	return s.era
 }
 
-// endEra begins another era. Consul does not tell that it restores a snapshot,
-// but answers then at once all that wait, with what was before.
-func (s *scope) endEra(era context.Context) {
+// endEra begins another era, and returns it. Consul does not tell that it
+// restores a snapshot, but answers then at once all that wait, with what was
+// before.
+func (s *scope) endEra(era context.Context) context.Context {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.era == era {
 		s.ended()
 		s.era, s.ended = context.WithCancel(context.Background())
 	}
+	return s.era
 }
 
 // label names a part of this scope in the receiver's condition.
@@ -119,7 +130,7 @@ func (s *scope) label(part string) string {
 }
 
 // identify finds out the datacenter, which the IDs of traces depend on, before
-// the first observation. A Consul that answers, but not this, is no obstacle.
+// the first observation. A Consul that refuses this alone is no obstacle.
 func (s *scope) identify(ctx context.Context) error {
 	s.asking.Lock()
 	defer s.asking.Unlock()
@@ -127,11 +138,18 @@ func (s *scope) identify(ctx context.Context) error {
 		return nil
 	}
 	usage, err := s.client.Usage(ctx)
-	if err != nil && refusal(err) == 0 {
-		return err
+	code := refusal(err)
+	if err != nil && (code == 0 || code == http.StatusTooManyRequests || code >= http.StatusInternalServerError) {
+		if _, _, absent := get[[]string](ctx, s.client, endpointPeers, question{}); absent != nil {
+			return err
+		}
+		// Consul answers, but not this.
+		if s.tries++; s.tries < identifyTries {
+			return err
+		}
 	}
 	s.learn(usage.Datacenter)
-	s.asked = true
+	s.asked = err == nil || !strings.Contains(err.Error(), "ACL not found") // else another token is to come
 	return nil
 }
 
@@ -182,13 +200,15 @@ func (s *scope) resource(rb *metadata.ResourceBuilder) pcommon.Resource {
 func restore[T any](ctx context.Context, s *scope, key string, restore func(T)) {
 	var saved T
 	found, err := s.store.Load(ctx, key, &saved)
-	s.Condition.Set("storage", err)
+	s.Condition.Set(s.label("storage of "+key), err)
 	if found && err == nil {
+		s.mu.Lock()
+		defer s.mu.Unlock()
 		restore(saved)
 	}
 }
 
 // key names what is stored for a part of this scope.
 func (s *scope) key(parts ...string) string {
-	return strings.Join(append([]string{s.name}, parts...), "\x00")
+	return strings.Join(append([]string{s.name}, parts...), "/")
 }

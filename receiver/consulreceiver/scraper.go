@@ -5,8 +5,8 @@ package consulreceiver
 
 import (
 	"context"
-	"maps"
 	"strings"
+	"sync"
 	"time"
 
 	"go.opentelemetry.io/collector/component"
@@ -24,75 +24,121 @@ import (
 // and checks there are.
 type metricsScraper struct {
 	*sharedcomponent.Shared[*watcher]
-	cfg     *Config
-	builder *metadata.MetricsBuilder
+	cfg      *Config
+	settings receiver.Settings
+	builders map[*scope]*metadata.MetricsBuilder
 }
 
 func newScraper(cfg *Config, settings receiver.Settings, watcher *sharedcomponent.Shared[*watcher]) *metricsScraper {
-	return &metricsScraper{Shared: watcher, cfg: cfg, builder: metadata.NewMetricsBuilder(cfg.Metrics, settings)}
+	return &metricsScraper{Shared: watcher, cfg: cfg, settings: settings, builders: map[*scope]*metadata.MetricsBuilder{}}
 }
 
 var _ component.Component = (*metricsScraper)(nil)
 
-// Scrape collects from every scope. Each endpoint that fails is reported as
-// this component's condition; the metrics of the others still come.
+// Scrape collects from all scopes at once, so that one that hangs leaves the
+// others their interval. Each endpoint that fails is reported as this
+// component's condition; the metrics of the others still come.
 func (m *metricsScraper) Scrape(ctx context.Context) pmetric.Metrics {
-	agent := pmetric.NewMetrics()
-	for _, s := range m.Observer.Scopes() {
-		own := s.agentMetrics(ctx)
-		s.scrape(ctx, telemetry.Metrics{Builder: m.builder, Now: time.Now()})
-		res := s.resource(m.builder.NewResourceBuilder())
-		if own.Len() > 0 {
-			rm := agent.ResourceMetrics().AppendEmpty()
-			res.CopyTo(rm.Resource())
-			sm := rm.ScopeMetrics().AppendEmpty()
-			sm.Scope().SetName(telemetry.AgentScope)
-			own.MoveAndAppendTo(sm.Metrics())
+	scopes := m.Observer.Scopes()
+	parts := make([]pmetric.Metrics, len(scopes))
+	var cycle sync.WaitGroup
+	for i, s := range scopes {
+		if m.builders[s] == nil {
+			m.builders[s] = metadata.NewMetricsBuilder(m.cfg.Metrics, m.settings)
 		}
-		m.builder.EmitForResource(metadata.WithResource(res))
+		builder := m.builders[s]
+		cycle.Go(func() { parts[i] = s.scrape(ctx, builder) })
 	}
-	metrics := m.builder.Emit()
-	agent.ResourceMetrics().MoveAndAppendTo(metrics.ResourceMetrics())
+	cycle.Wait()
+	metrics := pmetric.NewMetrics()
+	for _, part := range parts {
+		part.ResourceMetrics().MoveAndAppendTo(metrics.ResourceMetrics())
+	}
 	return metrics
 }
 
-// scrape records what is known. What was watched counts only while Consul
+func (s *scope) scrape(ctx context.Context, builder *metadata.MetricsBuilder) pmetric.Metrics {
+	s.record(ctx, telemetry.Metrics{Builder: builder, Now: time.Now()})
+	res := s.resource(builder.NewResourceBuilder())
+	metrics := builder.Emit(metadata.WithResource(res))
+	if own := s.agentMetrics(ctx); own.Len() > 0 {
+		rm := metrics.ResourceMetrics().AppendEmpty()
+		res.CopyTo(rm.Resource())
+		sm := rm.ScopeMetrics().AppendEmpty()
+		sm.Scope().SetName(telemetry.AgentScope)
+		own.MoveAndAppendTo(sm.Metrics())
+	}
+	return metrics
+}
+
+// record records what is known. What was watched counts only while Consul
 // answers: a watch that hangs is noticed late.
-func (s *scope) scrape(ctx context.Context, m telemetry.Metrics) {
+func (s *scope) record(ctx context.Context, m telemetry.Metrics) {
 	peers, _, err := get[[]string](ctx, s.client, endpointPeers, question{})
 	s.set(endpointPeers, err)
-	up := err == nil
-	m.Up(up)
-	totals := s.collect(ctx, m, len(peers), up)
+	m.Up(err == nil)
+	var totals map[string]int64
+	held := held{}
+	if err == nil {
+		if s.Delivery().Holds() {
+			held = s.readHeld(ctx)
+		}
+		totals = s.collect(ctx, m, len(peers))
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	unobserved := maps.Clone(s.beyond)
-	if up {
-		services := s.recordState(m, totals)
+	unobserved := map[metadata.AttributeConsulObject]int{}
+	for _, b := range s.beyond {
+		unobserved[b.object] += b.count
+	}
+	if err == nil {
+		services := s.recordHealth(m, held, totals)
 		unobserved[metadata.AttributeConsulObjectService] = max(services, unobserved[metadata.AttributeConsulObjectService])
+		s.recordLeader(m, held)
+		if !held.is {
+			s.recordState(m)
+		}
 	}
 	s.recordCounts(m)
 	m.Endpoints(s.up)
-	for object, beyond := range unobserved {
-		m.Unobserved(object, beyond)
+	for object, count := range unobserved {
+		m.Unobserved(object, count)
 	}
+}
+
+// held is what is read for the metrics alone while a consumer refuses events or
+// traces: the watches wait for it then, and do not know what is.
+type held struct {
+	is     bool
+	checks state.Checks // nil: not known
+	leader string
+	known  bool // whether there is a leader
+}
+
+func (s *scope) readHeld(ctx context.Context) held {
+	h := held{is: true}
+	if !s.datacenter {
+		return h
+	}
+	if s.cfg.Checks.Enabled {
+		h.checks, _, _ = s.pick.checks(ctx, s.client, question{}) // Without an answer they are left out.
+		bound(h.checks, nil, s.cfg.Checks.Limit, state.CheckID.Compare)
+	}
+	if s.cfg.Cluster.Enabled {
+		leader, _, err := get[string](ctx, s.client, endpointLeader, question{})
+		h.leader, h.known = leader, err == nil
+	}
+	return h
 }
 
 // collect asks for what cannot be watched. It returns the instances by service,
 // where known.
-func (s *scope) collect(ctx context.Context, m telemetry.Metrics, peers int, up bool) (totals map[string]int64) {
-	if !up || !s.datacenter {
+func (s *scope) collect(ctx context.Context, m telemetry.Metrics, peers int) (totals map[string]int64) {
+	if !s.datacenter {
 		return nil
 	}
 	if s.cfg.Catalog.Enabled {
-		usage, err := s.client.Usage(ctx)
-		s.set(endpointUsage, err)
-		if err == nil {
-			s.learn(usage.Datacenter)
-			m.Usage(usage)
-		}
-		totals, err = s.pick.instances(ctx, s.client)
-		s.set(endpointOverview, err)
+		totals = s.collectCatalog(ctx, m)
 	}
 	if s.cfg.Cluster.Enabled {
 		m.Peers(peers)
@@ -103,8 +149,11 @@ func (s *scope) collect(ctx context.Context, m telemetry.Metrics, peers int, up 
 		}
 	}
 	if s.cfg.Coordinates.Enabled {
-		trips, err := s.pick.roundTrips(ctx, s.client)
+		trips, a, err := s.pick.roundTrips(ctx, s.client)
 		s.set(endpointCoordinates, err)
+		if err == nil {
+			s.partial(endpointCoordinates, a.Filtered)
+		}
 		if err == nil && trips != (state.RoundTrips{}) {
 			m.RoundTrips(trips)
 		}
@@ -112,19 +161,59 @@ func (s *scope) collect(ctx context.Context, m telemetry.Metrics, peers int, up 
 	return totals
 }
 
-// recordState records what the watches know. It returns how many services are
-// beyond their limit.
-func (s *scope) recordState(m telemetry.Metrics, totals map[string]int64) (beyond int) {
-	if s.up[endpointChecks] {
-		checks := s.health.Checks()
-		m.Checks(checks)
-		if s.cfg.Metrics.Metrics.ConsulHealthCheckState.Enabled {
-			m.CheckStates(checks)
-		}
-		instances := state.InstancesByHealth(checks, totals)
-		beyond = bound(instances, nil, s.cfg.Services.Limit, strings.Compare)
-		m.Instances(instances)
+// collectCatalog asks for the size of the catalog, and returns the instances by
+// service.
+func (s *scope) collectCatalog(ctx context.Context, m telemetry.Metrics) map[string]int64 {
+	totals, usage, err := s.pick.overview(ctx, s.client)
+	s.set(endpointOverview, err)
+	if s.name == "" {
+		usage, err = s.client.Usage(ctx)
+		s.set(endpointUsage, err)
+		s.learn(usage.Datacenter)
 	}
+	if err == nil && usage.Nodes > 0 { // else it has not counted yet
+		m.Usage(usage)
+	}
+	return totals
+}
+
+// recordHealth records checks and instances. It returns how many services are
+// beyond their limit.
+func (s *scope) recordHealth(m telemetry.Metrics, held held, totals map[string]int64) (beyond int) {
+	checks := held.checks
+	if !held.is && s.up[endpointChecks] {
+		checks = s.health.Checks()
+	}
+	if checks == nil {
+		return 0
+	}
+	m.Checks(checks)
+	if s.cfg.Metrics.Metrics.ConsulHealthCheckState.Enabled {
+		m.CheckStates(checks)
+	}
+	if !s.pick.allNodes || s.partly[endpointChecks] || s.beyond[endpointChecks].count > 0 {
+		totals = nil // They would count as well what is not observed.
+	}
+	instances := state.InstancesByHealth(checks, totals)
+	beyond = bound(instances, nil, s.cfg.Services.Limit, strings.Compare)
+	m.Instances(instances)
+	return beyond
+}
+
+func (s *scope) recordLeader(m telemetry.Metrics, held held) {
+	has, known := s.leader.Known()
+	if held.is {
+		has, known = held.leader != "", held.known
+	} else {
+		known = known && s.up[endpointLeader]
+	}
+	if known {
+		m.Leader(has)
+	}
+}
+
+// recordState records what else the watches know.
+func (s *scope) recordState(m telemetry.Metrics) {
 	if s.up[endpointSessions] {
 		m.Sessions(len(s.sessions.Known()))
 	}
@@ -139,18 +228,25 @@ func (s *scope) recordState(m telemetry.Metrics, totals map[string]int64) (beyon
 	if s.up[endpointToken] {
 		m.Token(s.token)
 	}
-	return beyond
+	for prefix, keys := range s.keys {
+		if all, holds := keys.Count(); s.up[endpointKV+prefix] {
+			m.Keys(prefix, all, holds)
+		}
+	}
 }
 
 // recordCounts records what grows, also while Consul does not answer.
 func (s *scope) recordCounts(m telemetry.Metrics) {
-	m.Transitions(s.health.Transitions())
-	if has, known := s.leader.Known(); known {
-		m.Leader(has, s.leader.Changes())
+	if !s.datacenter {
+		return
+	}
+	if s.cfg.Checks.Enabled {
+		m.Transitions(s.health.Transitions())
+	}
+	if s.cfg.Cluster.Enabled {
+		m.LeaderChanges(s.leader.Changes())
 	}
 	for prefix, keys := range s.keys {
-		if all, held, known := keys.Count(); known {
-			m.Keys(prefix, all, held, keys.Changes(), keys.Acquisitions())
-		}
+		m.KeyChanges(prefix, keys.Changes(), keys.Acquisitions())
 	}
 }

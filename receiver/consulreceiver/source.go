@@ -17,6 +17,10 @@ import (
 	"github.com/otelcol-infra/otelcol-infra/receiver/consulreceiver/internal/state"
 )
 
+// pauseForEach is how long the pause between two blocking queries is for each
+// object that they return, about twenty times what it costs to read it.
+const pauseForEach = 100 * time.Microsecond
+
 // read makes one request and returns the objects in its answer by their keys.
 type read[K, V comparable] func(context.Context, *client, question) (map[K]V, answer, error)
 
@@ -44,7 +48,7 @@ type source[K, V comparable] struct {
 	index   uint64 // to wait for a newer one; 0 asks at once
 	last    answer
 	kept    map[K]V // of the last answer
-	known   map[K]V // as last seen
+	cut     int     // how many it left out
 	asked   bool
 	era     context.Context // in which the index counts
 	gap     bool
@@ -66,8 +70,6 @@ type observation[K, V comparable] struct {
 
 // follow observes until ctx ends.
 func (s source[K, V]) follow(ctx context.Context) {
-	// A query returns at every change of its table, so a busy cluster would be
-	// asked without a pause.
 	s.queries = rate.NewLimiter(rate.Every(time.Second), 2)
 	if s.every > 0 {
 		s.queries = rate.NewLimiter(rate.Every(s.every), 1)
@@ -84,18 +86,21 @@ func (s source[K, V]) follow(ctx context.Context) {
 
 func (s *source[K, V]) next(ctx context.Context) (observation[K, V], error) {
 	var none observation[K, V]
-	if err := s.queries.Wait(ctx); err != nil {
-		return none, err
+	if !s.gap { // The loop paces what fails.
+		if err := s.queries.Wait(ctx); err != nil {
+			return none, err
+		}
 	}
 	if err := s.identify(ctx); err != nil {
+		s.gap = true
 		return none, err
 	}
 	era := s.presentEra()
-	if s.era != nil && s.era != era {
+	learnt := s.era != nil && s.era != era // of another source
+	if learnt {
 		s.index, s.gap = 0, true
 	}
 	s.era = era
-	after, begin := s.index, time.Now()
 	objects, a, err := s.ask(ctx)
 	if err != nil {
 		// Without an index the next answer comes at once.
@@ -105,31 +110,49 @@ func (s *source[K, V]) next(ctx context.Context) (observation[K, V], error) {
 		}
 		return none, err
 	}
-	if after > 1 && a.Index == after && !s.unordered && time.Since(begin) < wait {
-		s.endEra(era)
+	if !learnt && s.asked && !s.unordered && a.Index < s.last.Index {
+		s.era = s.endEra(era)
 	}
-	s.limited(s.limit, bound(objects, s.kept, s.limit.most, s.compare))
-	s.kept = objects
+	s.pace(a)
+	cut := s.cut
+	s.cut = bound(objects, s.kept, s.limit.most, s.compare)
+	s.limited(s.endpoint, s.limit, s.cut)
 	s.partial(s.endpoint, a.Filtered)
 
 	// The index of keys also falls when Consul forgets keys that are long gone.
-	backwards := s.asked && !s.unordered && a.Index < s.last.Index && !maps.Equal(objects, s.known)
+	backwards := s.asked && !s.unordered && a.Index < s.last.Index && !maps.Equal(objects, s.kept)
+	// With the same index, only the view can have changed.
+	same := !s.unordered && a.Index == s.last.Index
 	seen := observation[K, V]{
 		Observation: state.Observation[K, V]{
 			Seen: state.Seen{
 				Index:   a.Index,
 				Gap:     s.gap || backwards,
-				Rebased: s.asked && (a.Filtered != s.last.Filtered || a.Filtered && a.Token != s.last.Token),
+				Rebased: a.Filtered && !s.asked || s.asked && (same || a.Filtered != s.last.Filtered || a.Filtered && a.Token != s.last.Token),
+				Cut:     cut > 0 || s.cut > 0,
 			},
 			Objects: objects,
 		},
 		hidden: a.Filtered && !s.last.Filtered,
 	}
-	s.last, s.known, s.asked, s.gap, s.index = a, objects, true, false, a.Index
+	s.last, s.kept, s.asked, s.gap, s.index = a, objects, true, false, a.Index
 	if backwards || s.every > 0 {
 		s.index = 0
 	}
 	return seen, nil
+}
+
+// pace bounds how often a blocking query is made. It returns all objects at
+// every change of any of them, so that a busy cluster would be asked without a
+// pause, and a large one at great cost.
+func (s *source[K, V]) pace(a answer) {
+	pause := max(time.Second, time.Duration(a.Objects)*pauseForEach)
+	if a.Off {
+		pause = time.Minute
+	}
+	if s.every == 0 {
+		s.queries.SetLimit(rate.Every(pause))
+	}
 }
 
 // ask reads once, within the era. An answer that is older than the one before
@@ -139,8 +162,12 @@ func (s *source[K, V]) ask(ctx context.Context) (map[K]V, answer, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer context.AfterFunc(s.era, cancel)()
+	begin := time.Now()
 	objects, a, err := s.read(ctx, s.client, question{after: s.index})
-	if err == nil && s.asked && !s.unordered && a.Index < s.last.Index && s.cfg.Consistency == Stale {
+	if a.Off {
+		return nil, answer{Off: true, Index: s.last.Index}, err
+	}
+	if err == nil && !s.unordered && (s.older(a) || s.early(a, begin)) {
 		objects, a, err = s.read(ctx, s.client, question{leader: true})
 	}
 	if err == nil && a.Index == 0 && !s.unordered {
@@ -150,12 +177,22 @@ func (s *source[K, V]) ask(ctx context.Context) (map[K]V, answer, error) {
 	return objects, a, err
 }
 
+func (s *source[K, V]) older(a answer) bool {
+	return s.asked && a.Index < s.last.Index && s.cfg.Consistency == Stale
+}
+
+// early says that nothing new came, and no time has passed: so it is when Consul
+// went back to a snapshot, after which an index from before is never reached.
+func (s *source[K, V]) early(a answer, begin time.Time) bool {
+	return s.index > 1 && a.Index == s.index && time.Since(begin) < wait
+}
+
 // tell steps and renders.
 func (s *source[K, V]) tell(now time.Time, seen observation[K, V]) watch.Telemetry {
 	s.mu.Lock()
 	gap, effects := s.step(now, seen.Observation)
 	s.mu.Unlock()
-	s.news = s.news || len(effects) > 0
+	s.news = s.news || seen.Rebased || len(effects) > 0
 	var all []state.Effect
 	if gap != nil && !s.unordered {
 		all = append(all, state.Missed{Gap: *gap, What: s.endpoint})
@@ -175,23 +212,29 @@ func (s *source[K, V]) commit(ctx context.Context) {
 	saved := s.save()
 	s.mu.Unlock()
 	err := s.store.Save(ctx, s.key, saved)
-	s.Condition.Set("storage", err)
+	s.Condition.Set(s.label("storage of "+s.key), err)
 	s.news = err != nil
 }
 
-// limited says how many objects are beyond their limit.
-func (s *scope) limited(l limit, beyond int) {
+// beyond is how many objects there are beyond a limit.
+type beyond struct {
+	object metadata.AttributeConsulObject
+	count  int
+}
+
+// limited says how many objects of an endpoint are beyond their limit.
+func (s *scope) limited(endpoint string, l limit, count int) {
 	if l.setting == "" {
 		return // It is Consul's own.
 	}
 	s.mu.Lock()
-	s.beyond[l.object] = beyond
+	s.beyond[endpoint] = beyond{l.object, count}
 	s.mu.Unlock()
 	var err error
-	if beyond > 0 {
-		err = fmt.Errorf("%d of %d are not observed: raise it above %d, or exclude some", beyond, beyond+l.most, l.most)
+	if count > 0 {
+		err = fmt.Errorf("%d of %d are not observed: raise it above %d", count, count+l.most, l.most)
 	}
-	s.Condition.Set(s.label(l.setting), err)
+	s.Condition.Set(s.label(l.setting+" in "+endpoint), err)
 }
 
 // partial says whether the token does not show all there is.
@@ -200,5 +243,8 @@ func (s *scope) partial(endpoint string, filtered bool) {
 	if filtered {
 		err = errors.New("the token does not show all there is: see the ACLs in the receiver's README")
 	}
+	s.mu.Lock()
+	s.partly[endpoint] = filtered
+	s.mu.Unlock()
 	s.Condition.Set(s.label("view of "+endpoint), err)
 }

@@ -10,6 +10,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -25,13 +26,15 @@ import (
 type selection struct {
 	cfg                       *Config
 	services, nodes, keyNames pattern.Matcher
+	allNodes                  bool // no node is left out
 }
 
 func newSelection(cfg *Config) (*selection, error) {
 	services, err1 := cfg.Services.Compile()
 	nodes, err2 := cfg.Nodes.Compile()
 	keys, err3 := cfg.KV.Compile()
-	return &selection{cfg: cfg, services: services, nodes: nodes, keyNames: keys}, errors.Join(err1, err2, err3)
+	all := len(cfg.Nodes.Include)+len(cfg.Nodes.Exclude) == 0
+	return &selection{cfg: cfg, services: services, nodes: nodes, keyNames: keys, allNodes: all}, errors.Join(err1, err2, err3)
 }
 
 // Only what is needed is decoded of a check: its output can be huge.
@@ -59,6 +62,7 @@ func readChecks[E any](ctx context.Context, p *selection, c *client, q question,
 	if err != nil {
 		return nil, a, err
 	}
+	a.Objects = len(entries)
 	checks := make(state.Checks, len(entries))
 	for _, entry := range entries {
 		e, output := split(entry)
@@ -80,6 +84,7 @@ func truncate(text string, limit int) string {
 
 func (p *selection) catalogServices(ctx context.Context, c *client, q question) (map[string]state.Service, answer, error) {
 	tags, a, err := get[map[string]json.RawMessage](ctx, c, endpointServices, q)
+	a.Objects = len(tags)
 	services := make(map[string]state.Service, len(tags))
 	for name := range tags {
 		if p.services.Match(name) {
@@ -90,11 +95,12 @@ func (p *selection) catalogServices(ctx context.Context, c *client, q question) 
 }
 
 func (p *selection) catalogNodes(ctx context.Context, c *client, q question) (map[string]state.Node, answer, error) {
-	entries, a, err := get[[]struct{ ID, Node, Address string }](ctx, c, endpointNodes, q)
+	entries, a, err := get[[]struct{ Node, Address string }](ctx, c, endpointNodes, q)
+	a.Objects = len(entries)
 	nodes := make(map[string]state.Node, len(entries))
 	for _, e := range entries {
 		if p.nodes.Match(e.Node) {
-			nodes[e.Node] = state.Node{ID: e.ID, Address: e.Address}
+			nodes[e.Node] = state.Node{Address: e.Address}
 		}
 	}
 	return nodes, a, err
@@ -102,6 +108,7 @@ func (p *selection) catalogNodes(ctx context.Context, c *client, q question) (ma
 
 func (p *selection) sessions(ctx context.Context, c *client, q question) (map[string]state.Session, answer, error) {
 	entries, a, err := get[[]struct{ ID, Name, Node, Behavior, TTL string }](ctx, c, endpointSessions, q)
+	a.Objects = len(entries)
 	sessions := make(map[string]state.Session, len(entries))
 	for _, e := range entries {
 		if p.nodes.Match(e.Node) {
@@ -118,6 +125,7 @@ func (p *selection) keys(prefix string) read[string, state.Key] {
 		pairs, a, err := ask(ctx, c, endpointKV+prefix, q, func(options *api.QueryOptions) (api.KVPairs, *api.QueryMeta, error) {
 			return c.api.KV().List(prefix, options)
 		})
+		a.Objects = len(pairs)
 		keys := make(map[string]state.Key, len(pairs))
 		for _, pair := range pairs {
 			if !p.keyNames.Match(pair.Key) {
@@ -137,18 +145,35 @@ func (p *selection) keys(prefix string) read[string, state.Key] {
 	}
 }
 
-// userEvents reads what the agent has heard of; it keeps the last 256.
-func (p *selection) userEvents(ctx context.Context, c *client, q question) (map[string]state.UserEvent, answer, error) {
-	entries, a, err := get[[]struct {
-		ID, Name string
-		Payload  []byte
-		LTime    uint64
-	}](ctx, c, endpointUserEvents, q)
-	events := make(map[string]state.UserEvent, len(entries))
-	for _, e := range entries {
-		events[fmt.Sprintf("%020d %s", e.LTime, e.ID)] = state.UserEvent{ID: e.ID, Name: e.Name, Time: e.LTime, Size: len(e.Payload)}
+// maxUserEvents is how many user events an agent keeps.
+const maxUserEvents = 256
+
+// userEvents reads what the agent has heard of. After its restart it hears from
+// the others again of what it knew before: as many are remembered here.
+func (p *selection) userEvents() read[string, state.UserEvent] {
+	var heard map[string]state.UserEvent
+	return func(ctx context.Context, c *client, q question) (map[string]state.UserEvent, answer, error) {
+		entries, a, err := getLocal[[]struct {
+			ID, Name string
+			Payload  []byte
+			LTime    uint64
+		}](ctx, c, endpointUserEvents, q)
+		if err != nil {
+			return nil, a, err
+		}
+		events := make(map[string]state.UserEvent, len(entries))
+		for _, e := range entries {
+			key := fmt.Sprintf("%020d %s", e.LTime, e.ID)
+			events[key] = state.UserEvent{ID: e.ID, Name: e.Name, Size: len(e.Payload)}
+			delete(heard, key)
+		}
+		earlier := slices.Sorted(maps.Keys(heard))
+		for _, key := range earlier[max(0, len(earlier)-maxUserEvents):] {
+			events[key] = heard[key]
+		}
+		heard = maps.Clone(events)
+		return events, a, nil
 	}
-	return events, a, err
 }
 
 // activeRoot reads the active root certificate, under the key "active".
@@ -157,7 +182,7 @@ func (p *selection) activeRoot(ctx context.Context, c *client, q question) (map[
 		return c.api.Connect().CARoots(options)
 	})
 	if refusal(err) == 500 && strings.Contains(err.Error(), "Connect must be enabled") {
-		return nil, answer{Index: 1}, nil // There is none, and that is no failure.
+		return nil, answer{Off: true}, nil // There is none, and that is no failure.
 	}
 	if err != nil {
 		return nil, a, err
@@ -166,7 +191,7 @@ func (p *selection) activeRoot(ctx context.Context, c *client, q question) (map[
 		if !r.Active {
 			continue
 		}
-		root := state.Root{ID: r.ID, Name: r.Name}
+		root := state.Root{ID: r.ID}
 		if root.NotAfter, err = expiry(r); err != nil {
 			return nil, a, fmt.Errorf("%s: root certificate %s: %w", endpointRoots, r.ID, err)
 		}

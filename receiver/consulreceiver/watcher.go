@@ -5,25 +5,26 @@ package consulreceiver
 
 import (
 	"context"
-	"fmt"
 	"slices"
 	"sync"
 	"time"
 
 	"go.opentelemetry.io/collector/component"
 	"go.opentelemetry.io/collector/receiver"
-	"golang.org/x/time/rate"
 
 	"github.com/otelcol-infra/otelcol-infra/internal/checkpoint"
 	"github.com/otelcol-infra/otelcol-infra/internal/watch"
+	"github.com/otelcol-infra/otelcol-infra/receiver/consulreceiver/internal/metadata"
+	"github.com/otelcol-infra/otelcol-infra/receiver/consulreceiver/internal/state"
 	"github.com/otelcol-infra/otelcol-infra/receiver/consulreceiver/internal/telemetry"
 )
 
 const (
 	// discoverEvery is how often it is asked for new datacenters, and
-	// maxDatacenters how many are observed.
+	// maxDatacenters how many are observed: each takes some of the connections
+	// that Consul gives a client, which are 200.
 	discoverEvery  = time.Minute
-	maxDatacenters = 64
+	maxDatacenters = 30
 )
 
 // watcher observes Consul for all signals: it makes events and traces of what
@@ -94,7 +95,7 @@ func (w *watcher) run(ctx context.Context) {
 	observe(agent)
 	for _, name := range w.cfg.Datacenters {
 		if name == everyDatacenter {
-			w.discover(ctx, observe)
+			w.discover(ctx, agent, observe)
 			return
 		}
 		observe(w.scopeOf(name))
@@ -109,39 +110,22 @@ func (w *watcher) scopeOf(datacenter string) *scope {
 
 // discover observes each datacenter that Consul knows, from when it is known.
 // One that is gone stays, and fails. There is nothing to tell of it.
-func (w *watcher) discover(ctx context.Context, observe func(*scope)) {
-	queries := rate.NewLimiter(rate.Every(discoverEvery), 5) // The first tries find an absent Consul.
+func (w *watcher) discover(ctx context.Context, agent *scope, observe func(*scope)) {
 	var observed []string
-	watch.Loop[[]string]{
-		Next: func(ctx context.Context) ([]string, error) {
-			if err := queries.Wait(ctx); err != nil {
-				return nil, err
-			}
-			names, _, err := get[[]string](ctx, w.client, endpointDatacenters, question{})
-			return names, err
-		},
-		Step: func(_ time.Time, names []string) watch.Telemetry {
-			beyond := 0
-			for _, name := range names {
-				switch {
-				case slices.Contains(observed, name):
-				case len(observed) == maxDatacenters:
-					beyond++
-				default:
-					observed = append(observed, name)
-					observe(w.scopeOf(name))
-				}
-			}
-			var err error
-			if beyond > 0 {
-				err = fmt.Errorf("%d datacenters beyond %d are not observed: list those that count", beyond, maxDatacenters)
-			}
-			w.Condition.Set("datacenters", err)
-			return watch.Silence()
-		},
-		Delivery:  w.Delivery(),
-		Condition: func(err error) { w.Condition.Set(endpointDatacenters, err) },
-	}.Run(ctx)
+	read := func(ctx context.Context) ([]string, error) {
+		names, _, err := get[[]string](ctx, w.client, endpointDatacenters, question{})
+		fresh := slices.DeleteFunc(names, func(name string) bool { return slices.Contains(observed, name) })
+		room := min(len(fresh), maxDatacenters-len(observed))
+		agent.limited(endpointDatacenters, limit{metadata.AttributeConsulObjectDatacenter, maxDatacenters, "datacenters"}, len(fresh)-room)
+		return fresh[:room], err
+	}
+	poll(ctx, agent, endpointDatacenters, discoverEvery, read, func(_ time.Time, fresh sight[[]string]) []state.Effect {
+		for _, name := range fresh.value {
+			observed = append(observed, name)
+			observe(w.scopeOf(name))
+		}
+		return nil
+	}, nil)
 }
 
 func (w *watcher) add(s *scope) {

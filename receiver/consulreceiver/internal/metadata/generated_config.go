@@ -198,20 +198,10 @@ func (ms *ConsulEndpointUpMetricConfig) Validate() error {
 	return nil
 }
 
-// ConsulHealthCheckCountMetricAttributeKey specifies the key of an attribute for the consul.health.check.count metric.
-type ConsulHealthCheckCountMetricAttributeKey string
-
-const (
-	ConsulHealthCheckCountMetricAttributeKeyConsulCheckStatus ConsulHealthCheckCountMetricAttributeKey = "consul.check.status"
-)
-
 // ConsulHealthCheckCountMetricConfig provides config for the consul.health.check.count metric.
 type ConsulHealthCheckCountMetricConfig struct {
 	Enabled          bool `mapstructure:"enabled"`
 	enabledSetByUser bool
-
-	AggregationStrategy string                                     `mapstructure:"aggregation_strategy"`
-	EnabledAttributes   []ConsulHealthCheckCountMetricAttributeKey `mapstructure:"attributes"`
 }
 
 func (ms *ConsulHealthCheckCountMetricConfig) Unmarshal(parser *confmap.Conf) error {
@@ -228,40 +218,10 @@ func (ms *ConsulHealthCheckCountMetricConfig) Unmarshal(parser *confmap.Conf) er
 	return nil
 }
 
-func (ms *ConsulHealthCheckCountMetricConfig) Validate() error {
-	for _, val := range ms.EnabledAttributes {
-		switch val {
-		case ConsulHealthCheckCountMetricAttributeKeyConsulCheckStatus:
-		default:
-			return fmt.Errorf("metric consul.health.check.count doesn't have an attribute %v, valid attributes: [consul.check.status]", val)
-		}
-	}
-
-	switch ms.AggregationStrategy {
-	case AggregationStrategySum, AggregationStrategyAvg, AggregationStrategyMin, AggregationStrategyMax:
-	default:
-		return fmt.Errorf("invalid aggregation strategy %q, valid strategies: [%s, %s, %s, %s]", ms.AggregationStrategy, AggregationStrategySum, AggregationStrategyAvg, AggregationStrategyMin, AggregationStrategyMax)
-	}
-
-	return nil
-}
-
-// ConsulHealthCheckStateMetricAttributeKey specifies the key of an attribute for the consul.health.check.state metric.
-type ConsulHealthCheckStateMetricAttributeKey string
-
-const (
-	ConsulHealthCheckStateMetricAttributeKeyConsulNodeName    ConsulHealthCheckStateMetricAttributeKey = "consul.node.name"
-	ConsulHealthCheckStateMetricAttributeKeyConsulCheckID     ConsulHealthCheckStateMetricAttributeKey = "consul.check.id"
-	ConsulHealthCheckStateMetricAttributeKeyConsulServiceName ConsulHealthCheckStateMetricAttributeKey = "consul.service.name"
-)
-
 // ConsulHealthCheckStateMetricConfig provides config for the consul.health.check.state metric.
 type ConsulHealthCheckStateMetricConfig struct {
 	Enabled          bool `mapstructure:"enabled"`
 	enabledSetByUser bool
-
-	AggregationStrategy string                                     `mapstructure:"aggregation_strategy"`
-	EnabledAttributes   []ConsulHealthCheckStateMetricAttributeKey `mapstructure:"attributes"`
 }
 
 func (ms *ConsulHealthCheckStateMetricConfig) Unmarshal(parser *confmap.Conf) error {
@@ -278,39 +238,10 @@ func (ms *ConsulHealthCheckStateMetricConfig) Unmarshal(parser *confmap.Conf) er
 	return nil
 }
 
-func (ms *ConsulHealthCheckStateMetricConfig) Validate() error {
-	for _, val := range ms.EnabledAttributes {
-		switch val {
-		case ConsulHealthCheckStateMetricAttributeKeyConsulNodeName, ConsulHealthCheckStateMetricAttributeKeyConsulCheckID, ConsulHealthCheckStateMetricAttributeKeyConsulServiceName:
-		default:
-			return fmt.Errorf("metric consul.health.check.state doesn't have an attribute %v, valid attributes: [consul.node.name, consul.check.id, consul.service.name]", val)
-		}
-	}
-
-	switch ms.AggregationStrategy {
-	case AggregationStrategySum, AggregationStrategyAvg, AggregationStrategyMin, AggregationStrategyMax:
-	default:
-		return fmt.Errorf("invalid aggregation strategy %q, valid strategies: [%s, %s, %s, %s]", ms.AggregationStrategy, AggregationStrategySum, AggregationStrategyAvg, AggregationStrategyMin, AggregationStrategyMax)
-	}
-
-	return nil
-}
-
-// ConsulHealthCheckTransitionsMetricAttributeKey specifies the key of an attribute for the consul.health.check.transitions metric.
-type ConsulHealthCheckTransitionsMetricAttributeKey string
-
-const (
-	ConsulHealthCheckTransitionsMetricAttributeKeyConsulServiceName ConsulHealthCheckTransitionsMetricAttributeKey = "consul.service.name"
-	ConsulHealthCheckTransitionsMetricAttributeKeyConsulCheckStatus ConsulHealthCheckTransitionsMetricAttributeKey = "consul.check.status"
-)
-
 // ConsulHealthCheckTransitionsMetricConfig provides config for the consul.health.check.transitions metric.
 type ConsulHealthCheckTransitionsMetricConfig struct {
 	Enabled          bool `mapstructure:"enabled"`
 	enabledSetByUser bool
-
-	AggregationStrategy string                                           `mapstructure:"aggregation_strategy"`
-	EnabledAttributes   []ConsulHealthCheckTransitionsMetricAttributeKey `mapstructure:"attributes"`
 }
 
 func (ms *ConsulHealthCheckTransitionsMetricConfig) Unmarshal(parser *confmap.Conf) error {
@@ -327,39 +258,10 @@ func (ms *ConsulHealthCheckTransitionsMetricConfig) Unmarshal(parser *confmap.Co
 	return nil
 }
 
-func (ms *ConsulHealthCheckTransitionsMetricConfig) Validate() error {
-	for _, val := range ms.EnabledAttributes {
-		switch val {
-		case ConsulHealthCheckTransitionsMetricAttributeKeyConsulServiceName, ConsulHealthCheckTransitionsMetricAttributeKeyConsulCheckStatus:
-		default:
-			return fmt.Errorf("metric consul.health.check.transitions doesn't have an attribute %v, valid attributes: [consul.service.name, consul.check.status]", val)
-		}
-	}
-
-	switch ms.AggregationStrategy {
-	case AggregationStrategySum, AggregationStrategyAvg, AggregationStrategyMin, AggregationStrategyMax:
-	default:
-		return fmt.Errorf("invalid aggregation strategy %q, valid strategies: [%s, %s, %s, %s]", ms.AggregationStrategy, AggregationStrategySum, AggregationStrategyAvg, AggregationStrategyMin, AggregationStrategyMax)
-	}
-
-	return nil
-}
-
-// ConsulHealthServiceInstanceCountMetricAttributeKey specifies the key of an attribute for the consul.health.service.instance.count metric.
-type ConsulHealthServiceInstanceCountMetricAttributeKey string
-
-const (
-	ConsulHealthServiceInstanceCountMetricAttributeKeyConsulServiceName ConsulHealthServiceInstanceCountMetricAttributeKey = "consul.service.name"
-	ConsulHealthServiceInstanceCountMetricAttributeKeyConsulCheckStatus ConsulHealthServiceInstanceCountMetricAttributeKey = "consul.check.status"
-)
-
 // ConsulHealthServiceInstanceCountMetricConfig provides config for the consul.health.service.instance.count metric.
 type ConsulHealthServiceInstanceCountMetricConfig struct {
 	Enabled          bool `mapstructure:"enabled"`
 	enabledSetByUser bool
-
-	AggregationStrategy string                                               `mapstructure:"aggregation_strategy"`
-	EnabledAttributes   []ConsulHealthServiceInstanceCountMetricAttributeKey `mapstructure:"attributes"`
 }
 
 func (ms *ConsulHealthServiceInstanceCountMetricConfig) Unmarshal(parser *confmap.Conf) error {
@@ -373,24 +275,6 @@ func (ms *ConsulHealthServiceInstanceCountMetricConfig) Unmarshal(parser *confma
 	}
 
 	ms.enabledSetByUser = parser.IsSet("enabled")
-	return nil
-}
-
-func (ms *ConsulHealthServiceInstanceCountMetricConfig) Validate() error {
-	for _, val := range ms.EnabledAttributes {
-		switch val {
-		case ConsulHealthServiceInstanceCountMetricAttributeKeyConsulServiceName, ConsulHealthServiceInstanceCountMetricAttributeKeyConsulCheckStatus:
-		default:
-			return fmt.Errorf("metric consul.health.service.instance.count doesn't have an attribute %v, valid attributes: [consul.service.name, consul.check.status]", val)
-		}
-	}
-
-	switch ms.AggregationStrategy {
-	case AggregationStrategySum, AggregationStrategyAvg, AggregationStrategyMin, AggregationStrategyMax:
-	default:
-		return fmt.Errorf("invalid aggregation strategy %q, valid strategies: [%s, %s, %s, %s]", ms.AggregationStrategy, AggregationStrategySum, AggregationStrategyAvg, AggregationStrategyMin, AggregationStrategyMax)
-	}
-
 	return nil
 }
 
@@ -912,6 +796,54 @@ func (ms *ConsulServerLastContactMetricConfig) Validate() error {
 	return nil
 }
 
+// ConsulServerLeaderMetricAttributeKey specifies the key of an attribute for the consul.server.leader metric.
+type ConsulServerLeaderMetricAttributeKey string
+
+const (
+	ConsulServerLeaderMetricAttributeKeyConsulServerName ConsulServerLeaderMetricAttributeKey = "consul.server.name"
+)
+
+// ConsulServerLeaderMetricConfig provides config for the consul.server.leader metric.
+type ConsulServerLeaderMetricConfig struct {
+	Enabled          bool `mapstructure:"enabled"`
+	enabledSetByUser bool
+
+	AggregationStrategy string                                 `mapstructure:"aggregation_strategy"`
+	EnabledAttributes   []ConsulServerLeaderMetricAttributeKey `mapstructure:"attributes"`
+}
+
+func (ms *ConsulServerLeaderMetricConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+
+	err := parser.Unmarshal(ms)
+	if err != nil {
+		return err
+	}
+
+	ms.enabledSetByUser = parser.IsSet("enabled")
+	return nil
+}
+
+func (ms *ConsulServerLeaderMetricConfig) Validate() error {
+	for _, val := range ms.EnabledAttributes {
+		switch val {
+		case ConsulServerLeaderMetricAttributeKeyConsulServerName:
+		default:
+			return fmt.Errorf("metric consul.server.leader doesn't have an attribute %v, valid attributes: [consul.server.name]", val)
+		}
+	}
+
+	switch ms.AggregationStrategy {
+	case AggregationStrategySum, AggregationStrategyAvg, AggregationStrategyMin, AggregationStrategyMax:
+	default:
+		return fmt.Errorf("invalid aggregation strategy %q, valid strategies: [%s, %s, %s, %s]", ms.AggregationStrategy, AggregationStrategySum, AggregationStrategyAvg, AggregationStrategyMin, AggregationStrategyMax)
+	}
+
+	return nil
+}
+
 // ConsulServerLogLagMetricAttributeKey specifies the key of an attribute for the consul.server.log.lag metric.
 type ConsulServerLogLagMetricAttributeKey string
 
@@ -1174,6 +1106,7 @@ type MetricsConfig struct {
 	ConsulRaftVoterCount              ConsulRaftVoterCountMetricConfig              `mapstructure:"consul.raft.voter.count"`
 	ConsulServerHealthy               ConsulServerHealthyMetricConfig               `mapstructure:"consul.server.healthy"`
 	ConsulServerLastContact           ConsulServerLastContactMetricConfig           `mapstructure:"consul.server.last_contact"`
+	ConsulServerLeader                ConsulServerLeaderMetricConfig                `mapstructure:"consul.server.leader"`
 	ConsulServerLogLag                ConsulServerLogLagMetricConfig                `mapstructure:"consul.server.log.lag"`
 	ConsulServerStableDuration        ConsulServerStableDurationMetricConfig        `mapstructure:"consul.server.stable.duration"`
 	ConsulServerVoter                 ConsulServerVoterMetricConfig                 `mapstructure:"consul.server.voter"`
@@ -1211,24 +1144,16 @@ func DefaultMetricsConfig() MetricsConfig {
 			EnabledAttributes:   []ConsulEndpointUpMetricAttributeKey{ConsulEndpointUpMetricAttributeKeyConsulEndpoint},
 		},
 		ConsulHealthCheckCount: ConsulHealthCheckCountMetricConfig{
-			Enabled:             true,
-			AggregationStrategy: AggregationStrategySum,
-			EnabledAttributes:   []ConsulHealthCheckCountMetricAttributeKey{ConsulHealthCheckCountMetricAttributeKeyConsulCheckStatus},
+			Enabled: true,
 		},
 		ConsulHealthCheckState: ConsulHealthCheckStateMetricConfig{
-			Enabled:             false,
-			AggregationStrategy: AggregationStrategyAvg,
-			EnabledAttributes:   []ConsulHealthCheckStateMetricAttributeKey{ConsulHealthCheckStateMetricAttributeKeyConsulNodeName, ConsulHealthCheckStateMetricAttributeKeyConsulCheckID, ConsulHealthCheckStateMetricAttributeKeyConsulServiceName},
+			Enabled: false,
 		},
 		ConsulHealthCheckTransitions: ConsulHealthCheckTransitionsMetricConfig{
-			Enabled:             true,
-			AggregationStrategy: AggregationStrategySum,
-			EnabledAttributes:   []ConsulHealthCheckTransitionsMetricAttributeKey{ConsulHealthCheckTransitionsMetricAttributeKeyConsulServiceName, ConsulHealthCheckTransitionsMetricAttributeKeyConsulCheckStatus},
+			Enabled: true,
 		},
 		ConsulHealthServiceInstanceCount: ConsulHealthServiceInstanceCountMetricConfig{
-			Enabled:             true,
-			AggregationStrategy: AggregationStrategySum,
-			EnabledAttributes:   []ConsulHealthServiceInstanceCountMetricAttributeKey{ConsulHealthServiceInstanceCountMetricAttributeKeyConsulServiceName, ConsulHealthServiceInstanceCountMetricAttributeKeyConsulCheckStatus},
+			Enabled: true,
 		},
 		ConsulKvChanges: ConsulKvChangesMetricConfig{
 			Enabled:             true,
@@ -1291,6 +1216,11 @@ func DefaultMetricsConfig() MetricsConfig {
 			Enabled:             true,
 			AggregationStrategy: AggregationStrategyAvg,
 			EnabledAttributes:   []ConsulServerLastContactMetricAttributeKey{ConsulServerLastContactMetricAttributeKeyConsulServerName},
+		},
+		ConsulServerLeader: ConsulServerLeaderMetricConfig{
+			Enabled:             true,
+			AggregationStrategy: AggregationStrategyAvg,
+			EnabledAttributes:   []ConsulServerLeaderMetricAttributeKey{ConsulServerLeaderMetricAttributeKeyConsulServerName},
 		},
 		ConsulServerLogLag: ConsulServerLogLagMetricConfig{
 			Enabled:             true,

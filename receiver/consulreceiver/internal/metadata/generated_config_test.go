@@ -54,24 +54,16 @@ func TestMetricsBuilderConfig(t *testing.T) {
 						EnabledAttributes:   []ConsulEndpointUpMetricAttributeKey{ConsulEndpointUpMetricAttributeKeyConsulEndpoint},
 					},
 					ConsulHealthCheckCount: ConsulHealthCheckCountMetricConfig{
-						Enabled:             true,
-						AggregationStrategy: AggregationStrategySum,
-						EnabledAttributes:   []ConsulHealthCheckCountMetricAttributeKey{ConsulHealthCheckCountMetricAttributeKeyConsulCheckStatus},
+						Enabled: true,
 					},
 					ConsulHealthCheckState: ConsulHealthCheckStateMetricConfig{
-						Enabled:             true,
-						AggregationStrategy: AggregationStrategyAvg,
-						EnabledAttributes:   []ConsulHealthCheckStateMetricAttributeKey{ConsulHealthCheckStateMetricAttributeKeyConsulNodeName, ConsulHealthCheckStateMetricAttributeKeyConsulCheckID, ConsulHealthCheckStateMetricAttributeKeyConsulServiceName},
+						Enabled: true,
 					},
 					ConsulHealthCheckTransitions: ConsulHealthCheckTransitionsMetricConfig{
-						Enabled:             true,
-						AggregationStrategy: AggregationStrategySum,
-						EnabledAttributes:   []ConsulHealthCheckTransitionsMetricAttributeKey{ConsulHealthCheckTransitionsMetricAttributeKeyConsulServiceName, ConsulHealthCheckTransitionsMetricAttributeKeyConsulCheckStatus},
+						Enabled: true,
 					},
 					ConsulHealthServiceInstanceCount: ConsulHealthServiceInstanceCountMetricConfig{
-						Enabled:             true,
-						AggregationStrategy: AggregationStrategySum,
-						EnabledAttributes:   []ConsulHealthServiceInstanceCountMetricAttributeKey{ConsulHealthServiceInstanceCountMetricAttributeKeyConsulServiceName, ConsulHealthServiceInstanceCountMetricAttributeKeyConsulCheckStatus},
+						Enabled: true,
 					},
 					ConsulKvChanges: ConsulKvChangesMetricConfig{
 						Enabled:             true,
@@ -134,6 +126,11 @@ func TestMetricsBuilderConfig(t *testing.T) {
 						Enabled:             true,
 						AggregationStrategy: AggregationStrategyAvg,
 						EnabledAttributes:   []ConsulServerLastContactMetricAttributeKey{ConsulServerLastContactMetricAttributeKeyConsulServerName},
+					},
+					ConsulServerLeader: ConsulServerLeaderMetricConfig{
+						Enabled:             true,
+						AggregationStrategy: AggregationStrategyAvg,
+						EnabledAttributes:   []ConsulServerLeaderMetricAttributeKey{ConsulServerLeaderMetricAttributeKeyConsulServerName},
 					},
 					ConsulServerLogLag: ConsulServerLogLagMetricConfig{
 						Enabled:             true,
@@ -200,24 +197,16 @@ func TestMetricsBuilderConfig(t *testing.T) {
 						EnabledAttributes:   []ConsulEndpointUpMetricAttributeKey{ConsulEndpointUpMetricAttributeKeyConsulEndpoint},
 					},
 					ConsulHealthCheckCount: ConsulHealthCheckCountMetricConfig{
-						Enabled:             false,
-						AggregationStrategy: AggregationStrategySum,
-						EnabledAttributes:   []ConsulHealthCheckCountMetricAttributeKey{ConsulHealthCheckCountMetricAttributeKeyConsulCheckStatus},
+						Enabled: false,
 					},
 					ConsulHealthCheckState: ConsulHealthCheckStateMetricConfig{
-						Enabled:             false,
-						AggregationStrategy: AggregationStrategyAvg,
-						EnabledAttributes:   []ConsulHealthCheckStateMetricAttributeKey{ConsulHealthCheckStateMetricAttributeKeyConsulNodeName, ConsulHealthCheckStateMetricAttributeKeyConsulCheckID, ConsulHealthCheckStateMetricAttributeKeyConsulServiceName},
+						Enabled: false,
 					},
 					ConsulHealthCheckTransitions: ConsulHealthCheckTransitionsMetricConfig{
-						Enabled:             false,
-						AggregationStrategy: AggregationStrategySum,
-						EnabledAttributes:   []ConsulHealthCheckTransitionsMetricAttributeKey{ConsulHealthCheckTransitionsMetricAttributeKeyConsulServiceName, ConsulHealthCheckTransitionsMetricAttributeKeyConsulCheckStatus},
+						Enabled: false,
 					},
 					ConsulHealthServiceInstanceCount: ConsulHealthServiceInstanceCountMetricConfig{
-						Enabled:             false,
-						AggregationStrategy: AggregationStrategySum,
-						EnabledAttributes:   []ConsulHealthServiceInstanceCountMetricAttributeKey{ConsulHealthServiceInstanceCountMetricAttributeKeyConsulServiceName, ConsulHealthServiceInstanceCountMetricAttributeKeyConsulCheckStatus},
+						Enabled: false,
 					},
 					ConsulKvChanges: ConsulKvChangesMetricConfig{
 						Enabled:             false,
@@ -281,6 +270,11 @@ func TestMetricsBuilderConfig(t *testing.T) {
 						AggregationStrategy: AggregationStrategyAvg,
 						EnabledAttributes:   []ConsulServerLastContactMetricAttributeKey{ConsulServerLastContactMetricAttributeKeyConsulServerName},
 					},
+					ConsulServerLeader: ConsulServerLeaderMetricConfig{
+						Enabled:             false,
+						AggregationStrategy: AggregationStrategyAvg,
+						EnabledAttributes:   []ConsulServerLeaderMetricAttributeKey{ConsulServerLeaderMetricAttributeKeyConsulServerName},
+					},
 					ConsulServerLogLag: ConsulServerLogLagMetricConfig{
 						Enabled:             false,
 						AggregationStrategy: AggregationStrategyAvg,
@@ -319,7 +313,7 @@ func TestMetricsBuilderConfig(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			cfg := loadMetricsBuilderConfig(t, tt.name)
-			diff := cmp.Diff(tt.want, cfg, cmpopts.IgnoreUnexported(ConsulACLTokenTimeToExpiryMetricConfig{}, ConsulAutopilotFailureToleranceMetricConfig{}, ConsulAutopilotHealthyMetricConfig{}, ConsulCaRootTimeToExpiryMetricConfig{}, ConsulCatalogNodeCountMetricConfig{}, ConsulCatalogServiceCountMetricConfig{}, ConsulCatalogServiceInstanceCountMetricConfig{}, ConsulEndpointUpMetricConfig{}, ConsulHealthCheckCountMetricConfig{}, ConsulHealthCheckStateMetricConfig{}, ConsulHealthCheckTransitionsMetricConfig{}, ConsulHealthServiceInstanceCountMetricConfig{}, ConsulKvChangesMetricConfig{}, ConsulKvKeyCountMetricConfig{}, ConsulKvLockAcquisitionsMetricConfig{}, ConsulKvLockHeldCountMetricConfig{}, ConsulMemberCountMetricConfig{}, ConsulNetworkRoundTripMaxMetricConfig{}, ConsulNetworkRoundTripMedianMetricConfig{}, ConsulNetworkRoundTripMinMetricConfig{}, ConsulNetworkRoundTripP95MetricConfig{}, ConsulRaftHasLeaderMetricConfig{}, ConsulRaftLastContactMetricConfig{}, ConsulRaftLeaderChangesMetricConfig{}, ConsulRaftPeerCountMetricConfig{}, ConsulRaftVoterCountMetricConfig{}, ConsulServerHealthyMetricConfig{}, ConsulServerLastContactMetricConfig{}, ConsulServerLogLagMetricConfig{}, ConsulServerStableDurationMetricConfig{}, ConsulServerVoterMetricConfig{}, ConsulSessionCountMetricConfig{}, ConsulUnobservedCountMetricConfig{}, ConsulUpMetricConfig{}, ConsulDatacenterResourceAttributeConfig{}, ServiceInstanceIDResourceAttributeConfig{}, ServiceNameResourceAttributeConfig{}))
+			diff := cmp.Diff(tt.want, cfg, cmpopts.IgnoreUnexported(ConsulACLTokenTimeToExpiryMetricConfig{}, ConsulAutopilotFailureToleranceMetricConfig{}, ConsulAutopilotHealthyMetricConfig{}, ConsulCaRootTimeToExpiryMetricConfig{}, ConsulCatalogNodeCountMetricConfig{}, ConsulCatalogServiceCountMetricConfig{}, ConsulCatalogServiceInstanceCountMetricConfig{}, ConsulEndpointUpMetricConfig{}, ConsulHealthCheckCountMetricConfig{}, ConsulHealthCheckStateMetricConfig{}, ConsulHealthCheckTransitionsMetricConfig{}, ConsulHealthServiceInstanceCountMetricConfig{}, ConsulKvChangesMetricConfig{}, ConsulKvKeyCountMetricConfig{}, ConsulKvLockAcquisitionsMetricConfig{}, ConsulKvLockHeldCountMetricConfig{}, ConsulMemberCountMetricConfig{}, ConsulNetworkRoundTripMaxMetricConfig{}, ConsulNetworkRoundTripMedianMetricConfig{}, ConsulNetworkRoundTripMinMetricConfig{}, ConsulNetworkRoundTripP95MetricConfig{}, ConsulRaftHasLeaderMetricConfig{}, ConsulRaftLastContactMetricConfig{}, ConsulRaftLeaderChangesMetricConfig{}, ConsulRaftPeerCountMetricConfig{}, ConsulRaftVoterCountMetricConfig{}, ConsulServerHealthyMetricConfig{}, ConsulServerLastContactMetricConfig{}, ConsulServerLeaderMetricConfig{}, ConsulServerLogLagMetricConfig{}, ConsulServerStableDurationMetricConfig{}, ConsulServerVoterMetricConfig{}, ConsulSessionCountMetricConfig{}, ConsulUnobservedCountMetricConfig{}, ConsulUpMetricConfig{}, ConsulDatacenterResourceAttributeConfig{}, ServiceInstanceIDResourceAttributeConfig{}, ServiceNameResourceAttributeConfig{}))
 			require.Emptyf(t, diff, "Config mismatch (-expected +actual):\n%s", diff)
 		})
 	}
@@ -333,54 +327,6 @@ func TestConsulEndpointUpMetricsConfig_Validate(t *testing.T) {
 	require.ErrorContains(t, cfg.Validate(), "metric consul.endpoint.up doesn't have an attribute invalid, valid attributes: [consul.endpoint]")
 
 	cfg = DefaultMetricsConfig().ConsulEndpointUp
-	cfg.AggregationStrategy = "invalid"
-	require.ErrorContains(t, cfg.Validate(), "invalid aggregation strategy")
-}
-
-func TestConsulHealthCheckCountMetricsConfig_Validate(t *testing.T) {
-	cfg := DefaultMetricsConfig().ConsulHealthCheckCount
-	require.NoError(t, cfg.Validate())
-
-	cfg.EnabledAttributes = []ConsulHealthCheckCountMetricAttributeKey{"invalid"}
-	require.ErrorContains(t, cfg.Validate(), "metric consul.health.check.count doesn't have an attribute invalid, valid attributes: [consul.check.status]")
-
-	cfg = DefaultMetricsConfig().ConsulHealthCheckCount
-	cfg.AggregationStrategy = "invalid"
-	require.ErrorContains(t, cfg.Validate(), "invalid aggregation strategy")
-}
-
-func TestConsulHealthCheckStateMetricsConfig_Validate(t *testing.T) {
-	cfg := DefaultMetricsConfig().ConsulHealthCheckState
-	require.NoError(t, cfg.Validate())
-
-	cfg.EnabledAttributes = []ConsulHealthCheckStateMetricAttributeKey{"invalid"}
-	require.ErrorContains(t, cfg.Validate(), "metric consul.health.check.state doesn't have an attribute invalid, valid attributes: [consul.node.name, consul.check.id, consul.service.name]")
-
-	cfg = DefaultMetricsConfig().ConsulHealthCheckState
-	cfg.AggregationStrategy = "invalid"
-	require.ErrorContains(t, cfg.Validate(), "invalid aggregation strategy")
-}
-
-func TestConsulHealthCheckTransitionsMetricsConfig_Validate(t *testing.T) {
-	cfg := DefaultMetricsConfig().ConsulHealthCheckTransitions
-	require.NoError(t, cfg.Validate())
-
-	cfg.EnabledAttributes = []ConsulHealthCheckTransitionsMetricAttributeKey{"invalid"}
-	require.ErrorContains(t, cfg.Validate(), "metric consul.health.check.transitions doesn't have an attribute invalid, valid attributes: [consul.service.name, consul.check.status]")
-
-	cfg = DefaultMetricsConfig().ConsulHealthCheckTransitions
-	cfg.AggregationStrategy = "invalid"
-	require.ErrorContains(t, cfg.Validate(), "invalid aggregation strategy")
-}
-
-func TestConsulHealthServiceInstanceCountMetricsConfig_Validate(t *testing.T) {
-	cfg := DefaultMetricsConfig().ConsulHealthServiceInstanceCount
-	require.NoError(t, cfg.Validate())
-
-	cfg.EnabledAttributes = []ConsulHealthServiceInstanceCountMetricAttributeKey{"invalid"}
-	require.ErrorContains(t, cfg.Validate(), "metric consul.health.service.instance.count doesn't have an attribute invalid, valid attributes: [consul.service.name, consul.check.status]")
-
-	cfg = DefaultMetricsConfig().ConsulHealthServiceInstanceCount
 	cfg.AggregationStrategy = "invalid"
 	require.ErrorContains(t, cfg.Validate(), "invalid aggregation strategy")
 }
@@ -465,6 +411,18 @@ func TestConsulServerLastContactMetricsConfig_Validate(t *testing.T) {
 	require.ErrorContains(t, cfg.Validate(), "metric consul.server.last_contact doesn't have an attribute invalid, valid attributes: [consul.server.name]")
 
 	cfg = DefaultMetricsConfig().ConsulServerLastContact
+	cfg.AggregationStrategy = "invalid"
+	require.ErrorContains(t, cfg.Validate(), "invalid aggregation strategy")
+}
+
+func TestConsulServerLeaderMetricsConfig_Validate(t *testing.T) {
+	cfg := DefaultMetricsConfig().ConsulServerLeader
+	require.NoError(t, cfg.Validate())
+
+	cfg.EnabledAttributes = []ConsulServerLeaderMetricAttributeKey{"invalid"}
+	require.ErrorContains(t, cfg.Validate(), "metric consul.server.leader doesn't have an attribute invalid, valid attributes: [consul.server.name]")
+
+	cfg = DefaultMetricsConfig().ConsulServerLeader
 	cfg.AggregationStrategy = "invalid"
 	require.ErrorContains(t, cfg.Validate(), "invalid aggregation strategy")
 }

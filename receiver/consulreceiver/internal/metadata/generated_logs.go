@@ -510,7 +510,7 @@ type eventConsulMemberFailed struct {
 	config EventConfig         // event config provided by user.
 }
 
-func (e *eventConsulMemberFailed) recordEvent(ctx context.Context, timestamp pcommon.Timestamp, consulMemberPoolAttributeValue string, consulMemberNameAttributeValue string, consulMemberAddressAttributeValue string) {
+func (e *eventConsulMemberFailed) recordEvent(ctx context.Context, timestamp pcommon.Timestamp, consulMemberPoolAttributeValue string, consulMemberNameAttributeValue string, consulMemberAddressAttributeValue string, observationInitialAttributeValue bool) {
 	if !e.config.Enabled {
 		return
 	}
@@ -525,6 +525,7 @@ func (e *eventConsulMemberFailed) recordEvent(ctx context.Context, timestamp pco
 	dp.Attributes().PutStr("consul.member.pool", consulMemberPoolAttributeValue)
 	dp.Attributes().PutStr("consul.member.name", consulMemberNameAttributeValue)
 	dp.Attributes().PutStr("consul.member.address", consulMemberAddressAttributeValue)
+	dp.Attributes().PutBool("observation.initial", observationInitialAttributeValue)
 
 }
 
@@ -1223,8 +1224,8 @@ func (lb *LogsBuilder) RecordConsulLockReleasedEvent(ctx context.Context, timest
 }
 
 // RecordConsulMemberFailedEvent adds a log record of consul.member.failed event.
-func (lb *LogsBuilder) RecordConsulMemberFailedEvent(ctx context.Context, timestamp pcommon.Timestamp, consulMemberPoolAttributeValue AttributeConsulMemberPool, consulMemberNameAttributeValue string, consulMemberAddressAttributeValue string) {
-	lb.eventConsulMemberFailed.recordEvent(ctx, timestamp, consulMemberPoolAttributeValue.String(), consulMemberNameAttributeValue, consulMemberAddressAttributeValue)
+func (lb *LogsBuilder) RecordConsulMemberFailedEvent(ctx context.Context, timestamp pcommon.Timestamp, consulMemberPoolAttributeValue AttributeConsulMemberPool, consulMemberNameAttributeValue string, consulMemberAddressAttributeValue string, observationInitialAttributeValue bool) {
+	lb.eventConsulMemberFailed.recordEvent(ctx, timestamp, consulMemberPoolAttributeValue.String(), consulMemberNameAttributeValue, consulMemberAddressAttributeValue, observationInitialAttributeValue)
 }
 
 // RecordConsulMemberJoinedEvent adds a log record of consul.member.joined event.

@@ -166,7 +166,7 @@ func TestLogsBuilder(t *testing.T) {
 			lb.RecordConsulLockReleasedEvent(ctx, timestamp, "consul.kv.key-val", 20, "consul.session.id-val", "consul.lock.type-val", "consul.lock.end-val", true)
 			defaultEventsCount++
 			allEventsCount++
-			lb.RecordConsulMemberFailedEvent(ctx, timestamp, AttributeConsulMemberPoolLan, "consul.member.name-val", "consul.member.address-val")
+			lb.RecordConsulMemberFailedEvent(ctx, timestamp, AttributeConsulMemberPoolLan, "consul.member.name-val", "consul.member.address-val", false)
 			defaultEventsCount++
 			allEventsCount++
 			lb.RecordConsulMemberJoinedEvent(ctx, timestamp, AttributeConsulMemberPoolLan, "consul.member.name-val", "consul.member.address-val", false)
@@ -546,6 +546,9 @@ func TestLogsBuilder(t *testing.T) {
 					attrVal, ok = lr.Attributes().Get("consul.member.address")
 					assert.True(t, ok)
 					assert.Equal(t, "consul.member.address-val", attrVal.Str())
+					attrVal, ok = lr.Attributes().Get("observation.initial")
+					assert.True(t, ok)
+					assert.False(t, attrVal.Bool())
 				case "consul.member.joined":
 					assert.False(t, validatedEvents["consul.member.joined"], "Found a duplicate in the events slice: consul.member.joined")
 					validatedEvents["consul.member.joined"] = true

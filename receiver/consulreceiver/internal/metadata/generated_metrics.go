@@ -290,6 +290,10 @@ var MetricsInfo = metricsInfo{
 		Name:       "consul.server.last_contact",
 		Attributes: []string{"consul.server.name"},
 	},
+	ConsulServerLeader: metricInfo{
+		Name:       "consul.server.leader",
+		Attributes: []string{"consul.server.name"},
+	},
 	ConsulServerLogLag: metricInfo{
 		Name:       "consul.server.log.lag",
 		Attributes: []string{"consul.server.name"},
@@ -343,6 +347,7 @@ type metricsInfo struct {
 	ConsulRaftVoterCount              metricInfo
 	ConsulServerHealthy               metricInfo
 	ConsulServerLastContact           metricInfo
+	ConsulServerLeader                metricInfo
 	ConsulServerLogLag                metricInfo
 	ConsulServerStableDuration        metricInfo
 	ConsulServerVoter                 metricInfo
@@ -802,10 +807,9 @@ func newMetricConsulEndpointUp(cfg ConsulEndpointUpMetricConfig) metricConsulEnd
 }
 
 type metricConsulHealthCheckCount struct {
-	data          pmetric.Metric                     // data buffer for generated metric.
-	config        ConsulHealthCheckCountMetricConfig // metric config provided by user.
-	capacity      int                                // max observed number of data points added to the metric.
-	aggDataPoints []int64                            // slice containing number of aggregated datapoints at each index
+	data     pmetric.Metric                     // data buffer for generated metric.
+	config   ConsulHealthCheckCountMetricConfig // metric config provided by user.
+	capacity int                                // max observed number of data points added to the metric.
 }
 
 // init fills consul.health.check.count metric with initial data.
@@ -817,48 +821,17 @@ func (m *metricConsulHealthCheckCount) init() {
 	m.data.Sum().SetIsMonotonic(false)
 	m.data.Sum().SetAggregationTemporality(pmetric.AggregationTemporalityCumulative)
 	m.data.Sum().DataPoints().EnsureCapacity(m.capacity)
-	m.aggDataPoints = m.aggDataPoints[:0]
 }
 
 func (m *metricConsulHealthCheckCount) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val int64, consulCheckStatusAttributeValue string) {
 	if !m.config.Enabled {
 		return
 	}
-
-	dp := pmetric.NewNumberDataPoint()
+	dp := m.data.Sum().DataPoints().AppendEmpty()
 	dp.SetStartTimestamp(start)
 	dp.SetTimestamp(ts)
-	if slices.Contains(m.config.EnabledAttributes, ConsulHealthCheckCountMetricAttributeKeyConsulCheckStatus) {
-		dp.Attributes().PutStr("consul.check.status", consulCheckStatusAttributeValue)
-	}
-
-	var s string
-	dps := m.data.Sum().DataPoints()
-	for i := 0; i < dps.Len(); i++ {
-		dpi := dps.At(i)
-		if dp.Attributes().Equal(dpi.Attributes()) && dp.StartTimestamp() == dpi.StartTimestamp() && dp.Timestamp() == dpi.Timestamp() {
-			switch s = m.config.AggregationStrategy; s {
-			case AggregationStrategySum, AggregationStrategyAvg:
-				dpi.SetIntValue(dpi.IntValue() + val)
-				m.aggDataPoints[i] += 1
-				return
-			case AggregationStrategyMin:
-				if dpi.IntValue() > val {
-					dpi.SetIntValue(val)
-				}
-				return
-			case AggregationStrategyMax:
-				if dpi.IntValue() < val {
-					dpi.SetIntValue(val)
-				}
-				return
-			}
-		}
-	}
-
 	dp.SetIntValue(val)
-	m.aggDataPoints = append(m.aggDataPoints, 1)
-	dp.MoveTo(dps.AppendEmpty())
+	dp.Attributes().PutStr("consul.check.status", consulCheckStatusAttributeValue)
 }
 
 // updateCapacity saves max length of data point slices that will be used for the slice capacity.
@@ -871,11 +844,6 @@ func (m *metricConsulHealthCheckCount) updateCapacity() {
 // emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
 func (m *metricConsulHealthCheckCount) emit(metrics pmetric.MetricSlice) {
 	if m.config.Enabled && m.data.Sum().DataPoints().Len() > 0 {
-		if m.config.AggregationStrategy == AggregationStrategyAvg {
-			for i, aggCount := range m.aggDataPoints {
-				m.data.Sum().DataPoints().At(i).SetIntValue(m.data.Sum().DataPoints().At(i).IntValue() / aggCount)
-			}
-		}
 		m.updateCapacity()
 		m.data.MoveTo(metrics.AppendEmpty())
 		m.init()
@@ -893,10 +861,9 @@ func newMetricConsulHealthCheckCount(cfg ConsulHealthCheckCountMetricConfig) met
 }
 
 type metricConsulHealthCheckState struct {
-	data          pmetric.Metric                     // data buffer for generated metric.
-	config        ConsulHealthCheckStateMetricConfig // metric config provided by user.
-	capacity      int                                // max observed number of data points added to the metric.
-	aggDataPoints []int64                            // slice containing number of aggregated datapoints at each index
+	data     pmetric.Metric                     // data buffer for generated metric.
+	config   ConsulHealthCheckStateMetricConfig // metric config provided by user.
+	capacity int                                // max observed number of data points added to the metric.
 }
 
 // init fills consul.health.check.state metric with initial data.
@@ -906,54 +873,19 @@ func (m *metricConsulHealthCheckState) init() {
 	m.data.SetUnit("{state}")
 	m.data.SetEmptyGauge()
 	m.data.Gauge().DataPoints().EnsureCapacity(m.capacity)
-	m.aggDataPoints = m.aggDataPoints[:0]
 }
 
 func (m *metricConsulHealthCheckState) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val int64, consulNodeNameAttributeValue string, consulCheckIDAttributeValue string, consulServiceNameAttributeValue string) {
 	if !m.config.Enabled {
 		return
 	}
-
-	dp := pmetric.NewNumberDataPoint()
+	dp := m.data.Gauge().DataPoints().AppendEmpty()
 	dp.SetStartTimestamp(start)
 	dp.SetTimestamp(ts)
-	if slices.Contains(m.config.EnabledAttributes, ConsulHealthCheckStateMetricAttributeKeyConsulNodeName) {
-		dp.Attributes().PutStr("consul.node.name", consulNodeNameAttributeValue)
-	}
-	if slices.Contains(m.config.EnabledAttributes, ConsulHealthCheckStateMetricAttributeKeyConsulCheckID) {
-		dp.Attributes().PutStr("consul.check.id", consulCheckIDAttributeValue)
-	}
-	if slices.Contains(m.config.EnabledAttributes, ConsulHealthCheckStateMetricAttributeKeyConsulServiceName) {
-		dp.Attributes().PutStr("consul.service.name", consulServiceNameAttributeValue)
-	}
-
-	var s string
-	dps := m.data.Gauge().DataPoints()
-	for i := 0; i < dps.Len(); i++ {
-		dpi := dps.At(i)
-		if dp.Attributes().Equal(dpi.Attributes()) && dp.StartTimestamp() == dpi.StartTimestamp() && dp.Timestamp() == dpi.Timestamp() {
-			switch s = m.config.AggregationStrategy; s {
-			case AggregationStrategySum, AggregationStrategyAvg:
-				dpi.SetIntValue(dpi.IntValue() + val)
-				m.aggDataPoints[i] += 1
-				return
-			case AggregationStrategyMin:
-				if dpi.IntValue() > val {
-					dpi.SetIntValue(val)
-				}
-				return
-			case AggregationStrategyMax:
-				if dpi.IntValue() < val {
-					dpi.SetIntValue(val)
-				}
-				return
-			}
-		}
-	}
-
 	dp.SetIntValue(val)
-	m.aggDataPoints = append(m.aggDataPoints, 1)
-	dp.MoveTo(dps.AppendEmpty())
+	dp.Attributes().PutStr("consul.node.name", consulNodeNameAttributeValue)
+	dp.Attributes().PutStr("consul.check.id", consulCheckIDAttributeValue)
+	dp.Attributes().PutStr("consul.service.name", consulServiceNameAttributeValue)
 }
 
 // updateCapacity saves max length of data point slices that will be used for the slice capacity.
@@ -966,11 +898,6 @@ func (m *metricConsulHealthCheckState) updateCapacity() {
 // emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
 func (m *metricConsulHealthCheckState) emit(metrics pmetric.MetricSlice) {
 	if m.config.Enabled && m.data.Gauge().DataPoints().Len() > 0 {
-		if m.config.AggregationStrategy == AggregationStrategyAvg {
-			for i, aggCount := range m.aggDataPoints {
-				m.data.Gauge().DataPoints().At(i).SetIntValue(m.data.Gauge().DataPoints().At(i).IntValue() / aggCount)
-			}
-		}
 		m.updateCapacity()
 		m.data.MoveTo(metrics.AppendEmpty())
 		m.init()
@@ -988,10 +915,9 @@ func newMetricConsulHealthCheckState(cfg ConsulHealthCheckStateMetricConfig) met
 }
 
 type metricConsulHealthCheckTransitions struct {
-	data          pmetric.Metric                           // data buffer for generated metric.
-	config        ConsulHealthCheckTransitionsMetricConfig // metric config provided by user.
-	capacity      int                                      // max observed number of data points added to the metric.
-	aggDataPoints []int64                                  // slice containing number of aggregated datapoints at each index
+	data     pmetric.Metric                           // data buffer for generated metric.
+	config   ConsulHealthCheckTransitionsMetricConfig // metric config provided by user.
+	capacity int                                      // max observed number of data points added to the metric.
 }
 
 // init fills consul.health.check.transitions metric with initial data.
@@ -1003,51 +929,18 @@ func (m *metricConsulHealthCheckTransitions) init() {
 	m.data.Sum().SetIsMonotonic(true)
 	m.data.Sum().SetAggregationTemporality(pmetric.AggregationTemporalityCumulative)
 	m.data.Sum().DataPoints().EnsureCapacity(m.capacity)
-	m.aggDataPoints = m.aggDataPoints[:0]
 }
 
 func (m *metricConsulHealthCheckTransitions) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val int64, consulServiceNameAttributeValue string, consulCheckStatusAttributeValue string) {
 	if !m.config.Enabled {
 		return
 	}
-
-	dp := pmetric.NewNumberDataPoint()
+	dp := m.data.Sum().DataPoints().AppendEmpty()
 	dp.SetStartTimestamp(start)
 	dp.SetTimestamp(ts)
-	if slices.Contains(m.config.EnabledAttributes, ConsulHealthCheckTransitionsMetricAttributeKeyConsulServiceName) {
-		dp.Attributes().PutStr("consul.service.name", consulServiceNameAttributeValue)
-	}
-	if slices.Contains(m.config.EnabledAttributes, ConsulHealthCheckTransitionsMetricAttributeKeyConsulCheckStatus) {
-		dp.Attributes().PutStr("consul.check.status", consulCheckStatusAttributeValue)
-	}
-
-	var s string
-	dps := m.data.Sum().DataPoints()
-	for i := 0; i < dps.Len(); i++ {
-		dpi := dps.At(i)
-		if dp.Attributes().Equal(dpi.Attributes()) && dp.StartTimestamp() == dpi.StartTimestamp() && dp.Timestamp() == dpi.Timestamp() {
-			switch s = m.config.AggregationStrategy; s {
-			case AggregationStrategySum, AggregationStrategyAvg:
-				dpi.SetIntValue(dpi.IntValue() + val)
-				m.aggDataPoints[i] += 1
-				return
-			case AggregationStrategyMin:
-				if dpi.IntValue() > val {
-					dpi.SetIntValue(val)
-				}
-				return
-			case AggregationStrategyMax:
-				if dpi.IntValue() < val {
-					dpi.SetIntValue(val)
-				}
-				return
-			}
-		}
-	}
-
 	dp.SetIntValue(val)
-	m.aggDataPoints = append(m.aggDataPoints, 1)
-	dp.MoveTo(dps.AppendEmpty())
+	dp.Attributes().PutStr("consul.service.name", consulServiceNameAttributeValue)
+	dp.Attributes().PutStr("consul.check.status", consulCheckStatusAttributeValue)
 }
 
 // updateCapacity saves max length of data point slices that will be used for the slice capacity.
@@ -1060,11 +953,6 @@ func (m *metricConsulHealthCheckTransitions) updateCapacity() {
 // emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
 func (m *metricConsulHealthCheckTransitions) emit(metrics pmetric.MetricSlice) {
 	if m.config.Enabled && m.data.Sum().DataPoints().Len() > 0 {
-		if m.config.AggregationStrategy == AggregationStrategyAvg {
-			for i, aggCount := range m.aggDataPoints {
-				m.data.Sum().DataPoints().At(i).SetIntValue(m.data.Sum().DataPoints().At(i).IntValue() / aggCount)
-			}
-		}
 		m.updateCapacity()
 		m.data.MoveTo(metrics.AppendEmpty())
 		m.init()
@@ -1082,10 +970,9 @@ func newMetricConsulHealthCheckTransitions(cfg ConsulHealthCheckTransitionsMetri
 }
 
 type metricConsulHealthServiceInstanceCount struct {
-	data          pmetric.Metric                               // data buffer for generated metric.
-	config        ConsulHealthServiceInstanceCountMetricConfig // metric config provided by user.
-	capacity      int                                          // max observed number of data points added to the metric.
-	aggDataPoints []int64                                      // slice containing number of aggregated datapoints at each index
+	data     pmetric.Metric                               // data buffer for generated metric.
+	config   ConsulHealthServiceInstanceCountMetricConfig // metric config provided by user.
+	capacity int                                          // max observed number of data points added to the metric.
 }
 
 // init fills consul.health.service.instance.count metric with initial data.
@@ -1097,51 +984,18 @@ func (m *metricConsulHealthServiceInstanceCount) init() {
 	m.data.Sum().SetIsMonotonic(false)
 	m.data.Sum().SetAggregationTemporality(pmetric.AggregationTemporalityCumulative)
 	m.data.Sum().DataPoints().EnsureCapacity(m.capacity)
-	m.aggDataPoints = m.aggDataPoints[:0]
 }
 
 func (m *metricConsulHealthServiceInstanceCount) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val int64, consulServiceNameAttributeValue string, consulCheckStatusAttributeValue string) {
 	if !m.config.Enabled {
 		return
 	}
-
-	dp := pmetric.NewNumberDataPoint()
+	dp := m.data.Sum().DataPoints().AppendEmpty()
 	dp.SetStartTimestamp(start)
 	dp.SetTimestamp(ts)
-	if slices.Contains(m.config.EnabledAttributes, ConsulHealthServiceInstanceCountMetricAttributeKeyConsulServiceName) {
-		dp.Attributes().PutStr("consul.service.name", consulServiceNameAttributeValue)
-	}
-	if slices.Contains(m.config.EnabledAttributes, ConsulHealthServiceInstanceCountMetricAttributeKeyConsulCheckStatus) {
-		dp.Attributes().PutStr("consul.check.status", consulCheckStatusAttributeValue)
-	}
-
-	var s string
-	dps := m.data.Sum().DataPoints()
-	for i := 0; i < dps.Len(); i++ {
-		dpi := dps.At(i)
-		if dp.Attributes().Equal(dpi.Attributes()) && dp.StartTimestamp() == dpi.StartTimestamp() && dp.Timestamp() == dpi.Timestamp() {
-			switch s = m.config.AggregationStrategy; s {
-			case AggregationStrategySum, AggregationStrategyAvg:
-				dpi.SetIntValue(dpi.IntValue() + val)
-				m.aggDataPoints[i] += 1
-				return
-			case AggregationStrategyMin:
-				if dpi.IntValue() > val {
-					dpi.SetIntValue(val)
-				}
-				return
-			case AggregationStrategyMax:
-				if dpi.IntValue() < val {
-					dpi.SetIntValue(val)
-				}
-				return
-			}
-		}
-	}
-
 	dp.SetIntValue(val)
-	m.aggDataPoints = append(m.aggDataPoints, 1)
-	dp.MoveTo(dps.AppendEmpty())
+	dp.Attributes().PutStr("consul.service.name", consulServiceNameAttributeValue)
+	dp.Attributes().PutStr("consul.check.status", consulCheckStatusAttributeValue)
 }
 
 // updateCapacity saves max length of data point slices that will be used for the slice capacity.
@@ -1154,11 +1008,6 @@ func (m *metricConsulHealthServiceInstanceCount) updateCapacity() {
 // emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
 func (m *metricConsulHealthServiceInstanceCount) emit(metrics pmetric.MetricSlice) {
 	if m.config.Enabled && m.data.Sum().DataPoints().Len() > 0 {
-		if m.config.AggregationStrategy == AggregationStrategyAvg {
-			for i, aggCount := range m.aggDataPoints {
-				m.data.Sum().DataPoints().At(i).SetIntValue(m.data.Sum().DataPoints().At(i).IntValue() / aggCount)
-			}
-		}
 		m.updateCapacity()
 		m.data.MoveTo(metrics.AppendEmpty())
 		m.init()
@@ -2270,6 +2119,95 @@ func newMetricConsulServerLastContact(cfg ConsulServerLastContactMetricConfig) m
 	return m
 }
 
+type metricConsulServerLeader struct {
+	data          pmetric.Metric                 // data buffer for generated metric.
+	config        ConsulServerLeaderMetricConfig // metric config provided by user.
+	capacity      int                            // max observed number of data points added to the metric.
+	aggDataPoints []int64                        // slice containing number of aggregated datapoints at each index
+}
+
+// init fills consul.server.leader metric with initial data.
+func (m *metricConsulServerLeader) init() {
+	m.data.SetName("consul.server.leader")
+	m.data.SetDescription("1 when the server leads, else 0.")
+	m.data.SetUnit("{server}")
+	m.data.SetEmptyGauge()
+	m.data.Gauge().DataPoints().EnsureCapacity(m.capacity)
+	m.aggDataPoints = m.aggDataPoints[:0]
+}
+
+func (m *metricConsulServerLeader) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val int64, consulServerNameAttributeValue string) {
+	if !m.config.Enabled {
+		return
+	}
+
+	dp := pmetric.NewNumberDataPoint()
+	dp.SetStartTimestamp(start)
+	dp.SetTimestamp(ts)
+	if slices.Contains(m.config.EnabledAttributes, ConsulServerLeaderMetricAttributeKeyConsulServerName) {
+		dp.Attributes().PutStr("consul.server.name", consulServerNameAttributeValue)
+	}
+
+	var s string
+	dps := m.data.Gauge().DataPoints()
+	for i := 0; i < dps.Len(); i++ {
+		dpi := dps.At(i)
+		if dp.Attributes().Equal(dpi.Attributes()) && dp.StartTimestamp() == dpi.StartTimestamp() && dp.Timestamp() == dpi.Timestamp() {
+			switch s = m.config.AggregationStrategy; s {
+			case AggregationStrategySum, AggregationStrategyAvg:
+				dpi.SetIntValue(dpi.IntValue() + val)
+				m.aggDataPoints[i] += 1
+				return
+			case AggregationStrategyMin:
+				if dpi.IntValue() > val {
+					dpi.SetIntValue(val)
+				}
+				return
+			case AggregationStrategyMax:
+				if dpi.IntValue() < val {
+					dpi.SetIntValue(val)
+				}
+				return
+			}
+		}
+	}
+
+	dp.SetIntValue(val)
+	m.aggDataPoints = append(m.aggDataPoints, 1)
+	dp.MoveTo(dps.AppendEmpty())
+}
+
+// updateCapacity saves max length of data point slices that will be used for the slice capacity.
+func (m *metricConsulServerLeader) updateCapacity() {
+	if m.data.Gauge().DataPoints().Len() > m.capacity {
+		m.capacity = m.data.Gauge().DataPoints().Len()
+	}
+}
+
+// emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
+func (m *metricConsulServerLeader) emit(metrics pmetric.MetricSlice) {
+	if m.config.Enabled && m.data.Gauge().DataPoints().Len() > 0 {
+		if m.config.AggregationStrategy == AggregationStrategyAvg {
+			for i, aggCount := range m.aggDataPoints {
+				m.data.Gauge().DataPoints().At(i).SetIntValue(m.data.Gauge().DataPoints().At(i).IntValue() / aggCount)
+			}
+		}
+		m.updateCapacity()
+		m.data.MoveTo(metrics.AppendEmpty())
+		m.init()
+	}
+}
+
+func newMetricConsulServerLeader(cfg ConsulServerLeaderMetricConfig) metricConsulServerLeader {
+	m := metricConsulServerLeader{config: cfg}
+
+	if cfg.Enabled {
+		m.data = pmetric.NewMetric()
+		m.init()
+	}
+	return m
+}
+
 type metricConsulServerLogLag struct {
 	data          pmetric.Metric                 // data buffer for generated metric.
 	config        ConsulServerLogLagMetricConfig // metric config provided by user.
@@ -2768,6 +2706,7 @@ type MetricsBuilder struct {
 	metricConsulRaftVoterCount              metricConsulRaftVoterCount
 	metricConsulServerHealthy               metricConsulServerHealthy
 	metricConsulServerLastContact           metricConsulServerLastContact
+	metricConsulServerLeader                metricConsulServerLeader
 	metricConsulServerLogLag                metricConsulServerLogLag
 	metricConsulServerStableDuration        metricConsulServerStableDuration
 	metricConsulServerVoter                 metricConsulServerVoter
@@ -2827,6 +2766,7 @@ func NewMetricsBuilder(mbc MetricsBuilderConfig, settings receiver.Settings, opt
 		metricConsulRaftVoterCount:              newMetricConsulRaftVoterCount(mbc.Metrics.ConsulRaftVoterCount),
 		metricConsulServerHealthy:               newMetricConsulServerHealthy(mbc.Metrics.ConsulServerHealthy),
 		metricConsulServerLastContact:           newMetricConsulServerLastContact(mbc.Metrics.ConsulServerLastContact),
+		metricConsulServerLeader:                newMetricConsulServerLeader(mbc.Metrics.ConsulServerLeader),
 		metricConsulServerLogLag:                newMetricConsulServerLogLag(mbc.Metrics.ConsulServerLogLag),
 		metricConsulServerStableDuration:        newMetricConsulServerStableDuration(mbc.Metrics.ConsulServerStableDuration),
 		metricConsulServerVoter:                 newMetricConsulServerVoter(mbc.Metrics.ConsulServerVoter),
@@ -2951,6 +2891,7 @@ func (mb *MetricsBuilder) EmitForResource(options ...ResourceMetricsOption) {
 	mb.metricConsulRaftVoterCount.emit(ils.Metrics())
 	mb.metricConsulServerHealthy.emit(ils.Metrics())
 	mb.metricConsulServerLastContact.emit(ils.Metrics())
+	mb.metricConsulServerLeader.emit(ils.Metrics())
 	mb.metricConsulServerLogLag.emit(ils.Metrics())
 	mb.metricConsulServerStableDuration.emit(ils.Metrics())
 	mb.metricConsulServerVoter.emit(ils.Metrics())
@@ -3126,6 +3067,11 @@ func (mb *MetricsBuilder) RecordConsulServerHealthyDataPoint(ts pcommon.Timestam
 // RecordConsulServerLastContactDataPoint adds a data point to consul.server.last_contact metric.
 func (mb *MetricsBuilder) RecordConsulServerLastContactDataPoint(ts pcommon.Timestamp, val float64, consulServerNameAttributeValue string) {
 	mb.metricConsulServerLastContact.recordDataPoint(mb.startTime, ts, val, consulServerNameAttributeValue)
+}
+
+// RecordConsulServerLeaderDataPoint adds a data point to consul.server.leader metric.
+func (mb *MetricsBuilder) RecordConsulServerLeaderDataPoint(ts pcommon.Timestamp, val int64, consulServerNameAttributeValue string) {
+	mb.metricConsulServerLeader.recordDataPoint(mb.startTime, ts, val, consulServerNameAttributeValue)
 }
 
 // RecordConsulServerLogLagDataPoint adds a data point to consul.server.log.lag metric.

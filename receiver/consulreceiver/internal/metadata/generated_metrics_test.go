@@ -68,10 +68,6 @@ func TestMetricsBuilder(t *testing.T) {
 			mb := NewMetricsBuilder(loadMetricsBuilderConfig(t, tt.name), settings, WithStartTime(start))
 			aggMap := make(map[string]string) // contains the aggregation strategies for each metric name
 			aggMap["consul.endpoint.up"] = mb.metricConsulEndpointUp.config.AggregationStrategy
-			aggMap["consul.health.check.count"] = mb.metricConsulHealthCheckCount.config.AggregationStrategy
-			aggMap["consul.health.check.state"] = mb.metricConsulHealthCheckState.config.AggregationStrategy
-			aggMap["consul.health.check.transitions"] = mb.metricConsulHealthCheckTransitions.config.AggregationStrategy
-			aggMap["consul.health.service.instance.count"] = mb.metricConsulHealthServiceInstanceCount.config.AggregationStrategy
 			aggMap["consul.kv.changes"] = mb.metricConsulKvChanges.config.AggregationStrategy
 			aggMap["consul.kv.key.count"] = mb.metricConsulKvKeyCount.config.AggregationStrategy
 			aggMap["consul.kv.lock.acquisitions"] = mb.metricConsulKvLockAcquisitions.config.AggregationStrategy
@@ -79,6 +75,7 @@ func TestMetricsBuilder(t *testing.T) {
 			aggMap["consul.member.count"] = mb.metricConsulMemberCount.config.AggregationStrategy
 			aggMap["consul.server.healthy"] = mb.metricConsulServerHealthy.config.AggregationStrategy
 			aggMap["consul.server.last_contact"] = mb.metricConsulServerLastContact.config.AggregationStrategy
+			aggMap["consul.server.leader"] = mb.metricConsulServerLeader.config.AggregationStrategy
 			aggMap["consul.server.log.lag"] = mb.metricConsulServerLogLag.config.AggregationStrategy
 			aggMap["consul.server.stable.duration"] = mb.metricConsulServerStableDuration.config.AggregationStrategy
 			aggMap["consul.server.voter"] = mb.metricConsulServerVoter.config.AggregationStrategy
@@ -121,27 +118,15 @@ func TestMetricsBuilder(t *testing.T) {
 			defaultMetricsCount++
 			allMetricsCount++
 			mb.RecordConsulHealthCheckCountDataPoint(ts, 1, AttributeConsulCheckStatusPassing)
-			if tt.name == "reaggregate_set" {
-				mb.RecordConsulHealthCheckCountDataPoint(ts, 3, AttributeConsulCheckStatusWarning)
-			}
 
 			allMetricsCount++
 			mb.RecordConsulHealthCheckStateDataPoint(ts, 1, "consul.node.name-val", "consul.check.id-val", "consul.service.name-val")
-			if tt.name == "reaggregate_set" {
-				mb.RecordConsulHealthCheckStateDataPoint(ts, 3, "consul.node.name-val-2", "consul.check.id-val-2", "consul.service.name-val-2")
-			}
 			defaultMetricsCount++
 			allMetricsCount++
 			mb.RecordConsulHealthCheckTransitionsDataPoint(ts, 1, "consul.service.name-val", AttributeConsulCheckStatusPassing)
-			if tt.name == "reaggregate_set" {
-				mb.RecordConsulHealthCheckTransitionsDataPoint(ts, 3, "consul.service.name-val-2", AttributeConsulCheckStatusWarning)
-			}
 			defaultMetricsCount++
 			allMetricsCount++
 			mb.RecordConsulHealthServiceInstanceCountDataPoint(ts, 1, "consul.service.name-val", AttributeConsulCheckStatusPassing)
-			if tt.name == "reaggregate_set" {
-				mb.RecordConsulHealthServiceInstanceCountDataPoint(ts, 3, "consul.service.name-val-2", AttributeConsulCheckStatusWarning)
-			}
 			defaultMetricsCount++
 			allMetricsCount++
 			mb.RecordConsulKvChangesDataPoint(ts, 1, "consul.kv.prefix-val", AttributeConsulKvChangeCreated)
@@ -213,6 +198,12 @@ func TestMetricsBuilder(t *testing.T) {
 			}
 			defaultMetricsCount++
 			allMetricsCount++
+			mb.RecordConsulServerLeaderDataPoint(ts, 1, "consul.server.name-val")
+			if tt.name == "reaggregate_set" {
+				mb.RecordConsulServerLeaderDataPoint(ts, 3, "consul.server.name-val-2")
+			}
+			defaultMetricsCount++
+			allMetricsCount++
 			mb.RecordConsulServerLogLagDataPoint(ts, 1, "consul.server.name-val")
 			if tt.name == "reaggregate_set" {
 				mb.RecordConsulServerLogLagDataPoint(ts, 3, "consul.server.name-val-2")
@@ -250,10 +241,6 @@ func TestMetricsBuilder(t *testing.T) {
 			metrics := mb.Emit(WithResource(res))
 			if tt.name == "reaggregate_set" {
 				assert.Empty(t, mb.metricConsulEndpointUp.aggDataPoints)
-				assert.Empty(t, mb.metricConsulHealthCheckCount.aggDataPoints)
-				assert.Empty(t, mb.metricConsulHealthCheckState.aggDataPoints)
-				assert.Empty(t, mb.metricConsulHealthCheckTransitions.aggDataPoints)
-				assert.Empty(t, mb.metricConsulHealthServiceInstanceCount.aggDataPoints)
 				assert.Empty(t, mb.metricConsulKvChanges.aggDataPoints)
 				assert.Empty(t, mb.metricConsulKvKeyCount.aggDataPoints)
 				assert.Empty(t, mb.metricConsulKvLockAcquisitions.aggDataPoints)
@@ -261,6 +248,7 @@ func TestMetricsBuilder(t *testing.T) {
 				assert.Empty(t, mb.metricConsulMemberCount.aggDataPoints)
 				assert.Empty(t, mb.metricConsulServerHealthy.aggDataPoints)
 				assert.Empty(t, mb.metricConsulServerLastContact.aggDataPoints)
+				assert.Empty(t, mb.metricConsulServerLeader.aggDataPoints)
 				assert.Empty(t, mb.metricConsulServerLogLag.aggDataPoints)
 				assert.Empty(t, mb.metricConsulServerStableDuration.aggDataPoints)
 				assert.Empty(t, mb.metricConsulServerVoter.aggDataPoints)
@@ -423,197 +411,83 @@ func TestMetricsBuilder(t *testing.T) {
 						assert.False(t, ok)
 					}
 				case "consul.health.check.count":
-					if tt.name != "reaggregate_set" {
-						assert.False(t, validatedMetrics["consul.health.check.count"], "Found a duplicate in the metrics slice: consul.health.check.count")
-						validatedMetrics["consul.health.check.count"] = true
-						assert.Equal(t, pmetric.MetricTypeSum, mi.Type())
-						assert.Equal(t, 1, mi.Sum().DataPoints().Len())
-						assert.Equal(t, "Checks by status. Each status has its own series that is always present.", mi.Description())
-						assert.Equal(t, "{check}", mi.Unit())
-						assert.False(t, mi.Sum().IsMonotonic())
-						assert.Equal(t, pmetric.AggregationTemporalityCumulative, mi.Sum().AggregationTemporality())
-						dp := mi.Sum().DataPoints().At(0)
-						assert.Equal(t, start, dp.StartTimestamp())
-						assert.Equal(t, ts, dp.Timestamp())
-						assert.Equal(t, pmetric.NumberDataPointValueTypeInt, dp.ValueType())
-						assert.Equal(t, int64(1), dp.IntValue())
-						consulCheckStatusAttrVal, ok := dp.Attributes().Get("consul.check.status")
-						assert.True(t, ok)
-						assert.Equal(t, "passing", consulCheckStatusAttrVal.Str())
-					} else {
-						assert.False(t, validatedMetrics["consul.health.check.count"], "Found a duplicate in the metrics slice: consul.health.check.count")
-						validatedMetrics["consul.health.check.count"] = true
-						assert.Equal(t, pmetric.MetricTypeSum, mi.Type())
-						assert.Equal(t, 1, mi.Sum().DataPoints().Len())
-						assert.Equal(t, "Checks by status. Each status has its own series that is always present.", mi.Description())
-						assert.Equal(t, "{check}", mi.Unit())
-						assert.False(t, mi.Sum().IsMonotonic())
-						assert.Equal(t, pmetric.AggregationTemporalityCumulative, mi.Sum().AggregationTemporality())
-						dp := mi.Sum().DataPoints().At(0)
-						assert.Equal(t, start, dp.StartTimestamp())
-						assert.Equal(t, ts, dp.Timestamp())
-						assert.Equal(t, pmetric.NumberDataPointValueTypeInt, dp.ValueType())
-						switch aggMap["consul.health.check.count"] {
-						case "sum":
-							assert.Equal(t, int64(4), dp.IntValue())
-						case "avg":
-							assert.Equal(t, int64(2), dp.IntValue())
-						case "min":
-							assert.Equal(t, int64(1), dp.IntValue())
-						case "max":
-							assert.Equal(t, int64(3), dp.IntValue())
-						}
-						_, ok := dp.Attributes().Get("consul.check.status")
-						assert.False(t, ok)
-					}
+					assert.False(t, validatedMetrics["consul.health.check.count"], "Found a duplicate in the metrics slice: consul.health.check.count")
+					validatedMetrics["consul.health.check.count"] = true
+					assert.Equal(t, pmetric.MetricTypeSum, mi.Type())
+					assert.Equal(t, 1, mi.Sum().DataPoints().Len())
+					assert.Equal(t, "Checks by status. Each status has its own series that is always present.", mi.Description())
+					assert.Equal(t, "{check}", mi.Unit())
+					assert.False(t, mi.Sum().IsMonotonic())
+					assert.Equal(t, pmetric.AggregationTemporalityCumulative, mi.Sum().AggregationTemporality())
+					dp := mi.Sum().DataPoints().At(0)
+					assert.Equal(t, start, dp.StartTimestamp())
+					assert.Equal(t, ts, dp.Timestamp())
+					assert.Equal(t, pmetric.NumberDataPointValueTypeInt, dp.ValueType())
+					assert.Equal(t, int64(1), dp.IntValue())
+					consulCheckStatusAttrVal, ok := dp.Attributes().Get("consul.check.status")
+					assert.True(t, ok)
+					assert.Equal(t, "passing", consulCheckStatusAttrVal.Str())
 				case "consul.health.check.state":
-					if tt.name != "reaggregate_set" {
-						assert.False(t, validatedMetrics["consul.health.check.state"], "Found a duplicate in the metrics slice: consul.health.check.state")
-						validatedMetrics["consul.health.check.state"] = true
-						assert.Equal(t, pmetric.MetricTypeGauge, mi.Type())
-						assert.Equal(t, 1, mi.Gauge().DataPoints().Len())
-						assert.Equal(t, "State of each check as a value: 0 passing, 1 warning, 2 critical.", mi.Description())
-						assert.Equal(t, "{state}", mi.Unit())
-						dp := mi.Gauge().DataPoints().At(0)
-						assert.Equal(t, start, dp.StartTimestamp())
-						assert.Equal(t, ts, dp.Timestamp())
-						assert.Equal(t, pmetric.NumberDataPointValueTypeInt, dp.ValueType())
-						assert.Equal(t, int64(1), dp.IntValue())
-						consulNodeNameAttrVal, ok := dp.Attributes().Get("consul.node.name")
-						assert.True(t, ok)
-						assert.Equal(t, "consul.node.name-val", consulNodeNameAttrVal.Str())
-						consulCheckIDAttrVal, ok := dp.Attributes().Get("consul.check.id")
-						assert.True(t, ok)
-						assert.Equal(t, "consul.check.id-val", consulCheckIDAttrVal.Str())
-						consulServiceNameAttrVal, ok := dp.Attributes().Get("consul.service.name")
-						assert.True(t, ok)
-						assert.Equal(t, "consul.service.name-val", consulServiceNameAttrVal.Str())
-					} else {
-						assert.False(t, validatedMetrics["consul.health.check.state"], "Found a duplicate in the metrics slice: consul.health.check.state")
-						validatedMetrics["consul.health.check.state"] = true
-						assert.Equal(t, pmetric.MetricTypeGauge, mi.Type())
-						assert.Equal(t, 1, mi.Gauge().DataPoints().Len())
-						assert.Equal(t, "State of each check as a value: 0 passing, 1 warning, 2 critical.", mi.Description())
-						assert.Equal(t, "{state}", mi.Unit())
-						dp := mi.Gauge().DataPoints().At(0)
-						assert.Equal(t, start, dp.StartTimestamp())
-						assert.Equal(t, ts, dp.Timestamp())
-						assert.Equal(t, pmetric.NumberDataPointValueTypeInt, dp.ValueType())
-						switch aggMap["consul.health.check.state"] {
-						case "sum":
-							assert.Equal(t, int64(4), dp.IntValue())
-						case "avg":
-							assert.Equal(t, int64(2), dp.IntValue())
-						case "min":
-							assert.Equal(t, int64(1), dp.IntValue())
-						case "max":
-							assert.Equal(t, int64(3), dp.IntValue())
-						}
-						_, ok := dp.Attributes().Get("consul.node.name")
-						assert.False(t, ok)
-						_, ok = dp.Attributes().Get("consul.check.id")
-						assert.False(t, ok)
-						_, ok = dp.Attributes().Get("consul.service.name")
-						assert.False(t, ok)
-					}
+					assert.False(t, validatedMetrics["consul.health.check.state"], "Found a duplicate in the metrics slice: consul.health.check.state")
+					validatedMetrics["consul.health.check.state"] = true
+					assert.Equal(t, pmetric.MetricTypeGauge, mi.Type())
+					assert.Equal(t, 1, mi.Gauge().DataPoints().Len())
+					assert.Equal(t, "State of each check as a value: 0 passing, 1 warning, 2 critical.", mi.Description())
+					assert.Equal(t, "{state}", mi.Unit())
+					dp := mi.Gauge().DataPoints().At(0)
+					assert.Equal(t, start, dp.StartTimestamp())
+					assert.Equal(t, ts, dp.Timestamp())
+					assert.Equal(t, pmetric.NumberDataPointValueTypeInt, dp.ValueType())
+					assert.Equal(t, int64(1), dp.IntValue())
+					consulNodeNameAttrVal, ok := dp.Attributes().Get("consul.node.name")
+					assert.True(t, ok)
+					assert.Equal(t, "consul.node.name-val", consulNodeNameAttrVal.Str())
+					consulCheckIDAttrVal, ok := dp.Attributes().Get("consul.check.id")
+					assert.True(t, ok)
+					assert.Equal(t, "consul.check.id-val", consulCheckIDAttrVal.Str())
+					consulServiceNameAttrVal, ok := dp.Attributes().Get("consul.service.name")
+					assert.True(t, ok)
+					assert.Equal(t, "consul.service.name-val", consulServiceNameAttrVal.Str())
 				case "consul.health.check.transitions":
-					if tt.name != "reaggregate_set" {
-						assert.False(t, validatedMetrics["consul.health.check.transitions"], "Found a duplicate in the metrics slice: consul.health.check.transitions")
-						validatedMetrics["consul.health.check.transitions"] = true
-						assert.Equal(t, pmetric.MetricTypeSum, mi.Type())
-						assert.Equal(t, 1, mi.Sum().DataPoints().Len())
-						assert.Equal(t, "Transitions of checks, by the service that is checked and the status after them.", mi.Description())
-						assert.Equal(t, "{transition}", mi.Unit())
-						assert.True(t, mi.Sum().IsMonotonic())
-						assert.Equal(t, pmetric.AggregationTemporalityCumulative, mi.Sum().AggregationTemporality())
-						dp := mi.Sum().DataPoints().At(0)
-						assert.Equal(t, start, dp.StartTimestamp())
-						assert.Equal(t, ts, dp.Timestamp())
-						assert.Equal(t, pmetric.NumberDataPointValueTypeInt, dp.ValueType())
-						assert.Equal(t, int64(1), dp.IntValue())
-						consulServiceNameAttrVal, ok := dp.Attributes().Get("consul.service.name")
-						assert.True(t, ok)
-						assert.Equal(t, "consul.service.name-val", consulServiceNameAttrVal.Str())
-						consulCheckStatusAttrVal, ok := dp.Attributes().Get("consul.check.status")
-						assert.True(t, ok)
-						assert.Equal(t, "passing", consulCheckStatusAttrVal.Str())
-					} else {
-						assert.False(t, validatedMetrics["consul.health.check.transitions"], "Found a duplicate in the metrics slice: consul.health.check.transitions")
-						validatedMetrics["consul.health.check.transitions"] = true
-						assert.Equal(t, pmetric.MetricTypeSum, mi.Type())
-						assert.Equal(t, 1, mi.Sum().DataPoints().Len())
-						assert.Equal(t, "Transitions of checks, by the service that is checked and the status after them.", mi.Description())
-						assert.Equal(t, "{transition}", mi.Unit())
-						assert.True(t, mi.Sum().IsMonotonic())
-						assert.Equal(t, pmetric.AggregationTemporalityCumulative, mi.Sum().AggregationTemporality())
-						dp := mi.Sum().DataPoints().At(0)
-						assert.Equal(t, start, dp.StartTimestamp())
-						assert.Equal(t, ts, dp.Timestamp())
-						assert.Equal(t, pmetric.NumberDataPointValueTypeInt, dp.ValueType())
-						switch aggMap["consul.health.check.transitions"] {
-						case "sum":
-							assert.Equal(t, int64(4), dp.IntValue())
-						case "avg":
-							assert.Equal(t, int64(2), dp.IntValue())
-						case "min":
-							assert.Equal(t, int64(1), dp.IntValue())
-						case "max":
-							assert.Equal(t, int64(3), dp.IntValue())
-						}
-						_, ok := dp.Attributes().Get("consul.service.name")
-						assert.False(t, ok)
-						_, ok = dp.Attributes().Get("consul.check.status")
-						assert.False(t, ok)
-					}
+					assert.False(t, validatedMetrics["consul.health.check.transitions"], "Found a duplicate in the metrics slice: consul.health.check.transitions")
+					validatedMetrics["consul.health.check.transitions"] = true
+					assert.Equal(t, pmetric.MetricTypeSum, mi.Type())
+					assert.Equal(t, 1, mi.Sum().DataPoints().Len())
+					assert.Equal(t, "Transitions of checks, by the service that is checked and the status after them.", mi.Description())
+					assert.Equal(t, "{transition}", mi.Unit())
+					assert.True(t, mi.Sum().IsMonotonic())
+					assert.Equal(t, pmetric.AggregationTemporalityCumulative, mi.Sum().AggregationTemporality())
+					dp := mi.Sum().DataPoints().At(0)
+					assert.Equal(t, start, dp.StartTimestamp())
+					assert.Equal(t, ts, dp.Timestamp())
+					assert.Equal(t, pmetric.NumberDataPointValueTypeInt, dp.ValueType())
+					assert.Equal(t, int64(1), dp.IntValue())
+					consulServiceNameAttrVal, ok := dp.Attributes().Get("consul.service.name")
+					assert.True(t, ok)
+					assert.Equal(t, "consul.service.name-val", consulServiceNameAttrVal.Str())
+					consulCheckStatusAttrVal, ok := dp.Attributes().Get("consul.check.status")
+					assert.True(t, ok)
+					assert.Equal(t, "passing", consulCheckStatusAttrVal.Str())
 				case "consul.health.service.instance.count":
-					if tt.name != "reaggregate_set" {
-						assert.False(t, validatedMetrics["consul.health.service.instance.count"], "Found a duplicate in the metrics slice: consul.health.service.instance.count")
-						validatedMetrics["consul.health.service.instance.count"] = true
-						assert.Equal(t, pmetric.MetricTypeSum, mi.Type())
-						assert.Equal(t, 1, mi.Sum().DataPoints().Len())
-						assert.Equal(t, "Instances of each service by health, which is the worst of their checks and those of their node. Each health has its own series that is always present.", mi.Description())
-						assert.Equal(t, "{instance}", mi.Unit())
-						assert.False(t, mi.Sum().IsMonotonic())
-						assert.Equal(t, pmetric.AggregationTemporalityCumulative, mi.Sum().AggregationTemporality())
-						dp := mi.Sum().DataPoints().At(0)
-						assert.Equal(t, start, dp.StartTimestamp())
-						assert.Equal(t, ts, dp.Timestamp())
-						assert.Equal(t, pmetric.NumberDataPointValueTypeInt, dp.ValueType())
-						assert.Equal(t, int64(1), dp.IntValue())
-						consulServiceNameAttrVal, ok := dp.Attributes().Get("consul.service.name")
-						assert.True(t, ok)
-						assert.Equal(t, "consul.service.name-val", consulServiceNameAttrVal.Str())
-						consulCheckStatusAttrVal, ok := dp.Attributes().Get("consul.check.status")
-						assert.True(t, ok)
-						assert.Equal(t, "passing", consulCheckStatusAttrVal.Str())
-					} else {
-						assert.False(t, validatedMetrics["consul.health.service.instance.count"], "Found a duplicate in the metrics slice: consul.health.service.instance.count")
-						validatedMetrics["consul.health.service.instance.count"] = true
-						assert.Equal(t, pmetric.MetricTypeSum, mi.Type())
-						assert.Equal(t, 1, mi.Sum().DataPoints().Len())
-						assert.Equal(t, "Instances of each service by health, which is the worst of their checks and those of their node. Each health has its own series that is always present.", mi.Description())
-						assert.Equal(t, "{instance}", mi.Unit())
-						assert.False(t, mi.Sum().IsMonotonic())
-						assert.Equal(t, pmetric.AggregationTemporalityCumulative, mi.Sum().AggregationTemporality())
-						dp := mi.Sum().DataPoints().At(0)
-						assert.Equal(t, start, dp.StartTimestamp())
-						assert.Equal(t, ts, dp.Timestamp())
-						assert.Equal(t, pmetric.NumberDataPointValueTypeInt, dp.ValueType())
-						switch aggMap["consul.health.service.instance.count"] {
-						case "sum":
-							assert.Equal(t, int64(4), dp.IntValue())
-						case "avg":
-							assert.Equal(t, int64(2), dp.IntValue())
-						case "min":
-							assert.Equal(t, int64(1), dp.IntValue())
-						case "max":
-							assert.Equal(t, int64(3), dp.IntValue())
-						}
-						_, ok := dp.Attributes().Get("consul.service.name")
-						assert.False(t, ok)
-						_, ok = dp.Attributes().Get("consul.check.status")
-						assert.False(t, ok)
-					}
+					assert.False(t, validatedMetrics["consul.health.service.instance.count"], "Found a duplicate in the metrics slice: consul.health.service.instance.count")
+					validatedMetrics["consul.health.service.instance.count"] = true
+					assert.Equal(t, pmetric.MetricTypeSum, mi.Type())
+					assert.Equal(t, 1, mi.Sum().DataPoints().Len())
+					assert.Equal(t, "Instances of each service by health, which is the worst of their checks and those of their node. Each health has its own series that is always present.", mi.Description())
+					assert.Equal(t, "{instance}", mi.Unit())
+					assert.False(t, mi.Sum().IsMonotonic())
+					assert.Equal(t, pmetric.AggregationTemporalityCumulative, mi.Sum().AggregationTemporality())
+					dp := mi.Sum().DataPoints().At(0)
+					assert.Equal(t, start, dp.StartTimestamp())
+					assert.Equal(t, ts, dp.Timestamp())
+					assert.Equal(t, pmetric.NumberDataPointValueTypeInt, dp.ValueType())
+					assert.Equal(t, int64(1), dp.IntValue())
+					consulServiceNameAttrVal, ok := dp.Attributes().Get("consul.service.name")
+					assert.True(t, ok)
+					assert.Equal(t, "consul.service.name-val", consulServiceNameAttrVal.Str())
+					consulCheckStatusAttrVal, ok := dp.Attributes().Get("consul.check.status")
+					assert.True(t, ok)
+					assert.Equal(t, "passing", consulCheckStatusAttrVal.Str())
 				case "consul.kv.changes":
 					if tt.name != "reaggregate_set" {
 						assert.False(t, validatedMetrics["consul.kv.changes"], "Found a duplicate in the metrics slice: consul.kv.changes")
@@ -1034,6 +908,46 @@ func TestMetricsBuilder(t *testing.T) {
 							assert.InDelta(t, float64(1), dp.DoubleValue(), 0.01)
 						case "max":
 							assert.InDelta(t, float64(3), dp.DoubleValue(), 0.01)
+						}
+						_, ok := dp.Attributes().Get("consul.server.name")
+						assert.False(t, ok)
+					}
+				case "consul.server.leader":
+					if tt.name != "reaggregate_set" {
+						assert.False(t, validatedMetrics["consul.server.leader"], "Found a duplicate in the metrics slice: consul.server.leader")
+						validatedMetrics["consul.server.leader"] = true
+						assert.Equal(t, pmetric.MetricTypeGauge, mi.Type())
+						assert.Equal(t, 1, mi.Gauge().DataPoints().Len())
+						assert.Equal(t, "1 when the server leads, else 0.", mi.Description())
+						assert.Equal(t, "{server}", mi.Unit())
+						dp := mi.Gauge().DataPoints().At(0)
+						assert.Equal(t, start, dp.StartTimestamp())
+						assert.Equal(t, ts, dp.Timestamp())
+						assert.Equal(t, pmetric.NumberDataPointValueTypeInt, dp.ValueType())
+						assert.Equal(t, int64(1), dp.IntValue())
+						consulServerNameAttrVal, ok := dp.Attributes().Get("consul.server.name")
+						assert.True(t, ok)
+						assert.Equal(t, "consul.server.name-val", consulServerNameAttrVal.Str())
+					} else {
+						assert.False(t, validatedMetrics["consul.server.leader"], "Found a duplicate in the metrics slice: consul.server.leader")
+						validatedMetrics["consul.server.leader"] = true
+						assert.Equal(t, pmetric.MetricTypeGauge, mi.Type())
+						assert.Equal(t, 1, mi.Gauge().DataPoints().Len())
+						assert.Equal(t, "1 when the server leads, else 0.", mi.Description())
+						assert.Equal(t, "{server}", mi.Unit())
+						dp := mi.Gauge().DataPoints().At(0)
+						assert.Equal(t, start, dp.StartTimestamp())
+						assert.Equal(t, ts, dp.Timestamp())
+						assert.Equal(t, pmetric.NumberDataPointValueTypeInt, dp.ValueType())
+						switch aggMap["consul.server.leader"] {
+						case "sum":
+							assert.Equal(t, int64(4), dp.IntValue())
+						case "avg":
+							assert.Equal(t, int64(2), dp.IntValue())
+						case "min":
+							assert.Equal(t, int64(1), dp.IntValue())
+						case "max":
+							assert.Equal(t, int64(3), dp.IntValue())
 						}
 						_, ok := dp.Attributes().Get("consul.server.name")
 						assert.False(t, ok)

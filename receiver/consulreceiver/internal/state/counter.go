@@ -19,6 +19,9 @@ type Counter struct {
 }
 
 func (c *Counter) add(limit int, t Counted) {
+	if t.Status == None {
+		return
+	}
 	if c.counts == nil {
 		c.counts, c.services = map[Counted]int64{}, map[string]bool{}
 	}

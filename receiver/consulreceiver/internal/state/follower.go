@@ -16,6 +16,10 @@ type Seen struct {
 	// Rebased says that the view itself has changed, as with the rights of the
 	// token: an object that comes or goes with it is no news.
 	Rebased bool
+
+	// Cut says that there are, or were, more objects than may be observed: one
+	// that is added may have been there before.
+	Cut bool
 }
 
 // Observation is a snapshot of keyed objects and how it came about.
@@ -67,7 +71,7 @@ func (f *Follower[K, V]) Step(o Observation[K, V], compare func(a, b K) int) (*G
 		changes = append(changes, Change[K, V]{
 			Change:     c,
 			Initial:    first && c.Added,
-			Rebased:    !first && o.Rebased && (c.Added || c.Removed),
+			Rebased:    o.Rebased && c.Removed || !first && c.Added && (o.Rebased || o.Cut),
 			Reconciled: gap != nil,
 		})
 	}

@@ -65,6 +65,11 @@ func words(said map[string]bool) string {
 	return strings.Join(all, " ")
 }
 
+func cut(o Observation[string, int]) Observation[string, int] {
+	o.Cut = true
+	return o
+}
+
 // followed steps a follower and describes every change.
 func followed(f *Follower[string, int], observations ...Observation[string, int]) (told []string) {
 	for i, o := range observations {
@@ -134,6 +139,10 @@ func TestFollowing(t *testing.T) {
 			[]string{"0: a 0>1 added initial", "0: b 0>1 added initial",
 				"1: a 1>0 rebased removed", "1: b 1>2", "1: c 0>1 added rebased"},
 		},
+		"what comes in where there was no room may have been there before": {
+			[]Observation[string, int]{numbers{"a": 1, "b": 1}.at(1), cut(numbers{"b": 1, "c": 1}.at(2))},
+			[]string{"0: a 0>1 added initial", "0: b 0>1 added initial", "1: a 1>0 removed", "1: c 0>1 added rebased"},
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			assert.Equal(t, tc.want, followed(&Follower[string, int]{}, tc.saw...))
@@ -155,6 +164,10 @@ func TestFollowingAfterARestart(t *testing.T) {
 			[]Observation[string, int]{numbers{"a": 2, "c": 1}.at(9), numbers{"a": 3}.at(10)},
 			[]string{"0: gap 5-9", "0: a 1>2 reconciled", "0: b 1>0 reconciled removed", "0: c 0>1 added initial reconciled",
 				"1: a 2>3", "1: c 1>0 removed"},
+		},
+		"what the token does not show any more has not gone": {
+			[]Observation[string, int]{rebased(numbers{"a": 1}.at(5))},
+			[]string{"0: b 1>0 rebased removed"},
 		},
 		"it is restored once": {
 			[]Observation[string, int]{numbers(known).at(5), numbers(known).at(6)},

@@ -6,13 +6,11 @@ package state
 // Instances counts the instances of one service by their health.
 type Instances struct{ Passing, Warning, Critical int64 }
 
-// Total returns the number of instances.
-func (i Instances) Total() int64 { return i.Passing + i.Warning + i.Critical }
-
 // InstancesByHealth counts the instances of each service. The health of an
 // instance is the worst of its own checks and of those of its node, as Consul's
-// DNS sees it. totals are the numbers of instances by service where known: what
-// has no check is passing.
+// DNS sees it. totals are the numbers of instances by service where known: those
+// of a service of which no check is known are passing. They lag behind, so that
+// they say nothing of a service whose checks come and go.
 func InstancesByHealth(checks Checks, totals map[string]int64) map[string]Instances {
 	type instance struct{ node, id, service string }
 	nodes := map[string]Status{}
@@ -42,9 +40,9 @@ func InstancesByHealth(checks Checks, totals map[string]int64) map[string]Instan
 		counts[i.service] = c
 	}
 	for service, total := range totals {
-		c := counts[service]
-		c.Passing += max(0, total-c.Total())
-		counts[service] = c
+		if _, checked := counts[service]; !checked {
+			counts[service] = Instances{Passing: total}
+		}
 	}
 	return counts
 }

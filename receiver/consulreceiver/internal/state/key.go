@@ -227,11 +227,8 @@ func holdID(name string, key Key) HoldID {
 	return HoldID{Key: name, CreateIndex: key.CreateIndex, LockIndex: key.LockIndex}
 }
 
-// Count returns how many keys there are, and how many of them are held, if they
-// were observed.
-func (k *Keys) Count() (keys, held int, known bool) {
-	return len(k.keys.Known()), len(k.holds), k.keys.begun
-}
+// Count returns how many keys there are, and how many of them are held.
+func (k *Keys) Count() (keys, held int) { return len(k.keys.Known()), len(k.holds) }
 
 // Changes returns how often keys were seen to change so far.
 func (k *Keys) Changes() KeyChanges { return k.changes }

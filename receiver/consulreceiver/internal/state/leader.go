@@ -29,6 +29,9 @@ func (LeaderElected) effect() {}
 
 // Leader follows who leads the servers.
 type Leader struct {
+	// TellInitial says that it is news if there is none at first.
+	TellInitial bool
+
 	begun   bool
 	address string
 	changes int64
@@ -44,6 +47,9 @@ func (l *Leader) Step(now time.Time, address string, gap bool) []Effect {
 	if first && l.open == nil {
 		if address == "" {
 			l.open = &Leaderless{BeganBefore: true, Start: now}
+			if l.TellInitial {
+				return []Effect{LeaderLost{*l.open}}
+			}
 		}
 		return nil
 	}

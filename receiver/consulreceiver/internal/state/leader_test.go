@@ -130,3 +130,11 @@ func TestALeaderAfterARestart(t *testing.T) {
 		})
 	}
 }
+
+func TestThatThereIsNoLeaderIsToldIfAsked(t *testing.T) {
+	l := Leader{TellInitial: true}
+	assert.Equal(t, []string{
+		`0: lost, last "" before`,
+		`2: elected "">"a" after 0s, last "" ended 0s after 2s before`,
+	}, led(&l, 0, "", "", "a"))
+}

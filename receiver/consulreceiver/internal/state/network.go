@@ -22,19 +22,19 @@ func SumUp(sample []time.Duration) RoundTrips {
 }
 
 // Pairs returns at most limit pairs of n things, each pair once, spread evenly
-// and always the same.
+// over all of them and always the same.
 func Pairs(n, limit int) [][2]int {
-	var pairs [][2]int
-	for distance := 1; distance <= n/2; distance++ {
-		for i := range n {
-			if 2*distance == n && i >= distance {
-				break // the other half of a circle of an even number
-			}
-			if len(pairs) == limit {
-				return pairs
-			}
-			pairs = append(pairs, [2]int{i, (i + distance) % n})
+	all := n * (n - 1) / 2
+	count := min(all, limit)
+	pairs := make([][2]int, 0, max(0, count))
+	row, before := 0, 0 // pairs in earlier rows
+	for i := range count {
+		rank := i * all / count
+		for rank >= before+n-1-row {
+			before += n - 1 - row
+			row++
 		}
+		pairs = append(pairs, [2]int{row, row + 1 + rank - before})
 	}
 	return pairs
 }

@@ -10,7 +10,6 @@ type Service struct{}
 
 // Node is a node of the catalog, known by its name.
 type Node struct {
-	ID      string
 	Address string
 }
 
@@ -58,7 +57,6 @@ type ConfigEntry struct {
 // Root is the active root certificate of the service mesh.
 type Root struct {
 	ID       string
-	Name     string
 	NotAfter time.Time
 }
 
@@ -66,8 +64,7 @@ type Root struct {
 type UserEvent struct {
 	ID   string
 	Name string
-	Time uint64 // Lamport time
-	Size int    // of the payload
+	Size int // of the payload
 }
 
 // Usage is the size of the catalog of one datacenter.
@@ -77,7 +74,8 @@ type Usage struct {
 	Services   int64
 	Instances  int64
 
-	// LastContact is how long ago the server that answered heard the leader.
+	// LastContact is how long ago the server that answered heard the leader;
+	// negative: it is not known.
 	LastContact time.Duration
 }
 
@@ -92,6 +90,7 @@ type Autopilot struct {
 // Server is one Consul server.
 type Server struct {
 	ID, Name    string
+	Leader      bool
 	Healthy     bool
 	Voter       bool
 	LastContact time.Duration // since it heard the leader

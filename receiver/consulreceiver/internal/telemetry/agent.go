@@ -26,6 +26,9 @@ func Agent(families map[string]*dto.MetricFamily, now time.Time, limit int) (met
 	start := startOf(families)
 	for _, name := range slices.Sorted(maps.Keys(families)) {
 		family := families[name]
+		if ours[name] {
+			continue
+		}
 		series := family.GetMetric()
 		if len(series) > limit {
 			beyond += len(series) - limit
@@ -43,6 +46,10 @@ func Agent(families map[string]*dto.MetricFamily, now time.Time, limit int) (met
 	metrics.RemoveIf(func(m pmetric.Metric) bool { return m.Type() == pmetric.MetricTypeEmpty })
 	return metrics, beyond
 }
+
+// ours are the names that Prometheus gives metrics of the receiver. Two of the
+// agent's own are called the same and mean the same.
+var ours = map[string]bool{"consul_autopilot_healthy": true, "consul_autopilot_failure_tolerance": true}
 
 // startOf returns when the agent began to count, or zero.
 func startOf(families map[string]*dto.MetricFamily) pcommon.Timestamp {

@@ -73,12 +73,18 @@ func (m Metrics) Usage(usage state.Usage) {
 	m.Builder.RecordConsulCatalogNodeCountDataPoint(m.ts(), usage.Nodes)
 	m.Builder.RecordConsulCatalogServiceCountDataPoint(m.ts(), usage.Services)
 	m.Builder.RecordConsulCatalogServiceInstanceCountDataPoint(m.ts(), usage.Instances)
-	m.Builder.RecordConsulRaftLastContactDataPoint(m.ts(), usage.LastContact.Seconds())
+	if usage.LastContact >= 0 {
+		m.Builder.RecordConsulRaftLastContactDataPoint(m.ts(), usage.LastContact.Seconds())
+	}
 }
 
-// Leader records whether there is a leader, and how often one was elected.
-func (m Metrics) Leader(has bool, changes int64) {
+// Leader records whether there is a leader.
+func (m Metrics) Leader(has bool) {
 	m.Builder.RecordConsulRaftHasLeaderDataPoint(m.ts(), number(has))
+}
+
+// LeaderChanges records how often a leader was elected.
+func (m Metrics) LeaderChanges(changes int64) {
 	m.Builder.RecordConsulRaftLeaderChangesDataPoint(m.ts(), changes)
 }
 
@@ -92,6 +98,7 @@ func (m Metrics) Autopilot(a state.Autopilot) {
 	m.Builder.RecordConsulRaftVoterCountDataPoint(m.ts(), a.Voters)
 	for _, s := range a.Servers {
 		m.Builder.RecordConsulServerHealthyDataPoint(m.ts(), number(s.Healthy), s.Name)
+		m.Builder.RecordConsulServerLeaderDataPoint(m.ts(), number(s.Leader), s.Name)
 		m.Builder.RecordConsulServerVoterDataPoint(m.ts(), number(s.Voter), s.Name)
 		m.Builder.RecordConsulServerLastContactDataPoint(m.ts(), s.LastContact.Seconds(), s.Name)
 		m.Builder.RecordConsulServerLogLagDataPoint(m.ts(), a.Lag(s), s.Name)
@@ -123,13 +130,17 @@ func (m Metrics) Sessions(count int) {
 	m.Builder.RecordConsulSessionCountDataPoint(m.ts(), int64(count))
 }
 
-// Keys records what is known of the keys under a prefix.
-func (m Metrics) Keys(prefix string, keys, held int, changes state.KeyChanges, acquisitions int64) {
+// Keys records the number of keys under a prefix, and how many are held.
+func (m Metrics) Keys(prefix string, keys, held int) {
+	m.Builder.RecordConsulKvKeyCountDataPoint(m.ts(), int64(keys), prefix)
+	m.Builder.RecordConsulKvLockHeldCountDataPoint(m.ts(), int64(held), prefix)
+}
+
+// KeyChanges records how often keys under a prefix changed, and were acquired.
+func (m Metrics) KeyChanges(prefix string, changes state.KeyChanges, acquisitions int64) {
 	m.Builder.RecordConsulKvChangesDataPoint(m.ts(), changes.Created, prefix, metadata.AttributeConsulKvChangeCreated)
 	m.Builder.RecordConsulKvChangesDataPoint(m.ts(), changes.Updated, prefix, metadata.AttributeConsulKvChangeUpdated)
 	m.Builder.RecordConsulKvChangesDataPoint(m.ts(), changes.Deleted, prefix, metadata.AttributeConsulKvChangeDeleted)
-	m.Builder.RecordConsulKvKeyCountDataPoint(m.ts(), int64(keys), prefix)
-	m.Builder.RecordConsulKvLockHeldCountDataPoint(m.ts(), int64(held), prefix)
 	m.Builder.RecordConsulKvLockAcquisitionsDataPoint(m.ts(), acquisitions, prefix)
 }
 

@@ -138,7 +138,7 @@ func (t *teller) member(e state.Changed[state.Member]) {
 	case e.Removed || now.Status == e.Prev.Status:
 		// It had left or failed, as was told.
 	case now.Status == state.Failed:
-		t.events.RecordConsulMemberFailedEvent(ctx, t.now, pool, e.Key, now.Address)
+		t.events.RecordConsulMemberFailedEvent(ctx, t.now, pool, e.Key, now.Address, e.Initial)
 	case now.Status == state.Alive && e.Prev.Status != state.Leaving:
 		t.events.RecordConsulMemberJoinedEvent(ctx, t.now, pool, e.Key, now.Address, e.Initial)
 	}

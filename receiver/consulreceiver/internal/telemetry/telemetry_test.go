@@ -210,16 +210,18 @@ func TestMetricsOfAConsulThatAnswers(t *testing.T) {
 		m.Instances(state.InstancesByHealth(observed, map[string]int64{"web": 3, "db": 1}))
 		m.Transitions(map[state.Counted]int64{{Service: "web", Status: state.Critical}: 2, {Status: state.Passing}: 1, {Service: "web", Status: state.None}: 1})
 		m.Usage(state.Usage{Datacenter: "dc1", Nodes: 3, Services: 2, Instances: 5, LastContact: 20 * time.Millisecond})
-		m.Leader(true, 2)
+		m.Leader(true)
+		m.LeaderChanges(2)
 		m.Peers(3)
 		m.Autopilot(state.Autopilot{Healthy: true, FailureTolerance: 1, Voters: 2, Servers: []state.Server{
-			{ID: "1", Name: "n1", Healthy: true, Voter: true, LastIndex: 90, StableSince: now.Add(-time.Minute)},
+			{ID: "1", Name: "n1", Leader: true, Healthy: true, Voter: true, LastIndex: 90, StableSince: now.Add(-time.Minute)},
 			{ID: "2", Name: "n2", Voter: true, LastIndex: 80, LastContact: 30 * time.Millisecond, StableSince: now.Add(-time.Second)},
 		}})
 		m.Members(state.LAN, map[string]state.Member{"n1": {Status: state.Alive}, "n2": {Status: state.Failed}})
 		m.RoundTrips(state.RoundTrips{Min: time.Millisecond, Median: 2 * time.Millisecond, P95: 3 * time.Millisecond, Max: 4 * time.Millisecond})
 		m.Sessions(4)
-		m.Keys("jobs/", 3, 1, state.KeyChanges{Created: 4, Updated: 5, Deleted: 1}, 7)
+		m.Keys("jobs/", 3, 1)
+		m.KeyChanges("jobs/", state.KeyChanges{Created: 4, Updated: 5, Deleted: 1}, 7)
 		m.Root(state.Root{NotAfter: now.Add(time.Hour)})
 		m.Token(state.Token{Expires: now.Add(time.Minute)})
 		m.Token(state.Token{}) // It does not expire.

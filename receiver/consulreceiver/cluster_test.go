@@ -1,0 +1,183 @@
+// Copyright The otelcol-infra Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package consulreceiver
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/hashicorp/consul/api"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"go.opentelemetry.io/collector/pdata/ptrace"
+
+	"github.com/otelcol-infra/otelcol-infra/internal/period"
+	"github.com/otelcol-infra/otelcol-infra/lab"
+	"github.com/otelcol-infra/otelcol-infra/receiver/consulreceiver/internal/telemetry"
+)
+
+const attrNode = "consul.node.name"
+
+// startCluster returns three servers: which one leads, and one that follows and
+// has caught up, with a client of it.
+func startCluster(t *testing.T) (consul *lab.Consul, leader, follower int, client *api.Client) {
+	t.Helper()
+	consul, _ = startConsul(t, lab.ServerOptions{Members: 3})
+	require.Eventually(t, func() (ok bool) {
+		var err error
+		leader, err = consul.Leader(t.Context())
+		return err == nil
+	}, 30*time.Second, 50*time.Millisecond)
+	follower = (leader + 1) % 3
+	client, err := api.NewClient(&api.Config{Address: consul.Addrs[follower]})
+	require.NoError(t, err)
+	require.Eventually(t, func() bool {
+		checks, _, err := client.Health().State(api.HealthPassing, &api.QueryOptions{AllowStale: true})
+		return err == nil && len(checks) == 3
+	}, 30*time.Second, 50*time.Millisecond)
+	return consul, leader, follower, client
+}
+
+func nodeName(member int) string { return fmt.Sprintf("lab-%d", member+1) }
+
+func TestAClusterLosesItsLeaderAndItsQuorum(t *testing.T) {
+	t.Parallel()
+	consul, leader, here, client := startCluster(t)
+	other := (leader + 2) % 3
+	registerService(t, client, "web")
+	o := observe(t, configFor(consul.Addrs[here]))
+	o.Eventually(t, "checks", o.HasValue(4, "consul.health.check.count", attrStatus, "passing"))
+	for name, want := range map[string]int64{
+		"consul.raft.peer.count": 3, "consul.raft.voter.count": 3, "consul.raft.has_leader": 1, "consul.raft.leader.changes": 0,
+		"consul.autopilot.healthy": 1, "consul.autopilot.failure_tolerance": 1,
+		"consul.catalog.node.count": 3, "consul.catalog.service.count": 2,
+	} {
+		o.Eventually(t, name, o.HasValue(want, name))
+	}
+	for _, pool := range []string{"lan", "wan"} {
+		o.Eventually(t, "members", o.HasValue(3, "consul.member.count", "consul.member.pool", pool, "consul.member.status", "alive"))
+	}
+	for member := range 3 {
+		o.Eventually(t, "a healthy server", o.HasValue(1, "consul.server.healthy", "consul.server.name", nodeName(member)))
+		o.Eventually(t, "a voter", o.HasValue(1, "consul.server.voter", "consul.server.name", nodeName(member)))
+	}
+	o.Eventually(t, "an instance without a check", o.HasValue(3, "consul.health.service.instance.count", "consul.service.name", "consul", attrStatus, "passing"))
+
+	require.NoError(t, consul.Members[leader].Kill())
+	o.Eventually(t, "another leader", o.HasEvent("consul.leader.elected"))
+	o.Eventually(t, "that is counted", func() bool {
+		changes, _ := o.Value("consul.raft.leader.changes")
+		return changes >= 1
+	})
+	o.Eventually(t, "the member has failed", o.HasEvent("consul.member.failed", "consul.member.pool", "lan", "consul.member.name", nodeName(leader)))
+	o.Eventually(t, "its node is out", o.HasSpan(telemetry.SpanNodeOutage+".start", attrNode, nodeName(leader)))
+	o.Eventually(t, "its check is", o.HasSpan(telemetry.SpanOutage+".start", attrNode, nodeName(leader), attrCheck, "serfHealth"))
+	for name, want := range map[string]int64{"consul.autopilot.healthy": 0, "consul.autopilot.failure_tolerance": 0, "consul.raft.peer.count": 3, "consul.raft.has_leader": 1} {
+		o.Eventually(t, name, o.HasValue(want, name))
+	}
+	o.Eventually(t, "an unhealthy server", o.HasValue(0, "consul.server.healthy", "consul.server.name", nodeName(leader)))
+	o.Eventually(t, "a failed member", o.HasValue(1, "consul.member.count", "consul.member.pool", "lan", "consul.member.status", "failed"))
+	o.Eventually(t, "the leaderless times have ended", func() bool {
+		return len(o.Spans(telemetry.SpanLeaderless)) == len(o.Spans(telemetry.SpanLeaderless+".start"))
+	})
+	assert.Len(t, o.Events("consul.leader.lost"), len(o.Spans(telemetry.SpanLeaderless)))
+	before := len(o.Events("consul.leader.elected"))
+	lost := len(o.Events("consul.leader.lost"))
+
+	require.NoError(t, consul.Members[other].Kill())
+	o.Eventually(t, "there is no leader", o.HasValue(0, "consul.raft.has_leader"))
+	o.Eventually(t, "it is told", func() bool { return len(o.Events("consul.leader.lost")) == lost+1 })
+	assert.Len(t, o.Spans(telemetry.SpanLeaderless+".start"), lost+1)
+	assert.Len(t, o.Spans(telemetry.SpanLeaderless), lost, "it lasts")
+	o.Eventually(t, "stale reads are answered", o.HasValue(1, "consul.health.check.count", attrStatus, "critical"))
+	o.Eventually(t, "the agent is up", o.HasValue(1, "consul.up"))
+	late := observe(t, configFor(consul.Addrs[here]))
+	late.Eventually(t, "who comes late sees it too", late.HasValue(0, "consul.raft.has_leader"))
+	late.Eventually(t, "and the checks", late.HasValue(3, "consul.health.check.count", attrStatus, "passing"))
+
+	require.NoError(t, consul.Members[other].Restart(t.Context()))
+	o.Eventually(t, "a leader", o.HasValue(1, "consul.raft.has_leader"))
+	o.Eventually(t, "the leaderless time has ended", func() bool { return len(o.Spans(telemetry.SpanLeaderless)) == lost+1 })
+	o.Eventually(t, "it is told", func() bool { return len(o.Events("consul.leader.elected")) > before })
+	late.Eventually(t, "who came late tells it", late.HasSpan(telemetry.SpanLeaderless, period.AttrBeganBeforeObservation, "true"))
+	leaderless := o.Spans(telemetry.SpanLeaderless)[lost]
+	assert.Equal(t, ptrace.StatusCodeError, leaderless.Status().Code())
+	assert.Equal(t, leaderless.SpanID(), o.Spans(telemetry.SpanLeaderless + ".start")[lost].ParentSpanID())
+
+	require.NoError(t, consul.Members[leader].Restart(t.Context()))
+	o.Eventually(t, "the member is back", o.HasEvent("consul.member.joined", "consul.member.pool", "lan", "consul.member.name", nodeName(leader)))
+	o.Eventually(t, "the end of the node's outage", o.HasSpan(telemetry.SpanNodeOutage, attrNode, nodeName(leader)))
+	node := o.Spans(telemetry.SpanNodeOutage, attrNode, nodeName(leader))[0]
+	check := o.Spans(telemetry.SpanOutage, attrNode, nodeName(leader))[0]
+	assert.Equal(t, node.TraceID(), check.TraceID())
+	assert.Equal(t, node.SpanID(), check.ParentSpanID())
+	o.Eventually(t, "autopilot finds all healthy", o.HasValue(1, "consul.autopilot.healthy"))
+	o.Eventually(t, "a server more than needed", o.HasValue(1, "consul.autopilot.failure_tolerance"))
+	set(t, client, "web", api.HealthCritical)
+	o.Eventually(t, "the watch goes on", o.HasEvent(transition, attrCheck, "web"))
+	for _, name := range []string{"consul.member.left", "consul.node.deregistered", "consul.service.deregistered"} {
+		assert.Empty(t, o.Events(name), name)
+	}
+}
+
+func TestTheServerThatIsAskedRestarts(t *testing.T) {
+	t.Parallel()
+	consul, leader, here, _ := startCluster(t)
+	client, err := api.NewClient(&api.Config{Address: consul.Addrs[leader]})
+	require.NoError(t, err)
+	p := startProxy(t, consul.Addrs[here])
+	o := observe(t, configForKeys(p.addr()))
+	watching(t, o, append([]string{endpointMembers, endpointMembersWAN, endpointKV + "locks/"}, watched...)...)
+	registerService(t, client, "web")
+	set(t, client, "web", api.HealthPassing)
+	acquire(t, client, newSession(t, client, "holder"))
+	_, _, err = client.Event().Fire(&api.UserEvent{Name: "before"}, nil)
+	require.NoError(t, err)
+	o.Eventually(t, "the check", o.HasEvent(transition, attrCheck, "web", "consul.check.status.new", "passing"))
+	o.Eventually(t, "the lock", o.HasEvent("consul.lock.acquired"))
+	o.Eventually(t, "the service", o.HasEvent("consul.service.registered"))
+	o.Eventually(t, "the session", o.HasEvent("consul.session.created"))
+	o.Eventually(t, "the user event", o.HasEvent("consul.user_event.fired"))
+
+	// A server that ends before it has noted what it heard hears it again.
+	p.fail(once(endpointUserEvents, `[]`))
+	for range 3 {
+		require.NoError(t, consul.Members[here].Kill())
+		o.Eventually(t, "up is 0", o.HasValue(0, "consul.up"))
+		// At first it is alone, as long as it may take it to find the others.
+		p.fail(once(endpointMembers, fmt.Sprintf(`[{"Name": %q, "Status": 1}]`, nodeName(here))))
+		set(t, client, "web", api.HealthWarning)
+		require.NoError(t, consul.Members[here].Restart(t.Context()))
+		o.Eventually(t, "up is 1", o.HasValue(1, "consul.up"))
+		o.Eventually(t, "the change meanwhile", o.HasValue(1, "consul.health.check.count", attrStatus, "warning"))
+		o.Eventually(t, "the others", o.HasValue(3, "consul.member.count", "consul.member.pool", "lan", "consul.member.status", "alive"))
+		set(t, client, "web", api.HealthPassing)
+		o.Eventually(t, "the status is well", func() bool { return o.Trouble() == "" })
+		o.Eventually(t, "the change after", o.HasValue(0, "consul.health.check.count", attrStatus, "warning"))
+	}
+	assert.Len(t, o.Spans(telemetry.SpanOutage, attrCheck, "web"), 3)
+	for name, times := range map[string]int{
+		"consul.service.registered": 1, "consul.node.registered": 0, "consul.session.created": 1,
+		"consul.kv.created": 1, "consul.lock.acquired": 1, "consul.user_event.fired": 1, "consul.member.joined": 0,
+	} {
+		assert.Len(t, o.Events(name), times, name)
+	}
+	requireNothingGone(t, o)
+}
+
+// once answers one request for a part of the API.
+func once(endpoint, answer string) fault {
+	var done atomic.Bool
+	return only(endpoint, func(w http.ResponseWriter, r *http.Request) bool {
+		if r.URL.Query().Has("wan") || done.Swap(true) {
+			return false
+		}
+		_, _ = io.WriteString(w, answer)
+		return true
+	})
+}
