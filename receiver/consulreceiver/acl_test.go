@@ -144,6 +144,7 @@ var grants = map[string]string{
 	"session":  `session_prefix "" { policy = "read" }`,
 	"key":      `key_prefix "" { policy = "read" }`,
 	"event":    `event_prefix "" { policy = "read" }`,
+	"agent":    `agent_prefix "" { policy = "read" }`,
 }
 
 func allBut(denied string) string {
@@ -173,13 +174,16 @@ func stir(t *testing.T, client *api.Client, name string) {
 
 func TestATokenThatLacksOneRightShowsTheRest(t *testing.T) {
 	t.Parallel()
-	consul, client := startConsul(t, lab.ServerOptions{Token: management})
+	consul, client := startConsul(t, lab.ServerOptions{Token: management, ExtraHCL: `telemetry { prometheus_retention_time = "1m" }`})
 	stir(t, client, "first")
 	acquire(t, client, newSession(t, client, "holder"))
 	wide := newToken(t, client, "wide", allBut(""))
 
 	// What is not granted is refused, or filtered out of an answer.
-	refused := map[string][]string{"operator": {endpointUsage, endpointOverview, endpointAutopilot}}
+	refused := map[string][]string{
+		"operator": {endpointUsage, endpointOverview, endpointAutopilot},
+		"agent":    {endpointTelemetry},
+	}
 	filtered := map[string][]string{
 		"node":    {endpointChecks, endpointNodes, endpointMembers, endpointMembersWAN},
 		"service": {endpointChecks, endpointServices, endpointConfig},
@@ -198,7 +202,7 @@ func TestATokenThatLacksOneRightShowsTheRest(t *testing.T) {
 	}
 	all := append([]string{
 		endpointConfig, endpointMembers, endpointMembersWAN, endpointKV + "config/", endpointKV + "locks/", endpointToken,
-		endpointPeers, endpointLeader, endpointUsage, endpointOverview, endpointAutopilot, endpointCoordinates,
+		endpointPeers, endpointLeader, endpointUsage, endpointOverview, endpointAutopilot, endpointCoordinates, endpointTelemetry,
 	}, watched...)
 
 	for denied := range grants {
@@ -206,6 +210,7 @@ func TestATokenThatLacksOneRightShowsTheRest(t *testing.T) {
 			file := newTokenFile(t, wide)
 			cfg := configForKeys(consul.Addr)
 			cfg.TokenFile = string(file)
+			cfg.AgentTelemetry.Enabled = true
 			o := observe(t, cfg)
 			watching(t, o, all...)
 			o.Eventually(t, "the hold", o.HasValue(1, "consul.kv.lock.held.count", "consul.kv.prefix", "locks/"))

@@ -65,6 +65,8 @@ func TestAClusterLosesItsLeaderAndItsQuorum(t *testing.T) {
 	for member := range 3 {
 		o.Eventually(t, "a healthy server", o.HasValue(1, "consul.server.healthy", "consul.server.name", nodeName(member)))
 		o.Eventually(t, "a voter", o.HasValue(1, "consul.server.voter", "consul.server.name", nodeName(member)))
+		leads := map[bool]int64{true: 1, false: 0}[member == leader]
+		o.Eventually(t, "who leads", o.HasValue(leads, "consul.server.leader", "consul.server.name", nodeName(member)))
 	}
 	o.Eventually(t, "an instance without a check", o.HasValue(3, "consul.health.service.instance.count", "consul.service.name", "consul", attrStatus, "passing"))
 

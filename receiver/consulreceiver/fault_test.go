@@ -286,6 +286,25 @@ func TestOneEndpointThatFailsLeavesTheOthersWorking(t *testing.T) {
 	}
 }
 
+func TestADatacenterWithoutANameIsObserved(t *testing.T) {
+	t.Parallel()
+	consul, client := startConsul(t, lab.ServerOptions{})
+	registerService(t, client, "web")
+	p := startProxy(t, consul.Addr)
+	p.fail(only(endpointUsage, hang))
+	cfg := configFor(p.addr())
+	cfg.HTTP.Timeout = 300 * time.Millisecond
+	o := observe(t, cfg)
+	watching(t, o, endpointChecks)
+	set(t, client, "web", api.HealthCritical)
+	o.Eventually(t, "the outage", o.HasSpan(telemetry.SpanOutage+".start", "service.instance.id", p.addr()))
+	assert.Empty(t, o.Spans(telemetry.SpanOutage+".start", attrDatacenter, "dc1"))
+	p.heal()
+	set(t, client, "web", api.HealthPassing)
+	o.Eventually(t, "its end", o.HasSpan(telemetry.SpanOutage))
+	assert.Equal(t, o.Spans(telemetry.SpanOutage + ".start")[0].ParentSpanID(), o.Spans(telemetry.SpanOutage)[0].SpanID(), "the name came too late")
+}
+
 func sessions(t *testing.T, client *api.Client) (ids []string) {
 	t.Helper()
 	entries, _, err := client.Session().List(nil)
