@@ -55,10 +55,21 @@ func compileAll(key string, patterns []string) ([]*regexp.Regexp, error) {
 	return compiled, errors.Join(errs...)
 }
 
+// glob finds patterns such as config/*, which as an expression would match hardly
+// any name, and so exclude nothing that was meant.
+var glob = regexp.MustCompile(`[\w/-]\*$`)
+
+func notAGlob(pattern string) error {
+	return fmt.Errorf("%q is a regular expression, not a glob: write .* for any text and . for any character", pattern)
+}
+
 func compile(pattern string) (*regexp.Regexp, error) {
 	// An environment variable that is not set gives it, and it would match nothing.
 	if pattern == "" {
 		return nil, errors.New("is empty: write a pattern, or remove it")
+	}
+	if glob.MatchString(pattern) {
+		return nil, notAGlob(pattern)
 	}
 	// Alone at first, as a)|(b is an expression only between parentheses.
 	_, err := regexp.Compile(pattern)
@@ -70,7 +81,7 @@ func compile(pattern string) (*regexp.Regexp, error) {
 	}
 	var mistake *syntax.Error
 	if errors.As(err, &mistake) && mistake.Code == syntax.ErrMissingRepeatArgument {
-		return nil, fmt.Errorf("%q is a regular expression, not a glob: write .* for any text and . for any character: %w", pattern, err)
+		return nil, fmt.Errorf("%w: %w", notAGlob(pattern), err)
 	}
 	return nil, fmt.Errorf("%q is not a regular expression, mend it as RE2 has it: %w", pattern, err)
 }

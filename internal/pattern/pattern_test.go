@@ -86,6 +86,10 @@ func TestValidate(t *testing.T) {
 			want: `services::include[1] "*web" is a regular expression, not a glob: write .* for any text and . for any character: ` +
 				"error parsing regexp: missing argument to repetition operator: `*`",
 		},
+		"a glob that is an expression too": {
+			filter: Filter{Exclude: []string{"config/private/*"}},
+			want:   `services::exclude[0] "config/private/*" is a regular expression, not a glob: write .* for any text and . for any character`,
+		},
 		"open": {
 			filter: Filter{Exclude: []string{"(web"}},
 			want: `services::exclude[0] "(web" is not a regular expression, mend it as RE2 has it: ` +

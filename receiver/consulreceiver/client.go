@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"os"
 	"strconv"
 	"strings"
@@ -258,6 +259,13 @@ func explain(endpoint string, err error) error {
 		return fmt.Errorf("%s: set tls::ca_file to the CA of consul's certificate: %w", endpoint, err)
 	}
 	return fmt.Errorf("%s: %w", endpoint, err)
+}
+
+// unreachable says that there was no answer at all, which one that is late may
+// still be.
+func unreachable(err error) bool {
+	var failed *url.Error
+	return errors.As(err, &failed) && !failed.Timeout() && !errors.Is(err, context.Canceled)
 }
 
 // refusal returns the HTTP status of a refusal, or 0.

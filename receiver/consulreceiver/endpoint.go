@@ -6,6 +6,9 @@ package consulreceiver
 // The parts of the API that are used, under which the receiver reports its
 // condition.
 const (
+	// agentCondition is that of the agent as a whole.
+	agentCondition = "the Consul agent"
+
 	endpointChecks      = "health/state/any"
 	endpointServices    = "catalog/services"
 	endpointNodes       = "catalog/nodes"

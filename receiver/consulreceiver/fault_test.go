@@ -131,10 +131,11 @@ func TestAConsulThatIsAbsentComesAndGoes(t *testing.T) {
 	o.Eventually(t, "up is 1", o.HasValue(1, "consul.up"))
 	set(t, client, "web", api.HealthPassing) // a TTL check starts critical
 	o.Eventually(t, "the metrics", o.HasValue(2, "consul.health.check.count", attrStatus, "passing"))
-	o.Eventually(t, "the baseline of the watch", func() bool { return o.Recoveries(endpointChecks) == 1 })
+	o.Eventually(t, "the baseline of the watch", o.HasValue(1, "consul.endpoint.up", "consul.endpoint", endpointChecks))
 	set(t, client, "web", api.HealthCritical)
 	o.Eventually(t, "the watch goes on", func() bool { return len(o.Events(transition, attrCheck, "web")) > 0 })
 	requireBounded(t, o, 1)
+	assert.Equal(t, 1, o.Log.FilterLevelExact(zap.WarnLevel).Len(), "one line for all endpoints")
 }
 
 func TestARestartOfConsulDuringAnOutage(t *testing.T) {
@@ -154,12 +155,13 @@ func TestARestartOfConsulDuringAnOutage(t *testing.T) {
 
 	require.NoError(t, consul.Process().Stop(t.Context()))
 	o.Eventually(t, "up is 0", o.HasValue(0, "consul.up"))
-	o.Eventually(t, "the status says it", func() bool { return strings.Contains(o.Trouble(), endpointPeers) })
+	o.Eventually(t, "the status says it", func() bool { return strings.Contains(o.Trouble(), agentCondition) })
+	o.Eventually(t, "nothing is up", o.HasValue(0, "consul.endpoint.up", "consul.endpoint", endpointAutopilot))
 	require.NoError(t, consul.Restart(t.Context()))
 	set(t, client, "web", api.HealthPassing)
 	o.Eventually(t, "the change right after", o.HasSpan(telemetry.SpanOutage, attrCheck, "web"))
 	for _, endpoint := range watched {
-		o.Eventually(t, endpoint+" is observed again", func() bool { return o.Recoveries(endpoint) == 1 })
+		o.Eventually(t, endpoint+" is observed again", o.HasValue(1, "consul.endpoint.up", "consul.endpoint", endpoint))
 	}
 	o.Eventually(t, "up is 1", o.HasValue(1, "consul.up"))
 	o.Eventually(t, "the status is well", func() bool { return o.Trouble() == "" })

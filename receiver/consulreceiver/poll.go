@@ -90,12 +90,17 @@ func (s *scope) followLeader(ctx context.Context) {
 
 // followToken follows the receiver's own token, if it has one.
 func (s *scope) followToken(ctx context.Context) {
+	off := false
 	read := func(ctx context.Context) (state.Token, error) {
+		if off {
+			return state.Token{}, nil
+		}
 		entry, _, err := get[struct {
 			AccessorID     string
 			ExpirationTime time.Time
 		}](ctx, s.client, endpointToken, question{})
 		if refusal(err) == http.StatusUnauthorized && strings.Contains(err.Error(), "ACL support disabled") {
+			off = true // Consul would log it as an error each time.
 			return state.Token{}, nil
 		}
 		return state.Token{Accessor: entry.AccessorID, Expires: entry.ExpirationTime}, err
@@ -157,6 +162,7 @@ func memberStatus(s int) state.MemberStatus {
 // index counts for all kinds.
 type configReader struct {
 	last    answer
+	unknown map[string]bool // kinds that this Consul does not know
 	entries map[string]state.ConfigEntry
 }
 
@@ -170,9 +176,16 @@ func (r *configReader) read(ctx context.Context, c *client, q question) (map[str
 	}
 	entries := map[string]state.ConfigEntry{}
 	for _, kind := range configKinds {
+		if r.unknown[kind] {
+			continue // Consul would log it as an error each time.
+		}
 		found, of, err := readKind(ctx, c, kind, q)
 		if code := refusal(err); code == http.StatusBadRequest || code == http.StatusInternalServerError && strings.Contains(err.Error(), "invalid config entry kind") {
-			continue // An older Consul does not know it.
+			if r.unknown == nil {
+				r.unknown = map[string]bool{}
+			}
+			r.unknown[kind] = true
+			continue
 		}
 		if err != nil {
 			return nil, a, err

@@ -93,10 +93,28 @@ func newScope(w *watcher, client *client, name string) *scope {
 
 // set takes in the outcome of one use of an endpoint.
 func (s *scope) set(endpoint string, err error) {
-	s.Condition.Set(s.label(endpoint), err)
+	if unreachable(err) { // One line says it for all endpoints.
+		s.Condition.Set(agentCondition, err)
+	} else {
+		s.Condition.Set(s.label(endpoint), err)
+	}
+	if err == nil {
+		s.Condition.Set(agentCondition, nil)
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.up[endpoint] = err == nil
+}
+
+// notAsked takes in that a cycle ended before it asked an endpoint.
+func (s *scope) notAsked(endpoints ...string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, endpoint := range endpoints {
+		if s.up[endpoint] {
+			s.up[endpoint] = false
+		}
+	}
 }
 
 // presentEra returns the era: a context that is done when Consul has restored a

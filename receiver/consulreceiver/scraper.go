@@ -84,6 +84,8 @@ func (s *scope) record(ctx context.Context, m telemetry.Metrics) {
 			held = s.readHeld(ctx)
 		}
 		totals = s.collect(ctx, m, len(peers))
+	} else {
+		s.notAsked(endpointUsage, endpointOverview, endpointAutopilot, endpointCoordinates)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
