@@ -53,7 +53,7 @@ func startCluster(ctx context.Context, name string, n int, opts ServerOptions, p
 	c := &Cluster{ownDir: ownDir}
 	// The members know each other's ports from the start, so a taken one means
 	// other ports for all.
-	err = onFreePorts(ctx, n*size, func(ports []int) error {
+	err = OnFreePorts(ctx, n*size, func(ports []int) error {
 		places, err := newPlaces(dir, name, slices.Collect(slices.Chunk(ports, n)))
 		if err != nil {
 			return err

@@ -76,9 +76,9 @@ func loopback(port int) string {
 // errAddressTaken says that a server did not start since a port was not free after all.
 var errAddressTaken = errors.New("address already in use")
 
-// onFreePorts calls start with n free ports, and again with others when a port
+// OnFreePorts calls start with n free ports, and again with others when a port
 // was taken between the choice and the bind.
-func onFreePorts(ctx context.Context, n int, start func(ports []int) error) error {
+func OnFreePorts(ctx context.Context, n int, start func(ports []int) error) error {
 	const tries = 4
 	var err error
 	for range tries {

@@ -40,7 +40,7 @@ func TestOnFreePortsTriesOthersWhenTaken(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			calls, seen := 0, map[int]bool{}
-			err := onFreePorts(t.Context(), 1, func(ports []int) error {
+			err := OnFreePorts(t.Context(), 1, func(ports []int) error {
 				seen[ports[0]] = true
 				calls++
 				return test.answers[calls-1]

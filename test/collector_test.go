@@ -68,30 +68,31 @@ type alone struct {
 func startAlone(t *testing.T, env ...string) *alone {
 	t.Helper()
 	bin := binary(t)
-	ports, err := lab.FreePorts(9)
-	require.NoError(t, err)
-	at := func(i int) string { return fmt.Sprintf("127.0.0.1:%d", ports[i]) }
-	dir := t.TempDir()
-	a := &alone{
-		metrics: at(0), health: at(1), events: filepath.Join(dir, "events.jsonl"),
-		consul: at(2), etcd: at(3), vault: at(4), jgr: at(5),
-	}
 	absolute, err := filepath.Abs(config)
 	require.NoError(t, err)
 	withStatus, err := filepath.Abs(status)
 	require.NoError(t, err)
-	a.collector, err = lab.StartCollector(t.Context(), lab.CollectorOptions{
-		Binary: bin, Configs: []string{absolute, withStatus}, Dir: dir, ReadyURL: "http://" + a.health + "/status",
-		Args: []string{"--feature-gates=extension.healthcheck.useComponentStatus"},
-		Env: append([]string{
-			"CONSUL_HTTP_ADDR=" + a.consul, "ETCD_ENDPOINTS=http://" + a.etcd, "VAULT_ADDR=http://" + a.vault,
-			"CONSUL_HTTP_TOKEN=", "VAULT_TOKEN=",
-			"JAEGER_OTLP_ENDPOINT=" + a.jgr, "COLLECTION_INTERVAL=1s", "METRIC_EXPIRATION=3s",
-			"EVENTS_FILE=" + a.events, "PROMETHEUS_EXPORTER_ENDPOINT=" + a.metrics, "HEALTH_CHECK_ENDPOINT=" + a.health,
-			"OTLP_GRPC_ENDPOINT=" + at(6), "OTLP_HTTP_ENDPOINT=" + at(7), fmt.Sprintf("TELEMETRY_PORT=%d", ports[8]),
-		}, env...),
-	})
-	require.NoError(t, err)
+	dir := t.TempDir()
+	var a *alone
+	require.NoError(t, lab.OnFreePorts(t.Context(), 9, func(ports []int) (err error) {
+		at := func(i int) string { return fmt.Sprintf("127.0.0.1:%d", ports[i]) }
+		a = &alone{
+			metrics: at(0), health: at(1), events: filepath.Join(dir, "events.jsonl"),
+			consul: at(2), etcd: at(3), vault: at(4), jgr: at(5),
+		}
+		a.collector, err = lab.StartCollector(t.Context(), lab.CollectorOptions{
+			Binary: bin, Configs: []string{absolute, withStatus}, Dir: dir, ReadyURL: "http://" + a.health + "/status",
+			Args: []string{"--feature-gates=extension.healthcheck.useComponentStatus"},
+			Env: append([]string{
+				"CONSUL_HTTP_ADDR=" + a.consul, "ETCD_ENDPOINTS=http://" + a.etcd, "VAULT_ADDR=http://" + a.vault,
+				"CONSUL_HTTP_TOKEN=", "VAULT_TOKEN=",
+				"JAEGER_OTLP_ENDPOINT=" + a.jgr, "COLLECTION_INTERVAL=1s", "METRIC_EXPIRATION=3s",
+				"EVENTS_FILE=" + a.events, "PROMETHEUS_EXPORTER_ENDPOINT=" + a.metrics, "HEALTH_CHECK_ENDPOINT=" + a.health,
+				"OTLP_GRPC_ENDPOINT=" + at(6), "OTLP_HTTP_ENDPOINT=" + at(7), fmt.Sprintf("TELEMETRY_PORT=%d", ports[8]),
+			}, env...),
+		})
+		return err
+	}))
 	t.Cleanup(func() { require.NoError(t, a.collector.Stop(context.Background()), "SIGTERM must end it") })
 	return a
 }

@@ -73,18 +73,18 @@ func (s *Scene) startCollector(ctx context.Context, opts Options) error {
 	if err := (&story.Story{Lab: s.Lab}).Prepare(ctx); err != nil {
 		return err
 	}
-	ports, err := lab.FreePorts(5)
-	if err != nil {
-		return err
-	}
-	at := func(i int) string { return fmt.Sprintf("127.0.0.1:%d", ports[i]) }
-	s.Metrics, s.Health = at(0), at(1)
 	config, err := filepath.Abs(opts.Config)
 	if err != nil {
 		return fmt.Errorf("find the collector's configuration: %w", err)
 	}
+	return lab.OnFreePorts(ctx, 5, func(ports []int) error { return s.startOn(ctx, opts.Binary, config, ports) })
+}
+
+func (s *Scene) startOn(ctx context.Context, binary, config string, ports []int) (err error) {
+	at := func(i int) string { return fmt.Sprintf("127.0.0.1:%d", ports[i]) }
+	s.Metrics, s.Health = at(0), at(1)
 	s.Collector, err = lab.StartCollector(ctx, lab.CollectorOptions{
-		Binary:   opts.Binary,
+		Binary:   binary,
 		Configs:  []string{config},
 		Dir:      s.Lab.Dir,
 		ReadyURL: "http://" + s.Health,

@@ -70,6 +70,10 @@ func TestAClusterLosesItsLeaderAndItsQuorum(t *testing.T) {
 	}
 	o.Eventually(t, "an instance without a check", o.HasValue(3, "consul.health.service.instance.count", "consul.service.name", "consul", attrStatus, "passing"))
 
+	for _, statistic := range []string{"min", "median", "p95", "max"} { // The nodes have coordinates after some seconds.
+		o.Eventually(t, "round trips", func() bool { return o.HasMetric("consul.network.round_trip." + statistic) })
+	}
+
 	require.NoError(t, consul.Members[leader].Kill())
 	o.Eventually(t, "another leader", o.HasEvent("consul.leader.elected"))
 	o.Eventually(t, "that is counted", func() bool {
