@@ -39,16 +39,16 @@ var errNoAgentMetrics = errors.New(endpointTelemetry + ": the agent gives none: 
 func (c *client) AgentMetrics(ctx context.Context, limit int) (pmetric.MetricSlice, int, error) {
 	ctx, cancel := context.WithTimeout(ctx, c.timeout())
 	defer cancel()
-	body, err := c.open(ctx, endpointTelemetry)
+	response, err := c.send(ctx, endpointTelemetry, question{})
 	if refusal(err) == http.StatusUnsupportedMediaType {
 		return pmetric.MetricSlice{}, 0, errNoAgentMetrics
 	}
 	if err != nil {
 		return pmetric.MetricSlice{}, 0, err
 	}
-	defer func() { _ = body.Close() }() // It was read.
+	defer response.Body.Close()
 	parser := expfmt.NewTextParser(model.UTF8Validation)
-	families, err := parser.TextToMetricFamilies(body)
+	families, err := parser.TextToMetricFamilies(response.Body)
 	if err != nil {
 		return pmetric.MetricSlice{}, 0, fmt.Errorf("%s: the answer is not Consul's, check endpoint: %w", endpointTelemetry, err)
 	}

@@ -193,16 +193,8 @@ func getLocal[T any](ctx context.Context, c *client, endpoint string, q question
 	}, nil
 }
 
-// open makes a request of which the answer is no JSON. The caller closes the
-// body.
-func (c *client) open(ctx context.Context, endpoint string) (io.ReadCloser, error) {
-	response, err := c.send(ctx, endpoint, question{})
-	if err != nil {
-		return nil, err
-	}
-	return response.Body, nil
-}
-
+// send makes a request that the Consul API has no function for. The caller
+// closes the body.
 func (c *client) send(ctx context.Context, endpoint string, q question) (*http.Response, error) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, c.cfg.endpoint()+"/v1/"+endpoint, nil)
 	if err != nil {

@@ -35,6 +35,12 @@ func (c *client) Usage(ctx context.Context) (state.Usage, error) {
 	return state.Usage{}, fmt.Errorf("%s: the answer names no datacenter", endpointUsage)
 }
 
+// Leader returns the address of the leader, or nothing if there is none.
+func (c *client) Leader(ctx context.Context) (string, error) {
+	address, _, err := get[string](ctx, c, endpointLeader, question{})
+	return address, err
+}
+
 // Autopilot returns what is known of the servers.
 func (c *client) Autopilot(ctx context.Context) (state.Autopilot, error) {
 	reply, _, err := get[api.AutopilotState](ctx, c, endpointAutopilot, question{})

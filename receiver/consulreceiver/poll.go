@@ -73,18 +73,11 @@ func poll[T any](ctx context.Context, s *scope, endpoint string, every time.Dura
 func (s *scope) followLeader(ctx context.Context) {
 	key := s.key("leader")
 	restore(ctx, s, key, s.leader.Restore)
-	read := func(ctx context.Context) (string, error) {
-		address, _, err := get[string](ctx, s.client, endpointLeader, question{})
-		return address, err
-	}
 	step := func(now time.Time, seen sight[string]) []state.Effect {
 		return s.leader.Step(now, seen.value, seen.gap)
 	}
-	poll(ctx, s, endpointLeader, leaderEvery, read, step, func(ctx context.Context) {
-		s.mu.Lock()
-		open := s.leader.Save()
-		s.mu.Unlock()
-		s.Condition.Set(s.label("storage of "+key), s.store.Save(ctx, key, open))
+	poll(ctx, s, endpointLeader, leaderEvery, s.client.Leader, step, func(ctx context.Context) {
+		_ = s.keep(ctx, key, func() any { return s.leader.Save() }) // It is tried again in a second.
 	})
 }
 

@@ -226,6 +226,16 @@ func restore[T any](ctx context.Context, s *scope, key string, restore func(T)) 
 	}
 }
 
+// keep stores what save returns under key, and says whether it could.
+func (s *scope) keep(ctx context.Context, key string, save func() any) error {
+	s.mu.Lock()
+	saved := save()
+	s.mu.Unlock()
+	err := s.store.Save(ctx, key, saved)
+	s.Condition.Set(s.label("storage of "+key), err)
+	return err
+}
+
 // key names what is stored for a part of this scope.
 func (s *scope) key(parts ...string) string {
 	return strings.Join(append([]string{s.name}, parts...), "/")

@@ -127,7 +127,7 @@ func (s *scope) readHeld(ctx context.Context) held {
 		bound(h.checks, nil, s.cfg.Checks.Limit, state.CheckID.Compare)
 	}
 	if s.cfg.Cluster.Enabled {
-		leader, _, err := get[string](ctx, s.client, endpointLeader, question{})
+		leader, err := s.client.Leader(ctx)
 		h.leader, h.known = leader, err == nil
 	}
 	return h

@@ -208,12 +208,7 @@ func (s *source[K, V]) commit(ctx context.Context) {
 	if s.save == nil || !s.news {
 		return
 	}
-	s.mu.Lock()
-	saved := s.save()
-	s.mu.Unlock()
-	err := s.store.Save(ctx, s.key, saved)
-	s.Condition.Set(s.label("storage of "+s.key), err)
-	s.news = err != nil
+	s.news = s.keep(ctx, s.key, s.save) != nil
 }
 
 // beyond is how many objects there are beyond a limit.
