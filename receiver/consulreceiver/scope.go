@@ -44,6 +44,7 @@ type scope struct {
 	era    context.Context // until Consul's indexes go back
 	ended  context.CancelFunc
 	up     map[string]bool   // whether the last use of an endpoint succeeded
+	lost   map[string]bool   // endpoints that last gave no answer at all
 	beyond map[string]beyond // by endpoint
 	partly map[string]bool   // whether the token does not show all of an endpoint
 
@@ -68,6 +69,7 @@ func newScope(w *watcher, client *client, name string) *scope {
 		name:     name,
 		known:    name,
 		up:       map[string]bool{},
+		lost:     map[string]bool{},
 		beyond:   map[string]beyond{},
 		partly:   map[string]bool{},
 		health:   state.Health{TellInitial: initial, MaxServices: w.cfg.Services.Limit},
@@ -93,17 +95,23 @@ func newScope(w *watcher, client *client, name string) *scope {
 
 // set takes in the outcome of one use of an endpoint.
 func (s *scope) set(endpoint string, err error) {
+	s.mu.Lock()
+	s.up[endpoint] = err == nil
+	if unreachable(err) {
+		s.lost[endpoint] = true
+	} else {
+		delete(s.lost, endpoint)
+	}
+	reached := len(s.lost) == 0
+	s.mu.Unlock()
 	if unreachable(err) { // One line says it for all endpoints.
 		s.Condition.Set(agentCondition, err)
-	} else {
-		s.Condition.Set(s.label(endpoint), err)
+		return
 	}
-	if err == nil {
+	s.Condition.Set(s.label(endpoint), err)
+	if err == nil && reached {
 		s.Condition.Set(agentCondition, nil)
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.up[endpoint] = err == nil
 }
 
 // notAsked takes in that a cycle ended before it asked an endpoint.
