@@ -1,12 +1,12 @@
 // Copyright The otelcol-infra Authors
 // SPDX-License-Identifier: Apache-2.0
 
-// Package tokenfile reads a token that is given in the configuration or kept
-// in a file which others rotate.
+// Package tokenfile reads a secret, such as a token, that is given in the
+// configuration or kept in a file which others rotate.
 package tokenfile
 
 import (
-	"errors"
+	"cmp"
 	"fmt"
 	"os"
 	"strings"
@@ -14,35 +14,41 @@ import (
 	"go.opentelemetry.io/collector/config/configopaque"
 )
 
-// Source is a token, or the path of a file that holds one. At most one is set.
+// Source is a secret, or the path of a file that holds one. At most one is set.
 type Source struct {
 	Token configopaque.String
 	File  string
+
+	// Name is the YAML key of the secret, `token` when it is empty; that of
+	// the file is the same with `_file`.
+	Name string
 }
 
 // Validate checks that the two are not both set and that a file can be read.
-// The error names the YAML keys `token` and `token_file`.
+// The error names the YAML keys.
 func (s Source) Validate() error {
 	if s.Token != "" && s.File != "" {
-		return errors.New("token and token_file are both set: keep one of them")
+		return fmt.Errorf("%[1]s and %[1]s_file are both set: keep one of them", s.name())
 	}
 	_, err := s.Read()
 	return err
 }
 
-// Read returns the token, empty when none is configured. The file is read at
-// every call: it is small, and a rotated token counts from the next request on.
+// Read returns the secret, empty when none is configured. The file is read at
+// every call: it is small, and a rotated one counts from the next request on.
 func (s Source) Read() (string, error) {
 	if s.File == "" {
 		return string(s.Token), nil
 	}
 	content, err := os.ReadFile(s.File)
 	if err != nil {
-		return "", fmt.Errorf("token_file cannot be read, check its path and permissions: %w", err)
+		return "", fmt.Errorf("%s_file cannot be read, check its path and permissions: %w", s.name(), err)
 	}
 	token := strings.TrimSpace(string(content))
 	if token == "" {
-		return "", fmt.Errorf("token_file %s is empty: write the token into it", s.File)
+		return "", fmt.Errorf("%[1]s_file %[2]s is empty: write the %[1]s into it", s.name(), s.File)
 	}
 	return token, nil
 }
+
+func (s Source) name() string { return cmp.Or(s.Name, "token") }

@@ -46,13 +46,15 @@ func newClient(ctx context.Context, cfg *Config, tlsConfig *tls.Config, endpoint
 	connect.Backoff.MaxDelay = retryAtMost
 	return &client{
 		config: clientv3.Config{
-			Context:     ctx,
-			Endpoints:   endpoints,
-			TLS:         tlsConfig,
-			Username:    cfg.Username,
-			Password:    string(cfg.Password),
-			DialTimeout: cfg.DialTimeout,
-			DialOptions: []grpc.DialOption{grpc.WithConnectParams(connect)},
+			Context:              ctx,
+			Endpoints:            endpoints,
+			TLS:                  tlsConfig,
+			Username:             cfg.Username,
+			Password:             string(cfg.Password),
+			DialKeepAliveTime:    cfg.Keepalive.Time,
+			DialKeepAliveTimeout: cfg.Keepalive.Timeout,
+			DialTimeout:          cfg.DialTimeout,
+			DialOptions:          []grpc.DialOption{grpc.WithConnectParams(connect)},
 			// The second try is for a token that has expired. For the rest, it
 			// is the receiver that tries again, and that tells of failures:
 			// the client would log each of its own.
@@ -61,7 +63,7 @@ func newClient(ctx context.Context, cfg *Config, tlsConfig *tls.Config, endpoint
 		},
 		timeout:  cmp.Or(cfg.Scrape.Timeout, defaultTimeout),
 		prefixes: cfg.prefixes(),
-		maxKeys:  cfg.MaxKeys,
+		maxKeys:  cfg.Watch.Limit,
 	}
 }
 
@@ -120,7 +122,7 @@ func (c *client) Status(ctx context.Context) (state.Member, error) {
 	}, nil
 }
 
-// List returns the keys under a covering prefix, at most max_keys of them, and
+// List returns the keys under a covering prefix, at most watch::limit of them, and
 // the ID of the cluster. Their values are not asked for, except where locks
 // are: since version 3.7, etcd tells a key's lease only together with its value.
 func (c *client) List(ctx context.Context, prefix string) (state.Observation, uint64, error) {

@@ -40,7 +40,7 @@ func TestConfig(t *testing.T) {
 	assert.Equal(t, 30*time.Second, cfg.Scrape.CollectionInterval)
 	assert.Equal(t, []string{"/app/"}, cfg.Watch.Prefixes)
 	assert.Equal(t, []string{"/locks/"}, cfg.Locks.Prefixes)
-	assert.Equal(t, 500, cfg.MaxKeys)
+	assert.Equal(t, 500, cfg.Watch.Limit)
 	assert.False(t, cfg.Events.Events.EtcdKeyPut.Enabled)
 	assert.False(t, cfg.Metrics.Metrics.EtcdMemberUp.Enabled)
 	assert.Equal(t, "[REDACTED]", cfg.Password.String())
@@ -79,11 +79,11 @@ func TestConfigsThatAreRefused(t *testing.T) {
 		"no port.yaml":            "endpoints[0] has no port: write it like http://127.0.0.1:2379",
 		"user in endpoint.yaml":   "endpoints[0] holds a user name or password: remove it, there are settings for these",
 		"mixed endpoints.yaml":    "endpoints are partly https: use https for all of them or for none",
-		"no password.yaml":        "username is set without password: set both or neither",
+		"no password.yaml":        "username is set without password or password_file: set one of them, or no username",
 		"no username.yaml":        "password is set without username: set both or neither",
-		"no keys.yaml":            "max_keys is 0: set it to a number above 0",
-		"empty watch prefix.yaml": `watch.prefixes[1] is empty, which is every key: write "/" or another prefix`,
-		"empty locks prefix.yaml": `locks.prefixes[0] is empty, which is every key: write "/" or another prefix`,
+		"no keys.yaml":            "watch::limit is 0: set it to a number above 0",
+		"empty watch prefix.yaml": `watch::prefixes[1] is empty, which is every key: write "/" or another prefix`,
+		"empty locks prefix.yaml": `locks::prefixes[0] is empty, which is every key: write "/" or another prefix`,
 	} {
 		t.Run(file, func(t *testing.T) {
 			_, err := load(t, file)

@@ -18,7 +18,7 @@ import (
 const (
 	statusOf  = "status of "
 	watchOf   = "watch of "
-	limitKeys = "max_keys"
+	limitKeys = "watch::limit"
 )
 
 // clusterResource identifies the cluster, which events and traces are of.

@@ -567,11 +567,11 @@ func TestKeysBeyondTheLimitAreSaid(t *testing.T) {
 		set(t, client, fmt.Sprint("/app/", i), "")
 	}
 	cfg := configFor(etcd.Endpoints...)
-	cfg.MaxKeys = 3
+	cfg.Watch.Limit = 3
 	o := observe(t, cfg)
 	o.Eventually(t, "it is said", func() bool { return o.Warnings(limitKeys) == 1 })
 	said := o.Log.FilterField(zap.String("endpoint", limitKeys)).All()[0].ContextMap()["error"]
-	assert.Equal(t, "2 keys are not remembered: raise max_keys above 3", said)
+	assert.Equal(t, "2 keys are not remembered: raise watch::limit above 3", said)
 	set(t, client, "/app/4", "")
 	o.Eventually(t, "its changes are told", o.HasEvent("etcd.key.put", "etcd.key", "/app/4"))
 }

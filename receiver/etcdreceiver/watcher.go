@@ -41,7 +41,7 @@ func newWatcher(cfg *Config, settings receiver.Settings) (*watcher, error) {
 		cfg:      cfg,
 		settings: settings,
 		story:    telemetry.NewStory(cfg.Events, settings),
-		machine:  state.NewMachine(cfg.prefixes(), cfg.MaxKeys),
+		machine:  state.NewMachine(cfg.prefixes(), cfg.Watch.Limit),
 	}, nil
 }
 
@@ -82,7 +82,7 @@ func (w *watcher) step(now time.Time, observed state.Observation) []state.Effect
 	effects := w.machine.Step(now, observed)
 	var err error
 	if beyond := w.machine.Beyond(); beyond > 0 {
-		err = fmt.Errorf("%d keys are not remembered: raise max_keys above %d", beyond, w.cfg.MaxKeys)
+		err = fmt.Errorf("%d keys are not remembered: raise watch::limit above %d", beyond, w.cfg.Watch.Limit)
 	}
 	w.Condition.Set(limitKeys, err)
 	return effects

@@ -8,6 +8,66 @@ import (
 	"go.opentelemetry.io/collector/pdata/pcommon"
 )
 
+// EtcdAlarmCountMetricConfig provides config for the etcd.alarm.count metric.
+type EtcdAlarmCountMetricConfig struct {
+	Enabled          bool `mapstructure:"enabled"`
+	enabledSetByUser bool
+}
+
+func (ms *EtcdAlarmCountMetricConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+
+	err := parser.Unmarshal(ms)
+	if err != nil {
+		return err
+	}
+
+	ms.enabledSetByUser = parser.IsSet("enabled")
+	return nil
+}
+
+// EtcdCompactRevisionMetricConfig provides config for the etcd.compact_revision metric.
+type EtcdCompactRevisionMetricConfig struct {
+	Enabled          bool `mapstructure:"enabled"`
+	enabledSetByUser bool
+}
+
+func (ms *EtcdCompactRevisionMetricConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+
+	err := parser.Unmarshal(ms)
+	if err != nil {
+		return err
+	}
+
+	ms.enabledSetByUser = parser.IsSet("enabled")
+	return nil
+}
+
+// EtcdDbQuotaMetricConfig provides config for the etcd.db.quota metric.
+type EtcdDbQuotaMetricConfig struct {
+	Enabled          bool `mapstructure:"enabled"`
+	enabledSetByUser bool
+}
+
+func (ms *EtcdDbQuotaMetricConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+
+	err := parser.Unmarshal(ms)
+	if err != nil {
+		return err
+	}
+
+	ms.enabledSetByUser = parser.IsSet("enabled")
+	return nil
+}
+
 // EtcdDbSizeMetricConfig provides config for the etcd.db.size metric.
 type EtcdDbSizeMetricConfig struct {
 	Enabled          bool `mapstructure:"enabled"`
@@ -35,6 +95,326 @@ type EtcdDbSizeInUseMetricConfig struct {
 }
 
 func (ms *EtcdDbSizeInUseMetricConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+
+	err := parser.Unmarshal(ms)
+	if err != nil {
+		return err
+	}
+
+	ms.enabledSetByUser = parser.IsSet("enabled")
+	return nil
+}
+
+// EtcdDbUtilizationMetricConfig provides config for the etcd.db.utilization metric.
+type EtcdDbUtilizationMetricConfig struct {
+	Enabled          bool `mapstructure:"enabled"`
+	enabledSetByUser bool
+}
+
+func (ms *EtcdDbUtilizationMetricConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+
+	err := parser.Unmarshal(ms)
+	if err != nil {
+		return err
+	}
+
+	ms.enabledSetByUser = parser.IsSet("enabled")
+	return nil
+}
+
+// EtcdElectionCandidateCountMetricConfig provides config for the etcd.election.candidate.count metric.
+type EtcdElectionCandidateCountMetricConfig struct {
+	Enabled          bool `mapstructure:"enabled"`
+	enabledSetByUser bool
+}
+
+func (ms *EtcdElectionCandidateCountMetricConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+
+	err := parser.Unmarshal(ms)
+	if err != nil {
+		return err
+	}
+
+	ms.enabledSetByUser = parser.IsSet("enabled")
+	return nil
+}
+
+// EtcdElectionElectionsMetricConfig provides config for the etcd.election.elections metric.
+type EtcdElectionElectionsMetricConfig struct {
+	Enabled          bool `mapstructure:"enabled"`
+	enabledSetByUser bool
+}
+
+func (ms *EtcdElectionElectionsMetricConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+
+	err := parser.Unmarshal(ms)
+	if err != nil {
+		return err
+	}
+
+	ms.enabledSetByUser = parser.IsSet("enabled")
+	return nil
+}
+
+// EtcdElectionLeaderCountMetricConfig provides config for the etcd.election.leader.count metric.
+type EtcdElectionLeaderCountMetricConfig struct {
+	Enabled          bool `mapstructure:"enabled"`
+	enabledSetByUser bool
+}
+
+func (ms *EtcdElectionLeaderCountMetricConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+
+	err := parser.Unmarshal(ms)
+	if err != nil {
+		return err
+	}
+
+	ms.enabledSetByUser = parser.IsSet("enabled")
+	return nil
+}
+
+// EtcdKeyChangesMetricConfig provides config for the etcd.key.changes metric.
+type EtcdKeyChangesMetricConfig struct {
+	Enabled          bool `mapstructure:"enabled"`
+	enabledSetByUser bool
+}
+
+func (ms *EtcdKeyChangesMetricConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+
+	err := parser.Unmarshal(ms)
+	if err != nil {
+		return err
+	}
+
+	ms.enabledSetByUser = parser.IsSet("enabled")
+	return nil
+}
+
+// EtcdKeyCountMetricConfig provides config for the etcd.key.count metric.
+type EtcdKeyCountMetricConfig struct {
+	Enabled          bool `mapstructure:"enabled"`
+	enabledSetByUser bool
+}
+
+func (ms *EtcdKeyCountMetricConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+
+	err := parser.Unmarshal(ms)
+	if err != nil {
+		return err
+	}
+
+	ms.enabledSetByUser = parser.IsSet("enabled")
+	return nil
+}
+
+// EtcdKeySizeMetricConfig provides config for the etcd.key.size metric.
+type EtcdKeySizeMetricConfig struct {
+	Enabled          bool `mapstructure:"enabled"`
+	enabledSetByUser bool
+}
+
+func (ms *EtcdKeySizeMetricConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+
+	err := parser.Unmarshal(ms)
+	if err != nil {
+		return err
+	}
+
+	ms.enabledSetByUser = parser.IsSet("enabled")
+	return nil
+}
+
+// EtcdLeaseCountMetricConfig provides config for the etcd.lease.count metric.
+type EtcdLeaseCountMetricConfig struct {
+	Enabled          bool `mapstructure:"enabled"`
+	enabledSetByUser bool
+}
+
+func (ms *EtcdLeaseCountMetricConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+
+	err := parser.Unmarshal(ms)
+	if err != nil {
+		return err
+	}
+
+	ms.enabledSetByUser = parser.IsSet("enabled")
+	return nil
+}
+
+// EtcdLeaseEndsMetricConfig provides config for the etcd.lease.ends metric.
+type EtcdLeaseEndsMetricConfig struct {
+	Enabled          bool `mapstructure:"enabled"`
+	enabledSetByUser bool
+}
+
+func (ms *EtcdLeaseEndsMetricConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+
+	err := parser.Unmarshal(ms)
+	if err != nil {
+		return err
+	}
+
+	ms.enabledSetByUser = parser.IsSet("enabled")
+	return nil
+}
+
+// EtcdLeaseGrantsMetricConfig provides config for the etcd.lease.grants metric.
+type EtcdLeaseGrantsMetricConfig struct {
+	Enabled          bool `mapstructure:"enabled"`
+	enabledSetByUser bool
+}
+
+func (ms *EtcdLeaseGrantsMetricConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+
+	err := parser.Unmarshal(ms)
+	if err != nil {
+		return err
+	}
+
+	ms.enabledSetByUser = parser.IsSet("enabled")
+	return nil
+}
+
+// EtcdLeaseKeyCountMetricConfig provides config for the etcd.lease.key.count metric.
+type EtcdLeaseKeyCountMetricConfig struct {
+	Enabled          bool `mapstructure:"enabled"`
+	enabledSetByUser bool
+}
+
+func (ms *EtcdLeaseKeyCountMetricConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+
+	err := parser.Unmarshal(ms)
+	if err != nil {
+		return err
+	}
+
+	ms.enabledSetByUser = parser.IsSet("enabled")
+	return nil
+}
+
+// EtcdLockAbandonmentsMetricConfig provides config for the etcd.lock.abandonments metric.
+type EtcdLockAbandonmentsMetricConfig struct {
+	Enabled          bool `mapstructure:"enabled"`
+	enabledSetByUser bool
+}
+
+func (ms *EtcdLockAbandonmentsMetricConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+
+	err := parser.Unmarshal(ms)
+	if err != nil {
+		return err
+	}
+
+	ms.enabledSetByUser = parser.IsSet("enabled")
+	return nil
+}
+
+// EtcdLockAcquisitionsMetricConfig provides config for the etcd.lock.acquisitions metric.
+type EtcdLockAcquisitionsMetricConfig struct {
+	Enabled          bool `mapstructure:"enabled"`
+	enabledSetByUser bool
+}
+
+func (ms *EtcdLockAcquisitionsMetricConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+
+	err := parser.Unmarshal(ms)
+	if err != nil {
+		return err
+	}
+
+	ms.enabledSetByUser = parser.IsSet("enabled")
+	return nil
+}
+
+// EtcdLockHolderCountMetricConfig provides config for the etcd.lock.holder.count metric.
+type EtcdLockHolderCountMetricConfig struct {
+	Enabled          bool `mapstructure:"enabled"`
+	enabledSetByUser bool
+}
+
+func (ms *EtcdLockHolderCountMetricConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+
+	err := parser.Unmarshal(ms)
+	if err != nil {
+		return err
+	}
+
+	ms.enabledSetByUser = parser.IsSet("enabled")
+	return nil
+}
+
+// EtcdLockWaiterCountMetricConfig provides config for the etcd.lock.waiter.count metric.
+type EtcdLockWaiterCountMetricConfig struct {
+	Enabled          bool `mapstructure:"enabled"`
+	enabledSetByUser bool
+}
+
+func (ms *EtcdLockWaiterCountMetricConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+
+	err := parser.Unmarshal(ms)
+	if err != nil {
+		return err
+	}
+
+	ms.enabledSetByUser = parser.IsSet("enabled")
+	return nil
+}
+
+// EtcdMemberCountMetricConfig provides config for the etcd.member.count metric.
+type EtcdMemberCountMetricConfig struct {
+	Enabled          bool `mapstructure:"enabled"`
+	enabledSetByUser bool
+}
+
+func (ms *EtcdMemberCountMetricConfig) Unmarshal(parser *confmap.Conf) error {
 	if parser == nil {
 		return nil
 	}
@@ -88,6 +468,26 @@ func (ms *EtcdMemberLearnerMetricConfig) Unmarshal(parser *confmap.Conf) error {
 	return nil
 }
 
+// EtcdMemberRequestDurationMetricConfig provides config for the etcd.member.request.duration metric.
+type EtcdMemberRequestDurationMetricConfig struct {
+	Enabled          bool `mapstructure:"enabled"`
+	enabledSetByUser bool
+}
+
+func (ms *EtcdMemberRequestDurationMetricConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+
+	err := parser.Unmarshal(ms)
+	if err != nil {
+		return err
+	}
+
+	ms.enabledSetByUser = parser.IsSet("enabled")
+	return nil
+}
+
 // EtcdMemberUpMetricConfig provides config for the etcd.member.up metric.
 type EtcdMemberUpMetricConfig struct {
 	Enabled          bool `mapstructure:"enabled"`
@@ -128,6 +528,46 @@ func (ms *EtcdRaftAppliedIndexMetricConfig) Unmarshal(parser *confmap.Conf) erro
 	return nil
 }
 
+// EtcdRaftApplyLagMetricConfig provides config for the etcd.raft.apply.lag metric.
+type EtcdRaftApplyLagMetricConfig struct {
+	Enabled          bool `mapstructure:"enabled"`
+	enabledSetByUser bool
+}
+
+func (ms *EtcdRaftApplyLagMetricConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+
+	err := parser.Unmarshal(ms)
+	if err != nil {
+		return err
+	}
+
+	ms.enabledSetByUser = parser.IsSet("enabled")
+	return nil
+}
+
+// EtcdRaftHasLeaderMetricConfig provides config for the etcd.raft.has_leader metric.
+type EtcdRaftHasLeaderMetricConfig struct {
+	Enabled          bool `mapstructure:"enabled"`
+	enabledSetByUser bool
+}
+
+func (ms *EtcdRaftHasLeaderMetricConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+
+	err := parser.Unmarshal(ms)
+	if err != nil {
+		return err
+	}
+
+	ms.enabledSetByUser = parser.IsSet("enabled")
+	return nil
+}
+
 // EtcdRaftIndexMetricConfig provides config for the etcd.raft.index metric.
 type EtcdRaftIndexMetricConfig struct {
 	Enabled          bool `mapstructure:"enabled"`
@@ -135,6 +575,26 @@ type EtcdRaftIndexMetricConfig struct {
 }
 
 func (ms *EtcdRaftIndexMetricConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+
+	err := parser.Unmarshal(ms)
+	if err != nil {
+		return err
+	}
+
+	ms.enabledSetByUser = parser.IsSet("enabled")
+	return nil
+}
+
+// EtcdRaftLeaderChangesMetricConfig provides config for the etcd.raft.leader.changes metric.
+type EtcdRaftLeaderChangesMetricConfig struct {
+	Enabled          bool `mapstructure:"enabled"`
+	enabledSetByUser bool
+}
+
+func (ms *EtcdRaftLeaderChangesMetricConfig) Unmarshal(parser *confmap.Conf) error {
 	if parser == nil {
 		return nil
 	}
@@ -188,25 +648,147 @@ func (ms *EtcdRevisionMetricConfig) Unmarshal(parser *confmap.Conf) error {
 	return nil
 }
 
+// EtcdRevisionsMetricConfig provides config for the etcd.revisions metric.
+type EtcdRevisionsMetricConfig struct {
+	Enabled          bool `mapstructure:"enabled"`
+	enabledSetByUser bool
+}
+
+func (ms *EtcdRevisionsMetricConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+
+	err := parser.Unmarshal(ms)
+	if err != nil {
+		return err
+	}
+
+	ms.enabledSetByUser = parser.IsSet("enabled")
+	return nil
+}
+
+// EtcdUnobservedCountMetricConfig provides config for the etcd.unobserved.count metric.
+type EtcdUnobservedCountMetricConfig struct {
+	Enabled          bool `mapstructure:"enabled"`
+	enabledSetByUser bool
+}
+
+func (ms *EtcdUnobservedCountMetricConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+
+	err := parser.Unmarshal(ms)
+	if err != nil {
+		return err
+	}
+
+	ms.enabledSetByUser = parser.IsSet("enabled")
+	return nil
+}
+
 // MetricsConfig provides config for etcd metrics.
 type MetricsConfig struct {
-	EtcdDbSize           EtcdDbSizeMetricConfig           `mapstructure:"etcd.db.size"`
-	EtcdDbSizeInUse      EtcdDbSizeInUseMetricConfig      `mapstructure:"etcd.db.size_in_use"`
-	EtcdMemberLeader     EtcdMemberLeaderMetricConfig     `mapstructure:"etcd.member.leader"`
-	EtcdMemberLearner    EtcdMemberLearnerMetricConfig    `mapstructure:"etcd.member.learner"`
-	EtcdMemberUp         EtcdMemberUpMetricConfig         `mapstructure:"etcd.member.up"`
-	EtcdRaftAppliedIndex EtcdRaftAppliedIndexMetricConfig `mapstructure:"etcd.raft.applied_index"`
-	EtcdRaftIndex        EtcdRaftIndexMetricConfig        `mapstructure:"etcd.raft.index"`
-	EtcdRaftTerm         EtcdRaftTermMetricConfig         `mapstructure:"etcd.raft.term"`
-	EtcdRevision         EtcdRevisionMetricConfig         `mapstructure:"etcd.revision"`
+	EtcdAlarmCount             EtcdAlarmCountMetricConfig             `mapstructure:"etcd.alarm.count"`
+	EtcdCompactRevision        EtcdCompactRevisionMetricConfig        `mapstructure:"etcd.compact_revision"`
+	EtcdDbQuota                EtcdDbQuotaMetricConfig                `mapstructure:"etcd.db.quota"`
+	EtcdDbSize                 EtcdDbSizeMetricConfig                 `mapstructure:"etcd.db.size"`
+	EtcdDbSizeInUse            EtcdDbSizeInUseMetricConfig            `mapstructure:"etcd.db.size_in_use"`
+	EtcdDbUtilization          EtcdDbUtilizationMetricConfig          `mapstructure:"etcd.db.utilization"`
+	EtcdElectionCandidateCount EtcdElectionCandidateCountMetricConfig `mapstructure:"etcd.election.candidate.count"`
+	EtcdElectionElections      EtcdElectionElectionsMetricConfig      `mapstructure:"etcd.election.elections"`
+	EtcdElectionLeaderCount    EtcdElectionLeaderCountMetricConfig    `mapstructure:"etcd.election.leader.count"`
+	EtcdKeyChanges             EtcdKeyChangesMetricConfig             `mapstructure:"etcd.key.changes"`
+	EtcdKeyCount               EtcdKeyCountMetricConfig               `mapstructure:"etcd.key.count"`
+	EtcdKeySize                EtcdKeySizeMetricConfig                `mapstructure:"etcd.key.size"`
+	EtcdLeaseCount             EtcdLeaseCountMetricConfig             `mapstructure:"etcd.lease.count"`
+	EtcdLeaseEnds              EtcdLeaseEndsMetricConfig              `mapstructure:"etcd.lease.ends"`
+	EtcdLeaseGrants            EtcdLeaseGrantsMetricConfig            `mapstructure:"etcd.lease.grants"`
+	EtcdLeaseKeyCount          EtcdLeaseKeyCountMetricConfig          `mapstructure:"etcd.lease.key.count"`
+	EtcdLockAbandonments       EtcdLockAbandonmentsMetricConfig       `mapstructure:"etcd.lock.abandonments"`
+	EtcdLockAcquisitions       EtcdLockAcquisitionsMetricConfig       `mapstructure:"etcd.lock.acquisitions"`
+	EtcdLockHolderCount        EtcdLockHolderCountMetricConfig        `mapstructure:"etcd.lock.holder.count"`
+	EtcdLockWaiterCount        EtcdLockWaiterCountMetricConfig        `mapstructure:"etcd.lock.waiter.count"`
+	EtcdMemberCount            EtcdMemberCountMetricConfig            `mapstructure:"etcd.member.count"`
+	EtcdMemberLeader           EtcdMemberLeaderMetricConfig           `mapstructure:"etcd.member.leader"`
+	EtcdMemberLearner          EtcdMemberLearnerMetricConfig          `mapstructure:"etcd.member.learner"`
+	EtcdMemberRequestDuration  EtcdMemberRequestDurationMetricConfig  `mapstructure:"etcd.member.request.duration"`
+	EtcdMemberUp               EtcdMemberUpMetricConfig               `mapstructure:"etcd.member.up"`
+	EtcdRaftAppliedIndex       EtcdRaftAppliedIndexMetricConfig       `mapstructure:"etcd.raft.applied_index"`
+	EtcdRaftApplyLag           EtcdRaftApplyLagMetricConfig           `mapstructure:"etcd.raft.apply.lag"`
+	EtcdRaftHasLeader          EtcdRaftHasLeaderMetricConfig          `mapstructure:"etcd.raft.has_leader"`
+	EtcdRaftIndex              EtcdRaftIndexMetricConfig              `mapstructure:"etcd.raft.index"`
+	EtcdRaftLeaderChanges      EtcdRaftLeaderChangesMetricConfig      `mapstructure:"etcd.raft.leader.changes"`
+	EtcdRaftTerm               EtcdRaftTermMetricConfig               `mapstructure:"etcd.raft.term"`
+	EtcdRevision               EtcdRevisionMetricConfig               `mapstructure:"etcd.revision"`
+	EtcdRevisions              EtcdRevisionsMetricConfig              `mapstructure:"etcd.revisions"`
+	EtcdUnobservedCount        EtcdUnobservedCountMetricConfig        `mapstructure:"etcd.unobserved.count"`
 }
 
 func DefaultMetricsConfig() MetricsConfig {
 	return MetricsConfig{
+		EtcdAlarmCount: EtcdAlarmCountMetricConfig{
+			Enabled: true,
+		},
+		EtcdCompactRevision: EtcdCompactRevisionMetricConfig{
+			Enabled: true,
+		},
+		EtcdDbQuota: EtcdDbQuotaMetricConfig{
+			Enabled: true,
+		},
 		EtcdDbSize: EtcdDbSizeMetricConfig{
 			Enabled: true,
 		},
 		EtcdDbSizeInUse: EtcdDbSizeInUseMetricConfig{
+			Enabled: true,
+		},
+		EtcdDbUtilization: EtcdDbUtilizationMetricConfig{
+			Enabled: true,
+		},
+		EtcdElectionCandidateCount: EtcdElectionCandidateCountMetricConfig{
+			Enabled: true,
+		},
+		EtcdElectionElections: EtcdElectionElectionsMetricConfig{
+			Enabled: true,
+		},
+		EtcdElectionLeaderCount: EtcdElectionLeaderCountMetricConfig{
+			Enabled: true,
+		},
+		EtcdKeyChanges: EtcdKeyChangesMetricConfig{
+			Enabled: true,
+		},
+		EtcdKeyCount: EtcdKeyCountMetricConfig{
+			Enabled: true,
+		},
+		EtcdKeySize: EtcdKeySizeMetricConfig{
+			Enabled: true,
+		},
+		EtcdLeaseCount: EtcdLeaseCountMetricConfig{
+			Enabled: true,
+		},
+		EtcdLeaseEnds: EtcdLeaseEndsMetricConfig{
+			Enabled: true,
+		},
+		EtcdLeaseGrants: EtcdLeaseGrantsMetricConfig{
+			Enabled: true,
+		},
+		EtcdLeaseKeyCount: EtcdLeaseKeyCountMetricConfig{
+			Enabled: true,
+		},
+		EtcdLockAbandonments: EtcdLockAbandonmentsMetricConfig{
+			Enabled: true,
+		},
+		EtcdLockAcquisitions: EtcdLockAcquisitionsMetricConfig{
+			Enabled: true,
+		},
+		EtcdLockHolderCount: EtcdLockHolderCountMetricConfig{
+			Enabled: true,
+		},
+		EtcdLockWaiterCount: EtcdLockWaiterCountMetricConfig{
+			Enabled: true,
+		},
+		EtcdMemberCount: EtcdMemberCountMetricConfig{
 			Enabled: true,
 		},
 		EtcdMemberLeader: EtcdMemberLeaderMetricConfig{
@@ -215,19 +797,37 @@ func DefaultMetricsConfig() MetricsConfig {
 		EtcdMemberLearner: EtcdMemberLearnerMetricConfig{
 			Enabled: true,
 		},
+		EtcdMemberRequestDuration: EtcdMemberRequestDurationMetricConfig{
+			Enabled: true,
+		},
 		EtcdMemberUp: EtcdMemberUpMetricConfig{
 			Enabled: true,
 		},
 		EtcdRaftAppliedIndex: EtcdRaftAppliedIndexMetricConfig{
 			Enabled: true,
 		},
+		EtcdRaftApplyLag: EtcdRaftApplyLagMetricConfig{
+			Enabled: true,
+		},
+		EtcdRaftHasLeader: EtcdRaftHasLeaderMetricConfig{
+			Enabled: true,
+		},
 		EtcdRaftIndex: EtcdRaftIndexMetricConfig{
+			Enabled: true,
+		},
+		EtcdRaftLeaderChanges: EtcdRaftLeaderChangesMetricConfig{
 			Enabled: true,
 		},
 		EtcdRaftTerm: EtcdRaftTermMetricConfig{
 			Enabled: true,
 		},
 		EtcdRevision: EtcdRevisionMetricConfig{
+			Enabled: true,
+		},
+		EtcdRevisions: EtcdRevisionsMetricConfig{
+			Enabled: true,
+		},
+		EtcdUnobservedCount: EtcdUnobservedCountMetricConfig{
 			Enabled: true,
 		},
 	}
@@ -254,21 +854,58 @@ func (ec *EventConfig) Unmarshal(parser *confmap.Conf) error {
 
 // EventsConfig provides config for etcd events.
 type EventsConfig struct {
-	EtcdKeyDelete     EventConfig `mapstructure:"etcd.key.delete"`
-	EtcdKeyPut        EventConfig `mapstructure:"etcd.key.put"`
-	EtcdLockAbandoned EventConfig `mapstructure:"etcd.lock.abandoned"`
-	EtcdLockAcquired  EventConfig `mapstructure:"etcd.lock.acquired"`
-	EtcdLockQueued    EventConfig `mapstructure:"etcd.lock.queued"`
-	EtcdLockReleased  EventConfig `mapstructure:"etcd.lock.released"`
-	EtcdWatchGap      EventConfig `mapstructure:"etcd.watch.gap"`
+	EtcdAlarmCleared      EventConfig `mapstructure:"etcd.alarm.cleared"`
+	EtcdAlarmRaised       EventConfig `mapstructure:"etcd.alarm.raised"`
+	EtcdCompaction        EventConfig `mapstructure:"etcd.compaction"`
+	EtcdElectionElected   EventConfig `mapstructure:"etcd.election.elected"`
+	EtcdElectionLost      EventConfig `mapstructure:"etcd.election.lost"`
+	EtcdElectionResigned  EventConfig `mapstructure:"etcd.election.resigned"`
+	EtcdKeyDelete         EventConfig `mapstructure:"etcd.key.delete"`
+	EtcdKeyPut            EventConfig `mapstructure:"etcd.key.put"`
+	EtcdLeaseEnded        EventConfig `mapstructure:"etcd.lease.ended"`
+	EtcdLeaseGranted      EventConfig `mapstructure:"etcd.lease.granted"`
+	EtcdLockAbandoned     EventConfig `mapstructure:"etcd.lock.abandoned"`
+	EtcdLockAcquired      EventConfig `mapstructure:"etcd.lock.acquired"`
+	EtcdLockQueued        EventConfig `mapstructure:"etcd.lock.queued"`
+	EtcdLockReleased      EventConfig `mapstructure:"etcd.lock.released"`
+	EtcdMemberAdded       EventConfig `mapstructure:"etcd.member.added"`
+	EtcdMemberPromoted    EventConfig `mapstructure:"etcd.member.promoted"`
+	EtcdMemberRemoved     EventConfig `mapstructure:"etcd.member.removed"`
+	EtcdRaftLeaderElected EventConfig `mapstructure:"etcd.raft.leader.elected"`
+	EtcdRaftLeaderLost    EventConfig `mapstructure:"etcd.raft.leader.lost"`
+	EtcdWatchGap          EventConfig `mapstructure:"etcd.watch.gap"`
 }
 
 func DefaultEventsConfig() EventsConfig {
 	return EventsConfig{
+		EtcdAlarmCleared: EventConfig{
+			Enabled: true,
+		},
+		EtcdAlarmRaised: EventConfig{
+			Enabled: true,
+		},
+		EtcdCompaction: EventConfig{
+			Enabled: true,
+		},
+		EtcdElectionElected: EventConfig{
+			Enabled: true,
+		},
+		EtcdElectionLost: EventConfig{
+			Enabled: true,
+		},
+		EtcdElectionResigned: EventConfig{
+			Enabled: true,
+		},
 		EtcdKeyDelete: EventConfig{
 			Enabled: true,
 		},
 		EtcdKeyPut: EventConfig{
+			Enabled: true,
+		},
+		EtcdLeaseEnded: EventConfig{
+			Enabled: true,
+		},
+		EtcdLeaseGranted: EventConfig{
 			Enabled: true,
 		},
 		EtcdLockAbandoned: EventConfig{
@@ -281,6 +918,21 @@ func DefaultEventsConfig() EventsConfig {
 			Enabled: true,
 		},
 		EtcdLockReleased: EventConfig{
+			Enabled: true,
+		},
+		EtcdMemberAdded: EventConfig{
+			Enabled: true,
+		},
+		EtcdMemberPromoted: EventConfig{
+			Enabled: true,
+		},
+		EtcdMemberRemoved: EventConfig{
+			Enabled: true,
+		},
+		EtcdRaftLeaderElected: EventConfig{
+			Enabled: true,
+		},
+		EtcdRaftLeaderLost: EventConfig{
 			Enabled: true,
 		},
 		EtcdWatchGap: EventConfig{
@@ -429,12 +1081,48 @@ func (rac *ServiceNameResourceAttributeConfig) Unmarshal(parser *confmap.Conf) e
 	return nil
 }
 
+// ServiceVersionResourceAttributeConfig provides config for the service.version resource attribute.
+type ServiceVersionResourceAttributeConfig struct {
+	Enabled bool `mapstructure:"enabled"`
+	// OverrideValue allows users to override the value of this resource attribute.
+	OverrideValue *string `mapstructure:"override_value"`
+	// Experimental: MetricsInclude defines a list of filters for attribute values.
+	// If the list is not empty, only metrics with matching resource attribute values will be emitted.
+	MetricsInclude []filter.Config `mapstructure:"metrics_include"`
+	// Experimental: MetricsExclude defines a list of filters for attribute values.
+	// If the list is not empty, metrics with matching resource attribute values will not be emitted.
+	// MetricsInclude has higher priority than MetricsExclude.
+	MetricsExclude []filter.Config `mapstructure:"metrics_exclude"`
+	// Experimental: EventsInclude defines a list of filters for attribute values.
+	// If the list is not empty, only events with matching resource attribute values will be emitted.
+	EventsInclude []filter.Config `mapstructure:"events_include"`
+	// Experimental: EventsExclude defines a list of filters for attribute values.
+	// If the list is not empty, events with matching resource attribute values will not be emitted.
+	// EventsInclude has higher priority than EventsExclude.
+	EventsExclude []filter.Config `mapstructure:"events_exclude"`
+
+	enabledSetByUser bool
+}
+
+func (rac *ServiceVersionResourceAttributeConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+	err := parser.Unmarshal(rac)
+	if err != nil {
+		return err
+	}
+	rac.enabledSetByUser = parser.IsSet("enabled")
+	return nil
+}
+
 // ResourceAttributesConfig provides config for etcd resource attributes.
 type ResourceAttributesConfig struct {
 	EtcdClusterID     EtcdClusterIDResourceAttributeConfig     `mapstructure:"etcd.cluster.id"`
 	EtcdMemberID      EtcdMemberIDResourceAttributeConfig      `mapstructure:"etcd.member.id"`
 	ServiceInstanceID ServiceInstanceIDResourceAttributeConfig `mapstructure:"service.instance.id"`
 	ServiceName       ServiceNameResourceAttributeConfig       `mapstructure:"service.name"`
+	ServiceVersion    ServiceVersionResourceAttributeConfig    `mapstructure:"service.version"`
 }
 
 func DefaultResourceAttributesConfig() ResourceAttributesConfig {
@@ -449,6 +1137,9 @@ func DefaultResourceAttributesConfig() ResourceAttributesConfig {
 			Enabled: true,
 		},
 		ServiceName: ServiceNameResourceAttributeConfig{
+			Enabled: true,
+		},
+		ServiceVersion: ServiceVersionResourceAttributeConfig{
 			Enabled: true,
 		},
 	}
@@ -469,6 +1160,9 @@ func (rac *ResourceAttributesConfig) applyOverrideValues(res pcommon.Resource) {
 	}
 	if rac.ServiceName.Enabled && rac.ServiceName.OverrideValue != nil {
 		res.Attributes().PutStr("service.name", *rac.ServiceName.OverrideValue)
+	}
+	if rac.ServiceVersion.Enabled && rac.ServiceVersion.OverrideValue != nil {
+		res.Attributes().PutStr("service.version", *rac.ServiceVersion.OverrideValue)
 	}
 }
 

@@ -27,10 +27,67 @@ func TestMetricsBuilderConfig(t *testing.T) {
 			name: "all_set",
 			want: MetricsBuilderConfig{
 				Metrics: MetricsConfig{
+					EtcdAlarmCount: EtcdAlarmCountMetricConfig{
+						Enabled: true,
+					},
+					EtcdCompactRevision: EtcdCompactRevisionMetricConfig{
+						Enabled: true,
+					},
+					EtcdDbQuota: EtcdDbQuotaMetricConfig{
+						Enabled: true,
+					},
 					EtcdDbSize: EtcdDbSizeMetricConfig{
 						Enabled: true,
 					},
 					EtcdDbSizeInUse: EtcdDbSizeInUseMetricConfig{
+						Enabled: true,
+					},
+					EtcdDbUtilization: EtcdDbUtilizationMetricConfig{
+						Enabled: true,
+					},
+					EtcdElectionCandidateCount: EtcdElectionCandidateCountMetricConfig{
+						Enabled: true,
+					},
+					EtcdElectionElections: EtcdElectionElectionsMetricConfig{
+						Enabled: true,
+					},
+					EtcdElectionLeaderCount: EtcdElectionLeaderCountMetricConfig{
+						Enabled: true,
+					},
+					EtcdKeyChanges: EtcdKeyChangesMetricConfig{
+						Enabled: true,
+					},
+					EtcdKeyCount: EtcdKeyCountMetricConfig{
+						Enabled: true,
+					},
+					EtcdKeySize: EtcdKeySizeMetricConfig{
+						Enabled: true,
+					},
+					EtcdLeaseCount: EtcdLeaseCountMetricConfig{
+						Enabled: true,
+					},
+					EtcdLeaseEnds: EtcdLeaseEndsMetricConfig{
+						Enabled: true,
+					},
+					EtcdLeaseGrants: EtcdLeaseGrantsMetricConfig{
+						Enabled: true,
+					},
+					EtcdLeaseKeyCount: EtcdLeaseKeyCountMetricConfig{
+						Enabled: true,
+					},
+					EtcdLockAbandonments: EtcdLockAbandonmentsMetricConfig{
+						Enabled: true,
+					},
+					EtcdLockAcquisitions: EtcdLockAcquisitionsMetricConfig{
+						Enabled: true,
+					},
+					EtcdLockHolderCount: EtcdLockHolderCountMetricConfig{
+						Enabled: true,
+					},
+					EtcdLockWaiterCount: EtcdLockWaiterCountMetricConfig{
+						Enabled: true,
+					},
+					EtcdMemberCount: EtcdMemberCountMetricConfig{
 						Enabled: true,
 					},
 					EtcdMemberLeader: EtcdMemberLeaderMetricConfig{
@@ -39,19 +96,37 @@ func TestMetricsBuilderConfig(t *testing.T) {
 					EtcdMemberLearner: EtcdMemberLearnerMetricConfig{
 						Enabled: true,
 					},
+					EtcdMemberRequestDuration: EtcdMemberRequestDurationMetricConfig{
+						Enabled: true,
+					},
 					EtcdMemberUp: EtcdMemberUpMetricConfig{
 						Enabled: true,
 					},
 					EtcdRaftAppliedIndex: EtcdRaftAppliedIndexMetricConfig{
 						Enabled: true,
 					},
+					EtcdRaftApplyLag: EtcdRaftApplyLagMetricConfig{
+						Enabled: true,
+					},
+					EtcdRaftHasLeader: EtcdRaftHasLeaderMetricConfig{
+						Enabled: true,
+					},
 					EtcdRaftIndex: EtcdRaftIndexMetricConfig{
+						Enabled: true,
+					},
+					EtcdRaftLeaderChanges: EtcdRaftLeaderChangesMetricConfig{
 						Enabled: true,
 					},
 					EtcdRaftTerm: EtcdRaftTermMetricConfig{
 						Enabled: true,
 					},
 					EtcdRevision: EtcdRevisionMetricConfig{
+						Enabled: true,
+					},
+					EtcdRevisions: EtcdRevisionsMetricConfig{
+						Enabled: true,
+					},
+					EtcdUnobservedCount: EtcdUnobservedCountMetricConfig{
 						Enabled: true,
 					},
 				},
@@ -60,6 +135,7 @@ func TestMetricsBuilderConfig(t *testing.T) {
 					EtcdMemberID:      EtcdMemberIDResourceAttributeConfig{Enabled: true},
 					ServiceInstanceID: ServiceInstanceIDResourceAttributeConfig{Enabled: true},
 					ServiceName:       ServiceNameResourceAttributeConfig{Enabled: true},
+					ServiceVersion:    ServiceVersionResourceAttributeConfig{Enabled: true},
 				},
 			},
 		},
@@ -67,10 +143,67 @@ func TestMetricsBuilderConfig(t *testing.T) {
 			name: "none_set",
 			want: MetricsBuilderConfig{
 				Metrics: MetricsConfig{
+					EtcdAlarmCount: EtcdAlarmCountMetricConfig{
+						Enabled: false,
+					},
+					EtcdCompactRevision: EtcdCompactRevisionMetricConfig{
+						Enabled: false,
+					},
+					EtcdDbQuota: EtcdDbQuotaMetricConfig{
+						Enabled: false,
+					},
 					EtcdDbSize: EtcdDbSizeMetricConfig{
 						Enabled: false,
 					},
 					EtcdDbSizeInUse: EtcdDbSizeInUseMetricConfig{
+						Enabled: false,
+					},
+					EtcdDbUtilization: EtcdDbUtilizationMetricConfig{
+						Enabled: false,
+					},
+					EtcdElectionCandidateCount: EtcdElectionCandidateCountMetricConfig{
+						Enabled: false,
+					},
+					EtcdElectionElections: EtcdElectionElectionsMetricConfig{
+						Enabled: false,
+					},
+					EtcdElectionLeaderCount: EtcdElectionLeaderCountMetricConfig{
+						Enabled: false,
+					},
+					EtcdKeyChanges: EtcdKeyChangesMetricConfig{
+						Enabled: false,
+					},
+					EtcdKeyCount: EtcdKeyCountMetricConfig{
+						Enabled: false,
+					},
+					EtcdKeySize: EtcdKeySizeMetricConfig{
+						Enabled: false,
+					},
+					EtcdLeaseCount: EtcdLeaseCountMetricConfig{
+						Enabled: false,
+					},
+					EtcdLeaseEnds: EtcdLeaseEndsMetricConfig{
+						Enabled: false,
+					},
+					EtcdLeaseGrants: EtcdLeaseGrantsMetricConfig{
+						Enabled: false,
+					},
+					EtcdLeaseKeyCount: EtcdLeaseKeyCountMetricConfig{
+						Enabled: false,
+					},
+					EtcdLockAbandonments: EtcdLockAbandonmentsMetricConfig{
+						Enabled: false,
+					},
+					EtcdLockAcquisitions: EtcdLockAcquisitionsMetricConfig{
+						Enabled: false,
+					},
+					EtcdLockHolderCount: EtcdLockHolderCountMetricConfig{
+						Enabled: false,
+					},
+					EtcdLockWaiterCount: EtcdLockWaiterCountMetricConfig{
+						Enabled: false,
+					},
+					EtcdMemberCount: EtcdMemberCountMetricConfig{
 						Enabled: false,
 					},
 					EtcdMemberLeader: EtcdMemberLeaderMetricConfig{
@@ -79,13 +212,25 @@ func TestMetricsBuilderConfig(t *testing.T) {
 					EtcdMemberLearner: EtcdMemberLearnerMetricConfig{
 						Enabled: false,
 					},
+					EtcdMemberRequestDuration: EtcdMemberRequestDurationMetricConfig{
+						Enabled: false,
+					},
 					EtcdMemberUp: EtcdMemberUpMetricConfig{
 						Enabled: false,
 					},
 					EtcdRaftAppliedIndex: EtcdRaftAppliedIndexMetricConfig{
 						Enabled: false,
 					},
+					EtcdRaftApplyLag: EtcdRaftApplyLagMetricConfig{
+						Enabled: false,
+					},
+					EtcdRaftHasLeader: EtcdRaftHasLeaderMetricConfig{
+						Enabled: false,
+					},
 					EtcdRaftIndex: EtcdRaftIndexMetricConfig{
+						Enabled: false,
+					},
+					EtcdRaftLeaderChanges: EtcdRaftLeaderChangesMetricConfig{
 						Enabled: false,
 					},
 					EtcdRaftTerm: EtcdRaftTermMetricConfig{
@@ -94,12 +239,19 @@ func TestMetricsBuilderConfig(t *testing.T) {
 					EtcdRevision: EtcdRevisionMetricConfig{
 						Enabled: false,
 					},
+					EtcdRevisions: EtcdRevisionsMetricConfig{
+						Enabled: false,
+					},
+					EtcdUnobservedCount: EtcdUnobservedCountMetricConfig{
+						Enabled: false,
+					},
 				},
 				ResourceAttributes: ResourceAttributesConfig{
 					EtcdClusterID:     EtcdClusterIDResourceAttributeConfig{Enabled: false},
 					EtcdMemberID:      EtcdMemberIDResourceAttributeConfig{Enabled: false},
 					ServiceInstanceID: ServiceInstanceIDResourceAttributeConfig{Enabled: false},
 					ServiceName:       ServiceNameResourceAttributeConfig{Enabled: false},
+					ServiceVersion:    ServiceVersionResourceAttributeConfig{Enabled: false},
 				},
 			},
 		},
@@ -107,7 +259,7 @@ func TestMetricsBuilderConfig(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			cfg := loadMetricsBuilderConfig(t, tt.name)
-			diff := cmp.Diff(tt.want, cfg, cmpopts.IgnoreUnexported(EtcdDbSizeMetricConfig{}, EtcdDbSizeInUseMetricConfig{}, EtcdMemberLeaderMetricConfig{}, EtcdMemberLearnerMetricConfig{}, EtcdMemberUpMetricConfig{}, EtcdRaftAppliedIndexMetricConfig{}, EtcdRaftIndexMetricConfig{}, EtcdRaftTermMetricConfig{}, EtcdRevisionMetricConfig{}, EtcdClusterIDResourceAttributeConfig{}, EtcdMemberIDResourceAttributeConfig{}, ServiceInstanceIDResourceAttributeConfig{}, ServiceNameResourceAttributeConfig{}))
+			diff := cmp.Diff(tt.want, cfg, cmpopts.IgnoreUnexported(EtcdAlarmCountMetricConfig{}, EtcdCompactRevisionMetricConfig{}, EtcdDbQuotaMetricConfig{}, EtcdDbSizeMetricConfig{}, EtcdDbSizeInUseMetricConfig{}, EtcdDbUtilizationMetricConfig{}, EtcdElectionCandidateCountMetricConfig{}, EtcdElectionElectionsMetricConfig{}, EtcdElectionLeaderCountMetricConfig{}, EtcdKeyChangesMetricConfig{}, EtcdKeyCountMetricConfig{}, EtcdKeySizeMetricConfig{}, EtcdLeaseCountMetricConfig{}, EtcdLeaseEndsMetricConfig{}, EtcdLeaseGrantsMetricConfig{}, EtcdLeaseKeyCountMetricConfig{}, EtcdLockAbandonmentsMetricConfig{}, EtcdLockAcquisitionsMetricConfig{}, EtcdLockHolderCountMetricConfig{}, EtcdLockWaiterCountMetricConfig{}, EtcdMemberCountMetricConfig{}, EtcdMemberLeaderMetricConfig{}, EtcdMemberLearnerMetricConfig{}, EtcdMemberRequestDurationMetricConfig{}, EtcdMemberUpMetricConfig{}, EtcdRaftAppliedIndexMetricConfig{}, EtcdRaftApplyLagMetricConfig{}, EtcdRaftHasLeaderMetricConfig{}, EtcdRaftIndexMetricConfig{}, EtcdRaftLeaderChangesMetricConfig{}, EtcdRaftTermMetricConfig{}, EtcdRevisionMetricConfig{}, EtcdRevisionsMetricConfig{}, EtcdUnobservedCountMetricConfig{}, EtcdClusterIDResourceAttributeConfig{}, EtcdMemberIDResourceAttributeConfig{}, ServiceInstanceIDResourceAttributeConfig{}, ServiceNameResourceAttributeConfig{}, ServiceVersionResourceAttributeConfig{}))
 			require.Emptyf(t, diff, "Config mismatch (-expected +actual):\n%s", diff)
 		})
 	}
@@ -149,6 +301,7 @@ func TestResourceAttributesConfig(t *testing.T) {
 				EtcdMemberID:      EtcdMemberIDResourceAttributeConfig{Enabled: true},
 				ServiceInstanceID: ServiceInstanceIDResourceAttributeConfig{Enabled: true},
 				ServiceName:       ServiceNameResourceAttributeConfig{Enabled: true},
+				ServiceVersion:    ServiceVersionResourceAttributeConfig{Enabled: true},
 			},
 		},
 		{
@@ -158,13 +311,14 @@ func TestResourceAttributesConfig(t *testing.T) {
 				EtcdMemberID:      EtcdMemberIDResourceAttributeConfig{Enabled: false},
 				ServiceInstanceID: ServiceInstanceIDResourceAttributeConfig{Enabled: false},
 				ServiceName:       ServiceNameResourceAttributeConfig{Enabled: false},
+				ServiceVersion:    ServiceVersionResourceAttributeConfig{Enabled: false},
 			},
 		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			cfg := loadResourceAttributesConfig(t, tt.name)
-			diff := cmp.Diff(tt.want, cfg, cmpopts.IgnoreUnexported(EtcdClusterIDResourceAttributeConfig{}, EtcdMemberIDResourceAttributeConfig{}, ServiceInstanceIDResourceAttributeConfig{}, ServiceNameResourceAttributeConfig{}))
+			diff := cmp.Diff(tt.want, cfg, cmpopts.IgnoreUnexported(EtcdClusterIDResourceAttributeConfig{}, EtcdMemberIDResourceAttributeConfig{}, ServiceInstanceIDResourceAttributeConfig{}, ServiceNameResourceAttributeConfig{}, ServiceVersionResourceAttributeConfig{}))
 			require.Emptyf(t, diff, "Config mismatch (-expected +actual):\n%s", diff)
 		})
 	}
@@ -176,6 +330,7 @@ func TestResourceAttributesOverrideConfig(t *testing.T) {
 	assert.NotNil(t, cfg.EtcdMemberID.OverrideValue, "override_value should be set for etcd.member.id")
 	assert.NotNil(t, cfg.ServiceInstanceID.OverrideValue, "override_value should be set for service.instance.id")
 	assert.NotNil(t, cfg.ServiceName.OverrideValue, "override_value should be set for service.name")
+	assert.NotNil(t, cfg.ServiceVersion.OverrideValue, "override_value should be set for service.version")
 }
 
 func loadResourceAttributesConfig(t *testing.T, name string) ResourceAttributesConfig {

@@ -12,12 +12,246 @@ import (
 	"go.opentelemetry.io/otel/trace"
 )
 
+type eventEtcdAlarmCleared struct {
+	data   plog.LogRecordSlice // data buffer for generated log records.
+	config EventConfig         // event config provided by user.
+}
+
+func (e *eventEtcdAlarmCleared) recordEvent(ctx context.Context, timestamp pcommon.Timestamp, etcdAlarmTypeAttributeValue string, etcdMemberSubjectIDAttributeValue string, observationReconciledAttributeValue bool) {
+	if !e.config.Enabled {
+		return
+	}
+	dp := e.data.AppendEmpty()
+	dp.SetEventName("etcd.alarm.cleared")
+	dp.SetTimestamp(timestamp)
+
+	if span := trace.SpanContextFromContext(ctx); span.IsValid() {
+		dp.SetTraceID(pcommon.TraceID(span.TraceID()))
+		dp.SetSpanID(pcommon.SpanID(span.SpanID()))
+	}
+	dp.Attributes().PutStr("etcd.alarm.type", etcdAlarmTypeAttributeValue)
+	dp.Attributes().PutStr("etcd.member.subject.id", etcdMemberSubjectIDAttributeValue)
+	dp.Attributes().PutBool("observation.reconciled", observationReconciledAttributeValue)
+
+}
+
+// emit appends recorded event data to a events slice and prepares it for recording another set of log records.
+func (e *eventEtcdAlarmCleared) emit(lrs plog.LogRecordSlice) {
+	if e.config.Enabled && e.data.Len() > 0 {
+		e.data.MoveAndAppendTo(lrs)
+	}
+}
+
+func newEventEtcdAlarmCleared(cfg EventConfig) eventEtcdAlarmCleared {
+	e := eventEtcdAlarmCleared{config: cfg}
+	if cfg.Enabled {
+		e.data = plog.NewLogRecordSlice()
+	}
+	return e
+}
+
+type eventEtcdAlarmRaised struct {
+	data   plog.LogRecordSlice // data buffer for generated log records.
+	config EventConfig         // event config provided by user.
+}
+
+func (e *eventEtcdAlarmRaised) recordEvent(ctx context.Context, timestamp pcommon.Timestamp, etcdAlarmTypeAttributeValue string, etcdMemberSubjectIDAttributeValue string, observationReconciledAttributeValue bool) {
+	if !e.config.Enabled {
+		return
+	}
+	dp := e.data.AppendEmpty()
+	dp.SetEventName("etcd.alarm.raised")
+	dp.SetTimestamp(timestamp)
+
+	if span := trace.SpanContextFromContext(ctx); span.IsValid() {
+		dp.SetTraceID(pcommon.TraceID(span.TraceID()))
+		dp.SetSpanID(pcommon.SpanID(span.SpanID()))
+	}
+	dp.Attributes().PutStr("etcd.alarm.type", etcdAlarmTypeAttributeValue)
+	dp.Attributes().PutStr("etcd.member.subject.id", etcdMemberSubjectIDAttributeValue)
+	dp.Attributes().PutBool("observation.reconciled", observationReconciledAttributeValue)
+
+}
+
+// emit appends recorded event data to a events slice and prepares it for recording another set of log records.
+func (e *eventEtcdAlarmRaised) emit(lrs plog.LogRecordSlice) {
+	if e.config.Enabled && e.data.Len() > 0 {
+		e.data.MoveAndAppendTo(lrs)
+	}
+}
+
+func newEventEtcdAlarmRaised(cfg EventConfig) eventEtcdAlarmRaised {
+	e := eventEtcdAlarmRaised{config: cfg}
+	if cfg.Enabled {
+		e.data = plog.NewLogRecordSlice()
+	}
+	return e
+}
+
+type eventEtcdCompaction struct {
+	data   plog.LogRecordSlice // data buffer for generated log records.
+	config EventConfig         // event config provided by user.
+}
+
+func (e *eventEtcdCompaction) recordEvent(ctx context.Context, timestamp pcommon.Timestamp, etcdRevisionCompactedAttributeValue int64) {
+	if !e.config.Enabled {
+		return
+	}
+	dp := e.data.AppendEmpty()
+	dp.SetEventName("etcd.compaction")
+	dp.SetTimestamp(timestamp)
+
+	if span := trace.SpanContextFromContext(ctx); span.IsValid() {
+		dp.SetTraceID(pcommon.TraceID(span.TraceID()))
+		dp.SetSpanID(pcommon.SpanID(span.SpanID()))
+	}
+	dp.Attributes().PutInt("etcd.revision.compacted", etcdRevisionCompactedAttributeValue)
+
+}
+
+// emit appends recorded event data to a events slice and prepares it for recording another set of log records.
+func (e *eventEtcdCompaction) emit(lrs plog.LogRecordSlice) {
+	if e.config.Enabled && e.data.Len() > 0 {
+		e.data.MoveAndAppendTo(lrs)
+	}
+}
+
+func newEventEtcdCompaction(cfg EventConfig) eventEtcdCompaction {
+	e := eventEtcdCompaction{config: cfg}
+	if cfg.Enabled {
+		e.data = plog.NewLogRecordSlice()
+	}
+	return e
+}
+
+type eventEtcdElectionElected struct {
+	data   plog.LogRecordSlice // data buffer for generated log records.
+	config EventConfig         // event config provided by user.
+}
+
+func (e *eventEtcdElectionElected) recordEvent(ctx context.Context, timestamp pcommon.Timestamp, etcdElectionNameAttributeValue string, etcdElectionKeyAttributeValue string, etcdLeaseIDAttributeValue string, etcdRevisionAttributeValue int64, observationReconciledAttributeValue bool) {
+	if !e.config.Enabled {
+		return
+	}
+	dp := e.data.AppendEmpty()
+	dp.SetEventName("etcd.election.elected")
+	dp.SetTimestamp(timestamp)
+
+	if span := trace.SpanContextFromContext(ctx); span.IsValid() {
+		dp.SetTraceID(pcommon.TraceID(span.TraceID()))
+		dp.SetSpanID(pcommon.SpanID(span.SpanID()))
+	}
+	dp.Attributes().PutStr("etcd.election.name", etcdElectionNameAttributeValue)
+	dp.Attributes().PutStr("etcd.election.key", etcdElectionKeyAttributeValue)
+	dp.Attributes().PutStr("etcd.lease.id", etcdLeaseIDAttributeValue)
+	dp.Attributes().PutInt("etcd.revision", etcdRevisionAttributeValue)
+	dp.Attributes().PutBool("observation.reconciled", observationReconciledAttributeValue)
+
+}
+
+// emit appends recorded event data to a events slice and prepares it for recording another set of log records.
+func (e *eventEtcdElectionElected) emit(lrs plog.LogRecordSlice) {
+	if e.config.Enabled && e.data.Len() > 0 {
+		e.data.MoveAndAppendTo(lrs)
+	}
+}
+
+func newEventEtcdElectionElected(cfg EventConfig) eventEtcdElectionElected {
+	e := eventEtcdElectionElected{config: cfg}
+	if cfg.Enabled {
+		e.data = plog.NewLogRecordSlice()
+	}
+	return e
+}
+
+type eventEtcdElectionLost struct {
+	data   plog.LogRecordSlice // data buffer for generated log records.
+	config EventConfig         // event config provided by user.
+}
+
+func (e *eventEtcdElectionLost) recordEvent(ctx context.Context, timestamp pcommon.Timestamp, etcdElectionNameAttributeValue string, etcdElectionKeyAttributeValue string, etcdLeaseIDAttributeValue string, etcdLockEndCauseAttributeValue string, etcdRevisionAttributeValue int64, observationReconciledAttributeValue bool) {
+	if !e.config.Enabled {
+		return
+	}
+	dp := e.data.AppendEmpty()
+	dp.SetEventName("etcd.election.lost")
+	dp.SetTimestamp(timestamp)
+
+	if span := trace.SpanContextFromContext(ctx); span.IsValid() {
+		dp.SetTraceID(pcommon.TraceID(span.TraceID()))
+		dp.SetSpanID(pcommon.SpanID(span.SpanID()))
+	}
+	dp.Attributes().PutStr("etcd.election.name", etcdElectionNameAttributeValue)
+	dp.Attributes().PutStr("etcd.election.key", etcdElectionKeyAttributeValue)
+	dp.Attributes().PutStr("etcd.lease.id", etcdLeaseIDAttributeValue)
+	dp.Attributes().PutStr("etcd.lock.end.cause", etcdLockEndCauseAttributeValue)
+	dp.Attributes().PutInt("etcd.revision", etcdRevisionAttributeValue)
+	dp.Attributes().PutBool("observation.reconciled", observationReconciledAttributeValue)
+
+}
+
+// emit appends recorded event data to a events slice and prepares it for recording another set of log records.
+func (e *eventEtcdElectionLost) emit(lrs plog.LogRecordSlice) {
+	if e.config.Enabled && e.data.Len() > 0 {
+		e.data.MoveAndAppendTo(lrs)
+	}
+}
+
+func newEventEtcdElectionLost(cfg EventConfig) eventEtcdElectionLost {
+	e := eventEtcdElectionLost{config: cfg}
+	if cfg.Enabled {
+		e.data = plog.NewLogRecordSlice()
+	}
+	return e
+}
+
+type eventEtcdElectionResigned struct {
+	data   plog.LogRecordSlice // data buffer for generated log records.
+	config EventConfig         // event config provided by user.
+}
+
+func (e *eventEtcdElectionResigned) recordEvent(ctx context.Context, timestamp pcommon.Timestamp, etcdElectionNameAttributeValue string, etcdElectionKeyAttributeValue string, etcdLeaseIDAttributeValue string, etcdLockEndCauseAttributeValue string, etcdRevisionAttributeValue int64, observationReconciledAttributeValue bool) {
+	if !e.config.Enabled {
+		return
+	}
+	dp := e.data.AppendEmpty()
+	dp.SetEventName("etcd.election.resigned")
+	dp.SetTimestamp(timestamp)
+
+	if span := trace.SpanContextFromContext(ctx); span.IsValid() {
+		dp.SetTraceID(pcommon.TraceID(span.TraceID()))
+		dp.SetSpanID(pcommon.SpanID(span.SpanID()))
+	}
+	dp.Attributes().PutStr("etcd.election.name", etcdElectionNameAttributeValue)
+	dp.Attributes().PutStr("etcd.election.key", etcdElectionKeyAttributeValue)
+	dp.Attributes().PutStr("etcd.lease.id", etcdLeaseIDAttributeValue)
+	dp.Attributes().PutStr("etcd.lock.end.cause", etcdLockEndCauseAttributeValue)
+	dp.Attributes().PutInt("etcd.revision", etcdRevisionAttributeValue)
+	dp.Attributes().PutBool("observation.reconciled", observationReconciledAttributeValue)
+
+}
+
+// emit appends recorded event data to a events slice and prepares it for recording another set of log records.
+func (e *eventEtcdElectionResigned) emit(lrs plog.LogRecordSlice) {
+	if e.config.Enabled && e.data.Len() > 0 {
+		e.data.MoveAndAppendTo(lrs)
+	}
+}
+
+func newEventEtcdElectionResigned(cfg EventConfig) eventEtcdElectionResigned {
+	e := eventEtcdElectionResigned{config: cfg}
+	if cfg.Enabled {
+		e.data = plog.NewLogRecordSlice()
+	}
+	return e
+}
+
 type eventEtcdKeyDelete struct {
 	data   plog.LogRecordSlice // data buffer for generated log records.
 	config EventConfig         // event config provided by user.
 }
 
-func (e *eventEtcdKeyDelete) recordEvent(ctx context.Context, timestamp pcommon.Timestamp, etcdKeyAttributeValue string, etcdRevisionAttributeValue int64, observationReconciledAttributeValue bool) {
+func (e *eventEtcdKeyDelete) recordEvent(ctx context.Context, timestamp pcommon.Timestamp, etcdKeyAttributeValue string, etcdRevisionAttributeValue int64, etcdVersionAttributeValue int64, etcdLeaseIDAttributeValue string, etcdValueSizeAttributeValue int64, observationReconciledAttributeValue bool) {
 	if !e.config.Enabled {
 		return
 	}
@@ -31,6 +265,9 @@ func (e *eventEtcdKeyDelete) recordEvent(ctx context.Context, timestamp pcommon.
 	}
 	dp.Attributes().PutStr("etcd.key", etcdKeyAttributeValue)
 	dp.Attributes().PutInt("etcd.revision", etcdRevisionAttributeValue)
+	dp.Attributes().PutInt("etcd.version", etcdVersionAttributeValue)
+	dp.Attributes().PutStr("etcd.lease.id", etcdLeaseIDAttributeValue)
+	dp.Attributes().PutInt("etcd.value.size", etcdValueSizeAttributeValue)
 	dp.Attributes().PutBool("observation.reconciled", observationReconciledAttributeValue)
 
 }
@@ -55,7 +292,7 @@ type eventEtcdKeyPut struct {
 	config EventConfig         // event config provided by user.
 }
 
-func (e *eventEtcdKeyPut) recordEvent(ctx context.Context, timestamp pcommon.Timestamp, etcdKeyAttributeValue string, etcdKeyCreatedAttributeValue bool, etcdRevisionAttributeValue int64, etcdVersionAttributeValue int64, etcdLeaseIDAttributeValue string, etcdValueSizeAttributeValue int64, observationReconciledAttributeValue bool) {
+func (e *eventEtcdKeyPut) recordEvent(ctx context.Context, timestamp pcommon.Timestamp, etcdKeyAttributeValue string, etcdKeyCreatedAttributeValue bool, etcdRevisionAttributeValue int64, etcdVersionAttributeValue int64, etcdLeaseIDAttributeValue string, etcdValueSizeAttributeValue int64, etcdValueSha256AttributeValue string, observationReconciledAttributeValue bool) {
 	if !e.config.Enabled {
 		return
 	}
@@ -73,6 +310,7 @@ func (e *eventEtcdKeyPut) recordEvent(ctx context.Context, timestamp pcommon.Tim
 	dp.Attributes().PutInt("etcd.version", etcdVersionAttributeValue)
 	dp.Attributes().PutStr("etcd.lease.id", etcdLeaseIDAttributeValue)
 	dp.Attributes().PutInt("etcd.value.size", etcdValueSizeAttributeValue)
+	dp.Attributes().PutStr("etcd.value.sha256", etcdValueSha256AttributeValue)
 	dp.Attributes().PutBool("observation.reconciled", observationReconciledAttributeValue)
 
 }
@@ -92,12 +330,89 @@ func newEventEtcdKeyPut(cfg EventConfig) eventEtcdKeyPut {
 	return e
 }
 
+type eventEtcdLeaseEnded struct {
+	data   plog.LogRecordSlice // data buffer for generated log records.
+	config EventConfig         // event config provided by user.
+}
+
+func (e *eventEtcdLeaseEnded) recordEvent(ctx context.Context, timestamp pcommon.Timestamp, etcdLeaseIDAttributeValue string, etcdLeaseEndCauseAttributeValue string, etcdLeaseEndConfidenceAttributeValue string, etcdLeaseTTLAttributeValue int64, etcdLeaseKeyCountAttributeValue int64, observationReconciledAttributeValue bool) {
+	if !e.config.Enabled {
+		return
+	}
+	dp := e.data.AppendEmpty()
+	dp.SetEventName("etcd.lease.ended")
+	dp.SetTimestamp(timestamp)
+
+	if span := trace.SpanContextFromContext(ctx); span.IsValid() {
+		dp.SetTraceID(pcommon.TraceID(span.TraceID()))
+		dp.SetSpanID(pcommon.SpanID(span.SpanID()))
+	}
+	dp.Attributes().PutStr("etcd.lease.id", etcdLeaseIDAttributeValue)
+	dp.Attributes().PutStr("etcd.lease.end.cause", etcdLeaseEndCauseAttributeValue)
+	dp.Attributes().PutStr("etcd.lease.end.confidence", etcdLeaseEndConfidenceAttributeValue)
+	dp.Attributes().PutInt("etcd.lease.ttl", etcdLeaseTTLAttributeValue)
+	dp.Attributes().PutInt("etcd.lease.key.count", etcdLeaseKeyCountAttributeValue)
+	dp.Attributes().PutBool("observation.reconciled", observationReconciledAttributeValue)
+
+}
+
+// emit appends recorded event data to a events slice and prepares it for recording another set of log records.
+func (e *eventEtcdLeaseEnded) emit(lrs plog.LogRecordSlice) {
+	if e.config.Enabled && e.data.Len() > 0 {
+		e.data.MoveAndAppendTo(lrs)
+	}
+}
+
+func newEventEtcdLeaseEnded(cfg EventConfig) eventEtcdLeaseEnded {
+	e := eventEtcdLeaseEnded{config: cfg}
+	if cfg.Enabled {
+		e.data = plog.NewLogRecordSlice()
+	}
+	return e
+}
+
+type eventEtcdLeaseGranted struct {
+	data   plog.LogRecordSlice // data buffer for generated log records.
+	config EventConfig         // event config provided by user.
+}
+
+func (e *eventEtcdLeaseGranted) recordEvent(ctx context.Context, timestamp pcommon.Timestamp, etcdLeaseIDAttributeValue string) {
+	if !e.config.Enabled {
+		return
+	}
+	dp := e.data.AppendEmpty()
+	dp.SetEventName("etcd.lease.granted")
+	dp.SetTimestamp(timestamp)
+
+	if span := trace.SpanContextFromContext(ctx); span.IsValid() {
+		dp.SetTraceID(pcommon.TraceID(span.TraceID()))
+		dp.SetSpanID(pcommon.SpanID(span.SpanID()))
+	}
+	dp.Attributes().PutStr("etcd.lease.id", etcdLeaseIDAttributeValue)
+
+}
+
+// emit appends recorded event data to a events slice and prepares it for recording another set of log records.
+func (e *eventEtcdLeaseGranted) emit(lrs plog.LogRecordSlice) {
+	if e.config.Enabled && e.data.Len() > 0 {
+		e.data.MoveAndAppendTo(lrs)
+	}
+}
+
+func newEventEtcdLeaseGranted(cfg EventConfig) eventEtcdLeaseGranted {
+	e := eventEtcdLeaseGranted{config: cfg}
+	if cfg.Enabled {
+		e.data = plog.NewLogRecordSlice()
+	}
+	return e
+}
+
 type eventEtcdLockAbandoned struct {
 	data   plog.LogRecordSlice // data buffer for generated log records.
 	config EventConfig         // event config provided by user.
 }
 
-func (e *eventEtcdLockAbandoned) recordEvent(ctx context.Context, timestamp pcommon.Timestamp, etcdLockNameAttributeValue string, etcdLockKeyAttributeValue string, etcdLeaseIDAttributeValue string, etcdRevisionAttributeValue int64, observationReconciledAttributeValue bool) {
+func (e *eventEtcdLockAbandoned) recordEvent(ctx context.Context, timestamp pcommon.Timestamp, etcdLockNameAttributeValue string, etcdLockKeyAttributeValue string, etcdLeaseIDAttributeValue string, etcdLockEndCauseAttributeValue string, etcdRevisionAttributeValue int64, observationReconciledAttributeValue bool) {
 	if !e.config.Enabled {
 		return
 	}
@@ -112,6 +427,7 @@ func (e *eventEtcdLockAbandoned) recordEvent(ctx context.Context, timestamp pcom
 	dp.Attributes().PutStr("etcd.lock.name", etcdLockNameAttributeValue)
 	dp.Attributes().PutStr("etcd.lock.key", etcdLockKeyAttributeValue)
 	dp.Attributes().PutStr("etcd.lease.id", etcdLeaseIDAttributeValue)
+	dp.Attributes().PutStr("etcd.lock.end.cause", etcdLockEndCauseAttributeValue)
 	dp.Attributes().PutInt("etcd.revision", etcdRevisionAttributeValue)
 	dp.Attributes().PutBool("observation.reconciled", observationReconciledAttributeValue)
 
@@ -218,7 +534,7 @@ type eventEtcdLockReleased struct {
 	config EventConfig         // event config provided by user.
 }
 
-func (e *eventEtcdLockReleased) recordEvent(ctx context.Context, timestamp pcommon.Timestamp, etcdLockNameAttributeValue string, etcdLockKeyAttributeValue string, etcdLeaseIDAttributeValue string, etcdRevisionAttributeValue int64, observationReconciledAttributeValue bool) {
+func (e *eventEtcdLockReleased) recordEvent(ctx context.Context, timestamp pcommon.Timestamp, etcdLockNameAttributeValue string, etcdLockKeyAttributeValue string, etcdLeaseIDAttributeValue string, etcdLockEndCauseAttributeValue string, etcdRevisionAttributeValue int64, observationReconciledAttributeValue bool) {
 	if !e.config.Enabled {
 		return
 	}
@@ -233,6 +549,7 @@ func (e *eventEtcdLockReleased) recordEvent(ctx context.Context, timestamp pcomm
 	dp.Attributes().PutStr("etcd.lock.name", etcdLockNameAttributeValue)
 	dp.Attributes().PutStr("etcd.lock.key", etcdLockKeyAttributeValue)
 	dp.Attributes().PutStr("etcd.lease.id", etcdLeaseIDAttributeValue)
+	dp.Attributes().PutStr("etcd.lock.end.cause", etcdLockEndCauseAttributeValue)
 	dp.Attributes().PutInt("etcd.revision", etcdRevisionAttributeValue)
 	dp.Attributes().PutBool("observation.reconciled", observationReconciledAttributeValue)
 
@@ -247,6 +564,199 @@ func (e *eventEtcdLockReleased) emit(lrs plog.LogRecordSlice) {
 
 func newEventEtcdLockReleased(cfg EventConfig) eventEtcdLockReleased {
 	e := eventEtcdLockReleased{config: cfg}
+	if cfg.Enabled {
+		e.data = plog.NewLogRecordSlice()
+	}
+	return e
+}
+
+type eventEtcdMemberAdded struct {
+	data   plog.LogRecordSlice // data buffer for generated log records.
+	config EventConfig         // event config provided by user.
+}
+
+func (e *eventEtcdMemberAdded) recordEvent(ctx context.Context, timestamp pcommon.Timestamp, etcdMemberSubjectIDAttributeValue string, etcdMemberNameAttributeValue string, etcdMemberRoleAttributeValue string, observationReconciledAttributeValue bool) {
+	if !e.config.Enabled {
+		return
+	}
+	dp := e.data.AppendEmpty()
+	dp.SetEventName("etcd.member.added")
+	dp.SetTimestamp(timestamp)
+
+	if span := trace.SpanContextFromContext(ctx); span.IsValid() {
+		dp.SetTraceID(pcommon.TraceID(span.TraceID()))
+		dp.SetSpanID(pcommon.SpanID(span.SpanID()))
+	}
+	dp.Attributes().PutStr("etcd.member.subject.id", etcdMemberSubjectIDAttributeValue)
+	dp.Attributes().PutStr("etcd.member.name", etcdMemberNameAttributeValue)
+	dp.Attributes().PutStr("etcd.member.role", etcdMemberRoleAttributeValue)
+	dp.Attributes().PutBool("observation.reconciled", observationReconciledAttributeValue)
+
+}
+
+// emit appends recorded event data to a events slice and prepares it for recording another set of log records.
+func (e *eventEtcdMemberAdded) emit(lrs plog.LogRecordSlice) {
+	if e.config.Enabled && e.data.Len() > 0 {
+		e.data.MoveAndAppendTo(lrs)
+	}
+}
+
+func newEventEtcdMemberAdded(cfg EventConfig) eventEtcdMemberAdded {
+	e := eventEtcdMemberAdded{config: cfg}
+	if cfg.Enabled {
+		e.data = plog.NewLogRecordSlice()
+	}
+	return e
+}
+
+type eventEtcdMemberPromoted struct {
+	data   plog.LogRecordSlice // data buffer for generated log records.
+	config EventConfig         // event config provided by user.
+}
+
+func (e *eventEtcdMemberPromoted) recordEvent(ctx context.Context, timestamp pcommon.Timestamp, etcdMemberSubjectIDAttributeValue string, etcdMemberNameAttributeValue string, etcdMemberRoleAttributeValue string, observationReconciledAttributeValue bool) {
+	if !e.config.Enabled {
+		return
+	}
+	dp := e.data.AppendEmpty()
+	dp.SetEventName("etcd.member.promoted")
+	dp.SetTimestamp(timestamp)
+
+	if span := trace.SpanContextFromContext(ctx); span.IsValid() {
+		dp.SetTraceID(pcommon.TraceID(span.TraceID()))
+		dp.SetSpanID(pcommon.SpanID(span.SpanID()))
+	}
+	dp.Attributes().PutStr("etcd.member.subject.id", etcdMemberSubjectIDAttributeValue)
+	dp.Attributes().PutStr("etcd.member.name", etcdMemberNameAttributeValue)
+	dp.Attributes().PutStr("etcd.member.role", etcdMemberRoleAttributeValue)
+	dp.Attributes().PutBool("observation.reconciled", observationReconciledAttributeValue)
+
+}
+
+// emit appends recorded event data to a events slice and prepares it for recording another set of log records.
+func (e *eventEtcdMemberPromoted) emit(lrs plog.LogRecordSlice) {
+	if e.config.Enabled && e.data.Len() > 0 {
+		e.data.MoveAndAppendTo(lrs)
+	}
+}
+
+func newEventEtcdMemberPromoted(cfg EventConfig) eventEtcdMemberPromoted {
+	e := eventEtcdMemberPromoted{config: cfg}
+	if cfg.Enabled {
+		e.data = plog.NewLogRecordSlice()
+	}
+	return e
+}
+
+type eventEtcdMemberRemoved struct {
+	data   plog.LogRecordSlice // data buffer for generated log records.
+	config EventConfig         // event config provided by user.
+}
+
+func (e *eventEtcdMemberRemoved) recordEvent(ctx context.Context, timestamp pcommon.Timestamp, etcdMemberSubjectIDAttributeValue string, etcdMemberNameAttributeValue string, etcdMemberRoleAttributeValue string, observationReconciledAttributeValue bool) {
+	if !e.config.Enabled {
+		return
+	}
+	dp := e.data.AppendEmpty()
+	dp.SetEventName("etcd.member.removed")
+	dp.SetTimestamp(timestamp)
+
+	if span := trace.SpanContextFromContext(ctx); span.IsValid() {
+		dp.SetTraceID(pcommon.TraceID(span.TraceID()))
+		dp.SetSpanID(pcommon.SpanID(span.SpanID()))
+	}
+	dp.Attributes().PutStr("etcd.member.subject.id", etcdMemberSubjectIDAttributeValue)
+	dp.Attributes().PutStr("etcd.member.name", etcdMemberNameAttributeValue)
+	dp.Attributes().PutStr("etcd.member.role", etcdMemberRoleAttributeValue)
+	dp.Attributes().PutBool("observation.reconciled", observationReconciledAttributeValue)
+
+}
+
+// emit appends recorded event data to a events slice and prepares it for recording another set of log records.
+func (e *eventEtcdMemberRemoved) emit(lrs plog.LogRecordSlice) {
+	if e.config.Enabled && e.data.Len() > 0 {
+		e.data.MoveAndAppendTo(lrs)
+	}
+}
+
+func newEventEtcdMemberRemoved(cfg EventConfig) eventEtcdMemberRemoved {
+	e := eventEtcdMemberRemoved{config: cfg}
+	if cfg.Enabled {
+		e.data = plog.NewLogRecordSlice()
+	}
+	return e
+}
+
+type eventEtcdRaftLeaderElected struct {
+	data   plog.LogRecordSlice // data buffer for generated log records.
+	config EventConfig         // event config provided by user.
+}
+
+func (e *eventEtcdRaftLeaderElected) recordEvent(ctx context.Context, timestamp pcommon.Timestamp, etcdMemberSubjectIDAttributeValue string, etcdRaftTermAttributeValue int64, observationReconciledAttributeValue bool) {
+	if !e.config.Enabled {
+		return
+	}
+	dp := e.data.AppendEmpty()
+	dp.SetEventName("etcd.raft.leader.elected")
+	dp.SetTimestamp(timestamp)
+
+	if span := trace.SpanContextFromContext(ctx); span.IsValid() {
+		dp.SetTraceID(pcommon.TraceID(span.TraceID()))
+		dp.SetSpanID(pcommon.SpanID(span.SpanID()))
+	}
+	dp.Attributes().PutStr("etcd.member.subject.id", etcdMemberSubjectIDAttributeValue)
+	dp.Attributes().PutInt("etcd.raft.term", etcdRaftTermAttributeValue)
+	dp.Attributes().PutBool("observation.reconciled", observationReconciledAttributeValue)
+
+}
+
+// emit appends recorded event data to a events slice and prepares it for recording another set of log records.
+func (e *eventEtcdRaftLeaderElected) emit(lrs plog.LogRecordSlice) {
+	if e.config.Enabled && e.data.Len() > 0 {
+		e.data.MoveAndAppendTo(lrs)
+	}
+}
+
+func newEventEtcdRaftLeaderElected(cfg EventConfig) eventEtcdRaftLeaderElected {
+	e := eventEtcdRaftLeaderElected{config: cfg}
+	if cfg.Enabled {
+		e.data = plog.NewLogRecordSlice()
+	}
+	return e
+}
+
+type eventEtcdRaftLeaderLost struct {
+	data   plog.LogRecordSlice // data buffer for generated log records.
+	config EventConfig         // event config provided by user.
+}
+
+func (e *eventEtcdRaftLeaderLost) recordEvent(ctx context.Context, timestamp pcommon.Timestamp, etcdMemberSubjectIDAttributeValue string, etcdRaftTermAttributeValue int64, observationReconciledAttributeValue bool) {
+	if !e.config.Enabled {
+		return
+	}
+	dp := e.data.AppendEmpty()
+	dp.SetEventName("etcd.raft.leader.lost")
+	dp.SetTimestamp(timestamp)
+
+	if span := trace.SpanContextFromContext(ctx); span.IsValid() {
+		dp.SetTraceID(pcommon.TraceID(span.TraceID()))
+		dp.SetSpanID(pcommon.SpanID(span.SpanID()))
+	}
+	dp.Attributes().PutStr("etcd.member.subject.id", etcdMemberSubjectIDAttributeValue)
+	dp.Attributes().PutInt("etcd.raft.term", etcdRaftTermAttributeValue)
+	dp.Attributes().PutBool("observation.reconciled", observationReconciledAttributeValue)
+
+}
+
+// emit appends recorded event data to a events slice and prepares it for recording another set of log records.
+func (e *eventEtcdRaftLeaderLost) emit(lrs plog.LogRecordSlice) {
+	if e.config.Enabled && e.data.Len() > 0 {
+		e.data.MoveAndAppendTo(lrs)
+	}
+}
+
+func newEventEtcdRaftLeaderLost(cfg EventConfig) eventEtcdRaftLeaderLost {
+	e := eventEtcdRaftLeaderLost{config: cfg}
 	if cfg.Enabled {
 		e.data = plog.NewLogRecordSlice()
 	}
@@ -300,12 +810,25 @@ type LogsBuilder struct {
 	buildInfo                      component.BuildInfo // contains version information.
 	resourceAttributeIncludeFilter map[string]filter.Filter
 	resourceAttributeExcludeFilter map[string]filter.Filter
+	eventEtcdAlarmCleared          eventEtcdAlarmCleared
+	eventEtcdAlarmRaised           eventEtcdAlarmRaised
+	eventEtcdCompaction            eventEtcdCompaction
+	eventEtcdElectionElected       eventEtcdElectionElected
+	eventEtcdElectionLost          eventEtcdElectionLost
+	eventEtcdElectionResigned      eventEtcdElectionResigned
 	eventEtcdKeyDelete             eventEtcdKeyDelete
 	eventEtcdKeyPut                eventEtcdKeyPut
+	eventEtcdLeaseEnded            eventEtcdLeaseEnded
+	eventEtcdLeaseGranted          eventEtcdLeaseGranted
 	eventEtcdLockAbandoned         eventEtcdLockAbandoned
 	eventEtcdLockAcquired          eventEtcdLockAcquired
 	eventEtcdLockQueued            eventEtcdLockQueued
 	eventEtcdLockReleased          eventEtcdLockReleased
+	eventEtcdMemberAdded           eventEtcdMemberAdded
+	eventEtcdMemberPromoted        eventEtcdMemberPromoted
+	eventEtcdMemberRemoved         eventEtcdMemberRemoved
+	eventEtcdRaftLeaderElected     eventEtcdRaftLeaderElected
+	eventEtcdRaftLeaderLost        eventEtcdRaftLeaderLost
 	eventEtcdWatchGap              eventEtcdWatchGap
 }
 
@@ -320,12 +843,25 @@ func NewLogsBuilder(lbc LogsBuilderConfig, settings receiver.Settings) *LogsBuil
 		logsBuffer:                     plog.NewLogs(),
 		logRecordsBuffer:               plog.NewLogRecordSlice(),
 		buildInfo:                      settings.BuildInfo,
+		eventEtcdAlarmCleared:          newEventEtcdAlarmCleared(lbc.Events.EtcdAlarmCleared),
+		eventEtcdAlarmRaised:           newEventEtcdAlarmRaised(lbc.Events.EtcdAlarmRaised),
+		eventEtcdCompaction:            newEventEtcdCompaction(lbc.Events.EtcdCompaction),
+		eventEtcdElectionElected:       newEventEtcdElectionElected(lbc.Events.EtcdElectionElected),
+		eventEtcdElectionLost:          newEventEtcdElectionLost(lbc.Events.EtcdElectionLost),
+		eventEtcdElectionResigned:      newEventEtcdElectionResigned(lbc.Events.EtcdElectionResigned),
 		eventEtcdKeyDelete:             newEventEtcdKeyDelete(lbc.Events.EtcdKeyDelete),
 		eventEtcdKeyPut:                newEventEtcdKeyPut(lbc.Events.EtcdKeyPut),
+		eventEtcdLeaseEnded:            newEventEtcdLeaseEnded(lbc.Events.EtcdLeaseEnded),
+		eventEtcdLeaseGranted:          newEventEtcdLeaseGranted(lbc.Events.EtcdLeaseGranted),
 		eventEtcdLockAbandoned:         newEventEtcdLockAbandoned(lbc.Events.EtcdLockAbandoned),
 		eventEtcdLockAcquired:          newEventEtcdLockAcquired(lbc.Events.EtcdLockAcquired),
 		eventEtcdLockQueued:            newEventEtcdLockQueued(lbc.Events.EtcdLockQueued),
 		eventEtcdLockReleased:          newEventEtcdLockReleased(lbc.Events.EtcdLockReleased),
+		eventEtcdMemberAdded:           newEventEtcdMemberAdded(lbc.Events.EtcdMemberAdded),
+		eventEtcdMemberPromoted:        newEventEtcdMemberPromoted(lbc.Events.EtcdMemberPromoted),
+		eventEtcdMemberRemoved:         newEventEtcdMemberRemoved(lbc.Events.EtcdMemberRemoved),
+		eventEtcdRaftLeaderElected:     newEventEtcdRaftLeaderElected(lbc.Events.EtcdRaftLeaderElected),
+		eventEtcdRaftLeaderLost:        newEventEtcdRaftLeaderLost(lbc.Events.EtcdRaftLeaderLost),
 		eventEtcdWatchGap:              newEventEtcdWatchGap(lbc.Events.EtcdWatchGap),
 		resourceAttributeIncludeFilter: make(map[string]filter.Filter),
 		resourceAttributeExcludeFilter: make(map[string]filter.Filter),
@@ -353,6 +889,12 @@ func NewLogsBuilder(lbc LogsBuilderConfig, settings receiver.Settings) *LogsBuil
 	}
 	if lbc.ResourceAttributes.ServiceName.EventsExclude != nil {
 		lb.resourceAttributeExcludeFilter["service.name"] = filter.CreateFilter(lbc.ResourceAttributes.ServiceName.EventsExclude)
+	}
+	if lbc.ResourceAttributes.ServiceVersion.EventsInclude != nil {
+		lb.resourceAttributeIncludeFilter["service.version"] = filter.CreateFilter(lbc.ResourceAttributes.ServiceVersion.EventsInclude)
+	}
+	if lbc.ResourceAttributes.ServiceVersion.EventsExclude != nil {
+		lb.resourceAttributeExcludeFilter["service.version"] = filter.CreateFilter(lbc.ResourceAttributes.ServiceVersion.EventsExclude)
 	}
 
 	return lb
@@ -397,12 +939,25 @@ func (lb *LogsBuilder) EmitForResource(options ...ResourceLogsOption) {
 	ils := rl.ScopeLogs().AppendEmpty()
 	ils.Scope().SetName(ScopeName)
 	ils.Scope().SetVersion(lb.buildInfo.Version)
+	lb.eventEtcdAlarmCleared.emit(ils.LogRecords())
+	lb.eventEtcdAlarmRaised.emit(ils.LogRecords())
+	lb.eventEtcdCompaction.emit(ils.LogRecords())
+	lb.eventEtcdElectionElected.emit(ils.LogRecords())
+	lb.eventEtcdElectionLost.emit(ils.LogRecords())
+	lb.eventEtcdElectionResigned.emit(ils.LogRecords())
 	lb.eventEtcdKeyDelete.emit(ils.LogRecords())
 	lb.eventEtcdKeyPut.emit(ils.LogRecords())
+	lb.eventEtcdLeaseEnded.emit(ils.LogRecords())
+	lb.eventEtcdLeaseGranted.emit(ils.LogRecords())
 	lb.eventEtcdLockAbandoned.emit(ils.LogRecords())
 	lb.eventEtcdLockAcquired.emit(ils.LogRecords())
 	lb.eventEtcdLockQueued.emit(ils.LogRecords())
 	lb.eventEtcdLockReleased.emit(ils.LogRecords())
+	lb.eventEtcdMemberAdded.emit(ils.LogRecords())
+	lb.eventEtcdMemberPromoted.emit(ils.LogRecords())
+	lb.eventEtcdMemberRemoved.emit(ils.LogRecords())
+	lb.eventEtcdRaftLeaderElected.emit(ils.LogRecords())
+	lb.eventEtcdRaftLeaderLost.emit(ils.LogRecords())
 	lb.eventEtcdWatchGap.emit(ils.LogRecords())
 
 	for _, op := range options {
@@ -440,19 +995,59 @@ func (lb *LogsBuilder) Emit(options ...ResourceLogsOption) plog.Logs {
 	return logs
 }
 
+// RecordEtcdAlarmClearedEvent adds a log record of etcd.alarm.cleared event.
+func (lb *LogsBuilder) RecordEtcdAlarmClearedEvent(ctx context.Context, timestamp pcommon.Timestamp, etcdAlarmTypeAttributeValue AttributeEtcdAlarmType, etcdMemberSubjectIDAttributeValue string, observationReconciledAttributeValue bool) {
+	lb.eventEtcdAlarmCleared.recordEvent(ctx, timestamp, etcdAlarmTypeAttributeValue.String(), etcdMemberSubjectIDAttributeValue, observationReconciledAttributeValue)
+}
+
+// RecordEtcdAlarmRaisedEvent adds a log record of etcd.alarm.raised event.
+func (lb *LogsBuilder) RecordEtcdAlarmRaisedEvent(ctx context.Context, timestamp pcommon.Timestamp, etcdAlarmTypeAttributeValue AttributeEtcdAlarmType, etcdMemberSubjectIDAttributeValue string, observationReconciledAttributeValue bool) {
+	lb.eventEtcdAlarmRaised.recordEvent(ctx, timestamp, etcdAlarmTypeAttributeValue.String(), etcdMemberSubjectIDAttributeValue, observationReconciledAttributeValue)
+}
+
+// RecordEtcdCompactionEvent adds a log record of etcd.compaction event.
+func (lb *LogsBuilder) RecordEtcdCompactionEvent(ctx context.Context, timestamp pcommon.Timestamp, etcdRevisionCompactedAttributeValue int64) {
+	lb.eventEtcdCompaction.recordEvent(ctx, timestamp, etcdRevisionCompactedAttributeValue)
+}
+
+// RecordEtcdElectionElectedEvent adds a log record of etcd.election.elected event.
+func (lb *LogsBuilder) RecordEtcdElectionElectedEvent(ctx context.Context, timestamp pcommon.Timestamp, etcdElectionNameAttributeValue string, etcdElectionKeyAttributeValue string, etcdLeaseIDAttributeValue string, etcdRevisionAttributeValue int64, observationReconciledAttributeValue bool) {
+	lb.eventEtcdElectionElected.recordEvent(ctx, timestamp, etcdElectionNameAttributeValue, etcdElectionKeyAttributeValue, etcdLeaseIDAttributeValue, etcdRevisionAttributeValue, observationReconciledAttributeValue)
+}
+
+// RecordEtcdElectionLostEvent adds a log record of etcd.election.lost event.
+func (lb *LogsBuilder) RecordEtcdElectionLostEvent(ctx context.Context, timestamp pcommon.Timestamp, etcdElectionNameAttributeValue string, etcdElectionKeyAttributeValue string, etcdLeaseIDAttributeValue string, etcdLockEndCauseAttributeValue AttributeEtcdLockEndCause, etcdRevisionAttributeValue int64, observationReconciledAttributeValue bool) {
+	lb.eventEtcdElectionLost.recordEvent(ctx, timestamp, etcdElectionNameAttributeValue, etcdElectionKeyAttributeValue, etcdLeaseIDAttributeValue, etcdLockEndCauseAttributeValue.String(), etcdRevisionAttributeValue, observationReconciledAttributeValue)
+}
+
+// RecordEtcdElectionResignedEvent adds a log record of etcd.election.resigned event.
+func (lb *LogsBuilder) RecordEtcdElectionResignedEvent(ctx context.Context, timestamp pcommon.Timestamp, etcdElectionNameAttributeValue string, etcdElectionKeyAttributeValue string, etcdLeaseIDAttributeValue string, etcdLockEndCauseAttributeValue AttributeEtcdLockEndCause, etcdRevisionAttributeValue int64, observationReconciledAttributeValue bool) {
+	lb.eventEtcdElectionResigned.recordEvent(ctx, timestamp, etcdElectionNameAttributeValue, etcdElectionKeyAttributeValue, etcdLeaseIDAttributeValue, etcdLockEndCauseAttributeValue.String(), etcdRevisionAttributeValue, observationReconciledAttributeValue)
+}
+
 // RecordEtcdKeyDeleteEvent adds a log record of etcd.key.delete event.
-func (lb *LogsBuilder) RecordEtcdKeyDeleteEvent(ctx context.Context, timestamp pcommon.Timestamp, etcdKeyAttributeValue string, etcdRevisionAttributeValue int64, observationReconciledAttributeValue bool) {
-	lb.eventEtcdKeyDelete.recordEvent(ctx, timestamp, etcdKeyAttributeValue, etcdRevisionAttributeValue, observationReconciledAttributeValue)
+func (lb *LogsBuilder) RecordEtcdKeyDeleteEvent(ctx context.Context, timestamp pcommon.Timestamp, etcdKeyAttributeValue string, etcdRevisionAttributeValue int64, etcdVersionAttributeValue int64, etcdLeaseIDAttributeValue string, etcdValueSizeAttributeValue int64, observationReconciledAttributeValue bool) {
+	lb.eventEtcdKeyDelete.recordEvent(ctx, timestamp, etcdKeyAttributeValue, etcdRevisionAttributeValue, etcdVersionAttributeValue, etcdLeaseIDAttributeValue, etcdValueSizeAttributeValue, observationReconciledAttributeValue)
 }
 
 // RecordEtcdKeyPutEvent adds a log record of etcd.key.put event.
-func (lb *LogsBuilder) RecordEtcdKeyPutEvent(ctx context.Context, timestamp pcommon.Timestamp, etcdKeyAttributeValue string, etcdKeyCreatedAttributeValue bool, etcdRevisionAttributeValue int64, etcdVersionAttributeValue int64, etcdLeaseIDAttributeValue string, etcdValueSizeAttributeValue int64, observationReconciledAttributeValue bool) {
-	lb.eventEtcdKeyPut.recordEvent(ctx, timestamp, etcdKeyAttributeValue, etcdKeyCreatedAttributeValue, etcdRevisionAttributeValue, etcdVersionAttributeValue, etcdLeaseIDAttributeValue, etcdValueSizeAttributeValue, observationReconciledAttributeValue)
+func (lb *LogsBuilder) RecordEtcdKeyPutEvent(ctx context.Context, timestamp pcommon.Timestamp, etcdKeyAttributeValue string, etcdKeyCreatedAttributeValue bool, etcdRevisionAttributeValue int64, etcdVersionAttributeValue int64, etcdLeaseIDAttributeValue string, etcdValueSizeAttributeValue int64, etcdValueSha256AttributeValue string, observationReconciledAttributeValue bool) {
+	lb.eventEtcdKeyPut.recordEvent(ctx, timestamp, etcdKeyAttributeValue, etcdKeyCreatedAttributeValue, etcdRevisionAttributeValue, etcdVersionAttributeValue, etcdLeaseIDAttributeValue, etcdValueSizeAttributeValue, etcdValueSha256AttributeValue, observationReconciledAttributeValue)
+}
+
+// RecordEtcdLeaseEndedEvent adds a log record of etcd.lease.ended event.
+func (lb *LogsBuilder) RecordEtcdLeaseEndedEvent(ctx context.Context, timestamp pcommon.Timestamp, etcdLeaseIDAttributeValue string, etcdLeaseEndCauseAttributeValue AttributeEtcdLeaseEndCause, etcdLeaseEndConfidenceAttributeValue AttributeEtcdLeaseEndConfidence, etcdLeaseTTLAttributeValue int64, etcdLeaseKeyCountAttributeValue int64, observationReconciledAttributeValue bool) {
+	lb.eventEtcdLeaseEnded.recordEvent(ctx, timestamp, etcdLeaseIDAttributeValue, etcdLeaseEndCauseAttributeValue.String(), etcdLeaseEndConfidenceAttributeValue.String(), etcdLeaseTTLAttributeValue, etcdLeaseKeyCountAttributeValue, observationReconciledAttributeValue)
+}
+
+// RecordEtcdLeaseGrantedEvent adds a log record of etcd.lease.granted event.
+func (lb *LogsBuilder) RecordEtcdLeaseGrantedEvent(ctx context.Context, timestamp pcommon.Timestamp, etcdLeaseIDAttributeValue string) {
+	lb.eventEtcdLeaseGranted.recordEvent(ctx, timestamp, etcdLeaseIDAttributeValue)
 }
 
 // RecordEtcdLockAbandonedEvent adds a log record of etcd.lock.abandoned event.
-func (lb *LogsBuilder) RecordEtcdLockAbandonedEvent(ctx context.Context, timestamp pcommon.Timestamp, etcdLockNameAttributeValue string, etcdLockKeyAttributeValue string, etcdLeaseIDAttributeValue string, etcdRevisionAttributeValue int64, observationReconciledAttributeValue bool) {
-	lb.eventEtcdLockAbandoned.recordEvent(ctx, timestamp, etcdLockNameAttributeValue, etcdLockKeyAttributeValue, etcdLeaseIDAttributeValue, etcdRevisionAttributeValue, observationReconciledAttributeValue)
+func (lb *LogsBuilder) RecordEtcdLockAbandonedEvent(ctx context.Context, timestamp pcommon.Timestamp, etcdLockNameAttributeValue string, etcdLockKeyAttributeValue string, etcdLeaseIDAttributeValue string, etcdLockEndCauseAttributeValue AttributeEtcdLockEndCause, etcdRevisionAttributeValue int64, observationReconciledAttributeValue bool) {
+	lb.eventEtcdLockAbandoned.recordEvent(ctx, timestamp, etcdLockNameAttributeValue, etcdLockKeyAttributeValue, etcdLeaseIDAttributeValue, etcdLockEndCauseAttributeValue.String(), etcdRevisionAttributeValue, observationReconciledAttributeValue)
 }
 
 // RecordEtcdLockAcquiredEvent adds a log record of etcd.lock.acquired event.
@@ -466,8 +1061,33 @@ func (lb *LogsBuilder) RecordEtcdLockQueuedEvent(ctx context.Context, timestamp 
 }
 
 // RecordEtcdLockReleasedEvent adds a log record of etcd.lock.released event.
-func (lb *LogsBuilder) RecordEtcdLockReleasedEvent(ctx context.Context, timestamp pcommon.Timestamp, etcdLockNameAttributeValue string, etcdLockKeyAttributeValue string, etcdLeaseIDAttributeValue string, etcdRevisionAttributeValue int64, observationReconciledAttributeValue bool) {
-	lb.eventEtcdLockReleased.recordEvent(ctx, timestamp, etcdLockNameAttributeValue, etcdLockKeyAttributeValue, etcdLeaseIDAttributeValue, etcdRevisionAttributeValue, observationReconciledAttributeValue)
+func (lb *LogsBuilder) RecordEtcdLockReleasedEvent(ctx context.Context, timestamp pcommon.Timestamp, etcdLockNameAttributeValue string, etcdLockKeyAttributeValue string, etcdLeaseIDAttributeValue string, etcdLockEndCauseAttributeValue AttributeEtcdLockEndCause, etcdRevisionAttributeValue int64, observationReconciledAttributeValue bool) {
+	lb.eventEtcdLockReleased.recordEvent(ctx, timestamp, etcdLockNameAttributeValue, etcdLockKeyAttributeValue, etcdLeaseIDAttributeValue, etcdLockEndCauseAttributeValue.String(), etcdRevisionAttributeValue, observationReconciledAttributeValue)
+}
+
+// RecordEtcdMemberAddedEvent adds a log record of etcd.member.added event.
+func (lb *LogsBuilder) RecordEtcdMemberAddedEvent(ctx context.Context, timestamp pcommon.Timestamp, etcdMemberSubjectIDAttributeValue string, etcdMemberNameAttributeValue string, etcdMemberRoleAttributeValue AttributeEtcdMemberRole, observationReconciledAttributeValue bool) {
+	lb.eventEtcdMemberAdded.recordEvent(ctx, timestamp, etcdMemberSubjectIDAttributeValue, etcdMemberNameAttributeValue, etcdMemberRoleAttributeValue.String(), observationReconciledAttributeValue)
+}
+
+// RecordEtcdMemberPromotedEvent adds a log record of etcd.member.promoted event.
+func (lb *LogsBuilder) RecordEtcdMemberPromotedEvent(ctx context.Context, timestamp pcommon.Timestamp, etcdMemberSubjectIDAttributeValue string, etcdMemberNameAttributeValue string, etcdMemberRoleAttributeValue AttributeEtcdMemberRole, observationReconciledAttributeValue bool) {
+	lb.eventEtcdMemberPromoted.recordEvent(ctx, timestamp, etcdMemberSubjectIDAttributeValue, etcdMemberNameAttributeValue, etcdMemberRoleAttributeValue.String(), observationReconciledAttributeValue)
+}
+
+// RecordEtcdMemberRemovedEvent adds a log record of etcd.member.removed event.
+func (lb *LogsBuilder) RecordEtcdMemberRemovedEvent(ctx context.Context, timestamp pcommon.Timestamp, etcdMemberSubjectIDAttributeValue string, etcdMemberNameAttributeValue string, etcdMemberRoleAttributeValue AttributeEtcdMemberRole, observationReconciledAttributeValue bool) {
+	lb.eventEtcdMemberRemoved.recordEvent(ctx, timestamp, etcdMemberSubjectIDAttributeValue, etcdMemberNameAttributeValue, etcdMemberRoleAttributeValue.String(), observationReconciledAttributeValue)
+}
+
+// RecordEtcdRaftLeaderElectedEvent adds a log record of etcd.raft.leader.elected event.
+func (lb *LogsBuilder) RecordEtcdRaftLeaderElectedEvent(ctx context.Context, timestamp pcommon.Timestamp, etcdMemberSubjectIDAttributeValue string, etcdRaftTermAttributeValue int64, observationReconciledAttributeValue bool) {
+	lb.eventEtcdRaftLeaderElected.recordEvent(ctx, timestamp, etcdMemberSubjectIDAttributeValue, etcdRaftTermAttributeValue, observationReconciledAttributeValue)
+}
+
+// RecordEtcdRaftLeaderLostEvent adds a log record of etcd.raft.leader.lost event.
+func (lb *LogsBuilder) RecordEtcdRaftLeaderLostEvent(ctx context.Context, timestamp pcommon.Timestamp, etcdMemberSubjectIDAttributeValue string, etcdRaftTermAttributeValue int64, observationReconciledAttributeValue bool) {
+	lb.eventEtcdRaftLeaderLost.recordEvent(ctx, timestamp, etcdMemberSubjectIDAttributeValue, etcdRaftTermAttributeValue, observationReconciledAttributeValue)
 }
 
 // RecordEtcdWatchGapEvent adds a log record of etcd.watch.gap event.

@@ -34,6 +34,7 @@ func TestLogsBuilderAppendLogRecord(t *testing.T) {
 	rb.SetEtcdMemberID("etcd.member.id-val")
 	rb.SetServiceInstanceID("service.instance.id-val")
 	rb.SetServiceName("service.name-val")
+	rb.SetServiceVersion("service.version-val")
 	res := rb.Emit()
 
 	// append the first log record
@@ -131,13 +132,37 @@ func TestLogsBuilder(t *testing.T) {
 			allEventsCount := 0
 			defaultEventsCount++
 			allEventsCount++
-			lb.RecordEtcdKeyDeleteEvent(ctx, timestamp, "etcd.key-val", 13, true)
+			lb.RecordEtcdAlarmClearedEvent(ctx, timestamp, AttributeEtcdAlarmTypeNospace, "etcd.member.subject.id-val", true)
 			defaultEventsCount++
 			allEventsCount++
-			lb.RecordEtcdKeyPutEvent(ctx, timestamp, "etcd.key-val", true, 13, 12, "etcd.lease.id-val", 15, true)
+			lb.RecordEtcdAlarmRaisedEvent(ctx, timestamp, AttributeEtcdAlarmTypeNospace, "etcd.member.subject.id-val", true)
 			defaultEventsCount++
 			allEventsCount++
-			lb.RecordEtcdLockAbandonedEvent(ctx, timestamp, "etcd.lock.name-val", "etcd.lock.key-val", "etcd.lease.id-val", 13, true)
+			lb.RecordEtcdCompactionEvent(ctx, timestamp, 23)
+			defaultEventsCount++
+			allEventsCount++
+			lb.RecordEtcdElectionElectedEvent(ctx, timestamp, "etcd.election.name-val", "etcd.election.key-val", "etcd.lease.id-val", 13, true)
+			defaultEventsCount++
+			allEventsCount++
+			lb.RecordEtcdElectionLostEvent(ctx, timestamp, "etcd.election.name-val", "etcd.election.key-val", "etcd.lease.id-val", AttributeEtcdLockEndCauseReleased, 13, true)
+			defaultEventsCount++
+			allEventsCount++
+			lb.RecordEtcdElectionResignedEvent(ctx, timestamp, "etcd.election.name-val", "etcd.election.key-val", "etcd.lease.id-val", AttributeEtcdLockEndCauseReleased, 13, true)
+			defaultEventsCount++
+			allEventsCount++
+			lb.RecordEtcdKeyDeleteEvent(ctx, timestamp, "etcd.key-val", 13, 12, "etcd.lease.id-val", 15, true)
+			defaultEventsCount++
+			allEventsCount++
+			lb.RecordEtcdKeyPutEvent(ctx, timestamp, "etcd.key-val", true, 13, 12, "etcd.lease.id-val", 15, "etcd.value.sha256-val", true)
+			defaultEventsCount++
+			allEventsCount++
+			lb.RecordEtcdLeaseEndedEvent(ctx, timestamp, "etcd.lease.id-val", AttributeEtcdLeaseEndCauseRevoked, AttributeEtcdLeaseEndConfidenceCertain, 14, 20, true)
+			defaultEventsCount++
+			allEventsCount++
+			lb.RecordEtcdLeaseGrantedEvent(ctx, timestamp, "etcd.lease.id-val")
+			defaultEventsCount++
+			allEventsCount++
+			lb.RecordEtcdLockAbandonedEvent(ctx, timestamp, "etcd.lock.name-val", "etcd.lock.key-val", "etcd.lease.id-val", AttributeEtcdLockEndCauseReleased, 13, true)
 			defaultEventsCount++
 			allEventsCount++
 			lb.RecordEtcdLockAcquiredEvent(ctx, timestamp, "etcd.lock.name-val", "etcd.lock.key-val", "etcd.lease.id-val", 13, true)
@@ -146,7 +171,22 @@ func TestLogsBuilder(t *testing.T) {
 			lb.RecordEtcdLockQueuedEvent(ctx, timestamp, "etcd.lock.name-val", "etcd.lock.key-val", "etcd.lease.id-val", 24, 13, true)
 			defaultEventsCount++
 			allEventsCount++
-			lb.RecordEtcdLockReleasedEvent(ctx, timestamp, "etcd.lock.name-val", "etcd.lock.key-val", "etcd.lease.id-val", 13, true)
+			lb.RecordEtcdLockReleasedEvent(ctx, timestamp, "etcd.lock.name-val", "etcd.lock.key-val", "etcd.lease.id-val", AttributeEtcdLockEndCauseReleased, 13, true)
+			defaultEventsCount++
+			allEventsCount++
+			lb.RecordEtcdMemberAddedEvent(ctx, timestamp, "etcd.member.subject.id-val", "etcd.member.name-val", AttributeEtcdMemberRoleVoter, true)
+			defaultEventsCount++
+			allEventsCount++
+			lb.RecordEtcdMemberPromotedEvent(ctx, timestamp, "etcd.member.subject.id-val", "etcd.member.name-val", AttributeEtcdMemberRoleVoter, true)
+			defaultEventsCount++
+			allEventsCount++
+			lb.RecordEtcdMemberRemovedEvent(ctx, timestamp, "etcd.member.subject.id-val", "etcd.member.name-val", AttributeEtcdMemberRoleVoter, true)
+			defaultEventsCount++
+			allEventsCount++
+			lb.RecordEtcdRaftLeaderElectedEvent(ctx, timestamp, "etcd.member.subject.id-val", 14, true)
+			defaultEventsCount++
+			allEventsCount++
+			lb.RecordEtcdRaftLeaderLostEvent(ctx, timestamp, "etcd.member.subject.id-val", 14, true)
 			defaultEventsCount++
 			allEventsCount++
 			lb.RecordEtcdWatchGapEvent(ctx, timestamp, "etcd.watch.prefix-val", 19, 18)
@@ -156,6 +196,7 @@ func TestLogsBuilder(t *testing.T) {
 			rb.SetEtcdMemberID("etcd.member.id-val")
 			rb.SetServiceInstanceID("service.instance.id-val")
 			rb.SetServiceName("service.name-val")
+			rb.SetServiceVersion("service.version-val")
 			res := rb.Emit()
 			logs := lb.Emit(WithLogsResource(res))
 
@@ -178,6 +219,120 @@ func TestLogsBuilder(t *testing.T) {
 			validatedEvents := make(map[string]bool)
 			for i := 0; i < lrs.Len(); i++ {
 				switch lrs.At(i).EventName() {
+				case "etcd.alarm.cleared":
+					assert.False(t, validatedEvents["etcd.alarm.cleared"], "Found a duplicate in the events slice: etcd.alarm.cleared")
+					validatedEvents["etcd.alarm.cleared"] = true
+					lr := lrs.At(i)
+					assert.Equal(t, timestamp, lr.Timestamp())
+					assert.Equal(t, pcommon.TraceID(traceID), lr.TraceID())
+					assert.Equal(t, pcommon.SpanID(spanID), lr.SpanID())
+					attrVal, ok := lr.Attributes().Get("etcd.alarm.type")
+					assert.True(t, ok)
+					assert.Equal(t, "nospace", attrVal.Str())
+					attrVal, ok = lr.Attributes().Get("etcd.member.subject.id")
+					assert.True(t, ok)
+					assert.Equal(t, "etcd.member.subject.id-val", attrVal.Str())
+					attrVal, ok = lr.Attributes().Get("observation.reconciled")
+					assert.True(t, ok)
+					assert.True(t, attrVal.Bool())
+				case "etcd.alarm.raised":
+					assert.False(t, validatedEvents["etcd.alarm.raised"], "Found a duplicate in the events slice: etcd.alarm.raised")
+					validatedEvents["etcd.alarm.raised"] = true
+					lr := lrs.At(i)
+					assert.Equal(t, timestamp, lr.Timestamp())
+					assert.Equal(t, pcommon.TraceID(traceID), lr.TraceID())
+					assert.Equal(t, pcommon.SpanID(spanID), lr.SpanID())
+					attrVal, ok := lr.Attributes().Get("etcd.alarm.type")
+					assert.True(t, ok)
+					assert.Equal(t, "nospace", attrVal.Str())
+					attrVal, ok = lr.Attributes().Get("etcd.member.subject.id")
+					assert.True(t, ok)
+					assert.Equal(t, "etcd.member.subject.id-val", attrVal.Str())
+					attrVal, ok = lr.Attributes().Get("observation.reconciled")
+					assert.True(t, ok)
+					assert.True(t, attrVal.Bool())
+				case "etcd.compaction":
+					assert.False(t, validatedEvents["etcd.compaction"], "Found a duplicate in the events slice: etcd.compaction")
+					validatedEvents["etcd.compaction"] = true
+					lr := lrs.At(i)
+					assert.Equal(t, timestamp, lr.Timestamp())
+					assert.Equal(t, pcommon.TraceID(traceID), lr.TraceID())
+					assert.Equal(t, pcommon.SpanID(spanID), lr.SpanID())
+					attrVal, ok := lr.Attributes().Get("etcd.revision.compacted")
+					assert.True(t, ok)
+					assert.EqualValues(t, 23, attrVal.Int())
+				case "etcd.election.elected":
+					assert.False(t, validatedEvents["etcd.election.elected"], "Found a duplicate in the events slice: etcd.election.elected")
+					validatedEvents["etcd.election.elected"] = true
+					lr := lrs.At(i)
+					assert.Equal(t, timestamp, lr.Timestamp())
+					assert.Equal(t, pcommon.TraceID(traceID), lr.TraceID())
+					assert.Equal(t, pcommon.SpanID(spanID), lr.SpanID())
+					attrVal, ok := lr.Attributes().Get("etcd.election.name")
+					assert.True(t, ok)
+					assert.Equal(t, "etcd.election.name-val", attrVal.Str())
+					attrVal, ok = lr.Attributes().Get("etcd.election.key")
+					assert.True(t, ok)
+					assert.Equal(t, "etcd.election.key-val", attrVal.Str())
+					attrVal, ok = lr.Attributes().Get("etcd.lease.id")
+					assert.True(t, ok)
+					assert.Equal(t, "etcd.lease.id-val", attrVal.Str())
+					attrVal, ok = lr.Attributes().Get("etcd.revision")
+					assert.True(t, ok)
+					assert.EqualValues(t, 13, attrVal.Int())
+					attrVal, ok = lr.Attributes().Get("observation.reconciled")
+					assert.True(t, ok)
+					assert.True(t, attrVal.Bool())
+				case "etcd.election.lost":
+					assert.False(t, validatedEvents["etcd.election.lost"], "Found a duplicate in the events slice: etcd.election.lost")
+					validatedEvents["etcd.election.lost"] = true
+					lr := lrs.At(i)
+					assert.Equal(t, timestamp, lr.Timestamp())
+					assert.Equal(t, pcommon.TraceID(traceID), lr.TraceID())
+					assert.Equal(t, pcommon.SpanID(spanID), lr.SpanID())
+					attrVal, ok := lr.Attributes().Get("etcd.election.name")
+					assert.True(t, ok)
+					assert.Equal(t, "etcd.election.name-val", attrVal.Str())
+					attrVal, ok = lr.Attributes().Get("etcd.election.key")
+					assert.True(t, ok)
+					assert.Equal(t, "etcd.election.key-val", attrVal.Str())
+					attrVal, ok = lr.Attributes().Get("etcd.lease.id")
+					assert.True(t, ok)
+					assert.Equal(t, "etcd.lease.id-val", attrVal.Str())
+					attrVal, ok = lr.Attributes().Get("etcd.lock.end.cause")
+					assert.True(t, ok)
+					assert.Equal(t, "released", attrVal.Str())
+					attrVal, ok = lr.Attributes().Get("etcd.revision")
+					assert.True(t, ok)
+					assert.EqualValues(t, 13, attrVal.Int())
+					attrVal, ok = lr.Attributes().Get("observation.reconciled")
+					assert.True(t, ok)
+					assert.True(t, attrVal.Bool())
+				case "etcd.election.resigned":
+					assert.False(t, validatedEvents["etcd.election.resigned"], "Found a duplicate in the events slice: etcd.election.resigned")
+					validatedEvents["etcd.election.resigned"] = true
+					lr := lrs.At(i)
+					assert.Equal(t, timestamp, lr.Timestamp())
+					assert.Equal(t, pcommon.TraceID(traceID), lr.TraceID())
+					assert.Equal(t, pcommon.SpanID(spanID), lr.SpanID())
+					attrVal, ok := lr.Attributes().Get("etcd.election.name")
+					assert.True(t, ok)
+					assert.Equal(t, "etcd.election.name-val", attrVal.Str())
+					attrVal, ok = lr.Attributes().Get("etcd.election.key")
+					assert.True(t, ok)
+					assert.Equal(t, "etcd.election.key-val", attrVal.Str())
+					attrVal, ok = lr.Attributes().Get("etcd.lease.id")
+					assert.True(t, ok)
+					assert.Equal(t, "etcd.lease.id-val", attrVal.Str())
+					attrVal, ok = lr.Attributes().Get("etcd.lock.end.cause")
+					assert.True(t, ok)
+					assert.Equal(t, "released", attrVal.Str())
+					attrVal, ok = lr.Attributes().Get("etcd.revision")
+					assert.True(t, ok)
+					assert.EqualValues(t, 13, attrVal.Int())
+					attrVal, ok = lr.Attributes().Get("observation.reconciled")
+					assert.True(t, ok)
+					assert.True(t, attrVal.Bool())
 				case "etcd.key.delete":
 					assert.False(t, validatedEvents["etcd.key.delete"], "Found a duplicate in the events slice: etcd.key.delete")
 					validatedEvents["etcd.key.delete"] = true
@@ -191,6 +346,15 @@ func TestLogsBuilder(t *testing.T) {
 					attrVal, ok = lr.Attributes().Get("etcd.revision")
 					assert.True(t, ok)
 					assert.EqualValues(t, 13, attrVal.Int())
+					attrVal, ok = lr.Attributes().Get("etcd.version")
+					assert.True(t, ok)
+					assert.EqualValues(t, 12, attrVal.Int())
+					attrVal, ok = lr.Attributes().Get("etcd.lease.id")
+					assert.True(t, ok)
+					assert.Equal(t, "etcd.lease.id-val", attrVal.Str())
+					attrVal, ok = lr.Attributes().Get("etcd.value.size")
+					assert.True(t, ok)
+					assert.EqualValues(t, 15, attrVal.Int())
 					attrVal, ok = lr.Attributes().Get("observation.reconciled")
 					assert.True(t, ok)
 					assert.True(t, attrVal.Bool())
@@ -219,9 +383,47 @@ func TestLogsBuilder(t *testing.T) {
 					attrVal, ok = lr.Attributes().Get("etcd.value.size")
 					assert.True(t, ok)
 					assert.EqualValues(t, 15, attrVal.Int())
+					attrVal, ok = lr.Attributes().Get("etcd.value.sha256")
+					assert.True(t, ok)
+					assert.Equal(t, "etcd.value.sha256-val", attrVal.Str())
 					attrVal, ok = lr.Attributes().Get("observation.reconciled")
 					assert.True(t, ok)
 					assert.True(t, attrVal.Bool())
+				case "etcd.lease.ended":
+					assert.False(t, validatedEvents["etcd.lease.ended"], "Found a duplicate in the events slice: etcd.lease.ended")
+					validatedEvents["etcd.lease.ended"] = true
+					lr := lrs.At(i)
+					assert.Equal(t, timestamp, lr.Timestamp())
+					assert.Equal(t, pcommon.TraceID(traceID), lr.TraceID())
+					assert.Equal(t, pcommon.SpanID(spanID), lr.SpanID())
+					attrVal, ok := lr.Attributes().Get("etcd.lease.id")
+					assert.True(t, ok)
+					assert.Equal(t, "etcd.lease.id-val", attrVal.Str())
+					attrVal, ok = lr.Attributes().Get("etcd.lease.end.cause")
+					assert.True(t, ok)
+					assert.Equal(t, "revoked", attrVal.Str())
+					attrVal, ok = lr.Attributes().Get("etcd.lease.end.confidence")
+					assert.True(t, ok)
+					assert.Equal(t, "certain", attrVal.Str())
+					attrVal, ok = lr.Attributes().Get("etcd.lease.ttl")
+					assert.True(t, ok)
+					assert.EqualValues(t, 14, attrVal.Int())
+					attrVal, ok = lr.Attributes().Get("etcd.lease.key.count")
+					assert.True(t, ok)
+					assert.EqualValues(t, 20, attrVal.Int())
+					attrVal, ok = lr.Attributes().Get("observation.reconciled")
+					assert.True(t, ok)
+					assert.True(t, attrVal.Bool())
+				case "etcd.lease.granted":
+					assert.False(t, validatedEvents["etcd.lease.granted"], "Found a duplicate in the events slice: etcd.lease.granted")
+					validatedEvents["etcd.lease.granted"] = true
+					lr := lrs.At(i)
+					assert.Equal(t, timestamp, lr.Timestamp())
+					assert.Equal(t, pcommon.TraceID(traceID), lr.TraceID())
+					assert.Equal(t, pcommon.SpanID(spanID), lr.SpanID())
+					attrVal, ok := lr.Attributes().Get("etcd.lease.id")
+					assert.True(t, ok)
+					assert.Equal(t, "etcd.lease.id-val", attrVal.Str())
 				case "etcd.lock.abandoned":
 					assert.False(t, validatedEvents["etcd.lock.abandoned"], "Found a duplicate in the events slice: etcd.lock.abandoned")
 					validatedEvents["etcd.lock.abandoned"] = true
@@ -238,6 +440,9 @@ func TestLogsBuilder(t *testing.T) {
 					attrVal, ok = lr.Attributes().Get("etcd.lease.id")
 					assert.True(t, ok)
 					assert.Equal(t, "etcd.lease.id-val", attrVal.Str())
+					attrVal, ok = lr.Attributes().Get("etcd.lock.end.cause")
+					assert.True(t, ok)
+					assert.Equal(t, "released", attrVal.Str())
 					attrVal, ok = lr.Attributes().Get("etcd.revision")
 					assert.True(t, ok)
 					assert.EqualValues(t, 13, attrVal.Int())
@@ -307,9 +512,101 @@ func TestLogsBuilder(t *testing.T) {
 					attrVal, ok = lr.Attributes().Get("etcd.lease.id")
 					assert.True(t, ok)
 					assert.Equal(t, "etcd.lease.id-val", attrVal.Str())
+					attrVal, ok = lr.Attributes().Get("etcd.lock.end.cause")
+					assert.True(t, ok)
+					assert.Equal(t, "released", attrVal.Str())
 					attrVal, ok = lr.Attributes().Get("etcd.revision")
 					assert.True(t, ok)
 					assert.EqualValues(t, 13, attrVal.Int())
+					attrVal, ok = lr.Attributes().Get("observation.reconciled")
+					assert.True(t, ok)
+					assert.True(t, attrVal.Bool())
+				case "etcd.member.added":
+					assert.False(t, validatedEvents["etcd.member.added"], "Found a duplicate in the events slice: etcd.member.added")
+					validatedEvents["etcd.member.added"] = true
+					lr := lrs.At(i)
+					assert.Equal(t, timestamp, lr.Timestamp())
+					assert.Equal(t, pcommon.TraceID(traceID), lr.TraceID())
+					assert.Equal(t, pcommon.SpanID(spanID), lr.SpanID())
+					attrVal, ok := lr.Attributes().Get("etcd.member.subject.id")
+					assert.True(t, ok)
+					assert.Equal(t, "etcd.member.subject.id-val", attrVal.Str())
+					attrVal, ok = lr.Attributes().Get("etcd.member.name")
+					assert.True(t, ok)
+					assert.Equal(t, "etcd.member.name-val", attrVal.Str())
+					attrVal, ok = lr.Attributes().Get("etcd.member.role")
+					assert.True(t, ok)
+					assert.Equal(t, "voter", attrVal.Str())
+					attrVal, ok = lr.Attributes().Get("observation.reconciled")
+					assert.True(t, ok)
+					assert.True(t, attrVal.Bool())
+				case "etcd.member.promoted":
+					assert.False(t, validatedEvents["etcd.member.promoted"], "Found a duplicate in the events slice: etcd.member.promoted")
+					validatedEvents["etcd.member.promoted"] = true
+					lr := lrs.At(i)
+					assert.Equal(t, timestamp, lr.Timestamp())
+					assert.Equal(t, pcommon.TraceID(traceID), lr.TraceID())
+					assert.Equal(t, pcommon.SpanID(spanID), lr.SpanID())
+					attrVal, ok := lr.Attributes().Get("etcd.member.subject.id")
+					assert.True(t, ok)
+					assert.Equal(t, "etcd.member.subject.id-val", attrVal.Str())
+					attrVal, ok = lr.Attributes().Get("etcd.member.name")
+					assert.True(t, ok)
+					assert.Equal(t, "etcd.member.name-val", attrVal.Str())
+					attrVal, ok = lr.Attributes().Get("etcd.member.role")
+					assert.True(t, ok)
+					assert.Equal(t, "voter", attrVal.Str())
+					attrVal, ok = lr.Attributes().Get("observation.reconciled")
+					assert.True(t, ok)
+					assert.True(t, attrVal.Bool())
+				case "etcd.member.removed":
+					assert.False(t, validatedEvents["etcd.member.removed"], "Found a duplicate in the events slice: etcd.member.removed")
+					validatedEvents["etcd.member.removed"] = true
+					lr := lrs.At(i)
+					assert.Equal(t, timestamp, lr.Timestamp())
+					assert.Equal(t, pcommon.TraceID(traceID), lr.TraceID())
+					assert.Equal(t, pcommon.SpanID(spanID), lr.SpanID())
+					attrVal, ok := lr.Attributes().Get("etcd.member.subject.id")
+					assert.True(t, ok)
+					assert.Equal(t, "etcd.member.subject.id-val", attrVal.Str())
+					attrVal, ok = lr.Attributes().Get("etcd.member.name")
+					assert.True(t, ok)
+					assert.Equal(t, "etcd.member.name-val", attrVal.Str())
+					attrVal, ok = lr.Attributes().Get("etcd.member.role")
+					assert.True(t, ok)
+					assert.Equal(t, "voter", attrVal.Str())
+					attrVal, ok = lr.Attributes().Get("observation.reconciled")
+					assert.True(t, ok)
+					assert.True(t, attrVal.Bool())
+				case "etcd.raft.leader.elected":
+					assert.False(t, validatedEvents["etcd.raft.leader.elected"], "Found a duplicate in the events slice: etcd.raft.leader.elected")
+					validatedEvents["etcd.raft.leader.elected"] = true
+					lr := lrs.At(i)
+					assert.Equal(t, timestamp, lr.Timestamp())
+					assert.Equal(t, pcommon.TraceID(traceID), lr.TraceID())
+					assert.Equal(t, pcommon.SpanID(spanID), lr.SpanID())
+					attrVal, ok := lr.Attributes().Get("etcd.member.subject.id")
+					assert.True(t, ok)
+					assert.Equal(t, "etcd.member.subject.id-val", attrVal.Str())
+					attrVal, ok = lr.Attributes().Get("etcd.raft.term")
+					assert.True(t, ok)
+					assert.EqualValues(t, 14, attrVal.Int())
+					attrVal, ok = lr.Attributes().Get("observation.reconciled")
+					assert.True(t, ok)
+					assert.True(t, attrVal.Bool())
+				case "etcd.raft.leader.lost":
+					assert.False(t, validatedEvents["etcd.raft.leader.lost"], "Found a duplicate in the events slice: etcd.raft.leader.lost")
+					validatedEvents["etcd.raft.leader.lost"] = true
+					lr := lrs.At(i)
+					assert.Equal(t, timestamp, lr.Timestamp())
+					assert.Equal(t, pcommon.TraceID(traceID), lr.TraceID())
+					assert.Equal(t, pcommon.SpanID(spanID), lr.SpanID())
+					attrVal, ok := lr.Attributes().Get("etcd.member.subject.id")
+					assert.True(t, ok)
+					assert.Equal(t, "etcd.member.subject.id-val", attrVal.Str())
+					attrVal, ok = lr.Attributes().Get("etcd.raft.term")
+					assert.True(t, ok)
+					assert.EqualValues(t, 14, attrVal.Int())
 					attrVal, ok = lr.Attributes().Get("observation.reconciled")
 					assert.True(t, ok)
 					assert.True(t, attrVal.Bool())

@@ -18,12 +18,364 @@ const (
 	AggregationStrategyMax = "max"
 )
 
+// AttributeEtcdAlarmType specifies the value etcd.alarm.type attribute.
+type AttributeEtcdAlarmType int
+
+const (
+	_ AttributeEtcdAlarmType = iota
+	AttributeEtcdAlarmTypeNospace
+	AttributeEtcdAlarmTypeCorrupt
+	AttributeEtcdAlarmTypeUnknown
+)
+
+// String returns the string representation of the AttributeEtcdAlarmType.
+func (av AttributeEtcdAlarmType) String() string {
+	switch av {
+	case AttributeEtcdAlarmTypeNospace:
+		return "nospace"
+	case AttributeEtcdAlarmTypeCorrupt:
+		return "corrupt"
+	case AttributeEtcdAlarmTypeUnknown:
+		return "unknown"
+	}
+	return ""
+}
+
+// MapAttributeEtcdAlarmType is a helper map of string to AttributeEtcdAlarmType attribute value.
+var MapAttributeEtcdAlarmType = map[string]AttributeEtcdAlarmType{
+	"nospace": AttributeEtcdAlarmTypeNospace,
+	"corrupt": AttributeEtcdAlarmTypeCorrupt,
+	"unknown": AttributeEtcdAlarmTypeUnknown,
+}
+
+// AttributeEtcdKeyChange specifies the value etcd.key.change attribute.
+type AttributeEtcdKeyChange int
+
+const (
+	_ AttributeEtcdKeyChange = iota
+	AttributeEtcdKeyChangePut
+	AttributeEtcdKeyChangeDelete
+)
+
+// String returns the string representation of the AttributeEtcdKeyChange.
+func (av AttributeEtcdKeyChange) String() string {
+	switch av {
+	case AttributeEtcdKeyChangePut:
+		return "put"
+	case AttributeEtcdKeyChangeDelete:
+		return "delete"
+	}
+	return ""
+}
+
+// MapAttributeEtcdKeyChange is a helper map of string to AttributeEtcdKeyChange attribute value.
+var MapAttributeEtcdKeyChange = map[string]AttributeEtcdKeyChange{
+	"put":    AttributeEtcdKeyChangePut,
+	"delete": AttributeEtcdKeyChangeDelete,
+}
+
+// AttributeEtcdLeaseEndCause specifies the value etcd.lease.end.cause attribute.
+type AttributeEtcdLeaseEndCause int
+
+const (
+	_ AttributeEtcdLeaseEndCause = iota
+	AttributeEtcdLeaseEndCauseRevoked
+	AttributeEtcdLeaseEndCauseExpired
+	AttributeEtcdLeaseEndCauseUnknown
+)
+
+// String returns the string representation of the AttributeEtcdLeaseEndCause.
+func (av AttributeEtcdLeaseEndCause) String() string {
+	switch av {
+	case AttributeEtcdLeaseEndCauseRevoked:
+		return "revoked"
+	case AttributeEtcdLeaseEndCauseExpired:
+		return "expired"
+	case AttributeEtcdLeaseEndCauseUnknown:
+		return "unknown"
+	}
+	return ""
+}
+
+// MapAttributeEtcdLeaseEndCause is a helper map of string to AttributeEtcdLeaseEndCause attribute value.
+var MapAttributeEtcdLeaseEndCause = map[string]AttributeEtcdLeaseEndCause{
+	"revoked": AttributeEtcdLeaseEndCauseRevoked,
+	"expired": AttributeEtcdLeaseEndCauseExpired,
+	"unknown": AttributeEtcdLeaseEndCauseUnknown,
+}
+
+// AttributeEtcdLeaseEndConfidence specifies the value etcd.lease.end.confidence attribute.
+type AttributeEtcdLeaseEndConfidence int
+
+const (
+	_ AttributeEtcdLeaseEndConfidence = iota
+	AttributeEtcdLeaseEndConfidenceCertain
+	AttributeEtcdLeaseEndConfidenceLikely
+)
+
+// String returns the string representation of the AttributeEtcdLeaseEndConfidence.
+func (av AttributeEtcdLeaseEndConfidence) String() string {
+	switch av {
+	case AttributeEtcdLeaseEndConfidenceCertain:
+		return "certain"
+	case AttributeEtcdLeaseEndConfidenceLikely:
+		return "likely"
+	}
+	return ""
+}
+
+// MapAttributeEtcdLeaseEndConfidence is a helper map of string to AttributeEtcdLeaseEndConfidence attribute value.
+var MapAttributeEtcdLeaseEndConfidence = map[string]AttributeEtcdLeaseEndConfidence{
+	"certain": AttributeEtcdLeaseEndConfidenceCertain,
+	"likely":  AttributeEtcdLeaseEndConfidenceLikely,
+}
+
+// AttributeEtcdLockEndCause specifies the value etcd.lock.end.cause attribute.
+type AttributeEtcdLockEndCause int
+
+const (
+	_ AttributeEtcdLockEndCause = iota
+	AttributeEtcdLockEndCauseReleased
+	AttributeEtcdLockEndCauseLeaseRevoked
+	AttributeEtcdLockEndCauseLeaseExpired
+	AttributeEtcdLockEndCauseUnknown
+)
+
+// String returns the string representation of the AttributeEtcdLockEndCause.
+func (av AttributeEtcdLockEndCause) String() string {
+	switch av {
+	case AttributeEtcdLockEndCauseReleased:
+		return "released"
+	case AttributeEtcdLockEndCauseLeaseRevoked:
+		return "lease_revoked"
+	case AttributeEtcdLockEndCauseLeaseExpired:
+		return "lease_expired"
+	case AttributeEtcdLockEndCauseUnknown:
+		return "unknown"
+	}
+	return ""
+}
+
+// MapAttributeEtcdLockEndCause is a helper map of string to AttributeEtcdLockEndCause attribute value.
+var MapAttributeEtcdLockEndCause = map[string]AttributeEtcdLockEndCause{
+	"released":      AttributeEtcdLockEndCauseReleased,
+	"lease_revoked": AttributeEtcdLockEndCauseLeaseRevoked,
+	"lease_expired": AttributeEtcdLockEndCauseLeaseExpired,
+	"unknown":       AttributeEtcdLockEndCauseUnknown,
+}
+
+// AttributeEtcdMemberRole specifies the value etcd.member.role attribute.
+type AttributeEtcdMemberRole int
+
+const (
+	_ AttributeEtcdMemberRole = iota
+	AttributeEtcdMemberRoleVoter
+	AttributeEtcdMemberRoleLearner
+)
+
+// String returns the string representation of the AttributeEtcdMemberRole.
+func (av AttributeEtcdMemberRole) String() string {
+	switch av {
+	case AttributeEtcdMemberRoleVoter:
+		return "voter"
+	case AttributeEtcdMemberRoleLearner:
+		return "learner"
+	}
+	return ""
+}
+
+// MapAttributeEtcdMemberRole is a helper map of string to AttributeEtcdMemberRole attribute value.
+var MapAttributeEtcdMemberRole = map[string]AttributeEtcdMemberRole{
+	"voter":   AttributeEtcdMemberRoleVoter,
+	"learner": AttributeEtcdMemberRoleLearner,
+}
+
+// AttributeEtcdObject specifies the value etcd.object attribute.
+type AttributeEtcdObject int
+
+const (
+	_ AttributeEtcdObject = iota
+	AttributeEtcdObjectKey
+	AttributeEtcdObjectLease
+)
+
+// String returns the string representation of the AttributeEtcdObject.
+func (av AttributeEtcdObject) String() string {
+	switch av {
+	case AttributeEtcdObjectKey:
+		return "key"
+	case AttributeEtcdObjectLease:
+		return "lease"
+	}
+	return ""
+}
+
+// MapAttributeEtcdObject is a helper map of string to AttributeEtcdObject attribute value.
+var MapAttributeEtcdObject = map[string]AttributeEtcdObject{
+	"key":   AttributeEtcdObjectKey,
+	"lease": AttributeEtcdObjectLease,
+}
+
+// AttributeOutcome specifies the value outcome attribute.
+type AttributeOutcome int
+
+const (
+	_ AttributeOutcome = iota
+	AttributeOutcomeSuccess
+	AttributeOutcomeFailure
+)
+
+// String returns the string representation of the AttributeOutcome.
+func (av AttributeOutcome) String() string {
+	switch av {
+	case AttributeOutcomeSuccess:
+		return "success"
+	case AttributeOutcomeFailure:
+		return "failure"
+	}
+	return ""
+}
+
+// MapAttributeOutcome is a helper map of string to AttributeOutcome attribute value.
+var MapAttributeOutcome = map[string]AttributeOutcome{
+	"success": AttributeOutcomeSuccess,
+	"failure": AttributeOutcomeFailure,
+}
+
+// AttributeRequest specifies the value request attribute.
+type AttributeRequest int
+
+const (
+	_ AttributeRequest = iota
+	AttributeRequestAlarms
+	AttributeRequestCompaction
+	AttributeRequestLease
+	AttributeRequestLeases
+	AttributeRequestList
+	AttributeRequestMembers
+	AttributeRequestMetrics
+	AttributeRequestProgress
+	AttributeRequestStatus
+	AttributeRequestWatch
+)
+
+// String returns the string representation of the AttributeRequest.
+func (av AttributeRequest) String() string {
+	switch av {
+	case AttributeRequestAlarms:
+		return "alarms"
+	case AttributeRequestCompaction:
+		return "compaction"
+	case AttributeRequestLease:
+		return "lease"
+	case AttributeRequestLeases:
+		return "leases"
+	case AttributeRequestList:
+		return "list"
+	case AttributeRequestMembers:
+		return "members"
+	case AttributeRequestMetrics:
+		return "metrics"
+	case AttributeRequestProgress:
+		return "progress"
+	case AttributeRequestStatus:
+		return "status"
+	case AttributeRequestWatch:
+		return "watch"
+	}
+	return ""
+}
+
+// MapAttributeRequest is a helper map of string to AttributeRequest attribute value.
+var MapAttributeRequest = map[string]AttributeRequest{
+	"alarms":     AttributeRequestAlarms,
+	"compaction": AttributeRequestCompaction,
+	"lease":      AttributeRequestLease,
+	"leases":     AttributeRequestLeases,
+	"list":       AttributeRequestList,
+	"members":    AttributeRequestMembers,
+	"metrics":    AttributeRequestMetrics,
+	"progress":   AttributeRequestProgress,
+	"status":     AttributeRequestStatus,
+	"watch":      AttributeRequestWatch,
+}
+
 var MetricsInfo = metricsInfo{
+	EtcdAlarmCount: metricInfo{
+		Name:       "etcd.alarm.count",
+		Attributes: []string{"etcd.alarm.type"},
+	},
+	EtcdCompactRevision: metricInfo{
+		Name: "etcd.compact_revision",
+	},
+	EtcdDbQuota: metricInfo{
+		Name: "etcd.db.quota",
+	},
 	EtcdDbSize: metricInfo{
 		Name: "etcd.db.size",
 	},
 	EtcdDbSizeInUse: metricInfo{
 		Name: "etcd.db.size_in_use",
+	},
+	EtcdDbUtilization: metricInfo{
+		Name: "etcd.db.utilization",
+	},
+	EtcdElectionCandidateCount: metricInfo{
+		Name:       "etcd.election.candidate.count",
+		Attributes: []string{"etcd.watch.prefix"},
+	},
+	EtcdElectionElections: metricInfo{
+		Name:       "etcd.election.elections",
+		Attributes: []string{"etcd.watch.prefix"},
+	},
+	EtcdElectionLeaderCount: metricInfo{
+		Name:       "etcd.election.leader.count",
+		Attributes: []string{"etcd.watch.prefix"},
+	},
+	EtcdKeyChanges: metricInfo{
+		Name:       "etcd.key.changes",
+		Attributes: []string{"etcd.key.change", "etcd.watch.prefix"},
+	},
+	EtcdKeyCount: metricInfo{
+		Name:       "etcd.key.count",
+		Attributes: []string{"etcd.watch.prefix"},
+	},
+	EtcdKeySize: metricInfo{
+		Name:       "etcd.key.size",
+		Attributes: []string{"etcd.watch.prefix"},
+	},
+	EtcdLeaseCount: metricInfo{
+		Name: "etcd.lease.count",
+	},
+	EtcdLeaseEnds: metricInfo{
+		Name:       "etcd.lease.ends",
+		Attributes: []string{"etcd.lease.end.cause"},
+	},
+	EtcdLeaseGrants: metricInfo{
+		Name: "etcd.lease.grants",
+	},
+	EtcdLeaseKeyCount: metricInfo{
+		Name: "etcd.lease.key.count",
+	},
+	EtcdLockAbandonments: metricInfo{
+		Name:       "etcd.lock.abandonments",
+		Attributes: []string{"etcd.watch.prefix"},
+	},
+	EtcdLockAcquisitions: metricInfo{
+		Name:       "etcd.lock.acquisitions",
+		Attributes: []string{"etcd.watch.prefix"},
+	},
+	EtcdLockHolderCount: metricInfo{
+		Name:       "etcd.lock.holder.count",
+		Attributes: []string{"etcd.watch.prefix"},
+	},
+	EtcdLockWaiterCount: metricInfo{
+		Name:       "etcd.lock.waiter.count",
+		Attributes: []string{"etcd.watch.prefix"},
+	},
+	EtcdMemberCount: metricInfo{
+		Name:       "etcd.member.count",
+		Attributes: []string{"etcd.member.role"},
 	},
 	EtcdMemberLeader: metricInfo{
 		Name: "etcd.member.leader",
@@ -31,14 +383,26 @@ var MetricsInfo = metricsInfo{
 	EtcdMemberLearner: metricInfo{
 		Name: "etcd.member.learner",
 	},
+	EtcdMemberRequestDuration: metricInfo{
+		Name: "etcd.member.request.duration",
+	},
 	EtcdMemberUp: metricInfo{
 		Name: "etcd.member.up",
 	},
 	EtcdRaftAppliedIndex: metricInfo{
 		Name: "etcd.raft.applied_index",
 	},
+	EtcdRaftApplyLag: metricInfo{
+		Name: "etcd.raft.apply.lag",
+	},
+	EtcdRaftHasLeader: metricInfo{
+		Name: "etcd.raft.has_leader",
+	},
 	EtcdRaftIndex: metricInfo{
 		Name: "etcd.raft.index",
+	},
+	EtcdRaftLeaderChanges: metricInfo{
+		Name: "etcd.raft.leader.changes",
 	},
 	EtcdRaftTerm: metricInfo{
 		Name: "etcd.raft.term",
@@ -46,23 +410,211 @@ var MetricsInfo = metricsInfo{
 	EtcdRevision: metricInfo{
 		Name: "etcd.revision",
 	},
+	EtcdRevisions: metricInfo{
+		Name: "etcd.revisions",
+	},
+	EtcdUnobservedCount: metricInfo{
+		Name:       "etcd.unobserved.count",
+		Attributes: []string{"etcd.object"},
+	},
 }
 
 type metricsInfo struct {
-	EtcdDbSize           metricInfo
-	EtcdDbSizeInUse      metricInfo
-	EtcdMemberLeader     metricInfo
-	EtcdMemberLearner    metricInfo
-	EtcdMemberUp         metricInfo
-	EtcdRaftAppliedIndex metricInfo
-	EtcdRaftIndex        metricInfo
-	EtcdRaftTerm         metricInfo
-	EtcdRevision         metricInfo
+	EtcdAlarmCount             metricInfo
+	EtcdCompactRevision        metricInfo
+	EtcdDbQuota                metricInfo
+	EtcdDbSize                 metricInfo
+	EtcdDbSizeInUse            metricInfo
+	EtcdDbUtilization          metricInfo
+	EtcdElectionCandidateCount metricInfo
+	EtcdElectionElections      metricInfo
+	EtcdElectionLeaderCount    metricInfo
+	EtcdKeyChanges             metricInfo
+	EtcdKeyCount               metricInfo
+	EtcdKeySize                metricInfo
+	EtcdLeaseCount             metricInfo
+	EtcdLeaseEnds              metricInfo
+	EtcdLeaseGrants            metricInfo
+	EtcdLeaseKeyCount          metricInfo
+	EtcdLockAbandonments       metricInfo
+	EtcdLockAcquisitions       metricInfo
+	EtcdLockHolderCount        metricInfo
+	EtcdLockWaiterCount        metricInfo
+	EtcdMemberCount            metricInfo
+	EtcdMemberLeader           metricInfo
+	EtcdMemberLearner          metricInfo
+	EtcdMemberRequestDuration  metricInfo
+	EtcdMemberUp               metricInfo
+	EtcdRaftAppliedIndex       metricInfo
+	EtcdRaftApplyLag           metricInfo
+	EtcdRaftHasLeader          metricInfo
+	EtcdRaftIndex              metricInfo
+	EtcdRaftLeaderChanges      metricInfo
+	EtcdRaftTerm               metricInfo
+	EtcdRevision               metricInfo
+	EtcdRevisions              metricInfo
+	EtcdUnobservedCount        metricInfo
 }
 
 type metricInfo struct {
 	Name       string
 	Attributes []string
+}
+
+type metricEtcdAlarmCount struct {
+	data     pmetric.Metric             // data buffer for generated metric.
+	config   EtcdAlarmCountMetricConfig // metric config provided by user.
+	capacity int                        // max observed number of data points added to the metric.
+}
+
+// init fills etcd.alarm.count metric with initial data.
+func (m *metricEtcdAlarmCount) init() {
+	m.data.SetName("etcd.alarm.count")
+	m.data.SetDescription("Alarms that are raised, of all members. While there is a nospace alarm, etcd takes no writes.")
+	m.data.SetUnit("{alarm}")
+	m.data.SetEmptySum()
+	m.data.Sum().SetIsMonotonic(false)
+	m.data.Sum().SetAggregationTemporality(pmetric.AggregationTemporalityCumulative)
+	m.data.Sum().DataPoints().EnsureCapacity(m.capacity)
+}
+
+func (m *metricEtcdAlarmCount) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val int64, etcdAlarmTypeAttributeValue string) {
+	if !m.config.Enabled {
+		return
+	}
+	dp := m.data.Sum().DataPoints().AppendEmpty()
+	dp.SetStartTimestamp(start)
+	dp.SetTimestamp(ts)
+	dp.SetIntValue(val)
+	dp.Attributes().PutStr("etcd.alarm.type", etcdAlarmTypeAttributeValue)
+}
+
+// updateCapacity saves max length of data point slices that will be used for the slice capacity.
+func (m *metricEtcdAlarmCount) updateCapacity() {
+	if m.data.Sum().DataPoints().Len() > m.capacity {
+		m.capacity = m.data.Sum().DataPoints().Len()
+	}
+}
+
+// emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
+func (m *metricEtcdAlarmCount) emit(metrics pmetric.MetricSlice) {
+	if m.config.Enabled && m.data.Sum().DataPoints().Len() > 0 {
+		m.updateCapacity()
+		m.data.MoveTo(metrics.AppendEmpty())
+		m.init()
+	}
+}
+
+func newMetricEtcdAlarmCount(cfg EtcdAlarmCountMetricConfig) metricEtcdAlarmCount {
+	m := metricEtcdAlarmCount{config: cfg}
+
+	if cfg.Enabled {
+		m.data = pmetric.NewMetric()
+		m.init()
+	}
+	return m
+}
+
+type metricEtcdCompactRevision struct {
+	data     pmetric.Metric                  // data buffer for generated metric.
+	config   EtcdCompactRevisionMetricConfig // metric config provided by user.
+	capacity int                             // max observed number of data points added to the metric.
+}
+
+// init fills etcd.compact_revision metric with initial data.
+func (m *metricEtcdCompactRevision) init() {
+	m.data.SetName("etcd.compact_revision")
+	m.data.SetDescription("The oldest revision whose state can still be read: etcd has compacted what was before. Left out when the user may not read.")
+	m.data.SetUnit("{revision}")
+	m.data.SetEmptyGauge()
+}
+
+func (m *metricEtcdCompactRevision) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val int64) {
+	if !m.config.Enabled {
+		return
+	}
+	dp := m.data.Gauge().DataPoints().AppendEmpty()
+	dp.SetStartTimestamp(start)
+	dp.SetTimestamp(ts)
+	dp.SetIntValue(val)
+}
+
+// updateCapacity saves max length of data point slices that will be used for the slice capacity.
+func (m *metricEtcdCompactRevision) updateCapacity() {
+	if m.data.Gauge().DataPoints().Len() > m.capacity {
+		m.capacity = m.data.Gauge().DataPoints().Len()
+	}
+}
+
+// emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
+func (m *metricEtcdCompactRevision) emit(metrics pmetric.MetricSlice) {
+	if m.config.Enabled && m.data.Gauge().DataPoints().Len() > 0 {
+		m.updateCapacity()
+		m.data.MoveTo(metrics.AppendEmpty())
+		m.init()
+	}
+}
+
+func newMetricEtcdCompactRevision(cfg EtcdCompactRevisionMetricConfig) metricEtcdCompactRevision {
+	m := metricEtcdCompactRevision{config: cfg}
+
+	if cfg.Enabled {
+		m.data = pmetric.NewMetric()
+		m.init()
+	}
+	return m
+}
+
+type metricEtcdDbQuota struct {
+	data     pmetric.Metric          // data buffer for generated metric.
+	config   EtcdDbQuotaMetricConfig // metric config provided by user.
+	capacity int                     // max observed number of data points added to the metric.
+}
+
+// init fills etcd.db.quota metric with initial data.
+func (m *metricEtcdDbQuota) init() {
+	m.data.SetName("etcd.db.quota")
+	m.data.SetDescription("Size of the database file at which the member raises the nospace alarm. Left out before etcd 3.6.")
+	m.data.SetUnit("By")
+	m.data.SetEmptySum()
+	m.data.Sum().SetIsMonotonic(false)
+	m.data.Sum().SetAggregationTemporality(pmetric.AggregationTemporalityCumulative)
+}
+
+func (m *metricEtcdDbQuota) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val int64) {
+	if !m.config.Enabled {
+		return
+	}
+	dp := m.data.Sum().DataPoints().AppendEmpty()
+	dp.SetStartTimestamp(start)
+	dp.SetTimestamp(ts)
+	dp.SetIntValue(val)
+}
+
+// updateCapacity saves max length of data point slices that will be used for the slice capacity.
+func (m *metricEtcdDbQuota) updateCapacity() {
+	if m.data.Sum().DataPoints().Len() > m.capacity {
+		m.capacity = m.data.Sum().DataPoints().Len()
+	}
+}
+
+// emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
+func (m *metricEtcdDbQuota) emit(metrics pmetric.MetricSlice) {
+	if m.config.Enabled && m.data.Sum().DataPoints().Len() > 0 {
+		m.updateCapacity()
+		m.data.MoveTo(metrics.AppendEmpty())
+		m.init()
+	}
+}
+
+func newMetricEtcdDbQuota(cfg EtcdDbQuotaMetricConfig) metricEtcdDbQuota {
+	m := metricEtcdDbQuota{config: cfg}
+
+	if cfg.Enabled {
+		m.data = pmetric.NewMetric()
+		m.init()
+	}
+	return m
 }
 
 type metricEtcdDbSize struct {
@@ -161,6 +713,861 @@ func (m *metricEtcdDbSizeInUse) emit(metrics pmetric.MetricSlice) {
 
 func newMetricEtcdDbSizeInUse(cfg EtcdDbSizeInUseMetricConfig) metricEtcdDbSizeInUse {
 	m := metricEtcdDbSizeInUse{config: cfg}
+
+	if cfg.Enabled {
+		m.data = pmetric.NewMetric()
+		m.init()
+	}
+	return m
+}
+
+type metricEtcdDbUtilization struct {
+	data     pmetric.Metric                // data buffer for generated metric.
+	config   EtcdDbUtilizationMetricConfig // metric config provided by user.
+	capacity int                           // max observed number of data points added to the metric.
+}
+
+// init fills etcd.db.utilization metric with initial data.
+func (m *metricEtcdDbUtilization) init() {
+	m.data.SetName("etcd.db.utilization")
+	m.data.SetDescription("Size of the database file as a part of its quota. Left out before etcd 3.6.")
+	m.data.SetUnit("1")
+	m.data.SetEmptyGauge()
+}
+
+func (m *metricEtcdDbUtilization) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val float64) {
+	if !m.config.Enabled {
+		return
+	}
+	dp := m.data.Gauge().DataPoints().AppendEmpty()
+	dp.SetStartTimestamp(start)
+	dp.SetTimestamp(ts)
+	dp.SetDoubleValue(val)
+}
+
+// updateCapacity saves max length of data point slices that will be used for the slice capacity.
+func (m *metricEtcdDbUtilization) updateCapacity() {
+	if m.data.Gauge().DataPoints().Len() > m.capacity {
+		m.capacity = m.data.Gauge().DataPoints().Len()
+	}
+}
+
+// emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
+func (m *metricEtcdDbUtilization) emit(metrics pmetric.MetricSlice) {
+	if m.config.Enabled && m.data.Gauge().DataPoints().Len() > 0 {
+		m.updateCapacity()
+		m.data.MoveTo(metrics.AppendEmpty())
+		m.init()
+	}
+}
+
+func newMetricEtcdDbUtilization(cfg EtcdDbUtilizationMetricConfig) metricEtcdDbUtilization {
+	m := metricEtcdDbUtilization{config: cfg}
+
+	if cfg.Enabled {
+		m.data = pmetric.NewMetric()
+		m.init()
+	}
+	return m
+}
+
+type metricEtcdElectionCandidateCount struct {
+	data     pmetric.Metric                         // data buffer for generated metric.
+	config   EtcdElectionCandidateCountMetricConfig // metric config provided by user.
+	capacity int                                    // max observed number of data points added to the metric.
+}
+
+// init fills etcd.election.candidate.count metric with initial data.
+func (m *metricEtcdElectionCandidateCount) init() {
+	m.data.SetName("etcd.election.candidate.count")
+	m.data.SetDescription("Clients that campaign and do not lead.")
+	m.data.SetUnit("{candidate}")
+	m.data.SetEmptySum()
+	m.data.Sum().SetIsMonotonic(false)
+	m.data.Sum().SetAggregationTemporality(pmetric.AggregationTemporalityCumulative)
+	m.data.Sum().DataPoints().EnsureCapacity(m.capacity)
+}
+
+func (m *metricEtcdElectionCandidateCount) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val int64, etcdWatchPrefixAttributeValue string) {
+	if !m.config.Enabled {
+		return
+	}
+	dp := m.data.Sum().DataPoints().AppendEmpty()
+	dp.SetStartTimestamp(start)
+	dp.SetTimestamp(ts)
+	dp.SetIntValue(val)
+	dp.Attributes().PutStr("etcd.watch.prefix", etcdWatchPrefixAttributeValue)
+}
+
+// updateCapacity saves max length of data point slices that will be used for the slice capacity.
+func (m *metricEtcdElectionCandidateCount) updateCapacity() {
+	if m.data.Sum().DataPoints().Len() > m.capacity {
+		m.capacity = m.data.Sum().DataPoints().Len()
+	}
+}
+
+// emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
+func (m *metricEtcdElectionCandidateCount) emit(metrics pmetric.MetricSlice) {
+	if m.config.Enabled && m.data.Sum().DataPoints().Len() > 0 {
+		m.updateCapacity()
+		m.data.MoveTo(metrics.AppendEmpty())
+		m.init()
+	}
+}
+
+func newMetricEtcdElectionCandidateCount(cfg EtcdElectionCandidateCountMetricConfig) metricEtcdElectionCandidateCount {
+	m := metricEtcdElectionCandidateCount{config: cfg}
+
+	if cfg.Enabled {
+		m.data = pmetric.NewMetric()
+		m.init()
+	}
+	return m
+}
+
+type metricEtcdElectionElections struct {
+	data     pmetric.Metric                    // data buffer for generated metric.
+	config   EtcdElectionElectionsMetricConfig // metric config provided by user.
+	capacity int                               // max observed number of data points added to the metric.
+}
+
+// init fills etcd.election.elections metric with initial data.
+func (m *metricEtcdElectionElections) init() {
+	m.data.SetName("etcd.election.elections")
+	m.data.SetDescription("Leaders that came to lead since the receiver observes.")
+	m.data.SetUnit("{election}")
+	m.data.SetEmptySum()
+	m.data.Sum().SetIsMonotonic(true)
+	m.data.Sum().SetAggregationTemporality(pmetric.AggregationTemporalityCumulative)
+	m.data.Sum().DataPoints().EnsureCapacity(m.capacity)
+}
+
+func (m *metricEtcdElectionElections) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val int64, etcdWatchPrefixAttributeValue string) {
+	if !m.config.Enabled {
+		return
+	}
+	dp := m.data.Sum().DataPoints().AppendEmpty()
+	dp.SetStartTimestamp(start)
+	dp.SetTimestamp(ts)
+	dp.SetIntValue(val)
+	dp.Attributes().PutStr("etcd.watch.prefix", etcdWatchPrefixAttributeValue)
+}
+
+// updateCapacity saves max length of data point slices that will be used for the slice capacity.
+func (m *metricEtcdElectionElections) updateCapacity() {
+	if m.data.Sum().DataPoints().Len() > m.capacity {
+		m.capacity = m.data.Sum().DataPoints().Len()
+	}
+}
+
+// emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
+func (m *metricEtcdElectionElections) emit(metrics pmetric.MetricSlice) {
+	if m.config.Enabled && m.data.Sum().DataPoints().Len() > 0 {
+		m.updateCapacity()
+		m.data.MoveTo(metrics.AppendEmpty())
+		m.init()
+	}
+}
+
+func newMetricEtcdElectionElections(cfg EtcdElectionElectionsMetricConfig) metricEtcdElectionElections {
+	m := metricEtcdElectionElections{config: cfg}
+
+	if cfg.Enabled {
+		m.data = pmetric.NewMetric()
+		m.init()
+	}
+	return m
+}
+
+type metricEtcdElectionLeaderCount struct {
+	data     pmetric.Metric                      // data buffer for generated metric.
+	config   EtcdElectionLeaderCountMetricConfig // metric config provided by user.
+	capacity int                                 // max observed number of data points added to the metric.
+}
+
+// init fills etcd.election.leader.count metric with initial data.
+func (m *metricEtcdElectionLeaderCount) init() {
+	m.data.SetName("etcd.election.leader.count")
+	m.data.SetDescription("Elections that have a leader.")
+	m.data.SetUnit("{leader}")
+	m.data.SetEmptySum()
+	m.data.Sum().SetIsMonotonic(false)
+	m.data.Sum().SetAggregationTemporality(pmetric.AggregationTemporalityCumulative)
+	m.data.Sum().DataPoints().EnsureCapacity(m.capacity)
+}
+
+func (m *metricEtcdElectionLeaderCount) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val int64, etcdWatchPrefixAttributeValue string) {
+	if !m.config.Enabled {
+		return
+	}
+	dp := m.data.Sum().DataPoints().AppendEmpty()
+	dp.SetStartTimestamp(start)
+	dp.SetTimestamp(ts)
+	dp.SetIntValue(val)
+	dp.Attributes().PutStr("etcd.watch.prefix", etcdWatchPrefixAttributeValue)
+}
+
+// updateCapacity saves max length of data point slices that will be used for the slice capacity.
+func (m *metricEtcdElectionLeaderCount) updateCapacity() {
+	if m.data.Sum().DataPoints().Len() > m.capacity {
+		m.capacity = m.data.Sum().DataPoints().Len()
+	}
+}
+
+// emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
+func (m *metricEtcdElectionLeaderCount) emit(metrics pmetric.MetricSlice) {
+	if m.config.Enabled && m.data.Sum().DataPoints().Len() > 0 {
+		m.updateCapacity()
+		m.data.MoveTo(metrics.AppendEmpty())
+		m.init()
+	}
+}
+
+func newMetricEtcdElectionLeaderCount(cfg EtcdElectionLeaderCountMetricConfig) metricEtcdElectionLeaderCount {
+	m := metricEtcdElectionLeaderCount{config: cfg}
+
+	if cfg.Enabled {
+		m.data = pmetric.NewMetric()
+		m.init()
+	}
+	return m
+}
+
+type metricEtcdKeyChanges struct {
+	data     pmetric.Metric             // data buffer for generated metric.
+	config   EtcdKeyChangesMetricConfig // metric config provided by user.
+	capacity int                        // max observed number of data points added to the metric.
+}
+
+// init fills etcd.key.changes metric with initial data.
+func (m *metricEtcdKeyChanges) init() {
+	m.data.SetName("etcd.key.changes")
+	m.data.SetDescription("Changes of keys since the receiver observes.")
+	m.data.SetUnit("{change}")
+	m.data.SetEmptySum()
+	m.data.Sum().SetIsMonotonic(true)
+	m.data.Sum().SetAggregationTemporality(pmetric.AggregationTemporalityCumulative)
+	m.data.Sum().DataPoints().EnsureCapacity(m.capacity)
+}
+
+func (m *metricEtcdKeyChanges) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val int64, etcdKeyChangeAttributeValue string, etcdWatchPrefixAttributeValue string) {
+	if !m.config.Enabled {
+		return
+	}
+	dp := m.data.Sum().DataPoints().AppendEmpty()
+	dp.SetStartTimestamp(start)
+	dp.SetTimestamp(ts)
+	dp.SetIntValue(val)
+	dp.Attributes().PutStr("etcd.key.change", etcdKeyChangeAttributeValue)
+	dp.Attributes().PutStr("etcd.watch.prefix", etcdWatchPrefixAttributeValue)
+}
+
+// updateCapacity saves max length of data point slices that will be used for the slice capacity.
+func (m *metricEtcdKeyChanges) updateCapacity() {
+	if m.data.Sum().DataPoints().Len() > m.capacity {
+		m.capacity = m.data.Sum().DataPoints().Len()
+	}
+}
+
+// emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
+func (m *metricEtcdKeyChanges) emit(metrics pmetric.MetricSlice) {
+	if m.config.Enabled && m.data.Sum().DataPoints().Len() > 0 {
+		m.updateCapacity()
+		m.data.MoveTo(metrics.AppendEmpty())
+		m.init()
+	}
+}
+
+func newMetricEtcdKeyChanges(cfg EtcdKeyChangesMetricConfig) metricEtcdKeyChanges {
+	m := metricEtcdKeyChanges{config: cfg}
+
+	if cfg.Enabled {
+		m.data = pmetric.NewMetric()
+		m.init()
+	}
+	return m
+}
+
+type metricEtcdKeyCount struct {
+	data     pmetric.Metric           // data buffer for generated metric.
+	config   EtcdKeyCountMetricConfig // metric config provided by user.
+	capacity int                      // max observed number of data points added to the metric.
+}
+
+// init fills etcd.key.count metric with initial data.
+func (m *metricEtcdKeyCount) init() {
+	m.data.SetName("etcd.key.count")
+	m.data.SetDescription("Keys under a prefix.")
+	m.data.SetUnit("{key}")
+	m.data.SetEmptySum()
+	m.data.Sum().SetIsMonotonic(false)
+	m.data.Sum().SetAggregationTemporality(pmetric.AggregationTemporalityCumulative)
+	m.data.Sum().DataPoints().EnsureCapacity(m.capacity)
+}
+
+func (m *metricEtcdKeyCount) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val int64, etcdWatchPrefixAttributeValue string) {
+	if !m.config.Enabled {
+		return
+	}
+	dp := m.data.Sum().DataPoints().AppendEmpty()
+	dp.SetStartTimestamp(start)
+	dp.SetTimestamp(ts)
+	dp.SetIntValue(val)
+	dp.Attributes().PutStr("etcd.watch.prefix", etcdWatchPrefixAttributeValue)
+}
+
+// updateCapacity saves max length of data point slices that will be used for the slice capacity.
+func (m *metricEtcdKeyCount) updateCapacity() {
+	if m.data.Sum().DataPoints().Len() > m.capacity {
+		m.capacity = m.data.Sum().DataPoints().Len()
+	}
+}
+
+// emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
+func (m *metricEtcdKeyCount) emit(metrics pmetric.MetricSlice) {
+	if m.config.Enabled && m.data.Sum().DataPoints().Len() > 0 {
+		m.updateCapacity()
+		m.data.MoveTo(metrics.AppendEmpty())
+		m.init()
+	}
+}
+
+func newMetricEtcdKeyCount(cfg EtcdKeyCountMetricConfig) metricEtcdKeyCount {
+	m := metricEtcdKeyCount{config: cfg}
+
+	if cfg.Enabled {
+		m.data = pmetric.NewMetric()
+		m.init()
+	}
+	return m
+}
+
+type metricEtcdKeySize struct {
+	data     pmetric.Metric          // data buffer for generated metric.
+	config   EtcdKeySizeMetricConfig // metric config provided by user.
+	capacity int                     // max observed number of data points added to the metric.
+}
+
+// init fills etcd.key.size metric with initial data.
+func (m *metricEtcdKeySize) init() {
+	m.data.SetName("etcd.key.size")
+	m.data.SetDescription("Length of the keys under a prefix, and of their values.")
+	m.data.SetUnit("By")
+	m.data.SetEmptySum()
+	m.data.Sum().SetIsMonotonic(false)
+	m.data.Sum().SetAggregationTemporality(pmetric.AggregationTemporalityCumulative)
+	m.data.Sum().DataPoints().EnsureCapacity(m.capacity)
+}
+
+func (m *metricEtcdKeySize) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val int64, etcdWatchPrefixAttributeValue string) {
+	if !m.config.Enabled {
+		return
+	}
+	dp := m.data.Sum().DataPoints().AppendEmpty()
+	dp.SetStartTimestamp(start)
+	dp.SetTimestamp(ts)
+	dp.SetIntValue(val)
+	dp.Attributes().PutStr("etcd.watch.prefix", etcdWatchPrefixAttributeValue)
+}
+
+// updateCapacity saves max length of data point slices that will be used for the slice capacity.
+func (m *metricEtcdKeySize) updateCapacity() {
+	if m.data.Sum().DataPoints().Len() > m.capacity {
+		m.capacity = m.data.Sum().DataPoints().Len()
+	}
+}
+
+// emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
+func (m *metricEtcdKeySize) emit(metrics pmetric.MetricSlice) {
+	if m.config.Enabled && m.data.Sum().DataPoints().Len() > 0 {
+		m.updateCapacity()
+		m.data.MoveTo(metrics.AppendEmpty())
+		m.init()
+	}
+}
+
+func newMetricEtcdKeySize(cfg EtcdKeySizeMetricConfig) metricEtcdKeySize {
+	m := metricEtcdKeySize{config: cfg}
+
+	if cfg.Enabled {
+		m.data = pmetric.NewMetric()
+		m.init()
+	}
+	return m
+}
+
+type metricEtcdLeaseCount struct {
+	data     pmetric.Metric             // data buffer for generated metric.
+	config   EtcdLeaseCountMetricConfig // metric config provided by user.
+	capacity int                        // max observed number of data points added to the metric.
+}
+
+// init fills etcd.lease.count metric with initial data.
+func (m *metricEtcdLeaseCount) init() {
+	m.data.SetName("etcd.lease.count")
+	m.data.SetDescription("Leases that are alive. With leases::mode watched, those only that are attached to observed keys.")
+	m.data.SetUnit("{lease}")
+	m.data.SetEmptySum()
+	m.data.Sum().SetIsMonotonic(false)
+	m.data.Sum().SetAggregationTemporality(pmetric.AggregationTemporalityCumulative)
+}
+
+func (m *metricEtcdLeaseCount) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val int64) {
+	if !m.config.Enabled {
+		return
+	}
+	dp := m.data.Sum().DataPoints().AppendEmpty()
+	dp.SetStartTimestamp(start)
+	dp.SetTimestamp(ts)
+	dp.SetIntValue(val)
+}
+
+// updateCapacity saves max length of data point slices that will be used for the slice capacity.
+func (m *metricEtcdLeaseCount) updateCapacity() {
+	if m.data.Sum().DataPoints().Len() > m.capacity {
+		m.capacity = m.data.Sum().DataPoints().Len()
+	}
+}
+
+// emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
+func (m *metricEtcdLeaseCount) emit(metrics pmetric.MetricSlice) {
+	if m.config.Enabled && m.data.Sum().DataPoints().Len() > 0 {
+		m.updateCapacity()
+		m.data.MoveTo(metrics.AppendEmpty())
+		m.init()
+	}
+}
+
+func newMetricEtcdLeaseCount(cfg EtcdLeaseCountMetricConfig) metricEtcdLeaseCount {
+	m := metricEtcdLeaseCount{config: cfg}
+
+	if cfg.Enabled {
+		m.data = pmetric.NewMetric()
+		m.init()
+	}
+	return m
+}
+
+type metricEtcdLeaseEnds struct {
+	data     pmetric.Metric            // data buffer for generated metric.
+	config   EtcdLeaseEndsMetricConfig // metric config provided by user.
+	capacity int                       // max observed number of data points added to the metric.
+}
+
+// init fills etcd.lease.ends metric with initial data.
+func (m *metricEtcdLeaseEnds) init() {
+	m.data.SetName("etcd.lease.ends")
+	m.data.SetDescription("Leases that ended since the receiver observes.")
+	m.data.SetUnit("{lease}")
+	m.data.SetEmptySum()
+	m.data.Sum().SetIsMonotonic(true)
+	m.data.Sum().SetAggregationTemporality(pmetric.AggregationTemporalityCumulative)
+	m.data.Sum().DataPoints().EnsureCapacity(m.capacity)
+}
+
+func (m *metricEtcdLeaseEnds) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val int64, etcdLeaseEndCauseAttributeValue string) {
+	if !m.config.Enabled {
+		return
+	}
+	dp := m.data.Sum().DataPoints().AppendEmpty()
+	dp.SetStartTimestamp(start)
+	dp.SetTimestamp(ts)
+	dp.SetIntValue(val)
+	dp.Attributes().PutStr("etcd.lease.end.cause", etcdLeaseEndCauseAttributeValue)
+}
+
+// updateCapacity saves max length of data point slices that will be used for the slice capacity.
+func (m *metricEtcdLeaseEnds) updateCapacity() {
+	if m.data.Sum().DataPoints().Len() > m.capacity {
+		m.capacity = m.data.Sum().DataPoints().Len()
+	}
+}
+
+// emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
+func (m *metricEtcdLeaseEnds) emit(metrics pmetric.MetricSlice) {
+	if m.config.Enabled && m.data.Sum().DataPoints().Len() > 0 {
+		m.updateCapacity()
+		m.data.MoveTo(metrics.AppendEmpty())
+		m.init()
+	}
+}
+
+func newMetricEtcdLeaseEnds(cfg EtcdLeaseEndsMetricConfig) metricEtcdLeaseEnds {
+	m := metricEtcdLeaseEnds{config: cfg}
+
+	if cfg.Enabled {
+		m.data = pmetric.NewMetric()
+		m.init()
+	}
+	return m
+}
+
+type metricEtcdLeaseGrants struct {
+	data     pmetric.Metric              // data buffer for generated metric.
+	config   EtcdLeaseGrantsMetricConfig // metric config provided by user.
+	capacity int                         // max observed number of data points added to the metric.
+}
+
+// init fills etcd.lease.grants metric with initial data.
+func (m *metricEtcdLeaseGrants) init() {
+	m.data.SetName("etcd.lease.grants")
+	m.data.SetDescription("Leases that were first seen since the receiver observes.")
+	m.data.SetUnit("{lease}")
+	m.data.SetEmptySum()
+	m.data.Sum().SetIsMonotonic(true)
+	m.data.Sum().SetAggregationTemporality(pmetric.AggregationTemporalityCumulative)
+}
+
+func (m *metricEtcdLeaseGrants) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val int64) {
+	if !m.config.Enabled {
+		return
+	}
+	dp := m.data.Sum().DataPoints().AppendEmpty()
+	dp.SetStartTimestamp(start)
+	dp.SetTimestamp(ts)
+	dp.SetIntValue(val)
+}
+
+// updateCapacity saves max length of data point slices that will be used for the slice capacity.
+func (m *metricEtcdLeaseGrants) updateCapacity() {
+	if m.data.Sum().DataPoints().Len() > m.capacity {
+		m.capacity = m.data.Sum().DataPoints().Len()
+	}
+}
+
+// emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
+func (m *metricEtcdLeaseGrants) emit(metrics pmetric.MetricSlice) {
+	if m.config.Enabled && m.data.Sum().DataPoints().Len() > 0 {
+		m.updateCapacity()
+		m.data.MoveTo(metrics.AppendEmpty())
+		m.init()
+	}
+}
+
+func newMetricEtcdLeaseGrants(cfg EtcdLeaseGrantsMetricConfig) metricEtcdLeaseGrants {
+	m := metricEtcdLeaseGrants{config: cfg}
+
+	if cfg.Enabled {
+		m.data = pmetric.NewMetric()
+		m.init()
+	}
+	return m
+}
+
+type metricEtcdLeaseKeyCount struct {
+	data     pmetric.Metric                // data buffer for generated metric.
+	config   EtcdLeaseKeyCountMetricConfig // metric config provided by user.
+	capacity int                           // max observed number of data points added to the metric.
+}
+
+// init fills etcd.lease.key.count metric with initial data.
+func (m *metricEtcdLeaseKeyCount) init() {
+	m.data.SetName("etcd.lease.key.count")
+	m.data.SetDescription("Observed keys that are attached to a lease.")
+	m.data.SetUnit("{key}")
+	m.data.SetEmptySum()
+	m.data.Sum().SetIsMonotonic(false)
+	m.data.Sum().SetAggregationTemporality(pmetric.AggregationTemporalityCumulative)
+}
+
+func (m *metricEtcdLeaseKeyCount) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val int64) {
+	if !m.config.Enabled {
+		return
+	}
+	dp := m.data.Sum().DataPoints().AppendEmpty()
+	dp.SetStartTimestamp(start)
+	dp.SetTimestamp(ts)
+	dp.SetIntValue(val)
+}
+
+// updateCapacity saves max length of data point slices that will be used for the slice capacity.
+func (m *metricEtcdLeaseKeyCount) updateCapacity() {
+	if m.data.Sum().DataPoints().Len() > m.capacity {
+		m.capacity = m.data.Sum().DataPoints().Len()
+	}
+}
+
+// emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
+func (m *metricEtcdLeaseKeyCount) emit(metrics pmetric.MetricSlice) {
+	if m.config.Enabled && m.data.Sum().DataPoints().Len() > 0 {
+		m.updateCapacity()
+		m.data.MoveTo(metrics.AppendEmpty())
+		m.init()
+	}
+}
+
+func newMetricEtcdLeaseKeyCount(cfg EtcdLeaseKeyCountMetricConfig) metricEtcdLeaseKeyCount {
+	m := metricEtcdLeaseKeyCount{config: cfg}
+
+	if cfg.Enabled {
+		m.data = pmetric.NewMetric()
+		m.init()
+	}
+	return m
+}
+
+type metricEtcdLockAbandonments struct {
+	data     pmetric.Metric                   // data buffer for generated metric.
+	config   EtcdLockAbandonmentsMetricConfig // metric config provided by user.
+	capacity int                              // max observed number of data points added to the metric.
+}
+
+// init fills etcd.lock.abandonments metric with initial data.
+func (m *metricEtcdLockAbandonments) init() {
+	m.data.SetName("etcd.lock.abandonments")
+	m.data.SetDescription("Attempts that ended without having held their lock, since the receiver observes.")
+	m.data.SetUnit("{attempt}")
+	m.data.SetEmptySum()
+	m.data.Sum().SetIsMonotonic(true)
+	m.data.Sum().SetAggregationTemporality(pmetric.AggregationTemporalityCumulative)
+	m.data.Sum().DataPoints().EnsureCapacity(m.capacity)
+}
+
+func (m *metricEtcdLockAbandonments) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val int64, etcdWatchPrefixAttributeValue string) {
+	if !m.config.Enabled {
+		return
+	}
+	dp := m.data.Sum().DataPoints().AppendEmpty()
+	dp.SetStartTimestamp(start)
+	dp.SetTimestamp(ts)
+	dp.SetIntValue(val)
+	dp.Attributes().PutStr("etcd.watch.prefix", etcdWatchPrefixAttributeValue)
+}
+
+// updateCapacity saves max length of data point slices that will be used for the slice capacity.
+func (m *metricEtcdLockAbandonments) updateCapacity() {
+	if m.data.Sum().DataPoints().Len() > m.capacity {
+		m.capacity = m.data.Sum().DataPoints().Len()
+	}
+}
+
+// emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
+func (m *metricEtcdLockAbandonments) emit(metrics pmetric.MetricSlice) {
+	if m.config.Enabled && m.data.Sum().DataPoints().Len() > 0 {
+		m.updateCapacity()
+		m.data.MoveTo(metrics.AppendEmpty())
+		m.init()
+	}
+}
+
+func newMetricEtcdLockAbandonments(cfg EtcdLockAbandonmentsMetricConfig) metricEtcdLockAbandonments {
+	m := metricEtcdLockAbandonments{config: cfg}
+
+	if cfg.Enabled {
+		m.data = pmetric.NewMetric()
+		m.init()
+	}
+	return m
+}
+
+type metricEtcdLockAcquisitions struct {
+	data     pmetric.Metric                   // data buffer for generated metric.
+	config   EtcdLockAcquisitionsMetricConfig // metric config provided by user.
+	capacity int                              // max observed number of data points added to the metric.
+}
+
+// init fills etcd.lock.acquisitions metric with initial data.
+func (m *metricEtcdLockAcquisitions) init() {
+	m.data.SetName("etcd.lock.acquisitions")
+	m.data.SetDescription("Attempts that came to hold their lock since the receiver observes.")
+	m.data.SetUnit("{attempt}")
+	m.data.SetEmptySum()
+	m.data.Sum().SetIsMonotonic(true)
+	m.data.Sum().SetAggregationTemporality(pmetric.AggregationTemporalityCumulative)
+	m.data.Sum().DataPoints().EnsureCapacity(m.capacity)
+}
+
+func (m *metricEtcdLockAcquisitions) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val int64, etcdWatchPrefixAttributeValue string) {
+	if !m.config.Enabled {
+		return
+	}
+	dp := m.data.Sum().DataPoints().AppendEmpty()
+	dp.SetStartTimestamp(start)
+	dp.SetTimestamp(ts)
+	dp.SetIntValue(val)
+	dp.Attributes().PutStr("etcd.watch.prefix", etcdWatchPrefixAttributeValue)
+}
+
+// updateCapacity saves max length of data point slices that will be used for the slice capacity.
+func (m *metricEtcdLockAcquisitions) updateCapacity() {
+	if m.data.Sum().DataPoints().Len() > m.capacity {
+		m.capacity = m.data.Sum().DataPoints().Len()
+	}
+}
+
+// emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
+func (m *metricEtcdLockAcquisitions) emit(metrics pmetric.MetricSlice) {
+	if m.config.Enabled && m.data.Sum().DataPoints().Len() > 0 {
+		m.updateCapacity()
+		m.data.MoveTo(metrics.AppendEmpty())
+		m.init()
+	}
+}
+
+func newMetricEtcdLockAcquisitions(cfg EtcdLockAcquisitionsMetricConfig) metricEtcdLockAcquisitions {
+	m := metricEtcdLockAcquisitions{config: cfg}
+
+	if cfg.Enabled {
+		m.data = pmetric.NewMetric()
+		m.init()
+	}
+	return m
+}
+
+type metricEtcdLockHolderCount struct {
+	data     pmetric.Metric                  // data buffer for generated metric.
+	config   EtcdLockHolderCountMetricConfig // metric config provided by user.
+	capacity int                             // max observed number of data points added to the metric.
+}
+
+// init fills etcd.lock.holder.count metric with initial data.
+func (m *metricEtcdLockHolderCount) init() {
+	m.data.SetName("etcd.lock.holder.count")
+	m.data.SetDescription("Locks that are held.")
+	m.data.SetUnit("{attempt}")
+	m.data.SetEmptySum()
+	m.data.Sum().SetIsMonotonic(false)
+	m.data.Sum().SetAggregationTemporality(pmetric.AggregationTemporalityCumulative)
+	m.data.Sum().DataPoints().EnsureCapacity(m.capacity)
+}
+
+func (m *metricEtcdLockHolderCount) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val int64, etcdWatchPrefixAttributeValue string) {
+	if !m.config.Enabled {
+		return
+	}
+	dp := m.data.Sum().DataPoints().AppendEmpty()
+	dp.SetStartTimestamp(start)
+	dp.SetTimestamp(ts)
+	dp.SetIntValue(val)
+	dp.Attributes().PutStr("etcd.watch.prefix", etcdWatchPrefixAttributeValue)
+}
+
+// updateCapacity saves max length of data point slices that will be used for the slice capacity.
+func (m *metricEtcdLockHolderCount) updateCapacity() {
+	if m.data.Sum().DataPoints().Len() > m.capacity {
+		m.capacity = m.data.Sum().DataPoints().Len()
+	}
+}
+
+// emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
+func (m *metricEtcdLockHolderCount) emit(metrics pmetric.MetricSlice) {
+	if m.config.Enabled && m.data.Sum().DataPoints().Len() > 0 {
+		m.updateCapacity()
+		m.data.MoveTo(metrics.AppendEmpty())
+		m.init()
+	}
+}
+
+func newMetricEtcdLockHolderCount(cfg EtcdLockHolderCountMetricConfig) metricEtcdLockHolderCount {
+	m := metricEtcdLockHolderCount{config: cfg}
+
+	if cfg.Enabled {
+		m.data = pmetric.NewMetric()
+		m.init()
+	}
+	return m
+}
+
+type metricEtcdLockWaiterCount struct {
+	data     pmetric.Metric                  // data buffer for generated metric.
+	config   EtcdLockWaiterCountMetricConfig // metric config provided by user.
+	capacity int                             // max observed number of data points added to the metric.
+}
+
+// init fills etcd.lock.waiter.count metric with initial data.
+func (m *metricEtcdLockWaiterCount) init() {
+	m.data.SetName("etcd.lock.waiter.count")
+	m.data.SetDescription("Attempts that wait for their lock.")
+	m.data.SetUnit("{attempt}")
+	m.data.SetEmptySum()
+	m.data.Sum().SetIsMonotonic(false)
+	m.data.Sum().SetAggregationTemporality(pmetric.AggregationTemporalityCumulative)
+	m.data.Sum().DataPoints().EnsureCapacity(m.capacity)
+}
+
+func (m *metricEtcdLockWaiterCount) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val int64, etcdWatchPrefixAttributeValue string) {
+	if !m.config.Enabled {
+		return
+	}
+	dp := m.data.Sum().DataPoints().AppendEmpty()
+	dp.SetStartTimestamp(start)
+	dp.SetTimestamp(ts)
+	dp.SetIntValue(val)
+	dp.Attributes().PutStr("etcd.watch.prefix", etcdWatchPrefixAttributeValue)
+}
+
+// updateCapacity saves max length of data point slices that will be used for the slice capacity.
+func (m *metricEtcdLockWaiterCount) updateCapacity() {
+	if m.data.Sum().DataPoints().Len() > m.capacity {
+		m.capacity = m.data.Sum().DataPoints().Len()
+	}
+}
+
+// emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
+func (m *metricEtcdLockWaiterCount) emit(metrics pmetric.MetricSlice) {
+	if m.config.Enabled && m.data.Sum().DataPoints().Len() > 0 {
+		m.updateCapacity()
+		m.data.MoveTo(metrics.AppendEmpty())
+		m.init()
+	}
+}
+
+func newMetricEtcdLockWaiterCount(cfg EtcdLockWaiterCountMetricConfig) metricEtcdLockWaiterCount {
+	m := metricEtcdLockWaiterCount{config: cfg}
+
+	if cfg.Enabled {
+		m.data = pmetric.NewMetric()
+		m.init()
+	}
+	return m
+}
+
+type metricEtcdMemberCount struct {
+	data     pmetric.Metric              // data buffer for generated metric.
+	config   EtcdMemberCountMetricConfig // metric config provided by user.
+	capacity int                         // max observed number of data points added to the metric.
+}
+
+// init fills etcd.member.count metric with initial data.
+func (m *metricEtcdMemberCount) init() {
+	m.data.SetName("etcd.member.count")
+	m.data.SetDescription("Members of the cluster, named in the configuration or not.")
+	m.data.SetUnit("{member}")
+	m.data.SetEmptySum()
+	m.data.Sum().SetIsMonotonic(false)
+	m.data.Sum().SetAggregationTemporality(pmetric.AggregationTemporalityCumulative)
+	m.data.Sum().DataPoints().EnsureCapacity(m.capacity)
+}
+
+func (m *metricEtcdMemberCount) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val int64, etcdMemberRoleAttributeValue string) {
+	if !m.config.Enabled {
+		return
+	}
+	dp := m.data.Sum().DataPoints().AppendEmpty()
+	dp.SetStartTimestamp(start)
+	dp.SetTimestamp(ts)
+	dp.SetIntValue(val)
+	dp.Attributes().PutStr("etcd.member.role", etcdMemberRoleAttributeValue)
+}
+
+// updateCapacity saves max length of data point slices that will be used for the slice capacity.
+func (m *metricEtcdMemberCount) updateCapacity() {
+	if m.data.Sum().DataPoints().Len() > m.capacity {
+		m.capacity = m.data.Sum().DataPoints().Len()
+	}
+}
+
+// emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
+func (m *metricEtcdMemberCount) emit(metrics pmetric.MetricSlice) {
+	if m.config.Enabled && m.data.Sum().DataPoints().Len() > 0 {
+		m.updateCapacity()
+		m.data.MoveTo(metrics.AppendEmpty())
+		m.init()
+	}
+}
+
+func newMetricEtcdMemberCount(cfg EtcdMemberCountMetricConfig) metricEtcdMemberCount {
+	m := metricEtcdMemberCount{config: cfg}
 
 	if cfg.Enabled {
 		m.data = pmetric.NewMetric()
@@ -269,6 +1676,56 @@ func newMetricEtcdMemberLearner(cfg EtcdMemberLearnerMetricConfig) metricEtcdMem
 	return m
 }
 
+type metricEtcdMemberRequestDuration struct {
+	data     pmetric.Metric                        // data buffer for generated metric.
+	config   EtcdMemberRequestDurationMetricConfig // metric config provided by user.
+	capacity int                                   // max observed number of data points added to the metric.
+}
+
+// init fills etcd.member.request.duration metric with initial data.
+func (m *metricEtcdMemberRequestDuration) init() {
+	m.data.SetName("etcd.member.request.duration")
+	m.data.SetDescription("How long the member took to answer the last status request.")
+	m.data.SetUnit("s")
+	m.data.SetEmptyGauge()
+}
+
+func (m *metricEtcdMemberRequestDuration) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val float64) {
+	if !m.config.Enabled {
+		return
+	}
+	dp := m.data.Gauge().DataPoints().AppendEmpty()
+	dp.SetStartTimestamp(start)
+	dp.SetTimestamp(ts)
+	dp.SetDoubleValue(val)
+}
+
+// updateCapacity saves max length of data point slices that will be used for the slice capacity.
+func (m *metricEtcdMemberRequestDuration) updateCapacity() {
+	if m.data.Gauge().DataPoints().Len() > m.capacity {
+		m.capacity = m.data.Gauge().DataPoints().Len()
+	}
+}
+
+// emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
+func (m *metricEtcdMemberRequestDuration) emit(metrics pmetric.MetricSlice) {
+	if m.config.Enabled && m.data.Gauge().DataPoints().Len() > 0 {
+		m.updateCapacity()
+		m.data.MoveTo(metrics.AppendEmpty())
+		m.init()
+	}
+}
+
+func newMetricEtcdMemberRequestDuration(cfg EtcdMemberRequestDurationMetricConfig) metricEtcdMemberRequestDuration {
+	m := metricEtcdMemberRequestDuration{config: cfg}
+
+	if cfg.Enabled {
+		m.data = pmetric.NewMetric()
+		m.init()
+	}
+	return m
+}
+
 type metricEtcdMemberUp struct {
 	data     pmetric.Metric           // data buffer for generated metric.
 	config   EtcdMemberUpMetricConfig // metric config provided by user.
@@ -369,6 +1826,106 @@ func newMetricEtcdRaftAppliedIndex(cfg EtcdRaftAppliedIndexMetricConfig) metricE
 	return m
 }
 
+type metricEtcdRaftApplyLag struct {
+	data     pmetric.Metric               // data buffer for generated metric.
+	config   EtcdRaftApplyLagMetricConfig // metric config provided by user.
+	capacity int                          // max observed number of data points added to the metric.
+}
+
+// init fills etcd.raft.apply.lag metric with initial data.
+func (m *metricEtcdRaftApplyLag) init() {
+	m.data.SetName("etcd.raft.apply.lag")
+	m.data.SetDescription("Raft entries that the member has committed and not yet applied.")
+	m.data.SetUnit("{entry}")
+	m.data.SetEmptyGauge()
+}
+
+func (m *metricEtcdRaftApplyLag) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val int64) {
+	if !m.config.Enabled {
+		return
+	}
+	dp := m.data.Gauge().DataPoints().AppendEmpty()
+	dp.SetStartTimestamp(start)
+	dp.SetTimestamp(ts)
+	dp.SetIntValue(val)
+}
+
+// updateCapacity saves max length of data point slices that will be used for the slice capacity.
+func (m *metricEtcdRaftApplyLag) updateCapacity() {
+	if m.data.Gauge().DataPoints().Len() > m.capacity {
+		m.capacity = m.data.Gauge().DataPoints().Len()
+	}
+}
+
+// emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
+func (m *metricEtcdRaftApplyLag) emit(metrics pmetric.MetricSlice) {
+	if m.config.Enabled && m.data.Gauge().DataPoints().Len() > 0 {
+		m.updateCapacity()
+		m.data.MoveTo(metrics.AppendEmpty())
+		m.init()
+	}
+}
+
+func newMetricEtcdRaftApplyLag(cfg EtcdRaftApplyLagMetricConfig) metricEtcdRaftApplyLag {
+	m := metricEtcdRaftApplyLag{config: cfg}
+
+	if cfg.Enabled {
+		m.data = pmetric.NewMetric()
+		m.init()
+	}
+	return m
+}
+
+type metricEtcdRaftHasLeader struct {
+	data     pmetric.Metric                // data buffer for generated metric.
+	config   EtcdRaftHasLeaderMetricConfig // metric config provided by user.
+	capacity int                           // max observed number of data points added to the metric.
+}
+
+// init fills etcd.raft.has_leader metric with initial data.
+func (m *metricEtcdRaftHasLeader) init() {
+	m.data.SetName("etcd.raft.has_leader")
+	m.data.SetDescription("1 when a member that answers follows a leader, else 0. Left out when none answers.")
+	m.data.SetUnit("{leader}")
+	m.data.SetEmptyGauge()
+}
+
+func (m *metricEtcdRaftHasLeader) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val int64) {
+	if !m.config.Enabled {
+		return
+	}
+	dp := m.data.Gauge().DataPoints().AppendEmpty()
+	dp.SetStartTimestamp(start)
+	dp.SetTimestamp(ts)
+	dp.SetIntValue(val)
+}
+
+// updateCapacity saves max length of data point slices that will be used for the slice capacity.
+func (m *metricEtcdRaftHasLeader) updateCapacity() {
+	if m.data.Gauge().DataPoints().Len() > m.capacity {
+		m.capacity = m.data.Gauge().DataPoints().Len()
+	}
+}
+
+// emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
+func (m *metricEtcdRaftHasLeader) emit(metrics pmetric.MetricSlice) {
+	if m.config.Enabled && m.data.Gauge().DataPoints().Len() > 0 {
+		m.updateCapacity()
+		m.data.MoveTo(metrics.AppendEmpty())
+		m.init()
+	}
+}
+
+func newMetricEtcdRaftHasLeader(cfg EtcdRaftHasLeaderMetricConfig) metricEtcdRaftHasLeader {
+	m := metricEtcdRaftHasLeader{config: cfg}
+
+	if cfg.Enabled {
+		m.data = pmetric.NewMetric()
+		m.init()
+	}
+	return m
+}
+
 type metricEtcdRaftIndex struct {
 	data     pmetric.Metric            // data buffer for generated metric.
 	config   EtcdRaftIndexMetricConfig // metric config provided by user.
@@ -411,6 +1968,58 @@ func (m *metricEtcdRaftIndex) emit(metrics pmetric.MetricSlice) {
 
 func newMetricEtcdRaftIndex(cfg EtcdRaftIndexMetricConfig) metricEtcdRaftIndex {
 	m := metricEtcdRaftIndex{config: cfg}
+
+	if cfg.Enabled {
+		m.data = pmetric.NewMetric()
+		m.init()
+	}
+	return m
+}
+
+type metricEtcdRaftLeaderChanges struct {
+	data     pmetric.Metric                    // data buffer for generated metric.
+	config   EtcdRaftLeaderChangesMetricConfig // metric config provided by user.
+	capacity int                               // max observed number of data points added to the metric.
+}
+
+// init fills etcd.raft.leader.changes metric with initial data.
+func (m *metricEtcdRaftLeaderChanges) init() {
+	m.data.SetName("etcd.raft.leader.changes")
+	m.data.SetDescription("Leaders of the cluster that were elected since the receiver observes.")
+	m.data.SetUnit("{change}")
+	m.data.SetEmptySum()
+	m.data.Sum().SetIsMonotonic(true)
+	m.data.Sum().SetAggregationTemporality(pmetric.AggregationTemporalityCumulative)
+}
+
+func (m *metricEtcdRaftLeaderChanges) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val int64) {
+	if !m.config.Enabled {
+		return
+	}
+	dp := m.data.Sum().DataPoints().AppendEmpty()
+	dp.SetStartTimestamp(start)
+	dp.SetTimestamp(ts)
+	dp.SetIntValue(val)
+}
+
+// updateCapacity saves max length of data point slices that will be used for the slice capacity.
+func (m *metricEtcdRaftLeaderChanges) updateCapacity() {
+	if m.data.Sum().DataPoints().Len() > m.capacity {
+		m.capacity = m.data.Sum().DataPoints().Len()
+	}
+}
+
+// emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
+func (m *metricEtcdRaftLeaderChanges) emit(metrics pmetric.MetricSlice) {
+	if m.config.Enabled && m.data.Sum().DataPoints().Len() > 0 {
+		m.updateCapacity()
+		m.data.MoveTo(metrics.AppendEmpty())
+		m.init()
+	}
+}
+
+func newMetricEtcdRaftLeaderChanges(cfg EtcdRaftLeaderChangesMetricConfig) metricEtcdRaftLeaderChanges {
+	m := metricEtcdRaftLeaderChanges{config: cfg}
 
 	if cfg.Enabled {
 		m.data = pmetric.NewMetric()
@@ -519,25 +2128,156 @@ func newMetricEtcdRevision(cfg EtcdRevisionMetricConfig) metricEtcdRevision {
 	return m
 }
 
+type metricEtcdRevisions struct {
+	data     pmetric.Metric            // data buffer for generated metric.
+	config   EtcdRevisionsMetricConfig // metric config provided by user.
+	capacity int                       // max observed number of data points added to the metric.
+}
+
+// init fills etcd.revisions metric with initial data.
+func (m *metricEtcdRevisions) init() {
+	m.data.SetName("etcd.revisions")
+	m.data.SetDescription("Revisions of the key space that were made since the receiver observes; its rate is the rate of writes.")
+	m.data.SetUnit("{revision}")
+	m.data.SetEmptySum()
+	m.data.Sum().SetIsMonotonic(true)
+	m.data.Sum().SetAggregationTemporality(pmetric.AggregationTemporalityCumulative)
+}
+
+func (m *metricEtcdRevisions) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val int64) {
+	if !m.config.Enabled {
+		return
+	}
+	dp := m.data.Sum().DataPoints().AppendEmpty()
+	dp.SetStartTimestamp(start)
+	dp.SetTimestamp(ts)
+	dp.SetIntValue(val)
+}
+
+// updateCapacity saves max length of data point slices that will be used for the slice capacity.
+func (m *metricEtcdRevisions) updateCapacity() {
+	if m.data.Sum().DataPoints().Len() > m.capacity {
+		m.capacity = m.data.Sum().DataPoints().Len()
+	}
+}
+
+// emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
+func (m *metricEtcdRevisions) emit(metrics pmetric.MetricSlice) {
+	if m.config.Enabled && m.data.Sum().DataPoints().Len() > 0 {
+		m.updateCapacity()
+		m.data.MoveTo(metrics.AppendEmpty())
+		m.init()
+	}
+}
+
+func newMetricEtcdRevisions(cfg EtcdRevisionsMetricConfig) metricEtcdRevisions {
+	m := metricEtcdRevisions{config: cfg}
+
+	if cfg.Enabled {
+		m.data = pmetric.NewMetric()
+		m.init()
+	}
+	return m
+}
+
+type metricEtcdUnobservedCount struct {
+	data     pmetric.Metric                  // data buffer for generated metric.
+	config   EtcdUnobservedCountMetricConfig // metric config provided by user.
+	capacity int                             // max observed number of data points added to the metric.
+}
+
+// init fills etcd.unobserved.count metric with initial data.
+func (m *metricEtcdUnobservedCount) init() {
+	m.data.SetName("etcd.unobserved.count")
+	m.data.SetDescription("Keys and leases that exist and are not remembered, as there are more than watch::limit or leases::limit.")
+	m.data.SetUnit("{object}")
+	m.data.SetEmptySum()
+	m.data.Sum().SetIsMonotonic(false)
+	m.data.Sum().SetAggregationTemporality(pmetric.AggregationTemporalityCumulative)
+	m.data.Sum().DataPoints().EnsureCapacity(m.capacity)
+}
+
+func (m *metricEtcdUnobservedCount) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val int64, etcdObjectAttributeValue string) {
+	if !m.config.Enabled {
+		return
+	}
+	dp := m.data.Sum().DataPoints().AppendEmpty()
+	dp.SetStartTimestamp(start)
+	dp.SetTimestamp(ts)
+	dp.SetIntValue(val)
+	dp.Attributes().PutStr("etcd.object", etcdObjectAttributeValue)
+}
+
+// updateCapacity saves max length of data point slices that will be used for the slice capacity.
+func (m *metricEtcdUnobservedCount) updateCapacity() {
+	if m.data.Sum().DataPoints().Len() > m.capacity {
+		m.capacity = m.data.Sum().DataPoints().Len()
+	}
+}
+
+// emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
+func (m *metricEtcdUnobservedCount) emit(metrics pmetric.MetricSlice) {
+	if m.config.Enabled && m.data.Sum().DataPoints().Len() > 0 {
+		m.updateCapacity()
+		m.data.MoveTo(metrics.AppendEmpty())
+		m.init()
+	}
+}
+
+func newMetricEtcdUnobservedCount(cfg EtcdUnobservedCountMetricConfig) metricEtcdUnobservedCount {
+	m := metricEtcdUnobservedCount{config: cfg}
+
+	if cfg.Enabled {
+		m.data = pmetric.NewMetric()
+		m.init()
+	}
+	return m
+}
+
 // MetricsBuilder provides an interface for scrapers to report metrics while taking care of all the transformations
 // required to produce metric representation defined in metadata and user config.
 type MetricsBuilder struct {
-	config                         MetricsBuilderConfig // config of the metrics builder.
-	startTime                      pcommon.Timestamp    // start time that will be applied to all recorded data points.
-	metricsCapacity                int                  // maximum observed number of metrics per resource.
-	metricsBuffer                  pmetric.Metrics      // accumulates metrics data before emitting.
-	buildInfo                      component.BuildInfo  // contains version information.
-	resourceAttributeIncludeFilter map[string]filter.Filter
-	resourceAttributeExcludeFilter map[string]filter.Filter
-	metricEtcdDbSize               metricEtcdDbSize
-	metricEtcdDbSizeInUse          metricEtcdDbSizeInUse
-	metricEtcdMemberLeader         metricEtcdMemberLeader
-	metricEtcdMemberLearner        metricEtcdMemberLearner
-	metricEtcdMemberUp             metricEtcdMemberUp
-	metricEtcdRaftAppliedIndex     metricEtcdRaftAppliedIndex
-	metricEtcdRaftIndex            metricEtcdRaftIndex
-	metricEtcdRaftTerm             metricEtcdRaftTerm
-	metricEtcdRevision             metricEtcdRevision
+	config                           MetricsBuilderConfig // config of the metrics builder.
+	startTime                        pcommon.Timestamp    // start time that will be applied to all recorded data points.
+	metricsCapacity                  int                  // maximum observed number of metrics per resource.
+	metricsBuffer                    pmetric.Metrics      // accumulates metrics data before emitting.
+	buildInfo                        component.BuildInfo  // contains version information.
+	resourceAttributeIncludeFilter   map[string]filter.Filter
+	resourceAttributeExcludeFilter   map[string]filter.Filter
+	metricEtcdAlarmCount             metricEtcdAlarmCount
+	metricEtcdCompactRevision        metricEtcdCompactRevision
+	metricEtcdDbQuota                metricEtcdDbQuota
+	metricEtcdDbSize                 metricEtcdDbSize
+	metricEtcdDbSizeInUse            metricEtcdDbSizeInUse
+	metricEtcdDbUtilization          metricEtcdDbUtilization
+	metricEtcdElectionCandidateCount metricEtcdElectionCandidateCount
+	metricEtcdElectionElections      metricEtcdElectionElections
+	metricEtcdElectionLeaderCount    metricEtcdElectionLeaderCount
+	metricEtcdKeyChanges             metricEtcdKeyChanges
+	metricEtcdKeyCount               metricEtcdKeyCount
+	metricEtcdKeySize                metricEtcdKeySize
+	metricEtcdLeaseCount             metricEtcdLeaseCount
+	metricEtcdLeaseEnds              metricEtcdLeaseEnds
+	metricEtcdLeaseGrants            metricEtcdLeaseGrants
+	metricEtcdLeaseKeyCount          metricEtcdLeaseKeyCount
+	metricEtcdLockAbandonments       metricEtcdLockAbandonments
+	metricEtcdLockAcquisitions       metricEtcdLockAcquisitions
+	metricEtcdLockHolderCount        metricEtcdLockHolderCount
+	metricEtcdLockWaiterCount        metricEtcdLockWaiterCount
+	metricEtcdMemberCount            metricEtcdMemberCount
+	metricEtcdMemberLeader           metricEtcdMemberLeader
+	metricEtcdMemberLearner          metricEtcdMemberLearner
+	metricEtcdMemberRequestDuration  metricEtcdMemberRequestDuration
+	metricEtcdMemberUp               metricEtcdMemberUp
+	metricEtcdRaftAppliedIndex       metricEtcdRaftAppliedIndex
+	metricEtcdRaftApplyLag           metricEtcdRaftApplyLag
+	metricEtcdRaftHasLeader          metricEtcdRaftHasLeader
+	metricEtcdRaftIndex              metricEtcdRaftIndex
+	metricEtcdRaftLeaderChanges      metricEtcdRaftLeaderChanges
+	metricEtcdRaftTerm               metricEtcdRaftTerm
+	metricEtcdRevision               metricEtcdRevision
+	metricEtcdRevisions              metricEtcdRevisions
+	metricEtcdUnobservedCount        metricEtcdUnobservedCount
 }
 
 // MetricBuilderOption applies changes to default metrics builder.
@@ -559,21 +2299,46 @@ func WithStartTime(startTime pcommon.Timestamp) MetricBuilderOption {
 }
 func NewMetricsBuilder(mbc MetricsBuilderConfig, settings receiver.Settings, options ...MetricBuilderOption) *MetricsBuilder {
 	mb := &MetricsBuilder{
-		config:                         mbc,
-		startTime:                      pcommon.NewTimestampFromTime(time.Now()),
-		metricsBuffer:                  pmetric.NewMetrics(),
-		buildInfo:                      settings.BuildInfo,
-		metricEtcdDbSize:               newMetricEtcdDbSize(mbc.Metrics.EtcdDbSize),
-		metricEtcdDbSizeInUse:          newMetricEtcdDbSizeInUse(mbc.Metrics.EtcdDbSizeInUse),
-		metricEtcdMemberLeader:         newMetricEtcdMemberLeader(mbc.Metrics.EtcdMemberLeader),
-		metricEtcdMemberLearner:        newMetricEtcdMemberLearner(mbc.Metrics.EtcdMemberLearner),
-		metricEtcdMemberUp:             newMetricEtcdMemberUp(mbc.Metrics.EtcdMemberUp),
-		metricEtcdRaftAppliedIndex:     newMetricEtcdRaftAppliedIndex(mbc.Metrics.EtcdRaftAppliedIndex),
-		metricEtcdRaftIndex:            newMetricEtcdRaftIndex(mbc.Metrics.EtcdRaftIndex),
-		metricEtcdRaftTerm:             newMetricEtcdRaftTerm(mbc.Metrics.EtcdRaftTerm),
-		metricEtcdRevision:             newMetricEtcdRevision(mbc.Metrics.EtcdRevision),
-		resourceAttributeIncludeFilter: make(map[string]filter.Filter),
-		resourceAttributeExcludeFilter: make(map[string]filter.Filter),
+		config:                           mbc,
+		startTime:                        pcommon.NewTimestampFromTime(time.Now()),
+		metricsBuffer:                    pmetric.NewMetrics(),
+		buildInfo:                        settings.BuildInfo,
+		metricEtcdAlarmCount:             newMetricEtcdAlarmCount(mbc.Metrics.EtcdAlarmCount),
+		metricEtcdCompactRevision:        newMetricEtcdCompactRevision(mbc.Metrics.EtcdCompactRevision),
+		metricEtcdDbQuota:                newMetricEtcdDbQuota(mbc.Metrics.EtcdDbQuota),
+		metricEtcdDbSize:                 newMetricEtcdDbSize(mbc.Metrics.EtcdDbSize),
+		metricEtcdDbSizeInUse:            newMetricEtcdDbSizeInUse(mbc.Metrics.EtcdDbSizeInUse),
+		metricEtcdDbUtilization:          newMetricEtcdDbUtilization(mbc.Metrics.EtcdDbUtilization),
+		metricEtcdElectionCandidateCount: newMetricEtcdElectionCandidateCount(mbc.Metrics.EtcdElectionCandidateCount),
+		metricEtcdElectionElections:      newMetricEtcdElectionElections(mbc.Metrics.EtcdElectionElections),
+		metricEtcdElectionLeaderCount:    newMetricEtcdElectionLeaderCount(mbc.Metrics.EtcdElectionLeaderCount),
+		metricEtcdKeyChanges:             newMetricEtcdKeyChanges(mbc.Metrics.EtcdKeyChanges),
+		metricEtcdKeyCount:               newMetricEtcdKeyCount(mbc.Metrics.EtcdKeyCount),
+		metricEtcdKeySize:                newMetricEtcdKeySize(mbc.Metrics.EtcdKeySize),
+		metricEtcdLeaseCount:             newMetricEtcdLeaseCount(mbc.Metrics.EtcdLeaseCount),
+		metricEtcdLeaseEnds:              newMetricEtcdLeaseEnds(mbc.Metrics.EtcdLeaseEnds),
+		metricEtcdLeaseGrants:            newMetricEtcdLeaseGrants(mbc.Metrics.EtcdLeaseGrants),
+		metricEtcdLeaseKeyCount:          newMetricEtcdLeaseKeyCount(mbc.Metrics.EtcdLeaseKeyCount),
+		metricEtcdLockAbandonments:       newMetricEtcdLockAbandonments(mbc.Metrics.EtcdLockAbandonments),
+		metricEtcdLockAcquisitions:       newMetricEtcdLockAcquisitions(mbc.Metrics.EtcdLockAcquisitions),
+		metricEtcdLockHolderCount:        newMetricEtcdLockHolderCount(mbc.Metrics.EtcdLockHolderCount),
+		metricEtcdLockWaiterCount:        newMetricEtcdLockWaiterCount(mbc.Metrics.EtcdLockWaiterCount),
+		metricEtcdMemberCount:            newMetricEtcdMemberCount(mbc.Metrics.EtcdMemberCount),
+		metricEtcdMemberLeader:           newMetricEtcdMemberLeader(mbc.Metrics.EtcdMemberLeader),
+		metricEtcdMemberLearner:          newMetricEtcdMemberLearner(mbc.Metrics.EtcdMemberLearner),
+		metricEtcdMemberRequestDuration:  newMetricEtcdMemberRequestDuration(mbc.Metrics.EtcdMemberRequestDuration),
+		metricEtcdMemberUp:               newMetricEtcdMemberUp(mbc.Metrics.EtcdMemberUp),
+		metricEtcdRaftAppliedIndex:       newMetricEtcdRaftAppliedIndex(mbc.Metrics.EtcdRaftAppliedIndex),
+		metricEtcdRaftApplyLag:           newMetricEtcdRaftApplyLag(mbc.Metrics.EtcdRaftApplyLag),
+		metricEtcdRaftHasLeader:          newMetricEtcdRaftHasLeader(mbc.Metrics.EtcdRaftHasLeader),
+		metricEtcdRaftIndex:              newMetricEtcdRaftIndex(mbc.Metrics.EtcdRaftIndex),
+		metricEtcdRaftLeaderChanges:      newMetricEtcdRaftLeaderChanges(mbc.Metrics.EtcdRaftLeaderChanges),
+		metricEtcdRaftTerm:               newMetricEtcdRaftTerm(mbc.Metrics.EtcdRaftTerm),
+		metricEtcdRevision:               newMetricEtcdRevision(mbc.Metrics.EtcdRevision),
+		metricEtcdRevisions:              newMetricEtcdRevisions(mbc.Metrics.EtcdRevisions),
+		metricEtcdUnobservedCount:        newMetricEtcdUnobservedCount(mbc.Metrics.EtcdUnobservedCount),
+		resourceAttributeIncludeFilter:   make(map[string]filter.Filter),
+		resourceAttributeExcludeFilter:   make(map[string]filter.Filter),
 	}
 	if mbc.ResourceAttributes.EtcdClusterID.MetricsInclude != nil {
 		mb.resourceAttributeIncludeFilter["etcd.cluster.id"] = filter.CreateFilter(mbc.ResourceAttributes.EtcdClusterID.MetricsInclude)
@@ -598,6 +2363,12 @@ func NewMetricsBuilder(mbc MetricsBuilderConfig, settings receiver.Settings, opt
 	}
 	if mbc.ResourceAttributes.ServiceName.MetricsExclude != nil {
 		mb.resourceAttributeExcludeFilter["service.name"] = filter.CreateFilter(mbc.ResourceAttributes.ServiceName.MetricsExclude)
+	}
+	if mbc.ResourceAttributes.ServiceVersion.MetricsInclude != nil {
+		mb.resourceAttributeIncludeFilter["service.version"] = filter.CreateFilter(mbc.ResourceAttributes.ServiceVersion.MetricsInclude)
+	}
+	if mbc.ResourceAttributes.ServiceVersion.MetricsExclude != nil {
+		mb.resourceAttributeExcludeFilter["service.version"] = filter.CreateFilter(mbc.ResourceAttributes.ServiceVersion.MetricsExclude)
 	}
 
 	for _, op := range options {
@@ -668,15 +2439,40 @@ func (mb *MetricsBuilder) EmitForResource(options ...ResourceMetricsOption) {
 	ils.Scope().SetName(ScopeName)
 	ils.Scope().SetVersion(mb.buildInfo.Version)
 	ils.Metrics().EnsureCapacity(mb.metricsCapacity)
+	mb.metricEtcdAlarmCount.emit(ils.Metrics())
+	mb.metricEtcdCompactRevision.emit(ils.Metrics())
+	mb.metricEtcdDbQuota.emit(ils.Metrics())
 	mb.metricEtcdDbSize.emit(ils.Metrics())
 	mb.metricEtcdDbSizeInUse.emit(ils.Metrics())
+	mb.metricEtcdDbUtilization.emit(ils.Metrics())
+	mb.metricEtcdElectionCandidateCount.emit(ils.Metrics())
+	mb.metricEtcdElectionElections.emit(ils.Metrics())
+	mb.metricEtcdElectionLeaderCount.emit(ils.Metrics())
+	mb.metricEtcdKeyChanges.emit(ils.Metrics())
+	mb.metricEtcdKeyCount.emit(ils.Metrics())
+	mb.metricEtcdKeySize.emit(ils.Metrics())
+	mb.metricEtcdLeaseCount.emit(ils.Metrics())
+	mb.metricEtcdLeaseEnds.emit(ils.Metrics())
+	mb.metricEtcdLeaseGrants.emit(ils.Metrics())
+	mb.metricEtcdLeaseKeyCount.emit(ils.Metrics())
+	mb.metricEtcdLockAbandonments.emit(ils.Metrics())
+	mb.metricEtcdLockAcquisitions.emit(ils.Metrics())
+	mb.metricEtcdLockHolderCount.emit(ils.Metrics())
+	mb.metricEtcdLockWaiterCount.emit(ils.Metrics())
+	mb.metricEtcdMemberCount.emit(ils.Metrics())
 	mb.metricEtcdMemberLeader.emit(ils.Metrics())
 	mb.metricEtcdMemberLearner.emit(ils.Metrics())
+	mb.metricEtcdMemberRequestDuration.emit(ils.Metrics())
 	mb.metricEtcdMemberUp.emit(ils.Metrics())
 	mb.metricEtcdRaftAppliedIndex.emit(ils.Metrics())
+	mb.metricEtcdRaftApplyLag.emit(ils.Metrics())
+	mb.metricEtcdRaftHasLeader.emit(ils.Metrics())
 	mb.metricEtcdRaftIndex.emit(ils.Metrics())
+	mb.metricEtcdRaftLeaderChanges.emit(ils.Metrics())
 	mb.metricEtcdRaftTerm.emit(ils.Metrics())
 	mb.metricEtcdRevision.emit(ils.Metrics())
+	mb.metricEtcdRevisions.emit(ils.Metrics())
+	mb.metricEtcdUnobservedCount.emit(ils.Metrics())
 
 	for _, op := range options {
 		op.apply(rm)
@@ -708,6 +2504,21 @@ func (mb *MetricsBuilder) Emit(options ...ResourceMetricsOption) pmetric.Metrics
 	return metrics
 }
 
+// RecordEtcdAlarmCountDataPoint adds a data point to etcd.alarm.count metric.
+func (mb *MetricsBuilder) RecordEtcdAlarmCountDataPoint(ts pcommon.Timestamp, val int64, etcdAlarmTypeAttributeValue AttributeEtcdAlarmType) {
+	mb.metricEtcdAlarmCount.recordDataPoint(mb.startTime, ts, val, etcdAlarmTypeAttributeValue.String())
+}
+
+// RecordEtcdCompactRevisionDataPoint adds a data point to etcd.compact_revision metric.
+func (mb *MetricsBuilder) RecordEtcdCompactRevisionDataPoint(ts pcommon.Timestamp, val int64) {
+	mb.metricEtcdCompactRevision.recordDataPoint(mb.startTime, ts, val)
+}
+
+// RecordEtcdDbQuotaDataPoint adds a data point to etcd.db.quota metric.
+func (mb *MetricsBuilder) RecordEtcdDbQuotaDataPoint(ts pcommon.Timestamp, val int64) {
+	mb.metricEtcdDbQuota.recordDataPoint(mb.startTime, ts, val)
+}
+
 // RecordEtcdDbSizeDataPoint adds a data point to etcd.db.size metric.
 func (mb *MetricsBuilder) RecordEtcdDbSizeDataPoint(ts pcommon.Timestamp, val int64) {
 	mb.metricEtcdDbSize.recordDataPoint(mb.startTime, ts, val)
@@ -716,6 +2527,86 @@ func (mb *MetricsBuilder) RecordEtcdDbSizeDataPoint(ts pcommon.Timestamp, val in
 // RecordEtcdDbSizeInUseDataPoint adds a data point to etcd.db.size_in_use metric.
 func (mb *MetricsBuilder) RecordEtcdDbSizeInUseDataPoint(ts pcommon.Timestamp, val int64) {
 	mb.metricEtcdDbSizeInUse.recordDataPoint(mb.startTime, ts, val)
+}
+
+// RecordEtcdDbUtilizationDataPoint adds a data point to etcd.db.utilization metric.
+func (mb *MetricsBuilder) RecordEtcdDbUtilizationDataPoint(ts pcommon.Timestamp, val float64) {
+	mb.metricEtcdDbUtilization.recordDataPoint(mb.startTime, ts, val)
+}
+
+// RecordEtcdElectionCandidateCountDataPoint adds a data point to etcd.election.candidate.count metric.
+func (mb *MetricsBuilder) RecordEtcdElectionCandidateCountDataPoint(ts pcommon.Timestamp, val int64, etcdWatchPrefixAttributeValue string) {
+	mb.metricEtcdElectionCandidateCount.recordDataPoint(mb.startTime, ts, val, etcdWatchPrefixAttributeValue)
+}
+
+// RecordEtcdElectionElectionsDataPoint adds a data point to etcd.election.elections metric.
+func (mb *MetricsBuilder) RecordEtcdElectionElectionsDataPoint(ts pcommon.Timestamp, val int64, etcdWatchPrefixAttributeValue string) {
+	mb.metricEtcdElectionElections.recordDataPoint(mb.startTime, ts, val, etcdWatchPrefixAttributeValue)
+}
+
+// RecordEtcdElectionLeaderCountDataPoint adds a data point to etcd.election.leader.count metric.
+func (mb *MetricsBuilder) RecordEtcdElectionLeaderCountDataPoint(ts pcommon.Timestamp, val int64, etcdWatchPrefixAttributeValue string) {
+	mb.metricEtcdElectionLeaderCount.recordDataPoint(mb.startTime, ts, val, etcdWatchPrefixAttributeValue)
+}
+
+// RecordEtcdKeyChangesDataPoint adds a data point to etcd.key.changes metric.
+func (mb *MetricsBuilder) RecordEtcdKeyChangesDataPoint(ts pcommon.Timestamp, val int64, etcdKeyChangeAttributeValue AttributeEtcdKeyChange, etcdWatchPrefixAttributeValue string) {
+	mb.metricEtcdKeyChanges.recordDataPoint(mb.startTime, ts, val, etcdKeyChangeAttributeValue.String(), etcdWatchPrefixAttributeValue)
+}
+
+// RecordEtcdKeyCountDataPoint adds a data point to etcd.key.count metric.
+func (mb *MetricsBuilder) RecordEtcdKeyCountDataPoint(ts pcommon.Timestamp, val int64, etcdWatchPrefixAttributeValue string) {
+	mb.metricEtcdKeyCount.recordDataPoint(mb.startTime, ts, val, etcdWatchPrefixAttributeValue)
+}
+
+// RecordEtcdKeySizeDataPoint adds a data point to etcd.key.size metric.
+func (mb *MetricsBuilder) RecordEtcdKeySizeDataPoint(ts pcommon.Timestamp, val int64, etcdWatchPrefixAttributeValue string) {
+	mb.metricEtcdKeySize.recordDataPoint(mb.startTime, ts, val, etcdWatchPrefixAttributeValue)
+}
+
+// RecordEtcdLeaseCountDataPoint adds a data point to etcd.lease.count metric.
+func (mb *MetricsBuilder) RecordEtcdLeaseCountDataPoint(ts pcommon.Timestamp, val int64) {
+	mb.metricEtcdLeaseCount.recordDataPoint(mb.startTime, ts, val)
+}
+
+// RecordEtcdLeaseEndsDataPoint adds a data point to etcd.lease.ends metric.
+func (mb *MetricsBuilder) RecordEtcdLeaseEndsDataPoint(ts pcommon.Timestamp, val int64, etcdLeaseEndCauseAttributeValue AttributeEtcdLeaseEndCause) {
+	mb.metricEtcdLeaseEnds.recordDataPoint(mb.startTime, ts, val, etcdLeaseEndCauseAttributeValue.String())
+}
+
+// RecordEtcdLeaseGrantsDataPoint adds a data point to etcd.lease.grants metric.
+func (mb *MetricsBuilder) RecordEtcdLeaseGrantsDataPoint(ts pcommon.Timestamp, val int64) {
+	mb.metricEtcdLeaseGrants.recordDataPoint(mb.startTime, ts, val)
+}
+
+// RecordEtcdLeaseKeyCountDataPoint adds a data point to etcd.lease.key.count metric.
+func (mb *MetricsBuilder) RecordEtcdLeaseKeyCountDataPoint(ts pcommon.Timestamp, val int64) {
+	mb.metricEtcdLeaseKeyCount.recordDataPoint(mb.startTime, ts, val)
+}
+
+// RecordEtcdLockAbandonmentsDataPoint adds a data point to etcd.lock.abandonments metric.
+func (mb *MetricsBuilder) RecordEtcdLockAbandonmentsDataPoint(ts pcommon.Timestamp, val int64, etcdWatchPrefixAttributeValue string) {
+	mb.metricEtcdLockAbandonments.recordDataPoint(mb.startTime, ts, val, etcdWatchPrefixAttributeValue)
+}
+
+// RecordEtcdLockAcquisitionsDataPoint adds a data point to etcd.lock.acquisitions metric.
+func (mb *MetricsBuilder) RecordEtcdLockAcquisitionsDataPoint(ts pcommon.Timestamp, val int64, etcdWatchPrefixAttributeValue string) {
+	mb.metricEtcdLockAcquisitions.recordDataPoint(mb.startTime, ts, val, etcdWatchPrefixAttributeValue)
+}
+
+// RecordEtcdLockHolderCountDataPoint adds a data point to etcd.lock.holder.count metric.
+func (mb *MetricsBuilder) RecordEtcdLockHolderCountDataPoint(ts pcommon.Timestamp, val int64, etcdWatchPrefixAttributeValue string) {
+	mb.metricEtcdLockHolderCount.recordDataPoint(mb.startTime, ts, val, etcdWatchPrefixAttributeValue)
+}
+
+// RecordEtcdLockWaiterCountDataPoint adds a data point to etcd.lock.waiter.count metric.
+func (mb *MetricsBuilder) RecordEtcdLockWaiterCountDataPoint(ts pcommon.Timestamp, val int64, etcdWatchPrefixAttributeValue string) {
+	mb.metricEtcdLockWaiterCount.recordDataPoint(mb.startTime, ts, val, etcdWatchPrefixAttributeValue)
+}
+
+// RecordEtcdMemberCountDataPoint adds a data point to etcd.member.count metric.
+func (mb *MetricsBuilder) RecordEtcdMemberCountDataPoint(ts pcommon.Timestamp, val int64, etcdMemberRoleAttributeValue AttributeEtcdMemberRole) {
+	mb.metricEtcdMemberCount.recordDataPoint(mb.startTime, ts, val, etcdMemberRoleAttributeValue.String())
 }
 
 // RecordEtcdMemberLeaderDataPoint adds a data point to etcd.member.leader metric.
@@ -728,6 +2619,11 @@ func (mb *MetricsBuilder) RecordEtcdMemberLearnerDataPoint(ts pcommon.Timestamp,
 	mb.metricEtcdMemberLearner.recordDataPoint(mb.startTime, ts, val)
 }
 
+// RecordEtcdMemberRequestDurationDataPoint adds a data point to etcd.member.request.duration metric.
+func (mb *MetricsBuilder) RecordEtcdMemberRequestDurationDataPoint(ts pcommon.Timestamp, val float64) {
+	mb.metricEtcdMemberRequestDuration.recordDataPoint(mb.startTime, ts, val)
+}
+
 // RecordEtcdMemberUpDataPoint adds a data point to etcd.member.up metric.
 func (mb *MetricsBuilder) RecordEtcdMemberUpDataPoint(ts pcommon.Timestamp, val int64) {
 	mb.metricEtcdMemberUp.recordDataPoint(mb.startTime, ts, val)
@@ -738,9 +2634,24 @@ func (mb *MetricsBuilder) RecordEtcdRaftAppliedIndexDataPoint(ts pcommon.Timesta
 	mb.metricEtcdRaftAppliedIndex.recordDataPoint(mb.startTime, ts, val)
 }
 
+// RecordEtcdRaftApplyLagDataPoint adds a data point to etcd.raft.apply.lag metric.
+func (mb *MetricsBuilder) RecordEtcdRaftApplyLagDataPoint(ts pcommon.Timestamp, val int64) {
+	mb.metricEtcdRaftApplyLag.recordDataPoint(mb.startTime, ts, val)
+}
+
+// RecordEtcdRaftHasLeaderDataPoint adds a data point to etcd.raft.has_leader metric.
+func (mb *MetricsBuilder) RecordEtcdRaftHasLeaderDataPoint(ts pcommon.Timestamp, val int64) {
+	mb.metricEtcdRaftHasLeader.recordDataPoint(mb.startTime, ts, val)
+}
+
 // RecordEtcdRaftIndexDataPoint adds a data point to etcd.raft.index metric.
 func (mb *MetricsBuilder) RecordEtcdRaftIndexDataPoint(ts pcommon.Timestamp, val int64) {
 	mb.metricEtcdRaftIndex.recordDataPoint(mb.startTime, ts, val)
+}
+
+// RecordEtcdRaftLeaderChangesDataPoint adds a data point to etcd.raft.leader.changes metric.
+func (mb *MetricsBuilder) RecordEtcdRaftLeaderChangesDataPoint(ts pcommon.Timestamp, val int64) {
+	mb.metricEtcdRaftLeaderChanges.recordDataPoint(mb.startTime, ts, val)
 }
 
 // RecordEtcdRaftTermDataPoint adds a data point to etcd.raft.term metric.
@@ -751,6 +2662,16 @@ func (mb *MetricsBuilder) RecordEtcdRaftTermDataPoint(ts pcommon.Timestamp, val 
 // RecordEtcdRevisionDataPoint adds a data point to etcd.revision metric.
 func (mb *MetricsBuilder) RecordEtcdRevisionDataPoint(ts pcommon.Timestamp, val int64) {
 	mb.metricEtcdRevision.recordDataPoint(mb.startTime, ts, val)
+}
+
+// RecordEtcdRevisionsDataPoint adds a data point to etcd.revisions metric.
+func (mb *MetricsBuilder) RecordEtcdRevisionsDataPoint(ts pcommon.Timestamp, val int64) {
+	mb.metricEtcdRevisions.recordDataPoint(mb.startTime, ts, val)
+}
+
+// RecordEtcdUnobservedCountDataPoint adds a data point to etcd.unobserved.count metric.
+func (mb *MetricsBuilder) RecordEtcdUnobservedCountDataPoint(ts pcommon.Timestamp, val int64, etcdObjectAttributeValue AttributeEtcdObject) {
+	mb.metricEtcdUnobservedCount.recordDataPoint(mb.startTime, ts, val, etcdObjectAttributeValue.String())
 }
 
 // Reset resets metrics builder to its initial state. It should be used when external metrics source is restarted,

@@ -68,10 +68,67 @@ func TestMetricsBuilder(t *testing.T) {
 			allMetricsCount := 0
 			defaultMetricsCount++
 			allMetricsCount++
+			mb.RecordEtcdAlarmCountDataPoint(ts, 1, AttributeEtcdAlarmTypeNospace)
+			defaultMetricsCount++
+			allMetricsCount++
+			mb.RecordEtcdCompactRevisionDataPoint(ts, 1)
+			defaultMetricsCount++
+			allMetricsCount++
+			mb.RecordEtcdDbQuotaDataPoint(ts, 1)
+			defaultMetricsCount++
+			allMetricsCount++
 			mb.RecordEtcdDbSizeDataPoint(ts, 1)
 			defaultMetricsCount++
 			allMetricsCount++
 			mb.RecordEtcdDbSizeInUseDataPoint(ts, 1)
+			defaultMetricsCount++
+			allMetricsCount++
+			mb.RecordEtcdDbUtilizationDataPoint(ts, 1)
+			defaultMetricsCount++
+			allMetricsCount++
+			mb.RecordEtcdElectionCandidateCountDataPoint(ts, 1, "etcd.watch.prefix-val")
+			defaultMetricsCount++
+			allMetricsCount++
+			mb.RecordEtcdElectionElectionsDataPoint(ts, 1, "etcd.watch.prefix-val")
+			defaultMetricsCount++
+			allMetricsCount++
+			mb.RecordEtcdElectionLeaderCountDataPoint(ts, 1, "etcd.watch.prefix-val")
+			defaultMetricsCount++
+			allMetricsCount++
+			mb.RecordEtcdKeyChangesDataPoint(ts, 1, AttributeEtcdKeyChangePut, "etcd.watch.prefix-val")
+			defaultMetricsCount++
+			allMetricsCount++
+			mb.RecordEtcdKeyCountDataPoint(ts, 1, "etcd.watch.prefix-val")
+			defaultMetricsCount++
+			allMetricsCount++
+			mb.RecordEtcdKeySizeDataPoint(ts, 1, "etcd.watch.prefix-val")
+			defaultMetricsCount++
+			allMetricsCount++
+			mb.RecordEtcdLeaseCountDataPoint(ts, 1)
+			defaultMetricsCount++
+			allMetricsCount++
+			mb.RecordEtcdLeaseEndsDataPoint(ts, 1, AttributeEtcdLeaseEndCauseRevoked)
+			defaultMetricsCount++
+			allMetricsCount++
+			mb.RecordEtcdLeaseGrantsDataPoint(ts, 1)
+			defaultMetricsCount++
+			allMetricsCount++
+			mb.RecordEtcdLeaseKeyCountDataPoint(ts, 1)
+			defaultMetricsCount++
+			allMetricsCount++
+			mb.RecordEtcdLockAbandonmentsDataPoint(ts, 1, "etcd.watch.prefix-val")
+			defaultMetricsCount++
+			allMetricsCount++
+			mb.RecordEtcdLockAcquisitionsDataPoint(ts, 1, "etcd.watch.prefix-val")
+			defaultMetricsCount++
+			allMetricsCount++
+			mb.RecordEtcdLockHolderCountDataPoint(ts, 1, "etcd.watch.prefix-val")
+			defaultMetricsCount++
+			allMetricsCount++
+			mb.RecordEtcdLockWaiterCountDataPoint(ts, 1, "etcd.watch.prefix-val")
+			defaultMetricsCount++
+			allMetricsCount++
+			mb.RecordEtcdMemberCountDataPoint(ts, 1, AttributeEtcdMemberRoleVoter)
 			defaultMetricsCount++
 			allMetricsCount++
 			mb.RecordEtcdMemberLeaderDataPoint(ts, 1)
@@ -80,25 +137,44 @@ func TestMetricsBuilder(t *testing.T) {
 			mb.RecordEtcdMemberLearnerDataPoint(ts, 1)
 			defaultMetricsCount++
 			allMetricsCount++
+			mb.RecordEtcdMemberRequestDurationDataPoint(ts, 1)
+			defaultMetricsCount++
+			allMetricsCount++
 			mb.RecordEtcdMemberUpDataPoint(ts, 1)
 			defaultMetricsCount++
 			allMetricsCount++
 			mb.RecordEtcdRaftAppliedIndexDataPoint(ts, 1)
 			defaultMetricsCount++
 			allMetricsCount++
+			mb.RecordEtcdRaftApplyLagDataPoint(ts, 1)
+			defaultMetricsCount++
+			allMetricsCount++
+			mb.RecordEtcdRaftHasLeaderDataPoint(ts, 1)
+			defaultMetricsCount++
+			allMetricsCount++
 			mb.RecordEtcdRaftIndexDataPoint(ts, 1)
+			defaultMetricsCount++
+			allMetricsCount++
+			mb.RecordEtcdRaftLeaderChangesDataPoint(ts, 1)
 			defaultMetricsCount++
 			allMetricsCount++
 			mb.RecordEtcdRaftTermDataPoint(ts, 1)
 			defaultMetricsCount++
 			allMetricsCount++
 			mb.RecordEtcdRevisionDataPoint(ts, 1)
+			defaultMetricsCount++
+			allMetricsCount++
+			mb.RecordEtcdRevisionsDataPoint(ts, 1)
+			defaultMetricsCount++
+			allMetricsCount++
+			mb.RecordEtcdUnobservedCountDataPoint(ts, 1, AttributeEtcdObjectKey)
 
 			rb := mb.NewResourceBuilder()
 			rb.SetEtcdClusterID("etcd.cluster.id-val")
 			rb.SetEtcdMemberID("etcd.member.id-val")
 			rb.SetServiceInstanceID("service.instance.id-val")
 			rb.SetServiceName("service.name-val")
+			rb.SetServiceVersion("service.version-val")
 			res := rb.Emit()
 			metrics := mb.Emit(WithResource(res))
 
@@ -127,6 +203,49 @@ func TestMetricsBuilder(t *testing.T) {
 			validatedMetrics := make(map[string]bool)
 			for _, mi := range allMetricsList {
 				switch mi.Name() {
+				case "etcd.alarm.count":
+					assert.False(t, validatedMetrics["etcd.alarm.count"], "Found a duplicate in the metrics slice: etcd.alarm.count")
+					validatedMetrics["etcd.alarm.count"] = true
+					assert.Equal(t, pmetric.MetricTypeSum, mi.Type())
+					assert.Equal(t, 1, mi.Sum().DataPoints().Len())
+					assert.Equal(t, "Alarms that are raised, of all members. While there is a nospace alarm, etcd takes no writes.", mi.Description())
+					assert.Equal(t, "{alarm}", mi.Unit())
+					assert.False(t, mi.Sum().IsMonotonic())
+					assert.Equal(t, pmetric.AggregationTemporalityCumulative, mi.Sum().AggregationTemporality())
+					dp := mi.Sum().DataPoints().At(0)
+					assert.Equal(t, start, dp.StartTimestamp())
+					assert.Equal(t, ts, dp.Timestamp())
+					assert.Equal(t, pmetric.NumberDataPointValueTypeInt, dp.ValueType())
+					assert.Equal(t, int64(1), dp.IntValue())
+					etcdAlarmTypeAttrVal, ok := dp.Attributes().Get("etcd.alarm.type")
+					assert.True(t, ok)
+					assert.Equal(t, "nospace", etcdAlarmTypeAttrVal.Str())
+				case "etcd.compact_revision":
+					assert.False(t, validatedMetrics["etcd.compact_revision"], "Found a duplicate in the metrics slice: etcd.compact_revision")
+					validatedMetrics["etcd.compact_revision"] = true
+					assert.Equal(t, pmetric.MetricTypeGauge, mi.Type())
+					assert.Equal(t, 1, mi.Gauge().DataPoints().Len())
+					assert.Equal(t, "The oldest revision whose state can still be read: etcd has compacted what was before. Left out when the user may not read.", mi.Description())
+					assert.Equal(t, "{revision}", mi.Unit())
+					dp := mi.Gauge().DataPoints().At(0)
+					assert.Equal(t, start, dp.StartTimestamp())
+					assert.Equal(t, ts, dp.Timestamp())
+					assert.Equal(t, pmetric.NumberDataPointValueTypeInt, dp.ValueType())
+					assert.Equal(t, int64(1), dp.IntValue())
+				case "etcd.db.quota":
+					assert.False(t, validatedMetrics["etcd.db.quota"], "Found a duplicate in the metrics slice: etcd.db.quota")
+					validatedMetrics["etcd.db.quota"] = true
+					assert.Equal(t, pmetric.MetricTypeSum, mi.Type())
+					assert.Equal(t, 1, mi.Sum().DataPoints().Len())
+					assert.Equal(t, "Size of the database file at which the member raises the nospace alarm. Left out before etcd 3.6.", mi.Description())
+					assert.Equal(t, "By", mi.Unit())
+					assert.False(t, mi.Sum().IsMonotonic())
+					assert.Equal(t, pmetric.AggregationTemporalityCumulative, mi.Sum().AggregationTemporality())
+					dp := mi.Sum().DataPoints().At(0)
+					assert.Equal(t, start, dp.StartTimestamp())
+					assert.Equal(t, ts, dp.Timestamp())
+					assert.Equal(t, pmetric.NumberDataPointValueTypeInt, dp.ValueType())
+					assert.Equal(t, int64(1), dp.IntValue())
 				case "etcd.db.size":
 					assert.False(t, validatedMetrics["etcd.db.size"], "Found a duplicate in the metrics slice: etcd.db.size")
 					validatedMetrics["etcd.db.size"] = true
@@ -155,6 +274,267 @@ func TestMetricsBuilder(t *testing.T) {
 					assert.Equal(t, ts, dp.Timestamp())
 					assert.Equal(t, pmetric.NumberDataPointValueTypeInt, dp.ValueType())
 					assert.Equal(t, int64(1), dp.IntValue())
+				case "etcd.db.utilization":
+					assert.False(t, validatedMetrics["etcd.db.utilization"], "Found a duplicate in the metrics slice: etcd.db.utilization")
+					validatedMetrics["etcd.db.utilization"] = true
+					assert.Equal(t, pmetric.MetricTypeGauge, mi.Type())
+					assert.Equal(t, 1, mi.Gauge().DataPoints().Len())
+					assert.Equal(t, "Size of the database file as a part of its quota. Left out before etcd 3.6.", mi.Description())
+					assert.Equal(t, "1", mi.Unit())
+					dp := mi.Gauge().DataPoints().At(0)
+					assert.Equal(t, start, dp.StartTimestamp())
+					assert.Equal(t, ts, dp.Timestamp())
+					assert.Equal(t, pmetric.NumberDataPointValueTypeDouble, dp.ValueType())
+					assert.InDelta(t, float64(1), dp.DoubleValue(), 0.01)
+				case "etcd.election.candidate.count":
+					assert.False(t, validatedMetrics["etcd.election.candidate.count"], "Found a duplicate in the metrics slice: etcd.election.candidate.count")
+					validatedMetrics["etcd.election.candidate.count"] = true
+					assert.Equal(t, pmetric.MetricTypeSum, mi.Type())
+					assert.Equal(t, 1, mi.Sum().DataPoints().Len())
+					assert.Equal(t, "Clients that campaign and do not lead.", mi.Description())
+					assert.Equal(t, "{candidate}", mi.Unit())
+					assert.False(t, mi.Sum().IsMonotonic())
+					assert.Equal(t, pmetric.AggregationTemporalityCumulative, mi.Sum().AggregationTemporality())
+					dp := mi.Sum().DataPoints().At(0)
+					assert.Equal(t, start, dp.StartTimestamp())
+					assert.Equal(t, ts, dp.Timestamp())
+					assert.Equal(t, pmetric.NumberDataPointValueTypeInt, dp.ValueType())
+					assert.Equal(t, int64(1), dp.IntValue())
+					etcdWatchPrefixAttrVal, ok := dp.Attributes().Get("etcd.watch.prefix")
+					assert.True(t, ok)
+					assert.Equal(t, "etcd.watch.prefix-val", etcdWatchPrefixAttrVal.Str())
+				case "etcd.election.elections":
+					assert.False(t, validatedMetrics["etcd.election.elections"], "Found a duplicate in the metrics slice: etcd.election.elections")
+					validatedMetrics["etcd.election.elections"] = true
+					assert.Equal(t, pmetric.MetricTypeSum, mi.Type())
+					assert.Equal(t, 1, mi.Sum().DataPoints().Len())
+					assert.Equal(t, "Leaders that came to lead since the receiver observes.", mi.Description())
+					assert.Equal(t, "{election}", mi.Unit())
+					assert.True(t, mi.Sum().IsMonotonic())
+					assert.Equal(t, pmetric.AggregationTemporalityCumulative, mi.Sum().AggregationTemporality())
+					dp := mi.Sum().DataPoints().At(0)
+					assert.Equal(t, start, dp.StartTimestamp())
+					assert.Equal(t, ts, dp.Timestamp())
+					assert.Equal(t, pmetric.NumberDataPointValueTypeInt, dp.ValueType())
+					assert.Equal(t, int64(1), dp.IntValue())
+					etcdWatchPrefixAttrVal, ok := dp.Attributes().Get("etcd.watch.prefix")
+					assert.True(t, ok)
+					assert.Equal(t, "etcd.watch.prefix-val", etcdWatchPrefixAttrVal.Str())
+				case "etcd.election.leader.count":
+					assert.False(t, validatedMetrics["etcd.election.leader.count"], "Found a duplicate in the metrics slice: etcd.election.leader.count")
+					validatedMetrics["etcd.election.leader.count"] = true
+					assert.Equal(t, pmetric.MetricTypeSum, mi.Type())
+					assert.Equal(t, 1, mi.Sum().DataPoints().Len())
+					assert.Equal(t, "Elections that have a leader.", mi.Description())
+					assert.Equal(t, "{leader}", mi.Unit())
+					assert.False(t, mi.Sum().IsMonotonic())
+					assert.Equal(t, pmetric.AggregationTemporalityCumulative, mi.Sum().AggregationTemporality())
+					dp := mi.Sum().DataPoints().At(0)
+					assert.Equal(t, start, dp.StartTimestamp())
+					assert.Equal(t, ts, dp.Timestamp())
+					assert.Equal(t, pmetric.NumberDataPointValueTypeInt, dp.ValueType())
+					assert.Equal(t, int64(1), dp.IntValue())
+					etcdWatchPrefixAttrVal, ok := dp.Attributes().Get("etcd.watch.prefix")
+					assert.True(t, ok)
+					assert.Equal(t, "etcd.watch.prefix-val", etcdWatchPrefixAttrVal.Str())
+				case "etcd.key.changes":
+					assert.False(t, validatedMetrics["etcd.key.changes"], "Found a duplicate in the metrics slice: etcd.key.changes")
+					validatedMetrics["etcd.key.changes"] = true
+					assert.Equal(t, pmetric.MetricTypeSum, mi.Type())
+					assert.Equal(t, 1, mi.Sum().DataPoints().Len())
+					assert.Equal(t, "Changes of keys since the receiver observes.", mi.Description())
+					assert.Equal(t, "{change}", mi.Unit())
+					assert.True(t, mi.Sum().IsMonotonic())
+					assert.Equal(t, pmetric.AggregationTemporalityCumulative, mi.Sum().AggregationTemporality())
+					dp := mi.Sum().DataPoints().At(0)
+					assert.Equal(t, start, dp.StartTimestamp())
+					assert.Equal(t, ts, dp.Timestamp())
+					assert.Equal(t, pmetric.NumberDataPointValueTypeInt, dp.ValueType())
+					assert.Equal(t, int64(1), dp.IntValue())
+					etcdKeyChangeAttrVal, ok := dp.Attributes().Get("etcd.key.change")
+					assert.True(t, ok)
+					assert.Equal(t, "put", etcdKeyChangeAttrVal.Str())
+					etcdWatchPrefixAttrVal, ok := dp.Attributes().Get("etcd.watch.prefix")
+					assert.True(t, ok)
+					assert.Equal(t, "etcd.watch.prefix-val", etcdWatchPrefixAttrVal.Str())
+				case "etcd.key.count":
+					assert.False(t, validatedMetrics["etcd.key.count"], "Found a duplicate in the metrics slice: etcd.key.count")
+					validatedMetrics["etcd.key.count"] = true
+					assert.Equal(t, pmetric.MetricTypeSum, mi.Type())
+					assert.Equal(t, 1, mi.Sum().DataPoints().Len())
+					assert.Equal(t, "Keys under a prefix.", mi.Description())
+					assert.Equal(t, "{key}", mi.Unit())
+					assert.False(t, mi.Sum().IsMonotonic())
+					assert.Equal(t, pmetric.AggregationTemporalityCumulative, mi.Sum().AggregationTemporality())
+					dp := mi.Sum().DataPoints().At(0)
+					assert.Equal(t, start, dp.StartTimestamp())
+					assert.Equal(t, ts, dp.Timestamp())
+					assert.Equal(t, pmetric.NumberDataPointValueTypeInt, dp.ValueType())
+					assert.Equal(t, int64(1), dp.IntValue())
+					etcdWatchPrefixAttrVal, ok := dp.Attributes().Get("etcd.watch.prefix")
+					assert.True(t, ok)
+					assert.Equal(t, "etcd.watch.prefix-val", etcdWatchPrefixAttrVal.Str())
+				case "etcd.key.size":
+					assert.False(t, validatedMetrics["etcd.key.size"], "Found a duplicate in the metrics slice: etcd.key.size")
+					validatedMetrics["etcd.key.size"] = true
+					assert.Equal(t, pmetric.MetricTypeSum, mi.Type())
+					assert.Equal(t, 1, mi.Sum().DataPoints().Len())
+					assert.Equal(t, "Length of the keys under a prefix, and of their values.", mi.Description())
+					assert.Equal(t, "By", mi.Unit())
+					assert.False(t, mi.Sum().IsMonotonic())
+					assert.Equal(t, pmetric.AggregationTemporalityCumulative, mi.Sum().AggregationTemporality())
+					dp := mi.Sum().DataPoints().At(0)
+					assert.Equal(t, start, dp.StartTimestamp())
+					assert.Equal(t, ts, dp.Timestamp())
+					assert.Equal(t, pmetric.NumberDataPointValueTypeInt, dp.ValueType())
+					assert.Equal(t, int64(1), dp.IntValue())
+					etcdWatchPrefixAttrVal, ok := dp.Attributes().Get("etcd.watch.prefix")
+					assert.True(t, ok)
+					assert.Equal(t, "etcd.watch.prefix-val", etcdWatchPrefixAttrVal.Str())
+				case "etcd.lease.count":
+					assert.False(t, validatedMetrics["etcd.lease.count"], "Found a duplicate in the metrics slice: etcd.lease.count")
+					validatedMetrics["etcd.lease.count"] = true
+					assert.Equal(t, pmetric.MetricTypeSum, mi.Type())
+					assert.Equal(t, 1, mi.Sum().DataPoints().Len())
+					assert.Equal(t, "Leases that are alive. With leases::mode watched, those only that are attached to observed keys.", mi.Description())
+					assert.Equal(t, "{lease}", mi.Unit())
+					assert.False(t, mi.Sum().IsMonotonic())
+					assert.Equal(t, pmetric.AggregationTemporalityCumulative, mi.Sum().AggregationTemporality())
+					dp := mi.Sum().DataPoints().At(0)
+					assert.Equal(t, start, dp.StartTimestamp())
+					assert.Equal(t, ts, dp.Timestamp())
+					assert.Equal(t, pmetric.NumberDataPointValueTypeInt, dp.ValueType())
+					assert.Equal(t, int64(1), dp.IntValue())
+				case "etcd.lease.ends":
+					assert.False(t, validatedMetrics["etcd.lease.ends"], "Found a duplicate in the metrics slice: etcd.lease.ends")
+					validatedMetrics["etcd.lease.ends"] = true
+					assert.Equal(t, pmetric.MetricTypeSum, mi.Type())
+					assert.Equal(t, 1, mi.Sum().DataPoints().Len())
+					assert.Equal(t, "Leases that ended since the receiver observes.", mi.Description())
+					assert.Equal(t, "{lease}", mi.Unit())
+					assert.True(t, mi.Sum().IsMonotonic())
+					assert.Equal(t, pmetric.AggregationTemporalityCumulative, mi.Sum().AggregationTemporality())
+					dp := mi.Sum().DataPoints().At(0)
+					assert.Equal(t, start, dp.StartTimestamp())
+					assert.Equal(t, ts, dp.Timestamp())
+					assert.Equal(t, pmetric.NumberDataPointValueTypeInt, dp.ValueType())
+					assert.Equal(t, int64(1), dp.IntValue())
+					etcdLeaseEndCauseAttrVal, ok := dp.Attributes().Get("etcd.lease.end.cause")
+					assert.True(t, ok)
+					assert.Equal(t, "revoked", etcdLeaseEndCauseAttrVal.Str())
+				case "etcd.lease.grants":
+					assert.False(t, validatedMetrics["etcd.lease.grants"], "Found a duplicate in the metrics slice: etcd.lease.grants")
+					validatedMetrics["etcd.lease.grants"] = true
+					assert.Equal(t, pmetric.MetricTypeSum, mi.Type())
+					assert.Equal(t, 1, mi.Sum().DataPoints().Len())
+					assert.Equal(t, "Leases that were first seen since the receiver observes.", mi.Description())
+					assert.Equal(t, "{lease}", mi.Unit())
+					assert.True(t, mi.Sum().IsMonotonic())
+					assert.Equal(t, pmetric.AggregationTemporalityCumulative, mi.Sum().AggregationTemporality())
+					dp := mi.Sum().DataPoints().At(0)
+					assert.Equal(t, start, dp.StartTimestamp())
+					assert.Equal(t, ts, dp.Timestamp())
+					assert.Equal(t, pmetric.NumberDataPointValueTypeInt, dp.ValueType())
+					assert.Equal(t, int64(1), dp.IntValue())
+				case "etcd.lease.key.count":
+					assert.False(t, validatedMetrics["etcd.lease.key.count"], "Found a duplicate in the metrics slice: etcd.lease.key.count")
+					validatedMetrics["etcd.lease.key.count"] = true
+					assert.Equal(t, pmetric.MetricTypeSum, mi.Type())
+					assert.Equal(t, 1, mi.Sum().DataPoints().Len())
+					assert.Equal(t, "Observed keys that are attached to a lease.", mi.Description())
+					assert.Equal(t, "{key}", mi.Unit())
+					assert.False(t, mi.Sum().IsMonotonic())
+					assert.Equal(t, pmetric.AggregationTemporalityCumulative, mi.Sum().AggregationTemporality())
+					dp := mi.Sum().DataPoints().At(0)
+					assert.Equal(t, start, dp.StartTimestamp())
+					assert.Equal(t, ts, dp.Timestamp())
+					assert.Equal(t, pmetric.NumberDataPointValueTypeInt, dp.ValueType())
+					assert.Equal(t, int64(1), dp.IntValue())
+				case "etcd.lock.abandonments":
+					assert.False(t, validatedMetrics["etcd.lock.abandonments"], "Found a duplicate in the metrics slice: etcd.lock.abandonments")
+					validatedMetrics["etcd.lock.abandonments"] = true
+					assert.Equal(t, pmetric.MetricTypeSum, mi.Type())
+					assert.Equal(t, 1, mi.Sum().DataPoints().Len())
+					assert.Equal(t, "Attempts that ended without having held their lock, since the receiver observes.", mi.Description())
+					assert.Equal(t, "{attempt}", mi.Unit())
+					assert.True(t, mi.Sum().IsMonotonic())
+					assert.Equal(t, pmetric.AggregationTemporalityCumulative, mi.Sum().AggregationTemporality())
+					dp := mi.Sum().DataPoints().At(0)
+					assert.Equal(t, start, dp.StartTimestamp())
+					assert.Equal(t, ts, dp.Timestamp())
+					assert.Equal(t, pmetric.NumberDataPointValueTypeInt, dp.ValueType())
+					assert.Equal(t, int64(1), dp.IntValue())
+					etcdWatchPrefixAttrVal, ok := dp.Attributes().Get("etcd.watch.prefix")
+					assert.True(t, ok)
+					assert.Equal(t, "etcd.watch.prefix-val", etcdWatchPrefixAttrVal.Str())
+				case "etcd.lock.acquisitions":
+					assert.False(t, validatedMetrics["etcd.lock.acquisitions"], "Found a duplicate in the metrics slice: etcd.lock.acquisitions")
+					validatedMetrics["etcd.lock.acquisitions"] = true
+					assert.Equal(t, pmetric.MetricTypeSum, mi.Type())
+					assert.Equal(t, 1, mi.Sum().DataPoints().Len())
+					assert.Equal(t, "Attempts that came to hold their lock since the receiver observes.", mi.Description())
+					assert.Equal(t, "{attempt}", mi.Unit())
+					assert.True(t, mi.Sum().IsMonotonic())
+					assert.Equal(t, pmetric.AggregationTemporalityCumulative, mi.Sum().AggregationTemporality())
+					dp := mi.Sum().DataPoints().At(0)
+					assert.Equal(t, start, dp.StartTimestamp())
+					assert.Equal(t, ts, dp.Timestamp())
+					assert.Equal(t, pmetric.NumberDataPointValueTypeInt, dp.ValueType())
+					assert.Equal(t, int64(1), dp.IntValue())
+					etcdWatchPrefixAttrVal, ok := dp.Attributes().Get("etcd.watch.prefix")
+					assert.True(t, ok)
+					assert.Equal(t, "etcd.watch.prefix-val", etcdWatchPrefixAttrVal.Str())
+				case "etcd.lock.holder.count":
+					assert.False(t, validatedMetrics["etcd.lock.holder.count"], "Found a duplicate in the metrics slice: etcd.lock.holder.count")
+					validatedMetrics["etcd.lock.holder.count"] = true
+					assert.Equal(t, pmetric.MetricTypeSum, mi.Type())
+					assert.Equal(t, 1, mi.Sum().DataPoints().Len())
+					assert.Equal(t, "Locks that are held.", mi.Description())
+					assert.Equal(t, "{attempt}", mi.Unit())
+					assert.False(t, mi.Sum().IsMonotonic())
+					assert.Equal(t, pmetric.AggregationTemporalityCumulative, mi.Sum().AggregationTemporality())
+					dp := mi.Sum().DataPoints().At(0)
+					assert.Equal(t, start, dp.StartTimestamp())
+					assert.Equal(t, ts, dp.Timestamp())
+					assert.Equal(t, pmetric.NumberDataPointValueTypeInt, dp.ValueType())
+					assert.Equal(t, int64(1), dp.IntValue())
+					etcdWatchPrefixAttrVal, ok := dp.Attributes().Get("etcd.watch.prefix")
+					assert.True(t, ok)
+					assert.Equal(t, "etcd.watch.prefix-val", etcdWatchPrefixAttrVal.Str())
+				case "etcd.lock.waiter.count":
+					assert.False(t, validatedMetrics["etcd.lock.waiter.count"], "Found a duplicate in the metrics slice: etcd.lock.waiter.count")
+					validatedMetrics["etcd.lock.waiter.count"] = true
+					assert.Equal(t, pmetric.MetricTypeSum, mi.Type())
+					assert.Equal(t, 1, mi.Sum().DataPoints().Len())
+					assert.Equal(t, "Attempts that wait for their lock.", mi.Description())
+					assert.Equal(t, "{attempt}", mi.Unit())
+					assert.False(t, mi.Sum().IsMonotonic())
+					assert.Equal(t, pmetric.AggregationTemporalityCumulative, mi.Sum().AggregationTemporality())
+					dp := mi.Sum().DataPoints().At(0)
+					assert.Equal(t, start, dp.StartTimestamp())
+					assert.Equal(t, ts, dp.Timestamp())
+					assert.Equal(t, pmetric.NumberDataPointValueTypeInt, dp.ValueType())
+					assert.Equal(t, int64(1), dp.IntValue())
+					etcdWatchPrefixAttrVal, ok := dp.Attributes().Get("etcd.watch.prefix")
+					assert.True(t, ok)
+					assert.Equal(t, "etcd.watch.prefix-val", etcdWatchPrefixAttrVal.Str())
+				case "etcd.member.count":
+					assert.False(t, validatedMetrics["etcd.member.count"], "Found a duplicate in the metrics slice: etcd.member.count")
+					validatedMetrics["etcd.member.count"] = true
+					assert.Equal(t, pmetric.MetricTypeSum, mi.Type())
+					assert.Equal(t, 1, mi.Sum().DataPoints().Len())
+					assert.Equal(t, "Members of the cluster, named in the configuration or not.", mi.Description())
+					assert.Equal(t, "{member}", mi.Unit())
+					assert.False(t, mi.Sum().IsMonotonic())
+					assert.Equal(t, pmetric.AggregationTemporalityCumulative, mi.Sum().AggregationTemporality())
+					dp := mi.Sum().DataPoints().At(0)
+					assert.Equal(t, start, dp.StartTimestamp())
+					assert.Equal(t, ts, dp.Timestamp())
+					assert.Equal(t, pmetric.NumberDataPointValueTypeInt, dp.ValueType())
+					assert.Equal(t, int64(1), dp.IntValue())
+					etcdMemberRoleAttrVal, ok := dp.Attributes().Get("etcd.member.role")
+					assert.True(t, ok)
+					assert.Equal(t, "voter", etcdMemberRoleAttrVal.Str())
 				case "etcd.member.leader":
 					assert.False(t, validatedMetrics["etcd.member.leader"], "Found a duplicate in the metrics slice: etcd.member.leader")
 					validatedMetrics["etcd.member.leader"] = true
@@ -179,6 +559,18 @@ func TestMetricsBuilder(t *testing.T) {
 					assert.Equal(t, ts, dp.Timestamp())
 					assert.Equal(t, pmetric.NumberDataPointValueTypeInt, dp.ValueType())
 					assert.Equal(t, int64(1), dp.IntValue())
+				case "etcd.member.request.duration":
+					assert.False(t, validatedMetrics["etcd.member.request.duration"], "Found a duplicate in the metrics slice: etcd.member.request.duration")
+					validatedMetrics["etcd.member.request.duration"] = true
+					assert.Equal(t, pmetric.MetricTypeGauge, mi.Type())
+					assert.Equal(t, 1, mi.Gauge().DataPoints().Len())
+					assert.Equal(t, "How long the member took to answer the last status request.", mi.Description())
+					assert.Equal(t, "s", mi.Unit())
+					dp := mi.Gauge().DataPoints().At(0)
+					assert.Equal(t, start, dp.StartTimestamp())
+					assert.Equal(t, ts, dp.Timestamp())
+					assert.Equal(t, pmetric.NumberDataPointValueTypeDouble, dp.ValueType())
+					assert.InDelta(t, float64(1), dp.DoubleValue(), 0.01)
 				case "etcd.member.up":
 					assert.False(t, validatedMetrics["etcd.member.up"], "Found a duplicate in the metrics slice: etcd.member.up")
 					validatedMetrics["etcd.member.up"] = true
@@ -203,6 +595,30 @@ func TestMetricsBuilder(t *testing.T) {
 					assert.Equal(t, ts, dp.Timestamp())
 					assert.Equal(t, pmetric.NumberDataPointValueTypeInt, dp.ValueType())
 					assert.Equal(t, int64(1), dp.IntValue())
+				case "etcd.raft.apply.lag":
+					assert.False(t, validatedMetrics["etcd.raft.apply.lag"], "Found a duplicate in the metrics slice: etcd.raft.apply.lag")
+					validatedMetrics["etcd.raft.apply.lag"] = true
+					assert.Equal(t, pmetric.MetricTypeGauge, mi.Type())
+					assert.Equal(t, 1, mi.Gauge().DataPoints().Len())
+					assert.Equal(t, "Raft entries that the member has committed and not yet applied.", mi.Description())
+					assert.Equal(t, "{entry}", mi.Unit())
+					dp := mi.Gauge().DataPoints().At(0)
+					assert.Equal(t, start, dp.StartTimestamp())
+					assert.Equal(t, ts, dp.Timestamp())
+					assert.Equal(t, pmetric.NumberDataPointValueTypeInt, dp.ValueType())
+					assert.Equal(t, int64(1), dp.IntValue())
+				case "etcd.raft.has_leader":
+					assert.False(t, validatedMetrics["etcd.raft.has_leader"], "Found a duplicate in the metrics slice: etcd.raft.has_leader")
+					validatedMetrics["etcd.raft.has_leader"] = true
+					assert.Equal(t, pmetric.MetricTypeGauge, mi.Type())
+					assert.Equal(t, 1, mi.Gauge().DataPoints().Len())
+					assert.Equal(t, "1 when a member that answers follows a leader, else 0. Left out when none answers.", mi.Description())
+					assert.Equal(t, "{leader}", mi.Unit())
+					dp := mi.Gauge().DataPoints().At(0)
+					assert.Equal(t, start, dp.StartTimestamp())
+					assert.Equal(t, ts, dp.Timestamp())
+					assert.Equal(t, pmetric.NumberDataPointValueTypeInt, dp.ValueType())
+					assert.Equal(t, int64(1), dp.IntValue())
 				case "etcd.raft.index":
 					assert.False(t, validatedMetrics["etcd.raft.index"], "Found a duplicate in the metrics slice: etcd.raft.index")
 					validatedMetrics["etcd.raft.index"] = true
@@ -211,6 +627,20 @@ func TestMetricsBuilder(t *testing.T) {
 					assert.Equal(t, "Index of the last raft entry that the member has committed.", mi.Description())
 					assert.Equal(t, "{entry}", mi.Unit())
 					dp := mi.Gauge().DataPoints().At(0)
+					assert.Equal(t, start, dp.StartTimestamp())
+					assert.Equal(t, ts, dp.Timestamp())
+					assert.Equal(t, pmetric.NumberDataPointValueTypeInt, dp.ValueType())
+					assert.Equal(t, int64(1), dp.IntValue())
+				case "etcd.raft.leader.changes":
+					assert.False(t, validatedMetrics["etcd.raft.leader.changes"], "Found a duplicate in the metrics slice: etcd.raft.leader.changes")
+					validatedMetrics["etcd.raft.leader.changes"] = true
+					assert.Equal(t, pmetric.MetricTypeSum, mi.Type())
+					assert.Equal(t, 1, mi.Sum().DataPoints().Len())
+					assert.Equal(t, "Leaders of the cluster that were elected since the receiver observes.", mi.Description())
+					assert.Equal(t, "{change}", mi.Unit())
+					assert.True(t, mi.Sum().IsMonotonic())
+					assert.Equal(t, pmetric.AggregationTemporalityCumulative, mi.Sum().AggregationTemporality())
+					dp := mi.Sum().DataPoints().At(0)
 					assert.Equal(t, start, dp.StartTimestamp())
 					assert.Equal(t, ts, dp.Timestamp())
 					assert.Equal(t, pmetric.NumberDataPointValueTypeInt, dp.ValueType())
@@ -239,6 +669,37 @@ func TestMetricsBuilder(t *testing.T) {
 					assert.Equal(t, ts, dp.Timestamp())
 					assert.Equal(t, pmetric.NumberDataPointValueTypeInt, dp.ValueType())
 					assert.Equal(t, int64(1), dp.IntValue())
+				case "etcd.revisions":
+					assert.False(t, validatedMetrics["etcd.revisions"], "Found a duplicate in the metrics slice: etcd.revisions")
+					validatedMetrics["etcd.revisions"] = true
+					assert.Equal(t, pmetric.MetricTypeSum, mi.Type())
+					assert.Equal(t, 1, mi.Sum().DataPoints().Len())
+					assert.Equal(t, "Revisions of the key space that were made since the receiver observes; its rate is the rate of writes.", mi.Description())
+					assert.Equal(t, "{revision}", mi.Unit())
+					assert.True(t, mi.Sum().IsMonotonic())
+					assert.Equal(t, pmetric.AggregationTemporalityCumulative, mi.Sum().AggregationTemporality())
+					dp := mi.Sum().DataPoints().At(0)
+					assert.Equal(t, start, dp.StartTimestamp())
+					assert.Equal(t, ts, dp.Timestamp())
+					assert.Equal(t, pmetric.NumberDataPointValueTypeInt, dp.ValueType())
+					assert.Equal(t, int64(1), dp.IntValue())
+				case "etcd.unobserved.count":
+					assert.False(t, validatedMetrics["etcd.unobserved.count"], "Found a duplicate in the metrics slice: etcd.unobserved.count")
+					validatedMetrics["etcd.unobserved.count"] = true
+					assert.Equal(t, pmetric.MetricTypeSum, mi.Type())
+					assert.Equal(t, 1, mi.Sum().DataPoints().Len())
+					assert.Equal(t, "Keys and leases that exist and are not remembered, as there are more than watch::limit or leases::limit.", mi.Description())
+					assert.Equal(t, "{object}", mi.Unit())
+					assert.False(t, mi.Sum().IsMonotonic())
+					assert.Equal(t, pmetric.AggregationTemporalityCumulative, mi.Sum().AggregationTemporality())
+					dp := mi.Sum().DataPoints().At(0)
+					assert.Equal(t, start, dp.StartTimestamp())
+					assert.Equal(t, ts, dp.Timestamp())
+					assert.Equal(t, pmetric.NumberDataPointValueTypeInt, dp.ValueType())
+					assert.Equal(t, int64(1), dp.IntValue())
+					etcdObjectAttrVal, ok := dp.Attributes().Get("etcd.object")
+					assert.True(t, ok)
+					assert.Equal(t, "key", etcdObjectAttrVal.Str())
 				}
 			}
 		})

@@ -49,6 +49,13 @@ func (rb *ResourceBuilder) SetServiceName(val string) {
 	}
 }
 
+// SetServiceVersion sets provided value as "service.version" attribute.
+func (rb *ResourceBuilder) SetServiceVersion(val string) {
+	if rb.config.ServiceVersion.Enabled {
+		rb.res.Attributes().PutStr("service.version", val)
+	}
+}
+
 // Emit returns the built resource and resets the internal builder state.
 func (rb *ResourceBuilder) Emit() pcommon.Resource {
 	rb.config.applyOverrideValues(rb.res)

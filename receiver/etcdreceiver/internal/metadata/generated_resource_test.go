@@ -20,15 +20,16 @@ func TestResourceBuilder(t *testing.T) {
 			rb.SetEtcdMemberID("etcd.member.id-val")
 			rb.SetServiceInstanceID("service.instance.id-val")
 			rb.SetServiceName("service.name-val")
+			rb.SetServiceVersion("service.version-val")
 
 			res := rb.Emit()
 			assert.Equal(t, 0, rb.Emit().Attributes().Len()) // Second call should return empty Resource
 
 			switch tt {
 			case "default":
-				assert.Equal(t, 4, res.Attributes().Len())
+				assert.Equal(t, 5, res.Attributes().Len())
 			case "all_set":
-				assert.Equal(t, 4, res.Attributes().Len())
+				assert.Equal(t, 5, res.Attributes().Len())
 			case "none_set":
 				assert.Equal(t, 0, res.Attributes().Len())
 				return
@@ -55,6 +56,11 @@ func TestResourceBuilder(t *testing.T) {
 			if ok {
 				assert.Equal(t, "service.name-val", serviceNameAttrVal.Str())
 			}
+			serviceVersionAttrVal, ok := res.Attributes().Get("service.version")
+			assert.True(t, ok)
+			if ok {
+				assert.Equal(t, "service.version-val", serviceVersionAttrVal.Str())
+			}
 		})
 	}
 }
@@ -67,6 +73,7 @@ func TestResourceBuilderOverrideValue(t *testing.T) {
 	rb.SetEtcdMemberID("etcd.member.id-val")
 	rb.SetServiceInstanceID("service.instance.id-val")
 	rb.SetServiceName("service.name-val")
+	rb.SetServiceVersion("service.version-val")
 
 	res := rb.Emit()
 	{
@@ -95,6 +102,13 @@ func TestResourceBuilderOverrideValue(t *testing.T) {
 		assert.True(t, ok, "service.name should be present")
 		if ok {
 			assert.Equal(t, "override-service.name", val.Str())
+		}
+	}
+	{
+		val, ok := res.Attributes().Get("service.version")
+		assert.True(t, ok, "service.version should be present")
+		if ok {
+			assert.Equal(t, "override-service.version", val.Str())
 		}
 	}
 }
@@ -134,6 +148,13 @@ func TestResourceBuilderOverrideWithoutSet(t *testing.T) {
 			assert.Equal(t, "override-service.name", val.Str())
 		}
 	}
+	{
+		val, ok := res.Attributes().Get("service.version")
+		assert.True(t, ok, "service.version should be present even without calling Set")
+		if ok {
+			assert.Equal(t, "override-service.version", val.Str())
+		}
+	}
 }
 
 // TestResourceBuilderOverrideDisabled disables all attributes, so override should not apply.
@@ -143,6 +164,7 @@ func TestResourceBuilderOverrideDisabled(t *testing.T) {
 	cfg.EtcdMemberID.Enabled = false
 	cfg.ServiceInstanceID.Enabled = false
 	cfg.ServiceName.Enabled = false
+	cfg.ServiceVersion.Enabled = false
 	require.NoError(t, xconfmap.Validate(cfg))
 	rb := NewResourceBuilder(cfg)
 
@@ -158,14 +180,16 @@ func TestResourceBuilderNoOverride(t *testing.T) {
 	assert.Nil(t, cfg.EtcdMemberID.OverrideValue, "OverrideValue should be nil for etcd.member.id")
 	assert.Nil(t, cfg.ServiceInstanceID.OverrideValue, "OverrideValue should be nil for service.instance.id")
 	assert.Nil(t, cfg.ServiceName.OverrideValue, "OverrideValue should be nil for service.name")
+	assert.Nil(t, cfg.ServiceVersion.OverrideValue, "OverrideValue should be nil for service.version")
 	rb := NewResourceBuilder(cfg)
 	rb.SetEtcdClusterID("etcd.cluster.id-val")
 	rb.SetEtcdMemberID("etcd.member.id-val")
 	rb.SetServiceInstanceID("service.instance.id-val")
 	rb.SetServiceName("service.name-val")
+	rb.SetServiceVersion("service.version-val")
 
 	res := rb.Emit()
-	assert.Equal(t, 4, res.Attributes().Len())
+	assert.Equal(t, 5, res.Attributes().Len())
 	etcdClusterIDAttrVal, ok := res.Attributes().Get("etcd.cluster.id")
 	assert.True(t, ok)
 	if ok {
@@ -185,5 +209,10 @@ func TestResourceBuilderNoOverride(t *testing.T) {
 	assert.True(t, ok)
 	if ok {
 		assert.Equal(t, "service.name-val", serviceNameAttrVal.Str())
+	}
+	serviceVersionAttrVal, ok := res.Attributes().Get("service.version")
+	assert.True(t, ok)
+	if ok {
+		assert.Equal(t, "service.version-val", serviceVersionAttrVal.Str())
 	}
 }

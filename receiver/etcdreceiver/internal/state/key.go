@@ -33,6 +33,8 @@ type Change struct {
 type Prefixes struct {
 	Watch []string // changes of these keys are told
 	Locks []string // keys of locks here are followed
+
+	Elections []string // those of elections
 }
 
 // Covering returns the fewest prefixes that hold all the others, sorted. No

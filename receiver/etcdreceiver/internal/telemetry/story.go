@@ -83,9 +83,9 @@ func record(logs *metadata.LogsBuilder, cluster string, e state.Effect) {
 	case state.LockAcquired:
 		logs.RecordEtcdLockAcquiredEvent(ctx, at, name, key, lease, e.Revision, e.Reconciled)
 	case state.LockReleased:
-		logs.RecordEtcdLockReleasedEvent(ctx, at, name, key, lease, e.Revision, e.Reconciled)
+		logs.RecordEtcdLockReleasedEvent(ctx, at, name, key, lease, metadata.AttributeEtcdLockEndCauseUnknown, e.Revision, e.Reconciled)
 	case state.LockAbandoned:
-		logs.RecordEtcdLockAbandonedEvent(ctx, at, name, key, lease, e.Revision, e.Reconciled)
+		logs.RecordEtcdLockAbandonedEvent(ctx, at, name, key, lease, metadata.AttributeEtcdLockEndCauseUnknown, e.Revision, e.Reconciled)
 	default:
 		recordKey(ctx, logs, at, e)
 	}
@@ -95,9 +95,9 @@ func recordKey(ctx context.Context, logs *metadata.LogsBuilder, at pcommon.Times
 	key := e.Change.Key
 	switch e.Kind {
 	case state.KeyPut:
-		logs.RecordEtcdKeyPutEvent(ctx, at, text(key.Name), e.Created, e.Revision, key.Version, hex(key.Lease), int64(e.Change.Size), e.Reconciled)
+		logs.RecordEtcdKeyPutEvent(ctx, at, text(key.Name), e.Created, e.Revision, key.Version, hex(key.Lease), int64(e.Change.Size), "", e.Reconciled)
 	case state.KeyDeleted:
-		logs.RecordEtcdKeyDeleteEvent(ctx, at, text(key.Name), e.Revision, e.Reconciled)
+		logs.RecordEtcdKeyDeleteEvent(ctx, at, text(key.Name), e.Revision, key.Version, hex(key.Lease), int64(e.Change.Size), e.Reconciled)
 	case state.WatchGap:
 		logs.RecordEtcdWatchGapEvent(ctx, at, text(e.Gap.Prefix), e.Gap.First, e.Gap.Last)
 	}
