@@ -5,8 +5,11 @@ package lab
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"net/http"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -16,12 +19,18 @@ type Etcd struct {
 	// Endpoints are the members' client URLs, such as "http://127.0.0.1:12001",
 	// in the order of Members.
 	Endpoints []string
+	// TLS is what a client needs; empty without TLS.
+	TLS TLSFiles
+
+	client *http.Client
 }
 
 // StartEtcd starts a cluster, and waits until each member is healthy.
 func StartEtcd(ctx context.Context, opts ServerOptions) (*Etcd, error) {
-	e := &Etcd{}
-	cluster, err := startCluster(ctx, "etcd", 2, opts, e.prepare)
+	e := &Etcd{client: probeClient}
+	cluster, err := startCluster(ctx, "etcd", 2, opts, func(places []place) ([]launch, error) {
+		return e.prepare(places, opts)
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -29,30 +38,56 @@ func StartEtcd(ctx context.Context, opts ServerOptions) (*Etcd, error) {
 	return e, nil
 }
 
-func (e *Etcd) prepare(places []place) ([]launch, error) {
-	e.Endpoints = make([]string, len(places))
-	cluster, launches := make([]string, len(places)), make([]launch, len(places))
-	for i, p := range places {
-		e.Endpoints[i] = "http://" + loopback(p.ports[0])
-		cluster[i] = p.name + "=http://" + loopback(p.ports[1])
+func (e *Etcd) prepare(places []place, opts ServerOptions) ([]launch, error) {
+	scheme, tlsArgs, err := e.secure(places[0].home, opts.TLS)
+	if err != nil {
+		return nil, err
 	}
+	e.Endpoints = make([]string, len(places))
+	peers, cluster := make([]string, len(places)), make([]string, len(places))
 	for i, p := range places {
-		endpoint, peers := e.Endpoints[i], "http://"+loopback(p.ports[1])
-		launches[i] = launch{ready: etcdReady(endpoint), args: []string{
+		e.Endpoints[i], peers[i] = scheme+loopback(p.ports[0]), "http://"+loopback(p.ports[1])
+		cluster[i] = p.name + "=" + peers[i]
+	}
+	launches := make([]launch, len(places))
+	for i, p := range places {
+		endpoint := e.Endpoints[i]
+		launches[i] = launch{ready: e.ready(endpoint), args: slices.Concat([]string{
 			"--name=" + p.name, "--data-dir=" + filepath.Join(p.home, "data"),
 			"--listen-client-urls=" + endpoint, "--advertise-client-urls=" + endpoint,
-			"--listen-peer-urls=" + peers, "--initial-advertise-peer-urls=" + peers,
+			"--listen-peer-urls=http://" + loopback(p.ports[1]), "--initial-advertise-peer-urls=" + peers[i],
 			"--initial-cluster=" + strings.Join(cluster, ","), "--initial-cluster-state=new",
 			"--log-level=warn",
-		}}
+		}, tlsArgs)}
 	}
 	return launches, nil
 }
 
-func etcdReady(endpoint string) func(context.Context) error {
+// secure makes the certificates if asked to, and gives the arguments with them.
+// That is for clients alone: the members speak plainly with each other.
+func (e *Etcd) secure(home string, options *TLS) (scheme string, args []string, err error) {
+	if options == nil {
+		return "http://", nil, nil
+	}
+	server, client, err := writeTLS(home)
+	if err != nil {
+		return "", nil, err
+	}
+	if e.client, err = client.probe(); err != nil {
+		return "", nil, err
+	}
+	e.TLS = client
+	args = []string{"--cert-file=" + server.Cert, "--key-file=" + server.Key}
+	if options.Mutual {
+		args = append(args, "--client-cert-auth", "--trusted-ca-file="+server.CA)
+	}
+	return "https://", args, nil
+}
+
+func (e *Etcd) ready(endpoint string) func(context.Context) error {
 	return func(ctx context.Context) error {
 		var health struct{ Health, Reason string }
-		if err := getJSON(ctx, endpoint+"/health", nil, &health); err != nil {
+		if err := getJSONBy(ctx, e.client, endpoint+"/health", nil, &health); err != nil {
 			return err
 		}
 		if health.Health != "true" {
@@ -60,4 +95,19 @@ func etcdReady(endpoint string) func(context.Context) error {
 		}
 		return nil
 	}
+}
+
+// Leader is the index in Members of the one that leads. It asks each about
+// itself, in its metrics, which need no user when there are users.
+func (e *Etcd) Leader(ctx context.Context) (int, error) {
+	err := errors.New("no etcd member leads now")
+	for i, endpoint := range e.Endpoints {
+		_, metrics, asked := getBy(ctx, e.client, endpoint+"/metrics", nil)
+		if asked != nil {
+			err = errors.Join(err, asked)
+		} else if strings.Contains(string(metrics), "\netcd_server_is_leader 1\n") {
+			return i, nil
+		}
+	}
+	return 0, err
 }

@@ -32,7 +32,7 @@ type ServerOptions struct {
 	Token string
 	// Members, of etcd and Consul: 1 (or 0) or 3.
 	Members int
-	// TLS, of Consul: the API speaks TLS only. Nil: plain HTTP only.
+	// TLS, of etcd and Consul: clients are served over TLS only. Nil: plain HTTP only.
 	TLS *TLS
 	// Datacenter, of Consul; empty: dc1.
 	Datacenter string
