@@ -32,6 +32,7 @@ type place struct {
 // the ports it was given, and when it is ready.
 type launch struct {
 	args  []string
+	env   []string // beside plainEnv
 	ready func(context.Context) error
 }
 
@@ -65,7 +66,8 @@ func startCluster(ctx context.Context, name string, n int, opts ServerOptions, p
 		c.Members = make([]*Server, size)
 		for i, l := range launches {
 			args := slices.Concat(l.args, opts.ExtraArgs)
-			c.Members[i] = &Server{name: places[i].name, bin: bin, dir: dir, env: plainEnv(), args: args, ready: l.ready}
+			env := append(plainEnv(), l.env...)
+			c.Members[i] = &Server{name: places[i].name, bin: bin, dir: dir, env: env, args: args, ready: l.ready}
 		}
 		return c.start(ctx)
 	})

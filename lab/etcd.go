@@ -23,16 +23,26 @@ type Etcd struct {
 	TLS TLSFiles
 
 	client *http.Client
+	peers  *peerNet // nil unless Partitionable
 }
 
 // StartEtcd starts a cluster, and waits until each member is healthy.
 func StartEtcd(ctx context.Context, opts ServerOptions) (*Etcd, error) {
 	e := &Etcd{client: probeClient}
+	if opts.Partitionable {
+		if opts.Members != 3 {
+			return nil, errors.New("a partitionable etcd without peers to cut off; choose 3 members")
+		}
+		var err error
+		if e.peers, err = startPeerNet(); err != nil {
+			return nil, err
+		}
+	}
 	cluster, err := startCluster(ctx, "etcd", 2, opts, func(places []place) ([]launch, error) {
 		return e.prepare(places, opts)
 	})
 	if err != nil {
-		return nil, err
+		return nil, errors.Join(err, e.peers.stop(ctx))
 	}
 	e.Cluster = cluster
 	return e, nil
@@ -47,6 +57,9 @@ func (e *Etcd) prepare(places []place, opts ServerOptions) ([]launch, error) {
 	peers, cluster := make([]string, len(places)), make([]string, len(places))
 	for i, p := range places {
 		e.Endpoints[i], peers[i] = scheme+loopback(p.ports[0]), "http://"+loopback(p.ports[1])
+		if e.peers != nil {
+			peers[i] = e.peers.url(p)
+		}
 		cluster[i] = p.name + "=" + peers[i]
 	}
 	launches := make([]launch, len(places))
@@ -59,6 +72,9 @@ func (e *Etcd) prepare(places []place, opts ServerOptions) ([]launch, error) {
 			"--initial-cluster=" + strings.Join(cluster, ","), "--initial-cluster-state=new",
 			"--log-level=warn",
 		}, tlsArgs)}
+		if e.peers != nil {
+			launches[i].env = e.peers.env(p)
+		}
 	}
 	return launches, nil
 }
@@ -98,10 +114,14 @@ func (e *Etcd) ready(endpoint string) func(context.Context) error {
 }
 
 // Leader is the index in Members of the one that leads. It asks each about
-// itself, in its metrics, which need no user when there are users.
+// itself, in its metrics, which need no user when there are users. One that is
+// cut off is not asked: it takes itself for the leader for up to two seconds more.
 func (e *Etcd) Leader(ctx context.Context) (int, error) {
 	err := errors.New("no etcd member leads now")
 	for i, endpoint := range e.Endpoints {
+		if e.peers.isCut(e.Members[i].name) {
+			continue
+		}
 		_, metrics, asked := getBy(ctx, e.client, endpoint+"/metrics", nil)
 		if asked != nil {
 			err = errors.Join(err, asked)
@@ -110,4 +130,26 @@ func (e *Etcd) Leader(ctx context.Context) (int, error) {
 		}
 	}
 	return 0, err
+}
+
+// Partition cuts member i off from both others, in both directions, until
+// [Etcd.Heal]: what they say to each other ends, and each new connection is
+// refused. The member goes on answering its clients, soon without a leader. It
+// cannot become ready while it is cut off, so do not restart it then. Only for
+// a cluster that was started as Partitionable.
+func (e *Etcd) Partition(i int) { e.partitionable().cut(e.Members[i].name) }
+
+// Heal lets member i reach the others again, except one that is cut off itself.
+func (e *Etcd) Heal(i int) { e.partitionable().mend(e.Members[i].name) }
+
+func (e *Etcd) partitionable() *peerNet {
+	if e.peers == nil {
+		panic("lab: this etcd cannot be partitioned; start it with ServerOptions.Partitionable")
+	}
+	return e.peers
+}
+
+// Stop ends all members, and removes their folder if it is a throw-away one.
+func (e *Etcd) Stop(ctx context.Context) error {
+	return errors.Join(e.Cluster.Stop(ctx), e.peers.stop(ctx))
 }

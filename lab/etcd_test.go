@@ -6,6 +6,7 @@ package lab
 import (
 	"context"
 	"net/http"
+	"slices"
 	"testing"
 	"time"
 
@@ -58,6 +59,64 @@ func TestEtcdElectsAnotherLeader(t *testing.T) {
 	require.ErrorContains(t, err, "no etcd member leads")
 }
 
+func TestEtcdPartition(t *testing.T) {
+	needsServers(t)
+	e := startEtcd(t, ServerOptions{Members: 3, Partitionable: true})
+	clients := make([]*clientv3.Client, 3)
+	for i := range clients {
+		clients[i] = newEtcdClient(t, e, clientv3.Config{}, i)
+	}
+	leader := etcdLeaderAfter(t, e, -1)
+	for name, cut := range map[string]int{"of a follower": (leader + 1) % 3, "of the leader": leader} {
+		t.Run(name, func(t *testing.T) {
+			e.Partition(cut)
+			require.Eventually(t, func() bool { return leaderless(t, e, clients[cut], cut) }, 20*time.Second, 50*time.Millisecond)
+			require.Error(t, putWithin(t, clients[cut], time.Second))
+			for i, client := range clients {
+				if i != cut {
+					require.Eventually(t, func() bool { return putWithin(t, client, 2*time.Second) == nil }, 20*time.Second, 50*time.Millisecond)
+				}
+			}
+			require.NotEqual(t, cut, etcdLeaderAfter(t, e, -1))
+			alone, err := clients[cut].Get(t.Context(), "key", clientv3.WithSerializable())
+			require.NoError(t, err, "it goes on answering what it can answer alone")
+			require.True(t, leaderless(t, e, clients[cut], cut))
+
+			e.Heal(cut)
+			require.Eventually(t, func() bool { return !leaderless(t, e, clients[cut], cut) }, 20*time.Second, 50*time.Millisecond)
+			require.Eventually(t, func() bool { return putWithin(t, clients[cut], 2*time.Second) == nil }, 20*time.Second, 50*time.Millisecond)
+			now, err := clients[cut].Get(t.Context(), "key")
+			require.NoError(t, err)
+			require.Greater(t, now.Header.Revision, alone.Header.Revision+1, "it has what it missed")
+		})
+	}
+}
+
+func TestEtcdPartitionOfAllOutlivesAKill(t *testing.T) {
+	needsServers(t)
+	e := startEtcd(t, ServerOptions{Members: 3, Partitionable: true})
+	client := newEtcdClient(t, e, clientv3.Config{}, 0)
+	for i := range e.Members {
+		e.Partition(i)
+	}
+	require.Eventually(t, func() bool { return leaderless(t, e, client, 0) }, 20*time.Second, 50*time.Millisecond)
+	_, err := e.Leader(t.Context())
+	require.ErrorContains(t, err, "no etcd member leads")
+	require.NoError(t, e.Members[1].Kill())
+	e.Heal(0)
+	e.Heal(1)
+	require.True(t, leaderless(t, e, client, 0), "2 is still cut off, 1 is dead")
+	require.NoError(t, e.Members[1].Restart(t.Context()))
+	require.NotEqual(t, 2, etcdLeaderAfter(t, e, -1))
+}
+
+func TestEtcdThatCannotBePartitioned(t *testing.T) {
+	_, err := StartEtcd(t.Context(), ServerOptions{Partitionable: true})
+	require.ErrorContains(t, err, "choose 3 members")
+	e := &Etcd{Cluster: &Cluster{Members: []*Server{{name: "etcd"}}}}
+	require.PanicsWithValue(t, "lab: this etcd cannot be partitioned; start it with ServerOptions.Partitionable", func() { e.Partition(0) })
+}
+
 // startEtcd stops it with the test, and shows the logs if that has failed.
 func startEtcd(t *testing.T, opts ServerOptions) *Etcd {
 	t.Helper()
@@ -93,6 +152,14 @@ func putWithin(t *testing.T, client *clientv3.Client, limit time.Duration) error
 	defer cancel()
 	_, err := client.Put(ctx, "key", "value")
 	return err
+}
+
+// leaderless is whether member i says that it knows no leader.
+func leaderless(t *testing.T, e *Etcd, client *clientv3.Client, i int) bool {
+	t.Helper()
+	status, err := client.Status(t.Context(), e.Endpoints[i])
+	require.NoError(t, err, "it answers its clients")
+	return status.Leader == 0 && slices.Contains(status.Errors, "etcdserver: no leader")
 }
 
 // etcdLeaderAfter waits for a leader that is not the one before.

@@ -34,6 +34,10 @@ type ServerOptions struct {
 	Members int
 	// TLS, of etcd and Consul: clients are served over TLS only. Nil: plain HTTP only.
 	TLS *TLS
+	// Partitionable, of etcd with three members: [Etcd.Partition] can cut members
+	// off. They then reach each other through a proxy in this process, and their
+	// peer URLs have their names as hosts, which only that proxy knows.
+	Partitionable bool
 	// Datacenter, of Consul; empty: dc1.
 	Datacenter string
 	// JoinWAN, of Consul, are addresses of servers of other datacenters, see
