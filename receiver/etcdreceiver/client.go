@@ -13,14 +13,14 @@ import (
 	"time"
 
 	"go.etcd.io/etcd/api/v3/etcdserverpb"
-	"go.etcd.io/etcd/api/v3/mvccpb"
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"go.uber.org/zap"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/backoff"
-	"google.golang.org/grpc/metadata"
 
+	"github.com/otelcol-infra/otelcol-infra/internal/tokenfile"
+	"github.com/otelcol-infra/otelcol-infra/receiver/etcdreceiver/internal/metadata"
 	"github.com/otelcol-infra/otelcol-infra/receiver/etcdreceiver/internal/state"
 )
 
@@ -31,9 +31,9 @@ const retryAtMost = 5 * time.Second
 // concurrent use.
 type client struct {
 	config   clientv3.Config
+	password tokenfile.Source
 	timeout  time.Duration
-	prefixes state.Prefixes
-	maxKeys  int
+	report   *requests
 
 	mu   sync.Mutex
 	etcd *clientv3.Client
@@ -41,7 +41,7 @@ type client struct {
 
 // newClient returns a client of the endpoints. It connects when it is first
 // used; ctx ends it.
-func newClient(ctx context.Context, cfg *Config, tlsConfig *tls.Config, endpoints ...string) *client {
+func newClient(ctx context.Context, cfg *Config, tlsConfig *tls.Config, report *requests, endpoints ...string) *client {
 	connect := grpc.ConnectParams{Backoff: backoff.DefaultConfig, MinConnectTimeout: cfg.DialTimeout}
 	connect.Backoff.MaxDelay = retryAtMost
 	return &client{
@@ -50,10 +50,9 @@ func newClient(ctx context.Context, cfg *Config, tlsConfig *tls.Config, endpoint
 			Endpoints:            endpoints,
 			TLS:                  tlsConfig,
 			Username:             cfg.Username,
-			Password:             string(cfg.Password),
+			DialTimeout:          cfg.DialTimeout,
 			DialKeepAliveTime:    cfg.Keepalive.Time,
 			DialKeepAliveTimeout: cfg.Keepalive.Timeout,
-			DialTimeout:          cfg.DialTimeout,
 			DialOptions:          []grpc.DialOption{grpc.WithConnectParams(connect)},
 			// The second try is for a token that has expired. For the rest, it
 			// is the receiver that tries again, and that tells of failures:
@@ -61,9 +60,9 @@ func newClient(ctx context.Context, cfg *Config, tlsConfig *tls.Config, endpoint
 			MaxUnaryRetries: 2,
 			Logger:          zap.NewNop(),
 		},
+		password: cfg.password(),
 		timeout:  cmp.Or(cfg.Scrape.Timeout, defaultTimeout),
-		prefixes: cfg.prefixes(),
-		maxKeys:  cfg.Watch.Limit,
+		report:   report,
 	}
 }
 
@@ -77,12 +76,30 @@ func (c *client) connect() (*clientv3.Client, error) {
 	if err := c.config.Context.Err(); err != nil {
 		return nil, err
 	}
-	etcd, err := clientv3.New(c.config)
+	config := c.config
+	if config.Username != "" {
+		var err error
+		if config.Password, err = c.password.Read(); err != nil {
+			return nil, err
+		}
+	}
+	etcd, err := clientv3.New(config)
 	if err != nil {
 		return nil, err
 	}
 	c.etcd = etcd
 	return etcd, nil
+}
+
+// disconnect ends the connections, so that the next use logs in anew. It does
+// nothing when another use has done so already.
+func (c *client) disconnect(etcd *clientv3.Client) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.etcd == etcd {
+		c.etcd = nil
+		_ = etcd.Close() // It can only fail to end what has ended.
+	}
 }
 
 // close ends the connections.
@@ -94,17 +111,39 @@ func (c *client) close() {
 	}
 }
 
+// ask makes a request, in the time that one may take. A login that is not good
+// any more is not kept: the password may have been rotated.
+func (c *client) ask(ctx context.Context, request metadata.AttributeRequest, do func(context.Context, *clientv3.Client) error) error {
+	etcd, err := c.connect()
+	if err == nil {
+		ctx, cancel := context.WithTimeout(ctx, c.timeout)
+		defer cancel()
+		if err = do(ctx, etcd); loggedOut(err) {
+			c.disconnect(etcd)
+		}
+	}
+	c.report.count(request, err)
+	return err
+}
+
+func loggedOut(err error) bool {
+	for _, sign := range []error{rpctypes.ErrAuthFailed, rpctypes.ErrInvalidAuthToken, rpctypes.ErrAuthOldRevision} {
+		if errors.Is(err, sign) {
+			return true
+		}
+	}
+	return false
+}
+
 // Status asks the one endpoint of the client for its status, on a connection
 // that stays, unlike that of clientv3's Status.
 func (c *client) Status(ctx context.Context) (state.Member, error) {
-	etcd, err := c.connect()
-	if err != nil {
-		return state.Member{}, err
-	}
-	ctx, cancel := context.WithTimeout(ctx, c.timeout)
-	defer cancel()
-	maintenance := clientv3.RetryMaintenanceClient(etcd, etcd.ActiveConnection())
-	answer, err := maintenance.Status(ctx, &etcdserverpb.StatusRequest{}, grpc.WaitForReady(false))
+	var answer *etcdserverpb.StatusResponse
+	err := c.ask(ctx, metadata.AttributeRequestStatus, func(ctx context.Context, etcd *clientv3.Client) (err error) {
+		maintenance := clientv3.RetryMaintenanceClient(etcd, etcd.ActiveConnection())
+		answer, err = maintenance.Status(ctx, &etcdserverpb.StatusRequest{}, grpc.WaitForReady(false))
+		return err
+	})
 	if err != nil {
 		return state.Member{}, err
 	}
@@ -122,47 +161,6 @@ func (c *client) Status(ctx context.Context) (state.Member, error) {
 	}, nil
 }
 
-// List returns the keys under a covering prefix, at most watch::limit of them, and
-// the ID of the cluster. Their values are not asked for, except where locks
-// are: since version 3.7, etcd tells a key's lease only together with its value.
-func (c *client) List(ctx context.Context, prefix string) (state.Observation, uint64, error) {
-	etcd, err := c.connect()
-	if err != nil {
-		return state.Observation{}, 0, err
-	}
-	ctx, cancel := context.WithTimeout(ctx, c.timeout)
-	defer cancel()
-	limit := clientv3.WithLimit(int64(c.maxKeys))
-	answer, err := etcd.Get(ctx, prefix, clientv3.WithPrefix(), clientv3.WithKeysOnly(), limit)
-	if err != nil {
-		return state.Observation{}, 0, err
-	}
-	revision := answer.Header.Revision
-	leases := map[string]int64{}
-	for _, locks := range c.prefixes.LocksUnder(prefix) {
-		part, err := etcd.Get(ctx, locks, clientv3.WithPrefix(), clientv3.WithRev(revision), limit)
-		if err != nil {
-			return state.Observation{}, 0, err
-		}
-		for _, kv := range part.Kvs {
-			leases[string(kv.Key)] = kv.Lease
-		}
-	}
-	keys := make([]state.Key, 0, len(answer.Kvs))
-	for _, kv := range answer.Kvs {
-		key := keyOf(kv)
-		key.Lease = cmp.Or(key.Lease, leases[key.Name])
-		keys = append(keys, key)
-	}
-	return state.Observation{
-		Prefix:   prefix,
-		Revision: revision,
-		Listed:   true,
-		Keys:     keys,
-		More:     int(answer.Count) - len(keys),
-	}, answer.Header.ClusterId, nil
-}
-
 // explain says what to do about a refusal.
 func explain(err error) error {
 	switch {
@@ -173,112 +171,4 @@ func explain(err error) error {
 	default:
 		return err
 	}
-}
-
-// keyWatch is an open watch of the keys under a prefix.
-type keyWatch struct {
-	etcd      *clientv3.Client
-	prefix    string
-	seen      int64 // the newest revision of etcd that it has told
-	ctx       context.Context
-	cancel    context.CancelFunc
-	timeout   time.Duration
-	responses clientv3.WatchChan
-}
-
-// Watch opens a watch from a revision on. When etcd is not reachable it fails
-// in time, where clientv3 would wait for ever.
-func (c *client) Watch(ctx context.Context, prefix string, revision int64) (*keyWatch, error) {
-	etcd, err := c.connect()
-	if err != nil {
-		return nil, err
-	}
-	// etcd reports the progress of a stream only when all its watches are in
-	// step, and clientv3 shares a stream among those with equal metadata.
-	ctx = metadata.AppendToOutgoingContext(ctx, "otelcol-infra-watch", fmt.Sprintf("%x", prefix))
-	ctx, cancel := context.WithCancel(clientv3.WithRequireLeader(ctx))
-	patience := time.AfterFunc(c.timeout, cancel)
-	responses := etcd.Watch(ctx, prefix, clientv3.WithPrefix(), clientv3.WithRev(revision),
-		clientv3.WithCreatedNotify(), clientv3.WithProgressNotify(), clientv3.WithFragment())
-	if !patience.Stop() {
-		return nil, fmt.Errorf("no watch could be opened within %s", c.timeout)
-	}
-	return &keyWatch{etcd: etcd, prefix: prefix, seen: revision - 1, ctx: ctx, cancel: cancel, timeout: c.timeout, responses: responses}, nil
-}
-
-// Next waits for the next response. A quiet watch is asked for its progress,
-// which moves the revision to resume from ahead of compactions, and shows that
-// the watch is alive: clientv3 hides that it lost its connection.
-func (w *keyWatch) Next() (clientv3.WatchResponse, error) {
-	quiet := time.NewTimer(2 * w.timeout)
-	defer quiet.Stop()
-	for asked := false; ; {
-		select {
-		case response, open := <-w.responses:
-			if !open {
-				return response, cmp.Or(w.ctx.Err(), errors.New("the watch was closed"))
-			}
-			w.seen = max(w.seen, response.Header.Revision)
-			return response, response.Err()
-		case <-w.ctx.Done():
-			return clientv3.WatchResponse{}, w.ctx.Err()
-		case <-quiet.C:
-			if asked {
-				return clientv3.WatchResponse{}, fmt.Errorf("no answer to the watch within %s", w.timeout)
-			}
-			var err error
-			if asked, err = w.ask(); err != nil {
-				return clientv3.WatchResponse{}, err
-			}
-			if asked {
-				quiet.Reset(w.timeout)
-			} else {
-				quiet.Reset(2 * w.timeout)
-			}
-		}
-	}
-}
-
-// ask requests the progress of the watch, and says whether there will be an
-// answer. Where nothing has happened since the last response there may be none,
-// and where etcd came back with an older history (a restored backup) the watch
-// would wait for a revision that is not there yet.
-func (w *keyWatch) ask() (bool, error) {
-	ctx, cancel := context.WithTimeout(w.ctx, w.timeout)
-	defer cancel()
-	now, err := w.etcd.Get(ctx, w.prefix, clientv3.WithKeysOnly(), clientv3.WithLimit(1))
-	switch {
-	case err != nil:
-		return false, fmt.Errorf("the watch has no connection: %w", err)
-	case now.Header.Revision < w.seen:
-		return false, errors.New("etcd has gone back in its history")
-	case now.Header.Revision == w.seen:
-		return false, nil
-	}
-	if err := w.etcd.RequestProgress(ctx); err != nil {
-		return false, fmt.Errorf("the watch has no connection: %w", err)
-	}
-	return true, nil
-}
-
-func keyOf(kv *mvccpb.KeyValue) state.Key {
-	return state.Key{
-		Name:     string(kv.Key),
-		Created:  kv.CreateRevision,
-		Modified: kv.ModRevision,
-		Version:  kv.Version,
-		Lease:    kv.Lease,
-	}
-}
-
-func changesOf(events []*clientv3.Event) []state.Change {
-	changes := make([]state.Change, 0, len(events))
-	for _, event := range events {
-		changes = append(changes, state.Change{
-			Key:     keyOf(event.Kv),
-			Deleted: event.Type == clientv3.EventTypeDelete,
-			Size:    len(event.Kv.Value),
-		})
-	}
-	return changes
 }

@@ -14,11 +14,14 @@ import (
 )
 
 // The names under which parts of the receiver report their condition. The
-// first two are followed by what they are about.
+// first three are followed by what they are about.
 const (
-	statusOf  = "status of "
-	watchOf   = "watch of "
-	limitKeys = "watch::limit"
+	statusOf    = "status of "
+	watchOf     = "watch of "
+	storageOf   = "storage of "
+	leasesAsked = "leases"
+	limitKeys   = "watch::limit"
+	limitLeases = "leases::limit"
 )
 
 // clusterResource identifies the cluster, which events and traces are of.

@@ -27,5 +27,9 @@ func NewFactory() receiver.Factory {
 
 func createMetrics(_ context.Context, settings receiver.Settings, config component.Config, next consumer.Metrics) (receiver.Metrics, error) {
 	cfg := config.(*Config)
-	return scrape.NewReceiver(cfg.Scrape, settings, next, newScraper(cfg, settings))
+	own, err := newRequests(settings)
+	if err != nil {
+		return nil, err
+	}
+	return scrape.NewReceiver(cfg.Scrape, settings, next, newScraper(cfg, settings, own))
 }

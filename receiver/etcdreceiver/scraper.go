@@ -26,6 +26,7 @@ type metricsScraper struct {
 	condition *condition.Reporter
 	builder   *metadata.MetricsBuilder
 	members   []*member
+	requests  *requests
 
 	life      context.Context
 	interrupt context.CancelFunc
@@ -38,8 +39,9 @@ type member struct {
 	last     state.Member // as it last answered
 }
 
-func newScraper(cfg *Config, settings receiver.Settings) *metricsScraper {
+func newScraper(cfg *Config, settings receiver.Settings, own *requests) *metricsScraper {
 	s := &metricsScraper{
+		requests:  own,
 		cfg:       cfg,
 		condition: condition.NewReporter(settings.Logger),
 		builder:   metadata.NewMetricsBuilder(cfg.Metrics, settings),
@@ -56,7 +58,7 @@ func (s *metricsScraper) Start(ctx context.Context, host component.Host) error {
 		return err
 	}
 	for _, endpoint := range s.cfg.Endpoints {
-		s.members = append(s.members, &member{endpoint: endpoint, client: newClient(s.life, s.cfg, tlsConfig, endpoint)})
+		s.members = append(s.members, &member{endpoint: endpoint, client: newClient(s.life, s.cfg, tlsConfig, s.requests, endpoint)})
 	}
 	return nil
 }

@@ -136,7 +136,6 @@ type AttributeEtcdLockEndCause int
 const (
 	_ AttributeEtcdLockEndCause = iota
 	AttributeEtcdLockEndCauseReleased
-	AttributeEtcdLockEndCauseLeaseRevoked
 	AttributeEtcdLockEndCauseLeaseExpired
 	AttributeEtcdLockEndCauseUnknown
 )
@@ -146,8 +145,6 @@ func (av AttributeEtcdLockEndCause) String() string {
 	switch av {
 	case AttributeEtcdLockEndCauseReleased:
 		return "released"
-	case AttributeEtcdLockEndCauseLeaseRevoked:
-		return "lease_revoked"
 	case AttributeEtcdLockEndCauseLeaseExpired:
 		return "lease_expired"
 	case AttributeEtcdLockEndCauseUnknown:
@@ -159,7 +156,6 @@ func (av AttributeEtcdLockEndCause) String() string {
 // MapAttributeEtcdLockEndCause is a helper map of string to AttributeEtcdLockEndCause attribute value.
 var MapAttributeEtcdLockEndCause = map[string]AttributeEtcdLockEndCause{
 	"released":      AttributeEtcdLockEndCauseReleased,
-	"lease_revoked": AttributeEtcdLockEndCauseLeaseRevoked,
 	"lease_expired": AttributeEtcdLockEndCauseLeaseExpired,
 	"unknown":       AttributeEtcdLockEndCauseUnknown,
 }

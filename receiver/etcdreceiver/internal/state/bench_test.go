@@ -27,7 +27,7 @@ func BenchmarkFollow(b *testing.B) {
 	}
 	b.Run("step", func(b *testing.B) {
 		b.ReportAllocs()
-		m := NewMachine(Prefixes{Watch: []string{"/app/"}}, 2*n)
+		m := NewMachine(Prefixes{Watch: []string{"/app/"}}, Limits{2 * n, n}, true)
 		m.Step(time.Unix(0, 0), Observation{Prefix: "/app/", Revision: 1, Listed: true})
 		for revision := int64(2); b.Loop(); revision += n {
 			o := Observation{Prefix: "/app/", Revision: revision + n - 1, Changes: changes(revision)}

@@ -80,7 +80,7 @@ func describe(e Effect) string {
 
 // course steps a machine once a second and describes every effect.
 func course(prefixes Prefixes, observations ...Observation) []string {
-	m := NewMachine(prefixes, 100)
+	m := NewMachine(prefixes, Limits{100, 100}, false)
 	var told []string
 	for i, o := range observations {
 		for _, e := range m.Step(at(i), o) {
@@ -249,7 +249,7 @@ func TestKeys(t *testing.T) {
 }
 
 func TestAKeyOfALockIsToldWithItsAttempt(t *testing.T) {
-	m := NewMachine(Prefixes{Watch: []string{"/"}, Locks: []string{"/"}}, 100)
+	m := NewMachine(Prefixes{Watch: []string{"/"}, Locks: []string{"/"}}, Limits{Keys: 100}, false)
 	m.Step(at(0), list(1))
 	effects := m.Step(at(1), saw(put(lockKey(0xa, 2)), deleted("/l/a", 3)))
 	var told []Kind
@@ -262,7 +262,7 @@ func TestAKeyOfALockIsToldWithItsAttempt(t *testing.T) {
 }
 
 func TestKeysBeyondTheBound(t *testing.T) {
-	m := NewMachine(Prefixes{Watch: []string{"/"}, Locks: []string{"/"}}, 2)
+	m := NewMachine(Prefixes{Watch: []string{"/"}, Locks: []string{"/"}}, Limits{Keys: 2}, false)
 	m.Step(at(0), list(3, key("/a", 1, 1, 1), key("/b", 2, 2, 1), key("/c", 3, 3, 1)))
 	assert.Equal(t, 1, m.Beyond())
 
@@ -286,7 +286,7 @@ func TestKeysBeyondTheBound(t *testing.T) {
 }
 
 func TestTheBoundIsOneForAllPrefixes(t *testing.T) {
-	m := NewMachine(Prefixes{Watch: []string{"/a", "/b"}}, 3)
+	m := NewMachine(Prefixes{Watch: []string{"/a", "/b"}}, Limits{Keys: 3}, false)
 	a := Observation{Prefix: "/a", Revision: 9, Listed: true, Keys: []Key{key("/a1", 1, 1, 1), key("/a2", 2, 2, 1)}}
 	b := Observation{Prefix: "/b", Revision: 9, Listed: true, Keys: []Key{key("/b1", 3, 3, 1), key("/b2", 4, 4, 1)}, More: 5}
 	m.Step(at(0), a)
@@ -299,13 +299,12 @@ func TestCovering(t *testing.T) {
 	p := Prefixes{Watch: []string{"/b/c", "/a", "/b"}, Locks: []string{"/a", "/a/locks", "/c"}}
 	assert.Equal(t, []string{"/a", "/b", "/c"}, p.Covering())
 	assert.Empty(t, Prefixes{}.Covering())
-	assert.Equal(t, []string{"/a"}, p.LocksUnder("/a"))
-	assert.Empty(t, p.LocksUnder("/b"))
+	assert.Equal(t, Prefixes{Watch: []string{"/a"}, Locks: []string{"/a/locks", "/a"}}, p.under("/a"))
 }
 
 func TestALockIsFollowedWithItsWholeQueueOnly(t *testing.T) {
 	for prefix, want := range map[string]bool{"/": true, "/l": true, "/l/": true, "/l/a": false, "/m": false} {
-		_, ok := Prefixes{Locks: []string{prefix}}.Lock(lockKey(0xa, 1))
+		_, ok := Prefixes{Locks: []string{prefix}}.queue(lockKey(0xa, 1))
 		assert.Equal(t, want, ok, prefix)
 	}
 }
@@ -341,7 +340,7 @@ func FuzzLocksAreFollowed(f *testing.F) {
 		if len(script)%2 == 1 { // A lock that is partly beyond the bound is told wrong.
 			bound = 8
 		}
-		m := NewMachine(Prefixes{Watch: []string{"/l1"}, Locks: []string{"/"}}, bound)
+		m := NewMachine(Prefixes{Watch: []string{"/l1"}, Locks: []string{"/"}}, Limits{Keys: bound}, false)
 		m.Step(at(0), truth.list())
 		queued, ended, holders := map[string]int64{}, map[string]bool{}, map[string]string{}
 		var unseen []Change
@@ -393,11 +392,11 @@ func FuzzLocksAreFollowed(f *testing.F) {
 				t.Fatalf("knows of %d+%d keys, there are %d", len(p.keys), p.beyond, len(truth.keys))
 			}
 			for lock, queue := range p.queues {
-				if !slices.IsSortedFunc(queue, func(a, b *Attempt) int { return int(a.Created - b.Created) }) {
+				if !slices.IsSortedFunc(queue.attempts, func(a, b *Attempt) int { return int(a.Created - b.Created) }) {
 					t.Fatalf("the queue of %s is not in order", lock)
 				}
 				holding := 0
-				for _, a := range queue {
+				for _, a := range queue.attempts {
 					if a.Holds() {
 						holding++
 					}

@@ -27,7 +27,10 @@ func lockKey(lease, created int64) state.Key {
 	return state.Key{Name: fmt.Sprintf("/locks/deploy/%x", lease), Created: created, Modified: created, Version: 1, Lease: lease}
 }
 
-func put(k state.Key, size int) state.Change { return state.Change{Key: k, Size: size} }
+func put(k state.Key, size int) state.Change {
+	k.Size = size
+	return state.Change{Key: k}
+}
 
 func deleted(name string, revision int64) state.Change {
 	return state.Change{Key: state.Key{Name: name, Modified: revision}, Deleted: true}
@@ -50,8 +53,9 @@ func clusterResource() pcommon.Resource {
 
 // tell renders a course of observations, one every ten seconds.
 func tell(config metadata.LogsBuilderConfig, observations ...state.Observation) (ptrace.Traces, plog.Logs) {
+	const follow = false
 	story := NewStory(config, receivertest.NewNopSettings(metadata.Type))
-	machine := state.NewMachine(state.Prefixes{Watch: []string{"/app/"}, Locks: []string{"/locks/"}}, 100)
+	machine := state.NewMachine(state.Prefixes{Watch: []string{"/app/"}, Locks: []string{"/locks/"}, Elections: []string{"/elections/"}}, state.Limits{Keys: 100, Leases: 100}, follow)
 	traces, logs := ptrace.NewTraces(), plog.NewLogs()
 	for i, o := range observations {
 		now := time.Unix(1_000_000, 0).Add(time.Duration(i) * 10 * time.Second)

@@ -1,0 +1,195 @@
+// Copyright The otelcol-infra Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package etcdreceiver
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
+	"go.uber.org/zap"
+
+	"github.com/otelcol-infra/otelcol-infra/internal/watch"
+	"github.com/otelcol-infra/otelcol-infra/receiver/etcdreceiver/internal/state"
+)
+
+// follower follows the keys under one covering prefix.
+type follower struct {
+	*watcher
+	prefix string
+	keeper keeper
+
+	revision int64   // all changes up to it were observed; 0 before the first list
+	late     int64   // the newest revision when the watch was opened
+	lost     bool    // changes after it cannot be read any more
+	fresh    bool    // it is of a list of the present, and nothing was watched since
+	keys     *stream // nil while none is open
+	queued   int64   // changes in its queue, as it was told
+}
+
+// checkpointed is what is kept of the keys under a prefix.
+type checkpointed struct {
+	Cluster uint64
+	Keys    state.Saved
+}
+
+func newFollower(w *watcher, prefix string) *follower {
+	f := &follower{watcher: w, prefix: prefix}
+	f.keeper = keeper{every: 200 * time.Millisecond, keep: f.keep}
+	return f
+}
+
+func (f *follower) run(ctx context.Context) {
+	watch.Loop[state.Observation]{
+		Next:      f.next,
+		Step:      f.step,
+		Delivery:  f.Delivery(),
+		Commit:    f.keeper.delivered,
+		Condition: func(err error) { f.Condition.Set(watchOf+f.prefix, explain(err)) },
+	}.Run(ctx)
+	f.stop()
+	f.keeper.end(context.WithoutCancel(ctx))
+}
+
+// next lists the keys and then watches from the revision of the list on. After
+// a failure it resumes where it was. When the changes in between are lost, it
+// lists again.
+func (f *follower) next(ctx context.Context) (state.Observation, error) {
+	if f.revision == 0 {
+		return f.begin(ctx)
+	}
+	if f.lost {
+		return f.list(ctx, nil)
+	}
+	if f.keys == nil {
+		var err error
+		if f.keys, err = f.client.Watch(ctx, f.pick, f.prefix, f.revision+1, f.cfg.Watch.Queue); err != nil {
+			return state.Observation{}, err
+		}
+	}
+	read, queued, err := f.keys.take(ctx, f.keeper.wait())
+	f.count(queued)
+	switch {
+	case errors.Is(err, errFull):
+		f.requests.pause()
+		f.stop()
+		return f.next(ctx)
+	case err != nil:
+		f.stop()
+		if f.lost = errors.Is(err, rpctypes.ErrCompacted); f.lost {
+			return f.list(ctx, nil)
+		}
+		return state.Observation{}, err
+	case read.opened:
+		return f.opened(ctx, read)
+	}
+	f.revision = max(f.revision, read.revision)
+	f.fresh = f.fresh && read.revision == 0
+	observed := state.Observation{Prefix: f.prefix, Revision: f.revision, Changes: read.changes, Late: f.late}
+	observed.Answers = f.askDoubtful(ctx, f.prefix, read.changes)
+	return observed, nil
+}
+
+// opened takes in that a watch was opened. A revision below the known one is of
+// a restored backup, or of a member that lags; a list, which goes through the
+// leader, can tell.
+func (f *follower) opened(ctx context.Context, b batch) (state.Observation, error) {
+	if behind := b.revision < f.revision || b.cluster != f.identity.Load(); behind && !f.fresh {
+		f.stop()
+		f.lost = true
+		return f.list(ctx, nil)
+	}
+	if f.late = b.revision; f.fresh {
+		f.late = 0
+	}
+	return state.Observation{Prefix: f.prefix, Revision: f.revision}, nil
+}
+
+// begin lists the keys for the first time: as they were when an earlier process
+// stopped, if they are to be followed from there, so that nothing is missed.
+func (f *follower) begin(ctx context.Context) (state.Observation, error) {
+	var kept checkpointed
+	if f.cfg.Watch.Start != StartLatest {
+		found, err := f.store.Load(ctx, f.key(), &kept)
+		f.Condition.Set(storageOf+f.prefix, err)
+		if !found {
+			kept = checkpointed{}
+		}
+	}
+	if kept.Keys.Revision == 0 && f.cfg.Watch.Start == StartRevision {
+		kept.Keys.Revision = max(1, f.cfg.Watch.Revision-1)
+	}
+	if kept.Keys.Revision == 0 {
+		return f.list(ctx, nil)
+	}
+	observed, cluster, err := f.client.List(ctx, f.pick, f.prefix, kept.Keys.Revision)
+	switch {
+	case errors.Is(err, rpctypes.ErrCompacted), errors.Is(err, rpctypes.ErrFutureRev):
+		return f.list(ctx, &kept)
+	case err != nil:
+		return state.Observation{}, err
+	case !kept.isOf(cluster):
+		return f.list(ctx, nil)
+	}
+	f.listed(cluster, observed.Revision)
+	observed.Saved = &kept.Keys
+	return observed, nil
+}
+
+func (c checkpointed) isOf(cluster uint64) bool { return c.Cluster == 0 || c.Cluster == cluster }
+
+// list lists the keys as they are now, after what an earlier process knew, if
+// any.
+func (f *follower) list(ctx context.Context, kept *checkpointed) (state.Observation, error) {
+	observed, cluster, err := f.client.List(ctx, f.pick, f.prefix, 0)
+	if err != nil {
+		return state.Observation{}, err
+	}
+	if kept != nil && kept.isOf(cluster) {
+		observed.Saved = &kept.Keys
+	}
+	f.listed(cluster, observed.Revision)
+	f.lost, f.fresh = false, true
+	return observed, nil
+}
+
+func (f *follower) listed(cluster uint64, revision int64) {
+	if before := f.identity.Swap(cluster); before != 0 && before != cluster {
+		f.settings.Logger.Warn("etcd is another cluster than before", zap.String("before", hex(before)), zap.String("now", hex(cluster)))
+	}
+	f.revision, f.late = revision, 0
+}
+
+func (f *follower) stop() {
+	if f.keys != nil {
+		f.keys.stop()
+		f.keys = nil
+	}
+	f.count(0)
+}
+
+// count tells how long the queue is.
+func (f *follower) count(queued int) {
+	f.requests.queued(int64(queued) - f.queued)
+	f.queued = int64(queued)
+}
+
+func (f *follower) step(now time.Time, observed state.Observation) watch.Telemetry {
+	f.keeper.stepped()
+	return f.render(now, f.watcher.step(func(m *state.Machine) []state.Effect { return m.Step(now, observed) }))
+}
+
+func (f *follower) keep(ctx context.Context) {
+	f.mu.Lock()
+	saved, ok := f.machine.Save(f.prefix)
+	f.mu.Unlock()
+	if ok {
+		err := f.store.Save(ctx, f.key(), checkpointed{f.identity.Load(), saved})
+		f.Condition.Set(storageOf+f.prefix, err)
+	}
+}
+
+func (f *follower) key() string { return fmt.Sprintf("keys/%x", f.prefix) }

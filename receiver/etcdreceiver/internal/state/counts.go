@@ -1,0 +1,125 @@
+// Copyright The otelcol-infra Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package state
+
+// KeyCounts are of the remembered keys under a prefix, and of what was done
+// with any key there since the Machine was made.
+type KeyCounts struct {
+	Keys, Size    int64
+	Puts, Deletes int64
+}
+
+// QueueCounts are of the queues of locks, or of elections, under a prefix: how
+// many attempts there are, and how many came to hold or were given up since the
+// Machine was made.
+type QueueCounts struct {
+	Waiting, Holding    int64
+	Acquired, Abandoned int64
+}
+
+// Counts are by configured prefix. A key, a lock or an election counts under
+// the longest one.
+type Counts struct {
+	Keys             map[string]KeyCounts
+	Locks, Elections map[string]QueueCounts
+	Leases           LeaseCounts
+	KeysBeyond       int64 // keys that exist and are not remembered
+}
+
+// Counts returns what is counted.
+func (m *Machine) Counts() Counts {
+	c := Counts{
+		Keys: map[string]KeyCounts{}, Locks: map[string]QueueCounts{}, Elections: map[string]QueueCounts{},
+		Leases: m.leases.counts(), KeysBeyond: int64(m.Beyond()),
+	}
+	collect(c.Keys, m.counts.keys)
+	collect(c.Locks, m.counts.locks)
+	collect(c.Elections, m.counts.elections)
+	return c
+}
+
+// BeyondLeases returns how many leases, or attachments to them, are not followed
+// because there are too many.
+func (m *Machine) BeyondLeases() int { return max(m.leases.beyond, m.leases.others) }
+
+// Beyond returns how many keys are not remembered because there are too many.
+func (m *Machine) Beyond() int {
+	beyond := 0
+	for _, p := range m.parts {
+		beyond += p.beyond
+	}
+	return beyond
+}
+
+func collect[C any](into map[string]C, from map[string]*C) {
+	for prefix, c := range from {
+		into[prefix] = *c
+	}
+}
+
+type counts struct {
+	keys             map[string]*KeyCounts
+	locks, elections map[string]*QueueCounts
+}
+
+// newCounts counts from zero on under each prefix, and also the locks and
+// elections that are recognized under those of keys once there are any.
+func newCounts(prefixes Prefixes) *counts {
+	c := &counts{keys: map[string]*KeyCounts{}, locks: map[string]*QueueCounts{}, elections: map[string]*QueueCounts{}}
+	for _, prefix := range prefixes.Watch {
+		c.keys[prefix] = &KeyCounts{}
+	}
+	for _, prefix := range prefixes.Locks {
+		c.locks[prefix] = &QueueCounts{}
+	}
+	for _, prefix := range prefixes.Elections {
+		c.elections[prefix] = &QueueCounts{}
+	}
+	return c
+}
+
+func (c *counts) change(prefix string, deleted bool) {
+	if deleted {
+		c.keys[prefix].Deletes++
+	} else {
+		c.keys[prefix].Puts++
+	}
+}
+
+// add takes in that a key is remembered, and drop that it no longer is.
+func (c *counts) add(prefix string, key Key)  { c.resize(prefix, 1, key) }
+func (c *counts) drop(prefix string, key Key) { c.resize(prefix, -1, key) }
+
+func (c *counts) resize(prefix string, keys int64, key Key) {
+	if of := c.keys[prefix]; of != nil {
+		of.Keys += keys
+		of.Size += keys * int64(len(key.Name)+key.Size)
+	}
+}
+
+func (c *counts) of(a *Attempt) *QueueCounts {
+	queues := c.locks
+	if a.Election {
+		queues = c.elections
+	}
+	if queues[a.Prefix] == nil {
+		queues[a.Prefix] = &QueueCounts{}
+	}
+	return queues[a.Prefix]
+}
+
+func (c *counts) queued(a *Attempt) { c.of(a).Waiting++ }
+
+func (c *counts) held(a *Attempt) {
+	c.of(a).Waiting--
+	c.of(a).Holding++
+}
+
+func (c *counts) ended(a *Attempt) {
+	if a.Holds() {
+		c.of(a).Holding--
+	} else {
+		c.of(a).Waiting--
+	}
+}

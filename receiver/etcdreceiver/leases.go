@@ -1,0 +1,170 @@
+// Copyright The otelcol-infra Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package etcdreceiver
+
+import (
+	"context"
+	"time"
+
+	clientv3 "go.etcd.io/etcd/client/v3"
+
+	"github.com/otelcol-infra/otelcol-infra/internal/watch"
+	"github.com/otelcol-infra/otelcol-infra/receiver/etcdreceiver/internal/metadata"
+	"github.com/otelcol-infra/otelcol-infra/receiver/etcdreceiver/internal/state"
+)
+
+const (
+	// keyLeases is the key under which leases are kept.
+	keyLeases = "leases"
+
+	// lookEvery is how often it is looked whether a lease is to be asked for.
+	lookEvery = 250 * time.Millisecond
+)
+
+// each says whether leases are followed one by one.
+func (c LeasesConfig) each() bool { return c.Mode == LeasesWatched || c.Mode == LeasesAll }
+
+// listed says whether etcd is asked for a list of all.
+func (c LeasesConfig) listed() bool { return c.Mode == LeasesCount || c.Mode == LeasesAll }
+
+// leaseFollower asks etcd for leases.
+type leaseFollower struct {
+	*watcher
+	keeper keeper
+	list   time.Time // when to list them
+}
+
+func newLeaseFollower(w *watcher) *leaseFollower {
+	l := &leaseFollower{watcher: w, list: time.Now()}
+	l.keeper = keeper{every: 5 * time.Second, keep: l.keep}
+	return l
+}
+
+func (l *leaseFollower) run(ctx context.Context) {
+	watch.Loop[state.LeaseObservation]{
+		Next:      l.next,
+		Step:      l.step,
+		Delivery:  l.Delivery(),
+		Commit:    l.keeper.delivered,
+		Condition: func(err error) { l.Condition.Set(leasesAsked, explain(err)) },
+	}.Run(ctx)
+	l.keeper.end(context.WithoutCancel(ctx))
+}
+
+// next lists the leases, where that is wanted and its time has come, or asks
+// for the one whose turn it is, within the budget.
+func (l *leaseFollower) next(ctx context.Context) (state.LeaseObservation, error) {
+	for {
+		if now := time.Now(); l.cfg.Leases.listed() && !now.Before(l.list) {
+			l.list = now.Add(l.cfg.Scrape.CollectionInterval)
+			ids, cluster, err := l.client.Leases(ctx)
+			l.identity.CompareAndSwap(0, cluster)
+			return state.LeaseObservation{Listed: true, IDs: ids, Counted: !l.cfg.Leases.each()}, err
+		}
+		if id, ok := l.due(); ok {
+			if err := l.asking.Wait(ctx); err != nil {
+				return state.LeaseObservation{}, err
+			}
+			answer, err := l.askLease(ctx, id)
+			return state.LeaseObservation{Answers: []state.Answer{answer}}, err
+		}
+		select {
+		case <-time.After(lookEvery):
+		case <-ctx.Done():
+			return state.LeaseObservation{}, ctx.Err()
+		}
+	}
+}
+
+// due returns the lease to ask for, if it is time for one.
+func (l *leaseFollower) due() (int64, bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.machine.DueLease(time.Now())
+}
+
+func (l *leaseFollower) step(now time.Time, observed state.LeaseObservation) watch.Telemetry {
+	l.keeper.stepped()
+	return l.render(now, l.watcher.step(func(m *state.Machine) []state.Effect { return m.StepLeases(now, observed) }))
+}
+
+func (l *leaseFollower) keep(ctx context.Context) {
+	l.mu.Lock()
+	saved := l.machine.SaveLeases()
+	l.mu.Unlock()
+	l.Condition.Set(storageOf+keyLeases, l.store.Save(ctx, keyLeases, saved))
+}
+
+// restoreLeases goes on from what an earlier process kept. The leases of another
+// cluster are not there any more, and end as such.
+func (w *watcher) restoreLeases(ctx context.Context) {
+	if !w.cfg.Leases.each() {
+		return
+	}
+	var saved []state.SavedLease
+	found, err := w.store.Load(ctx, keyLeases, &saved)
+	w.Condition.Set(storageOf+keyLeases, err)
+	if found && err == nil {
+		w.machine.RestoreLeases(time.Now(), saved)
+	}
+}
+
+// askDoubtful asks for the leases that may have ended with changes, as far as
+// the budget allows. What it does not learn stays unknown.
+func (w *watcher) askDoubtful(ctx context.Context, prefix string, changes []state.Change) (answers []state.Answer) {
+	if !w.cfg.Leases.each() || len(changes) == 0 {
+		return nil
+	}
+	w.mu.Lock()
+	doubtful := w.machine.Doubtful(time.Now(), prefix, changes, w.asking.Burst())
+	w.mu.Unlock()
+	for _, id := range doubtful {
+		if !w.asking.Allow() {
+			break
+		}
+		if answer, err := w.askLease(ctx, id); err == nil {
+			answers = append(answers, answer)
+		}
+	}
+	return answers
+}
+
+func (w *watcher) askLease(ctx context.Context, id int64) (state.Answer, error) {
+	answer, cluster, err := w.client.Lease(ctx, id)
+	if err == nil {
+		w.identity.CompareAndSwap(0, cluster)
+	}
+	return answer, err
+}
+
+// Lease asks for one lease, which is a request to the leader.
+func (c *client) Lease(ctx context.Context, id int64) (answer state.Answer, cluster uint64, err error) {
+	answer = state.Answer{ID: id, At: time.Now()}
+	err = c.ask(ctx, metadata.AttributeRequestLease, func(ctx context.Context, etcd *clientv3.Client) error {
+		reply, err := etcd.TimeToLive(ctx, clientv3.LeaseID(id))
+		if err != nil {
+			return err
+		}
+		answer.TTL, answer.Remaining, cluster = reply.GrantedTTL, reply.TTL, reply.ClusterId
+		return nil
+	})
+	return answer, cluster, err
+}
+
+// Leases returns the IDs of all leases, as a member has heard of them, and of
+// the cluster.
+func (c *client) Leases(ctx context.Context) (ids []int64, cluster uint64, err error) {
+	err = c.ask(ctx, metadata.AttributeRequestLeases, func(ctx context.Context, etcd *clientv3.Client) error {
+		reply, err := etcd.Leases(ctx)
+		if err != nil {
+			return err
+		}
+		cluster, ids = reply.ClusterId, make([]int64, len(reply.Leases))
+		for i, l := range reply.Leases {
+			ids[i] = int64(l.ID)
+		}
+		return nil
+	})
+	return ids, cluster, err
+}

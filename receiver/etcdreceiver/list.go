@@ -1,0 +1,104 @@
+// Copyright The otelcol-infra Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package etcdreceiver
+
+import (
+	"context"
+	"crypto/sha256"
+	"fmt"
+
+	"go.etcd.io/etcd/api/v3/mvccpb"
+	clientv3 "go.etcd.io/etcd/client/v3"
+
+	"github.com/otelcol-infra/otelcol-infra/internal/pattern"
+	"github.com/otelcol-infra/otelcol-infra/receiver/etcdreceiver/internal/metadata"
+	"github.com/otelcol-infra/otelcol-infra/receiver/etcdreceiver/internal/state"
+)
+
+const (
+	// pageSize is how many bytes a page of a list should have, as values come
+	// along: etcd tells a key's lease and length only with its value.
+	pageSize = 4 << 20
+
+	// firstPage and largestPage are numbers of keys.
+	firstPage   = 100
+	largestPage = 10_000
+)
+
+// selection is what is taken of the keys that etcd tells.
+type selection struct {
+	names       pattern.Matcher
+	limit       int
+	prevKV      bool
+	fingerprint bool
+}
+
+// List returns the keys under a covering prefix, as many as are remembered, and
+// the ID of the cluster. revision is that of the list, or 0 for the newest.
+func (c *client) List(ctx context.Context, pick selection, prefix string, revision int64) (state.Observation, uint64, error) {
+	observed := state.Observation{Prefix: prefix, Revision: revision, Listed: true}
+	end := clientv3.WithRange(clientv3.GetPrefixRangeEnd(prefix))
+	var cluster uint64
+	for from, page := prefix, firstPage; ; {
+		var answer *clientv3.GetResponse
+		err := c.ask(ctx, metadata.AttributeRequestList, func(ctx context.Context, etcd *clientv3.Client) (err error) {
+			answer, err = etcd.Get(ctx, from, end, clientv3.WithRev(observed.Revision), clientv3.WithLimit(int64(page)))
+			return err
+		})
+		if err != nil {
+			return state.Observation{}, 0, err
+		}
+		cluster = answer.Header.ClusterId
+		if observed.Revision == 0 {
+			observed.Revision = answer.Header.Revision
+		}
+		size := 0
+		for _, kv := range answer.Kvs {
+			size += len(kv.Key) + len(kv.Value)
+			if key := keyOf(kv); pick.names.Match(key.Name) {
+				observed.Keys = append(observed.Keys, key)
+			}
+		}
+		left := int(answer.Count) - len(answer.Kvs)
+		if beyond := len(observed.Keys) - pick.limit; left > 0 && beyond >= 0 {
+			observed.More = left
+		} else if left > 0 {
+			from = string(answer.Kvs[len(answer.Kvs)-1].Key) + "\x00"
+			page = min(max(1, pageSize/max(1, size/page)), largestPage)
+			continue
+		}
+		return observed, cluster, nil
+	}
+}
+
+func keyOf(kv *mvccpb.KeyValue) state.Key {
+	return state.Key{
+		Name:     string(kv.Key),
+		Created:  kv.CreateRevision,
+		Modified: kv.ModRevision,
+		Version:  kv.Version,
+		Lease:    kv.Lease,
+		Size:     len(kv.Value),
+	}
+}
+
+// changes returns what is observed of a watch response. Values stay behind.
+func (p selection) changes(events []*clientv3.Event) []state.Change {
+	changes := make([]state.Change, 0, len(events))
+	for _, event := range events {
+		c := state.Change{Key: keyOf(event.Kv), Deleted: event.Type == clientv3.EventTypeDelete}
+		if !p.names.Match(c.Key.Name) {
+			continue
+		}
+		if c.Deleted && event.PrevKv != nil {
+			c.Before = keyOf(event.PrevKv)
+		}
+		if p.fingerprint && !c.Deleted {
+			sum := sha256.Sum256(event.Kv.Value)
+			c.Fingerprint = fmt.Sprintf("%x", sum)
+		}
+		changes = append(changes, c)
+	}
+	return changes
+}
