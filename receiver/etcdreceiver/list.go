@@ -6,7 +6,7 @@ package etcdreceiver
 import (
 	"context"
 	"crypto/sha256"
-	"fmt"
+	enchex "encoding/hex"
 
 	"go.etcd.io/etcd/api/v3/mvccpb"
 	clientv3 "go.etcd.io/etcd/client/v3"
@@ -96,7 +96,7 @@ func (p selection) changes(events []*clientv3.Event) []state.Change {
 		}
 		if p.fingerprint && !c.Deleted {
 			sum := sha256.Sum256(event.Kv.Value)
-			c.Fingerprint = fmt.Sprintf("%x", sum)
+			c.Fingerprint = enchex.EncodeToString(sum[:])
 		}
 		changes = append(changes, c)
 	}
