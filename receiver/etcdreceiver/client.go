@@ -12,7 +12,6 @@ import (
 	"sync"
 	"time"
 
-	"go.etcd.io/etcd/api/v3/etcdserverpb"
 	"go.etcd.io/etcd/api/v3/mvccpb"
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	clientv3 "go.etcd.io/etcd/client/v3"
@@ -92,34 +91,6 @@ func (c *client) close() {
 	if c.etcd != nil {
 		_ = c.etcd.Close() // It can only fail to end what has ended.
 	}
-}
-
-// Status asks the one endpoint of the client for its status, on a connection
-// that stays, unlike that of clientv3's Status.
-func (c *client) Status(ctx context.Context) (state.Member, error) {
-	etcd, err := c.connect()
-	if err != nil {
-		return state.Member{}, err
-	}
-	ctx, cancel := context.WithTimeout(ctx, c.timeout)
-	defer cancel()
-	maintenance := clientv3.RetryMaintenanceClient(etcd, etcd.ActiveConnection())
-	answer, err := maintenance.Status(ctx, &etcdserverpb.StatusRequest{}, grpc.WaitForReady(false))
-	if err != nil {
-		return state.Member{}, err
-	}
-	return state.Member{
-		Cluster:          answer.Header.ClusterId,
-		ID:               answer.Header.MemberId,
-		Leader:           answer.Leader == answer.Header.MemberId,
-		Learner:          answer.IsLearner,
-		DBSize:           answer.DbSize,
-		DBSizeInUse:      answer.DbSizeInUse,
-		RaftTerm:         answer.RaftTerm,
-		RaftIndex:        answer.RaftIndex,
-		RaftAppliedIndex: answer.RaftAppliedIndex,
-		Revision:         answer.Header.Revision,
-	}, nil
 }
 
 // List returns the keys under a covering prefix, at most watch::limit of them, and
