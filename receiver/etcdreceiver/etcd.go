@@ -14,11 +14,17 @@ import (
 )
 
 // The names under which parts of the receiver report their condition. The
-// first two are followed by what they are about.
+// first three are followed by what they are about.
 const (
 	statusOf  = "status of "
 	watchOf   = "watch of "
+	storageOf = "storage of "
 	limitKeys = "watch::limit"
+
+	allEndpoints    = "endpoints"
+	listMembers     = "list of members"
+	listAlarms      = "alarms"
+	findCompactions = "compactions"
 )
 
 // clusterResource identifies the cluster, which events and traces are of.
@@ -29,13 +35,14 @@ func clusterResource(rb *metadata.ResourceBuilder, cluster string) pcommon.Resou
 }
 
 // memberResource identifies a member, which metrics are of. One that has not
-// answered yet has no IDs.
+// answered yet has neither IDs nor a version.
 func memberResource(rb *metadata.ResourceBuilder, endpoint string, m state.Member) pcommon.Resource {
 	rb.SetServiceName("etcd")
 	rb.SetServiceInstanceID(address.HostPort(endpoint))
 	if m.ID != 0 {
 		rb.SetEtcdClusterID(hex(m.Cluster))
 		rb.SetEtcdMemberID(hex(m.ID))
+		rb.SetServiceVersion(m.Version)
 	}
 	return rb.Emit()
 }

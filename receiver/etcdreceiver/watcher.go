@@ -14,6 +14,7 @@ import (
 	"go.opentelemetry.io/collector/component"
 	"go.opentelemetry.io/collector/receiver"
 
+	"github.com/otelcol-infra/otelcol-infra/internal/checkpoint"
 	"github.com/otelcol-infra/otelcol-infra/internal/watch"
 	"github.com/otelcol-infra/otelcol-infra/receiver/etcdreceiver/internal/metadata"
 	"github.com/otelcol-infra/otelcol-infra/receiver/etcdreceiver/internal/state"
@@ -26,6 +27,8 @@ type watcher struct {
 	cfg      *Config
 	settings receiver.Settings
 	story    *telemetry.Story
+	store    *checkpoint.Store
+	cluster  *cluster
 
 	mu      sync.Mutex
 	machine *state.Machine
@@ -36,31 +39,34 @@ func newWatcher(cfg *Config, settings receiver.Settings) (*watcher, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &watcher{
+	w := &watcher{
 		Base:     base,
 		cfg:      cfg,
 		settings: settings,
 		story:    telemetry.NewStory(cfg.Events, settings),
 		machine:  state.NewMachine(cfg.prefixes(), cfg.Watch.Limit),
-	}, nil
+	}
+	w.cluster = newCluster(w)
+	return w, nil
 }
 
 // Start begins to watch and returns; an absent server is waited for. Without
-// prefixes there is nothing to watch.
-func (w *watcher) Start(ctx context.Context, _ component.Host) error {
+// prefixes, the cluster is observed and no keys are.
+func (w *watcher) Start(ctx context.Context, host component.Host) error {
 	tlsConfig, err := w.cfg.loadTLS(ctx)
 	if err != nil {
 		return err
 	}
-	covering := w.cfg.prefixes().Covering()
-	if len(covering) == 0 {
-		w.settings.Logger.Info("no events and traces: set watch.prefixes or locks.prefixes")
-		return nil
+	w.store, err = checkpoint.Open(ctx, host, w.cfg.Storage, component.KindReceiver, w.settings.ID, "")
+	if err != nil {
+		return err
 	}
+	covering := w.cfg.prefixes().Covering()
 	w.Background.Start(func(ctx context.Context) {
 		client := newClient(ctx, w.cfg, tlsConfig, w.cfg.Endpoints...)
 		defer client.close()
 		var loops sync.WaitGroup
+		loops.Go(func() { w.cluster.run(ctx, tlsConfig) })
 		for _, prefix := range covering {
 			f := &follower{watcher: w, client: client, prefix: prefix}
 			loops.Go(func() { f.run(ctx) })
@@ -71,9 +77,9 @@ func (w *watcher) Start(ctx context.Context, _ component.Host) error {
 }
 
 // Shutdown ends the watches, also while one is being opened.
-func (w *watcher) Shutdown(context.Context) error {
+func (w *watcher) Shutdown(ctx context.Context) error {
 	w.Background.Stop()
-	return nil
+	return w.store.Close(ctx)
 }
 
 func (w *watcher) step(now time.Time, observed state.Observation) []state.Effect {
