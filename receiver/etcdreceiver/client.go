@@ -12,7 +12,6 @@ import (
 	"sync"
 	"time"
 
-	"go.etcd.io/etcd/api/v3/etcdserverpb"
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"go.uber.org/zap"
@@ -21,7 +20,6 @@ import (
 
 	"github.com/otelcol-infra/otelcol-infra/internal/tokenfile"
 	"github.com/otelcol-infra/otelcol-infra/receiver/etcdreceiver/internal/metadata"
-	"github.com/otelcol-infra/otelcol-infra/receiver/etcdreceiver/internal/state"
 )
 
 // retryAtMost is the longest pause between two attempts at a connection.
@@ -133,32 +131,6 @@ func loggedOut(err error) bool {
 		}
 	}
 	return false
-}
-
-// Status asks the one endpoint of the client for its status, on a connection
-// that stays, unlike that of clientv3's Status.
-func (c *client) Status(ctx context.Context) (state.Member, error) {
-	var answer *etcdserverpb.StatusResponse
-	err := c.ask(ctx, metadata.AttributeRequestStatus, func(ctx context.Context, etcd *clientv3.Client) (err error) {
-		maintenance := clientv3.RetryMaintenanceClient(etcd, etcd.ActiveConnection())
-		answer, err = maintenance.Status(ctx, &etcdserverpb.StatusRequest{}, grpc.WaitForReady(false))
-		return err
-	})
-	if err != nil {
-		return state.Member{}, err
-	}
-	return state.Member{
-		Cluster:          answer.Header.ClusterId,
-		ID:               answer.Header.MemberId,
-		Leader:           answer.Leader == answer.Header.MemberId,
-		Learner:          answer.IsLearner,
-		DBSize:           answer.DbSize,
-		DBSizeInUse:      answer.DbSizeInUse,
-		RaftTerm:         answer.RaftTerm,
-		RaftIndex:        answer.RaftIndex,
-		RaftAppliedIndex: answer.RaftAppliedIndex,
-		Revision:         answer.Header.Revision,
-	}, nil
 }
 
 // explain says what to do about a refusal.

@@ -19,9 +19,14 @@ const (
 	statusOf    = "status of "
 	watchOf     = "watch of "
 	storageOf   = "storage of "
-	leasesAsked = "leases"
 	limitKeys   = "watch::limit"
 	limitLeases = "leases::limit"
+
+	allEndpoints    = "endpoints"
+	listMembers     = "list of members"
+	listAlarms      = "alarms"
+	findCompactions = "compactions"
+	followLeases    = "leases"
 )
 
 // clusterResource identifies the cluster, which events and traces are of.

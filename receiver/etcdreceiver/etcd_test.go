@@ -10,6 +10,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -20,19 +21,16 @@ import (
 	"github.com/stretchr/testify/require"
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"go.etcd.io/etcd/client/v3/concurrency"
-	"go.opentelemetry.io/collector/component/componenttest"
-	"go.opentelemetry.io/collector/consumer/consumertest"
 	"go.opentelemetry.io/collector/pdata/pcommon"
 	"go.opentelemetry.io/collector/pdata/plog"
+	"go.opentelemetry.io/collector/pdata/pmetric"
 	"go.opentelemetry.io/collector/pdata/ptrace"
-	"go.opentelemetry.io/collector/receiver/receivertest"
 	"go.uber.org/zap"
 
 	"github.com/otelcol-infra/otelcol-infra/internal/address"
 	"github.com/otelcol-infra/otelcol-infra/internal/observedtest"
 	"github.com/otelcol-infra/otelcol-infra/internal/period"
 	"github.com/otelcol-infra/otelcol-infra/lab"
-	"github.com/otelcol-infra/otelcol-infra/receiver/etcdreceiver/internal/metadata"
 	"github.com/otelcol-infra/otelcol-infra/receiver/etcdreceiver/internal/telemetry"
 )
 
@@ -474,16 +472,20 @@ func TestMetricsOfARealEtcd(t *testing.T) {
 	o.Eventually(t, "the revision", o.has("etcd.revision", endpoint, answer.Header.Revision))
 	for name, least := range map[string]int64{
 		"etcd.member.leader": 1, "etcd.member.learner": 0, "etcd.db.size": 1, "etcd.db.size_in_use": 1,
-		"etcd.raft.term": 2, "etcd.raft.index": 1, "etcd.raft.applied_index": 1,
+		"etcd.raft.term": 2, "etcd.raft.index": 1, "etcd.raft.applied_index": 1, "etcd.raft.apply.lag": 0, "etcd.db.quota": 1,
 	} {
 		got, ok := o.value(name, endpoint)
 		assert.True(t, ok, name)
 		assert.GreaterOrEqual(t, got, least, name)
 	}
-	resource := o.Metrics.AllMetrics()[0].ResourceMetrics().At(0).Resource().Attributes()
+	status, err := client.Status(t.Context(), endpoint)
+	require.NoError(t, err)
+	first := slices.IndexFunc(o.Metrics.AllMetrics(), func(md pmetric.Metrics) bool { return md.ResourceMetrics().Len() > 0 })
+	resource := o.Metrics.AllMetrics()[first].ResourceMetrics().At(0).Resource().Attributes()
 	assert.Equal(t, map[string]any{
 		"service.name": "etcd", "service.instance.id": address.HostPort(endpoint),
 		"etcd.cluster.id": hex(answer.Header.ClusterId), "etcd.member.id": hex(answer.Header.MemberId),
+		"service.version": status.Version,
 	}, resource.AsRaw())
 }
 
@@ -512,7 +514,7 @@ func TestADeadMemberDegradesAlone(t *testing.T) {
 			resources[fmt.Sprint(rm.Resource().Attributes().AsRaw())] = true
 		}
 	}
-	assert.Len(t, resources, 3, "a member that dies keeps its identity")
+	assert.Len(t, resources, 3+1, "a member that dies keeps its identity, and the cluster has its own")
 }
 
 // withAuth turns authentication on. The user otel may read /app/ and /locks/.
@@ -592,25 +594,18 @@ func TestShutdownDoesNotWaitForAServerThatHangs(t *testing.T) {
 	}
 }
 
-func TestWithoutPrefixesNothingIsWatched(t *testing.T) {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	accepted := make(chan struct{})
-	go func() {
-		defer close(accepted)
-		if conn, err := listener.Accept(); err == nil {
-			_ = conn.Close()
-			t.Error("there was a connection")
-		}
-	}()
+func TestWithoutPrefixesTheClusterIsObserved(t *testing.T) {
+	etcd, client := startEtcd(t, 1)
 	cfg := defaultConfig()
-	cfg.Endpoints = []string{listener.Addr().String()}
-	logs, err := NewFactory().CreateLogs(t.Context(), receivertest.NewNopSettings(metadata.Type), cfg, consumertest.NewNop())
+	cfg.Endpoints = etcd.Endpoints
+	o := observe(t, cfg)
+	answer, err := client.Put(t.Context(), "/app/a", "")
 	require.NoError(t, err)
-	require.NoError(t, logs.Start(t.Context(), componenttest.NewNopHost()))
-	require.NoError(t, logs.Shutdown(t.Context()))
-	require.NoError(t, listener.Close())
-	<-accepted
+	o.Eventually(t, "the revision", o.has("etcd.revision", etcd.Endpoints[0], answer.Header.Revision))
+	_, err = client.Compact(t.Context(), answer.Header.Revision)
+	require.NoError(t, err)
+	o.Eventually(t, "the compaction", o.HasEvent("etcd.compaction"))
+	assert.Len(t, o.Events(""), 1)
 }
 
 // etcd answers no request for progress before its revision has reached the

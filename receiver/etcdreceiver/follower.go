@@ -38,7 +38,7 @@ type checkpointed struct {
 
 func newFollower(w *watcher, prefix string) *follower {
 	f := &follower{watcher: w, prefix: prefix}
-	f.keeper = keeper{every: 200 * time.Millisecond, keep: f.keep}
+	f.keeper = w.newKeeper(200*time.Millisecond, f.keep)
 	return f
 }
 

@@ -15,11 +15,18 @@ const idle = time.Minute
 // it after each of many small batches would cost more than to tell them.
 type keeper struct {
 	every time.Duration
-	keep  func(context.Context)
+	keep  func(context.Context) // nil when there is no storage
 
 	last    time.Time
 	pending bool // something was told since it was kept last
 	ahead   bool // what is known is ahead of what was told
+}
+
+func (w *watcher) newKeeper(every time.Duration, keep func(context.Context)) keeper {
+	if w.cfg.Storage == nil {
+		keep = nil
+	}
+	return keeper{every: every, keep: keep}
 }
 
 // stepped takes in that what is known has changed, and is not told yet.
@@ -28,6 +35,9 @@ func (k *keeper) stepped() { k.ahead = true }
 // delivered takes in that what is known has been told.
 func (k *keeper) delivered(ctx context.Context) {
 	k.ahead = false
+	if k.keep == nil {
+		return
+	}
 	if k.pending = time.Since(k.last) < k.every; !k.pending {
 		k.keep(ctx)
 		k.last = time.Now()

@@ -37,7 +37,7 @@ type leaseFollower struct {
 
 func newLeaseFollower(w *watcher) *leaseFollower {
 	l := &leaseFollower{watcher: w, list: time.Now()}
-	l.keeper = keeper{every: 5 * time.Second, keep: l.keep}
+	l.keeper = w.newKeeper(5*time.Second, l.keep)
 	return l
 }
 
@@ -47,7 +47,7 @@ func (l *leaseFollower) run(ctx context.Context) {
 		Step:      l.step,
 		Delivery:  l.Delivery(),
 		Commit:    l.keeper.delivered,
-		Condition: func(err error) { l.Condition.Set(leasesAsked, explain(err)) },
+		Condition: func(err error) { l.Condition.Set(followLeases, explain(err)) },
 	}.Run(ctx)
 	l.keeper.end(context.WithoutCancel(ctx))
 }

@@ -5,7 +5,6 @@ package etcdreceiver
 
 import (
 	"context"
-	"sync"
 	"time"
 
 	"go.opentelemetry.io/collector/component"
@@ -13,98 +12,69 @@ import (
 	"go.opentelemetry.io/collector/pdata/pmetric"
 	"go.opentelemetry.io/collector/receiver"
 
-	"github.com/otelcol-infra/otelcol-infra/internal/address"
-	"github.com/otelcol-infra/otelcol-infra/internal/condition"
+	"github.com/otelcol-infra/otelcol-infra/internal/sharedcomponent"
 	"github.com/otelcol-infra/otelcol-infra/receiver/etcdreceiver/internal/metadata"
 	"github.com/otelcol-infra/otelcol-infra/receiver/etcdreceiver/internal/state"
 	"github.com/otelcol-infra/otelcol-infra/receiver/etcdreceiver/internal/telemetry"
 )
 
-// metricsScraper makes the metrics: one request to each member a cycle.
+// metricsScraper makes the metrics of what the watcher knows. It asks for
+// nothing itself.
 type metricsScraper struct {
-	cfg       *Config
-	condition *condition.Reporter
-	builder   *metadata.MetricsBuilder
-	members   []*member
-	requests  *requests
-
-	life      context.Context
-	interrupt context.CancelFunc
+	*sharedcomponent.Shared[*watcher]
+	builder *metadata.MetricsBuilder
 }
 
-// member is a member of the cluster, as it is configured.
-type member struct {
-	endpoint string
-	client   *client
-	last     state.Member // as it last answered
+func newScraper(cfg *Config, settings receiver.Settings, watcher *sharedcomponent.Shared[*watcher]) *metricsScraper {
+	return &metricsScraper{Shared: watcher, builder: metadata.NewMetricsBuilder(cfg.Metrics, settings)}
 }
 
-func newScraper(cfg *Config, settings receiver.Settings, own *requests) *metricsScraper {
-	s := &metricsScraper{
-		requests:  own,
-		cfg:       cfg,
-		condition: condition.NewReporter(settings.Logger),
-		builder:   metadata.NewMetricsBuilder(cfg.Metrics, settings),
-	}
-	s.life, s.interrupt = context.WithCancel(context.Background())
-	return s
-}
+var _ component.Component = (*metricsScraper)(nil)
 
-// Start makes the clients; an absent member is found at the first scrape.
-func (s *metricsScraper) Start(ctx context.Context, host component.Host) error {
-	s.condition.AddHost(host)
-	tlsConfig, err := s.cfg.loadTLS(ctx)
-	if err != nil {
-		return err
-	}
-	for _, endpoint := range s.cfg.Endpoints {
-		s.members = append(s.members, &member{endpoint: endpoint, client: newClient(s.life, s.cfg, tlsConfig, s.requests, endpoint)})
-	}
-	return nil
-}
-
-// Shutdown ends the connections.
-func (s *metricsScraper) Shutdown(context.Context) error {
-	s.interrupt()
-	for _, m := range s.members {
-		m.client.close()
-	}
-	return nil
-}
-
-// Scrape reports each member that fails as this component's condition; the
-// metrics of the others still come.
-func (s *metricsScraper) Scrape(ctx context.Context) pmetric.Metrics {
-	// A login in progress listens to the life of the clients only.
-	defer context.AfterFunc(ctx, s.interrupt)()
-	errs := s.ask(ctx)
-	if ctx.Err() != nil {
-		return pmetric.NewMetrics() // What Shutdown cut off says nothing about the members.
-	}
-	now := pcommon.NewTimestampFromTime(time.Now())
-	for i, m := range s.members {
-		s.condition.Set(statusOf+address.HostPort(m.endpoint), errs[i])
-		telemetry.RecordUp(s.builder, now, errs[i] == nil)
-		if errs[i] == nil {
-			telemetry.RecordMember(s.builder, now, m.last)
-		}
-		s.builder.EmitForResource(metadata.WithResource(memberResource(s.builder.NewResourceBuilder(), m.endpoint, m.last)))
-	}
+// Scrape returns what is known now.
+func (s *metricsScraper) Scrape(context.Context) pmetric.Metrics {
+	s.Observer.cluster.record(s.builder, time.Now())
 	return s.builder.Emit()
 }
 
-// ask asks all members at once, and returns the error of each.
-func (s *metricsScraper) ask(ctx context.Context) []error {
-	errs := make([]error, len(s.members))
-	var answers sync.WaitGroup
-	for i, m := range s.members {
-		answers.Go(func() {
-			answer, err := m.client.Status(ctx)
-			if errs[i] = err; err == nil {
-				m.last = answer
-			}
-		})
+// record records the members and their cluster, from the end of the first round
+// on. What was learnt too long ago is left out, and a member that said nothing
+// since then is down.
+func (c *cluster) record(mb *metadata.MetricsBuilder, now time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.rounds == 0 {
+		return
 	}
-	answers.Wait()
-	return errs
+	age := max(2*c.cfg.Scrape.CollectionInterval, statusEvery+2*patience)
+	ts := pcommon.NewTimestampFromTime(now)
+	for _, m := range c.members {
+		up := m.status.fresh(now, age)
+		telemetry.RecordUp(mb, ts, up)
+		if up {
+			telemetry.RecordMember(mb, ts, m.status.value)
+		}
+		mb.EmitForResource(metadata.WithResource(memberResource(mb.NewResourceBuilder(), m.endpoint, m.status.value)))
+	}
+	if id := c.machine.ID(); id != 0 {
+		c.recordCluster(mb, now, age)
+		mb.EmitForResource(metadata.WithResource(clusterResource(mb.NewResourceBuilder(), hex(id))))
+	}
+}
+
+func (c *cluster) recordCluster(mb *metadata.MetricsBuilder, now time.Time, age time.Duration) {
+	ts := pcommon.NewTimestampFromTime(now)
+	telemetry.RecordProgress(mb, ts, &c.machine)
+	if has, known := state.HasLeader(c.machine.Of(c.said())); known {
+		telemetry.RecordLeader(mb, ts, has)
+	}
+	if c.peers.fresh(now, age) {
+		telemetry.RecordPeers(mb, ts, c.peers.value)
+	}
+	if c.alarms.fresh(now, age) {
+		telemetry.RecordAlarms(mb, ts, c.alarms.value)
+	}
+	if c.oldest.fresh(now, age) && c.oldest.value > 0 {
+		telemetry.RecordCompactRevision(mb, ts, c.oldest.value)
+	}
 }

@@ -22,7 +22,7 @@ import (
 )
 
 // watcher observes etcd for all signals: the keys with one watch for each
-// covering prefix, and the leases.
+// covering prefix, the leases, and the members.
 type watcher struct {
 	*watch.Base
 	cfg       *Config
@@ -35,6 +35,7 @@ type watcher struct {
 	client    *client
 	store     *checkpoint.Store
 	identity  atomic.Uint64 // of the cluster; 0 until it is known
+	cluster   *cluster
 
 	mu      sync.Mutex
 	machine *state.Machine
@@ -54,7 +55,7 @@ func newWatcher(cfg *Config, settings receiver.Settings) (*watcher, error) {
 		return nil, err
 	}
 	limits := state.Limits{Keys: cfg.Watch.Limit, Leases: cfg.Leases.Limit}
-	return &watcher{
+	w := &watcher{
 		Base:      base,
 		cfg:       cfg,
 		settings:  settings,
@@ -64,10 +65,13 @@ func newWatcher(cfg *Config, settings receiver.Settings) (*watcher, error) {
 		pick:      selection{names: names, limit: cfg.Watch.Limit, prevKV: cfg.Watch.PrevKV, fingerprint: cfg.Watch.Fingerprint},
 		asking:    rate.NewLimiter(rate.Limit(cfg.Leases.RequestsPerSecond), max(1, int(cfg.Leases.RequestsPerSecond))),
 		machine:   state.NewMachine(cfg.prefixes(), limits, cfg.Leases.each()),
-	}, nil
+	}
+	w.cluster = newCluster(w)
+	return w, nil
 }
 
-// Start begins to watch and returns; an absent server is waited for.
+// Start begins to watch and returns; an absent server is waited for. Without
+// prefixes, the members are observed and no keys are.
 func (w *watcher) Start(ctx context.Context, host component.Host) error {
 	tlsConfig, err := w.cfg.loadTLS(ctx)
 	if err != nil {
@@ -78,14 +82,12 @@ func (w *watcher) Start(ctx context.Context, host component.Host) error {
 		return err
 	}
 	covering := w.cfg.prefixes().Covering()
-	if len(covering) == 0 {
-		w.settings.Logger.Info("no events and traces of keys: set watch::prefixes, locks::prefixes or elections::prefixes")
-	}
 	w.Background.Start(func(ctx context.Context) {
 		w.client = newClient(ctx, w.cfg, tlsConfig, w.requests, w.cfg.Endpoints...)
 		defer w.client.close()
 		w.restoreLeases(ctx)
 		var loops sync.WaitGroup
+		loops.Go(func() { w.cluster.run(ctx, tlsConfig) })
 		for _, prefix := range covering {
 			f := newFollower(w, prefix)
 			loops.Go(func() { f.run(ctx) })

@@ -12,7 +12,6 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.opentelemetry.io/collector/pdata/pcommon"
 	"go.opentelemetry.io/collector/pdata/plog"
-	"go.opentelemetry.io/collector/pdata/pmetric"
 	"go.opentelemetry.io/collector/pdata/ptrace"
 	"go.opentelemetry.io/collector/receiver/receivertest"
 
@@ -133,25 +132,4 @@ func TestEverySpanIsToldOnceAndHasItsOwnID(t *testing.T) {
 		}
 	}
 	assert.Len(t, seen, 4)
-}
-
-func metrics(record func(*metadata.MetricsBuilder, pcommon.Timestamp)) pmetric.Metrics {
-	mb := metadata.NewMetricsBuilder(metadata.NewDefaultMetricsBuilderConfig(), receivertest.NewNopSettings(metadata.Type))
-	record(mb, pcommon.NewTimestampFromTime(time.Unix(1_000_000, 0)))
-	return mb.Emit(metadata.WithResource(clusterResource()))
-}
-
-func TestMetricsOfALeader(t *testing.T) {
-	goldentest.Metrics(t, "metrics of a leader", metrics(func(mb *metadata.MetricsBuilder, now pcommon.Timestamp) {
-		RecordUp(mb, now, true)
-		RecordMember(mb, now, state.Member{
-			Leader: true, DBSize: 40960, DBSizeInUse: 24576, RaftTerm: 2, RaftIndex: 9, RaftAppliedIndex: 8, Revision: 5,
-		})
-	}))
-}
-
-func TestMetricsOfAMemberThatIsAbsent(t *testing.T) {
-	goldentest.Metrics(t, "metrics of a member that is absent", metrics(func(mb *metadata.MetricsBuilder, now pcommon.Timestamp) {
-		RecordUp(mb, now, false)
-	}))
 }
