@@ -20,12 +20,14 @@ import (
 	"github.com/otelcol-infra/otelcol-infra/receiver/etcdreceiver/internal/telemetry"
 )
 
-// metricsScraper makes the metrics: one request to each member a cycle.
+// metricsScraper makes the metrics: one request to each member a cycle, and one
+// for its own metrics.
 type metricsScraper struct {
 	cfg       *Config
 	condition *condition.Reporter
 	builder   *metadata.MetricsBuilder
 	members   []*member
+	own       *memberMetrics // nil unless they are asked for
 
 	life      context.Context
 	interrupt context.CancelFunc
@@ -36,6 +38,7 @@ type member struct {
 	endpoint string
 	client   *client
 	last     state.Member // as it last answered
+	own      pmetric.MetricSlice
 }
 
 func newScraper(cfg *Config, settings receiver.Settings) *metricsScraper {
@@ -55,6 +58,9 @@ func (s *metricsScraper) Start(ctx context.Context, host component.Host) error {
 	if err != nil {
 		return err
 	}
+	if s.cfg.ScrapeMemberMetrics {
+		s.own = newMemberMetrics(s.cfg, tlsConfig)
+	}
 	for _, endpoint := range s.cfg.Endpoints {
 		s.members = append(s.members, &member{endpoint: endpoint, client: newClient(s.life, s.cfg, tlsConfig, endpoint)})
 	}
@@ -67,6 +73,9 @@ func (s *metricsScraper) Shutdown(context.Context) error {
 	for _, m := range s.members {
 		m.client.close()
 	}
+	if s.own != nil {
+		s.own.close()
+	}
 	return nil
 }
 
@@ -75,25 +84,32 @@ func (s *metricsScraper) Shutdown(context.Context) error {
 func (s *metricsScraper) Scrape(ctx context.Context) pmetric.Metrics {
 	// A login in progress listens to the life of the clients only.
 	defer context.AfterFunc(ctx, s.interrupt)()
-	errs := s.ask(ctx)
+	errs, ownErrs := s.ask(ctx)
 	if ctx.Err() != nil {
 		return pmetric.NewMetrics() // What Shutdown cut off says nothing about the members.
 	}
 	now := pcommon.NewTimestampFromTime(time.Now())
+	metrics := pmetric.NewMetrics()
 	for i, m := range s.members {
 		s.condition.Set(statusOf+address.HostPort(m.endpoint), errs[i])
 		telemetry.RecordUp(s.builder, now, errs[i] == nil)
 		if errs[i] == nil {
 			telemetry.RecordMember(s.builder, now, m.last)
 		}
-		s.builder.EmitForResource(metadata.WithResource(memberResource(s.builder.NewResourceBuilder(), m.endpoint, m.last)))
+		part := s.builder.Emit(metadata.WithResource(memberResource(s.builder.NewResourceBuilder(), m.endpoint, m.last)))
+		if s.own != nil {
+			s.condition.Set(metricsOf+address.HostPort(m.endpoint), ownErrs[i])
+			joinMemberMetrics(part, m.own)
+		}
+		part.ResourceMetrics().MoveAndAppendTo(metrics.ResourceMetrics())
 	}
-	return s.builder.Emit()
+	return metrics
 }
 
-// ask asks all members at once, and returns the error of each.
-func (s *metricsScraper) ask(ctx context.Context) []error {
-	errs := make([]error, len(s.members))
+// ask asks all members at once, and returns the errors of each: of its status,
+// and of its own metrics.
+func (s *metricsScraper) ask(ctx context.Context) (errs, ownErrs []error) {
+	errs, ownErrs = make([]error, len(s.members)), make([]error, len(s.members))
 	var answers sync.WaitGroup
 	for i, m := range s.members {
 		answers.Go(func() {
@@ -102,7 +118,10 @@ func (s *metricsScraper) ask(ctx context.Context) []error {
 				m.last = answer
 			}
 		})
+		if s.own != nil {
+			answers.Go(func() { m.own, ownErrs[i] = s.own.collect(ctx, m.endpoint) })
+		}
 	}
 	answers.Wait()
-	return errs
+	return errs, ownErrs
 }
