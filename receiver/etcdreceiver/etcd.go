@@ -37,13 +37,14 @@ func clusterResource(rb *metadata.ResourceBuilder, cluster string) pcommon.Resou
 }
 
 // memberResource identifies a member, which metrics are of. One that has not
-// answered yet has no IDs.
+// answered yet has neither IDs nor a version.
 func memberResource(rb *metadata.ResourceBuilder, endpoint string, m state.Member) pcommon.Resource {
 	rb.SetServiceName("etcd")
 	rb.SetServiceInstanceID(address.HostPort(endpoint))
 	if m.ID != 0 {
 		rb.SetEtcdClusterID(hex(m.Cluster))
 		rb.SetEtcdMemberID(hex(m.ID))
+		rb.SetServiceVersion(m.Version)
 	}
 	return rb.Emit()
 }

@@ -5,6 +5,7 @@ package etcdreceiver
 
 import (
 	"context"
+	"sync"
 	"time"
 
 	"go.opentelemetry.io/collector/component"
@@ -12,58 +13,145 @@ import (
 	"go.opentelemetry.io/collector/pdata/pmetric"
 	"go.opentelemetry.io/collector/receiver"
 
+	"github.com/otelcol-infra/otelcol-infra/internal/address"
 	"github.com/otelcol-infra/otelcol-infra/internal/sharedcomponent"
 	"github.com/otelcol-infra/otelcol-infra/receiver/etcdreceiver/internal/metadata"
 	"github.com/otelcol-infra/otelcol-infra/receiver/etcdreceiver/internal/state"
 	"github.com/otelcol-infra/otelcol-infra/receiver/etcdreceiver/internal/telemetry"
 )
 
-// metricsScraper makes the metrics of what the watcher knows. It asks for
-// nothing itself.
+// metricsScraper makes the metrics of what the watcher knows. It asks only for
+// the members' own metrics itself.
 type metricsScraper struct {
 	*sharedcomponent.Shared[*watcher]
+	cfg     *Config
 	builder *metadata.MetricsBuilder
+	own     *memberMetrics // nil when they are not wanted
 }
 
 func newScraper(cfg *Config, settings receiver.Settings, watcher *sharedcomponent.Shared[*watcher]) *metricsScraper {
-	return &metricsScraper{Shared: watcher, builder: metadata.NewMetricsBuilder(cfg.Metrics, settings)}
+	return &metricsScraper{Shared: watcher, cfg: cfg, builder: metadata.NewMetricsBuilder(cfg.Metrics, settings)}
 }
 
-var _ component.Component = (*metricsScraper)(nil)
-
-// Scrape returns what is known now.
-func (s *metricsScraper) Scrape(context.Context) pmetric.Metrics {
-	s.Observer.cluster.record(s.builder, time.Now())
-	return s.builder.Emit()
+// Start starts the watcher, too.
+func (s *metricsScraper) Start(ctx context.Context, host component.Host) error {
+	if s.cfg.ScrapeMemberMetrics {
+		tlsConfig, err := s.cfg.loadTLS(ctx)
+		if err != nil {
+			return err
+		}
+		s.own = newMemberMetrics(s.cfg, tlsConfig)
+	}
+	return s.Shared.Start(ctx, host)
 }
 
-// record records the members and their cluster, from the end of the first round
-// on. What was learnt too long ago is left out, and a member that said nothing
-// since then is down.
-func (c *cluster) record(mb *metadata.MetricsBuilder, now time.Time) {
+// Shutdown ends the watcher, too.
+func (s *metricsScraper) Shutdown(ctx context.Context) error {
+	if s.own != nil {
+		s.own.close()
+	}
+	return s.Shared.Shutdown(ctx)
+}
+
+// Scrape returns what is known now, by member and of their cluster.
+func (s *metricsScraper) Scrape(ctx context.Context) pmetric.Metrics {
+	own := s.readOwn(ctx)
+	now := time.Now()
+	w := s.Observer
+	metrics := pmetric.NewMetrics()
+	for i := range s.cfg.Endpoints {
+		if res, ok := w.cluster.recordMember(s.builder, i, now); ok {
+			s.emit(metrics, res, own[i])
+		}
+	}
+	more := pmetric.NewMetricSlice()
+	id := w.cluster.recordCluster(s.builder, now)
+	if w.record(s.builder, now, more); id == 0 {
+		id = w.identity.Load()
+	}
+	if id != 0 {
+		s.emit(metrics, clusterResource(s.builder.NewResourceBuilder(), hex(id)), more)
+	} else {
+		s.builder.Emit() // of nothing that has a name yet
+	}
+	return metrics
+}
+
+// emit adds what was recorded, and more, of a resource. When a filter leaves out
+// the resource, it leaves out all of it.
+func (s *metricsScraper) emit(metrics pmetric.Metrics, res pcommon.Resource, more pmetric.MetricSlice) {
+	part := s.builder.Emit(metadata.WithResource(res))
+	if part.ResourceMetrics().Len() > 0 {
+		more.MoveAndAppendTo(part.ResourceMetrics().At(0).ScopeMetrics().At(0).Metrics())
+	}
+	part.ResourceMetrics().MoveAndAppendTo(metrics.ResourceMetrics())
+}
+
+// readOwn reads the members' own metrics, if they are wanted.
+func (s *metricsScraper) readOwn(ctx context.Context) []pmetric.MetricSlice {
+	own, errs := make([]pmetric.MetricSlice, len(s.cfg.Endpoints)), make([]error, len(s.cfg.Endpoints))
+	var answers sync.WaitGroup
+	for i, endpoint := range s.cfg.Endpoints {
+		own[i] = pmetric.NewMetricSlice()
+		if s.own != nil {
+			answers.Go(func() { own[i], errs[i] = s.own.collect(ctx, endpoint) })
+		}
+	}
+	answers.Wait()
+	for i, endpoint := range s.cfg.Endpoints {
+		if s.own != nil && ctx.Err() == nil { // What Shutdown cut off says nothing about the members.
+			s.Observer.Condition.Set(metricsOf+address.HostPort(endpoint), errs[i])
+		}
+	}
+	return own
+}
+
+// record records what the watches know, where there are any.
+func (w *watcher) record(mb *metadata.MetricsBuilder, now time.Time, more pmetric.MetricSlice) {
+	if len(w.cfg.prefixes().Covering()) == 0 && w.cfg.Leases.Mode != LeasesAll && w.cfg.Leases.Mode != LeasesCount {
+		return
+	}
+	w.mu.Lock()
+	counts := w.machine.Counts()
+	w.mu.Unlock()
+	ts := pcommon.NewTimestampFromTime(now)
+	telemetry.RecordCounts(mb, ts, counts, w.cfg.Leases.Mode != LeasesOff, w.cfg.Leases.each())
+	w.durations.AppendTo(more, ts)
+}
+
+// recordMember records a member, from the end of the first round on. What was
+// learnt too long ago is left out, and a member that said nothing since then is
+// down.
+func (c *cluster) recordMember(mb *metadata.MetricsBuilder, i int, now time.Time) (res pcommon.Resource, ok bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.rounds == 0 {
-		return
+		return res, false
 	}
-	age := max(2*c.cfg.Scrape.CollectionInterval, statusEvery+2*patience)
+	m := c.members[i]
 	ts := pcommon.NewTimestampFromTime(now)
-	for _, m := range c.members {
-		up := m.status.fresh(now, age)
-		telemetry.RecordUp(mb, ts, up)
-		if up {
-			telemetry.RecordMember(mb, ts, m.status.value)
-		}
-		mb.EmitForResource(metadata.WithResource(memberResource(mb.NewResourceBuilder(), m.endpoint, m.status.value)))
+	up := m.status.fresh(now, c.age())
+	telemetry.RecordUp(mb, ts, up)
+	if up {
+		telemetry.RecordMember(mb, ts, m.status.value)
 	}
-	if id := c.machine.ID(); id != 0 {
-		c.recordCluster(mb, now, age)
-		mb.EmitForResource(metadata.WithResource(clusterResource(mb.NewResourceBuilder(), hex(id))))
-	}
+	return memberResource(mb.NewResourceBuilder(), m.endpoint, m.status.value), true
 }
 
-func (c *cluster) recordCluster(mb *metadata.MetricsBuilder, now time.Time, age time.Duration) {
-	ts := pcommon.NewTimestampFromTime(now)
+// age is how long an answer counts.
+func (c *cluster) age() time.Duration {
+	return max(2*c.cfg.Scrape.CollectionInterval, statusEvery+2*patience)
+}
+
+// recordCluster records what the members agree on, and returns the ID of their
+// cluster, or 0 if it is not known.
+func (c *cluster) recordCluster(mb *metadata.MetricsBuilder, now time.Time) uint64 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.machine.ID() == 0 {
+		return 0
+	}
+	age, ts := c.age(), pcommon.NewTimestampFromTime(now)
 	telemetry.RecordProgress(mb, ts, &c.machine)
 	if has, known := state.HasLeader(c.machine.Of(c.said())); known {
 		telemetry.RecordLeader(mb, ts, has)
@@ -77,4 +165,5 @@ func (c *cluster) recordCluster(mb *metadata.MetricsBuilder, now time.Time, age 
 	if c.oldest.fresh(now, age) && c.oldest.value > 0 {
 		telemetry.RecordCompactRevision(mb, ts, c.oldest.value)
 	}
+	return c.machine.ID()
 }
