@@ -6,6 +6,7 @@ package state
 import (
 	"encoding/json"
 	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -63,13 +64,15 @@ func compacted(revision int64) ClusterObservation {
 	return o
 }
 
-func words(said ...any) (line string) {
+// words returns those of the words, each followed by whether it is so, that are so.
+func words(said ...any) string {
+	var line strings.Builder
 	for i := 0; i < len(said); i += 2 {
 		if said[i+1].(bool) {
-			line += " " + said[i].(string)
+			line.WriteString(" " + said[i].(string))
 		}
 	}
-	return line
+	return line.String()
 }
 
 func (l Leaderless) describe() string {
