@@ -148,7 +148,7 @@ func BenchmarkWatch(b *testing.B) {
 func readBare(b *testing.B, etcd *lab.Etcd, prefixes []string) {
 	client, err := clientv3.New(clientv3.Config{Endpoints: etcd.Endpoints, Logger: zap.NewNop()})
 	require.NoError(b, err)
-	defer client.Close()
+	defer func() { _ = client.Close() }()
 	ctx, cancel := context.WithCancel(b.Context())
 	defer cancel()
 	var read atomic.Int64

@@ -1,0 +1,41 @@
+// Copyright The otelcol-infra Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package etcdreceiver
+
+import (
+	"testing"
+	"time"
+
+	"go.opentelemetry.io/collector/pdata/pcommon"
+	"go.opentelemetry.io/collector/pdata/pmetric"
+
+	"github.com/otelcol-infra/otelcol-infra/internal/readmetest"
+	"github.com/otelcol-infra/otelcol-infra/receiver/etcdreceiver/internal/metadata"
+	"github.com/otelcol-infra/otelcol-infra/receiver/etcdreceiver/internal/state"
+	"github.com/otelcol-infra/otelcol-infra/receiver/etcdreceiver/internal/telemetry"
+)
+
+func TestTheReadmeNamesEverything(t *testing.T) {
+	names := []string{
+		telemetry.SpanAttempt, telemetry.SpanWait, telemetry.SpanHold, telemetry.SpanTerm, telemetry.SpanLease, telemetry.SpanLeaderless,
+	}
+	names = append(names, histogramNames()...)
+	names = append(names, readmetest.Settings[metadata.MetricsConfig]()...)
+	names = append(names, readmetest.Settings[metadata.EventsConfig]()...)
+	names = append(names, readmetest.Settings[Config]()...)
+	readmetest.RequireNames(t, names...)
+}
+
+// histogramNames returns the metrics that mdatagen does not know.
+func histogramNames() (names []string) {
+	now := time.Now()
+	durations := telemetry.NewDurations(state.Prefixes{Locks: []string{"/"}, Elections: []string{"/"}}, now)
+	durations.Observe("", []state.Effect{{Kind: state.LeaseAsked, At: now, Lease: &state.Lease{First: true}}})
+	metrics := pmetric.NewMetricSlice()
+	durations.AppendTo(metrics, pcommon.NewTimestampFromTime(now))
+	for _, metric := range metrics.All() {
+		names = append(names, metric.Name())
+	}
+	return names
+}
