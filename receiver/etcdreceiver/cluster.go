@@ -45,9 +45,11 @@ type cluster struct {
 	key   string        // that is read to find out about compactions
 	ready chan struct{} // there are answers that were not looked at
 
+	asked chan struct{} // closed when all members were asked once
+	once  sync.Once
+
 	mu       sync.Mutex
 	members  []*member
-	rounds   int  // of asking the members
 	gap      bool // no member had answered when that was last looked at
 	machine  state.Cluster
 	peers    question[map[uint64]state.Peer]
@@ -65,7 +67,7 @@ type member struct {
 }
 
 func newCluster(w *watcher) *cluster {
-	c := &cluster{watcher: w, key: "/", ready: make(chan struct{}, 1)}
+	c := &cluster{watcher: w, key: "/", ready: make(chan struct{}, 1), asked: make(chan struct{})}
 	if covering := w.cfg.prefixes().Covering(); len(covering) > 0 {
 		c.key = covering[0]
 	}
@@ -136,9 +138,9 @@ func (c *cluster) askMembers(ctx context.Context, asking *sync.WaitGroup) {
 			return
 		}
 	}
+	defer c.once.Do(func() { close(c.asked) })
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.rounds++
 	for _, m := range c.members {
 		m.answered = !m.status.waits && m.status.err == nil && !m.status.asked.Before(began)
 	}

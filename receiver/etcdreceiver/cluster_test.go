@@ -15,6 +15,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"go.etcd.io/etcd/api/v3/etcdserverpb"
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"go.opentelemetry.io/collector/pdata/plog"
@@ -24,6 +25,7 @@ import (
 	"github.com/otelcol-infra/otelcol-infra/internal/observedtest"
 	"github.com/otelcol-infra/otelcol-infra/internal/period"
 	"github.com/otelcol-infra/otelcol-infra/lab"
+	"github.com/otelcol-infra/otelcol-infra/receiver/etcdreceiver/internal/state"
 	"github.com/otelcol-infra/otelcol-infra/receiver/etcdreceiver/internal/telemetry"
 )
 
@@ -328,6 +330,26 @@ func TestTheOldestRevisionIsFoundWhileItMoves(t *testing.T) {
 		})
 		require.ErrorIs(t, err, rpctypes.ErrTimeout)
 	}
+}
+
+func TestAlarmTypes(t *testing.T) {
+	for of, want := range map[etcdserverpb.AlarmType]state.AlarmType{
+		etcdserverpb.AlarmType_NOSPACE: state.NoSpace, etcdserverpb.AlarmType_CORRUPT: state.Corrupt, 99: state.UnknownAlarm,
+	} {
+		assert.Equal(t, want, alarmType(of))
+	}
+}
+
+// One that hangs from the start delays the metrics of the others by a second.
+func TestAMemberThatNeverAnswered(t *testing.T) {
+	etcd, _ := startEtcd(t, 1)
+	hangs := observedtest.Hang(t)
+	began := time.Now()
+	o := observe(t, clusterOnly(hangs, etcd.Endpoints[0]))
+	o.Eventually(t, "up", o.has("etcd.member.up", etcd.Endpoints[0], 1))
+	assert.Less(t, time.Since(began), 2*patience)
+	o.Eventually(t, "down", o.has("etcd.member.up", hangs, 0))
+	o.Eventually(t, "the cluster", o.roles(1, 0))
 }
 
 func TestAMemberThatHangs(t *testing.T) {

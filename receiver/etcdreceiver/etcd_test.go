@@ -10,7 +10,6 @@ import (
 	"net"
 	"os"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -23,7 +22,6 @@ import (
 	"go.etcd.io/etcd/client/v3/concurrency"
 	"go.opentelemetry.io/collector/pdata/pcommon"
 	"go.opentelemetry.io/collector/pdata/plog"
-	"go.opentelemetry.io/collector/pdata/pmetric"
 	"go.opentelemetry.io/collector/pdata/ptrace"
 	"go.uber.org/zap"
 
@@ -480,8 +478,7 @@ func TestMetricsOfARealEtcd(t *testing.T) {
 	}
 	status, err := client.Status(t.Context(), endpoint)
 	require.NoError(t, err)
-	first := slices.IndexFunc(o.Metrics.AllMetrics(), func(md pmetric.Metrics) bool { return md.ResourceMetrics().Len() > 0 })
-	resource := o.Metrics.AllMetrics()[first].ResourceMetrics().At(0).Resource().Attributes()
+	resource := o.Metrics.AllMetrics()[0].ResourceMetrics().At(0).Resource().Attributes()
 	assert.Equal(t, map[string]any{
 		"service.name": "etcd", "service.instance.id": address.HostPort(endpoint),
 		"etcd.cluster.id": hex(answer.Header.ClusterId), "etcd.member.id": hex(answer.Header.MemberId),

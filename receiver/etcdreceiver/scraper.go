@@ -53,16 +53,19 @@ func (s *metricsScraper) Shutdown(ctx context.Context) error {
 	return s.Shared.Shutdown(ctx)
 }
 
-// Scrape returns what is known now, by member and of their cluster.
+// Scrape returns what is known now, by member and of their cluster. The first
+// cycle waits until the members were asked.
 func (s *metricsScraper) Scrape(ctx context.Context) pmetric.Metrics {
+	w, metrics := s.Observer, pmetric.NewMetrics()
+	select {
+	case <-w.cluster.asked:
+	case <-ctx.Done():
+		return metrics
+	}
 	own := s.readOwn(ctx)
 	now := time.Now()
-	w := s.Observer
-	metrics := pmetric.NewMetrics()
 	for i := range s.cfg.Endpoints {
-		if res, ok := w.cluster.recordMember(s.builder, i, now); ok {
-			s.emit(metrics, res, own[i])
-		}
+		s.emit(metrics, w.cluster.recordMember(s.builder, i, now), own[i])
 	}
 	more := pmetric.NewMetricSlice()
 	id := w.cluster.recordCluster(s.builder, now)
@@ -119,15 +122,11 @@ func (w *watcher) record(mb *metadata.MetricsBuilder, now time.Time, more pmetri
 	w.durations.AppendTo(more, ts)
 }
 
-// recordMember records a member, from the end of the first round on. What was
-// learnt too long ago is left out, and a member that said nothing since then is
-// down.
-func (c *cluster) recordMember(mb *metadata.MetricsBuilder, i int, now time.Time) (res pcommon.Resource, ok bool) {
+// recordMember records a member. What was learnt too long ago is left out, and
+// a member that said nothing since then is down.
+func (c *cluster) recordMember(mb *metadata.MetricsBuilder, i int, now time.Time) pcommon.Resource {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.rounds == 0 {
-		return res, false
-	}
 	m := c.members[i]
 	ts := pcommon.NewTimestampFromTime(now)
 	up := m.status.fresh(now, c.age())
@@ -135,7 +134,7 @@ func (c *cluster) recordMember(mb *metadata.MetricsBuilder, i int, now time.Time
 	if up {
 		telemetry.RecordMember(mb, ts, m.status.value)
 	}
-	return memberResource(mb.NewResourceBuilder(), m.endpoint, m.status.value), true
+	return memberResource(mb.NewResourceBuilder(), m.endpoint, m.status.value)
 }
 
 // age is how long an answer counts.
