@@ -53,9 +53,9 @@ test-short: ## the tests that need no servers: the quick loop
 	go test -short ./...
 
 .PHONY: bench
-bench: ## the benchmarks, some on a real Consul; compare two runs with benchstat
+bench: ## the benchmarks, some on a real Consul and etcd; compare two runs with benchstat
 	go test -run '^$$' -bench . -skip Latency -benchmem -count 5 ./receiver/... ./internal/...
-	go test -run '^$$' -bench Latency ./receiver/consulreceiver # percentiles of many changes, once
+	go test -run '^$$' -bench Latency ./receiver/consulreceiver ./receiver/etcdreceiver # percentiles of many changes, once
 
 .PHONY: generate
 generate: ## what mdatagen makes of each metadata.yaml
