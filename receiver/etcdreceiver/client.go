@@ -161,6 +161,14 @@ func (c *client) Status(ctx context.Context) (state.Member, error) {
 	}, nil
 }
 
+// explainLeases says what to do about a refusal of the list of leases.
+func explainLeases(err error) error {
+	if errors.Is(err, rpctypes.ErrPermissionDenied) {
+		return fmt.Errorf("%w: the user needs read of all keys with leases, or the role root; or set leases::mode to watched", err)
+	}
+	return explain(err)
+}
+
 // explain says what to do about a refusal.
 func explain(err error) error {
 	switch {

@@ -20,6 +20,7 @@ const (
 	watchOf     = "watch of "
 	storageOf   = "storage of "
 	leasesAsked = "leases"
+	leasesList  = "list of leases"
 	limitKeys   = "watch::limit"
 	limitLeases = "leases::limit"
 )

@@ -8,9 +8,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"time"
 
+	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"google.golang.org/grpc/metadata"
 
@@ -93,6 +95,7 @@ func (c *client) Watch(ctx context.Context, pick selection, prefix string, revis
 func (s *stream) stop() {
 	s.cancel()
 	<-s.done
+	s.client.report.queued(-int64(s.queued))
 }
 
 // read reads the stream until it fails or the queue is full.
@@ -107,8 +110,11 @@ func (s *stream) read() {
 		if err == nil {
 			continue
 		}
-		if loggedOut(err) {
+		switch {
+		case loggedOut(err):
 			s.client.disconnect(s.etcd)
+		case errors.Is(err, errFull):
+			s.client.report.pause()
 		}
 		s.mu.Lock()
 		s.err = err
@@ -138,34 +144,35 @@ func (s *stream) add(response clientv3.WatchResponse) error {
 	}
 	s.queue = append(s.queue, b)
 	s.queued += len(b.changes)
+	s.client.report.queued(int64(len(b.changes)))
 	s.wake()
 	return nil
 }
 
-// take returns what was read since the last time, up to about batchSize changes,
-// and how many are still queued. It waits until there is something, or for
-// patience. It fails when the stream has, and all of it was taken.
-func (s *stream) take(ctx context.Context, patience time.Duration) (taken batch, queued int, err error) {
+// take returns what was read since the last time, up to about batchSize changes.
+// It waits until there is something, or for patience. It fails when the stream
+// has, and all of it was taken.
+func (s *stream) take(ctx context.Context, patience time.Duration) (batch, error) {
 	timer := time.NewTimer(patience)
 	defer timer.Stop()
 	for {
 		s.mu.Lock()
 		if len(s.queue) > 0 {
-			taken, queued = s.pop(), s.queued
+			taken := s.pop()
 			s.mu.Unlock()
-			return taken, queued, nil
+			return taken, nil
 		}
 		err := s.err
 		s.mu.Unlock()
 		if err != nil {
-			return batch{}, 0, err
+			return batch{}, err
 		}
 		select {
 		case <-s.ready:
 		case <-timer.C:
-			return batch{}, 0, nil
+			return batch{}, nil
 		case <-ctx.Done():
-			return batch{}, 0, ctx.Err()
+			return batch{}, ctx.Err()
 		}
 	}
 }
@@ -189,6 +196,7 @@ func (s *stream) pop() batch {
 	clear(s.queue[:n]) // for the garbage collector
 	s.queue = s.queue[n:]
 	s.queued -= size
+	s.client.report.queued(-int64(size))
 	return first
 }
 
@@ -206,7 +214,7 @@ func (s *stream) next() (clientv3.WatchResponse, error) {
 				return response, cmp.Or(s.ctx.Err(), errors.New("the watch was closed"))
 			}
 			s.seen = max(s.seen, response.Header.Revision)
-			return response, response.Err()
+			return response, reason(response.Err())
 		case <-s.ctx.Done():
 			return clientv3.WatchResponse{}, s.ctx.Err()
 		case <-quiet.C:
@@ -232,13 +240,13 @@ func (s *stream) next() (clientv3.WatchResponse, error) {
 // would wait for a revision that is not there yet.
 func (s *stream) ask() (asked bool, err error) {
 	err = s.client.ask(s.ctx, own.AttributeRequestProgress, func(ctx context.Context, etcd *clientv3.Client) error {
-		now, err := etcd.Get(ctx, s.prefix, clientv3.WithCountOnly())
+		_, newest, err := revision(ctx, etcd, s.prefix)
 		switch {
 		case err != nil:
 			return fmt.Errorf("the watch has no connection: %w", err)
-		case now.Header.Revision < s.seen:
+		case newest < s.seen:
 			return errors.New("etcd has gone back in its history")
-		case now.Header.Revision == s.seen:
+		case newest == s.seen:
 			return nil
 		}
 		asked = true
@@ -248,4 +256,17 @@ func (s *stream) ask() (asked bool, err error) {
 		return nil
 	})
 	return asked, err
+}
+
+// reason returns the error that a watch was refused with, of which clientv3
+// keeps the text alone.
+func reason(err error) error {
+	if err == nil {
+		return nil
+	}
+	_, text, found := strings.Cut(err.Error(), " desc = ")
+	if known := rpctypes.Error(errors.New(text)); found && errors.As(known, new(rpctypes.EtcdError)) {
+		return known
+	}
+	return err
 }

@@ -36,8 +36,9 @@ type watcher struct {
 	store     *checkpoint.Store
 	identity  atomic.Uint64 // of the cluster; 0 until it is known
 
-	mu      sync.Mutex
-	machine *state.Machine
+	mu       sync.Mutex
+	machine  *state.Machine
+	restored bool // what was kept of leases
 }
 
 func newWatcher(cfg *Config, settings receiver.Settings) (*watcher, error) {
@@ -84,7 +85,6 @@ func (w *watcher) Start(ctx context.Context, host component.Host) error {
 	w.Background.Start(func(ctx context.Context) {
 		w.client = newClient(ctx, w.cfg, tlsConfig, w.requests, w.cfg.Endpoints...)
 		defer w.client.close()
-		w.restoreLeases(ctx)
 		var loops sync.WaitGroup
 		for _, prefix := range covering {
 			f := newFollower(w, prefix)
