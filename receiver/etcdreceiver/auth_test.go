@@ -11,6 +11,8 @@ import (
 	"github.com/stretchr/testify/require"
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"go.uber.org/zap"
+
+	"github.com/otelcol-infra/otelcol-infra/lab"
 )
 
 // withAuth turns authentication on. The user otel may read /app/ and /locks/.
@@ -35,7 +37,7 @@ func withAuth(t *testing.T, endpoint string, client *clientv3.Client) *clientv3.
 }
 
 func TestAUserThatMayReadTwoPrefixes(t *testing.T) {
-	etcd, client := startEtcd(t, 1)
+	etcd, client := startEtcd(t, lab.ServerOptions{})
 	endpoint := etcd.Endpoints[0]
 	root := withAuth(t, endpoint, client)
 	cfg := configFor(endpoint)

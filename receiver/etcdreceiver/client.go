@@ -54,10 +54,11 @@ func newClient(ctx context.Context, cfg *Config, tlsConfig *tls.Config, report *
 			DialKeepAliveTime:    cfg.Keepalive.Time,
 			DialKeepAliveTimeout: cfg.Keepalive.Timeout,
 			DialOptions:          []grpc.DialOption{grpc.WithConnectParams(connect)},
-			// The second try is for a token that has expired. For the rest, it
-			// is the receiver that tries again, and that tells of failures:
-			// the client would log each of its own.
-			MaxUnaryRetries: 2,
+			// The tries after the first are for a token that has expired and for
+			// a member that has no leader. For the rest, it is the receiver
+			// that tries again, and that tells of failures: the client would
+			// log each of its own.
+			MaxUnaryRetries: 3,
 			Logger:          zap.NewNop(),
 		},
 		password: cfg.password(),

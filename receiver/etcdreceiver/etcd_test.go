@@ -7,7 +7,11 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"maps"
 	"net"
+	"path"
+	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -15,7 +19,10 @@ import (
 	"github.com/stretchr/testify/require"
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"go.etcd.io/etcd/client/v3/concurrency"
+	"go.opentelemetry.io/collector/component"
+	"go.opentelemetry.io/collector/component/componenttest"
 	"go.opentelemetry.io/collector/pdata/pcommon"
+	"go.opentelemetry.io/collector/pdata/plog"
 	"go.opentelemetry.io/collector/pdata/ptrace"
 	"go.uber.org/zap"
 
@@ -32,9 +39,15 @@ type observed struct{ *observedtest.Receiver }
 // observe starts a receiver, which ends with the test.
 func observe(t *testing.T, cfg *Config) *observed {
 	t.Helper()
+	return observeOn(t, componenttest.NewNopHost(), cfg)
+}
+
+// observeOn starts it on a host that has extensions.
+func observeOn(t *testing.T, host component.Host, cfg *Config) *observed {
+	t.Helper()
 	cfg.Scrape.CollectionInterval = 200 * time.Millisecond
 	cfg.Scrape.InitialDelay = 0
-	return &observed{observedtest.Start(t, NewFactory(), cfg)}
+	return &observed{observedtest.StartOn(t, host, NewFactory(), cfg)}
 }
 
 // shutdown ends the receiver, and requires that it does so at once.
@@ -83,7 +96,8 @@ func (o *observed) has(name, endpoint string, want int64) func() bool {
 }
 
 // watching waits until the watches of both prefixes are past their baselines.
-func (o *observed) watching(t *testing.T, client *clientv3.Client) {
+// It returns a revision from which on all is told.
+func (o *observed) watching(t *testing.T, client *clientv3.Client) (since int64) {
 	t.Helper()
 	lease, err := client.Grant(t.Context(), 60)
 	require.NoError(t, err)
@@ -91,18 +105,19 @@ func (o *observed) watching(t *testing.T, client *clientv3.Client) {
 	o.Eventually(t, "the watches", func() bool {
 		set(t, client, "/app/ready", "")
 		set(t, client, key, "", clientv3.WithLease(lease.ID))
-		remove(t, client, key)
+		since = remove(t, client, key)
 		return o.HasEvent("etcd.key.put", "etcd.key", "/app/ready")() && o.HasEvent("etcd.lock.released", "etcd.lock.key", key)()
 	})
+	return since + 1
 }
 
 // startEtcd returns a real etcd and a client of it.
-func startEtcd(t *testing.T, members int) (*lab.Etcd, *clientv3.Client) {
+func startEtcd(t *testing.T, opts lab.ServerOptions) (*lab.Etcd, *clientv3.Client) {
 	t.Helper()
 	if testing.Short() {
 		t.Skip("needs a real etcd; run without -short")
 	}
-	etcd, err := lab.StartEtcd(t.Context(), lab.ServerOptions{Members: members})
+	etcd, err := lab.StartEtcd(t.Context(), opts)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, etcd.Stop(context.Background())) })
 	return etcd, newTestClient(t, clientv3.Config{Endpoints: etcd.Endpoints})
@@ -117,16 +132,25 @@ func newTestClient(t *testing.T, cfg clientv3.Config) *clientv3.Client {
 	return client
 }
 
-func set(t *testing.T, client *clientv3.Client, key, val string, opts ...clientv3.OpOption) {
+func set(t *testing.T, client *clientv3.Client, key, val string, opts ...clientv3.OpOption) (revision int64) {
 	t.Helper()
-	_, err := client.Put(t.Context(), key, val, opts...)
+	answer, err := client.Put(t.Context(), key, val, opts...)
 	require.NoError(t, err)
+	return answer.Header.Revision
 }
 
-func remove(t *testing.T, client *clientv3.Client, key string) {
+func remove(t *testing.T, client *clientv3.Client, key string) (revision int64) {
 	t.Helper()
-	_, err := client.Delete(t.Context(), key)
+	answer, err := client.Delete(t.Context(), key)
 	require.NoError(t, err)
+	return answer.Header.Revision
+}
+
+func newest(t *testing.T, client *clientv3.Client) int64 {
+	t.Helper()
+	answer, err := client.Get(t.Context(), "/", clientv3.WithCountOnly())
+	require.NoError(t, err)
+	return answer.Header.Revision
 }
 
 func configFor(endpoints ...string) *Config {
@@ -139,19 +163,28 @@ func configFor(endpoints ...string) *Config {
 
 // locker is a client with a lease of its own that contends for a lock.
 type locker struct {
-	mutex *concurrency.Mutex
-	key   string
-	held  chan error
+	session *concurrency.Session
+	mutex   *concurrency.Mutex
+	key     string
+	held    chan error
 }
 
 func newLocker(t *testing.T, client *clientv3.Client) *locker {
-	session, err := concurrency.NewSession(client)
+	t.Helper()
+	return newLockerOf(t, client, "/locks/deploy", 60)
+}
+
+// newLockerOf also names the lock, and how many seconds the lease has.
+func newLockerOf(t *testing.T, client *clientv3.Client, name string, ttl int) *locker {
+	t.Helper()
+	session, err := concurrency.NewSession(client, concurrency.WithTTL(ttl))
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = session.Close() })
 	return &locker{
-		mutex: concurrency.NewMutex(session, "/locks/deploy"),
-		key:   fmt.Sprintf("/locks/deploy/%x", session.Lease()),
-		held:  make(chan error, 1),
+		session: session,
+		mutex:   concurrency.NewMutex(session, name),
+		key:     fmt.Sprintf("%s/%x", name, session.Lease()),
+		held:    make(chan error, 1),
 	}
 }
 
@@ -175,14 +208,128 @@ func (l *locker) unlock(t *testing.T) {
 	require.NoError(t, l.mutex.Unlock(t.Context()))
 }
 
+// change is what was done with a key, or came of it for a lock.
+type change struct {
+	What     string // such as etcd.key.put
+	Key      string
+	Revision int64
+}
+
+// history returns what etcd itself has of the keys under a prefix, from a
+// revision until now.
+func history(t *testing.T, client *clientv3.Client, prefix string, from int64) (changes []change) {
+	t.Helper()
+	until := newest(t, client)
+	ctx, cancel := context.WithTimeout(t.Context(), soon)
+	defer cancel()
+	watch := client.Watch(ctx, prefix, clientv3.WithPrefix(), clientv3.WithRev(from), clientv3.WithCreatedNotify())
+	for response := range watch {
+		require.NoError(t, response.Err())
+		for _, event := range response.Events {
+			what := map[bool]string{true: "etcd.key.put", false: "etcd.key.delete"}[event.Type == clientv3.EventTypePut]
+			if event.Kv.ModRevision <= until {
+				changes = append(changes, change{what, string(event.Kv.Key), event.Kv.ModRevision})
+			}
+		}
+		if response.IsProgressNotify() && response.Header.Revision >= until {
+			return changes
+		}
+		require.NoError(t, client.RequestProgress(ctx))
+	}
+	t.Fatal("etcd does not tell its history")
+	return nil
+}
+
+// story tells what the changes of keys come to for the locks that they are of:
+// the first in a queue holds the lock. What has one revision happened at once.
+func story(changes []change) (told []change) {
+	queues, holders := map[string][]string{}, map[string]string{}
+	for i, c := range changes {
+		lock := path.Dir(c.Key)
+		queue := queues[lock]
+		switch at := slices.Index(queue, c.Key); {
+		case c.What == "etcd.key.put" && at < 0:
+			told = append(told, change{"etcd.lock.queued", c.Key, c.Revision})
+			queues[lock] = append(queue, c.Key)
+		case c.What == "etcd.key.put":
+		case holders[lock] == c.Key:
+			told = append(told, change{"etcd.lock.released", c.Key, c.Revision})
+			queues[lock] = slices.Delete(queue, at, at+1)
+			delete(holders, lock)
+		default:
+			told = append(told, change{"etcd.lock.abandoned", c.Key, c.Revision})
+			queues[lock] = slices.Delete(queue, at, at+1)
+		}
+		if i+1 < len(changes) && changes[i+1].Revision == c.Revision {
+			continue
+		}
+		for _, lock := range slices.Sorted(maps.Keys(queues)) {
+			if queue := queues[lock]; len(queue) > 0 && holders[lock] == "" {
+				holders[lock] = queue[0]
+				told = append(told, change{"etcd.lock.acquired", queue[0], c.Revision})
+			}
+		}
+	}
+	return told
+}
+
+// changes returns what was told since a revision of keys under a prefix: of
+// etcd.key or of etcd.lock.key.
+func (o *observed) changes(attribute, prefix string, since int64) (told []change) {
+	for _, event := range o.Events("") {
+		key := value(event.Attributes(), attribute)
+		revision, _ := event.Attributes().Get("etcd.revision")
+		if strings.HasPrefix(key, prefix) && revision.Int() >= since {
+			told = append(told, change{event.EventName(), key, revision.Int()})
+		}
+	}
+	return told
+}
+
+func since(changes []change, revision int64) []change {
+	return slices.DeleteFunc(changes, func(c change) bool { return c.Revision < revision })
+}
+
+// requireTruth requires that the receiver tells of /app/ and /locks/ what
+// etcd's history has since a revision, each change once and in its order.
+func (o *observed) requireTruth(t *testing.T, client *clientv3.Client, from int64) {
+	t.Helper()
+	o.requireTold(t, "etcd.key", "/app/", from, history(t, client, "/app/", from))
+	o.requireTold(t, "etcd.lock.key", "/locks/", from, since(story(history(t, client, "/locks/", 1)), from))
+	require.Empty(t, o.Events("etcd.watch.gap"))
+}
+
+func (o *observed) requireTold(t *testing.T, attribute, prefix string, from int64, want []change) {
+	t.Helper()
+	o.Eventually(t, "all that happened under "+prefix, func() bool {
+		told := o.changes(attribute, prefix, from)
+		return len(told) >= len(want)
+	})
+	require.Equal(t, append([]change{}, want...), append([]change{}, o.changes(attribute, prefix, from)...))
+}
+
+// requireGap waits for a gap under a prefix, which there may be one of, and
+// requires that it is of these revisions.
+func (o *observed) requireGap(t *testing.T, prefix string, first, last int64) {
+	t.Helper()
+	o.Eventually(t, "the gap under "+prefix, o.HasEvent("etcd.watch.gap", "etcd.watch.prefix", prefix))
+	gaps := o.Events("etcd.watch.gap", "etcd.watch.prefix", prefix)
+	require.Len(t, gaps, 1)
+	require.Equal(t, plog.SeverityNumberWarn, gaps[0].SeverityNumber())
+	for name, want := range map[string]int64{"etcd.revision.first": first, "etcd.revision.last": last} {
+		got, _ := gaps[0].Attributes().Get(name)
+		require.Equal(t, want, got.Int(), name)
+	}
+}
+
 // link is a connection to a server that can be cut.
 type link struct {
 	address string
-	target  string
 
-	mu    sync.Mutex
-	cut   bool
-	conns []net.Conn
+	mu     sync.Mutex
+	target string
+	cut    bool
+	conns  []net.Conn
 }
 
 func newLink(t *testing.T, endpoint string) *link {
@@ -209,7 +356,10 @@ func newLink(t *testing.T, endpoint string) *link {
 
 func (l *link) serve(conn net.Conn) {
 	defer func() { _ = conn.Close() }()
-	server, err := net.Dial("tcp", l.target)
+	l.mu.Lock()
+	target := l.target
+	l.mu.Unlock()
+	server, err := net.Dial("tcp", target)
 	if err != nil {
 		return
 	}
@@ -226,6 +376,13 @@ func (l *link) serve(conn net.Conn) {
 		_ = server.Close()
 	}()
 	_, _ = io.Copy(conn, server)
+}
+
+// redirect has new connections lead to another server.
+func (l *link) redirect(endpoint string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.target = address.HostPort(endpoint)
 }
 
 // set cuts or mends the link.

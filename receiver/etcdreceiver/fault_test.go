@@ -4,16 +4,20 @@
 package etcdreceiver
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
+	clientv3 "go.etcd.io/etcd/client/v3"
 	"go.opentelemetry.io/collector/component/componenttest"
 	"go.opentelemetry.io/collector/consumer/consumertest"
 	"go.opentelemetry.io/collector/pdata/plog"
@@ -22,12 +26,13 @@ import (
 
 	"github.com/otelcol-infra/otelcol-infra/internal/address"
 	"github.com/otelcol-infra/otelcol-infra/internal/observedtest"
+	"github.com/otelcol-infra/otelcol-infra/lab"
 	"github.com/otelcol-infra/otelcol-infra/receiver/etcdreceiver/internal/metadata"
 	"github.com/otelcol-infra/otelcol-infra/receiver/etcdreceiver/internal/telemetry"
 )
 
 func TestACompactionThatHidesHistory(t *testing.T) {
-	etcd, client := startEtcd(t, 1)
+	etcd, client := startEtcd(t, lab.ServerOptions{})
 	l := newLink(t, etcd.Endpoints[0])
 	o := observe(t, configFor(l.address))
 	o.watching(t, client)
@@ -78,7 +83,7 @@ func TestACompactionThatHidesHistory(t *testing.T) {
 }
 
 func TestAnEtcdThatIsAbsentComesAndGoes(t *testing.T) {
-	etcd, client := startEtcd(t, 1)
+	etcd, client := startEtcd(t, lab.ServerOptions{})
 	endpoint := etcd.Endpoints[0]
 	require.NoError(t, etcd.Members[0].Kill())
 	cfg := configFor(endpoint)
@@ -110,7 +115,7 @@ func TestAnEtcdThatIsAbsentComesAndGoes(t *testing.T) {
 // An etcd that comes back empty, so soon that the watch resumes by itself, has
 // an older history: what the keys are now is told as reconciled, after a gap.
 func TestAnEtcdThatComesBackWithAnOlderHistory(t *testing.T) {
-	etcd, client := startEtcd(t, 1)
+	etcd, client := startEtcd(t, lab.ServerOptions{})
 	cfg := configFor(etcd.Endpoints...)
 	cfg.Scrape.Timeout = 300 * time.Millisecond
 	o := observe(t, cfg)
@@ -135,7 +140,7 @@ func TestAnEtcdThatComesBackWithAnOlderHistory(t *testing.T) {
 // etcd answers no request for progress before its revision has reached the
 // start of the watch, so quiet is no failure, be etcd idle or busy elsewhere.
 func TestAWatchMayBeQuiet(t *testing.T) {
-	etcd, client := startEtcd(t, 1)
+	etcd, client := startEtcd(t, lab.ServerOptions{})
 	cfg := configFor(etcd.Endpoints...)
 	cfg.Scrape.Timeout = 100 * time.Millisecond
 	o := observe(t, cfg)
@@ -154,7 +159,7 @@ func TestAWatchMayBeQuiet(t *testing.T) {
 
 // Two watches that begin at different revisions must not wait for each other.
 func TestQuietWatchesDoNotWaitForEachOther(t *testing.T) {
-	etcd, client := startEtcd(t, 1)
+	etcd, client := startEtcd(t, lab.ServerOptions{})
 	link := newLink(t, etcd.Endpoints[0])
 	cfg := configFor("http://" + link.address)
 	cfg.Scrape.Timeout = 300 * time.Millisecond
@@ -206,4 +211,77 @@ func TestWithoutPrefixesNothingIsWatched(t *testing.T) {
 	require.NoError(t, logs.Shutdown(t.Context()))
 	require.NoError(t, listener.Close())
 	<-accepted
+}
+
+// A member without space takes no writes, and compaction and defragmentation
+// make some; none of it is the watch's business.
+func TestAnAlarmAndADefragmentationDoNotDisturbTheWatch(t *testing.T) {
+	t.Parallel()
+	etcd, client := startEtcd(t, lab.ServerOptions{ExtraArgs: []string{"--quota-backend-bytes=16777216"}})
+	o := observe(t, configFor(etcd.Endpoints...))
+	from := o.watching(t, client)
+	l := newLocker(t, client)
+	require.NoError(t, l.mutex.Lock(t.Context()))
+	big := strings.Repeat("v", 1<<20)
+	require.Eventually(t, func() bool {
+		_, err := client.Put(t.Context(), "/app/big", big)
+		return errors.Is(err, rpctypes.ErrNoSpace)
+	}, soon, time.Millisecond)
+	remove(t, client, "/app/big") // which is allowed
+	l.unlock(t)
+	o.requireTruth(t, client, from)
+
+	before := newest(t, client)
+	told := history(t, client, "/app/", from)
+	_, err := client.Compact(t.Context(), before, clientv3.WithCompactPhysical())
+	require.NoError(t, err)
+	_, err = client.Defragment(t.Context(), etcd.Endpoints[0])
+	require.NoError(t, err)
+	_, err = client.AlarmDisarm(t.Context(), &clientv3.AlarmMember{})
+	require.NoError(t, err)
+	for i := range 10 {
+		set(t, client, fmt.Sprint("/app/", i), "")
+	}
+	o.requireTold(t, "etcd.key", "/app/", from, append(told, history(t, client, "/app/", before+1)...))
+	assert.Empty(t, o.Events("etcd.watch.gap"))
+	assert.Zero(t, o.Warnings(watchOf+"/app/")+o.Warnings(watchOf+"/locks/"))
+}
+
+// Another etcd at the same address is another cluster, whose history is ahead
+// of what is known of some prefixes and not of others.
+func TestAnotherClusterAtTheSameAddress(t *testing.T) {
+	t.Parallel()
+	etcd, client := startEtcd(t, lab.ServerOptions{})
+	other, otherClient := startEtcd(t, lab.ServerOptions{ExtraArgs: []string{"--initial-cluster-token=other"}})
+	for i := range 100 {
+		set(t, otherClient, "/elsewhere", strconv.Itoa(i))
+	}
+	l := newLink(t, etcd.Endpoints[0])
+	cfg := configFor(l.address)
+	cfg.Scrape.Timeout = 500 * time.Millisecond
+	cfg.Watch.Prefixes = append(cfg.Watch.Prefixes, "/more/")
+	o := observe(t, cfg)
+	o.watching(t, client)
+	first := set(t, client, "/app/a", "")
+	o.requireTold(t, "etcd.key", "/app/", first, []change{{"etcd.key.put", "/app/a", first}})
+	kept := set(t, otherClient, "/more/b", "")
+
+	l.set(true)
+	l.redirect(other.Endpoints[0])
+	l.set(false)
+	for _, prefix := range []string{"/app/", "/locks/", "/more/"} {
+		o.Eventually(t, "the gap under "+prefix, o.HasEvent("etcd.watch.gap", "etcd.watch.prefix", prefix))
+		require.Len(t, o.Events("etcd.watch.gap", "etcd.watch.prefix", prefix), 1)
+	}
+	cluster := func(c *clientv3.Client) string {
+		answer, err := c.Get(t.Context(), "/")
+		require.NoError(t, err)
+		return hex(answer.Header.ClusterId)
+	}
+	require.NotEqual(t, cluster(client), cluster(otherClient))
+	o.Eventually(t, "what is there", o.HasEvent("etcd.key.put", "etcd.key", "/more/b", "etcd.cluster.id", cluster(otherClient), "observation.reconciled", "true"))
+	o.Eventually(t, "what is gone", o.HasEvent("etcd.key.delete", "etcd.key", "/app/a", "etcd.cluster.id", cluster(otherClient), "observation.reconciled", "true"))
+	assert.Len(t, o.Log.FilterMessage("etcd is another cluster than before").All(), 1)
+	next := set(t, otherClient, "/app/next", "")
+	o.requireTold(t, "etcd.key", "/app/next", kept, []change{{"etcd.key.put", "/app/next", next}})
 }

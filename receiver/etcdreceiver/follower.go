@@ -28,6 +28,7 @@ type follower struct {
 	lost     bool    // changes after it cannot be read any more
 	fresh    bool    // it is of a list of the present, and nothing was watched since
 	keys     *stream // nil while none is open
+	refused  int     // times in a row that a member without a leader has ended it
 }
 
 // checkpointed is what is kept of the keys under a prefix.
@@ -75,6 +76,10 @@ func (f *follower) next(ctx context.Context) (state.Observation, error) {
 	case errors.Is(err, errFull):
 		f.stop()
 		return f.next(ctx)
+	case errors.Is(err, rpctypes.ErrNoLeader) && f.refused < len(f.cfg.Endpoints):
+		f.refused++ // The next member may have one.
+		f.stop()
+		return f.next(ctx)
 	case err != nil:
 		f.stop()
 		if f.lost = errors.Is(err, rpctypes.ErrCompacted); f.lost {
@@ -95,6 +100,7 @@ func (f *follower) next(ctx context.Context) (state.Observation, error) {
 // a restored backup, or of a member that lags; the leader can tell. A watch on
 // a member that lags waits until that has caught up.
 func (f *follower) opened(ctx context.Context, b batch) (state.Observation, error) {
+	f.refused = 0
 	cluster, newest := b.cluster, b.revision
 	if cluster == f.cluster && newest < f.revision {
 		var err error

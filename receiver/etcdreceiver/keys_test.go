@@ -9,10 +9,12 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"go.uber.org/zap"
+
+	"github.com/otelcol-infra/otelcol-infra/lab"
 )
 
 func TestKeysBeyondTheLimitAreSaid(t *testing.T) {
-	etcd, client := startEtcd(t, 1)
+	etcd, client := startEtcd(t, lab.ServerOptions{})
 	for i := range 5 {
 		set(t, client, fmt.Sprint("/app/", i), "")
 	}

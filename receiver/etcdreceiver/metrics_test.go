@@ -12,10 +12,11 @@ import (
 	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"github.com/otelcol-infra/otelcol-infra/internal/address"
+	"github.com/otelcol-infra/otelcol-infra/lab"
 )
 
 func TestMetricsOfARealEtcd(t *testing.T) {
-	etcd, client := startEtcd(t, 1)
+	etcd, client := startEtcd(t, lab.ServerOptions{})
 	endpoint := etcd.Endpoints[0]
 	answer, err := client.Put(t.Context(), "/app/a", "")
 	require.NoError(t, err)
@@ -38,7 +39,7 @@ func TestMetricsOfARealEtcd(t *testing.T) {
 }
 
 func TestADeadMemberDegradesAlone(t *testing.T) {
-	etcd, client := startEtcd(t, 3)
+	etcd, client := startEtcd(t, lab.ServerOptions{Members: 3})
 	o := observe(t, configFor(etcd.Endpoints...))
 	for _, endpoint := range etcd.Endpoints {
 		o.Eventually(t, "up", o.has("etcd.member.up", endpoint, 1))

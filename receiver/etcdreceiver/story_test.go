@@ -20,11 +20,12 @@ import (
 	"go.opentelemetry.io/collector/pdata/ptrace"
 
 	"github.com/otelcol-infra/otelcol-infra/internal/period"
+	"github.com/otelcol-infra/otelcol-infra/lab"
 	"github.com/otelcol-infra/otelcol-infra/receiver/etcdreceiver/internal/telemetry"
 )
 
 func TestThreeContendForALockInARealEtcd(t *testing.T) {
-	etcd, client := startEtcd(t, 1)
+	etcd, client := startEtcd(t, lab.ServerOptions{})
 	o := observe(t, configFor(etcd.Endpoints...))
 	o.watching(t, client)
 	lockers := []*locker{newLocker(t, client), newLocker(t, client), newLocker(t, client)}
@@ -83,7 +84,7 @@ func TestThreeContendForALockInARealEtcd(t *testing.T) {
 }
 
 func TestALockThatIsHeldBefore(t *testing.T) {
-	etcd, client := startEtcd(t, 1)
+	etcd, client := startEtcd(t, lab.ServerOptions{})
 	holder, waiter := newLocker(t, client), newLocker(t, client)
 	require.NoError(t, holder.mutex.Lock(t.Context()))
 	waiter.lock(t.Context())
@@ -109,7 +110,7 @@ func TestALockThatIsHeldBefore(t *testing.T) {
 }
 
 func TestEveryChangeIsToldInItsOrder(t *testing.T) {
-	etcd, client := startEtcd(t, 1)
+	etcd, client := startEtcd(t, lab.ServerOptions{})
 	o := observe(t, configFor(etcd.Endpoints...))
 	o.watching(t, client)
 	const changes = 1500

@@ -23,8 +23,12 @@ import (
 // batchSize is how many changes are told together, if they are there.
 const batchSize = 1000
 
-// errFull is why a stream ended that nothing is wrong with.
-var errFull = errors.New("watch::queue is full")
+var (
+	// errFull is why a stream ended that nothing is wrong with.
+	errFull = errors.New("watch::queue is full")
+
+	errAnother = errors.New("etcd is another cluster than before")
+)
 
 // stream is an open watch of the keys under a prefix. The client's own buffer
 // has no bound, so the stream is read at once, into a queue that has one. When
@@ -35,7 +39,8 @@ type stream struct {
 	etcd      *clientv3.Client
 	pick      selection
 	prefix    string
-	seen      int64 // the newest revision of etcd that it has told
+	cluster   uint64 // of the first response: clientv3 resumes wherever it can
+	seen      int64  // the newest revision of etcd that it has told
 	ctx       context.Context
 	cancel    context.CancelFunc
 	responses clientv3.WatchChan
@@ -213,8 +218,14 @@ func (s *stream) next() (clientv3.WatchResponse, error) {
 			if !open {
 				return response, cmp.Or(s.ctx.Err(), errors.New("the watch was closed"))
 			}
+			if err := response.Err(); err != nil {
+				return response, reason(err)
+			}
+			if s.cluster = cmp.Or(s.cluster, response.Header.ClusterId); s.cluster != response.Header.ClusterId {
+				return response, errAnother
+			}
 			s.seen = max(s.seen, response.Header.Revision)
-			return response, reason(response.Err())
+			return response, nil
 		case <-s.ctx.Done():
 			return clientv3.WatchResponse{}, s.ctx.Err()
 		case <-quiet.C:
@@ -240,10 +251,12 @@ func (s *stream) next() (clientv3.WatchResponse, error) {
 // would wait for a revision that is not there yet.
 func (s *stream) ask() (asked bool, err error) {
 	err = s.client.ask(s.ctx, own.AttributeRequestProgress, func(ctx context.Context, etcd *clientv3.Client) error {
-		_, newest, err := revision(ctx, etcd, s.prefix)
+		cluster, newest, err := revision(ctx, etcd, s.prefix)
 		switch {
 		case err != nil:
 			return fmt.Errorf("the watch has no connection: %w", err)
+		case cluster != cmp.Or(s.cluster, cluster):
+			return errAnother
 		case newest < s.seen:
 			return errors.New("etcd has gone back in its history")
 		case newest == s.seen:
