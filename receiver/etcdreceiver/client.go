@@ -18,6 +18,8 @@ import (
 	"go.uber.org/zap"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/backoff"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 
 	"github.com/otelcol-infra/otelcol-infra/internal/tokenfile"
 	"github.com/otelcol-infra/otelcol-infra/receiver/etcdreceiver/internal/metadata"
@@ -86,10 +88,40 @@ func (c *client) connect() (*clientv3.Client, error) {
 	}
 	etcd, err := clientv3.New(config)
 	if err != nil {
-		return nil, err
+		return nil, c.whyNot(err)
 	}
 	c.etcd = etcd
 	return etcd, nil
+}
+
+// whyNot finds out why a login got no answer.
+func (c *client) whyNot(err error) error {
+	etcd, failed := clientv3.New(c.anonymous())
+	if failed != nil {
+		return err
+	}
+	defer func() { _ = etcd.Close() }() // It can only fail to end what has ended.
+	return c.why(c.config.Context, etcd, err)
+}
+
+func (c *client) anonymous() clientv3.Config {
+	config := c.config
+	config.Username = ""
+	return config
+}
+
+// why adds the reason to an error of having waited for a connection in vain,
+// which clientv3 leaves out.
+func (c *client) why(ctx context.Context, etcd *clientv3.Client, err error) error {
+	if !errors.Is(err, context.DeadlineExceeded) {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, min(c.timeout, time.Second))
+	defer cancel()
+	if _, reason := statusOfMember(ctx, etcd); status.Code(reason) == codes.Unavailable {
+		return fmt.Errorf("%w: %s", err, status.Convert(reason).Message())
+	}
+	return err
 }
 
 // disconnect ends the connections, so that the next use logs in anew. It does
@@ -113,18 +145,27 @@ func (c *client) close() {
 }
 
 // ask makes a request, in the time that one may take. A login that is not good
-// any more is not kept: the password may have been rotated.
+// any more is not kept but made anew, once: the password may have been rotated.
 func (c *client) ask(ctx context.Context, request metadata.AttributeRequest, do func(context.Context, *clientv3.Client) error) error {
-	etcd, err := c.connect()
-	if err == nil {
-		ctx, cancel := context.WithTimeout(ctx, c.timeout)
-		defer cancel()
-		if err = do(ctx, etcd); loggedOut(err) {
-			c.disconnect(etcd)
-		}
+	err := c.once(ctx, do)
+	if loggedOut(err) {
+		err = c.once(ctx, do)
 	}
 	c.report.count(request, err)
 	return err
+}
+
+func (c *client) once(ctx context.Context, do func(context.Context, *clientv3.Client) error) error {
+	etcd, err := c.connect()
+	if err != nil {
+		return err
+	}
+	within, cancel := context.WithTimeout(ctx, c.timeout)
+	defer cancel()
+	if err = rpctypes.Error(do(within, etcd)); loggedOut(err) {
+		c.disconnect(etcd)
+	}
+	return c.why(ctx, etcd, err)
 }
 
 func loggedOut(err error) bool {
@@ -141,8 +182,7 @@ func loggedOut(err error) bool {
 func (c *client) Status(ctx context.Context) (state.Member, error) {
 	var answer *etcdserverpb.StatusResponse
 	err := c.ask(ctx, metadata.AttributeRequestStatus, func(ctx context.Context, etcd *clientv3.Client) (err error) {
-		maintenance := clientv3.RetryMaintenanceClient(etcd, etcd.ActiveConnection())
-		answer, err = maintenance.Status(ctx, &etcdserverpb.StatusRequest{}, grpc.WaitForReady(false))
+		answer, err = statusOfMember(ctx, etcd)
 		return err
 	})
 	if err != nil {
@@ -162,6 +202,12 @@ func (c *client) Status(ctx context.Context) (state.Member, error) {
 	}, nil
 }
 
+// statusOfMember fails at once when there is no connection.
+func statusOfMember(ctx context.Context, etcd *clientv3.Client) (*etcdserverpb.StatusResponse, error) {
+	maintenance := clientv3.RetryMaintenanceClient(etcd, etcd.ActiveConnection())
+	return maintenance.Status(ctx, &etcdserverpb.StatusRequest{}, grpc.WaitForReady(false))
+}
+
 // explainLeases says what to do about a refusal of the list of leases.
 func explainLeases(err error) error {
 	if errors.Is(err, rpctypes.ErrPermissionDenied) {
@@ -175,6 +221,8 @@ func explain(err error) error {
 	switch {
 	case errors.Is(err, rpctypes.ErrPermissionDenied):
 		return fmt.Errorf("%w: the user needs read of the whole prefix", err)
+	case errors.Is(err, rpctypes.ErrAuthFailed):
+		return fmt.Errorf("%w: check username and password", err)
 	case errors.Is(err, rpctypes.ErrUserEmpty):
 		return fmt.Errorf("%w: set username and password", err)
 	default:

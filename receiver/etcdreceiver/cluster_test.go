@@ -212,7 +212,7 @@ func TestACompactionWhileTheOnlyEndpointIsDown(t *testing.T) {
 	last := set(t, others, "/app/removed", "")
 	o.requireTruth(t, others, from)
 
-	require.NoError(t, etcd.Members[member].Process().Stop(t.Context()))
+	require.NoError(t, etcd.Members[member].Kill())
 	insist(t, others, "/app/changed")
 	changed := set(t, others, "/app/changed", "")
 	remove(t, others, "/app/removed")

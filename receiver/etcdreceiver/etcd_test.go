@@ -21,6 +21,7 @@ import (
 	"go.etcd.io/etcd/client/v3/concurrency"
 	"go.opentelemetry.io/collector/component"
 	"go.opentelemetry.io/collector/component/componenttest"
+	"go.opentelemetry.io/collector/config/configtls"
 	"go.opentelemetry.io/collector/pdata/pcommon"
 	"go.opentelemetry.io/collector/pdata/plog"
 	"go.opentelemetry.io/collector/pdata/ptrace"
@@ -120,7 +121,12 @@ func startEtcd(t *testing.T, opts lab.ServerOptions) (*lab.Etcd, *clientv3.Clien
 	etcd, err := lab.StartEtcd(t.Context(), opts)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, etcd.Stop(context.Background())) })
-	return etcd, newTestClient(t, clientv3.Config{Endpoints: etcd.Endpoints})
+	cfg := clientv3.Config{Endpoints: etcd.Endpoints}
+	if opts.TLS != nil {
+		cfg.TLS, err = (&configtls.ClientConfig{Config: configtls.Config{CAFile: etcd.TLS.CA, CertFile: etcd.TLS.Cert, KeyFile: etcd.TLS.Key}}).LoadTLSConfig(t.Context())
+		require.NoError(t, err)
+	}
+	return etcd, newTestClient(t, cfg)
 }
 
 func newTestClient(t *testing.T, cfg clientv3.Config) *clientv3.Client {

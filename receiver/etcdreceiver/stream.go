@@ -85,7 +85,7 @@ func (c *client) Watch(ctx context.Context, pick selection, prefix string, revis
 	}
 	responses := etcd.Watch(ctx, prefix, options...)
 	if !patience.Stop() {
-		return nil, fmt.Errorf("no watch could be opened within %s", c.timeout)
+		return nil, c.why(context.WithoutCancel(ctx), etcd, fmt.Errorf("no watch could be opened within %s: %w", c.timeout, context.DeadlineExceeded))
 	}
 	s = &stream{
 		client: c, etcd: etcd, pick: pick, prefix: prefix, seen: revision - 1,
