@@ -226,21 +226,25 @@ type change struct {
 func history(t *testing.T, client *clientv3.Client, prefix string, from int64) (changes []change) {
 	t.Helper()
 	until := newest(t, client)
+	if from > until {
+		return nil
+	}
 	ctx, cancel := context.WithTimeout(t.Context(), soon)
 	defer cancel()
-	watch := client.Watch(ctx, prefix, clientv3.WithPrefix(), clientv3.WithRev(from), clientv3.WithCreatedNotify())
-	for response := range watch {
+	for response := range client.Watch(ctx, "\x00", clientv3.WithFromKey(), clientv3.WithRev(from)) {
 		require.NoError(t, response.Err())
 		for _, event := range response.Events {
+			if event.Kv.ModRevision > until {
+				return changes
+			}
 			what := map[bool]string{true: "etcd.key.put", false: "etcd.key.delete"}[event.Type == clientv3.EventTypePut]
-			if event.Kv.ModRevision <= until {
+			if strings.HasPrefix(string(event.Kv.Key), prefix) {
 				changes = append(changes, change{what, string(event.Kv.Key), event.Kv.ModRevision})
 			}
 		}
-		if response.IsProgressNotify() && response.Header.Revision >= until {
-			return changes
+		if last := len(response.Events) - 1; last >= 0 && response.Events[last].Kv.ModRevision == until {
+			return changes // Each revision is of a change.
 		}
-		require.NoError(t, client.RequestProgress(ctx))
 	}
 	t.Fatal("etcd does not tell its history")
 	return nil
