@@ -27,6 +27,8 @@ import (
 	"go.opentelemetry.io/collector/pdata/ptrace"
 	"go.opentelemetry.io/collector/receiver"
 	"go.opentelemetry.io/collector/receiver/receivertest"
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest/observer"
 )
@@ -43,6 +45,7 @@ type Receiver struct {
 	Metrics consumertest.MetricsSink
 	Log     *observer.ObservedLogs
 
+	own        *componenttest.Telemetry // its telemetry about itself
 	components []component.Component
 	status     atomic.Pointer[componentstatus.Event]
 	refuses    atomic.Bool
@@ -62,6 +65,9 @@ func StartOn(t *testing.T, host component.Host, factory receiver.Factory, config
 	r.Log = log
 	settings := receivertest.NewNopSettings(factory.Type())
 	settings.ID = component.NewID(factory.Type()) // What is stored belongs to it.
+	r.own = componenttest.NewTelemetry()
+	t.Cleanup(func() { require.NoError(t, r.own.Shutdown(context.Background())) })
+	settings.TelemetrySettings = r.own.NewTelemetrySettings()
 	settings.Logger = zap.New(core)
 
 	metrics, err := factory.CreateMetrics(t.Context(), settings, config, &r.Metrics)
@@ -231,6 +237,37 @@ func (r *Receiver) HasValue(want int64, name string, attributes ...string) func(
 		got, ok := r.Value(name, attributes...)
 		return ok && got == want
 	}
+}
+
+// Own returns the sum of a metric's data points with these attributes, in the
+// receiver's telemetry about itself. Its name has otelcol_ before it.
+func (r *Receiver) Own(t *testing.T, name string, attributes ...string) (sum int64) {
+	t.Helper()
+	var all metricdata.ResourceMetrics
+	require.NoError(t, r.own.Reader.Collect(context.Background(), &all))
+	for _, scope := range all.ScopeMetrics {
+		for _, m := range scope.Metrics {
+			counted, ok := m.Data.(metricdata.Sum[int64])
+			if m.Name != name || !ok {
+				continue
+			}
+			for _, point := range counted.DataPoints {
+				if has(point.Attributes, attributes) {
+					sum += point.Value
+				}
+			}
+		}
+	}
+	return sum
+}
+
+func has(set attribute.Set, attributes []string) bool {
+	for i := 0; i < len(attributes); i += 2 {
+		if value, ok := set.Value(attribute.Key(attributes[i])); !ok || value.Emit() != attributes[i+1] {
+			return false
+		}
+	}
+	return true
 }
 
 // Warnings returns how often an endpoint was said to fail.

@@ -17,6 +17,8 @@ import (
 	"go.uber.org/zap"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/backoff"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 
 	"github.com/otelcol-infra/otelcol-infra/internal/tokenfile"
 	"github.com/otelcol-infra/otelcol-infra/receiver/etcdreceiver/internal/metadata"
@@ -52,10 +54,11 @@ func newClient(ctx context.Context, cfg *Config, tlsConfig *tls.Config, report *
 			DialKeepAliveTime:    cfg.Keepalive.Time,
 			DialKeepAliveTimeout: cfg.Keepalive.Timeout,
 			DialOptions:          []grpc.DialOption{grpc.WithConnectParams(connect)},
-			// The second try is for a token that has expired. For the rest, it
-			// is the receiver that tries again, and that tells of failures:
-			// the client would log each of its own.
-			MaxUnaryRetries: 2,
+			// The tries after the first are for a token that has expired and for
+			// a member that has no leader. For the rest, it is the receiver
+			// that tries again, and that tells of failures: the client would
+			// log each of its own.
+			MaxUnaryRetries: 3,
 			Logger:          zap.NewNop(),
 		},
 		password: cfg.password(),
@@ -83,10 +86,40 @@ func (c *client) connect() (*clientv3.Client, error) {
 	}
 	etcd, err := clientv3.New(config)
 	if err != nil {
-		return nil, err
+		return nil, c.whyNot(err)
 	}
 	c.etcd = etcd
 	return etcd, nil
+}
+
+// whyNot finds out why a login got no answer.
+func (c *client) whyNot(err error) error {
+	etcd, failed := clientv3.New(c.anonymous())
+	if failed != nil {
+		return err
+	}
+	defer func() { _ = etcd.Close() }() // It can only fail to end what has ended.
+	return c.why(c.config.Context, etcd, err)
+}
+
+func (c *client) anonymous() clientv3.Config {
+	config := c.config
+	config.Username = ""
+	return config
+}
+
+// why adds the reason to an error of having waited for a connection in vain,
+// which clientv3 leaves out.
+func (c *client) why(ctx context.Context, etcd *clientv3.Client, err error) error {
+	if !errors.Is(err, context.DeadlineExceeded) {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, min(c.timeout, time.Second))
+	defer cancel()
+	if _, reason := statusOfMember(ctx, etcd); status.Code(reason) == codes.Unavailable {
+		return fmt.Errorf("%w: %s", err, status.Convert(reason).Message())
+	}
+	return err
 }
 
 // disconnect ends the connections, so that the next use logs in anew. It does
@@ -110,18 +143,27 @@ func (c *client) close() {
 }
 
 // ask makes a request, in the time that one may take. A login that is not good
-// any more is not kept: the password may have been rotated.
+// any more is not kept but made anew, once: the password may have been rotated.
 func (c *client) ask(ctx context.Context, request metadata.AttributeRequest, do func(context.Context, *clientv3.Client) error) error {
-	etcd, err := c.connect()
-	if err == nil {
-		ctx, cancel := context.WithTimeout(ctx, c.timeout)
-		defer cancel()
-		if err = do(ctx, etcd); loggedOut(err) {
-			c.disconnect(etcd)
-		}
+	err := c.once(ctx, do)
+	if loggedOut(err) {
+		err = c.once(ctx, do)
 	}
 	c.report.count(request, err)
 	return err
+}
+
+func (c *client) once(ctx context.Context, do func(context.Context, *clientv3.Client) error) error {
+	etcd, err := c.connect()
+	if err != nil {
+		return err
+	}
+	within, cancel := context.WithTimeout(ctx, c.timeout)
+	defer cancel()
+	if err = rpctypes.Error(do(within, etcd)); loggedOut(err) {
+		c.disconnect(etcd)
+	}
+	return c.why(ctx, etcd, err)
 }
 
 func loggedOut(err error) bool {
@@ -133,11 +175,21 @@ func loggedOut(err error) bool {
 	return false
 }
 
+// explainLeases says what to do about a refusal of the list of leases.
+func explainLeases(err error) error {
+	if errors.Is(err, rpctypes.ErrPermissionDenied) {
+		return fmt.Errorf("%w: the user needs read of all keys with leases, or the role root; or set leases::mode to watched", err)
+	}
+	return explain(err)
+}
+
 // explain says what to do about a refusal.
 func explain(err error) error {
 	switch {
 	case errors.Is(err, rpctypes.ErrPermissionDenied):
 		return fmt.Errorf("%w: the user needs read of the whole prefix", err)
+	case errors.Is(err, rpctypes.ErrAuthFailed):
+		return fmt.Errorf("%w: check username and password", err)
 	case errors.Is(err, rpctypes.ErrUserEmpty):
 		return fmt.Errorf("%w: set username and password", err)
 	default:

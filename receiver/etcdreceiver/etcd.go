@@ -26,7 +26,8 @@ const (
 	listMembers     = "list of members"
 	listAlarms      = "alarms"
 	findCompactions = "compactions"
-	followLeases    = "leases"
+	leasesAsked     = "leases"
+	leasesList      = "list of leases"
 )
 
 // clusterResource identifies the cluster, which events and traces are of.

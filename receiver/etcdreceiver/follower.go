@@ -22,12 +22,13 @@ type follower struct {
 	prefix string
 	keeper keeper
 
+	cluster  uint64  // that the revision is of
 	revision int64   // all changes up to it were observed; 0 before the first list
 	late     int64   // the newest revision when the watch was opened
 	lost     bool    // changes after it cannot be read any more
 	fresh    bool    // it is of a list of the present, and nothing was watched since
 	keys     *stream // nil while none is open
-	queued   int64   // changes in its queue, as it was told
+	refused  int     // times in a row that a member without a leader has ended it
 }
 
 // checkpointed is what is kept of the keys under a prefix.
@@ -70,11 +71,13 @@ func (f *follower) next(ctx context.Context) (state.Observation, error) {
 			return state.Observation{}, err
 		}
 	}
-	read, queued, err := f.keys.take(ctx, f.keeper.wait())
-	f.count(queued)
+	read, err := f.keys.take(ctx, f.keeper.wait())
 	switch {
 	case errors.Is(err, errFull):
-		f.requests.pause()
+		f.stop()
+		return f.next(ctx)
+	case errors.Is(err, rpctypes.ErrNoLeader) && f.refused < len(f.cfg.Endpoints):
+		f.refused++ // The next member may have one.
 		f.stop()
 		return f.next(ctx)
 	case err != nil:
@@ -94,15 +97,24 @@ func (f *follower) next(ctx context.Context) (state.Observation, error) {
 }
 
 // opened takes in that a watch was opened. A revision below the known one is of
-// a restored backup, or of a member that lags; a list, which goes through the
-// leader, can tell.
+// a restored backup, or of a member that lags; the leader can tell. A watch on
+// a member that lags waits until that has caught up.
 func (f *follower) opened(ctx context.Context, b batch) (state.Observation, error) {
-	if behind := b.revision < f.revision || b.cluster != f.identity.Load(); behind && !f.fresh {
+	f.refused = 0
+	cluster, newest := b.cluster, b.revision
+	if cluster == f.cluster && newest < f.revision {
+		var err error
+		if cluster, newest, err = f.client.Revision(ctx, f.prefix); err != nil {
+			f.stop()
+			return state.Observation{}, err
+		}
+	}
+	if cluster != f.cluster || newest < f.revision {
 		f.stop()
 		f.lost = true
 		return f.list(ctx, nil)
 	}
-	if f.late = b.revision; f.fresh {
+	if f.late = newest; f.fresh {
 		f.late = 0
 	}
 	return state.Observation{Prefix: f.prefix, Revision: f.revision}, nil
@@ -119,7 +131,8 @@ func (f *follower) begin(ctx context.Context) (state.Observation, error) {
 			kept = checkpointed{}
 		}
 	}
-	if kept.Keys.Revision == 0 && f.cfg.Watch.Start == StartRevision {
+	stored := kept.Keys.Revision > 0
+	if !stored && f.cfg.Watch.Start == StartRevision {
 		kept.Keys.Revision = max(1, f.cfg.Watch.Revision-1)
 	}
 	if kept.Keys.Revision == 0 {
@@ -127,19 +140,30 @@ func (f *follower) begin(ctx context.Context) (state.Observation, error) {
 	}
 	observed, cluster, err := f.client.List(ctx, f.pick, f.prefix, kept.Keys.Revision)
 	switch {
+	case errors.Is(err, rpctypes.ErrFutureRev) && !stored:
+		f.settings.Logger.Warn("watch::revision is not there yet, the watch begins in the present", zap.Int64("revision", f.cfg.Watch.Revision))
+		return f.list(ctx, nil)
 	case errors.Is(err, rpctypes.ErrCompacted), errors.Is(err, rpctypes.ErrFutureRev):
 		return f.list(ctx, &kept)
 	case err != nil:
 		return state.Observation{}, err
-	case !kept.isOf(cluster):
+	case !f.isOf(cluster, kept):
 		return f.list(ctx, nil)
 	}
-	f.listed(cluster, observed.Revision)
+	f.listed(ctx, cluster, observed.Revision)
 	observed.Saved = &kept.Keys
 	return observed, nil
 }
 
-func (c checkpointed) isOf(cluster uint64) bool { return c.Cluster == 0 || c.Cluster == cluster }
+// isOf says whether what was kept is of the cluster, and warns if it is not.
+func (f *follower) isOf(cluster uint64, kept checkpointed) bool {
+	if kept.Cluster == 0 || kept.Cluster == cluster {
+		return true
+	}
+	f.settings.Logger.Warn("the storage is of another cluster, and is not used: the watch begins in the present",
+		zap.String("prefix", f.prefix), zap.String("stored", hex(kept.Cluster)), zap.String("now", hex(cluster)))
+	return false
+}
 
 // list lists the keys as they are now, after what an earlier process knew, if
 // any.
@@ -148,19 +172,20 @@ func (f *follower) list(ctx context.Context, kept *checkpointed) (state.Observat
 	if err != nil {
 		return state.Observation{}, err
 	}
-	if kept != nil && kept.isOf(cluster) {
+	if kept != nil && f.isOf(cluster, *kept) {
 		observed.Saved = &kept.Keys
 	}
-	f.listed(cluster, observed.Revision)
+	f.listed(ctx, cluster, observed.Revision)
 	f.lost, f.fresh = false, true
 	return observed, nil
 }
 
-func (f *follower) listed(cluster uint64, revision int64) {
+func (f *follower) listed(ctx context.Context, cluster uint64, revision int64) {
 	if before := f.identity.Swap(cluster); before != 0 && before != cluster {
 		f.settings.Logger.Warn("etcd is another cluster than before", zap.String("before", hex(before)), zap.String("now", hex(cluster)))
 	}
-	f.revision, f.late = revision, 0
+	f.cluster, f.revision, f.late = cluster, revision, 0
+	f.restoreLeases(ctx, cluster)
 }
 
 func (f *follower) stop() {
@@ -168,13 +193,6 @@ func (f *follower) stop() {
 		f.keys.stop()
 		f.keys = nil
 	}
-	f.count(0)
-}
-
-// count tells how long the queue is.
-func (f *follower) count(queued int) {
-	f.requests.queued(int64(queued) - f.queued)
-	f.queued = int64(queued)
 }
 
 func (f *follower) step(now time.Time, observed state.Observation) watch.Telemetry {
@@ -187,7 +205,7 @@ func (f *follower) keep(ctx context.Context) {
 	saved, ok := f.machine.Save(f.prefix)
 	f.mu.Unlock()
 	if ok {
-		err := f.store.Save(ctx, f.key(), checkpointed{f.identity.Load(), saved})
+		err := f.store.Save(ctx, f.key(), checkpointed{f.cluster, saved})
 		f.Condition.Set(storageOf+f.prefix, err)
 	}
 }

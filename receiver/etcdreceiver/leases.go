@@ -47,7 +47,7 @@ func (l *leaseFollower) run(ctx context.Context) {
 		Step:      l.step,
 		Delivery:  l.Delivery(),
 		Commit:    l.keeper.delivered,
-		Condition: func(err error) { l.Condition.Set(followLeases, explain(err)) },
+		Condition: func(err error) { l.Condition.Set(leasesAsked, explain(err)) },
 	}.Run(ctx)
 	l.keeper.end(context.WithoutCancel(ctx))
 }
@@ -59,8 +59,13 @@ func (l *leaseFollower) next(ctx context.Context) (state.LeaseObservation, error
 		if now := time.Now(); l.cfg.Leases.listed() && !now.Before(l.list) {
 			l.list = now.Add(l.cfg.Scrape.CollectionInterval)
 			ids, cluster, err := l.client.Leases(ctx)
-			l.identity.CompareAndSwap(0, cluster)
-			return state.LeaseObservation{Listed: true, IDs: ids, Counted: !l.cfg.Leases.each()}, err
+			// Its own condition: single leases can be asked for without it.
+			l.Condition.Set(leasesList, explainLeases(err))
+			if err == nil {
+				l.identity.CompareAndSwap(0, cluster)
+				l.restoreLeases(ctx, cluster)
+				return state.LeaseObservation{Listed: true, IDs: ids, Counted: !l.cfg.Leases.each()}, nil
+			}
 		}
 		if id, ok := l.due(); ok {
 			if err := l.asking.Wait(ctx); err != nil {
@@ -91,22 +96,31 @@ func (l *leaseFollower) step(now time.Time, observed state.LeaseObservation) wat
 
 func (l *leaseFollower) keep(ctx context.Context) {
 	l.mu.Lock()
-	saved := l.machine.SaveLeases()
+	kept := checkpointedLeases{l.identity.Load(), l.machine.SaveLeases()}
 	l.mu.Unlock()
-	l.Condition.Set(storageOf+keyLeases, l.store.Save(ctx, keyLeases, saved))
+	l.Condition.Set(storageOf+keyLeases, l.store.Save(ctx, keyLeases, kept))
 }
 
-// restoreLeases goes on from what an earlier process kept. The leases of another
-// cluster are not there any more, and end as such.
-func (w *watcher) restoreLeases(ctx context.Context) {
-	if !w.cfg.Leases.each() {
+// checkpointedLeases is what is kept of the leases.
+type checkpointedLeases struct {
+	Cluster uint64
+	Leases  []state.SavedLease
+}
+
+// restoreLeases goes on from what an earlier process kept of the cluster, before
+// the first step.
+func (w *watcher) restoreLeases(ctx context.Context, cluster uint64) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.restored || !w.cfg.Leases.each() || w.cfg.Watch.Start == StartLatest {
 		return
 	}
-	var saved []state.SavedLease
-	found, err := w.store.Load(ctx, keyLeases, &saved)
+	w.restored = true
+	var kept checkpointedLeases
+	found, err := w.store.Load(ctx, keyLeases, &kept)
 	w.Condition.Set(storageOf+keyLeases, err)
-	if found && err == nil {
-		w.machine.RestoreLeases(time.Now(), saved)
+	if found && err == nil && kept.Cluster == cluster {
+		w.machine.RestoreLeases(time.Now(), kept.Leases)
 	}
 }
 
@@ -123,9 +137,11 @@ func (w *watcher) askDoubtful(ctx context.Context, prefix string, changes []stat
 		if !w.asking.Allow() {
 			break
 		}
-		if answer, err := w.askLease(ctx, id); err == nil {
-			answers = append(answers, answer)
+		answer, err := w.askLease(ctx, id)
+		if err != nil {
+			break // The next one would fail, too, and the changes wait.
 		}
+		answers = append(answers, answer)
 	}
 	return answers
 }
@@ -142,7 +158,7 @@ func (w *watcher) askLease(ctx context.Context, id int64) (state.Answer, error) 
 func (c *client) Lease(ctx context.Context, id int64) (answer state.Answer, cluster uint64, err error) {
 	answer = state.Answer{ID: id, At: time.Now()}
 	err = c.ask(ctx, metadata.AttributeRequestLease, func(ctx context.Context, etcd *clientv3.Client) error {
-		reply, err := etcd.TimeToLive(ctx, clientv3.LeaseID(id))
+		reply, err := etcd.TimeToLive(clientv3.WithRequireLeader(ctx), clientv3.LeaseID(id))
 		if err != nil {
 			return err
 		}
@@ -156,7 +172,7 @@ func (c *client) Lease(ctx context.Context, id int64) (answer state.Answer, clus
 // the cluster.
 func (c *client) Leases(ctx context.Context) (ids []int64, cluster uint64, err error) {
 	err = c.ask(ctx, metadata.AttributeRequestLeases, func(ctx context.Context, etcd *clientv3.Client) error {
-		reply, err := etcd.Leases(ctx)
+		reply, err := etcd.Leases(clientv3.WithRequireLeader(ctx))
 		if err != nil {
 			return err
 		}

@@ -43,7 +43,7 @@ func (c *client) List(ctx context.Context, pick selection, prefix string, revisi
 	for from, page := prefix, firstPage; ; {
 		var answer *clientv3.GetResponse
 		err := c.ask(ctx, metadata.AttributeRequestList, func(ctx context.Context, etcd *clientv3.Client) (err error) {
-			answer, err = etcd.Get(ctx, from, end, clientv3.WithRev(observed.Revision), clientv3.WithLimit(int64(page)))
+			answer, err = etcd.Get(clientv3.WithRequireLeader(ctx), from, end, clientv3.WithRev(observed.Revision), clientv3.WithLimit(int64(page)))
 			return err
 		})
 		if err != nil {
@@ -70,6 +70,24 @@ func (c *client) List(ctx context.Context, pick selection, prefix string, revisi
 		}
 		return observed, cluster, nil
 	}
+}
+
+// Revision asks the leader for the newest revision, and returns it with the ID
+// of the cluster.
+func (c *client) Revision(ctx context.Context, prefix string) (cluster uint64, newest int64, err error) {
+	err = c.ask(ctx, metadata.AttributeRequestProgress, func(ctx context.Context, etcd *clientv3.Client) (err error) {
+		cluster, newest, err = revision(ctx, etcd, prefix)
+		return err
+	})
+	return cluster, newest, err
+}
+
+func revision(ctx context.Context, etcd *clientv3.Client, prefix string) (cluster uint64, newest int64, err error) {
+	now, err := etcd.Get(clientv3.WithRequireLeader(ctx), prefix, clientv3.WithCountOnly())
+	if err != nil {
+		return 0, 0, err
+	}
+	return now.Header.ClusterId, now.Header.Revision, nil
 }
 
 func keyOf(kv *mvccpb.KeyValue) state.Key {

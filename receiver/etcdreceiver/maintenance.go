@@ -25,9 +25,8 @@ func (c *client) Status(ctx context.Context) (state.Member, error) {
 	var answer *etcdserverpb.StatusResponse
 	var asked time.Time
 	err := c.ask(ctx, metadata.AttributeRequestStatus, func(ctx context.Context, etcd *clientv3.Client) (err error) {
-		maintenance := clientv3.RetryMaintenanceClient(etcd, etcd.ActiveConnection())
 		asked = time.Now()
-		answer, err = maintenance.Status(ctx, &etcdserverpb.StatusRequest{}, grpc.WaitForReady(false))
+		answer, err = statusOfMember(ctx, etcd)
 		return err
 	})
 	if err != nil {
@@ -49,6 +48,12 @@ func (c *client) Status(ctx context.Context) (state.Member, error) {
 		Errors:           complaints(answer.Errors),
 		Duration:         time.Since(asked),
 	}, nil
+}
+
+// statusOfMember fails at once when there is no connection.
+func statusOfMember(ctx context.Context, etcd *clientv3.Client) (*etcdserverpb.StatusResponse, error) {
+	maintenance := clientv3.RetryMaintenanceClient(etcd, etcd.ActiveConnection())
+	return maintenance.Status(ctx, &etcdserverpb.StatusRequest{}, grpc.WaitForReady(false))
 }
 
 // complaints joins what a member complains of: its alarms, as text that is no

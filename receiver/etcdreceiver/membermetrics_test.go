@@ -31,6 +31,7 @@ import (
 	"github.com/otelcol-infra/otelcol-infra/internal/address"
 	"github.com/otelcol-infra/otelcol-infra/internal/observedtest"
 	"github.com/otelcol-infra/otelcol-infra/internal/watch"
+	"github.com/otelcol-infra/otelcol-infra/lab"
 	"github.com/otelcol-infra/otelcol-infra/receiver/etcdreceiver/internal/metadata"
 )
 
@@ -66,7 +67,7 @@ func (o *observed) newest(endpoint string) map[string]pmetric.Metric {
 }
 
 func TestTheOwnMetricsOfRealMembers(t *testing.T) {
-	etcd, _ := startEtcd(t, 3)
+	etcd, _ := startEtcd(t, lab.ServerOptions{Members: 3})
 	cfg := configFor(etcd.Endpoints...)
 	cfg.ScrapeMemberMetrics = true
 	o := observe(t, cfg)
@@ -92,14 +93,14 @@ func TestTheOwnMetricsOfRealMembers(t *testing.T) {
 }
 
 func TestTheOwnMetricsAreOffByDefault(t *testing.T) {
-	etcd, _ := startEtcd(t, 1)
+	etcd, _ := startEtcd(t, lab.ServerOptions{})
 	o := observe(t, configFor(etcd.Endpoints...))
 	o.Eventually(t, "metrics", o.has("etcd.member.up", etcd.Endpoints[0], 1))
 	assert.NotContains(t, o.newest(etcd.Endpoints[0]), "etcd.wal.fsync.duration")
 }
 
 func TestAMemberWhosePageFailsKeepsItsOtherMetrics(t *testing.T) {
-	etcd, _ := startEtcd(t, 1)
+	etcd, _ := startEtcd(t, lab.ServerOptions{})
 	absent := "http://127.0.0.1:1"
 	cfg := configFor(etcd.Endpoints[0], absent)
 	cfg.ScrapeMemberMetrics = true

@@ -8,9 +8,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"time"
 
+	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"google.golang.org/grpc/metadata"
 
@@ -21,8 +23,12 @@ import (
 // batchSize is how many changes are told together, if they are there.
 const batchSize = 1000
 
-// errFull is why a stream ended that nothing is wrong with.
-var errFull = errors.New("watch::queue is full")
+var (
+	// errFull is why a stream ended that nothing is wrong with.
+	errFull = errors.New("watch::queue is full")
+
+	errAnother = errors.New("etcd is another cluster than before")
+)
 
 // stream is an open watch of the keys under a prefix. The client's own buffer
 // has no bound, so the stream is read at once, into a queue that has one. When
@@ -33,7 +39,8 @@ type stream struct {
 	etcd      *clientv3.Client
 	pick      selection
 	prefix    string
-	seen      int64 // the newest revision of etcd that it has told
+	cluster   uint64 // of the first response: clientv3 resumes wherever it can
+	seen      int64  // the newest revision of etcd that it has told
 	ctx       context.Context
 	cancel    context.CancelFunc
 	responses clientv3.WatchChan
@@ -78,7 +85,7 @@ func (c *client) Watch(ctx context.Context, pick selection, prefix string, revis
 	}
 	responses := etcd.Watch(ctx, prefix, options...)
 	if !patience.Stop() {
-		return nil, fmt.Errorf("no watch could be opened within %s", c.timeout)
+		return nil, c.why(context.WithoutCancel(ctx), etcd, fmt.Errorf("no watch could be opened within %s: %w", c.timeout, context.DeadlineExceeded))
 	}
 	s = &stream{
 		client: c, etcd: etcd, pick: pick, prefix: prefix, seen: revision - 1,
@@ -93,6 +100,7 @@ func (c *client) Watch(ctx context.Context, pick selection, prefix string, revis
 func (s *stream) stop() {
 	s.cancel()
 	<-s.done
+	s.client.report.queued(-int64(s.queued))
 }
 
 // read reads the stream until it fails or the queue is full.
@@ -107,8 +115,11 @@ func (s *stream) read() {
 		if err == nil {
 			continue
 		}
-		if loggedOut(err) {
+		switch {
+		case loggedOut(err):
 			s.client.disconnect(s.etcd)
+		case errors.Is(err, errFull):
+			s.client.report.pause()
 		}
 		s.mu.Lock()
 		s.err = err
@@ -138,34 +149,35 @@ func (s *stream) add(response clientv3.WatchResponse) error {
 	}
 	s.queue = append(s.queue, b)
 	s.queued += len(b.changes)
+	s.client.report.queued(int64(len(b.changes)))
 	s.wake()
 	return nil
 }
 
-// take returns what was read since the last time, up to about batchSize changes,
-// and how many are still queued. It waits until there is something, or for
-// patience. It fails when the stream has, and all of it was taken.
-func (s *stream) take(ctx context.Context, patience time.Duration) (taken batch, queued int, err error) {
+// take returns what was read since the last time, up to about batchSize changes.
+// It waits until there is something, or for patience. It fails when the stream
+// has, and all of it was taken.
+func (s *stream) take(ctx context.Context, patience time.Duration) (batch, error) {
 	timer := time.NewTimer(patience)
 	defer timer.Stop()
 	for {
 		s.mu.Lock()
 		if len(s.queue) > 0 {
-			taken, queued = s.pop(), s.queued
+			taken := s.pop()
 			s.mu.Unlock()
-			return taken, queued, nil
+			return taken, nil
 		}
 		err := s.err
 		s.mu.Unlock()
 		if err != nil {
-			return batch{}, 0, err
+			return batch{}, err
 		}
 		select {
 		case <-s.ready:
 		case <-timer.C:
-			return batch{}, 0, nil
+			return batch{}, nil
 		case <-ctx.Done():
-			return batch{}, 0, ctx.Err()
+			return batch{}, ctx.Err()
 		}
 	}
 }
@@ -189,6 +201,7 @@ func (s *stream) pop() batch {
 	clear(s.queue[:n]) // for the garbage collector
 	s.queue = s.queue[n:]
 	s.queued -= size
+	s.client.report.queued(-int64(size))
 	return first
 }
 
@@ -205,8 +218,14 @@ func (s *stream) next() (clientv3.WatchResponse, error) {
 			if !open {
 				return response, cmp.Or(s.ctx.Err(), errors.New("the watch was closed"))
 			}
+			if err := response.Err(); err != nil {
+				return response, reason(err)
+			}
+			if s.cluster = cmp.Or(s.cluster, response.Header.ClusterId); s.cluster != response.Header.ClusterId {
+				return response, errAnother
+			}
 			s.seen = max(s.seen, response.Header.Revision)
-			return response, response.Err()
+			return response, nil
 		case <-s.ctx.Done():
 			return clientv3.WatchResponse{}, s.ctx.Err()
 		case <-quiet.C:
@@ -232,13 +251,15 @@ func (s *stream) next() (clientv3.WatchResponse, error) {
 // would wait for a revision that is not there yet.
 func (s *stream) ask() (asked bool, err error) {
 	err = s.client.ask(s.ctx, own.AttributeRequestProgress, func(ctx context.Context, etcd *clientv3.Client) error {
-		now, err := etcd.Get(ctx, s.prefix, clientv3.WithCountOnly())
+		cluster, newest, err := revision(ctx, etcd, s.prefix)
 		switch {
 		case err != nil:
 			return fmt.Errorf("the watch has no connection: %w", err)
-		case now.Header.Revision < s.seen:
+		case cluster != cmp.Or(s.cluster, cluster):
+			return errAnother
+		case newest < s.seen:
 			return errors.New("etcd has gone back in its history")
-		case now.Header.Revision == s.seen:
+		case newest == s.seen:
 			return nil
 		}
 		asked = true
@@ -248,4 +269,17 @@ func (s *stream) ask() (asked bool, err error) {
 		return nil
 	})
 	return asked, err
+}
+
+// reason returns the error that a watch was refused with, of which clientv3
+// keeps the text alone.
+func reason(err error) error {
+	if err == nil {
+		return nil
+	}
+	_, text, found := strings.Cut(err.Error(), " desc = ")
+	if known := rpctypes.Error(errors.New(text)); found && errors.As(known, new(rpctypes.EtcdError)) {
+		return known
+	}
+	return err
 }

@@ -37,8 +37,9 @@ type watcher struct {
 	identity  atomic.Uint64 // of the cluster; 0 until it is known
 	cluster   *cluster
 
-	mu      sync.Mutex
-	machine *state.Machine
+	mu       sync.Mutex
+	machine  *state.Machine
+	restored bool // what was kept of leases
 }
 
 func newWatcher(cfg *Config, settings receiver.Settings) (*watcher, error) {
@@ -85,7 +86,6 @@ func (w *watcher) Start(ctx context.Context, host component.Host) error {
 	w.Background.Start(func(ctx context.Context) {
 		w.client = newClient(ctx, w.cfg, tlsConfig, w.requests, w.cfg.Endpoints...)
 		defer w.client.close()
-		w.restoreLeases(ctx)
 		var loops sync.WaitGroup
 		loops.Go(func() { w.cluster.run(ctx, tlsConfig) })
 		for _, prefix := range covering {

@@ -1,0 +1,275 @@
+// Copyright The otelcol-infra Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package etcdreceiver
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
+	clientv3 "go.etcd.io/etcd/client/v3"
+	"go.opentelemetry.io/collector/pdata/plog"
+	"go.uber.org/zap"
+
+	"github.com/otelcol-infra/otelcol-infra/internal/address"
+	"github.com/otelcol-infra/otelcol-infra/internal/observedtest"
+	"github.com/otelcol-infra/otelcol-infra/lab"
+	"github.com/otelcol-infra/otelcol-infra/receiver/etcdreceiver/internal/telemetry"
+)
+
+func TestACompactionThatHidesHistory(t *testing.T) {
+	etcd, client := startEtcd(t, lab.ServerOptions{})
+	l := newLink(t, etcd.Endpoints[0])
+	o := observe(t, configFor(l.address))
+	o.watching(t, client)
+	holder, waiter := newLocker(t, client), newLocker(t, client)
+	require.NoError(t, holder.mutex.Lock(t.Context()))
+	waiter.lock(t.Context())
+	o.Eventually(t, "the queue", o.HasEvent("etcd.lock.queued", "etcd.lock.key", waiter.key))
+	set(t, client, "/app/removed", "")
+	o.Eventually(t, "the last change before", o.HasEvent("etcd.key.put", "etcd.key", "/app/removed"))
+	before, err := client.Get(t.Context(), "/app/removed")
+	require.NoError(t, err)
+
+	l.set(true)
+	holder.unlock(t)
+	waiter.acquired(t)
+	remove(t, client, "/app/removed")
+	for range 3 {
+		set(t, client, "/app/created", "")
+	}
+	after, err := client.Put(t.Context(), "/elsewhere", "")
+	require.NoError(t, err)
+	_, err = client.Compact(t.Context(), after.Header.Revision)
+	require.NoError(t, err)
+	l.set(false)
+
+	o.Eventually(t, "the gaps of both prefixes", func() bool {
+		return o.HasEvent("etcd.watch.gap", "etcd.watch.prefix", "/app/")() && o.HasEvent("etcd.watch.gap", "etcd.watch.prefix", "/locks/")()
+	})
+	for _, event := range o.Events("") {
+		if event.EventName() == "etcd.watch.gap" && value(event.Attributes(), "etcd.watch.prefix") == "/app/" {
+			assert.Equal(t, strconv.FormatInt(before.Kvs[0].ModRevision+1, 10), value(event.Attributes(), "etcd.revision.first"))
+			assert.Equal(t, strconv.FormatInt(after.Header.Revision, 10), value(event.Attributes(), "etcd.revision.last"))
+			assert.Equal(t, plog.SeverityNumberWarn, event.SeverityNumber())
+		}
+	}
+	assert.Equal(t, []string{"etcd.key.put", "etcd.key.delete"}, o.told("etcd.key", "/app/removed"))
+	assert.Equal(t, []string{"etcd.key.put"}, o.told("etcd.key", "/app/created"), "three changes are told as one")
+	assert.Equal(t, []string{"etcd.lock.queued", "etcd.lock.acquired", "etcd.lock.released"}, o.told("etcd.lock.key", holder.key))
+	assert.Equal(t, []string{"etcd.lock.queued", "etcd.lock.acquired"}, o.told("etcd.lock.key", waiter.key))
+	wait, _ := o.span(telemetry.SpanWait, waiter.key)
+	assert.Equal(t, "true", value(wait.Attributes(), "observation.reconciled"))
+
+	set(t, client, "/app/created", "")
+	waiter.unlock(t)
+	o.Eventually(t, "the watch goes on", func() bool {
+		return len(o.told("etcd.key", "/app/created")) == 2 && o.hasSpan(telemetry.SpanHold, waiter.key)()
+	})
+}
+
+func TestAnEtcdThatIsAbsentComesAndGoes(t *testing.T) {
+	etcd, client := startEtcd(t, lab.ServerOptions{})
+	endpoint := etcd.Endpoints[0]
+	require.NoError(t, etcd.Members[0].Kill())
+	cfg := configFor(endpoint)
+	cfg.Scrape.Timeout = 500 * time.Millisecond
+	o := observe(t, cfg)
+	o.Eventually(t, "up is 0", o.has("etcd.member.up", endpoint, 0))
+	o.Eventually(t, "the watch says so", func() bool { return o.Warnings(watchOf+"/app/") == 1 })
+
+	require.NoError(t, etcd.Members[0].Restart(t.Context()))
+	o.Eventually(t, "up is 1", o.has("etcd.member.up", endpoint, 1))
+	o.watching(t, client)
+
+	require.NoError(t, etcd.Members[0].Kill())
+	o.Eventually(t, "up is 0 again", o.has("etcd.member.up", endpoint, 0))
+	o.Eventually(t, "the watch says so again", func() bool { return o.Warnings(watchOf+"/app/") == 2 })
+	require.NoError(t, etcd.Members[0].Restart(t.Context()))
+	set(t, client, "/app/first", "")
+	set(t, client, "/app/second", "")
+	o.Eventually(t, "nothing is lost", func() bool {
+		return o.HasEvent("etcd.key.put", "etcd.key", "/app/first")() && o.HasEvent("etcd.key.put", "etcd.key", "/app/second")()
+	})
+	o.Eventually(t, "observing again", func() bool {
+		return o.Recoveries(watchOf+"/app/") == 2
+	})
+	assert.Empty(t, o.told("etcd.watch.prefix", "/app/"), "there was no gap")
+	assert.Equal(t, 2, o.Warnings(statusOf+address.HostPort(endpoint)), "however often it tried")
+}
+
+// An etcd that comes back empty, so soon that the watch resumes by itself, has
+// an older history: what the keys are now is told as reconciled, after a gap.
+func TestAnEtcdThatComesBackWithAnOlderHistory(t *testing.T) {
+	etcd, client := startEtcd(t, lab.ServerOptions{})
+	cfg := configFor(etcd.Endpoints...)
+	cfg.Scrape.Timeout = 300 * time.Millisecond
+	o := observe(t, cfg)
+	o.watching(t, client)
+	for i := range 50 {
+		set(t, client, fmt.Sprint("/app/", i%5), "")
+	}
+	o.Eventually(t, "the changes", o.HasEvent("etcd.key.put", "etcd.key", "/app/4"))
+
+	member := etcd.Members[0]
+	require.NoError(t, member.Kill())
+	require.NoError(t, os.RemoveAll(filepath.Join(filepath.Dir(member.Process().LogPath()), member.Name(), "data")))
+	require.NoError(t, member.Restart(t.Context()))
+	set(t, client, "/app/new", "")
+	o.Eventually(t, "the gap", o.HasEvent("etcd.watch.gap"))
+	o.Eventually(t, "what is there", o.HasEvent("etcd.key.put", "etcd.key", "/app/new"))
+	o.Eventually(t, "what is gone", o.HasEvent("etcd.key.delete", "etcd.key", "/app/4", "observation.reconciled", "true"))
+	set(t, client, "/app/newer", "")
+	o.Eventually(t, "the watch goes on", o.HasEvent("etcd.key.put", "etcd.key", "/app/newer", "observation.reconciled", "false"))
+}
+
+// etcd answers no request for progress before its revision has reached the
+// start of the watch, so quiet is no failure, be etcd idle or busy elsewhere.
+func TestAWatchMayBeQuiet(t *testing.T) {
+	etcd, client := startEtcd(t, lab.ServerOptions{})
+	cfg := configFor(etcd.Endpoints...)
+	cfg.Scrape.Timeout = 100 * time.Millisecond
+	o := observe(t, cfg)
+	failed := func() bool { return o.Warnings(watchOf+"/app/")+o.Warnings(watchOf+"/locks/") > 0 }
+	require.Never(t, failed, 2*time.Second, 50*time.Millisecond, "idle")
+
+	_, err := client.Put(t.Context(), "/elsewhere", "")
+	require.NoError(t, err)
+	require.Never(t, failed, 2*time.Second, 50*time.Millisecond, "busy elsewhere")
+
+	_, err = client.Put(t.Context(), "/app/a", "")
+	require.NoError(t, err)
+	require.Eventually(t, o.HasEvent("etcd.key.put", "etcd.key", "/app/a"), soon, 20*time.Millisecond)
+	require.False(t, failed())
+}
+
+// Two watches that begin at different revisions must not wait for each other.
+func TestQuietWatchesDoNotWaitForEachOther(t *testing.T) {
+	etcd, client := startEtcd(t, lab.ServerOptions{})
+	link := newLink(t, etcd.Endpoints[0])
+	cfg := configFor("http://" + link.address)
+	cfg.Scrape.Timeout = 300 * time.Millisecond
+	o := observe(t, cfg)
+	o.watching(t, client)
+	set(t, client, "/app/last", "")
+	o.Eventually(t, "the last change", o.HasEvent("etcd.key.put", "etcd.key", "/app/last"))
+
+	link.set(true)
+	o.Eventually(t, "the watches fail", func() bool { return o.Warnings(watchOf+"/app/") > 0 && o.Warnings(watchOf+"/locks/") > 0 })
+	link.set(false)
+	o.Eventually(t, "the watches recover", func() bool { return o.Recoveries(watchOf+"/app/") > 0 && o.Recoveries(watchOf+"/locks/") > 0 })
+	before := o.Warnings(watchOf+"/app/") + o.Warnings(watchOf+"/locks/")
+	require.Never(t, func() bool { return o.Warnings(watchOf+"/app/")+o.Warnings(watchOf+"/locks/") > before }, 3*time.Second, 50*time.Millisecond)
+}
+
+func TestShutdownDoesNotWaitForAServerThatHangs(t *testing.T) {
+	for name, user := range map[string]string{"without a login": "", "while it logs in": "otel"} {
+		t.Run(name, func(t *testing.T) {
+			cfg := configFor(observedtest.Hang(t))
+			cfg.Scrape.Timeout, cfg.DialTimeout = time.Hour, time.Hour
+			if user != "" {
+				cfg.Username, cfg.Password = user, "pa55word"
+			}
+			o := observe(t, cfg)
+			time.Sleep(100 * time.Millisecond) // so that requests are under way
+			o.shutdown(t)
+			assert.Zero(t, o.Log.FilterLevelExact(zap.WarnLevel).Len(), "what was cut off says nothing")
+		})
+	}
+}
+
+func TestWithoutPrefixesTheClusterIsObserved(t *testing.T) {
+	etcd, client := startEtcd(t, lab.ServerOptions{})
+	cfg := defaultConfig()
+	cfg.Endpoints = etcd.Endpoints
+	o := observe(t, cfg)
+	answer, err := client.Put(t.Context(), "/app/a", "")
+	require.NoError(t, err)
+	o.Eventually(t, "the revision", o.has("etcd.revision", etcd.Endpoints[0], answer.Header.Revision))
+	_, err = client.Compact(t.Context(), answer.Header.Revision)
+	require.NoError(t, err)
+	o.Eventually(t, "the compaction", o.HasEvent("etcd.compaction"))
+	assert.Len(t, o.Events(""), 1)
+}
+
+// A member without space takes no writes, and compaction and defragmentation
+// make some; none of it is the watch's business.
+func TestAnAlarmAndADefragmentationDoNotDisturbTheWatch(t *testing.T) {
+	t.Parallel()
+	etcd, client := startEtcd(t, lab.ServerOptions{ExtraArgs: []string{"--quota-backend-bytes=16777216"}})
+	o := observe(t, configFor(etcd.Endpoints...))
+	from := o.watching(t, client)
+	l := newLocker(t, client)
+	require.NoError(t, l.mutex.Lock(t.Context()))
+	big := strings.Repeat("v", 1<<20)
+	require.Eventually(t, func() bool {
+		_, err := client.Put(t.Context(), "/app/big", big)
+		return errors.Is(err, rpctypes.ErrNoSpace)
+	}, soon, time.Millisecond)
+	remove(t, client, "/app/big") // which is allowed
+	l.unlock(t)
+	o.requireTruth(t, client, from)
+
+	before := newest(t, client)
+	told := history(t, client, "/app/", from)
+	_, err := client.Compact(t.Context(), before, clientv3.WithCompactPhysical())
+	require.NoError(t, err)
+	_, err = client.Defragment(t.Context(), etcd.Endpoints[0])
+	require.NoError(t, err)
+	_, err = client.AlarmDisarm(t.Context(), &clientv3.AlarmMember{})
+	require.NoError(t, err)
+	for i := range 10 {
+		set(t, client, fmt.Sprint("/app/", i), "")
+	}
+	o.requireTold(t, "etcd.key", "/app/", from, append(told, history(t, client, "/app/", before+1)...))
+	assert.Empty(t, o.Events("etcd.watch.gap"))
+	assert.Zero(t, o.Warnings(watchOf+"/app/")+o.Warnings(watchOf+"/locks/"))
+}
+
+// Another etcd at the same address is another cluster, whose history is ahead
+// of what is known of some prefixes and not of others.
+func TestAnotherClusterAtTheSameAddress(t *testing.T) {
+	t.Parallel()
+	etcd, client := startEtcd(t, lab.ServerOptions{})
+	other, otherClient := startEtcd(t, lab.ServerOptions{ExtraArgs: []string{"--initial-cluster-token=other"}})
+	for i := range 100 {
+		set(t, otherClient, "/elsewhere", strconv.Itoa(i))
+	}
+	l := newLink(t, etcd.Endpoints[0])
+	cfg := configFor(l.address)
+	cfg.Scrape.Timeout = 500 * time.Millisecond
+	cfg.Watch.Prefixes = append(cfg.Watch.Prefixes, "/more/")
+	o := observe(t, cfg)
+	o.watching(t, client)
+	first := set(t, client, "/app/a", "")
+	o.requireTold(t, "etcd.key", "/app/", first, []change{{"etcd.key.put", "/app/a", first}})
+	kept := set(t, otherClient, "/more/b", "")
+
+	l.set(true)
+	l.redirect(other.Endpoints[0])
+	l.set(false)
+	for _, prefix := range []string{"/app/", "/locks/", "/more/"} {
+		o.Eventually(t, "the gap under "+prefix, o.HasEvent("etcd.watch.gap", "etcd.watch.prefix", prefix))
+		require.Len(t, o.Events("etcd.watch.gap", "etcd.watch.prefix", prefix), 1)
+	}
+	cluster := func(c *clientv3.Client) string {
+		answer, err := c.Get(t.Context(), "/")
+		require.NoError(t, err)
+		return hex(answer.Header.ClusterId)
+	}
+	require.NotEqual(t, cluster(client), cluster(otherClient))
+	o.Eventually(t, "what is there", o.HasEvent("etcd.key.put", "etcd.key", "/more/b", "etcd.cluster.id", cluster(otherClient), "observation.reconciled", "true"))
+	o.Eventually(t, "what is gone", o.HasEvent("etcd.key.delete", "etcd.key", "/app/a", "etcd.cluster.id", cluster(otherClient), "observation.reconciled", "true"))
+	assert.Len(t, o.Log.FilterMessage("etcd is another cluster than before").All(), 1)
+	next := set(t, otherClient, "/app/next", "")
+	o.requireTold(t, "etcd.key", "/app/next", kept, []change{{"etcd.key.put", "/app/next", next}})
+}

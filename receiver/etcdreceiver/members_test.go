@@ -1,0 +1,472 @@
+// Copyright The otelcol-infra Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package etcdreceiver
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"go.etcd.io/etcd/api/v3/etcdserverpb"
+	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
+	clientv3 "go.etcd.io/etcd/client/v3"
+	"go.opentelemetry.io/collector/pdata/plog"
+	"go.opentelemetry.io/collector/pdata/ptrace"
+
+	"github.com/otelcol-infra/otelcol-infra/internal/address"
+	"github.com/otelcol-infra/otelcol-infra/internal/observedtest"
+	"github.com/otelcol-infra/otelcol-infra/internal/period"
+	"github.com/otelcol-infra/otelcol-infra/lab"
+	"github.com/otelcol-infra/otelcol-infra/receiver/etcdreceiver/internal/state"
+	"github.com/otelcol-infra/otelcol-infra/receiver/etcdreceiver/internal/telemetry"
+)
+
+const (
+	elected = "etcd.raft.leader.elected"
+	subject = "etcd.member.subject.id"
+)
+
+// clusterOnly is a configuration that observes no keys.
+func clusterOnly(endpoints ...string) *Config {
+	cfg := defaultConfig()
+	cfg.Endpoints = endpoints
+	cfg.Scrape.Timeout = time.Second
+	return cfg
+}
+
+// roles is a condition: the numbers of voters and learners.
+func (o *observed) roles(voters, learners int64) func() bool {
+	return func() bool {
+		return o.HasValue(voters, "etcd.member.count", "etcd.member.role", "voter")() &&
+			o.HasValue(learners, "etcd.member.count", "etcd.member.role", "learner")()
+	}
+}
+
+// leaderOf returns which member leads, and its ID.
+func leadingMember(t *testing.T, client *clientv3.Client, endpoints []string) (int, string) {
+	t.Helper()
+	for i, endpoint := range endpoints {
+		status, err := client.Status(t.Context(), endpoint)
+		require.NoError(t, err)
+		if status.Leader == status.Header.MemberId {
+			return i, hex(status.Leader)
+		}
+	}
+	require.Fail(t, "no member leads")
+	return 0, ""
+}
+
+func TestAClusterLosesItsLeaderAndItsQuorum(t *testing.T) {
+	etcd, client := startEtcd(t, lab.ServerOptions{Members: 3})
+	o := observe(t, clusterOnly(etcd.Endpoints...))
+	leader, id := leadingMember(t, client, etcd.Endpoints)
+	other := (leader + 2) % 3
+	o.Eventually(t, "the members", o.roles(3, 0))
+	o.Eventually(t, "a leader", o.HasValue(1, "etcd.raft.has_leader"))
+	for name, want := range map[string]int64{"etcd.raft.leader.changes": 0, "etcd.compact_revision": 1, "etcd.revisions": 0} {
+		o.Eventually(t, name, o.HasValue(want, name))
+	}
+	for _, kind := range []string{"nospace", "corrupt"} {
+		o.Eventually(t, "no alarm", o.HasValue(0, "etcd.alarm.count", "etcd.alarm.type", kind))
+	}
+
+	require.NoError(t, etcd.Members[leader].Kill())
+	began := time.Now()
+	o.Eventually(t, "another leader", o.HasEvent(elected))
+	t.Logf("told %s after the leader was killed", time.Since(began))
+	o.Eventually(t, "it is counted", o.HasValue(1, "etcd.raft.leader.changes"))
+	o.Eventually(t, "a leader", o.HasValue(1, "etcd.raft.has_leader"))
+	event := o.Events(elected)[0]
+	assert.NotEqual(t, id, value(event.Attributes(), subject))
+	assert.Equal(t, plog.SeverityNumberInfo, event.SeverityNumber())
+	lost := len(o.Events("etcd.raft.leader.lost")) // An election can be over between two looks.
+	assert.Len(t, o.Spans(telemetry.SpanLeaderless), lost)
+
+	require.NoError(t, etcd.Members[other].Kill())
+	o.Eventually(t, "there is no leader", o.HasValue(0, "etcd.raft.has_leader"))
+	o.Eventually(t, "it is told", func() bool { return len(o.Events("etcd.raft.leader.lost")) == lost+1 })
+	assert.Equal(t, plog.SeverityNumberError, o.Events("etcd.raft.leader.lost")[lost].SeverityNumber())
+	assert.Len(t, o.Spans(telemetry.SpanLeaderless+".start"), lost+1)
+	assert.Len(t, o.Spans(telemetry.SpanLeaderless), lost, "it lasts")
+	o.Eventually(t, "the member that is left is up", o.has("etcd.member.up", etcd.Endpoints[3-leader-other], 1))
+	late := observe(t, clusterOnly(etcd.Endpoints...))
+	late.Eventually(t, "who comes late sees it too", late.HasValue(0, "etcd.raft.has_leader"))
+
+	require.NoError(t, etcd.Members[other].Restart(t.Context()))
+	o.Eventually(t, "the time without a leader has ended", func() bool { return len(o.Spans(telemetry.SpanLeaderless)) == lost+1 })
+	o.Eventually(t, "a leader", o.HasValue(1, "etcd.raft.has_leader"))
+	late.Eventually(t, "who came late tells it", late.HasSpan(telemetry.SpanLeaderless, period.AttrBeganBeforeObservation, "true"))
+	leaderless := o.Spans(telemetry.SpanLeaderless)[lost]
+	assert.Equal(t, ptrace.StatusCodeError, leaderless.Status().Code())
+	assert.Equal(t, leaderless.SpanID(), o.Spans(telemetry.SpanLeaderless + ".start")[lost].ParentSpanID())
+	last := o.Events(elected)[len(o.Events(elected))-1]
+	assert.Equal(t, leaderless.TraceID(), last.TraceID())
+	assert.Empty(t, late.Events("etcd.raft.leader.lost"), "the baseline is not news")
+}
+
+// startLearner starts another member of a cluster of one, and returns its ID.
+func startLearner(t *testing.T, client *clientv3.Client) uint64 {
+	t.Helper()
+	bin, err := lab.Binary(t.Context(), "etcd", nil)
+	require.NoError(t, err)
+	list, err := client.MemberList(t.Context())
+	require.NoError(t, err)
+	var id uint64
+	require.NoError(t, lab.OnFreePorts(t.Context(), 2, func(ports []int) error {
+		at := fmt.Sprint("http://127.0.0.1:", ports[0])
+		peer := fmt.Sprint("http://127.0.0.1:", ports[1])
+		added, err := client.MemberAddAsLearner(t.Context(), []string{peer})
+		if err != nil {
+			return err
+		}
+		id = added.Member.ID
+		first := list.Members[0]
+		process, err := lab.StartProcess(lab.Command{Name: "learner", Dir: t.TempDir(), Path: bin, Args: []string{
+			"--name=learner", "--data-dir=" + t.TempDir(), "--log-level=warn",
+			"--listen-client-urls=" + at, "--advertise-client-urls=" + at,
+			"--listen-peer-urls=" + peer, "--initial-advertise-peer-urls=" + peer,
+			"--initial-cluster=" + first.Name + "=" + first.PeerURLs[0] + ",learner=" + peer, "--initial-cluster-state=existing",
+		}})
+		if err == nil {
+			t.Cleanup(func() { require.NoError(t, process.Kill()) })
+		}
+		return err
+	}))
+	return id
+}
+
+func TestMembersComeArePromotedAndGo(t *testing.T) {
+	etcd, client := startEtcd(t, lab.ServerOptions{Members: 1})
+	o := observe(t, clusterOnly(etcd.Endpoints...))
+	o.Eventually(t, "the members", o.roles(1, 0))
+
+	nowhere, err := client.MemberAddAsLearner(t.Context(), []string{"http://127.0.0.1:1"})
+	require.NoError(t, err)
+	o.Eventually(t, "a learner that never starts", o.HasEvent("etcd.member.added", subject, hex(nowhere.Member.ID), "etcd.member.role", "learner"))
+	o.Eventually(t, "it counts", o.roles(1, 1))
+	assert.Empty(t, value(o.Events("etcd.member.added")[0].Attributes(), "etcd.member.name"))
+	_, err = client.MemberRemove(t.Context(), nowhere.Member.ID)
+	require.NoError(t, err)
+	o.Eventually(t, "it is removed", o.HasEvent("etcd.member.removed", subject, hex(nowhere.Member.ID), "etcd.member.role", "learner"))
+	assert.Equal(t, plog.SeverityNumberWarn, o.Events("etcd.member.removed")[0].SeverityNumber())
+
+	id := startLearner(t, client)
+	o.Eventually(t, "a learner", o.HasEvent("etcd.member.added", subject, hex(id)))
+	o.Eventually(t, "it has caught up", func() bool {
+		_, err := client.MemberPromote(t.Context(), id)
+		return err == nil
+	})
+	o.Eventually(t, "it is promoted", o.HasEvent("etcd.member.promoted", subject, hex(id), "etcd.member.role", "voter", "etcd.member.name", "learner", "observation.reconciled", "false"))
+	o.Eventually(t, "two voters", o.roles(2, 0))
+	o.Eventually(t, "it can be removed", func() bool { // etcd waits until it has been well for some seconds.
+		_, err := client.MemberRemove(t.Context(), id)
+		return err == nil
+	})
+	o.Eventually(t, "it is removed", o.HasEvent("etcd.member.removed", subject, hex(id), "etcd.member.role", "voter"))
+	assert.Len(t, o.Events("etcd.member.added"), 2)
+	assert.Len(t, o.Events("etcd.member.removed"), 2)
+}
+
+func TestAnEtcdWithoutSpace(t *testing.T) {
+	if testing.Short() {
+		t.Skip("needs a real etcd; run without -short")
+	}
+	etcd, err := lab.StartEtcd(t.Context(), lab.ServerOptions{ExtraArgs: []string{"--quota-backend-bytes=2000000"}})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, etcd.Stop(context.Background())) })
+	client := newTestClient(t, clientv3.Config{Endpoints: etcd.Endpoints})
+	o := observe(t, clusterOnly(etcd.Endpoints...))
+	endpoint := etcd.Endpoints[0]
+	nospace := []string{"etcd.alarm.type", "nospace"}
+	o.Eventually(t, "no alarm", o.HasValue(0, "etcd.alarm.count", nospace...))
+	o.Eventually(t, "the quota", o.has("etcd.db.quota", endpoint, 2_000_000))
+
+	var revision int64
+	for {
+		answer, err := client.Put(t.Context(), "/big", strings.Repeat("x", 200_000))
+		if errors.Is(err, rpctypes.ErrNoSpace) {
+			break
+		}
+		require.NoError(t, err)
+		revision = answer.Header.Revision
+	}
+	o.Eventually(t, "the alarm", o.HasEvent("etcd.alarm.raised", nospace...))
+	status, err := client.Status(t.Context(), endpoint)
+	require.NoError(t, err)
+	raised := o.Events("etcd.alarm.raised")[0]
+	assert.Equal(t, hex(status.Header.MemberId), value(raised.Attributes(), subject))
+	assert.Equal(t, "false", value(raised.Attributes(), "observation.reconciled"))
+	assert.Equal(t, plog.SeverityNumberError, raised.SeverityNumber())
+	o.Eventually(t, "it counts", o.HasValue(1, "etcd.alarm.count", nospace...))
+	late := observe(t, clusterOnly(etcd.Endpoints...))
+	late.Eventually(t, "who comes late sees it too", late.HasValue(1, "etcd.alarm.count", nospace...))
+
+	_, err = client.Compact(t.Context(), revision)
+	require.NoError(t, err)
+	_, err = client.Defragment(t.Context(), endpoint)
+	require.NoError(t, err)
+	_, err = client.AlarmDisarm(t.Context(), &clientv3.AlarmMember{})
+	require.NoError(t, err)
+	o.Eventually(t, "the alarm is over", o.HasEvent("etcd.alarm.cleared", nospace...))
+	o.Eventually(t, "none counts", o.HasValue(0, "etcd.alarm.count", nospace...))
+	late.Eventually(t, "who came late sees it too", late.HasValue(0, "etcd.alarm.count", nospace...))
+	assert.Len(t, o.Events("etcd.alarm.raised"), 1)
+	assert.Len(t, o.Events("etcd.alarm.cleared"), 1)
+	assert.Empty(t, late.Events("etcd.alarm.raised"), "the baseline is not news")
+	requireNoProposals(t, client, endpoint)
+}
+
+// requireNoProposals requires that raft has nothing to do.
+func requireNoProposals(t *testing.T, client *clientv3.Client, endpoint string) {
+	t.Helper()
+	time.Sleep(500 * time.Millisecond) // what is under way
+	before, err := client.Status(t.Context(), endpoint)
+	require.NoError(t, err)
+	time.Sleep(2 * time.Second)
+	after, err := client.Status(t.Context(), endpoint)
+	require.NoError(t, err)
+	assert.Equal(t, before.RaftIndex, after.RaftIndex, "observing proposes nothing")
+}
+
+func TestCompactions(t *testing.T) {
+	etcd, client := startEtcd(t, lab.ServerOptions{Members: 1})
+	endpoint := etcd.Endpoints[0]
+	write := func(times int) (revision int64) {
+		for range times {
+			answer, err := client.Put(t.Context(), "/elsewhere", "")
+			require.NoError(t, err)
+			revision = answer.Header.Revision
+		}
+		return revision
+	}
+	compact := func(revision int64) {
+		_, err := client.Compact(t.Context(), revision)
+		require.NoError(t, err)
+		_, err = client.Get(t.Context(), "/elsewhere", clientv3.WithRev(revision))
+		require.NoError(t, err, "what it was compacted to can be read")
+		_, err = client.Get(t.Context(), "/elsewhere", clientv3.WithRev(revision-1))
+		require.ErrorIs(t, err, rpctypes.ErrCompacted)
+	}
+	before := write(100) - 40
+	compact(before)
+	o := observe(t, configFor(endpoint))
+	o.Eventually(t, "the one of before", o.HasValue(before, "etcd.compact_revision"))
+	for _, back := range []int64{1, 7, 0} { // 0: all of the history
+		revision := write(20) - back
+		compact(revision)
+		o.Eventually(t, "a compaction", o.HasEvent("etcd.compaction", "etcd.revision.compacted", strconv.FormatInt(revision, 10)))
+		o.Eventually(t, "the oldest revision", o.HasValue(revision, "etcd.compact_revision"))
+	}
+	o.Eventually(t, "revisions", o.HasValue(60, "etcd.revisions"))
+	_, err := client.Defragment(t.Context(), endpoint)
+	require.NoError(t, err)
+	requireNoProposals(t, client, endpoint)
+	assert.Len(t, o.Events(""), 3)
+	assert.Equal(t, plog.SeverityNumberInfo, o.Events("etcd.compaction")[0].SeverityNumber())
+	assert.Empty(t, o.Trouble())
+}
+
+func TestTheOldestRevisionIsFound(t *testing.T) {
+	for name, tc := range map[string]struct{ before, compacted, newest, want int64 }{
+		"nothing was compacted":           {0, 0, 50, 1},
+		"a new cluster":                   {0, 0, 1, 1},
+		"nothing since":                   {7, 7, 50, 7},
+		"something since":                 {7, 8, 50, 8},
+		"all":                             {7, 50, 50, 50},
+		"all but one":                     {0, 49, 50, 49},
+		"a restored backup":               {90, 7, 50, 7},
+		"a restored backup with its past": {90, 0, 50, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			reads := 0
+			got, err := oldestRevision(tc.before, func(revision int64) (int64, error) {
+				reads++
+				switch {
+				case revision > tc.newest:
+					return 0, rpctypes.ErrFutureRev
+				case revision != 0 && revision < tc.compacted:
+					return 0, rpctypes.ErrCompacted
+				}
+				return tc.newest, nil
+			})
+			require.NoError(t, err)
+			assert.Equal(t, tc.want, got)
+			assert.LessOrEqual(t, reads, 11)
+		})
+	}
+}
+
+// etcd compacts while the oldest revision is searched for.
+func TestTheOldestRevisionIsFoundWhileItMoves(t *testing.T) {
+	oldest, newest := int64(10), int64(100)
+	got, err := oldestRevision(1, func(revision int64) (int64, error) {
+		defer func() { oldest, newest = min(oldest+7, 300), newest+1 }()
+		if revision != 0 && revision < oldest {
+			return 0, rpctypes.ErrCompacted
+		}
+		return max(newest, oldest), nil
+	})
+	require.NoError(t, err)
+	assert.EqualValues(t, 300, got)
+
+	for failing := range 3 { // whichever read fails
+		reads := 0
+		_, err := oldestRevision(1, func(revision int64) (int64, error) {
+			if reads++; reads > failing {
+				return 0, rpctypes.ErrTimeout
+			}
+			if revision != 0 && revision < 60 {
+				return 0, rpctypes.ErrCompacted
+			}
+			return 100, nil
+		})
+		require.ErrorIs(t, err, rpctypes.ErrTimeout)
+	}
+}
+
+func TestAlarmTypes(t *testing.T) {
+	for of, want := range map[etcdserverpb.AlarmType]state.AlarmType{
+		etcdserverpb.AlarmType_NOSPACE: state.NoSpace, etcdserverpb.AlarmType_CORRUPT: state.Corrupt, 99: state.UnknownAlarm,
+	} {
+		assert.Equal(t, want, alarmType(of))
+	}
+}
+
+// One that hangs from the start delays the metrics of the others by a second.
+func TestAMemberThatNeverAnswered(t *testing.T) {
+	etcd, _ := startEtcd(t, lab.ServerOptions{Members: 1})
+	hangs := observedtest.Hang(t)
+	began := time.Now()
+	o := observe(t, clusterOnly(hangs, etcd.Endpoints[0]))
+	o.Eventually(t, "up", o.has("etcd.member.up", etcd.Endpoints[0], 1))
+	assert.Less(t, time.Since(began), 2*patience)
+	o.Eventually(t, "down", o.has("etcd.member.up", hangs, 0))
+	o.Eventually(t, "the cluster", o.roles(1, 0))
+}
+
+func TestAMemberThatHangs(t *testing.T) {
+	etcd, client := startEtcd(t, lab.ServerOptions{Members: 3})
+	o := observe(t, clusterOnly(etcd.Endpoints...))
+	for _, endpoint := range etcd.Endpoints {
+		o.Eventually(t, "up", o.has("etcd.member.up", endpoint, 1))
+	}
+	o.Eventually(t, "the members", o.roles(3, 0))
+	leader, id := leadingMember(t, client, etcd.Endpoints)
+	if err := etcd.Members[leader].Process().Suspend(); errors.Is(err, errors.ErrUnsupported) {
+		t.Skip(err)
+	}
+	resumed := false
+	defer func() {
+		if !resumed {
+			_ = etcd.Members[leader].Process().Resume()
+		}
+	}()
+	began := time.Now()
+	o.Eventually(t, "another leader", o.HasEvent(elected))
+	t.Logf("told %s after the leader was halted", time.Since(began))
+	o.Eventually(t, "it is down", o.has("etcd.member.up", etcd.Endpoints[leader], 0))
+	o.Eventually(t, "it is said", func() bool { return o.Warnings(statusOf+address.HostPort(etcd.Endpoints[leader])) == 1 })
+	assert.NotEqual(t, id, value(o.Events(elected)[0].Attributes(), subject))
+	assert.Zero(t, o.Warnings(statusOf+address.HostPort(etcd.Endpoints[(leader+1)%3])))
+	status, err := client.Status(t.Context(), etcd.Endpoints[(leader+1)%3])
+	require.NoError(t, err)
+	o.Eventually(t, "the others are observed", o.has("etcd.raft.index", etcd.Endpoints[(leader+1)%3], int64(status.RaftIndex)))
+	o.Eventually(t, "the list of members", o.roles(3, 0))
+
+	resumed = true
+	require.NoError(t, etcd.Members[leader].Process().Resume())
+	o.Eventually(t, "it is up", o.has("etcd.member.up", etcd.Endpoints[leader], 1))
+	o.Eventually(t, "the status is well", func() bool { return o.Trouble() == "" })
+}
+
+func TestARestartOfTheCollector(t *testing.T) {
+	etcd, client := startEtcd(t, lab.ServerOptions{Members: 1})
+	folder := t.TempDir()
+	run := func(t *testing.T) *observed {
+		cfg := clusterOnly(etcd.Endpoints...)
+		cfg.Scrape.CollectionInterval, cfg.Scrape.InitialDelay = 200*time.Millisecond, 0
+		id, host := observedtest.FileStorage(t, folder)
+		cfg.Storage = &id
+		return &observed{observedtest.StartOn(t, host, NewFactory(), cfg)}
+	}
+	t.Run("before", func(t *testing.T) {
+		o := run(t)
+		o.Eventually(t, "the members", o.roles(1, 0))
+		o.Eventually(t, "the oldest revision", o.HasValue(1, "etcd.compact_revision"))
+		time.Sleep(500 * time.Millisecond) // It is kept after it was told.
+		assert.Empty(t, o.Events(""))
+	})
+	added, err := client.MemberAddAsLearner(t.Context(), []string{"http://127.0.0.1:1"})
+	require.NoError(t, err)
+	answer, err := client.Put(t.Context(), "/a", "")
+	require.NoError(t, err)
+	_, err = client.Compact(t.Context(), answer.Header.Revision)
+	require.NoError(t, err)
+	o := run(t)
+	o.Eventually(t, "what happened meanwhile", o.HasEvent("etcd.member.added", subject, hex(added.Member.ID), "observation.reconciled", "true"))
+	o.Eventually(t, "the compaction", o.HasEvent("etcd.compaction"))
+	assert.Len(t, o.Events(""), 2)
+}
+
+func TestMetricsGoOnWhileEventsAreRefused(t *testing.T) {
+	etcd, client := startEtcd(t, lab.ServerOptions{Members: 1})
+	o := observe(t, clusterOnly(etcd.Endpoints...))
+	o.Eventually(t, "the members", o.roles(1, 0))
+	o.Refuse(true)
+	_, err := client.MemberAddAsLearner(t.Context(), []string{"http://127.0.0.1:1"})
+	require.NoError(t, err)
+	o.Eventually(t, "the learner is counted", o.roles(1, 1))
+	answer, err := client.Put(t.Context(), "/a", "")
+	require.NoError(t, err)
+	o.Eventually(t, "the revision", o.has("etcd.revision", etcd.Endpoints[0], answer.Header.Revision))
+	require.NoError(t, etcd.Members[0].Kill())
+	o.Eventually(t, "it is down", o.has("etcd.member.up", etcd.Endpoints[0], 0))
+	o.Eventually(t, "whether there is a leader is not known", func() bool { return !o.HasMetric("etcd.raft.has_leader") })
+	require.NoError(t, etcd.Members[0].Restart(t.Context()))
+	o.Eventually(t, "it is up", o.has("etcd.member.up", etcd.Endpoints[0], 1))
+	assert.Empty(t, o.Events(""))
+	o.Refuse(false)
+	o.Eventually(t, "what was held", o.HasEvent("etcd.member.added"))
+	o.Eventually(t, "the election meanwhile", o.HasEvent(elected))
+}
+
+func TestAUserThatMayNotRead(t *testing.T) {
+	etcd, client := startEtcd(t, lab.ServerOptions{Members: 1})
+	withAuth(t, etcd.Endpoints[0], client)
+	cfg := clusterOnly(etcd.Endpoints...)
+	cfg.Username, cfg.Password = "otel", "pa55word"
+	o := observe(t, cfg)
+	o.Eventually(t, "the members", o.roles(1, 0))
+	o.Eventually(t, "no alarm", o.HasValue(0, "etcd.alarm.count", "etcd.alarm.type", "nospace"))
+	require.Never(t, func() bool { return o.HasMetric("etcd.compact_revision") }, time.Second, 50*time.Millisecond)
+	assert.Empty(t, o.Trouble())
+	assert.Zero(t, o.Warnings(findCompactions))
+
+	cfg = clusterOnly(etcd.Endpoints...)
+	cfg.Username, cfg.Password = "otel", "pa55word"
+	cfg.Locks.Prefixes = []string{"/locks/"}
+	o = observe(t, cfg)
+	o.Eventually(t, "under a prefix that may be read", o.HasValue(1, "etcd.compact_revision"))
+}
+
+func TestEndpointsOfTwoClusters(t *testing.T) {
+	first, _ := startEtcd(t, lab.ServerOptions{Members: 1})
+	second, client := startEtcd(t, lab.ServerOptions{Members: 1})
+	o := observe(t, clusterOnly(first.Endpoints[0], second.Endpoints[0]))
+	o.Eventually(t, "it is said", func() bool { return strings.Contains(o.Trouble(), errMixed.Error()) })
+	_, err := client.MemberAddAsLearner(t.Context(), []string{"http://127.0.0.1:1"})
+	require.NoError(t, err)
+	o.Eventually(t, "the first one is followed", o.roles(1, 0))
+	for _, endpoint := range slices.Concat(first.Endpoints, second.Endpoints) {
+		o.Eventually(t, "both are up", o.has("etcd.member.up", endpoint, 1))
+	}
+	assert.Empty(t, o.Events(""))
+}

@@ -1,0 +1,70 @@
+// Copyright The otelcol-infra Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package etcdreceiver
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	clientv3 "go.etcd.io/etcd/client/v3"
+
+	"github.com/otelcol-infra/otelcol-infra/internal/address"
+	"github.com/otelcol-infra/otelcol-infra/lab"
+)
+
+func TestMetricsOfARealEtcd(t *testing.T) {
+	etcd, client := startEtcd(t, lab.ServerOptions{})
+	endpoint := etcd.Endpoints[0]
+	answer, err := client.Put(t.Context(), "/app/a", "")
+	require.NoError(t, err)
+	o := observe(t, configFor(endpoint))
+	o.Eventually(t, "up", o.has("etcd.member.up", endpoint, 1))
+	o.Eventually(t, "the revision", o.has("etcd.revision", endpoint, answer.Header.Revision))
+	for name, least := range map[string]int64{
+		"etcd.member.leader": 1, "etcd.member.learner": 0, "etcd.db.size": 1, "etcd.db.size_in_use": 1,
+		"etcd.raft.term": 2, "etcd.raft.index": 1, "etcd.raft.applied_index": 1, "etcd.raft.apply.lag": 0, "etcd.db.quota": 1,
+	} {
+		got, ok := o.value(name, endpoint)
+		assert.True(t, ok, name)
+		assert.GreaterOrEqual(t, got, least, name)
+	}
+	status, err := client.Status(t.Context(), endpoint)
+	require.NoError(t, err)
+	resource := o.Metrics.AllMetrics()[0].ResourceMetrics().At(0).Resource().Attributes()
+	assert.Equal(t, map[string]any{
+		"service.name": "etcd", "service.instance.id": address.HostPort(endpoint),
+		"etcd.cluster.id": hex(answer.Header.ClusterId), "etcd.member.id": hex(answer.Header.MemberId),
+		"service.version": status.Version,
+	}, resource.AsRaw())
+}
+
+func TestADeadMemberDegradesAlone(t *testing.T) {
+	etcd, client := startEtcd(t, lab.ServerOptions{Members: 3})
+	o := observe(t, configFor(etcd.Endpoints...))
+	for _, endpoint := range etcd.Endpoints {
+		o.Eventually(t, "up", o.has("etcd.member.up", endpoint, 1))
+	}
+	o.watching(t, client)
+	require.NoError(t, etcd.Members[1].Kill())
+	o.Eventually(t, "the dead one", o.has("etcd.member.up", etcd.Endpoints[1], 0))
+	o.Eventually(t, "one leader among the others", func() bool {
+		first, _ := o.value("etcd.member.leader", etcd.Endpoints[0])
+		third, _ := o.value("etcd.member.leader", etcd.Endpoints[2])
+		return first+third == 1
+	})
+	_, ok := o.value("etcd.raft.term", etcd.Endpoints[1])
+	assert.False(t, ok, "nothing is known of the dead one but that it is down")
+	survivor := newTestClient(t, clientv3.Config{Endpoints: []string{etcd.Endpoints[0], etcd.Endpoints[2]}})
+	set(t, survivor, "/app/after", "")
+	o.Eventually(t, "the watch goes on", o.HasEvent("etcd.key.put", "etcd.key", "/app/after"))
+	resources := map[string]bool{}
+	for _, md := range o.Metrics.AllMetrics() {
+		for _, rm := range md.ResourceMetrics().All() {
+			resources[fmt.Sprint(rm.Resource().Attributes().AsRaw())] = true
+		}
+	}
+	assert.Len(t, resources, 3+1, "a member that dies keeps its identity, and the cluster has its own")
+}

@@ -1,0 +1,118 @@
+// Copyright The otelcol-infra Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package etcdreceiver
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	clientv3 "go.etcd.io/etcd/client/v3"
+
+	"github.com/otelcol-infra/otelcol-infra/lab"
+)
+
+// A consumer that refuses has the receiver read no further: what it holds is
+// bounded, and etcd's history keeps the rest, unless it is compacted.
+func TestAConsumerThatRefusesWhileMuchChanges(t *testing.T) {
+	t.Parallel()
+	for name, compacts := range map[string]bool{"and etcd keeps its history": false, "and etcd compacts it": true} {
+		t.Run(name, func(t *testing.T) {
+			const changes, limit = 30_000, 1000
+			etcd, client := startEtcd(t, lab.ServerOptions{ExtraArgs: []string{"--unsafe-no-fsync"}})
+			cfg := configForAll(etcd.Endpoints...)
+			cfg.Watch.Queue = limit
+			o := observe(t, cfg)
+			from := o.watching(t, client)
+			o.Refuse(true)
+			set(t, client, "/app/refused", "")
+			o.Eventually(t, "it is refused", func() bool { return strings.Contains(o.Trouble(), "delivery of logs") })
+			var most atomic.Int64
+			var writers sync.WaitGroup
+			for w := range 30 {
+				writers.Go(func() {
+					for i := range changes / 30 {
+						key := fmt.Sprintf("/app/%d/%d", w, i%50)
+						if i%10 == 9 {
+							_, err := client.Delete(t.Context(), key)
+							assert.NoError(t, err)
+						} else {
+							_, err := client.Put(t.Context(), key, "")
+							assert.NoError(t, err)
+						}
+						if i%50 == 0 {
+							most.Store(max(most.Load(), o.Own(t, "otelcol_etcd_queued")))
+						}
+					}
+				})
+			}
+			writers.Wait()
+			o.Eventually(t, "it is full", func() bool { return o.Own(t, "otelcol_etcd_pauses") == 1 })
+			require.Eventually(t, func() bool {
+				watchers, err := watchersOf(etcd.Endpoints[0])
+				return err == nil && watchers == 0
+			}, soon, 20*time.Millisecond, "etcd sends nothing meanwhile")
+			held := max(most.Load(), o.Own(t, "otelcol_etcd_queued"))
+			assert.LessOrEqual(t, held, int64(limit))
+			assert.Greater(t, held, int64(limit/2))
+			want := history(t, client, "/app/", from)
+			last := newest(t, client)
+			if compacts {
+				_, err := client.Compact(t.Context(), last)
+				require.NoError(t, err)
+			}
+			o.Refuse(false)
+			if !compacts {
+				o.requireTold(t, "etcd.key", "/app/", from, want)
+				assert.Empty(t, o.Events("etcd.watch.gap"))
+			} else {
+				o.requireToldAroundAGap(t, client, from, last, want)
+			}
+			o.Eventually(t, "nothing waits", func() bool { return o.Own(t, "otelcol_etcd_queued") == 0 })
+			t.Logf("%d changes were held at most, %d pauses", held, o.Own(t, "otelcol_etcd_pauses"))
+			set(t, client, "/app/after", "")
+			o.Eventually(t, "it goes on", o.HasEvent("etcd.key.put", "etcd.key", "/app/after", "observation.reconciled", "false"))
+		})
+	}
+}
+
+// requireToldAroundAGap requires that all before the gap was told, and then what
+// there is now.
+func (o *observed) requireToldAroundAGap(t *testing.T, client *clientv3.Client, from, last int64, want []change) {
+	t.Helper()
+	o.Eventually(t, "the gap", o.HasEvent("etcd.watch.gap"))
+	gaps := o.Events("etcd.watch.gap")
+	require.Len(t, gaps, 1)
+	first, _ := gaps[0].Attributes().Get("etcd.revision.first")
+	o.requireGap(t, "/", first.Int(), last)
+	before := slices.DeleteFunc(slices.Clone(want), func(c change) bool { return c.Revision >= first.Int() })
+	told := o.changes("etcd.key", "/app/", from)
+	require.Equal(t, before, told[:len(before)], "all before the gap, each once")
+	assert.Equal(t, first.Int()-1, before[len(before)-1].Revision)
+	now, err := client.Get(t.Context(), "/app/", clientv3.WithPrefix())
+	require.NoError(t, err)
+	is := map[string]int64{}
+	for _, kv := range now.Kvs {
+		is[string(kv.Key)] = kv.ModRevision
+	}
+	o.Eventually(t, "what there is now", func() bool { return maps.Equal(is, standing(o.changes("etcd.key", "/app/", 0))) })
+}
+
+// standing returns which keys there are after changes, with their revisions.
+func standing(changes []change) map[string]int64 {
+	is := map[string]int64{}
+	for _, c := range changes {
+		if is[c.Key] = c.Revision; c.What == "etcd.key.delete" {
+			delete(is, c.Key)
+		}
+	}
+	return is
+}

@@ -1,0 +1,155 @@
+// Copyright The otelcol-infra Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package etcdreceiver
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	clientv3 "go.etcd.io/etcd/client/v3"
+	"go.etcd.io/etcd/client/v3/concurrency"
+	"go.opentelemetry.io/collector/pdata/plog"
+	"go.opentelemetry.io/collector/pdata/ptrace"
+
+	"github.com/otelcol-infra/otelcol-infra/internal/period"
+	"github.com/otelcol-infra/otelcol-infra/lab"
+	"github.com/otelcol-infra/otelcol-infra/receiver/etcdreceiver/internal/telemetry"
+)
+
+func TestThreeContendForALockInARealEtcd(t *testing.T) {
+	etcd, client := startEtcd(t, lab.ServerOptions{})
+	o := observe(t, configFor(etcd.Endpoints...))
+	o.watching(t, client)
+	lockers := []*locker{newLocker(t, client), newLocker(t, client), newLocker(t, client)}
+	for _, l := range lockers {
+		l.lock(t.Context())
+		o.Eventually(t, "queued", o.HasEvent("etcd.lock.queued", "etcd.lock.key", l.key))
+	}
+	impatient, cancel := context.WithCancel(t.Context())
+	quitter := newLocker(t, client)
+	quitter.lock(impatient)
+	o.Eventually(t, "the marker, while it waits", o.hasSpan(telemetry.SpanAttempt+".start", quitter.key))
+	cancel()
+	o.Eventually(t, "abandoned", o.HasEvent("etcd.lock.abandoned", "etcd.lock.key", quitter.key))
+	require.ErrorIs(t, newLocker(t, client).mutex.TryLock(t.Context()), concurrency.ErrLocked)
+	for _, l := range lockers {
+		l.acquired(t)
+		l.unlock(t)
+	}
+
+	var last ptrace.Span
+	for i, l := range lockers {
+		o.Eventually(t, "the whole attempt", o.hasSpan(telemetry.SpanAttempt, l.key))
+		attempt, _ := o.span(telemetry.SpanAttempt, l.key)
+		wait, waited := o.span(telemetry.SpanWait, l.key)
+		hold, held := o.span(telemetry.SpanHold, l.key)
+		require.True(t, waited && held)
+		assert.Equal(t, strconv.Itoa(i), value(wait.Attributes(), "etcd.lock.queue.position"))
+		assert.Equal(t, "/locks/deploy", value(attempt.Attributes(), "etcd.lock.name"))
+		assert.Equal(t, ptrace.StatusCodeUnset, attempt.Status().Code())
+		for _, part := range []ptrace.Span{wait, hold} {
+			assert.Equal(t, attempt.TraceID(), part.TraceID())
+			assert.Equal(t, attempt.SpanID(), part.ParentSpanID())
+		}
+		assert.Equal(t, attempt.StartTimestamp(), wait.StartTimestamp())
+		if i == 0 { // The lock was free: the wait has the least length that a span can have.
+			assert.Equal(t, wait.StartTimestamp()+1, wait.EndTimestamp())
+			assert.Equal(t, wait.StartTimestamp(), hold.StartTimestamp())
+		} else {
+			assert.Equal(t, wait.EndTimestamp(), hold.StartTimestamp())
+		}
+		assert.Equal(t, hold.EndTimestamp(), attempt.EndTimestamp())
+		if i > 0 {
+			assert.Equal(t, last.EndTimestamp(), hold.StartTimestamp(), "the next one holds when the last one releases")
+		}
+		last = hold
+		assert.Equal(t, []string{"etcd.lock.queued", "etcd.lock.acquired", "etcd.lock.released"}, o.told("etcd.lock.key", l.key))
+	}
+	given, _ := o.span(telemetry.SpanAttempt, quitter.key)
+	assert.Equal(t, "abandoned while waiting", given.Status().Message())
+	for _, event := range o.Events("") {
+		if strings.HasPrefix(event.EventName(), "etcd.lock.") {
+			assert.False(t, event.TraceID().IsEmpty())
+			assert.Equal(t, event.EventName() == "etcd.lock.abandoned", event.SeverityNumber() == plog.SeverityNumberWarn)
+		}
+	}
+}
+
+func TestALockThatIsHeldBefore(t *testing.T) {
+	etcd, client := startEtcd(t, lab.ServerOptions{})
+	holder, waiter := newLocker(t, client), newLocker(t, client)
+	require.NoError(t, holder.mutex.Lock(t.Context()))
+	waiter.lock(t.Context())
+	require.Eventually(t, func() bool {
+		answer, err := client.Get(t.Context(), "/locks/", clientv3.WithPrefix())
+		return err == nil && len(answer.Kvs) == 2
+	}, soon, 20*time.Millisecond)
+	o := observe(t, configFor(etcd.Endpoints...))
+	o.watching(t, client)
+	assert.Empty(t, o.told("etcd.lock.name", "/locks/deploy"), "the baseline is not news")
+
+	holder.unlock(t)
+	waiter.acquired(t)
+	waiter.unlock(t)
+	o.Eventually(t, "the end of the attempt that waited", o.hasSpan(telemetry.SpanAttempt, waiter.key))
+	for name, want := range map[string]string{telemetry.SpanAttempt: "true", telemetry.SpanWait: "true", telemetry.SpanHold: ""} {
+		span, _ := o.span(name, waiter.key)
+		assert.Equal(t, want, value(span.Attributes(), period.AttrBeganBeforeObservation), name)
+	}
+	held, _ := o.span(telemetry.SpanHold, holder.key)
+	assert.Equal(t, "true", value(held.Attributes(), period.AttrBeganBeforeObservation))
+	assert.False(t, o.hasSpan(telemetry.SpanWait, holder.key)(), "how long the holder waited is not known")
+}
+
+func TestEveryChangeIsToldInItsOrder(t *testing.T) {
+	etcd, client := startEtcd(t, lab.ServerOptions{})
+	o := observe(t, configFor(etcd.Endpoints...))
+	o.watching(t, client)
+	const changes = 1500
+	var writers sync.WaitGroup
+	for w := range 3 {
+		writers.Go(func() {
+			key := fmt.Sprint("/app/", w)
+			for i := range changes / 3 {
+				if i%5 == 4 {
+					remove(t, client, key)
+				} else {
+					set(t, client, key, "s3cret")
+				}
+				if i%7 == 0 {
+					set(t, client, "/elsewhere", "s3cret")
+				}
+			}
+		})
+	}
+	writers.Wait()
+	of := func() (events []plog.LogRecord) {
+		for _, event := range o.Events("") {
+			if key := value(event.Attributes(), "etcd.key"); key != "" && key != "/app/ready" {
+				events = append(events, event)
+			}
+		}
+		return events
+	}
+	o.Eventually(t, "all of them", func() bool { return len(of()) >= changes })
+	events := of()
+	require.Len(t, events, changes)
+	last := int64(0)
+	for _, event := range events {
+		revision, _ := event.Attributes().Get("etcd.revision")
+		require.Greater(t, revision.Int(), last)
+		last = revision.Int()
+		assert.NotContains(t, fmt.Sprint(event.Attributes().AsRaw()), "s3cret")
+		if event.EventName() == "etcd.key.put" {
+			assert.Equal(t, "6", value(event.Attributes(), "etcd.value.size"))
+		}
+	}
+}
