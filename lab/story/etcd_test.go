@@ -24,7 +24,7 @@ func TestEtcdLocksElectionsAndLeases(t *testing.T) {
 	s := &Story{Lab: &lab.Lab{Etcd: etcd}, Progress: func(line string) { t.Log(line) }}
 	client, err := s.etcd()
 	require.NoError(t, err)
-	defer client.Close()
+	defer func() { require.NoError(t, client.Close()) }()
 	nothingIsLeft := func() {
 		keys, err := client.Get(t.Context(), "/demo/", clientv3.WithPrefix(), clientv3.WithCountOnly())
 		require.NoError(t, err)
