@@ -61,34 +61,43 @@ type alone struct {
 	collector                *lab.Collector
 	metrics, health, events  string
 	consul, etcd, vault, jgr string
+	otlp                     string // gRPC
 }
 
 // startAlone starts the collector with the shipped configuration. Servers that
 // env does not name are looked for on ports where nobody listens.
 func startAlone(t *testing.T, env ...string) *alone {
 	t.Helper()
+	return startConfigured(t, nil, env...)
+}
+
+// startConfigured is startAlone with configurations on top of the shipped one.
+func startConfigured(t *testing.T, configs []string, env ...string) *alone {
+	t.Helper()
 	bin := binary(t)
-	absolute, err := filepath.Abs(config)
-	require.NoError(t, err)
-	withStatus, err := filepath.Abs(status)
-	require.NoError(t, err)
+	configs = append([]string{config, status}, configs...)
+	for i := range configs {
+		absolute, err := filepath.Abs(configs[i])
+		require.NoError(t, err)
+		configs[i] = absolute
+	}
 	dir := t.TempDir()
 	var a *alone
 	require.NoError(t, lab.OnFreePorts(t.Context(), 9, func(ports []int) (err error) {
 		at := func(i int) string { return fmt.Sprintf("127.0.0.1:%d", ports[i]) }
 		a = &alone{
 			metrics: at(0), health: at(1), events: filepath.Join(dir, "events.jsonl"),
-			consul: at(2), etcd: at(3), vault: at(4), jgr: at(5),
+			consul: at(2), etcd: at(3), vault: at(4), jgr: at(5), otlp: at(6),
 		}
 		a.collector, err = lab.StartCollector(t.Context(), lab.CollectorOptions{
-			Binary: bin, Configs: []string{absolute, withStatus}, Dir: dir, ReadyURL: "http://" + a.health + "/status",
+			Binary: bin, Configs: configs, Dir: dir, ReadyURL: "http://" + a.health + "/status",
 			Args: []string{"--feature-gates=extension.healthcheck.useComponentStatus"},
 			Env: append([]string{
 				"CONSUL_HTTP_ADDR=" + a.consul, "ETCD_ENDPOINTS=http://" + a.etcd, "VAULT_ADDR=http://" + a.vault,
 				"CONSUL_HTTP_TOKEN=", "VAULT_TOKEN=",
 				"JAEGER_OTLP_ENDPOINT=" + a.jgr, "COLLECTION_INTERVAL=1s", "METRIC_EXPIRATION=3s",
 				"EVENTS_FILE=" + a.events, "PROMETHEUS_EXPORTER_ENDPOINT=" + a.metrics, "HEALTH_CHECK_ENDPOINT=" + a.health,
-				"OTLP_GRPC_ENDPOINT=" + at(6), "OTLP_HTTP_ENDPOINT=" + at(7), fmt.Sprintf("TELEMETRY_PORT=%d", ports[8]),
+				"OTLP_GRPC_ENDPOINT=" + a.otlp, "OTLP_HTTP_ENDPOINT=" + at(7), fmt.Sprintf("TELEMETRY_PORT=%d", ports[8]),
 			}, env...),
 		})
 		return err

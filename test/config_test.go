@@ -85,17 +85,39 @@ func TestReadmeSnippetsLoad(t *testing.T) {
 	require.NoError(t, err)
 	snippets := 0
 	for _, readme := range append(readmes, "../README.md") {
-		content, err := os.ReadFile(readme)
-		require.NoError(t, err)
-		for _, block := range yamlBlock.FindAllStringSubmatch(string(content), -1) {
+		for _, file := range snippetsOf(t, readme) {
 			snippets++
-			file := filepath.Join(t.TempDir(), "snippet.yaml")
-			require.NoError(t, os.WriteFile(file, []byte(block[1]), 0o600))
 			output, err := invoke(t, "validate", "--config", file)
-			require.NoError(t, err, "%s:\n%s\n%s", readme, block[1], output)
+			require.NoError(t, err, "%s: %s", readme, output)
 		}
 	}
 	assert.GreaterOrEqual(t, snippets, 3, "each receiver's README has one")
+}
+
+// Those of a guide load on top of the shipped configuration.
+func TestGuideSnippetsLoad(t *testing.T) {
+	guides, err := filepath.Glob("../docs/guides/*.md")
+	require.NoError(t, err)
+	require.NotEmpty(t, guides)
+	for _, guide := range guides {
+		for _, file := range snippetsOf(t, guide) {
+			output, err := invoke(t, "validate", "--config", config, "--config", file)
+			require.NoError(t, err, "%s: %s", guide, output)
+		}
+	}
+}
+
+// snippetsOf writes each YAML block of a guide into a file of its own.
+func snippetsOf(t *testing.T, guide string) (files []string) {
+	t.Helper()
+	content, err := os.ReadFile(guide)
+	require.NoError(t, err)
+	for _, block := range yamlBlock.FindAllStringSubmatch(string(content), -1) {
+		file := filepath.Join(t.TempDir(), "snippet.yaml")
+		require.NoError(t, os.WriteFile(file, []byte(block[1]), 0o600))
+		files = append(files, file)
+	}
+	return files
 }
 
 func TestTheBinaryHoldsTheManifest(t *testing.T) {

@@ -7,6 +7,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -115,6 +116,78 @@ func TestTheStoryArrives(t *testing.T) {
 		}
 	})
 
+	t.Run("who waits for a lock is linked to who held it before", func(t *testing.T) {
+		attempts, waits, holds := spans(p, "etcd", "etcd.lock.attempt"), spans(p, "etcd", "etcd.lock.wait"), spans(p, "etcd", "etcd.lock.hold")
+		linked := 0
+		for _, attempt := range attempts {
+			wait := childOf(t, attempt, waits)
+			if len(attempt.Links) == 0 {
+				assert.Less(t, wait.Duration, pace/story.Contenders/2, "nobody was before it")
+				continue
+			}
+			linked++
+			before := target(t, attempt.Links, holds)
+			assert.NotEqual(t, attempt.TraceID, before.TraceID)
+			assert.Equal(t, story.Lock, before.Attributes["etcd.lock.name"])
+			assert.WithinDuration(t, before.Start.Add(before.Duration), childOf(t, attempt, holds).Start, time.Microsecond)
+			assert.Greater(t, wait.Duration, pace/story.Contenders/2)
+		}
+		assert.Equal(t, story.Contenders-1, linked)
+	})
+
+	t.Run("a long wait is found from its histogram", func(t *testing.T) {
+		const histogram = "etcd_lock_wait_duration_seconds"
+		assert.True(t, has(p, story.Contenders, "etcd", histogram+"_count", "etcd_watch_prefix", story.LockPrefix))
+		waited := 0
+		for _, exemplar := range p.Exemplars["etcd"] {
+			if exemplar.Series.Name != histogram+"_bucket" {
+				continue
+			}
+			trace, err := s.Jaeger.Trace(t.Context(), exemplar.TraceID)
+			require.NoError(t, err)
+			wait := target(t, []readback.Link{{TraceID: exemplar.TraceID, SpanID: exemplar.SpanID}}, trace)
+			assert.Equal(t, "etcd.lock.wait", wait.Name)
+			assert.InDelta(t, wait.Duration.Seconds(), exemplar.Value, 1e-6)
+			if wait.Duration > pace/story.Contenders/2 {
+				waited++
+			}
+		}
+		assert.Positive(t, waited, "the bucket of the long waits leads to one")
+	})
+
+	t.Run("an election is handed over", func(t *testing.T) {
+		terms := spans(p, "etcd", "etcd.election.term")
+		require.Len(t, terms, story.Candidates)
+		slices.SortFunc(terms, func(a, b readback.Span) int { return a.Start.Compare(b.Start) })
+		assert.Empty(t, terms[0].Links)
+		assert.Equal(t, terms[0].SpanID, target(t, terms[1].Links, terms).SpanID)
+		for _, term := range terms {
+			assert.InDelta(t, (pace / story.Candidates).Seconds(), term.Duration.Seconds(), 1)
+			assert.Equal(t, story.Election, term.Attributes["etcd.election.name"])
+			assert.False(t, term.Failed)
+		}
+		assert.WithinDuration(t, terms[0].Start.Add(terms[0].Duration), terms[1].Start, time.Microsecond)
+	})
+
+	t.Run("a lease expires with its key", func(t *testing.T) {
+		assert.True(t, has(p, 1, "etcd", "etcd_lease_ends_total", "etcd_lease_end_cause", "expired"))
+		assert.True(t, has(p, story.Contenders+story.Candidates, "etcd", "etcd_lease_ends_total", "etcd_lease_end_cause", "revoked"))
+		ended := slices.IndexFunc(p.Events["etcd"], func(e readback.Event) bool {
+			return e.Name == "etcd.lease.ended" && e.Attributes["etcd.lease.end.cause"] == "expired"
+		})
+		require.NotEqual(t, -1, ended)
+		deleted := slices.IndexFunc(p.Events["etcd"], func(e readback.Event) bool {
+			return e.Name == "etcd.key.delete" && e.Attributes["etcd.key"] == story.LeasedKey
+		})
+		require.NotEqual(t, -1, deleted)
+		lease, key := p.Events["etcd"][ended], p.Events["etcd"][deleted]
+		assert.Equal(t, lease.Attributes["etcd.lease.id"], key.Attributes["etcd.lease.id"])
+		assert.WithinDuration(t, key.Time, lease.Time, time.Second)
+		span := target(t, []readback.Link{{TraceID: lease.TraceID, SpanID: lease.SpanID}}, p.Spans["etcd"])
+		assert.Equal(t, "etcd.lease", span.Name)
+		assert.Equal(t, []any{story.LeasedKey}, span.Attributes["etcd.lease.keys"])
+	})
+
 	t.Run("a sealed time is as long as it was", func(t *testing.T) {
 		sealed := spans(p, "vault", "vault.sealed")[0]
 		assert.InDelta(t, pace.Seconds(), sealed.Duration.Seconds(), 3)
@@ -160,6 +233,19 @@ func childOf(t *testing.T, parent readback.Span, spans []readback.Span) readback
 	return readback.Span{}
 }
 
+// target returns the one span that links lead to.
+func target(t *testing.T, links []readback.Link, spans []readback.Span) readback.Span {
+	t.Helper()
+	require.Len(t, links, 1)
+	for _, span := range spans {
+		if span.TraceID == links[0].TraceID && span.SpanID == links[0].SpanID {
+			return span
+		}
+	}
+	require.Fail(t, "a link that leads nowhere", "%v in %v", links, spans)
+	return readback.Span{}
+}
+
 func ids(spans []readback.Span) []string {
 	var all []string
 	for _, span := range spans {
@@ -201,7 +287,10 @@ func TestDemoCheck(t *testing.T) {
 	var out strings.Builder
 	err := demo.Run(t.Context(), demo.Options{Binary: binary(t), Config: config, Progress: os.Stderr}, &out, nil)
 	require.NoError(t, err, out.String())
-	for _, want := range []string{"CONSUL", "ETCD", "VAULT", "consul_health_check_count{", "etcd.lock.wait", "vault.sealed", "/api/v3/traces/"} {
+	for _, want := range []string{
+		"CONSUL", "ETCD", "VAULT", "consul_health_check_count{", "vault.sealed", "/api/v3/traces/",
+		"etcd.lock.wait", "linked to etcd.lock.hold of ", "etcd_lock_wait_duration_seconds_bucket{", "linked to etcd.election.term of ",
+	} {
 		assert.Contains(t, out.String(), want)
 	}
 }

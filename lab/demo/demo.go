@@ -91,6 +91,7 @@ Try it by hand in another terminal, and look again a few seconds later:
 
   its traces     curl "$JAEGER_QUERY_URL/api/v3/traces?query.service_name=vault&query.start_time_min=%[3]s&query.start_time_max=%[4]s&query.num_traces=20"
   its metrics    curl "$PROMETHEUS_URL/api/v1/query?query=vault_sealed"
+  its exemplars  curl "$PROMETHEUS_URL/api/v1/query_exemplars?query=etcd_lock_wait_duration_seconds_bucket&start=%[3]s&end=%[4]s"
   all events     tail -f %[5]s
 
 Jaeger %[6]s and Prometheus %[7]s have no pages when they were built here;

@@ -6,6 +6,8 @@ package demo
 import (
 	"context"
 	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/otelcol-infra/otelcol-infra/lab/readback"
 	"github.com/otelcol-infra/otelcol-infra/lab/story"
@@ -20,7 +22,17 @@ type System struct {
 	Series []string
 	Spans  map[string]int
 	Events map[string]int
+
+	// Exemplars are series of which one value at least leads to its span.
+	Exemplars []string
+
+	// Links are the names of spans, and how many links from them lead to others.
+	Links map[string]int
 }
+
+// leases are those of the sessions that contend and campaign, and the one that
+// expires.
+const leases = story.Contenders + story.Candidates + 1
 
 // Systems are what a picture shows.
 var Systems = []System{
@@ -45,15 +57,28 @@ var Systems = []System{
 		},
 	},
 	{
-		Name:   "etcd",
-		Series: []string{"etcd_member_up", "etcd_member_leader", "etcd_db_size_bytes"},
+		Name: "etcd",
+		Series: []string{
+			"etcd_member_up", "etcd_member_leader", "etcd_member_count", "etcd_raft_has_leader", "etcd_db_size_bytes", "etcd_revisions_total",
+			"etcd_key_count", "etcd_key_changes_total", "etcd_lease_count", "etcd_lease_ends_total",
+			"etcd_lock_acquisitions_total", "etcd_lock_wait_duration_seconds_count", "etcd_lock_hold_duration_seconds_count",
+			"etcd_election_elections_total", "etcd_election_term_duration_seconds_count",
+		},
+		Exemplars: []string{
+			"etcd_lock_wait_duration_seconds_bucket", "etcd_lock_hold_duration_seconds_bucket", "etcd_election_term_duration_seconds_bucket",
+		},
 		Spans: map[string]int{
 			"etcd.lock.attempt.start": story.Contenders, "etcd.lock.attempt": story.Contenders,
 			"etcd.lock.wait": story.Contenders, "etcd.lock.hold": story.Contenders,
+			"etcd.election.term.start": story.Candidates, "etcd.election.term": story.Candidates,
+			"etcd.lease.start": leases, "etcd.lease": leases,
 		},
+		Links: map[string]int{"etcd.lock.attempt": story.Contenders - 1, "etcd.election.term": story.Candidates - 1},
 		Events: map[string]int{
-			"etcd.key.put": 2, "etcd.key.delete": 1,
+			"etcd.key.put": 3, "etcd.key.delete": 2,
 			"etcd.lock.queued": story.Contenders, "etcd.lock.acquired": story.Contenders, "etcd.lock.released": story.Contenders,
+			"etcd.election.elected": story.Candidates, "etcd.election.resigned": story.Candidates,
+			"etcd.lease.granted": leases, "etcd.lease.ended": leases,
 		},
 	},
 	{
@@ -69,6 +94,8 @@ type Picture struct {
 	Series map[string][]readback.Series // by system
 	Spans  map[string][]readback.Span
 	Events map[string][]readback.Event
+
+	Exemplars map[string][]readback.Exemplar // of System.Exemplars
 }
 
 // Look reads the picture from Jaeger, Prometheus and the file of events.
@@ -77,6 +104,8 @@ func (s *Scene) Look(ctx context.Context) (Picture, error) {
 		Series: map[string][]readback.Series{},
 		Spans:  map[string][]readback.Span{},
 		Events: map[string][]readback.Event{},
+
+		Exemplars: map[string][]readback.Exemplar{},
 	}
 	for _, system := range Systems {
 		series, err := s.Prometheus.Query(ctx, fmt.Sprintf(`{job=%q,__name__!="target_info"}`, system.Name))
@@ -88,6 +117,13 @@ func (s *Scene) Look(ctx context.Context) (Picture, error) {
 			return p, err
 		}
 		p.Series[system.Name], p.Spans[system.Name] = series, spans
+		if len(system.Exemplars) == 0 {
+			continue
+		}
+		named := fmt.Sprintf(`{job=%q,__name__=~%q}`, system.Name, strings.Join(system.Exemplars, "|"))
+		if p.Exemplars[system.Name], err = s.Prometheus.Exemplars(ctx, named, s.Since); err != nil {
+			return p, err
+		}
 	}
 	events, err := s.Events.Read()
 	for _, e := range events {
@@ -117,8 +153,39 @@ func (p Picture) Missing() []string {
 		missing = append(missing, lacking("prometheus", want, series)...)
 		missing = append(missing, lacking("jaeger", system.Spans, spans)...)
 		missing = append(missing, lacking("events", system.Events, events)...)
+		missing = append(missing, p.leadNowhere(system)...)
 	}
 	return missing
+}
+
+// leadNowhere says which exemplars and links do not lead to a span.
+func (p Picture) leadNowhere(system System) []string {
+	exemplars, links := map[string]int{}, map[string]int{}
+	for _, e := range p.Exemplars[system.Name] {
+		if _, found := p.span(system, e.TraceID, e.SpanID); found {
+			exemplars[e.Series.Name]++
+		}
+	}
+	for _, s := range p.Spans[system.Name] {
+		for _, l := range s.Links {
+			if _, found := p.span(system, l.TraceID, l.SpanID); found {
+				links[s.Name]++
+			}
+		}
+	}
+	want := map[string]int{}
+	for _, name := range system.Exemplars {
+		want[name] = 1
+	}
+	return append(lacking("prometheus (exemplars)", want, exemplars), lacking("jaeger (links)", system.Links, links)...)
+}
+
+func (p Picture) span(system System, traceID, spanID string) (readback.Span, bool) {
+	i := slices.IndexFunc(p.Spans[system.Name], func(s readback.Span) bool { return s.TraceID == traceID && s.SpanID == spanID })
+	if i < 0 {
+		return readback.Span{}, false
+	}
+	return p.Spans[system.Name][i], true
 }
 
 func lacking(where string, want, got map[string]int) []string {

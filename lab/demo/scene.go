@@ -91,8 +91,9 @@ func (s *Scene) startOn(ctx context.Context, binary, config string, ports []int)
 		Env: append(s.Lab.Env(),
 			"COLLECTION_INTERVAL="+Interval.String(),
 			"CONSUL_KV_PREFIXES="+story.ConsulPrefix,
-			"ETCD_WATCH_PREFIXES="+story.KeyPrefix,
+			"ETCD_WATCH_PREFIXES="+story.KeyPrefix+","+story.LeasedPrefix,
 			"ETCD_LOCK_PREFIXES="+story.LockPrefix,
+			"ETCD_ELECTION_PREFIXES="+story.ElectionPrefix,
 			"EVENTS_FILE="+string(s.Events),
 			"PROMETHEUS_EXPORTER_ENDPOINT="+s.Metrics,
 			"HEALTH_CHECK_ENDPOINT="+s.Health,
@@ -122,8 +123,8 @@ func (s *Scene) Stop() error {
 // AwaitBaseline waits until every receiver has looked at its server, as
 // Prometheus tells: only what happens later is news to them.
 func (s *Scene) AwaitBaseline(ctx context.Context) error {
-	// Of etcd's two watches each counts its list and its opening.
-	const looked = `count(otelcol_watch_observations{receiver=~"consul|vault"} > 0) == 2 and count(otelcol_watch_observations{receiver="etcd"} >= 4) and count(consul_up == 1) and count(etcd_member_up == 1) and count(vault_up == 1)`
+	// In etcd there is a watch for each of the four prefixes.
+	const looked = `count(otelcol_watch_observations{receiver=~"consul|vault"} > 0) == 2 and count(otelcol_etcd_requests{request="watch",outcome="success"} >= 4) and count(consul_up == 1) and count(etcd_member_up == 1) and count(vault_up == 1)`
 	return until(ctx, "the first observation of every server", func() (bool, error) {
 		series, err := s.Prometheus.Query(ctx, looked)
 		return len(series) > 0, err

@@ -33,7 +33,11 @@ type Span struct {
 	Duration                      time.Duration
 	Failed                        bool // its status is Error
 	Attributes                    map[string]any
+	Links                         []Link
 }
+
+// Link leads from a span to another one.
+type Link struct{ TraceID, SpanID string }
 
 // Spans returns the spans of a service in traces that began since a time. No
 // traces are no error.
@@ -110,9 +114,17 @@ func flatten(traces ptrace.Traces) (spans []Span) {
 					Duration:     s.EndTimestamp().AsTime().Sub(s.StartTimestamp().AsTime()),
 					Failed:       s.Status().Code() == ptrace.StatusCodeError,
 					Attributes:   s.Attributes().AsRaw(),
+					Links:        linksOf(s),
 				})
 			}
 		}
 	}
 	return spans
+}
+
+func linksOf(s ptrace.Span) (links []Link) {
+	for _, l := range s.Links().All() {
+		links = append(links, Link{TraceID: l.TraceID().String(), SpanID: l.SpanID().String()})
+	}
+	return links
 }

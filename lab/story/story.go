@@ -3,19 +3,16 @@
 
 // Package story drives real servers through a small story that an observer
 // should be able to tell afterwards: a service fails and recovers, clients
-// contend for a lock, keys change, Vault is sealed and unsealed.
+// contend for a lock and lead after each other, a lease expires, keys change, Vault is sealed and unsealed.
 package story
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"sync"
 	"time"
 
 	"github.com/hashicorp/consul/api"
-	clientv3 "go.etcd.io/etcd/client/v3"
-	"go.etcd.io/etcd/client/v3/concurrency"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/otelcol-infra/otelcol-infra/lab"
@@ -23,11 +20,19 @@ import (
 
 // What the story is about.
 const (
-	Service    = "web"              // the Consul service, and the ID of its check
+	Service = "web" // the Consul service, and the ID of its check
+
 	KeyPrefix  = "/demo/config/"    // etcd keys that change
 	LockPrefix = "/demo/locks/"     // etcd locks that are contended
 	Lock       = LockPrefix + "job" // the lock of the story
 	Contenders = 3
+
+	ElectionPrefix = "/demo/elections/"        // etcd elections
+	Election       = ElectionPrefix + "leader" // the election of the story
+	Candidates     = 2                         // who lead one after the other
+
+	LeasedPrefix = "/demo/workers/"          // etcd keys that live as long as a lease
+	LeasedKey    = LeasedPrefix + "worker-1" // the key whose lease expires
 
 	ConsulPrefix = "demo/"                    // Consul keys that change
 	ConsulLock   = ConsulPrefix + "locks/job" // the lock in Consul, which one client takes after the other
@@ -78,60 +83,11 @@ func (s *Story) Tell(ctx context.Context) error {
 	acts.Go(func() error { return s.takeTurns(ctx) })
 	acts.Go(func() error { return s.changeConsulKeys(ctx) })
 	acts.Go(func() error { return s.contend(ctx) })
+	acts.Go(func() error { return s.handOver(ctx) })
+	acts.Go(func() error { return s.expire(ctx) })
 	acts.Go(func() error { return s.changeKeys(ctx) })
 	acts.Go(func() error { return s.sealVault(ctx) })
 	return acts.Wait()
-}
-
-func (s *Story) etcd() (*clientv3.Client, error) {
-	client, err := clientv3.New(clientv3.Config{Endpoints: s.Lab.Etcd.Endpoints, DialTimeout: 5 * time.Second})
-	if err != nil {
-		return nil, fmt.Errorf("make an etcd client: %w", err)
-	}
-	return client, nil
-}
-
-func (s *Story) contend(ctx context.Context) error {
-	client, err := s.etcd()
-	if err != nil {
-		return err
-	}
-	s.say(fmt.Sprintf("etcd: %d clients contend for the lock %s", Contenders, Lock))
-	contenders, ctx := errgroup.WithContext(ctx)
-	for range Contenders {
-		contenders.Go(func() error { return hold(ctx, client, s.Pace/Contenders) })
-	}
-	return errors.Join(contenders.Wait(), client.Close())
-}
-
-func hold(ctx context.Context, client *clientv3.Client, d time.Duration) error {
-	session, err := concurrency.NewSession(client, concurrency.WithContext(ctx))
-	if err != nil {
-		return fmt.Errorf("open a session: %w", err)
-	}
-	mutex := concurrency.NewMutex(session, Lock)
-	if err := mutex.Lock(ctx); err != nil {
-		return fmt.Errorf("lock %s: %w", Lock, err)
-	}
-	if err := pause(ctx, d); err != nil {
-		return err
-	}
-	return errors.Join(mutex.Unlock(ctx), session.Close())
-}
-
-func (s *Story) changeKeys(ctx context.Context) error {
-	client, err := s.etcd()
-	if err != nil {
-		return err
-	}
-	s.say("etcd: keys under " + KeyPrefix + " are created, updated and deleted")
-	_, created := client.Put(ctx, KeyPrefix+"rate", "10")
-	_, updated := client.Put(ctx, KeyPrefix+"rate", "20")
-	_, deleted := client.Delete(ctx, KeyPrefix+"rate")
-	if err := errors.Join(created, updated, deleted, client.Close()); err != nil {
-		return fmt.Errorf("change keys under %s: %w", KeyPrefix, err)
-	}
-	return nil
 }
 
 func (s *Story) sealVault(ctx context.Context) error {
