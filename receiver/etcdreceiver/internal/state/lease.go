@@ -86,6 +86,10 @@ type leases struct {
 	others int  // attachments to leases that are not followed
 	keys   int64
 
+	over  map[int64]LeaseCause // leases that have ended, as many as can be followed
+	order []int64              // in which they ended; the oldest is at first
+	first int
+
 	granted int64
 	ended   map[LeaseCause]int64
 }
@@ -99,6 +103,7 @@ type lease struct {
 	list     int       // the newest list that it is in, or could have been
 	alive    bool      // etcd said in this step that it is there
 	gone     bool      // etcd said that it is not
+	over     bool      // and that was told; it is seen again as the watch is behind
 	last     int64     // revision at which it last lost what may have been all its keys
 	atEnd    int       // how many that were
 	resumed  bool      // not seen yet since an earlier process saved it
@@ -107,7 +112,10 @@ type lease struct {
 }
 
 func newLeases(limit int, follow bool) *leases {
-	return &leases{limit: limit, follow: follow, listed: -1, known: map[int64]*lease{}, ended: map[LeaseCause]int64{}}
+	return &leases{
+		limit: limit, follow: follow, listed: -1,
+		known: map[int64]*lease{}, over: map[int64]LeaseCause{}, ended: map[LeaseCause]int64{},
+	}
 }
 
 // attach takes in that a key is attached to a lease, and tells of the lease if
@@ -129,7 +137,7 @@ func (s *step) attach(key Key, news bool) {
 	}
 	if !known {
 		l.BeganBefore = !news || l.Keys > 0
-		if !l.BeganBefore {
+		if !l.BeganBefore && !l.over {
 			l.granted, l.untold = key.Modified, true
 		}
 	}
@@ -163,9 +171,29 @@ func (ls *leases) add(now time.Time, id int64) *lease {
 		return nil
 	}
 	l := &lease{Lease: Lease{ID: id, Seen: now}, due: now, list: ls.list}
+	if cause, over := ls.over[id]; over {
+		l.over, l.gone, l.Cause = true, true, cause
+		l.due = now.Add(time.Minute)
+	}
 	ls.known[id] = l
 	heap.Push(&ls.due, l)
 	return l
+}
+
+// end marks a lease as one that was told to have ended.
+func (ls *leases) end(l *lease) {
+	_, known := ls.over[l.ID]
+	ls.over[l.ID] = l.Cause
+	if known {
+		return
+	}
+	if len(ls.order) < ls.limit {
+		ls.order = append(ls.order, l.ID)
+		return
+	}
+	delete(ls.over, ls.order[ls.first])
+	ls.order[ls.first] = l.ID
+	ls.first = (ls.first + 1) % ls.limit
 }
 
 func (ls *leases) remove(l *lease) {
@@ -215,7 +243,7 @@ func (ls *leases) answered(now time.Time, answers []Answer) {
 			ls.ask(l, a.At.Add(time.Minute)) // its keys are about to go
 			continue
 		}
-		l.alive, l.gone, l.resumed, l.TTL = true, false, false, a.TTL
+		l.alive, l.gone, l.over, l.resumed, l.TTL = true, false, false, false, a.TTL
 		l.Cause, l.Certain, l.list, l.atEnd = LeaseEndUnknown, false, ls.list, 0
 		l.deadline = a.At.Add(time.Duration(a.Remaining) * time.Second)
 		ls.ask(l, latest(l.deadline, a.At.Add(askAgain)))
@@ -255,9 +283,10 @@ func latest(a, b time.Time) time.Time {
 	return b
 }
 
-// judge returns why keys of a lease went that may have been all that it had.
-func (ls *leases) judge(now time.Time, id, revision int64, keys int) EndCause {
-	l := ls.known[id]
+// judgeLease returns why keys of a lease went that may have been all that it
+// had. As long as more of the past is to come, it may be seen to have lived on.
+func (s *step) judgeLease(id, revision int64, keys int) EndCause {
+	l := s.m.leases.known[id]
 	if l == nil {
 		return CauseUnknown
 	}
@@ -268,13 +297,11 @@ func (ls *leases) judge(now time.Time, id, revision int64, keys int) EndCause {
 		l.atEnd += keys
 	}
 	switch {
-	case l.gone && l.Cause == Expired:
-		return LeaseExpired
-	case l.gone && l.Cause == LeaseEndUnknown:
-		return CauseUnknown
-	case l.gone, l.alive, now.Before(l.deadline):
+	case l.gone && l.Cause == Revoked, l.alive, s.now.Before(l.deadline):
 		return Released
-	case keys > 1 && !l.deadline.IsZero():
+	case s.behind, l.gone && l.Cause == LeaseEndUnknown:
+		return CauseUnknown
+	case l.gone, keys > 1 && !l.deadline.IsZero():
 		return LeaseExpired
 	default:
 		return CauseUnknown
@@ -291,6 +318,10 @@ func (ls *leases) settle(now time.Time, id int64) *Lease {
 		return nil
 	}
 	ls.remove(l)
+	if l.over {
+		return nil
+	}
+	ls.end(l)
 	ls.ended[l.Cause]++
 	l.Ended, l.Keys = now, l.atEnd
 	return l.told()
@@ -376,6 +407,9 @@ func (s *step) list(ids []int64) {
 		if l := ls.known[id]; l != nil {
 			l.list = ls.list
 			continue
+		}
+		if _, over := ls.over[id]; over {
+			continue // The member has not heard of it yet.
 		}
 		l := s.m.followLease(s.now, id)
 		switch {

@@ -67,9 +67,6 @@ func (q queues) add(a *Attempt) {
 		return cmp.Compare(other.Created, created)
 	})
 	of.attempts = slices.Insert(of.attempts, a.Position, a)
-	if a.Holds() {
-		of.holder = a
-	}
 }
 
 func (q queues) remove(a *Attempt) {
@@ -92,7 +89,11 @@ func (q queues) remove(a *Attempt) {
 // it or one that came to the queue earlier holds it already.
 func (q queues) next(lock string) *Attempt {
 	of := q[lock]
-	if of == nil || of.holder != nil {
+	if of == nil {
+		return nil
+	}
+	if of.holder != nil {
+		of.unsure = false
 		return nil
 	}
 	return of.attempts[0]

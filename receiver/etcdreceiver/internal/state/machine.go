@@ -118,18 +118,34 @@ func (m *Machine) Doubtful(now time.Time, prefix string, changes []Change, limit
 		return nil
 	}
 	var doubtful []int64
+	attached := map[string]Key{} // by changes before
 	for _, c := range changes {
 		if len(doubtful) == limit {
 			break
 		}
-		if !c.Deleted || p.attempts[c.Key.Name] == nil {
+		key, just := attached[c.Key.Name]
+		if !c.Deleted {
+			if just || c.Key.Lease != 0 {
+				attached[c.Key.Name] = c.Key
+			}
 			continue
 		}
-		if lease := p.keys[c.Key.Name].Lease; m.leases.doubtful(now, lease) && !slices.Contains(doubtful, lease) {
-			doubtful = append(doubtful, lease)
+		if !just {
+			key = p.keys[c.Key.Name]
+		}
+		if m.leases.doubtful(now, key.Lease) && !slices.Contains(doubtful, key.Lease) && p.isAttempt(key) {
+			doubtful = append(doubtful, key.Lease)
 		}
 	}
 	return doubtful
+}
+
+func (p *part) isAttempt(key Key) bool {
+	if p.attempts[key.Name] != nil {
+		return true
+	}
+	_, is := p.prefixes.queue(key)
+	return is
 }
 
 // baseline takes in the first list, or that of the revision at which an earlier
@@ -144,7 +160,7 @@ func (s *step) baseline(o Observation) {
 		there[key.Name] = key.Created
 	}
 	for name, a := range s.p.attempts {
-		if there[name] != a.Created {
+		if created, is := there[name]; !is || created != a.Created {
 			s.forget(name)
 		}
 	}

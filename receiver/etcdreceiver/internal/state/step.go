@@ -22,6 +22,7 @@ type step struct {
 	causes     map[int64]ending // of leases that lose keys in the present revision
 	touched    map[string]bool  // locks whose queue changed in it
 	restored   bool             // etcd has another history than before
+	behind     bool             // more changes of before the watch are to come
 	changes    []Change         // all of the step
 	attached   map[int64]int64  // by lease: newest revision of a key that they attach to it; nil until needed
 	effects    []Effect
@@ -30,6 +31,7 @@ type step struct {
 // follow takes in changes, revision by revision: those of one revision
 // happened at once, so nobody comes to hold a lock between them.
 func (s *step) follow(o Observation) {
+	s.behind = o.Revision < o.Late
 	s.changes, s.effects = o.Changes, make([]Effect, 0, len(o.Changes))
 	for changes := o.Changes; len(changes) > 0; {
 		revision := changes[0].Key.Modified
@@ -147,7 +149,7 @@ func (s *step) judge(revision int64, changes []Change) {
 		if together || s.p.attached[id] > e.lost || s.attaches(id, revision) {
 			e.cause = Released
 		} else {
-			e.cause = s.m.leases.judge(s.now, id, revision, e.deleted)
+			e.cause = s.judgeLease(id, revision, e.deleted)
 		}
 		s.causes[id] = e
 	}
@@ -295,11 +297,12 @@ func (s *step) touch(lock string) {
 
 // remember returns false when there are too many keys to remember this one.
 func (s *step) remember(counts *KeyCounts, key, old Key, known bool) bool {
-	if known {
+	switch {
+	case known:
 		counts.drop(old)
-	} else if s.m.remembered >= s.m.limits.Keys {
+	case s.m.remembered >= s.m.limits.Keys:
 		return false
-	} else {
+	default:
 		s.m.remembered++
 	}
 	counts.add(key)
