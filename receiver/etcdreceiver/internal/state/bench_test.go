@@ -21,7 +21,7 @@ func BenchmarkFollow(b *testing.B) {
 		made := make([]Change, n)
 		for i := range made {
 			revision := from + int64(i)
-			made[i] = Change{Key: Key{Name: names[i], Created: revision, Modified: revision, Version: 1}}
+			made[i] = Change{Key: Key{Name: names[i], Created: int64(i) + 2, Modified: revision, Version: revision / n}}
 		}
 		return made
 	}

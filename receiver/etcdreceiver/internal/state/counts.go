@@ -3,6 +3,8 @@
 
 package state
 
+import "strings"
+
 // KeyCounts are of the remembered keys under a prefix, and of what was done
 // with any key there since the Machine was made.
 type KeyCounts struct {
@@ -79,22 +81,38 @@ func newCounts(prefixes Prefixes) *counts {
 	return c
 }
 
-func (c *counts) change(prefix string, deleted bool) {
-	if deleted {
-		c.keys[prefix].Deletes++
-	} else {
-		c.keys[prefix].Puts++
+// watched is a prefix whose keys are told, with its counts.
+type watched struct {
+	prefix string
+	*KeyCounts
+}
+
+func (c *counts) watched(prefixes []string) []watched {
+	of := make([]watched, len(prefixes))
+	for i, prefix := range prefixes {
+		of[i] = watched{prefix, c.keys[prefix]}
 	}
+	return of
+}
+
+// countsOf returns where a key counts; nil if it is not watched.
+func (p *part) countsOf(key string) *KeyCounts {
+	for _, w := range p.watch {
+		if strings.HasPrefix(key, w.prefix) {
+			return w.KeyCounts
+		}
+	}
+	return nil
 }
 
 // add takes in that a key is remembered, and drop that it no longer is.
-func (c *counts) add(prefix string, key Key)  { c.resize(prefix, 1, key) }
-func (c *counts) drop(prefix string, key Key) { c.resize(prefix, -1, key) }
+func (c *KeyCounts) add(key Key)  { c.resize(1, key) }
+func (c *KeyCounts) drop(key Key) { c.resize(-1, key) }
 
-func (c *counts) resize(prefix string, keys int64, key Key) {
-	if of := c.keys[prefix]; of != nil {
-		of.Keys += keys
-		of.Size += keys * int64(len(key.Name)+key.Size)
+func (c *KeyCounts) resize(keys int64, key Key) {
+	if c != nil {
+		c.Keys += keys
+		c.Size += keys * int64(len(key.Name)+key.Size)
 	}
 }
 

@@ -65,8 +65,9 @@ type LeaseCounts struct {
 
 // ending is what becomes of a lease that loses keys in one revision.
 type ending struct {
-	keys  int // that are deleted
-	cause EndCause
+	lost    int // keys
+	deleted int // those of them that were deleted
+	cause   EndCause
 }
 
 // leases follows the leases that keys are attached to, or all. Etcd has no
@@ -85,6 +86,10 @@ type leases struct {
 	others int  // attachments to leases that are not followed
 	keys   int64
 
+	over  map[int64]LeaseCause // leases that have ended, as many as can be followed
+	order []int64              // in which they ended; the oldest is at first
+	first int
+
 	granted int64
 	ended   map[LeaseCause]int64
 }
@@ -92,46 +97,73 @@ type leases struct {
 type lease struct {
 	Lease
 	deadline time.Time // it did not expire before; zero when not known
+	asked    time.Time // when it was asked for; zero when it was not
 	due      time.Time // when to ask for it
 	index    int       // in the heap
-	list     int       // the newest list that it is in
+	list     int       // the newest list that it is in, or could have been
 	alive    bool      // etcd said in this step that it is there
 	gone     bool      // etcd said that it is not
-	atEnd    int       // observed keys that went with it
+	over     bool      // and that was told; it is seen again as the watch is behind
+	last     int64     // revision at which it last lost what may have been all its keys
+	atEnd    int       // how many that were
 	resumed  bool      // not seen yet since an earlier process saved it
-	untold   bool      // saved by one that may not have told it
+	granted  int64     // revision of the change that it was told with; 0 for none
+	untold   bool      // the earlier process may not have told that change
 }
 
 func newLeases(limit int, follow bool) *leases {
-	return &leases{limit: limit, follow: follow, listed: -1, known: map[int64]*lease{}, ended: map[LeaseCause]int64{}}
+	return &leases{
+		limit: limit, follow: follow, listed: -1,
+		known: map[int64]*lease{}, over: map[int64]LeaseCause{}, ended: map[LeaseCause]int64{},
+	}
 }
 
-// attach takes in that a key was attached to a lease. It returns the lease if
-// it is news.
-func (ls *leases) attach(now time.Time, id int64, key string, news bool) *Lease {
-	if id == 0 || !ls.follow {
-		return nil
+// attach takes in that a key is attached to a lease, and tells of the lease if
+// it is first seen with that.
+func (s *step) attach(key Key, news bool) {
+	ls := s.m.leases
+	if key.Lease == 0 || !ls.follow {
+		return
+	}
+	l, known := ls.known[key.Lease]
+	if !known {
+		l = s.m.followLease(s.now, key.Lease)
 	}
 	ls.keys++
-	l, known := ls.known[id]
+	s.p.attached[key.Lease]++
+	if l == nil {
+		ls.others++
+		return
+	}
 	if !known {
-		if l = ls.add(now, id); l == nil {
-			ls.others++
-			return nil
+		l.BeganBefore = !news || l.Keys > 0
+		if !l.BeganBefore && !l.over {
+			l.granted, l.untold = key.Modified, true
 		}
-		l.BeganBefore = !news
 	}
-	untold := l.untold
-	l.untold = false
 	l.Keys++
-	if len(l.Names) < maxLeaseKeys && !slices.Contains(l.Names, key) {
-		l.Names = append(l.Names[:len(l.Names):len(l.Names)], key)
+	if len(l.Names) < maxLeaseKeys && !slices.Contains(l.Names, key.Name) {
+		l.Names = append(l.Names[:len(l.Names):len(l.Names)], key.Name)
 	}
-	if !news || known && !untold {
+	if news && l.untold && l.granted == key.Modified {
+		l.untold = false
+		ls.granted++
+		s.tellLease(l.told())
+	}
+}
+
+// followLease begins to follow a lease, to which keys may be attached already.
+// It returns nil when there are too many.
+func (m *Machine) followLease(now time.Time, id int64) *lease {
+	l := m.leases.add(now, id)
+	if l == nil {
 		return nil
 	}
-	ls.granted++
-	return l.told()
+	for _, p := range m.parts {
+		l.Keys += p.attached[id]
+	}
+	m.leases.others -= l.Keys
+	return l
 }
 
 func (ls *leases) add(now time.Time, id int64) *lease {
@@ -139,9 +171,29 @@ func (ls *leases) add(now time.Time, id int64) *lease {
 		return nil
 	}
 	l := &lease{Lease: Lease{ID: id, Seen: now}, due: now, list: ls.list}
+	if cause, over := ls.over[id]; over {
+		l.over, l.gone, l.Cause = true, true, cause
+		l.due = now.Add(time.Minute)
+	}
 	ls.known[id] = l
 	heap.Push(&ls.due, l)
 	return l
+}
+
+// end marks a lease as one that was told to have ended.
+func (ls *leases) end(l *lease) {
+	_, known := ls.over[l.ID]
+	ls.over[l.ID] = l.Cause
+	if known {
+		return
+	}
+	if len(ls.order) < ls.limit {
+		ls.order = append(ls.order, l.ID)
+		return
+	}
+	delete(ls.over, ls.order[ls.first])
+	ls.order[ls.first] = l.ID
+	ls.first = (ls.first + 1) % ls.limit
 }
 
 func (ls *leases) remove(l *lease) {
@@ -150,20 +202,22 @@ func (ls *leases) remove(l *lease) {
 }
 
 // detach takes in that a key is no longer attached to a lease.
-func (ls *leases) detach(id int64) {
+func (s *step) detach(id int64) {
+	ls := s.m.leases
 	if id == 0 || !ls.follow {
 		return
 	}
 	ls.keys--
+	if s.p.attached[id]--; s.p.attached[id] == 0 {
+		delete(s.p.attached, id)
+	}
 	l := ls.known[id]
-	switch {
-	case l == nil:
-		ls.others = max(0, ls.others-1)
-	case l.Keys > 1:
-		l.Keys--
-	case l.Keys == 1:
-		l.Keys = 0
-		ls.ask(l, time.Time{}) // It may be gone, too.
+	if l == nil {
+		ls.others--
+		return
+	}
+	if l.Keys--; l.Keys == 0 {
+		ls.ask(l, l.asked.Add(askAgain)) // It may be gone, too.
 	}
 }
 
@@ -173,27 +227,41 @@ func (ls *leases) doubtful(now time.Time, id int64) bool {
 	return l != nil && !l.gone && !now.Before(l.deadline)
 }
 
-// answered takes in answers.
-func (ls *leases) answered(answers []Answer) {
+// answered takes in answers, which have come by now: a lease that is gone can
+// have ended until then, but one that was there had its time left when it was
+// asked for.
+func (ls *leases) answered(now time.Time, answers []Answer) {
 	for _, a := range answers {
 		l := ls.known[a.ID]
 		if l == nil {
 			continue
 		}
-		l.First, l.Remaining = l.deadline.IsZero() && !l.gone, a.Remaining
+		l.First, l.Remaining = l.TTL == 0, a.Remaining
+		l.asked = a.At
 		if a.Remaining < 0 {
-			l.end(a.At)
+			l.end(now, true)
 			ls.ask(l, a.At.Add(time.Minute)) // its keys are about to go
 			continue
 		}
-		l.alive, l.gone, l.resumed, l.TTL = true, false, false, a.TTL
+		l.alive, l.gone, l.over, l.resumed, l.TTL = true, false, false, false, a.TTL
+		l.Cause, l.Certain, l.list, l.atEnd = LeaseEndUnknown, false, ls.list, 0
 		l.deadline = a.At.Add(time.Duration(a.Remaining) * time.Second)
 		ls.ask(l, latest(l.deadline, a.At.Add(askAgain)))
 	}
 }
 
-// end marks a lease that is not there any more, which was found out at a time.
-func (l *lease) end(at time.Time) {
+// unsettle takes in that etcd has another history than before, of which nothing
+// is known.
+func (ls *leases) unsettle() {
+	for _, l := range ls.known {
+		l.deadline = time.Time{}
+		ls.ask(l, l.asked.Add(askAgain))
+	}
+}
+
+// end marks a lease that is not there any more, which was found out at a time,
+// for certain or not.
+func (l *lease) end(at time.Time, certain bool) {
 	if l.gone {
 		return
 	}
@@ -202,7 +270,7 @@ func (l *lease) end(at time.Time) {
 	case l.deadline.IsZero():
 		l.Cause = LeaseEndUnknown
 	case at.Before(l.deadline):
-		l.Cause, l.Certain = Revoked, true
+		l.Cause, l.Certain = Revoked, certain
 	default:
 		l.Cause = Expired
 	}
@@ -215,22 +283,25 @@ func latest(a, b time.Time) time.Time {
 	return b
 }
 
-// judge returns why a number of keys of a lease went, all at one revision. When
-// others stay, it was not with the lease.
-func (ls *leases) judge(now time.Time, id int64, keys int) EndCause {
-	l := ls.known[id]
+// judgeLease returns why keys of a lease went that may have been all that it
+// had. As long as more of the past is to come, it may be seen to have lived on.
+func (s *step) judgeLease(id, revision int64, keys int) EndCause {
+	l := s.m.leases.known[id]
 	if l == nil {
 		return CauseUnknown
 	}
-	l.atEnd = keys
+	if revision > l.last {
+		l.last, l.atEnd = revision, 0
+	}
+	if revision == l.last {
+		l.atEnd += keys
+	}
 	switch {
-	case l.gone && l.Cause == Expired:
-		return LeaseExpired
-	case l.gone && l.Cause == LeaseEndUnknown:
-		return CauseUnknown
-	case l.gone, l.alive, keys < l.Keys, now.Before(l.deadline):
+	case l.gone && l.Cause == Revoked, l.alive, s.now.Before(l.deadline):
 		return Released
-	case keys > 1 && !l.deadline.IsZero():
+	case s.behind, l.gone && l.Cause == LeaseEndUnknown:
+		return CauseUnknown
+	case l.gone, keys > 1 && !l.deadline.IsZero():
 		return LeaseExpired
 	default:
 		return CauseUnknown
@@ -243,11 +314,14 @@ func (ls *leases) settle(now time.Time, id int64) *Lease {
 	if l == nil {
 		return nil
 	}
-	l.alive = false
 	if !l.gone || l.Keys > 0 {
 		return nil
 	}
 	ls.remove(l)
+	if l.over {
+		return nil
+	}
+	ls.end(l)
 	ls.ended[l.Cause]++
 	l.Ended, l.Keys = now, l.atEnd
 	return l.told()
@@ -297,38 +371,55 @@ func (m *Machine) StepLeases(now time.Time, o LeaseObservation) []Effect {
 	if o.Listed && !o.Counted {
 		s.list(o.IDs)
 	}
-	ls.answered(o.Answers)
-	for _, a := range o.Answers {
-		l := ls.known[a.ID]
+	ls.answered(now, o.Answers)
+	s.conclude(o.Answers)
+	return s.effects
+}
+
+// conclude tells of leases that were asked for.
+func (s *step) conclude(answers []Answer) {
+	for _, a := range answers {
+		l := s.m.leases.known[a.ID]
 		if l == nil {
 			continue
 		}
+		l.alive = false
 		if a.Remaining >= 0 {
 			s.tell(Effect{Kind: LeaseAsked, Lease: l.told()})
 		}
-		s.reconciled = l.resumed
-		s.tellLease(ls.settle(now, a.ID))
-		s.reconciled = false
+		s.settle(l)
 	}
-	return s.effects
+}
+
+// settle tells of a lease that has ended with nothing else observed.
+func (s *step) settle(l *lease) {
+	s.reconciled = l.resumed
+	s.tellLease(s.m.leases.settle(s.now, l.ID))
+	s.reconciled = false
 }
 
 func (s *step) list(ids []int64) {
 	ls := s.m.leases
 	ls.list++
+	told := ls.begun && ls.beyond == 0 // else it may have been there before
 	ls.beyond = 0
 	for _, id := range ids {
 		if l := ls.known[id]; l != nil {
 			l.list = ls.list
 			continue
 		}
-		if l := ls.add(s.now, id); l != nil && ls.begun {
+		if _, over := ls.over[id]; over {
+			continue // The member has not heard of it yet.
+		}
+		l := s.m.followLease(s.now, id)
+		switch {
+		case l == nil:
+			ls.beyond++
+		case told && l.Keys == 0:
 			ls.granted++
 			s.tellLease(l.told())
-		} else if l != nil {
+		default:
 			l.BeganBefore = true
-		} else {
-			ls.beyond++
 		}
 	}
 	ls.begun = true
@@ -337,18 +428,16 @@ func (s *step) list(ids []int64) {
 		switch {
 		case l.list == ls.list || l.gone:
 		case ls.list-l.list >= absences:
-			l.end(s.now)
+			l.end(s.now, false) // Of a member that lags there may be two lists.
 			ended = append(ended, id)
 		default:
-			ls.ask(l, s.now)
+			ls.ask(l, latest(s.now, l.asked.Add(askAgain)))
 		}
 	}
 	slices.Sort(ended)
 	for _, id := range ended {
-		s.reconciled = ls.known[id].resumed
-		s.tellLease(ls.settle(s.now, id))
+		s.settle(ls.known[id])
 	}
-	s.reconciled = false
 }
 
 // DueLease returns the lease to ask for at now, if there is one.

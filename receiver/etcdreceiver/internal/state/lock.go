@@ -54,6 +54,7 @@ type queue struct {
 	attempts []*Attempt
 	holder   *Attempt // nil for a moment, between one and the next
 	last     *Attempt // the holder before, while others waited for it
+	unsure   bool     // after last, another one may have held the lock
 }
 
 func (q queues) add(a *Attempt) {
@@ -66,9 +67,6 @@ func (q queues) add(a *Attempt) {
 		return cmp.Compare(other.Created, created)
 	})
 	of.attempts = slices.Insert(of.attempts, a.Position, a)
-	if a.Holds() {
-		of.holder = a
-	}
 }
 
 func (q queues) remove(a *Attempt) {
@@ -76,8 +74,12 @@ func (q queues) remove(a *Attempt) {
 	i := slices.Index(of.attempts, a)
 	of.attempts = slices.Delete(of.attempts, i, i+1)
 	if of.holder == a {
-		of.holder, of.last = nil, a
+		of.holder = nil
+		if !a.Ended.IsZero() { // else it is not observed any more
+			of.last = a
+		}
 	}
+	of.unsure = of.unsure || a.Unordered
 	if len(of.attempts) == 0 {
 		delete(q, a.Lock)
 	}
@@ -87,7 +89,11 @@ func (q queues) remove(a *Attempt) {
 // it or one that came to the queue earlier holds it already.
 func (q queues) next(lock string) *Attempt {
 	of := q[lock]
-	if of == nil || of.holder != nil {
+	if of == nil {
+		return nil
+	}
+	if of.holder != nil {
+		of.unsure = false
 		return nil
 	}
 	return of.attempts[0]
@@ -98,9 +104,10 @@ func (q queues) acquire(a *Attempt, now time.Time) {
 	of := q[a.Lock]
 	a.Acquired = now
 	of.holder = a
-	if of.last != nil {
+	if of.last != nil && !of.unsure {
 		behind := *of.last
 		behind.Behind = nil // one is enough, and a chain would not end
-		a.Behind, of.last = &behind, nil
+		a.Behind = &behind
 	}
+	of.last, of.unsure = nil, false
 }

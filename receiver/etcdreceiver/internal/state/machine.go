@@ -50,10 +50,12 @@ type Machine struct {
 // part is what is known of the keys under one covering prefix.
 type part struct {
 	prefixes Prefixes // those that it holds
-	revision int64    // all changes up to it are known
-	resumed  bool     // of an earlier process: the keys are not known yet
+	watch    []watched
+	revision int64 // all changes up to it are known
+	resumed  bool  // of an earlier process: the keys are not known yet
 	keys     map[string]Key
 	beyond   int                 // keys that exist and are not remembered
+	attached map[int64]int       // how many of the keys each lease has
 	attempts map[string]*Attempt // by key
 	queues   queues
 }
@@ -71,9 +73,12 @@ func NewMachine(prefixes Prefixes, limits Limits, follow bool) *Machine {
 }
 
 func (m *Machine) newPart(prefix string) *part {
+	prefixes := m.prefixes.under(prefix)
 	p := &part{
-		prefixes: m.prefixes.under(prefix),
+		prefixes: prefixes,
+		watch:    m.counts.watched(prefixes.Watch),
 		keys:     map[string]Key{},
+		attached: map[int64]int{},
 		attempts: map[string]*Attempt{},
 		queues:   queues{},
 	}
@@ -90,7 +95,7 @@ func (m *Machine) Step(now time.Time, o Observation) []Effect {
 		s.p = m.newPart(o.Prefix)
 		s.restore(o)
 	}
-	m.leases.answered(o.Answers)
+	m.leases.answered(now, o.Answers)
 	switch {
 	case o.Listed && (s.p.revision == 0 || s.p.resumed && s.p.revision == o.Revision):
 		s.baseline(o)
@@ -100,6 +105,8 @@ func (m *Machine) Step(now time.Time, o Observation) []Effect {
 		s.follow(o)
 	}
 	s.p.resumed = false
+	s.reconciled = false
+	s.conclude(o.Answers)
 	return s.effects
 }
 
@@ -111,34 +118,56 @@ func (m *Machine) Doubtful(now time.Time, prefix string, changes []Change, limit
 		return nil
 	}
 	var doubtful []int64
+	attached := map[string]Key{} // by changes before
 	for _, c := range changes {
 		if len(doubtful) == limit {
 			break
 		}
-		if a := p.attempts[c.Key.Name]; c.Deleted && a != nil && m.leases.doubtful(now, a.Lease) && !slices.Contains(doubtful, a.Lease) {
-			doubtful = append(doubtful, a.Lease)
+		key, just := attached[c.Key.Name]
+		if !c.Deleted {
+			if just || c.Key.Lease != 0 {
+				attached[c.Key.Name] = c.Key
+			}
+			continue
+		}
+		if !just {
+			key = p.keys[c.Key.Name]
+		}
+		if m.leases.doubtful(now, key.Lease) && !slices.Contains(doubtful, key.Lease) && p.isAttempt(key) {
+			doubtful = append(doubtful, key.Lease)
 		}
 	}
 	return doubtful
 }
 
+func (p *part) isAttempt(key Key) bool {
+	if p.attempts[key.Name] != nil {
+		return true
+	}
+	_, is := p.prefixes.queue(key)
+	return is
+}
+
 // baseline takes in the first list, or that of the revision at which an earlier
-// process stopped.
+// process stopped. What that one knew and is not in the list is not observed any
+// more.
 func (s *step) baseline(o Observation) {
 	keys, more := s.fitting(o)
 	slices.SortFunc(keys, func(a, b Key) int { return cmp.Compare(a.Created, b.Created) })
 	s.p.revision = o.Revision
-	there := map[string]bool{}
-	s.begin()
+	there := make(map[string]int64, len(keys))
 	for _, key := range keys {
-		there[key.Name] = true
-		s.put(Change{Key: key})
+		there[key.Name] = key.Created
 	}
-	for name := range s.p.attempts {
-		if !there[name] {
-			s.forget(name) // It is not observed any more.
+	for name, a := range s.p.attempts {
+		if created, is := there[name]; !is || created != a.Created {
+			s.forget(name)
 		}
 	}
-	s.promote(o.Revision)
+	for _, key := range keys {
+		old, known := s.p.keys[key.Name]
+		s.put(Change{Key: key}, old, known)
+	}
+	s.presume()
 	s.p.beyond = more
 }

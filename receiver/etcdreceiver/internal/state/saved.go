@@ -61,7 +61,7 @@ func (s *step) restore(o Observation) {
 	if o.Saved == nil {
 		return
 	}
-	s.p.revision, s.p.resumed = o.Saved.Revision, true
+	s.p.revision, s.p.resumed = max(0, o.Saved.Revision), true
 	for _, saved := range o.Saved.Attempts {
 		key := Key{Name: string(saved.Key), Created: saved.Created, Modified: saved.Created, Lease: saved.Lease}
 		if saved.Election {
@@ -71,10 +71,10 @@ func (s *step) restore(o Observation) {
 		if !is || place.lock != string(saved.Lock) || place.election != saved.Election || s.p.attempts[key.Name] != nil {
 			continue
 		}
-		prefix, _ := longest(key.Name, s.p.prefixes.Watch)
-		if !s.remember(prefix, key, false, false) {
+		if !s.remember(s.p.countsOf(key.Name), key, Key{}, false) {
 			continue
 		}
+		s.attach(key, false)
 		a := &Attempt{
 			Lock: place.lock, Prefix: place.prefix, Election: place.election, Key: key.Name, Lease: key.Lease, Created: key.Created,
 			Queued: saved.Queued, BeganBefore: saved.BeganBefore, HeldBefore: saved.HeldBefore, Reconciled: saved.Reconciled,
@@ -92,6 +92,7 @@ func (s *step) restore(o Observation) {
 			a.Acquired, a.Behind = saved.Acquired, behind
 		}
 	}
+	s.presume()
 }
 
 // SavedLease is a lease that has not ended.
@@ -99,6 +100,8 @@ type SavedLease struct {
 	ID             int64
 	Seen, Deadline time.Time
 	BeganBefore    bool
+	Reconciled     bool
+	Granted        int64 // revision of the change that it was told with; 0 for none
 	TTL            int64
 	Names          [][]byte
 }
@@ -108,7 +111,7 @@ func (m *Machine) SaveLeases() []SavedLease {
 	saved := make([]SavedLease, 0, len(m.leases.known))
 	for _, id := range slices.Sorted(maps.Keys(m.leases.known)) {
 		l := m.leases.known[id]
-		s := SavedLease{ID: id, Seen: l.Seen, Deadline: l.deadline, BeganBefore: l.BeganBefore, TTL: l.TTL}
+		s := SavedLease{ID: id, Seen: l.Seen, Deadline: l.deadline, BeganBefore: l.BeganBefore, Reconciled: l.Reconciled, Granted: l.granted, TTL: l.TTL}
 		for _, name := range l.Names {
 			s.Names = append(s.Names, []byte(name))
 		}
@@ -121,15 +124,15 @@ func (m *Machine) SaveLeases() []SavedLease {
 // step.
 func (m *Machine) RestoreLeases(now time.Time, saved []SavedLease) {
 	for _, s := range saved {
-		if m.leases.known[s.ID] != nil {
+		if s.ID == 0 || m.leases.known[s.ID] != nil {
 			continue
 		}
 		l := m.leases.add(now, s.ID)
 		if l == nil {
 			return
 		}
-		l.Seen, l.BeganBefore, l.TTL, l.deadline, l.resumed = s.Seen, s.BeganBefore, s.TTL, s.Deadline, true
-		l.untold = true
+		l.Seen, l.BeganBefore, l.Reconciled, l.TTL, l.deadline = s.Seen, s.BeganBefore, s.Reconciled, s.TTL, s.Deadline
+		l.granted, l.untold, l.resumed = s.Granted, true, true
 		for _, name := range s.Names[:min(len(s.Names), maxLeaseKeys)] {
 			l.Names = append(l.Names, string(name))
 		}

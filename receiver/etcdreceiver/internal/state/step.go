@@ -21,13 +21,18 @@ type step struct {
 	unordered  bool             // nor a known order
 	causes     map[int64]ending // of leases that lose keys in the present revision
 	touched    map[string]bool  // locks whose queue changed in it
+	restored   bool             // etcd has another history than before
+	behind     bool             // more changes of before the watch are to come
+	changes    []Change         // all of the step
+	attached   map[int64]int64  // by lease: newest revision of a key that they attach to it; nil until needed
 	effects    []Effect
 }
 
 // follow takes in changes, revision by revision: those of one revision
 // happened at once, so nobody comes to hold a lock between them.
 func (s *step) follow(o Observation) {
-	s.effects = make([]Effect, 0, len(o.Changes))
+	s.behind = o.Revision < o.Late
+	s.changes, s.effects = o.Changes, make([]Effect, 0, len(o.Changes))
 	for changes := o.Changes; len(changes) > 0; {
 		revision := changes[0].Key.Modified
 		n := 1
@@ -41,11 +46,7 @@ func (s *step) follow(o Observation) {
 		}
 		changes = changes[n:]
 	}
-	s.reconciled = false
 	s.p.revision = max(s.p.revision, o.Revision)
-	for _, a := range o.Answers { // of leases that ended with nothing observed
-		s.tellLease(s.m.leases.settle(s.now, a.ID))
-	}
 }
 
 // reconcile takes in a list that was made because the changes between the last
@@ -56,7 +57,8 @@ func (s *step) reconcile(o Observation) {
 		return
 	}
 	if o.Revision < s.p.revision {
-		s.p.revision = 0
+		s.p.revision, s.restored = 0, true
+		s.m.leases.unsettle()
 	}
 	s.reconciled, s.unordered = true, true
 	s.tell(Effect{Kind: WatchGap, Revision: o.Revision, Gap: Gap{o.Prefix, s.p.revision + 1, o.Revision}})
@@ -78,7 +80,8 @@ func (s *step) reconcile(o Observation) {
 		}
 	}
 	slices.SortStableFunc(there, func(a, b Change) int { return cmp.Compare(a.Key.Modified, b.Key.Modified) })
-	s.apply(o.Revision, slices.Concat(gone, there))
+	s.changes = slices.Concat(gone, there)
+	s.apply(o.Revision, s.changes)
 	s.p.revision, s.p.beyond = o.Revision, more
 }
 
@@ -90,51 +93,106 @@ func (s *step) fitting(o Observation) (keys []Key, more int) {
 	return o.Keys[:n], len(o.Keys) - n + o.More
 }
 
-// begin begins a revision.
-func (s *step) begin() { clear(s.touched) }
-
 // apply takes in changes that happened at once, or in an unknown order.
 func (s *step) apply(revision int64, changes []Change) {
-	s.begin()
-	s.judge(changes)
+	clear(s.touched)
+	s.judge(revision, changes)
 	for _, c := range changes {
 		if c.Deleted {
 			s.remove(c)
 			continue
 		}
-		if old, known := s.p.keys[c.Key.Name]; known && old.Created != c.Key.Created {
+		old, known := s.p.keys[c.Key.Name]
+		if known && old.Created != c.Key.Created {
 			s.remove(Change{Key: Key{Name: c.Key.Name, Modified: c.Key.Created}, Deleted: true})
+			old, known = Key{}, false
 		}
-		s.put(c)
+		s.put(c, old, known)
 	}
 	s.promote(revision)
+	if len(s.causes) == 0 {
+		return
+	}
 	for _, id := range slices.Sorted(maps.Keys(s.causes)) {
 		s.tellLease(s.m.leases.settle(s.now, id))
 	}
 }
 
-// judge finds out what becomes of the leases whose keys are deleted.
-func (s *step) judge(changes []Change) {
+// judge finds out why the keys of leases are deleted. When a lease ends, all its
+// keys go in one revision, and nothing else does. So keys that go alone, or with
+// others, are deleted by a client, as are those of a lease that keeps a key or
+// gets one later.
+func (s *step) judge(revision int64, changes []Change) {
 	clear(s.causes)
-	for _, c := range changes {
-		if !c.Deleted {
+	if s.restored || !s.unordered && !slices.ContainsFunc(changes, func(c Change) bool { return c.Deleted }) {
+		return
+	}
+	if s.causes == nil {
+		s.causes = map[int64]ending{}
+	}
+	together := false // with something else
+	for i, c := range changes {
+		old, known := s.p.keys[c.Key.Name]
+		together = together || !s.unordered && (!c.Deleted || i > 0 && s.differ(c, changes[0]))
+		ended := known && (c.Deleted || c.Key.Created != old.Created)
+		if old.Lease == 0 || !ended && c.Key.Lease == old.Lease {
 			continue
-		}
-		old := s.p.keys[c.Key.Name]
-		if old.Lease == 0 {
-			continue
-		}
-		if s.causes == nil {
-			s.causes = map[int64]ending{}
 		}
 		e := s.causes[old.Lease]
-		e.keys++
+		e.lost++
+		if ended {
+			e.deleted++
+		}
 		s.causes[old.Lease] = e
 	}
 	for id, e := range s.causes {
-		e.cause = s.m.leases.judge(s.now, id, e.keys)
+		if together || s.p.attached[id] > e.lost || s.attaches(id, revision) {
+			e.cause = Released
+		} else {
+			e.cause = s.judgeLease(id, revision, e.deleted)
+		}
 		s.causes[id] = e
 	}
+}
+
+// attaches says whether a key is attached to a lease at a revision or later. In
+// an unknown order it is enough that one is, as the lease is there after all.
+func (s *step) attaches(id, revision int64) bool {
+	if s.attached == nil {
+		s.attached = map[int64]int64{}
+		for _, c := range s.changes {
+			if !c.Deleted && c.Key.Lease != 0 {
+				s.attached[c.Key.Lease] = c.Key.Modified
+			}
+		}
+	}
+	newest, attached := s.attached[id]
+	return attached && (s.unordered || newest >= revision)
+}
+
+// differ says whether two keys that are deleted are known to be of different
+// leases, or one of none.
+func (s *step) differ(a, b Change) bool {
+	leaseA, knownA := s.leaseOf(a)
+	leaseB, knownB := s.leaseOf(b)
+	return knownA && knownB && leaseA != leaseB
+}
+
+// leaseOf returns the lease of a key before it changes, if that is known.
+func (s *step) leaseOf(c Change) (id int64, known bool) {
+	if old, known := s.p.keys[c.Key.Name]; known {
+		return old.Lease, true
+	}
+	return c.Before.Lease, c.Before.Version > 0
+}
+
+// cause returns why a key of a lease is deleted. One without a lease can only be
+// deleted by a client.
+func (s *step) cause(lease int64) EndCause {
+	if lease == 0 && !s.restored {
+		return Released
+	}
+	return s.causes[lease].cause
 }
 
 // promote lets the first of each queue that changed hold its lock.
@@ -151,6 +209,17 @@ func (s *step) promote(revision int64) {
 	}
 }
 
+// presume lets the first of each queue that has no holder hold its lock: it did
+// so before.
+func (s *step) presume() {
+	for lock := range s.p.queues {
+		if a := s.p.queues.next(lock); a != nil {
+			s.hold(a)
+			a.HeldBefore = true
+		}
+	}
+}
+
 func (s *step) hold(a *Attempt) {
 	s.p.queues.acquire(a, s.now)
 	s.m.counts.held(a)
@@ -158,16 +227,25 @@ func (s *step) hold(a *Attempt) {
 
 // put takes in a key that is there. What is no news, because it was so at the
 // last known revision, is not told.
-func (s *step) put(c Change) {
+func (s *step) put(c Change, old Key, known bool) {
 	created, changed := c.Key.Created > s.p.revision, c.Key.Modified > s.p.revision
-	prefix, watched := longest(c.Key.Name, s.p.prefixes.Watch)
-	if changed && watched {
-		s.m.counts.change(prefix, false)
+	counts := s.p.countsOf(c.Key.Name)
+	var a *Attempt
+	queued := false
+	if s.remember(counts, c.Key, old, known) {
+		if !known && !created {
+			s.p.beyond = max(0, s.p.beyond-1)
+		}
+		if old.Lease != c.Key.Lease {
+			s.detach(old.Lease)
+			s.attach(c.Key, changed)
+		}
+		a, queued = s.enqueue(c.Key, created)
+	} else if created {
+		s.p.beyond++
 	}
-	remembered := s.remember(prefix, c.Key, created, changed)
-	queued := remembered && s.enqueue(c.Key, created)
-	a := s.p.attempts[c.Key.Name]
-	if changed && watched {
+	if changed && counts != nil {
+		counts.Puts++
 		s.tell(Effect{Kind: KeyPut, Revision: c.Key.Modified, Change: c, Created: created, Attempt: a})
 	}
 	if queued && created {
@@ -178,20 +256,21 @@ func (s *step) put(c Change) {
 func (s *step) remove(c Change) {
 	name := c.Key.Name
 	a := s.p.attempts[name]
-	if old, known := s.p.keys[name]; known {
+	old, known := s.p.keys[name]
+	if known {
 		old.Modified = c.Key.Modified
 		c.Key = old
 	} else if c.Before.Version > 0 {
 		c.Before.Modified = c.Key.Modified
 		c.Key = c.Before
 	}
-	if prefix, watched := longest(name, s.p.prefixes.Watch); watched {
-		s.m.counts.change(prefix, true)
+	if counts := s.p.countsOf(name); counts != nil {
+		counts.Deletes++
 		s.tell(Effect{Kind: KeyDeleted, Revision: c.Key.Modified, Change: c, Attempt: a})
 	}
 	if a != nil {
 		a.Ended = s.now
-		a.Cause = s.causes[a.Lease].cause
+		a.Cause = s.cause(old.Lease)
 		kind := LockReleased
 		switch {
 		case a.Holds():
@@ -217,29 +296,17 @@ func (s *step) touch(lock string) {
 }
 
 // remember returns false when there are too many keys to remember this one.
-func (s *step) remember(prefix string, key Key, created, changed bool) bool {
-	old, known := s.p.keys[key.Name]
-	if !known {
-		if s.m.remembered >= s.m.limits.Keys {
-			if created {
-				s.p.beyond++
-			}
-			return false
-		}
-		if !created {
-			s.p.beyond = max(0, s.p.beyond-1)
-		}
+func (s *step) remember(counts *KeyCounts, key, old Key, known bool) bool {
+	switch {
+	case known:
+		counts.drop(old)
+	case s.m.remembered >= s.m.limits.Keys:
+		return false
+	default:
 		s.m.remembered++
 	}
+	counts.add(key)
 	s.p.keys[key.Name] = key
-	if known {
-		s.m.counts.drop(prefix, old)
-	}
-	s.m.counts.add(prefix, key)
-	if old.Lease != key.Lease {
-		s.m.leases.detach(old.Lease)
-		s.tellLease(s.m.leases.attach(s.now, key.Lease, key.Name, changed))
-	}
 	return true
 }
 
@@ -254,25 +321,24 @@ func (s *step) forget(name string) {
 		s.p.beyond = max(0, s.p.beyond-1)
 		return
 	}
-	prefix, _ := longest(name, s.p.prefixes.Watch)
-	s.m.counts.drop(prefix, old)
-	s.m.leases.detach(old.Lease)
+	s.p.countsOf(name).drop(old)
+	s.detach(old.Lease)
 	delete(s.p.keys, name)
 	s.m.remembered--
 }
 
-// enqueue puts the attempt that a key stands for into its lock's queue, unless
-// it is there or the key stands for none. One that was not created just now
+// enqueue returns the attempt that a key stands for, if any, and whether it was
+// put into its lock's queue just now. One that was not created just now
 // began before; if it is the first in the queue, so did its hold.
-func (s *step) enqueue(key Key, created bool) bool {
-	if key.Lease == 0 || s.p.attempts[key.Name] != nil {
-		return false
+func (s *step) enqueue(key Key, created bool) (a *Attempt, queued bool) {
+	if a = s.p.attempts[key.Name]; a != nil {
+		return a, false
 	}
 	place, is := s.p.prefixes.queue(key)
 	if !is {
-		return false
+		return nil, false
 	}
-	a := &Attempt{
+	a = &Attempt{
 		Lock: place.lock, Prefix: place.prefix, Election: place.election, Key: key.Name, Lease: key.Lease,
 		Created: key.Created, Queued: s.now, BeganBefore: !created,
 	}
@@ -284,14 +350,16 @@ func (s *step) enqueue(key Key, created bool) bool {
 		s.hold(a)
 		a.HeldBefore = true
 	}
-	return true
+	return a, true
 }
 
 // tell adds an effect, with the attempt as it is now.
 func (s *step) tell(e Effect) {
 	e.At, e.Reconciled = s.now, s.reconciled
 	if e.Attempt != nil {
-		e.Attempt.Reconciled = e.Attempt.Reconciled || s.reconciled
+		if ofLock := e.Kind != KeyPut && e.Kind != KeyDeleted; ofLock && s.reconciled {
+			e.Attempt.Reconciled = true
+		}
 		told := *e.Attempt
 		e.Attempt = &told
 	}

@@ -1,0 +1,328 @@
+// Copyright The otelcol-infra Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package state
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// leased is a key at a revision, attached to a lease.
+func leased(name string, lease, created, modified int64) Key {
+	return Key{Name: name, Created: created, Modified: modified, Version: 1 + modified - created, Lease: lease}
+}
+
+func following(leases int) *Machine {
+	return NewMachine(Prefixes{Watch: []string{prefix}}, Limits{100, leases}, true)
+}
+
+func TestLeasesOfKeys(t *testing.T) {
+	for name, tc := range map[string]struct {
+		saw  []any
+		want []string
+	}{
+		"a lease is seen with its first key, and revoked": {
+			[]any{
+				list(1), saw(put(leased("/v", 0xa, 2, 2)), put(leased("/w", 0xa, 3, 3))), asked(alive(0xa, 2, 60, 50)),
+				saw(deleted("/v", 4), deleted("/w", 4)), asked(gone(0xa, 4)),
+			},
+			[]string{
+				"1: lease a granted", "1: 2 put /v created", "1: 3 put /w created", "2: lease a asked, 50 of 60 left at first",
+				"3: 4 deleted /v", "3: 4 deleted /w", "4: lease a ended revoked, 2 keys, after 3s certain",
+			},
+		},
+		"it is gone first, and then its keys": {
+			[]any{
+				list(1), saw(put(leased("/v", 0xa, 2, 2))), asked(alive(0xa, 2, 1, 0)), asked(gone(0xa, 3)), asked(gone(0xa, 4)),
+				saw(deleted("/v", 3)),
+			},
+			[]string{
+				"1: lease a granted", "1: 2 put /v created", "2: lease a asked, 0 of 1 left at first",
+				"5: 3 deleted /v", "5: lease a ended expired, 1 keys, after 4s",
+			},
+		},
+		"it is gone, and how long it had left was never known": {
+			[]any{list(1), saw(put(leased("/v", 0xa, 2, 2))), saw(deleted("/v", 3)), asked(gone(0xa, 3))},
+			[]string{
+				"1: lease a granted", "1: 2 put /v created", "2: 3 deleted /v", "3: lease a ended somehow, 1 keys, after 2s",
+			},
+		},
+		"it could expire while the answer came": {
+			[]any{list(1), saw(put(leased("/v", 0xa, 2, 2))), asked(alive(0xa, 2, 1, 1)), saw(deleted("/v", 3)), asked(gone(0xa, 2))},
+			[]string{
+				"1: lease a granted", "1: 2 put /v created", "2: lease a asked, 1 of 1 left at first", "3: 3 deleted /v",
+				"4: lease a ended expired, 1 keys, after 3s",
+			},
+		},
+		"it lives on without keys, and gets one again": {
+			[]any{
+				list(1), saw(put(leased("/v", 0xa, 2, 2)), deleted("/v", 3)), asked(alive(0xa, 2, 60, 50)),
+				saw(put(leased("/w", 0xa, 4, 4)), put(key("/w", 4, 5, 2))), asked(gone(0xa, 4)),
+			},
+			[]string{
+				"1: lease a granted", "1: 2 put /v created", "1: 3 deleted /v", "2: lease a asked, 50 of 60 left at first",
+				"3: 4 put /w created", "3: 5 put /w", "4: lease a ended revoked, 0 keys, after 3s certain",
+			},
+		},
+		"a key is moved from one lease to another": {
+			[]any{
+				list(1), saw(put(leased("/v", 0xa, 2, 2)), put(leased("/v", 0xb, 2, 3))), asked(gone(0xa, 2)),
+				saw(deleted("/v", 4)).and(gone(0xb, 3)),
+			},
+			[]string{
+				"1: lease a granted", "1: 2 put /v created", "1: lease b granted", "1: 3 put /v",
+				"2: lease a ended somehow, 0 keys, after 1s",
+				"3: 4 deleted /v", "3: lease b ended somehow, 1 keys, after 2s",
+			},
+		},
+		"the leases of the baseline began before": {
+			[]any{list(2, leased("/v", 0xa, 2, 2)), saw(put(leased("/w", 0xa, 3, 3))), saw(deleted("/v", 4), deleted("/w", 4)).and(gone(0xa, 2))},
+			[]string{
+				"1: 3 put /w created", "2: 4 deleted /v", "2: 4 deleted /w", "2: lease a ended somehow, 2 keys, after 2s began before",
+			},
+		},
+		"a gap hid its beginning, and another one its end": {
+			[]any{list(1), list(3, leased("/v", 0xa, 2, 2)), asked(alive(0xa, 2, 60, 1)), list(9), asked(gone(0xa, 4))},
+			[]string{
+				"1: 3 gap 2-3", "1: lease a granted reconciled", "1: 2 put /v created reconciled", "2: lease a asked, 1 of 60 left at first",
+				"3: 9 gap 4-9", "3: 9 deleted /v reconciled", "4: lease a ended expired, 1 keys, after 3s",
+			},
+		},
+		"etcd has another history than before, so that nothing is certain": {
+			[]any{
+				list(1), saw(put(leased("/v", 0xa, 2, 2))), asked(alive(0xa, 2, 60, 50)), list(1), asked(gone(0xa, 4)),
+			},
+			[]string{
+				"1: lease a granted", "1: 2 put /v created", "2: lease a asked, 50 of 60 left at first",
+				"3: 1 gap 1-1", "3: 1 deleted /v reconciled", "4: lease a ended somehow, 0 keys, after 3s",
+			},
+		},
+		"it has ended, but the watch is behind": {
+			[]any{
+				list(1), saw(put(leased("/v", 0xa, 2, 2)), deleted("/v", 3)), asked(gone(0xa, 2)), asked(gone(0xa, 2)),
+				saw(put(leased("/v", 0xa, 4, 4))), saw(deleted("/v", 5)).and(gone(0xa, 5)),
+			},
+			[]string{
+				"1: lease a granted", "1: 2 put /v created", "1: 3 deleted /v", "2: lease a ended somehow, 1 keys, after 1s",
+				"4: 4 put /v created", "5: 5 deleted /v",
+			},
+		},
+		"an answer that it is there is after one that it is gone": {
+			[]any{
+				list(1), saw(put(leased("/v", 0xa, 2, 2))), asked(alive(0xa, 2, 60, 50)), asked(gone(0xa, 3)), asked(alive(0xa, 4, 60, 0)),
+				saw(deleted("/v", 3)).and(gone(0xa, 5)),
+			},
+			[]string{
+				"1: lease a granted", "1: 2 put /v created", "2: lease a asked, 50 of 60 left at first",
+				"4: lease a asked, 0 of 60 left", "5: 3 deleted /v", "5: lease a ended expired, 1 keys, after 4s",
+			},
+		},
+		"its ID is used again": {
+			[]any{
+				list(1), saw(put(leased("/v", 0xa, 2, 2))), saw(deleted("/v", 3)).and(gone(0xa, 2)),
+				saw(put(leased("/v", 0xa, 4, 4))), asked(alive(0xa, 4, 60, 50)), saw(deleted("/v", 5)).and(gone(0xa, 5)),
+			},
+			[]string{
+				"1: lease a granted", "1: 2 put /v created", "2: 3 deleted /v", "2: lease a ended somehow, 1 keys, after 1s",
+				"3: 4 put /v created", "4: lease a asked, 50 of 60 left at first", "5: 5 deleted /v",
+				"5: lease a ended revoked, 1 keys, after 2s certain",
+			},
+		},
+		"the same again is no news": {
+			[]any{
+				list(1), saw(put(leased("/v", 0xa, 2, 2))), saw(put(leased("/v", 0xa, 2, 2))), saw(deleted("/v", 3)).and(gone(0xa, 3)),
+				saw(put(leased("/v", 0xa, 2, 2)), deleted("/v", 3)).and(gone(0xa, 3)), asked(gone(0xa, 3)),
+			},
+			[]string{
+				"1: lease a granted", "1: 2 put /v created", "3: 3 deleted /v", "3: lease a ended somehow, 1 keys, after 2s",
+			},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			assert.Equal(t, tc.want, tell(following(100), 0, tc.saw...))
+		})
+	}
+}
+
+func TestListsOfLeases(t *testing.T) {
+	for name, tc := range map[string]struct {
+		saw  []any
+		want []string
+	}{
+		"the first list is not news": {
+			[]any{listed(0xa, 0xb), listed(0xa, 0xb)}, nil,
+		},
+		"a lease is granted, and revoked": {
+			[]any{listed(), listed(0xa), asked(alive(0xa, 2, 60, 59)), listed(), asked(gone(0xa, 4)), listed()},
+			[]string{"1: lease a granted", "2: lease a asked, 59 of 60 left at first", "4: lease a ended revoked, 0 keys, after 3s certain"},
+		},
+		"a lease that is not in one list, but in the next": {
+			[]any{listed(0xa), listed(), listed(0xa), listed(), listed(0xa)}, nil,
+		},
+		"a lease that is not in two lists has ended": {
+			[]any{listed(0xa), asked(alive(0xa, 1, 60, 50)), listed(), listed(), listed()},
+			[]string{"1: lease a asked, 50 of 60 left at first", "3: lease a ended revoked, 0 keys, after 3s began before"},
+		},
+		"a lease that is not in two lists, but there is an answer in between": {
+			[]any{listed(0xa), listed(), asked(alive(0xa, 2, 60, 50)), listed(), listed()},
+			[]string{"2: lease a asked, 50 of 60 left at first", "4: lease a ended revoked, 0 keys, after 4s began before"},
+		},
+		"a lease that is not in two lists and has a key ends with that": {
+			[]any{list(2, leased("/v", 0xa, 2, 2)), listed(0xa), listed(), listed(), saw(deleted("/v", 3))},
+			[]string{"4: 3 deleted /v", "4: lease a ended somehow, 1 keys, after 4s began before"},
+		},
+		"a member has not heard yet that it has ended": {
+			[]any{listed(), listed(0xa), asked(gone(0xa, 2)), listed(0xa), listed(0xa, 0xb)},
+			[]string{"1: lease a granted", "2: lease a ended somehow, 0 keys, after 1s", "4: lease b granted"},
+		},
+		"a lease is told once, with its key or with the list": {
+			[]any{list(1), listed(), saw(put(leased("/v", 0xa, 2, 2))), listed(0xa, 0xb), saw(put(leased("/w", 0xb, 3, 3)))},
+			[]string{"2: lease a granted", "2: 2 put /v created", "3: lease b granted", "4: 3 put /w created"},
+		},
+		"a lease that nobody knows is answered for": {
+			[]any{asked(alive(0xa, 1, 60, 50), gone(0xb, 1))}, nil,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			assert.Equal(t, tc.want, tell(following(100), 0, tc.saw...))
+		})
+	}
+}
+
+func TestLeasesThatAreOnlyCounted(t *testing.T) {
+	m := NewMachine(Prefixes{Watch: []string{prefix}}, Limits{100, 100}, false)
+	assert.Zero(t, m.Counts().Leases.Alive)
+	assert.Equal(t, []string{"1: 3 deleted /v"}, tell(m, 0,
+		list(2, leased("/v", 0xa, 2, 2)), saw(deleted("/v", 3)), LeaseObservation{Listed: true, IDs: []int64{0xa, 0xb}, Counted: true},
+	))
+	assert.EqualValues(t, 2, m.Counts().Leases.Alive)
+	assert.Empty(t, m.leases.known)
+	assert.Zero(t, m.BeyondLeases())
+}
+
+func TestLeasesBeyondTheLimit(t *testing.T) {
+	m := following(1)
+	tell(m, 0, list(2, leased("/v", 0xa, 1, 1), leased("/w", 0xb, 2, 2)))
+	assert.Equal(t, 1, m.BeyondLeases())
+	tell(m, 1, saw(put(leased("/x", 0xb, 3, 3))))
+	assert.Equal(t, 2, m.BeyondLeases(), "attachments")
+	assert.Equal(t, LeaseCounts{Alive: 1, Keys: 3, Beyond: 2, Ended: map[LeaseCause]int64{LeaseEndUnknown: 0, Revoked: 0, Expired: 0}}, m.Counts().Leases)
+	tell(m, 2, saw(deleted("/v", 4)).and(gone(0xa, 2)))
+	assert.Equal(t, 2, m.BeyondLeases(), "there is room, but no reason to follow another one yet")
+	assert.Equal(t, []string{"3: 5 put /y created"}, tell(m, 3, saw(put(leased("/y", 0xb, 5, 5)))), "it was there before")
+	assert.Zero(t, m.BeyondLeases())
+	require.Equal(t, 3, m.leases.known[0xb].Keys)
+	assert.Equal(t, []string{
+		"4: 6 deleted /w", "4: 6 deleted /x", "4: 6 deleted /y", "4: lease b ended somehow, 3 keys, after 1s began before",
+	}, tell(m, 4, saw(deleted("/w", 6), deleted("/x", 6), deleted("/y", 6)).and(gone(0xb, 4))))
+	assert.Zero(t, m.BeyondLeases())
+	assert.Zero(t, m.Counts().Leases.Keys)
+}
+
+func TestLeasesBeyondTheLimitOfAList(t *testing.T) {
+	m := following(1)
+	assert.Empty(t, tell(m, 0, listed(0xa, 0xb)))
+	assert.Equal(t, 1, m.BeyondLeases())
+	assert.Equal(t, int64(2), m.Counts().Leases.Alive, "all are counted")
+	assert.Equal(t, []string{"1: lease a ended somehow, 0 keys, after 1s began before"}, tell(m, 1, asked(gone(0xa, 1)), listed(0xb)),
+		"what was beyond the limit is not new")
+	assert.Zero(t, m.BeyondLeases())
+	assert.Equal(t, []string{"3: lease b ended somehow, 0 keys, after 1s began before", "4: lease c granted"},
+		tell(m, 3, asked(gone(0xb, 3)), listed(0xc)))
+
+	m = following(0)
+	assert.Empty(t, tell(m, 0, listed(0xa), list(2, leased("/v", 0xa, 2, 2)), listed()))
+	assert.Equal(t, 1, m.BeyondLeases())
+}
+
+func TestEndedLeasesAreForgottenInTheEnd(t *testing.T) {
+	m := following(2)
+	tell(m, 0, listed())
+	for id := range int64(9) {
+		tell(m, 1, listed(id+1), asked(gone(id+1, 1)))
+	}
+	assert.Len(t, m.leases.over, 2)
+	assert.Len(t, m.leases.order, 2)
+	assert.Equal(t, map[LeaseCause]int64{LeaseEndUnknown: 9, Revoked: 0, Expired: 0}, m.Counts().Leases.Ended)
+	assert.Equal(t, int64(9), m.Counts().Leases.Granted)
+}
+
+// ms is a time that milliseconds lie before.
+func ms(n int) time.Time { return at(0).Add(time.Duration(n) * time.Millisecond) }
+
+func TestWhenALeaseIsAskedFor(t *testing.T) {
+	m := following(100)
+	due := func(ms int) (id int64) {
+		id, _ = m.DueLease(at(0).Add(time.Duration(ms) * time.Millisecond))
+		return id
+	}
+	answer := func(now, id, ttl, remaining int) {
+		m.StepLeases(ms(now), asked(Answer{ID: int64(id), At: ms(now), TTL: int64(ttl), Remaining: int64(remaining)}))
+	}
+	assert.Zero(t, due(0))
+	m.Step(ms(0), list(3, leased("/v", 0xa, 1, 1), leased("/w", 0xb, 2, 2), leased("/x", 0xc, 3, 3)))
+	assert.EqualValues(t, 0xa, due(0), "at once, in the order of their IDs")
+	answer(0, 0xa, 10, 9)
+	assert.EqualValues(t, 0xb, due(0))
+	answer(0, 0xb, 10, 5)
+	answer(0, 0xc, 10, 0)
+	assert.Zero(t, due(499), "no lease is asked for again soon")
+	assert.EqualValues(t, 0xc, due(500))
+	answer(500, 0xc, 100, 100)
+	assert.Zero(t, due(4999))
+	assert.EqualValues(t, 0xb, due(5000), "a lease is asked for when it could have expired")
+	answer(5000, 0xb, 10, 9)
+	assert.EqualValues(t, 0xa, due(9000))
+
+	m.Step(ms(5100), saw(deleted("/w", 4)))
+	assert.Zero(t, due(5499), "not even when its last key goes")
+	assert.EqualValues(t, 0xb, due(5500))
+	answer(5500, 0xb, 10, 9)
+	assert.Zero(t, due(8999))
+
+	answer(9000, 0xa, 0, -1)
+	assert.Zero(t, due(14000), "its keys are about to go")
+	assert.EqualValues(t, 0xb, due(15000))
+	answer(15000, 0xb, 10, 100)
+	assert.EqualValues(t, 0xa, due(69000), "but they did not")
+
+	m.StepLeases(ms(70000), listed(0xa, 0xb))
+	assert.EqualValues(t, 0xa, due(70000), "longest due")
+	answer(70000, 0xa, 0, -1)
+	assert.EqualValues(t, 0xc, due(70000), "a lease that is not in a list is asked for")
+}
+
+func TestDoubtfulLeases(t *testing.T) {
+	m := NewMachine(Prefixes{Watch: []string{"/"}}, Limits{100, 100}, true)
+	assert.Empty(t, m.Doubtful(at(0), prefix, []Change{deleted("/l/a", 9)}, 5), "nothing is known yet")
+	m.Step(at(0), list(5, lockKey(0xa, 1), lockKey(0xb, 2), lockKey(0xc, 3), leased("/x", 0xd, 4, 4), leased("/l/y", 0xa, 5, 5)))
+	all := []Change{
+		put(lockKey(0xe, 6)), deleted("/l/a", 7), deleted("/l/b", 8), deleted("/l/c", 9), deleted("/x", 10), deleted("/l/y", 11), deleted("/l/e", 12), deleted("/z", 13),
+	}
+	assert.Equal(t, []int64{0xa, 0xb, 0xc}, m.Doubtful(at(1), prefix, all, 5), "only locks and elections are worth asking")
+	assert.Equal(t, []int64{0xa, 0xb}, m.Doubtful(at(1), prefix, all, 2))
+	m.StepLeases(at(1), asked(alive(0xa, 1, 60, 5), gone(0xb, 1)))
+	assert.Equal(t, []int64{0xc}, m.Doubtful(at(2), prefix, all, 5), "a is there, b is not")
+	assert.Equal(t, []int64{0xa, 0xc}, m.Doubtful(at(6), prefix, all, 5))
+	again := []Change{put(Key{Name: "/m/a", Created: 6, Modified: 6, Version: 1, Lease: 0xa}), deleted("/m/a", 8)}
+	assert.Equal(t, []int64{0xa}, m.Doubtful(at(6), prefix, again, 5), "by a key that came with the changes")
+	put2 := []Change{put(lockKey(0xa, 6)), put(key("/l/a", 6, 7, 2)), deleted("/l/a", 8)}
+	assert.Empty(t, m.Doubtful(at(6), prefix, put2, 5))
+}
+
+func TestOnlySomeKeysOfALeaseAreNamed(t *testing.T) {
+	m := following(100)
+	var keys []Key
+	for i := range int64(20) {
+		keys = append(keys, leased("/"+string(rune('a'+i)), 0xa, 2+i, 2+i))
+	}
+	m.Step(at(0), list(30, keys...))
+	effects := m.StepLeases(at(1), asked(alive(0xa, 1, 60, 50)))
+	require.Len(t, effects, 1)
+	assert.Equal(t, []string{"/a", "/b", "/c", "/d", "/e", "/f", "/g", "/h"}, effects[0].Lease.Names)
+	assert.Equal(t, 20, effects[0].Lease.Keys)
+}
