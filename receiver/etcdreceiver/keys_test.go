@@ -20,6 +20,7 @@ import (
 )
 
 func TestKeysBeyondTheLimitAreSaid(t *testing.T) {
+	t.Parallel()
 	etcd, client := startEtcd(t, lab.ServerOptions{})
 	for i := range 5 {
 		set(t, client, fmt.Sprint("/app/", i), "")

@@ -25,6 +25,7 @@ import (
 )
 
 func TestThreeContendForALockInARealEtcd(t *testing.T) {
+	t.Parallel()
 	etcd, client := startEtcd(t, lab.ServerOptions{})
 	o := observe(t, configFor(etcd.Endpoints...))
 	o.watching(t, client)
@@ -84,6 +85,7 @@ func TestThreeContendForALockInARealEtcd(t *testing.T) {
 }
 
 func TestALockThatIsHeldBefore(t *testing.T) {
+	t.Parallel()
 	etcd, client := startEtcd(t, lab.ServerOptions{})
 	holder, waiter := newLocker(t, client), newLocker(t, client)
 	require.NoError(t, holder.mutex.Lock(t.Context()))
@@ -110,6 +112,7 @@ func TestALockThatIsHeldBefore(t *testing.T) {
 }
 
 func TestEveryChangeIsToldInItsOrder(t *testing.T) {
+	t.Parallel()
 	etcd, client := startEtcd(t, lab.ServerOptions{})
 	o := observe(t, configFor(etcd.Endpoints...))
 	o.watching(t, client)
