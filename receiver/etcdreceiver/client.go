@@ -9,6 +9,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"time"
 
@@ -34,6 +35,7 @@ type client struct {
 	password tokenfile.Source
 	timeout  time.Duration
 	report   *requests
+	unproven bool // it speaks TLS without a certificate of its own
 
 	mu   sync.Mutex
 	etcd *clientv3.Client
@@ -64,6 +66,7 @@ func newClient(ctx context.Context, cfg *Config, tlsConfig *tls.Config, report *
 		password: cfg.password(),
 		timeout:  cmp.Or(cfg.Scrape.Timeout, defaultTimeout),
 		report:   report,
+		unproven: tlsConfig != nil && cfg.TLS.CertFile == "" && cfg.TLS.CertPem == "",
 	}
 }
 
@@ -99,7 +102,7 @@ func (c *client) whyNot(err error) error {
 		return err
 	}
 	defer func() { _ = etcd.Close() }() // It can only fail to end what has ended.
-	return c.why(c.config.Context, etcd, err)
+	return c.hint(c.why(c.config.Context, etcd, err))
 }
 
 func (c *client) anonymous() clientv3.Config {
@@ -163,7 +166,21 @@ func (c *client) once(ctx context.Context, do func(context.Context, *clientv3.Cl
 	if err = rpctypes.Error(do(within, etcd)); loggedOut(err) {
 		c.disconnect(etcd)
 	}
-	return c.why(ctx, etcd, err)
+	return c.hint(c.why(ctx, etcd, err))
+}
+
+// hint says what a connection that breaks may lack. A server that misses a
+// certificate hangs up, and only sometimes is its reason read before.
+func (c *client) hint(err error) error {
+	if err == nil || !c.unproven {
+		return err
+	}
+	for _, sign := range []string{"certificate required", "broken pipe", "connection reset", "error reading server preface"} {
+		if strings.Contains(err.Error(), sign) {
+			return fmt.Errorf("%w: if etcd asks for a client certificate, set tls::cert_file and tls::key_file", err)
+		}
+	}
+	return err
 }
 
 func loggedOut(err error) bool {

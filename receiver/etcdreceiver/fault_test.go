@@ -27,6 +27,7 @@ import (
 )
 
 func TestACompactionThatHidesHistory(t *testing.T) {
+	t.Parallel()
 	etcd, client := startEtcd(t, lab.ServerOptions{})
 	l := newLink(t, etcd.Endpoints[0])
 	o := observe(t, configFor(l.address))
@@ -78,6 +79,7 @@ func TestACompactionThatHidesHistory(t *testing.T) {
 }
 
 func TestAnEtcdThatIsAbsentComesAndGoes(t *testing.T) {
+	t.Parallel()
 	etcd, client := startEtcd(t, lab.ServerOptions{})
 	endpoint := etcd.Endpoints[0]
 	require.NoError(t, etcd.Members[0].Kill())
@@ -110,6 +112,7 @@ func TestAnEtcdThatIsAbsentComesAndGoes(t *testing.T) {
 // An etcd that comes back empty, so soon that the watch resumes by itself, has
 // an older history: what the keys are now is told as reconciled, after a gap.
 func TestAnEtcdThatComesBackWithAnOlderHistory(t *testing.T) {
+	t.Parallel()
 	etcd, client := startEtcd(t, lab.ServerOptions{})
 	cfg := configFor(etcd.Endpoints...)
 	cfg.Scrape.Timeout = 300 * time.Millisecond
@@ -135,6 +138,7 @@ func TestAnEtcdThatComesBackWithAnOlderHistory(t *testing.T) {
 // etcd answers no request for progress before its revision has reached the
 // start of the watch, so quiet is no failure, be etcd idle or busy elsewhere.
 func TestAWatchMayBeQuiet(t *testing.T) {
+	t.Parallel()
 	etcd, client := startEtcd(t, lab.ServerOptions{})
 	cfg := configFor(etcd.Endpoints...)
 	cfg.Scrape.Timeout = 100 * time.Millisecond
@@ -154,6 +158,7 @@ func TestAWatchMayBeQuiet(t *testing.T) {
 
 // Two watches that begin at different revisions must not wait for each other.
 func TestQuietWatchesDoNotWaitForEachOther(t *testing.T) {
+	t.Parallel()
 	etcd, client := startEtcd(t, lab.ServerOptions{})
 	link := newLink(t, etcd.Endpoints[0])
 	cfg := configFor("http://" + link.address)

@@ -16,6 +16,7 @@ import (
 )
 
 func TestMetricsOfARealEtcd(t *testing.T) {
+	t.Parallel()
 	etcd, client := startEtcd(t, lab.ServerOptions{})
 	endpoint := etcd.Endpoints[0]
 	answer, err := client.Put(t.Context(), "/app/a", "")
@@ -42,6 +43,7 @@ func TestMetricsOfARealEtcd(t *testing.T) {
 }
 
 func TestADeadMemberDegradesAlone(t *testing.T) {
+	t.Parallel()
 	etcd, client := startEtcd(t, lab.ServerOptions{Members: 3})
 	o := observe(t, configFor(etcd.Endpoints...))
 	for _, endpoint := range etcd.Endpoints {

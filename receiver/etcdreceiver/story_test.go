@@ -25,6 +25,7 @@ import (
 )
 
 func TestThreeContendForALockInARealEtcd(t *testing.T) {
+	t.Parallel()
 	etcd, client := startEtcd(t, lab.ServerOptions{})
 	o := observe(t, configFor(etcd.Endpoints...))
 	o.watching(t, client)
@@ -84,6 +85,7 @@ func TestThreeContendForALockInARealEtcd(t *testing.T) {
 }
 
 func TestALockThatIsHeldBefore(t *testing.T) {
+	t.Parallel()
 	etcd, client := startEtcd(t, lab.ServerOptions{})
 	holder, waiter := newLocker(t, client), newLocker(t, client)
 	require.NoError(t, holder.mutex.Lock(t.Context()))
@@ -110,6 +112,7 @@ func TestALockThatIsHeldBefore(t *testing.T) {
 }
 
 func TestEveryChangeIsToldInItsOrder(t *testing.T) {
+	t.Parallel()
 	etcd, client := startEtcd(t, lab.ServerOptions{})
 	o := observe(t, configFor(etcd.Endpoints...))
 	o.watching(t, client)
@@ -151,5 +154,63 @@ func TestEveryChangeIsToldInItsOrder(t *testing.T) {
 		if event.EventName() == "etcd.key.put" {
 			assert.Equal(t, "6", value(event.Attributes(), "etcd.value.size"))
 		}
+	}
+}
+
+func TestHundredsContendForALock(t *testing.T) {
+	t.Parallel()
+	etcd, client := startEtcd(t, lab.ServerOptions{ExtraArgs: []string{"--unsafe-no-fsync"}})
+	o := observe(t, configFor(etcd.Endpoints...))
+	from := o.watching(t, client)
+	const clients = 300
+	var contenders sync.WaitGroup
+	for range clients {
+		contenders.Go(func() {
+			session, err := concurrency.NewSession(client)
+			if !assert.NoError(t, err) {
+				return
+			}
+			mutex := concurrency.NewMutex(session, "/locks/wanted")
+			assert.NoError(t, mutex.Lock(t.Context()))
+			assert.NoError(t, mutex.Unlock(t.Context()))
+			assert.NoError(t, session.Close())
+		})
+	}
+	contenders.Wait()
+	o.requireTruth(t, client, from)
+
+	positions, waiting := map[string]int{}, 0
+	for _, c := range history(t, client, "/locks/wanted/", from) {
+		if c.What == "etcd.key.put" {
+			positions[c.Key] = waiting
+			waiting++
+		} else {
+			waiting--
+		}
+	}
+	require.Len(t, positions, clients)
+	holds := o.Spans(telemetry.SpanHold, "etcd.lock.name", "/locks/wanted")
+	require.Len(t, holds, clients)
+	require.Len(t, o.Spans(telemetry.SpanAttempt, "etcd.lock.name", "/locks/wanted"), clients)
+	require.Len(t, o.Spans(telemetry.SpanWait, "etcd.lock.name", "/locks/wanted"), clients)
+	revision := int64(0)
+	for i, hold := range holds {
+		key := value(hold.Attributes(), "etcd.lock.key")
+		created, _ := hold.Attributes().Get("etcd.revision")
+		require.Greater(t, created.Int(), revision, "they hold in the order in which they came")
+		revision = created.Int()
+		attempt, _ := o.span(telemetry.SpanAttempt, key)
+		wait, _ := o.span(telemetry.SpanWait, key)
+		assert.Equal(t, strconv.Itoa(positions[key]), value(wait.Attributes(), "etcd.lock.queue.position"))
+		// A span has a length of 1 ns at least.
+		assert.InDelta(t, int64(attempt.StartTimestamp()), int64(wait.StartTimestamp()), 1)
+		assert.InDelta(t, int64(wait.EndTimestamp()), int64(hold.StartTimestamp()), 1)
+		assert.InDelta(t, int64(hold.EndTimestamp()), int64(attempt.EndTimestamp()), 1)
+		if i > 0 && positions[key] > 0 {
+			assert.InDelta(t, int64(holds[i-1].EndTimestamp()), int64(hold.StartTimestamp()), 1, "when the one before releases")
+			require.Equal(t, 1, attempt.Links().Len())
+			assert.Equal(t, holds[i-1].SpanID(), attempt.Links().At(0).SpanID())
+		}
+		assert.NotEqual(t, "lease_expired", value(hold.Attributes(), "etcd.lock.end.cause"), "there is no time to ask for each lease, but none expired")
 	}
 }

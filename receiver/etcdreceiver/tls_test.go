@@ -29,7 +29,7 @@ func TestAnEtcdThatSpeaksTLS(t *testing.T) {
 			"with all it takes":      {etcd.Endpoints[0], certificate, true, ""},
 			"without the CA":         {etcd.Endpoints[0], lab.TLSFiles{Cert: certificate.Cert, Key: certificate.Key}, false, "certificate signed by unknown authority"},
 			"with another CA":        {etcd.Endpoints[0], lab.TLSFiles{CA: other.TLS.CA, Cert: certificate.Cert, Key: certificate.Key}, false, "certificate signed by unknown authority"},
-			"without a certificate":  {etcd.Endpoints[0], lab.TLSFiles{CA: certificate.CA}, !mutual, "certificate required"},
+			"without a certificate":  {etcd.Endpoints[0], lab.TLSFiles{CA: certificate.CA}, !mutual, "if etcd asks for a client certificate, set tls::cert_file and tls::key_file"},
 			"that does not speak it": {plain, lab.TLSFiles{}, false, "error reading server preface"},
 		} {
 			t.Run(name+", a client "+of, func(t *testing.T) {
