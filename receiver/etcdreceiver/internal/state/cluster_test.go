@@ -64,8 +64,8 @@ func compacted(revision int64) ClusterObservation {
 	return o
 }
 
-// words returns those of the words, each followed by whether it is so, that are so.
-func words(said ...any) string {
+// qualities returns those of the words, each followed by whether it is so, that are so.
+func qualities(said ...any) string {
 	var line strings.Builder
 	for i := 0; i < len(said); i += 2 {
 		if said[i+1].(bool) {
@@ -80,15 +80,15 @@ func (l Leaderless) describe() string {
 	if !l.End.IsZero() {
 		line += fmt.Sprintf(" to %d", l.End.Unix())
 	}
-	return line + words("before", l.BeganBefore, "reconciled", l.Reconciled)
+	return line + qualities("before", l.BeganBefore, "reconciled", l.Reconciled)
 }
 
 func (m Membership) describe() string {
-	return fmt.Sprintf("%x %q", m.ID, m.Name) + words("learner", m.Learner, "reconciled", m.Reconciled)
+	return fmt.Sprintf("%x %q", m.ID, m.Name) + qualities("learner", m.Learner, "reconciled", m.Reconciled)
 }
 
 func (a Alarmed) describe() string {
-	return fmt.Sprintf("%s of %x", a.Type, a.Member) + words("reconciled", a.Reconciled)
+	return fmt.Sprintf("%s of %x", a.Type, a.Member) + qualities("reconciled", a.Reconciled)
 }
 
 func describeEffect(effect ClusterEffect) string {
@@ -96,7 +96,7 @@ func describeEffect(effect ClusterEffect) string {
 	case LeaderLost:
 		return "lost, " + e.describe()
 	case LeaderElected:
-		line := fmt.Sprintf("elected %x in %d", e.Leader, e.Term) + words("reconciled", e.Reconciled)
+		line := fmt.Sprintf("elected %x in %d", e.Leader, e.Term) + qualities("reconciled", e.Reconciled)
 		if e.Ended != nil {
 			line += ", " + e.Ended.describe()
 		}
