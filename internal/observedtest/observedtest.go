@@ -263,7 +263,7 @@ func (r *Receiver) Own(t *testing.T, name string, attributes ...string) (sum int
 
 func has(set attribute.Set, attributes []string) bool {
 	for i := 0; i < len(attributes); i += 2 {
-		if value, ok := set.Value(attribute.Key(attributes[i])); !ok || value.Emit() != attributes[i+1] {
+		if value, ok := set.Value(attribute.Key(attributes[i])); !ok || value.String() != attributes[i+1] {
 			return false
 		}
 	}

@@ -6,6 +6,7 @@ package etcdreceiver
 import (
 	"fmt"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -38,7 +39,7 @@ func (o *observed) requireLease(t *testing.T, id clientv3.LeaseID, cause, confid
 	require.Len(t, spans, 1)
 	for _, attrs := range []pcommon.Map{ended[0].Attributes(), spans[0].Attributes()} {
 		assert.Equal(t, cause, value(attrs, attrCause))
-		assert.Equal(t, confidence, value(attrs, "etcd.lease.end.confidence"))
+		assert.Contains(t, strings.Split(confidence, " or "), value(attrs, "etcd.lease.end.confidence"))
 		assert.Equal(t, strconv.Itoa(keys), value(attrs, "etcd.lease.key.count"))
 	}
 	assert.GreaterOrEqual(t, spans[0].EndTimestamp().AsTime().Sub(spans[0].StartTimestamp().AsTime()), least)
@@ -100,7 +101,8 @@ func TestAllLeases(t *testing.T) {
 	}
 	_, err = client.Revoke(t.Context(), revoked)
 	require.NoError(t, err)
-	o.requireLease(t, revoked, "revoked", "certain", 0, 0)
+	// It was asked for, or missed in two lists, whichever came first.
+	o.requireLease(t, revoked, "revoked", "certain or likely", 0, 0)
 	o.requireLease(t, expired, "expired", "likely", 0, 1500*time.Millisecond)
 	_, err = client.Revoke(t.Context(), before)
 	require.NoError(t, err)
