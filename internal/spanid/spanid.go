@@ -18,7 +18,8 @@ import (
 // ("a", "bc") and ("ab", "c") differ. The ID is never all zero.
 func Trace(key ...string) pcommon.TraceID {
 	var id pcommon.TraceID
-	copy(id[:], hash("trace", key))
+	sum := hash("trace", key)
+	copy(id[:], sum[:])
 	if id.IsEmpty() {
 		id[len(id)-1] = 1
 	}
@@ -29,7 +30,8 @@ func Trace(key ...string) pcommon.TraceID {
 // key. The ID is never all zero.
 func Span(key ...string) pcommon.SpanID {
 	var id pcommon.SpanID
-	copy(id[:], hash("span", key))
+	sum := hash("span", key)
+	copy(id[:], sum[:])
 	if id.IsEmpty() {
 		id[len(id)-1] = 1
 	}
@@ -46,17 +48,15 @@ func Context(traceID pcommon.TraceID, spanID pcommon.SpanID) context.Context {
 	}))
 }
 
-func hash(domain string, key []string) []byte {
-	h := sha256.New()
-	var length [8]byte
-	write := func(part string) {
-		binary.BigEndian.PutUint64(length[:], uint64(len(part)))
-		h.Write(length[:])
-		h.Write([]byte(part))
-	}
-	write(domain)
+func hash(domain string, key []string) [sha256.Size]byte {
+	var enough [256]byte // as a rule, so that nothing is allocated
+	text := appendPart(enough[:0], domain)
 	for _, part := range key {
-		write(part)
+		text = appendPart(text, part)
 	}
-	return h.Sum(nil)
+	return sha256.Sum256(text)
+}
+
+func appendPart(to []byte, part string) []byte {
+	return append(binary.BigEndian.AppendUint64(to, uint64(len(part))), part...)
 }

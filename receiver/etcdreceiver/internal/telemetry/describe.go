@@ -11,9 +11,11 @@ import (
 )
 
 // describe gives an event its severity, and a line for people. It also leaves
-// out what is not known.
+// out what is not known, which the generated recorders cannot.
 func describe(event plog.LogRecord) (plog.SeverityNumber, string) {
-	leaveOutUnknown(event)
+	if ttl, ok := event.Attributes().Get("etcd.lease.ttl"); ok && ttl.Int() == 0 {
+		event.Attributes().Remove("etcd.lease.ttl")
+	}
 	text := func(name string) string {
 		v, ok := event.Attributes().Get(name)
 		if !ok {
@@ -22,13 +24,6 @@ func describe(event plog.LogRecord) (plog.SeverityNumber, string) {
 		return v.AsString()
 	}
 	switch event.EventName() {
-	case "etcd.key.put":
-		if text("etcd.key.created") == "true" {
-			return plog.SeverityNumberInfo, "key " + text("etcd.key") + " created"
-		}
-		return plog.SeverityNumberInfo, "key " + text("etcd.key") + " changed"
-	case "etcd.key.delete":
-		return plog.SeverityNumberInfo, "key " + text("etcd.key") + " deleted"
 	case "etcd.lease.granted":
 		return plog.SeverityNumberInfo, "lease " + text("etcd.lease.id") + " granted"
 	case "etcd.lease.ended":

@@ -12,35 +12,67 @@ import (
 	"github.com/otelcol-infra/otelcol-infra/receiver/etcdreceiver/internal/state"
 )
 
-// key tells of a key, in the trace of the attempt that it stands for.
+// The names of the events of keys.
+const (
+	eventPut    = "etcd.key.put"
+	eventDelete = "etcd.key.delete"
+)
+
+// key tells of a key, in the trace of the attempt that it stands for. There can
+// be very many such events. So this does what the generated builder would, and
+// what the events need besides, in one go.
 func (t *teller) key(e state.Effect) {
-	ctx := context.Background()
-	key := e.Change.Key
-	switch {
-	case e.Attempt != nil && e.Attempt.Election:
-		ctx = t.term(*e.Attempt).Context()
-	case e.Attempt != nil:
-		ctx = t.attempt(*e.Attempt).Context()
-	}
-	at := pcommon.NewTimestampFromTime(e.At)
+	name, enabled, did := eventDelete, t.config.Events.EtcdKeyDelete.Enabled, " deleted"
 	if e.Kind == state.KeyPut {
-		t.events.RecordEtcdKeyPutEvent(ctx, at, text(key.Name), e.Created, e.Revision, key.Version, hex(key.Lease), int64(key.Size), e.Change.Fingerprint, e.Reconciled)
-	} else {
-		t.events.RecordEtcdKeyDeleteEvent(ctx, at, text(key.Name), e.Revision, key.Version, hex(key.Lease), int64(key.Size), e.Reconciled)
+		name, enabled, did = eventPut, t.config.Events.EtcdKeyPut.Enabled, " changed"
+		if e.Created {
+			did = " created"
+		}
 	}
+	if !enabled {
+		return
+	}
+	key := e.Change.Key
+	keyText := text(key.Name)
+	event := t.told.AppendEmpty()
+	event.SetEventName(name)
+	event.SetTimestamp(pcommon.NewTimestampFromTime(e.At))
+	event.SetObservedTimestamp(pcommon.NewTimestampFromTime(t.observed))
+	event.SetSeverityNumber(plog.SeverityNumberInfo)
+	event.SetSeverityText(plog.SeverityNumberInfo.String())
+	event.Body().SetStr("key " + keyText + did)
+	if e.Attempt != nil {
+		of := t.attempt(*e.Attempt)
+		if e.Attempt.Election {
+			of = t.term(*e.Attempt)
+		}
+		event.SetTraceID(of.TraceID())
+		event.SetSpanID(of.SpanID())
+	}
+	attrs := event.Attributes()
+	attrs.EnsureCapacity(9)
+	attrs.PutStr("etcd.key", keyText)
+	if e.Kind == state.KeyPut {
+		attrs.PutBool("etcd.key.created", e.Created)
+	}
+	attrs.PutInt("etcd.revision", e.Revision)
+	if key.Version > 0 { // else nothing of it is known
+		attrs.PutInt("etcd.version", key.Version)
+	}
+	if key.Lease != 0 {
+		attrs.PutStr("etcd.lease.id", hex(key.Lease))
+	}
+	if key.Version > 0 {
+		attrs.PutInt("etcd.value.size", int64(key.Size))
+	}
+	if e.Change.Fingerprint != "" {
+		attrs.PutStr("etcd.value.sha256", e.Change.Fingerprint)
+	}
+	attrs.PutBool("observation.reconciled", e.Reconciled)
+	attrs.PutStr(attrUID, t.uid(name, keyText, e.Revision))
 }
 
 func (t *teller) gap(e state.Effect) {
 	at := pcommon.NewTimestampFromTime(e.At)
 	t.events.RecordEtcdWatchGapEvent(context.Background(), at, text(e.Gap.Prefix), e.Gap.First, e.Gap.Last)
-}
-
-// leaveOutUnknown removes what the generated recorders cannot leave out: what
-// a key was that is not remembered.
-func leaveOutUnknown(event plog.LogRecord) {
-	if version, ok := event.Attributes().Get("etcd.version"); ok && version.Int() == 0 {
-		event.Attributes().RemoveIf(func(name string, _ pcommon.Value) bool {
-			return name == "etcd.version" || name == "etcd.value.size"
-		})
-	}
 }

@@ -47,45 +47,55 @@ func (s *Story) Render(observed time.Time, cluster string, resource pcommon.Reso
 		return watch.Silence()
 	}
 	t := &teller{
-		cluster: cluster,
-		events:  metadata.NewLogsBuilder(s.config, s.settings),
-		told:    metadata.NewLogsBuilder(s.config, s.settings),
-		spans:   ptrace.NewSpanSlice(),
+		cluster:  cluster,
+		observed: observed,
+		config:   s.config,
+		events:   metadata.NewLogsBuilder(s.config, s.settings),
+		told:     plog.NewLogRecordSlice(),
+		spans:    ptrace.NewSpanSlice(),
 	}
+	t.told.EnsureCapacity(len(effects))
 	for _, e := range effects {
 		t.tell(e)
 	}
 	t.flush()
 	return watch.Telemetry{
-		Logs:   eventlog.Complete(t.told.Emit(metadata.WithLogsResource(resource)), observed, describe),
+		Logs:   t.logs(resource),
 		Traces: period.Traces(t.spans, resource, metadata.ScopeName, s.settings.BuildInfo.Version),
 	}
 }
 
 // teller renders the effects of one step.
 type teller struct {
-	cluster string
-	events  *metadata.LogsBuilder // of the present kind: a builder sorts by kind
-	kind    state.Kind
-	told    *metadata.LogsBuilder // all, in their order
-	spans   ptrace.SpanSlice
+	cluster  string
+	observed time.Time
+	config   metadata.LogsBuilderConfig
+	events   *metadata.LogsBuilder // of the present kind: a builder sorts by kind
+	kind     state.Kind
+	told     plog.LogRecordSlice // all, in their order
+	spans    ptrace.SpanSlice
 }
 
 func (t *teller) tell(e state.Effect) {
-	if e.Kind != t.kind {
+	if e.Kind == state.KeyPut || e.Kind == state.KeyDeleted {
+		t.flush()
+		t.key(e)
+		return
+	}
+	ofElection := e.Attempt != nil && e.Attempt.Election // These have two events of one kind.
+	if e.Kind != t.kind || ofElection {
 		t.flush()
 		t.kind = e.Kind
 	}
 	switch e.Kind {
-	case state.KeyPut, state.KeyDeleted:
-		t.key(e)
 	case state.LeaseGranted, state.LeaseEnded:
 		t.lease(e)
 	case state.WatchGap:
 		t.gap(e)
 	case state.LockQueued, state.LockAcquired, state.LockReleased, state.LockAbandoned:
-		if e.Attempt.Election {
+		if ofElection {
 			t.election(e)
+			t.flush()
 		} else {
 			t.lock(e)
 		}
@@ -94,10 +104,29 @@ func (t *teller) tell(e state.Effect) {
 
 // flush takes over the events of one kind.
 func (t *teller) flush() {
-	eventlog.Each(t.events.Emit(), func(event plog.LogRecord) {
+	if t.kind == 0 {
+		return
+	}
+	t.kind = 0
+	eventlog.Each(eventlog.Complete(t.events.Emit(), t.observed, describe), func(event plog.LogRecord) {
 		t.identify(event)
-		t.told.AppendLogRecord(event)
+		event.MoveTo(t.told.AppendEmpty())
 	})
+}
+
+// logs returns all events. The builder knows their scope, and whether those of
+// the resource are wanted: it is asked with an event that stands for all.
+func (t *teller) logs(resource pcommon.Resource) plog.Logs {
+	if t.told.Len() > 0 {
+		t.events.AppendLogRecord(plog.NewLogRecord())
+	}
+	logs := t.events.Emit(metadata.WithLogsResource(resource))
+	for _, rl := range logs.ResourceLogs().All() {
+		records := rl.ScopeLogs().At(0).LogRecords()
+		records.RemoveIf(func(plog.LogRecord) bool { return true })
+		t.told.MoveAndAppendTo(records)
+	}
+	return logs
 }
 
 // identify gives an event that has a revision its ID, by which it is known again
@@ -107,16 +136,19 @@ func (t *teller) identify(event plog.LogRecord) {
 	var revision int64
 	for name, value := range event.Attributes().All() {
 		switch name {
-		case "etcd.key", "etcd.lock.key", "etcd.election.key":
+		case "etcd.lock.key", "etcd.election.key":
 			key = value.Str()
 		case "etcd.revision":
 			revision = value.Int()
 		}
 	}
 	if revision > 0 {
-		uid := spanid.Trace(event.EventName(), t.cluster, key, strconv.FormatInt(revision, 10))
-		event.Attributes().PutStr(attrUID, uid.String())
+		event.Attributes().PutStr(attrUID, t.uid(event.EventName(), key, revision))
 	}
+}
+
+func (t *teller) uid(event, key string, revision int64) string {
+	return spanid.Trace(event, t.cluster, key, strconv.FormatInt(revision, 10)).String()
 }
 
 func hex(lease int64) string {
