@@ -45,11 +45,14 @@ func newFollower(w *watcher, prefix string) *follower {
 
 func (f *follower) run(ctx context.Context) {
 	watch.Loop[state.Observation]{
-		Next:      f.next,
-		Step:      f.step,
-		Delivery:  f.Delivery(),
-		Commit:    f.keeper.delivered,
-		Condition: func(err error) { f.Condition.Set(watchOf+f.prefix, explain(err)) },
+		Next:     f.next,
+		Step:     f.step,
+		Delivery: f.Delivery(),
+		Commit:   f.keeper.delivered,
+		Condition: func(err error) {
+			f.saw(f.prefix, err)
+			f.Condition.Set(watchOf+f.prefix, explain(err))
+		},
 	}.Run(ctx)
 	f.stop()
 	f.keeper.end(context.WithoutCancel(ctx))

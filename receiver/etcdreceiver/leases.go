@@ -43,11 +43,14 @@ func newLeaseFollower(w *watcher) *leaseFollower {
 
 func (l *leaseFollower) run(ctx context.Context) {
 	watch.Loop[state.LeaseObservation]{
-		Next:      l.next,
-		Step:      l.step,
-		Delivery:  l.Delivery(),
-		Commit:    l.keeper.delivered,
-		Condition: func(err error) { l.Condition.Set(leasesAsked, explain(err)) },
+		Next:     l.next,
+		Step:     l.step,
+		Delivery: l.Delivery(),
+		Commit:   l.keeper.delivered,
+		Condition: func(err error) {
+			l.saw(leasesAsked, err)
+			l.Condition.Set(leasesAsked, explain(err))
+		},
 	}.Run(ctx)
 	l.keeper.end(context.WithoutCancel(ctx))
 }

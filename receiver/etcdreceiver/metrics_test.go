@@ -70,3 +70,48 @@ func TestADeadMemberDegradesAlone(t *testing.T) {
 	}
 	assert.Len(t, resources, 3+1, "a member that dies keeps its identity, and the cluster has its own")
 }
+
+// names returns the metrics of the cycles from one on.
+func (o *observed) names(from int) map[string]bool {
+	names := map[string]bool{}
+	for _, md := range o.Metrics.AllMetrics()[from:] {
+		for _, rm := range md.ResourceMetrics().All() {
+			for _, metric := range rm.ScopeMetrics().At(0).Metrics().All() {
+				names[metric.Name()] = true
+			}
+		}
+	}
+	return names
+}
+
+// What is not observed now is left out; what has happened goes on to be told.
+func TestCountsWhileEtcdIsDown(t *testing.T) {
+	t.Parallel()
+	etcd, client := startEtcd(t, lab.ServerOptions{})
+	o := observe(t, configFor(etcd.Endpoints...))
+	o.watching(t, client)
+	l := newLocker(t, client)
+	require.NoError(t, l.mutex.Lock(t.Context()))
+	waiter := newLocker(t, client)
+	waiter.lock(t.Context())
+	set(t, client, "/app/a", "12345")
+	for name, want := range map[string]int64{
+		"etcd.lock.holder.count": 1, "etcd.lock.waiter.count": 1, "etcd.lease.count": 3, "etcd.lease.key.count": 2,
+	} {
+		o.Eventually(t, name, o.HasValue(want, name))
+	}
+	keys := []string{"etcd.watch.prefix", "/app/"}
+	o.Eventually(t, "keys", o.HasValue(2, "etcd.key.count", keys...))
+	o.Eventually(t, "their size", o.HasValue(int64(len("/app/ready"+"/app/a"+"12345")), "etcd.key.size", keys...))
+	_, before := o.Value("etcd.key.changes", append(keys, "etcd.key.change", "put")...)
+	require.True(t, before)
+	require.NoError(t, etcd.Members[0].Kill())
+	o.Eventually(t, "nothing of now", func() bool {
+		names := o.names(len(o.Metrics.AllMetrics()) - 1)
+		assert.True(t, names["etcd.key.changes"] && names["etcd.lock.acquisitions"] && names["etcd.lease.grants"], "what has happened stays")
+		return !names["etcd.key.count"] && !names["etcd.key.size"] && !names["etcd.lock.holder.count"] && !names["etcd.lease.count"]
+	})
+	require.NoError(t, etcd.Members[0].Restart(t.Context()))
+	seen := len(o.Metrics.AllMetrics())
+	o.Eventually(t, "all again", func() bool { return o.names(seen)["etcd.lock.waiter.count"] && o.names(seen)["etcd.lease.count"] })
+}

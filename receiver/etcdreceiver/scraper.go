@@ -5,6 +5,9 @@ package etcdreceiver
 
 import (
 	"context"
+	"maps"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -109,16 +112,27 @@ func (s *metricsScraper) readOwn(ctx context.Context) []pmetric.MetricSlice {
 	return own
 }
 
-// record records what the watches know, where there are any.
+// record records what the watches know, where there are any. Of what is not up
+// to date, only what counts up is told.
 func (w *watcher) record(mb *metadata.MetricsBuilder, now time.Time, more pmetric.MetricSlice) {
-	if len(w.cfg.prefixes().Covering()) == 0 && w.cfg.Leases.Mode != LeasesAll && w.cfg.Leases.Mode != LeasesCount {
+	covering := w.cfg.prefixes().Covering()
+	if len(covering) == 0 && !w.cfg.Leases.listed() {
 		return
 	}
+	// What is held back is not known yet; and a watch notices late that nobody answers.
+	holds := w.Delivery().Holds() || !w.cluster.answers()
 	w.mu.Lock()
-	counts := w.machine.Counts()
+	counts, current := w.machine.Counts(), maps.Clone(w.current)
 	w.mu.Unlock()
 	ts := pcommon.NewTimestampFromTime(now)
-	telemetry.RecordCounts(mb, ts, counts, w.cfg.Leases.Mode != LeasesOff, w.cfg.Leases.each())
+	telemetry.RecordCounts(mb, ts, counts, func(prefix string) bool {
+		return !holds && slices.ContainsFunc(covering, func(c string) bool { return current[c] && strings.HasPrefix(prefix, c) })
+	})
+	if w.cfg.Leases.Mode != LeasesOff {
+		unknown := func(c string) bool { return !current[c] }
+		known := current[leasesAsked] && (w.cfg.Leases.Mode != LeasesWatched || !slices.ContainsFunc(covering, unknown))
+		telemetry.RecordLeases(mb, ts, counts.Leases, w.cfg.Leases.each(), !holds && known)
+	}
 	w.durations.AppendTo(more, ts)
 }
 
@@ -135,6 +149,13 @@ func (c *cluster) recordMember(mb *metadata.MetricsBuilder, i int, now time.Time
 		telemetry.RecordMember(mb, ts, m.status.value)
 	}
 	return memberResource(mb.NewResourceBuilder(), m.endpoint, m.status.value)
+}
+
+// answers says whether a member answered in the last round.
+func (c *cluster) answers() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(c.said()) > 0
 }
 
 // age is how long an answer counts.

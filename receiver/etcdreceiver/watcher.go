@@ -39,7 +39,8 @@ type watcher struct {
 
 	mu       sync.Mutex
 	machine  *state.Machine
-	restored bool // what was kept of leases
+	restored bool            // what was kept of leases
+	current  map[string]bool // what is up to date: by covering prefix, and of leases
 }
 
 func newWatcher(cfg *Config, settings receiver.Settings) (*watcher, error) {
@@ -67,6 +68,8 @@ func newWatcher(cfg *Config, settings receiver.Settings) (*watcher, error) {
 		asking:    rate.NewLimiter(rate.Limit(cfg.Leases.RequestsPerSecond), max(1, int(cfg.Leases.RequestsPerSecond))),
 		machine:   state.NewMachine(cfg.prefixes(), limits, cfg.Leases.each()),
 	}
+	// A lease that keys are attached to is known with them.
+	w.current = map[string]bool{leasesAsked: cfg.Leases.Mode == LeasesWatched}
 	w.cluster = newCluster(w)
 	return w, nil
 }
@@ -117,6 +120,13 @@ func (w *watcher) render(now time.Time, effects []state.Effect) watch.Telemetry 
 		}
 	}
 	return w.story.Render(now, cluster, clusterResource(metadata.NewResourceBuilder(w.cfg.Events.ResourceAttributes), cluster), effects)
+}
+
+// saw takes in whether something could be observed.
+func (w *watcher) saw(what string, err error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.current[what] = err == nil
 }
 
 // step steps the machine, and says when there is more than it remembers.

@@ -10,42 +10,56 @@ import (
 	"github.com/otelcol-infra/otelcol-infra/receiver/etcdreceiver/internal/state"
 )
 
-// RecordCounts records what is counted of keys, locks and elections, by prefix,
-// and of leases: their number if they are counted, and the rest if each is
-// followed.
-func RecordCounts(mb *metadata.MetricsBuilder, now pcommon.Timestamp, c state.Counts, leasesCounted, leasesFollowed bool) {
+// RecordCounts records what is counted of keys, locks and elections, by prefix.
+// Where a prefix is not current, what there is now is left out, and what has
+// happened so far is not.
+func RecordCounts(mb *metadata.MetricsBuilder, now pcommon.Timestamp, c state.Counts, current func(prefix string) bool) {
 	for prefix, of := range c.Keys {
-		prefix = text(prefix)
-		mb.RecordEtcdKeyCountDataPoint(now, of.Keys, prefix)
-		mb.RecordEtcdKeySizeDataPoint(now, of.Size, prefix)
-		mb.RecordEtcdKeyChangesDataPoint(now, of.Puts, metadata.AttributeEtcdKeyChangePut, prefix)
-		mb.RecordEtcdKeyChangesDataPoint(now, of.Deletes, metadata.AttributeEtcdKeyChangeDelete, prefix)
+		name := text(prefix)
+		if current(prefix) {
+			mb.RecordEtcdKeyCountDataPoint(now, of.Keys, name)
+			mb.RecordEtcdKeySizeDataPoint(now, of.Size, name)
+		}
+		mb.RecordEtcdKeyChangesDataPoint(now, of.Puts, metadata.AttributeEtcdKeyChangePut, name)
+		mb.RecordEtcdKeyChangesDataPoint(now, of.Deletes, metadata.AttributeEtcdKeyChangeDelete, name)
 	}
 	for prefix, of := range c.Locks {
-		prefix = text(prefix)
-		mb.RecordEtcdLockWaiterCountDataPoint(now, of.Waiting, prefix)
-		mb.RecordEtcdLockHolderCountDataPoint(now, of.Holding, prefix)
-		mb.RecordEtcdLockAcquisitionsDataPoint(now, of.Acquired, prefix)
-		mb.RecordEtcdLockAbandonmentsDataPoint(now, of.Abandoned, prefix)
+		name := text(prefix)
+		if current(prefix) {
+			mb.RecordEtcdLockWaiterCountDataPoint(now, of.Waiting, name)
+			mb.RecordEtcdLockHolderCountDataPoint(now, of.Holding, name)
+		}
+		mb.RecordEtcdLockAcquisitionsDataPoint(now, of.Acquired, name)
+		mb.RecordEtcdLockAbandonmentsDataPoint(now, of.Abandoned, name)
 	}
 	for prefix, of := range c.Elections {
-		prefix = text(prefix)
-		mb.RecordEtcdElectionCandidateCountDataPoint(now, of.Waiting, prefix)
-		mb.RecordEtcdElectionLeaderCountDataPoint(now, of.Holding, prefix)
-		mb.RecordEtcdElectionElectionsDataPoint(now, of.Acquired, prefix)
-	}
-	if leasesCounted {
-		mb.RecordEtcdLeaseCountDataPoint(now, c.Leases.Alive)
-	}
-	if leasesFollowed {
-		mb.RecordEtcdLeaseKeyCountDataPoint(now, c.Leases.Keys)
-		mb.RecordEtcdLeaseGrantsDataPoint(now, c.Leases.Granted)
-		for cause, ended := range c.Leases.Ended {
-			mb.RecordEtcdLeaseEndsDataPoint(now, ended, leaseCauses[cause])
+		name := text(prefix)
+		if current(prefix) {
+			mb.RecordEtcdElectionCandidateCountDataPoint(now, of.Waiting, name)
+			mb.RecordEtcdElectionLeaderCountDataPoint(now, of.Holding, name)
 		}
-		mb.RecordEtcdUnobservedCountDataPoint(now, c.Leases.Beyond, metadata.AttributeEtcdObjectLease)
+		mb.RecordEtcdElectionElectionsDataPoint(now, of.Acquired, name)
 	}
 	if len(c.Keys)+len(c.Locks)+len(c.Elections) > 0 {
 		mb.RecordEtcdUnobservedCountDataPoint(now, c.KeysBeyond, metadata.AttributeEtcdObjectKey)
 	}
+}
+
+// RecordLeases records what is counted of leases: their number, and the rest if
+// each is followed. What there is now is left out unless it is current.
+func RecordLeases(mb *metadata.MetricsBuilder, now pcommon.Timestamp, c state.LeaseCounts, followed, current bool) {
+	if current {
+		mb.RecordEtcdLeaseCountDataPoint(now, c.Alive)
+	}
+	if !followed {
+		return
+	}
+	if current {
+		mb.RecordEtcdLeaseKeyCountDataPoint(now, c.Keys)
+	}
+	mb.RecordEtcdLeaseGrantsDataPoint(now, c.Granted)
+	for cause, ended := range c.Ended {
+		mb.RecordEtcdLeaseEndsDataPoint(now, ended, leaseCauses[cause])
+	}
+	mb.RecordEtcdUnobservedCountDataPoint(now, c.Beyond, metadata.AttributeEtcdObjectLease)
 }
