@@ -234,6 +234,11 @@ func TestLeasesBeyondTheLimitOfAList(t *testing.T) {
 	assert.Equal(t, []string{"3: lease b ended somehow, 0 keys, after 1s began before", "4: lease c granted"},
 		tell(m, 3, asked(gone(0xb, 3)), listed(0xc)))
 
+	m = following(1)
+	tell(m, 0, list(3, leased("/v", 0xa, 2, 2), leased("/w", 0xb, 3, 3)), listed(0xa), saw(deleted("/v", 4)).and(gone(0xa, 2)))
+	assert.Empty(t, tell(m, 3, listed(0xb)), "it has a key since before, though the member had not heard of it")
+	assert.Equal(t, 1, m.leases.known[0xb].Keys)
+
 	m = following(0)
 	assert.Empty(t, tell(m, 0, listed(0xa), list(2, leased("/v", 0xa, 2, 2)), listed()))
 	assert.Equal(t, 1, m.BeyondLeases())

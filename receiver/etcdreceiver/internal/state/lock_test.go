@@ -324,6 +324,12 @@ func TestWhyALockEnds(t *testing.T) {
 		"another key is put at once": {
 			[]Key{a}, []any{saw(deleted("/l/a", 9), put(key("/y", 9, 9, 1)))}, ", by its client",
 		},
+		"another key is put at once, and told first": {
+			[]Key{a}, []any{saw(put(key("/y", 9, 9, 1)), deleted("/l/a", 9))}, ", by its client",
+		},
+		"it lost its lease, and was restored to a time without it": {
+			[]Key{a}, []any{saw(put(key("/l/a", 2, 9, 2))), list(1)}, " reconciled",
+		},
 		"a gap hid it, and the lease has a key after that": {
 			[]Key{a}, []any{list(9, Key{Name: "/x", Created: 8, Modified: 8, Version: 1, Lease: 0xa})}, ", by its client reconciled",
 		},

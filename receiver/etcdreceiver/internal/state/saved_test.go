@@ -273,6 +273,19 @@ func TestLeasesAfterARestart(t *testing.T) {
 	})
 }
 
+func TestAQueueThatWasSavedWithoutAHolder(t *testing.T) {
+	saved := Saved{Revision: 4, Attempts: []SavedAttempt{
+		{Key: []byte("/l/b"), Lock: []byte("/l"), Lease: 0xb, Created: 3, Queued: at(1)},
+		{Key: []byte("/l/a"), Lock: []byte("/l"), Lease: 0xa, Created: 2, Queued: at(1)},
+	}}
+	m := NewMachine(everything, Limits{100, 100}, false)
+	compacted := list(9, lockKey(0xb, 3), lockKey(0xa, 2))
+	compacted.Saved = &saved
+	assert.Equal(t, []string{
+		"5: 9 gap 5-9", "6: 10 deleted /l/a", "6: 10 released /l/a waited 4s held 1s", "6: 10 acquired /l/b after /l/a",
+	}, tell(m, 5, compacted, saw(deleted("/l/a", 10))))
+}
+
 // What is in storage can be of another version, or be mixed up.
 func TestAnyStateCanBeRestored(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))
