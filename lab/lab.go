@@ -141,7 +141,7 @@ func (l *Lab) Servers() []*Server {
 		all = append(all, l.Etcd.Members...)
 	}
 	if l.Vault != nil {
-		all = append(all, l.Vault.Server)
+		all = append(all, l.Vault.Members...)
 	}
 	if l.Jaeger != nil {
 		all = append(all, l.Jaeger.Server)
@@ -201,6 +201,9 @@ func (l *Lab) stopAll(ctx context.Context) error {
 	}
 	if l.Etcd != nil {
 		stops, members = append(stops, l.Etcd.Stop), append(members, l.Etcd.Members...)
+	}
+	if l.Vault != nil {
+		stops, members = append(stops, l.Vault.Stop), append(members, l.Vault.Members...)
 	}
 	for _, server := range l.Servers() {
 		if !slices.Contains(members, server) {

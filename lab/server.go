@@ -25,14 +25,17 @@ type ServerOptions struct {
 	Progress io.Writer
 	// ExtraArgs are appended to the command line, so they win.
 	ExtraArgs []string
-	// ExtraHCL is appended to the configuration of Consul, where it wins, and Vault.
+	// ExtraHCL is appended to the configuration of Consul and Vault, where it wins.
 	ExtraHCL string
+	// ListenerHCL, of Vault, goes into the block of the listener, such as
+	// "telemetry { unauthenticated_metrics_access = true }".
+	ListenerHCL string
 	// Token, of Consul: turns ACLs on, denies by default, and is the
 	// management token. A UUID. Empty: no ACLs.
 	Token string
-	// Members, of etcd and Consul: 1 (or 0) or 3.
+	// Members, of etcd, Consul and Vault: 1 (or 0) or 3.
 	Members int
-	// TLS, of etcd and Consul: clients are served over TLS only. Nil: plain HTTP only.
+	// TLS, of etcd, Consul and Vault: clients are served over TLS only. Nil: plain HTTP only.
 	TLS *TLS
 	// Partitionable, of etcd with three members: [Etcd.Partition] can cut members
 	// off. They then reach each other through a proxy in this process, and their
@@ -43,6 +46,10 @@ type ServerOptions struct {
 	// JoinWAN, of Consul, are addresses of servers of other datacenters, see
 	// [Consul]'s WAN, to federate with.
 	JoinWAN []string
+	// Uninitialised, of Vault: it is started only; [Vault.Initialise] does the rest.
+	Uninitialised bool
+	// Sealed, of Vault: it is initialised, and sealed then.
+	Sealed bool
 }
 
 // Server is one server process that can be restarted where it was. Its methods

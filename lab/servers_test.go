@@ -103,31 +103,6 @@ func TestEtcdStandsAlone(t *testing.T) {
 	require.NoDirExists(t, dir)
 }
 
-func TestVaultSealUnseal(t *testing.T) {
-	needsServers(t)
-	v, err := StartVault(t.Context(), ServerOptions{})
-	require.NoError(t, err)
-	defer func() { require.NoError(t, v.Stop(context.Background())) }()
-	state := func() int {
-		status, err := v.health(t.Context())
-		require.NoError(t, err)
-		return status
-	}
-	require.Equal(t, http.StatusOK, state())
-	require.NoError(t, v.Seal(t.Context()))
-	require.Equal(t, http.StatusServiceUnavailable, state())
-	require.NoError(t, v.Unseal(t.Context()))
-	require.Equal(t, http.StatusOK, state())
-	require.NoError(t, v.Restart(t.Context()))
-	require.Equal(t, http.StatusOK, state())
-
-	token := http.Header{"X-Vault-Token": {v.RootToken}}
-	status, metrics, err := get(t.Context(), v.Addr+"/v1/sys/metrics?format=prometheus", token)
-	require.NoError(t, err)
-	require.Equal(t, http.StatusOK, status)
-	require.Contains(t, string(metrics), "vault_core_unsealed")
-}
-
 func TestConsulRestartKeepsState(t *testing.T) {
 	needsServers(t)
 	c, err := StartConsul(t.Context(), ServerOptions{Token: "6f9d3a52-6ce0-4a6e-8a3e-1f0b7d4a9c11", ExtraHCL: `telemetry { prometheus_retention_time = "1h" }`})

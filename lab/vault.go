@@ -8,107 +8,71 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"os"
-	"path/filepath"
 
 	"github.com/hashicorp/vault/api"
 )
 
-// Vault is one Vault server with raft storage, initialised and unsealed: like a
-// production one, but for TLS. A restart keeps its state.
+// Vault is one or three Vault servers with raft storage, initialised and unsealed
+// unless asked otherwise: like production ones. A restart keeps their state.
 type Vault struct {
+	// Server is the first of the members, and the only one unless asked otherwise.
 	*Server
-	// Addr is the URL of the API, such as "http://127.0.0.1:12001".
+	*Cluster
+	// Addr is the URL of the API of the first member, such as "http://127.0.0.1:12001".
 	Addr string
+	// Addrs are those of all, in the order of Members.
+	Addrs []string
+	// TLS is what a client needs; empty without TLS.
+	TLS TLSFiles
 	// RootToken is the token that may do everything. Do not log it.
 	RootToken string
-	// UnsealKeys holds the one key that unseals. Do not log it.
+	// UnsealKeys holds the one key that unseals every member. Do not log it.
 	UnsealKeys []string
+
+	http *http.Client
 }
 
-// StartVault starts a server, initialises it with one key share, unseals it,
-// and waits until it is active.
+// StartVault starts the servers, initialises the first with one key share, lets
+// the others join it, and waits until one is active and the others stand by as
+// voters. The nodes are "lab-1" to "lab-3".
 func StartVault(ctx context.Context, opts ServerOptions) (*Vault, error) {
-	v := &Vault{}
-	server, err := startServer(ctx, "vault", 2, opts, func(home string, ports []int) (launch, error) {
-		v.Addr = "http://" + loopback(ports[0])
-		data := filepath.Join(home, "data")
-		if err := os.Mkdir(data, 0o700); err != nil {
-			return launch{}, err
-		}
-		file := filepath.Join(home, "vault.hcl")
-		config := vaultConfig("lab-1", data, ports[0], ports[1]) + opts.ExtraHCL
-		return launch{args: []string{"server", "-config=" + file}, ready: v.answers},
-			os.WriteFile(file, []byte(config), 0o600)
+	v := &Vault{http: probeClient}
+	cluster, err := startCluster(ctx, "vault", 2, opts, func(places []place) ([]launch, error) {
+		return v.prepare(places, opts)
 	})
 	if err != nil {
 		return nil, err
 	}
-	v.Server = server
-	if err := v.initialise(ctx); err != nil {
-		err = fmt.Errorf("%w; its log %s ends with\n%s", err, v.Process().LogPath(), v.LogTail(errorTail))
-		return nil, errors.Join(err, v.Kill())
+	v.Cluster, v.Server = cluster, cluster.Members[0]
+	if err := v.bringUp(ctx, opts); err != nil {
+		for _, member := range v.Members {
+			err = fmt.Errorf("%w; the log %s ends with\n%s", err, member.Process().LogPath(), member.LogTail(errorTail))
+			err = errors.Join(err, member.Kill())
+		}
+		return nil, err // a folder of its own stays, for the logs
 	}
 	return v, nil
 }
 
-// vaultConfig is the configuration of one node. mlock is off as it would need a
-// privilege; hostnames are off so that metric names do not differ by machine.
-func vaultConfig(node, data string, port, clusterPort int) string {
-	return fmt.Sprintf(`
-storage "raft" {
-  node_id                = %q
-  path                   = %q
-  performance_multiplier = 1
-}
-listener "tcp" {
-  address         = %[3]q
-  cluster_address = %[4]q
-  tls_disable     = true
-}
-telemetry {
-  prometheus_retention_time = "24h"
-  disable_hostname          = true
-  usage_gauge_period        = "10s"
-}
-api_addr      = "http://%[3]s"
-cluster_addr  = "https://%[4]s"
-disable_mlock = true
-ui            = false
-log_level     = "warn"
-`, node, data, loopback(port), loopback(clusterPort))
-}
-
-// answers is nil when the API answers, be Vault sealed or not.
-func (v *Vault) answers(ctx context.Context) error {
-	_, err := v.health(ctx)
-	return err
-}
-
-// health is 200 when active, 501 when not initialised, 503 when sealed.
-func (v *Vault) health(ctx context.Context) (int, error) {
-	status, _, err := get(ctx, v.Addr+"/v1/sys/health", nil)
-	return status, err
-}
-
-func (v *Vault) initialise(ctx context.Context) error {
-	client, err := v.client()
-	if err != nil {
+func (v *Vault) bringUp(ctx context.Context, opts ServerOptions) error {
+	if opts.Uninitialised {
+		return nil
+	}
+	if err := v.Initialise(ctx); err != nil {
 		return err
 	}
-	keys, err := client.Sys().InitWithContext(ctx, &api.InitRequest{SecretShares: 1, SecretThreshold: 1})
-	if err != nil {
-		return fmt.Errorf("initialise vault: %w", err)
+	if opts.Sealed {
+		return v.Seal(ctx)
 	}
-	v.RootToken, v.UnsealKeys = keys.RootToken, keys.KeysB64
-	return v.Unseal(ctx)
+	return nil
 }
 
-// client is an API client with the root token; without one before initialisation.
-func (v *Vault) client() (*api.Client, error) {
+// Client is an API client of member i with the root token; without one before
+// Vault is initialised. It leaves no connections behind.
+func (v *Vault) Client(i int) (*api.Client, error) {
 	// A client of its own, as NewClient changes the one it is given.
-	own := &http.Client{Transport: probeClient.Transport}
-	client, err := api.NewClient(&api.Config{Address: v.Addr, HttpClient: own})
+	own := &http.Client{Transport: v.http.Transport}
+	client, err := api.NewClient(&api.Config{Address: v.Addrs[i], HttpClient: own})
 	if err != nil {
 		return nil, fmt.Errorf("make a vault client: %w", err)
 	}
@@ -117,42 +81,44 @@ func (v *Vault) client() (*api.Client, error) {
 	return client, nil
 }
 
-// Seal seals the server: it then answers nothing but its state, until Unseal.
-func (v *Vault) Seal(ctx context.Context) error {
-	client, err := v.client()
+// Leader is the index in Members of the active one. It asks each about itself:
+// the others name an active one that was killed until they miss it.
+func (v *Vault) Leader(ctx context.Context) (int, error) {
+	err := errors.New("no vault server is active now")
+	for i := range v.Members {
+		status, asked := v.health(ctx, i)
+		if asked != nil {
+			err = errors.Join(err, asked)
+		} else if status == http.StatusOK {
+			return i, nil
+		}
+	}
+	return 0, err
+}
+
+// health is 200 when member i is active, 429 when it stands by, 501 when it is
+// not initialised, 503 when it is sealed, 530 when it was removed as a peer.
+func (v *Vault) health(ctx context.Context, i int) (int, error) {
+	status, _, err := getBy(ctx, v.http, v.Addrs[i]+"/v1/sys/health", nil)
+	return status, err
+}
+
+// StepDown has the active member give up, and does not wait for another. Vault
+// keeps it from being active again for 10 seconds, even if it is elected.
+func (v *Vault) StepDown(ctx context.Context) error {
+	i, err := v.Leader(ctx)
 	if err != nil {
 		return err
 	}
-	if err := client.Sys().SealWithContext(ctx); err != nil {
-		return fmt.Errorf("seal vault: %w", err)
+	client, err := v.Client(i)
+	if err != nil {
+		return err
+	}
+	if err := client.Sys().StepDownWithContext(ctx); err != nil {
+		return fmt.Errorf("have %s step down: %w", v.Members[i].name, err)
 	}
 	return nil
 }
 
-// Unseal unseals the server, and waits until it is active.
-func (v *Vault) Unseal(ctx context.Context) error {
-	client, err := v.client()
-	if err != nil {
-		return err
-	}
-	for _, key := range v.UnsealKeys {
-		if _, err := client.Sys().UnsealWithContext(ctx, key); err != nil {
-			return fmt.Errorf("unseal vault: %w", err)
-		}
-	}
-	return waitReady(ctx, v.Process(), func(ctx context.Context) error {
-		status, err := v.health(ctx)
-		if err == nil && status != http.StatusOK {
-			err = fmt.Errorf("vault is not active: /v1/sys/health answers %d", status)
-		}
-		return err
-	})
-}
-
-// Restart restarts the server like [Server.Restart], and unseals it.
-func (v *Vault) Restart(ctx context.Context) error {
-	if err := v.Server.Restart(ctx); err != nil {
-		return err
-	}
-	return v.Unseal(ctx)
-}
+// Stop ends all members, and removes their folder if it is a throw-away one.
+func (v *Vault) Stop(ctx context.Context) error { return v.Cluster.Stop(ctx) }
