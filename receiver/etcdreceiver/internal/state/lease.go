@@ -17,6 +17,10 @@ const (
 	// askAgain is how long a lease is left alone at least after it was asked for.
 	askAgain = 500 * time.Millisecond
 
+	// promptly is how soon after its keys went a lease has to be asked for, so
+	// that its absence tells why they did.
+	promptly = time.Second
+
 	// absences is in how many lists in a row a lease has to be absent to have
 	// ended: each member answers from what it has heard of so far.
 	absences = 2
@@ -97,6 +101,7 @@ type lease struct {
 	list     int       // the newest list that it is in
 	alive    bool      // etcd said in this step that it is there
 	gone     bool      // etcd said that it is not
+	goneAt   time.Time // when it was asked that
 	atEnd    int       // observed keys that went with it
 	resumed  bool      // not seen yet since an earlier process saved it
 	untold   bool      // saved by one that may not have told it
@@ -197,7 +202,7 @@ func (l *lease) end(at time.Time) {
 	if l.gone {
 		return
 	}
-	l.gone = true
+	l.gone, l.goneAt = true, at
 	switch {
 	case l.deadline.IsZero():
 		l.Cause = LeaseEndUnknown
@@ -216,21 +221,29 @@ func latest(a, b time.Time) time.Time {
 }
 
 // judge returns why a number of keys of a lease went, all at one revision. When
-// others stay, it was not with the lease.
-func (ls *leases) judge(now time.Time, id int64, keys int) EndCause {
+// others stay, it was not with the lease. When it is learnt late, a lease that
+// is gone by now does not tell why: it may have been revoked in time.
+func (ls *leases) judge(now time.Time, id int64, keys int, late bool) EndCause {
 	l := ls.known[id]
 	if l == nil {
 		return CauseUnknown
 	}
 	l.atEnd = keys
+	if late && l.gone && l.Cause == Expired {
+		l.Cause = LeaseEndUnknown
+	}
 	switch {
+	case now.Before(l.deadline):
+		return Released
+	case l.gone && l.Cause == Expired && l.goneAt.Sub(now) > promptly:
+		return CauseUnknown
 	case l.gone && l.Cause == Expired:
 		return LeaseExpired
 	case l.gone && l.Cause == LeaseEndUnknown:
 		return CauseUnknown
-	case l.gone, l.alive, keys < l.Keys, now.Before(l.deadline):
+	case l.gone, l.alive, keys < l.Keys:
 		return Released
-	case keys > 1 && !l.deadline.IsZero():
+	case keys > 1 && !l.deadline.IsZero() && !late:
 		return LeaseExpired
 	default:
 		return CauseUnknown

@@ -132,7 +132,7 @@ func (s *step) judge(changes []Change) {
 		s.causes[old.Lease] = e
 	}
 	for id, e := range s.causes {
-		e.cause = s.m.leases.judge(s.now, id, e.keys)
+		e.cause = s.m.leases.judge(s.now, id, e.keys, s.reconciled)
 		s.causes[id] = e
 	}
 }
