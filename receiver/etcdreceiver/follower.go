@@ -22,13 +22,14 @@ type follower struct {
 	prefix string
 	keeper keeper
 
-	cluster  uint64  // that the revision is of
-	revision int64   // all changes up to it were observed; 0 before the first list
-	late     int64   // the newest revision when the watch was opened
-	lost     bool    // changes after it cannot be read any more
-	fresh    bool    // it is of a list of the present, and nothing was watched since
-	keys     *stream // nil while none is open
-	refused  int     // times in a row that a member without a leader has ended it
+	cluster  uint64    // that the revision is of
+	revision int64     // all changes up to it were observed; 0 before the first list
+	late     int64     // the newest revision when the watch was opened
+	lost     bool      // changes after it cannot be read any more
+	fresh    bool      // it is of a list of the present, and nothing was watched since
+	read     time.Time // when what is to be told was read; zero for just now
+	keys     *stream   // nil while none is open
+	refused  int       // times in a row that a member without a leader has ended it
 }
 
 // checkpointed is what is kept of the keys under a prefix.
@@ -62,6 +63,7 @@ func (f *follower) run(ctx context.Context) {
 // a failure it resumes where it was. When the changes in between are lost, it
 // lists again.
 func (f *follower) next(ctx context.Context) (state.Observation, error) {
+	f.read = time.Time{}
 	if f.revision == 0 {
 		return f.begin(ctx)
 	}
@@ -92,10 +94,11 @@ func (f *follower) next(ctx context.Context) (state.Observation, error) {
 	case read.opened:
 		return f.opened(ctx, read)
 	}
+	f.read = read.at
 	f.revision = max(f.revision, read.revision)
 	f.fresh = f.fresh && read.revision == 0
 	observed := state.Observation{Prefix: f.prefix, Revision: f.revision, Changes: read.changes, Late: f.late}
-	observed.Answers = f.askDoubtful(ctx, f.prefix, read.changes)
+	observed.Answers = f.askDoubtful(ctx, read.at, f.prefix, read.changes)
 	return observed, nil
 }
 
@@ -198,9 +201,14 @@ func (f *follower) stop() {
 	}
 }
 
+// step takes in what happened when it was read, however long it was queued.
 func (f *follower) step(now time.Time, observed state.Observation) watch.Telemetry {
 	f.keeper.stepped()
-	return f.render(now, f.watcher.step(func(m *state.Machine) []state.Effect { return m.Step(now, observed) }))
+	at := now
+	if !f.read.IsZero() {
+		at = f.read
+	}
+	return f.render(now, f.watcher.step(func(m *state.Machine) []state.Effect { return m.Step(at, observed) }))
 }
 
 func (f *follower) keep(ctx context.Context) {

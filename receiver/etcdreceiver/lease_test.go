@@ -284,3 +284,50 @@ func TestElections(t *testing.T) {
 	o.requireTruth(t, client, from)
 	o.RequireNotTold(t, "s3cret")
 }
+
+// When changes are learnt late, a lease that has gone meanwhile does not tell
+// why: its client may have given everything back in time.
+func TestAReleaseThatIsLearntLateIsNotTakenForAnExpiry(t *testing.T) {
+	t.Parallel()
+	etcd, client := startEtcd(t, lab.ServerOptions{})
+	for name, hide := range map[string]func(*observed, *link, bool){
+		"as etcd could not be reached": func(_ *observed, l *link, hide bool) { l.set(hide) },
+		"as a consumer refused it":     func(o *observed, _ *link, hide bool) { o.Refuse(hide) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			l := newLink(t, etcd.Endpoints[0])
+			cfg := configFor(l.address)
+			cfg.Scrape.Timeout = 500 * time.Millisecond
+			o := observe(t, cfg)
+			from := o.watching(t, client)
+			both := newLockerOf(t, client, "/locks/deploy", 2)
+			second := concurrency.NewMutex(both.session, "/locks/other")
+			require.NoError(t, both.mutex.Lock(t.Context()))
+			require.NoError(t, second.Lock(t.Context()))
+			o.Eventually(t, "its lease is known", func() bool {
+				return o.Own(t, "otelcol_etcd_requests", "request", "lease", "outcome", "success") >= 3
+			})
+			o.requireTruth(t, client, from)
+			keys := []string{both.key, second.Key()}
+			hide(o, l, true)
+			set(t, client, "/locks/elsewhere", "")
+			if o.Trouble() == "" { // A refusal comes with the first change.
+				set(t, client, "/app/refused", "")
+			}
+			both.unlock(t)
+			require.NoError(t, second.Unlock(t.Context()))
+			require.NoError(t, both.session.Close())
+			time.Sleep(3 * time.Second) // The lease would have expired by now.
+			hide(o, l, false)
+			for _, key := range keys {
+				o.Eventually(t, "the release", o.HasEvent("etcd.lock.released", "etcd.lock.key", key))
+				event := o.Events("etcd.lock.released", "etcd.lock.key", key)[0]
+				assert.NotEqual(t, "lease_expired", value(event.Attributes(), "etcd.lock.end.cause"))
+				assert.Equal(t, plog.SeverityNumberInfo, event.SeverityNumber())
+			}
+			o.Eventually(t, "the lease", o.HasEvent("etcd.lease.ended", "etcd.lease.id", hexOf(both.session.Lease())))
+			ended := o.Events("etcd.lease.ended", "etcd.lease.id", hexOf(both.session.Lease()))[0]
+			t.Log(ended.Attributes().AsRaw())
+		})
+	}
+}

@@ -18,8 +18,10 @@ const (
 	// keyLeases is the key under which leases are kept.
 	keyLeases = "leases"
 
-	// lookEvery is how often it is looked whether a lease is to be asked for.
-	lookEvery = 250 * time.Millisecond
+	// lookEvery is how often it is looked whether a lease is to be asked for. A
+	// lease that goes after it could expire and before it was asked for again
+	// is taken for expired, so this is short.
+	lookEvery = 50 * time.Millisecond
 )
 
 // each says whether leases are followed one by one.
@@ -127,14 +129,15 @@ func (w *watcher) restoreLeases(ctx context.Context, cluster uint64) {
 	}
 }
 
-// askDoubtful asks for the leases that may have ended with changes, as far as
-// the budget allows. What it does not learn stays unknown.
-func (w *watcher) askDoubtful(ctx context.Context, prefix string, changes []state.Change) (answers []state.Answer) {
+// askDoubtful asks for the leases that may have ended with changes, which were
+// read at a time, as far as the budget allows. What it does not learn stays
+// unknown.
+func (w *watcher) askDoubtful(ctx context.Context, at time.Time, prefix string, changes []state.Change) (answers []state.Answer) {
 	if !w.cfg.Leases.each() || len(changes) == 0 {
 		return nil
 	}
 	w.mu.Lock()
-	doubtful := w.machine.Doubtful(time.Now(), prefix, changes, w.asking.Burst())
+	doubtful := w.machine.Doubtful(at, prefix, changes, w.asking.Burst())
 	w.mu.Unlock()
 	for _, id := range doubtful {
 		if !w.asking.Allow() {
@@ -168,6 +171,7 @@ func (c *client) Lease(ctx context.Context, id int64) (answer state.Answer, clus
 		answer.TTL, answer.Remaining, cluster = reply.GrantedTTL, reply.TTL, reply.ClusterId
 		return nil
 	})
+	answer.By = time.Now()
 	return answer, cluster, err
 }
 

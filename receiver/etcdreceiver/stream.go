@@ -20,8 +20,13 @@ import (
 	"github.com/otelcol-infra/otelcol-infra/receiver/etcdreceiver/internal/state"
 )
 
-// batchSize is how many changes are told together, if they are there.
-const batchSize = 1000
+const (
+	// batchSize is how many changes are told together, if they are there.
+	batchSize = 1000
+
+	// atOnce is how long after each other they may have been read.
+	atOnce = 100 * time.Millisecond
+)
 
 var (
 	// errFull is why a stream ended that nothing is wrong with.
@@ -57,6 +62,7 @@ type stream struct {
 // batch is what was read of a stream. The first one has no changes, but says
 // which cluster it is of.
 type batch struct {
+	at       time.Time // when it was read
 	opened   bool
 	cluster  uint64
 	revision int64 // everything up to it was read; of the first one, the newest in etcd
@@ -137,7 +143,7 @@ func (s *stream) wake() {
 }
 
 func (s *stream) add(response clientv3.WatchResponse) error {
-	b := batch{opened: response.Created, cluster: response.Header.ClusterId, revision: response.Header.Revision}
+	b := batch{at: time.Now(), opened: response.Created, cluster: response.Header.ClusterId, revision: response.Header.Revision}
 	if n := len(response.Events); n > 0 {
 		b.revision = response.Events[n-1].Kv.ModRevision
 		b.changes = s.pick.changes(response.Events)
@@ -187,7 +193,7 @@ func (s *stream) take(ctx context.Context, patience time.Duration) (batch, error
 func (s *stream) pop() batch {
 	first, n := s.queue[0], 1
 	size := len(first.changes)
-	for n < len(s.queue) && !first.opened && size+len(s.queue[n].changes) <= batchSize {
+	for n < len(s.queue) && !first.opened && size+len(s.queue[n].changes) <= batchSize && s.queue[n].at.Sub(first.at) < atOnce {
 		size += len(s.queue[n].changes)
 		n++
 	}

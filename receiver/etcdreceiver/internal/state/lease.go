@@ -17,6 +17,10 @@ const (
 	// askAgain is how long a lease is left alone at least after it was asked for.
 	askAgain = 500 * time.Millisecond
 
+	// promptly is how soon after its keys went a lease has to be asked for, so
+	// that its absence tells why they did.
+	promptly = time.Second
+
 	// absences is in how many lists in a row a lease has to be absent to have
 	// ended: each member answers from what it has heard of so far.
 	absences = 2
@@ -47,11 +51,11 @@ const (
 	Expired
 )
 
-// Answer is what etcd said of one lease, to a question of At. Remaining is below
-// 0 when there is no such lease.
+// Answer is what etcd said of one lease, to a question of At, by By. Remaining is
+// below 0 when there is no such lease.
 type Answer struct {
 	ID             int64
-	At             time.Time
+	At, By         time.Time
 	TTL, Remaining int64
 }
 
@@ -103,6 +107,7 @@ type lease struct {
 	list     int       // the newest list that it is in, or could have been
 	alive    bool      // etcd said in this step that it is there
 	gone     bool      // etcd said that it is not
+	goneAt   time.Time // when it was asked that
 	over     bool      // and that was told; it is seen again as the watch is behind
 	last     int64     // revision at which it last lost what may have been all its keys
 	atEnd    int       // how many that were
@@ -239,7 +244,10 @@ func (ls *leases) answered(now time.Time, answers []Answer) {
 		l.First, l.Remaining = l.TTL == 0, a.Remaining
 		l.asked = a.At
 		if a.Remaining < 0 {
-			l.end(now, true)
+			if !l.gone {
+				l.end(latest(now, a.By), true)
+				l.goneAt = a.At
+			}
 			ls.ask(l, a.At.Add(time.Minute)) // its keys are about to go
 			continue
 		}
@@ -265,7 +273,7 @@ func (l *lease) end(at time.Time, certain bool) {
 	if l.gone {
 		return
 	}
-	l.gone = true
+	l.gone, l.goneAt = true, at
 	switch {
 	case l.deadline.IsZero():
 		l.Cause = LeaseEndUnknown
@@ -284,7 +292,8 @@ func latest(a, b time.Time) time.Time {
 }
 
 // judgeLease returns why keys of a lease went that may have been all that it
-// had. As long as more of the past is to come, it may be seen to have lived on.
+// had. When it is learnt late, a lease that is gone by now does not tell why: it
+// may have been revoked in time.
 func (s *step) judgeLease(id, revision int64, keys int) EndCause {
 	l := s.m.leases.known[id]
 	if l == nil {
@@ -299,7 +308,7 @@ func (s *step) judgeLease(id, revision int64, keys int) EndCause {
 	switch {
 	case l.gone && l.Cause == Revoked, l.alive, s.now.Before(l.deadline):
 		return Released
-	case s.behind, l.gone && l.Cause == LeaseEndUnknown:
+	case s.reconciled, l.gone && (l.Cause == LeaseEndUnknown || l.goneAt.Sub(s.now) > promptly):
 		return CauseUnknown
 	case l.gone, keys > 1 && !l.deadline.IsZero():
 		return LeaseExpired

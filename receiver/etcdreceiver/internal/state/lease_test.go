@@ -331,3 +331,45 @@ func TestOnlySomeKeysOfALeaseAreNamed(t *testing.T) {
 	assert.Equal(t, []string{"/a", "/b", "/c", "/d", "/e", "/f", "/g", "/h"}, effects[0].Lease.Names)
 	assert.Equal(t, 20, effects[0].Lease.Keys)
 }
+
+// When the end of a lease is learnt late, its client may have given back in
+// time what it held.
+func TestWhatIsLearntLateDoesNotExpire(t *testing.T) {
+	for name, test := range map[string]struct {
+		seen, asked int
+		late        int64
+		listed      bool
+		want        EndCause
+		lease       LeaseCause
+	}{
+		"in time":             {10, 10, 0, false, LeaseExpired, Expired},
+		"late":                {10, 10, 12, false, CauseUnknown, Expired},
+		"in a gap":            {10, 10, 0, true, CauseUnknown, Expired},
+		"asked too late":      {10, 12, 0, false, CauseUnknown, Expired},
+		"before its deadline": {5, 12, 0, false, Released, Expired},
+	} {
+		t.Run(name, func(t *testing.T) {
+			m := NewMachine(Prefixes{Locks: []string{"/"}}, Limits{Keys: 10, Leases: 10}, true)
+			m.Step(at(0), list(1))
+			other := Key{Name: "/other/7", Created: 3, Modified: 3, Version: 1, Lease: 7}
+			m.Step(at(1), saw(put(lockKey(7, 2)), put(other)))
+			m.StepLeases(at(1), LeaseObservation{Answers: []Answer{{ID: 7, At: at(1), TTL: 5, Remaining: 5}}})
+			gone := saw(deleted("/l/7", 12), deleted("/other/7", 12))
+			gone.Late = test.late
+			if test.listed {
+				gone = list(12)
+			}
+			gone.Answers = []Answer{{ID: 7, At: at(test.asked), By: at(test.asked), Remaining: -1}}
+			ended := map[Kind]int{}
+			for _, e := range m.Step(at(test.seen), gone) {
+				if ended[e.Kind]++; e.Kind == LockReleased {
+					assert.Equal(t, test.want, e.Attempt.Cause)
+				} else if e.Kind == LeaseEnded {
+					assert.Equal(t, test.lease, e.Lease.Cause)
+				}
+			}
+			assert.Equal(t, 2, ended[LockReleased])
+			assert.Equal(t, 1, ended[LeaseEnded])
+		})
+	}
+}

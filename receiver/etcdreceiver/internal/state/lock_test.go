@@ -342,11 +342,8 @@ func TestWhyALockEnds(t *testing.T) {
 		"it was restored to a time without it": {
 			[]Key{a}, []any{asked(alive(0xa, 10, 60, 50)), list(1)}, " reconciled",
 		},
-		"more of the past is to come": {
+		"it is learnt late": {
 			[]Key{a}, []any{asked(alive(0xa, 10, 60, 0)), saw(deleted("/l/a", 9)).late(99).and(gone(0xa, 11))}, " reconciled",
-		},
-		"no more of the past is to come": {
-			[]Key{a}, []any{asked(alive(0xa, 10, 60, 0)), saw(deleted("/l/a", 9)).late(9).and(gone(0xa, 11))}, ", as its lease expired reconciled",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

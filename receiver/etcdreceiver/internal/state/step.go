@@ -22,7 +22,6 @@ type step struct {
 	causes     map[int64]ending // of leases that lose keys in the present revision
 	touched    map[string]bool  // locks whose queue changed in it
 	restored   bool             // etcd has another history than before
-	behind     bool             // more changes of before the watch are to come
 	changes    []Change         // all of the step
 	attached   map[int64]int64  // by lease: newest revision of a key that they attach to it; nil until needed
 	effects    []Effect
@@ -31,7 +30,6 @@ type step struct {
 // follow takes in changes, revision by revision: those of one revision
 // happened at once, so nobody comes to hold a lock between them.
 func (s *step) follow(o Observation) {
-	s.behind = o.Revision < o.Late
 	s.changes, s.effects = o.Changes, make([]Effect, 0, len(o.Changes))
 	for changes := o.Changes; len(changes) > 0; {
 		revision := changes[0].Key.Modified
