@@ -64,6 +64,9 @@ func NewDelivery(settings receiver.Settings, reporter *condition.Reporter) (*Del
 	}, nil
 }
 
+// Wanted says whether there is a pipeline for any of it.
+func (d *Delivery) Wanted() bool { return d.Logs != nil || d.Traces != nil }
+
 // Holds says whether a batch is held because a consumer refuses it. What its
 // loop knows is then not up to date.
 func (d *Delivery) Holds() bool { return d.refused.Load() > 0 }

@@ -183,7 +183,7 @@ func (c *Config) Validate() error {
 		configcheck.Duration("collection_interval", c.Scrape.CollectionInterval, "10s"),
 		configcheck.Timeout("timeout", c.Scrape.Timeout, "5s"),
 		configcheck.Duration("dial_timeout", c.DialTimeout, "5s"),
-		configcheck.Duration("keepalive::time", c.Keepalive.Time, "30s"),
+		c.Keepalive.validate(),
 		configcheck.Duration("keepalive::timeout", c.Keepalive.Timeout, "10s"),
 		c.Watch.validate(),
 		c.Watch.PrefixConfig.validate("watch"),
@@ -207,6 +207,9 @@ func (c *Config) validateEndpoints() error {
 			errs = append(errs, fmt.Errorf("%s has no port: write it like %s", key, defaultEndpoint))
 		}
 		schemes[secure(endpoint)] = true
+		if j := slices.IndexFunc(c.Endpoints[:i], func(other string) bool { return address.HostPort(other) == address.HostPort(endpoint) }); j >= 0 {
+			errs = append(errs, fmt.Errorf("%s is the same as endpoints[%d]: name each member once", key, j))
+		}
 	}
 	if len(schemes) > 1 {
 		errs = append(errs, errors.New("endpoints are partly https: use https for all of them or for none"))
@@ -222,6 +225,13 @@ func (c *Config) validateUser() error {
 		return errors.New("username is set without password or password_file: set one of them, or no username")
 	}
 	return c.password().Validate()
+}
+
+func (c KeepaliveConfig) validate() error {
+	if c.Time < 10*time.Second {
+		return fmt.Errorf("keepalive::time is %s: set it to 10s or more, as gRPC does not ask more often", c.Time)
+	}
+	return nil
 }
 
 func (c *Config) password() tokenfile.Source {

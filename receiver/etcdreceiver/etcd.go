@@ -33,6 +33,7 @@ const (
 // clusterResource identifies the cluster, which events and traces are of.
 func clusterResource(rb *metadata.ResourceBuilder, cluster string) pcommon.Resource {
 	rb.SetServiceName("etcd")
+	rb.SetServiceInstanceID(cluster) // else Prometheus would take two clusters for one
 	rb.SetEtcdClusterID(cluster)
 	return rb.Emit()
 }

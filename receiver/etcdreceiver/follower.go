@@ -22,14 +22,14 @@ type follower struct {
 	prefix string
 	keeper keeper
 
-	cluster  uint64    // that the revision is of
-	revision int64     // all changes up to it were observed; 0 before the first list
-	late     int64     // the newest revision when the watch was opened
-	lost     bool      // changes after it cannot be read any more
-	fresh    bool      // it is of a list of the present, and nothing was watched since
-	read     time.Time // when what is to be told was read; zero for just now
-	keys     *stream   // nil while none is open
-	refused  int       // times in a row that a member without a leader has ended it
+	clusterID uint64    // that the revision is of
+	revision  int64     // all changes up to it were observed; 0 before the first list
+	late      int64     // the newest revision when the watch was opened
+	lost      bool      // changes after it cannot be read any more
+	fresh     bool      // it is of a list of the present, and nothing was watched since
+	read      time.Time // when what is to be told was read; zero for just now
+	keys      *stream   // nil while none is open
+	refused   int       // times in a row that a member without a leader has ended it
 }
 
 // checkpointed is what is kept of the keys under a prefix.
@@ -87,8 +87,8 @@ func (f *follower) next(ctx context.Context) (state.Observation, error) {
 		return f.next(ctx)
 	case err != nil:
 		f.stop()
-		if f.lost = errors.Is(err, rpctypes.ErrCompacted); f.lost {
-			return f.list(ctx, nil)
+		if errors.Is(err, rpctypes.ErrCompacted) {
+			return f.bridge(ctx, f.revision, nil)
 		}
 		return state.Observation{}, err
 	case read.opened:
@@ -108,14 +108,14 @@ func (f *follower) next(ctx context.Context) (state.Observation, error) {
 func (f *follower) opened(ctx context.Context, b batch) (state.Observation, error) {
 	f.refused = 0
 	cluster, newest := b.cluster, b.revision
-	if cluster == f.cluster && newest < f.revision {
+	if cluster == f.clusterID && newest < f.revision {
 		var err error
 		if cluster, newest, err = f.client.Revision(ctx, f.prefix); err != nil {
 			f.stop()
 			return state.Observation{}, err
 		}
 	}
-	if cluster != f.cluster || newest < f.revision {
+	if cluster != f.clusterID || newest < f.revision {
 		f.stop()
 		f.lost = true
 		return f.list(ctx, nil)
@@ -138,6 +138,9 @@ func (f *follower) begin(ctx context.Context) (state.Observation, error) {
 		}
 	}
 	stored := kept.Keys.Revision > 0
+	if !stored && f.cfg.Storage != nil {
+		f.settings.Logger.Info("nothing is stored of the keys under a prefix: they are followed from now on, or from watch::revision", zap.String("prefix", f.prefix))
+	}
 	if !stored && f.cfg.Watch.Start == StartRevision {
 		kept.Keys.Revision = max(1, f.cfg.Watch.Revision-1)
 	}
@@ -149,7 +152,9 @@ func (f *follower) begin(ctx context.Context) (state.Observation, error) {
 	case errors.Is(err, rpctypes.ErrFutureRev) && !stored:
 		f.settings.Logger.Warn("watch::revision is not there yet, the watch begins in the present", zap.Int64("revision", f.cfg.Watch.Revision))
 		return f.list(ctx, nil)
-	case errors.Is(err, rpctypes.ErrCompacted), errors.Is(err, rpctypes.ErrFutureRev):
+	case errors.Is(err, rpctypes.ErrCompacted):
+		return f.bridge(ctx, kept.Keys.Revision, &kept)
+	case errors.Is(err, rpctypes.ErrFutureRev):
 		return f.list(ctx, &kept)
 	case err != nil:
 		return state.Observation{}, err
@@ -171,6 +176,28 @@ func (f *follower) isOf(cluster uint64, kept checkpointed) bool {
 	return false
 }
 
+// bridge lists the keys as they were at the oldest revision that can be read, as
+// those after the known one were compacted: what came later is still there.
+func (f *follower) bridge(ctx context.Context, known int64, kept *checkpointed) (state.Observation, error) {
+	oldest, err := f.client.OldestRevision(ctx, f.prefix, known)
+	if err != nil {
+		return state.Observation{}, err
+	}
+	observed, cluster, err := f.client.List(ctx, f.pick, f.prefix, oldest)
+	if err != nil {
+		return state.Observation{}, err // It may have been compacted meanwhile, too.
+	}
+	if f.clusterID != 0 && f.clusterID != cluster || kept != nil && !f.isOf(cluster, *kept) {
+		return f.list(ctx, nil)
+	}
+	if kept != nil {
+		observed.Saved = &kept.Keys
+	}
+	f.listed(ctx, cluster, observed.Revision)
+	f.fresh = false
+	return observed, nil
+}
+
 // list lists the keys as they are now, after what an earlier process knew, if
 // any.
 func (f *follower) list(ctx context.Context, kept *checkpointed) (state.Observation, error) {
@@ -181,6 +208,7 @@ func (f *follower) list(ctx context.Context, kept *checkpointed) (state.Observat
 	if kept != nil && f.isOf(cluster, *kept) {
 		observed.Saved = &kept.Keys
 	}
+	observed.Another = f.clusterID != 0 && f.clusterID != cluster
 	f.listed(ctx, cluster, observed.Revision)
 	f.lost, f.fresh = false, true
 	return observed, nil
@@ -190,7 +218,7 @@ func (f *follower) listed(ctx context.Context, cluster uint64, revision int64) {
 	if before := f.identity.Swap(cluster); before != 0 && before != cluster {
 		f.settings.Logger.Warn("etcd is another cluster than before", zap.String("before", hex(before)), zap.String("now", hex(cluster)))
 	}
-	f.cluster, f.revision, f.late = cluster, revision, 0
+	f.clusterID, f.revision, f.late = cluster, revision, 0
 	f.restoreLeases(ctx, cluster)
 }
 
@@ -203,22 +231,23 @@ func (f *follower) stop() {
 
 // step takes in what happened when it was read, however long it was queued.
 func (f *follower) step(now time.Time, observed state.Observation) watch.Telemetry {
-	f.keeper.stepped()
 	at := now
 	if !f.read.IsZero() {
 		at = f.read
 	}
-	return f.render(now, f.watcher.step(func(m *state.Machine) []state.Effect { return m.Step(at, observed) }))
+	return f.render(now, f.clusterID, f.stepMachine(&f.keeper, func(m *state.Machine) []state.Effect { return m.Step(at, observed) }))
 }
 
-func (f *follower) keep(ctx context.Context) {
+func (f *follower) keep(ctx context.Context) bool {
 	f.mu.Lock()
 	saved, ok := f.machine.Save(f.prefix)
 	f.mu.Unlock()
-	if ok {
-		err := f.store.Save(ctx, f.key(), checkpointed{f.cluster, saved})
-		f.Condition.Set(storageOf+f.prefix, err)
+	if !ok {
+		return true
 	}
+	err := f.store.Save(ctx, f.key(), checkpointed{f.clusterID, saved})
+	f.Condition.Set(storageOf+f.prefix, err)
+	return err == nil
 }
 
 func (f *follower) key() string { return fmt.Sprintf("keys/%x", f.prefix) }

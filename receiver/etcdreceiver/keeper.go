@@ -14,35 +14,53 @@ const idle = time.Minute
 // keeper keeps what a loop has told, but not more often than is useful: to keep
 // it after each of many small batches would cost more than to tell them.
 type keeper struct {
+	w     *watcher
 	every time.Duration
-	keep  func(context.Context) // nil when there is no storage
+	keep  func(context.Context) bool // nil when there is no storage; says whether it did
 
 	last    time.Time
 	pending bool // something was told since it was kept last
-	ahead   bool // what is known is ahead of what was told
+	ahead   bool // what is known is ahead of what was told; the watcher's lock guards it
 }
 
-func (w *watcher) newKeeper(every time.Duration, keep func(context.Context)) keeper {
+func (w *watcher) newKeeper(every time.Duration, keep func(context.Context) bool) keeper {
 	if w.cfg.Storage == nil {
 		keep = nil
 	}
-	return keeper{every: every, keep: keep}
+	return keeper{w: w, every: every, keep: keep}
 }
 
-// stepped takes in that what is known has changed, and is not told yet.
-func (k *keeper) stepped() { k.ahead = true }
+// stepped takes in that what is known has changed, and is not told yet. The
+// watcher is locked.
+func (k *keeper) stepped() {
+	if !k.ahead {
+		k.ahead = true
+		k.w.untold++
+	}
+}
+
+func (k *keeper) told() {
+	k.w.mu.Lock()
+	defer k.w.mu.Unlock()
+	if k.ahead {
+		k.ahead = false
+		k.w.untold--
+	}
+}
 
 // delivered takes in that what is known has been told.
 func (k *keeper) delivered(ctx context.Context) {
-	k.ahead = false
+	k.told()
 	if k.keep == nil {
 		return
 	}
-	if k.pending = time.Since(k.last) < k.every; !k.pending {
-		k.keep(ctx)
+	if k.pending = time.Since(k.last) < k.every || !k.keep(ctx); !k.pending {
 		k.last = time.Now()
 	}
 }
+
+// overdue says whether it is time to keep what is pending.
+func (k *keeper) overdue() bool { return k.pending && time.Since(k.last) >= k.every }
 
 // wait returns how long the loop may wait for something new.
 func (k *keeper) wait() time.Duration {

@@ -65,12 +65,16 @@ func (l *leaseFollower) next(ctx context.Context) (state.LeaseObservation, error
 			l.list = now.Add(l.cfg.Scrape.CollectionInterval)
 			ids, cluster, err := l.client.Leases(ctx)
 			// Its own condition: single leases can be asked for without it.
+			l.saw(leasesList, err)
 			l.Condition.Set(leasesList, explainLeases(err))
 			if err == nil {
 				l.identity.CompareAndSwap(0, cluster)
 				l.restoreLeases(ctx, cluster)
 				return state.LeaseObservation{Listed: true, IDs: ids, Counted: !l.cfg.Leases.each()}, nil
 			}
+		}
+		if l.keeper.overdue() {
+			return state.LeaseObservation{}, nil // to keep what was told
 		}
 		if id, ok := l.due(); ok {
 			if err := l.asking.Wait(ctx); err != nil {
@@ -95,15 +99,23 @@ func (l *leaseFollower) due() (int64, bool) {
 }
 
 func (l *leaseFollower) step(now time.Time, observed state.LeaseObservation) watch.Telemetry {
-	l.keeper.stepped()
-	return l.render(now, l.watcher.step(func(m *state.Machine) []state.Effect { return m.StepLeases(now, observed) }))
+	effects := l.stepMachine(&l.keeper, func(m *state.Machine) []state.Effect { return m.StepLeases(now, observed) })
+	return l.render(now, l.identity.Load(), effects)
 }
 
-func (l *leaseFollower) keep(ctx context.Context) {
+// keep stores the leases, but not while one has ended that was not told yet: a
+// loop that follows keys may have found that out.
+func (l *leaseFollower) keep(ctx context.Context) bool {
 	l.mu.Lock()
+	if l.untold > 0 {
+		l.mu.Unlock()
+		return false
+	}
 	kept := checkpointedLeases{l.identity.Load(), l.machine.SaveLeases()}
 	l.mu.Unlock()
-	l.Condition.Set(storageOf+keyLeases, l.store.Save(ctx, keyLeases, kept))
+	err := l.store.Save(ctx, keyLeases, kept)
+	l.Condition.Set(storageOf+keyLeases, err)
+	return err == nil
 }
 
 // checkpointedLeases is what is kept of the leases.

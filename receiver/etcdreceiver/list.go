@@ -7,9 +7,12 @@ import (
 	"context"
 	"crypto/sha256"
 	enchex "encoding/hex"
+	"errors"
 
 	"go.etcd.io/etcd/api/v3/mvccpb"
 	clientv3 "go.etcd.io/etcd/client/v3"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 
 	"github.com/otelcol-infra/otelcol-infra/internal/pattern"
 	"github.com/otelcol-infra/otelcol-infra/receiver/etcdreceiver/internal/metadata"
@@ -21,8 +24,9 @@ const (
 	// along: etcd tells a key's lease and length only with its value.
 	pageSize = 4 << 20
 
-	// firstPage and largestPage are numbers of keys.
-	firstPage   = 100
+	// firstPage and largestPage are numbers of keys. The values of the next page
+	// can be larger than those before, so a page is at most twice as long.
+	firstPage   = 50
 	largestPage = 10_000
 )
 
@@ -46,6 +50,10 @@ func (c *client) List(ctx context.Context, pick selection, prefix string, revisi
 			answer, err = etcd.Get(clientv3.WithRequireLeader(ctx), from, end, clientv3.WithRev(observed.Revision), clientv3.WithLimit(int64(page)))
 			return err
 		})
+		if page > firstPage && (errors.Is(err, context.DeadlineExceeded) || status.Code(err) == codes.ResourceExhausted) {
+			page = max(firstPage, page/8) // The values there may be large.
+			continue
+		}
 		if err != nil {
 			return state.Observation{}, 0, err
 		}
@@ -65,7 +73,7 @@ func (c *client) List(ctx context.Context, pick selection, prefix string, revisi
 			observed.More = left
 		} else if left > 0 {
 			from = string(answer.Kvs[len(answer.Kvs)-1].Key) + "\x00"
-			page = min(max(1, pageSize/max(1, size/page)), largestPage)
+			page = min(max(1, pageSize/max(1, size/page)), 2*page, largestPage)
 			continue
 		}
 		return observed, cluster, nil
@@ -117,6 +125,9 @@ func (p selection) changes(events []*clientv3.Event) []state.Change {
 			c.Fingerprint = enchex.EncodeToString(sum[:])
 		}
 		changes = append(changes, c)
+	}
+	if len(changes) == 0 {
+		return nil // not to keep its room
 	}
 	return changes
 }

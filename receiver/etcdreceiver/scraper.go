@@ -130,7 +130,7 @@ func (w *watcher) record(mb *metadata.MetricsBuilder, now time.Time, more pmetri
 	})
 	if w.cfg.Leases.Mode != LeasesOff {
 		unknown := func(c string) bool { return !current[c] }
-		known := current[leasesAsked] && (w.cfg.Leases.Mode != LeasesWatched || !slices.ContainsFunc(covering, unknown))
+		known := current[leasesAsked] && (!w.cfg.Leases.listed() || current[leasesList]) && (w.cfg.Leases.Mode != LeasesWatched || !slices.ContainsFunc(covering, unknown))
 		telemetry.RecordLeases(mb, ts, counts.Leases, w.cfg.Leases.each(), !holds && known)
 	}
 	w.durations.AppendTo(more, ts)
@@ -172,7 +172,9 @@ func (c *cluster) recordCluster(mb *metadata.MetricsBuilder, now time.Time) uint
 		return 0
 	}
 	age, ts := c.age(), pcommon.NewTimestampFromTime(now)
-	telemetry.RecordProgress(mb, ts, &c.machine)
+	if !c.Delivery().Holds() { // else it does not know yet
+		telemetry.RecordProgress(mb, ts, &c.machine)
+	}
 	if has, known := state.HasLeader(c.machine.Of(c.said())); known {
 		telemetry.RecordLeader(mb, ts, has)
 	}

@@ -150,6 +150,11 @@ func (s *stream) add(response clientv3.WatchResponse) error {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if last := len(s.queue) - 1; last >= 0 && len(b.changes) == 0 && !b.opened && !s.queue[last].opened {
+		s.queue[last].revision = b.revision // There is no bound to how many say nothing but this.
+		s.wake()
+		return nil
+	}
 	if s.queued > 0 && s.queued+len(b.changes) > s.limit {
 		return errFull
 	}

@@ -40,6 +40,7 @@ type watcher struct {
 	mu       sync.Mutex
 	machine  *state.Machine
 	restored bool            // what was kept of leases
+	untold   int             // loops that know more than they have told
 	current  map[string]bool // what is up to date: by covering prefix, and of leases
 }
 
@@ -111,13 +112,16 @@ func (w *watcher) Shutdown(ctx context.Context) error {
 }
 
 // render tells of effects, and counts how long what ended had lasted.
-func (w *watcher) render(now time.Time, effects []state.Effect) watch.Telemetry {
-	cluster := hex(w.identity.Load())
+func (w *watcher) render(now time.Time, id uint64, effects []state.Effect) watch.Telemetry {
+	cluster := hex(id)
 	w.durations.Observe(cluster, effects)
 	for _, e := range effects {
 		if e.Kind == state.WatchGap {
 			w.requests.gap()
 		}
+	}
+	if !w.Delivery().Wanted() {
+		return watch.Silence()
 	}
 	return w.story.Render(now, cluster, clusterResource(metadata.NewResourceBuilder(w.cfg.Events.ResourceAttributes), cluster), effects)
 }
@@ -129,10 +133,12 @@ func (w *watcher) saw(what string, err error) {
 	w.current[what] = err == nil
 }
 
-// step steps the machine, and says when there is more than it remembers.
-func (w *watcher) step(do func(*state.Machine) []state.Effect) []state.Effect {
+// stepMachine steps the machine for the loop of a keeper, and says when there is
+// more than it remembers.
+func (w *watcher) stepMachine(k *keeper, do func(*state.Machine) []state.Effect) []state.Effect {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	k.stepped()
 	effects := do(w.machine)
 	w.limited(limitKeys, w.machine.Beyond(), w.cfg.Watch.Limit, "keys are not remembered")
 	w.limited(limitLeases, w.machine.BeyondLeases(), w.cfg.Leases.Limit, "leases are not followed")

@@ -376,7 +376,7 @@ type eventEtcdLeaseGranted struct {
 	config EventConfig         // event config provided by user.
 }
 
-func (e *eventEtcdLeaseGranted) recordEvent(ctx context.Context, timestamp pcommon.Timestamp, etcdLeaseIDAttributeValue string) {
+func (e *eventEtcdLeaseGranted) recordEvent(ctx context.Context, timestamp pcommon.Timestamp, etcdLeaseIDAttributeValue string, observationReconciledAttributeValue bool) {
 	if !e.config.Enabled {
 		return
 	}
@@ -389,6 +389,7 @@ func (e *eventEtcdLeaseGranted) recordEvent(ctx context.Context, timestamp pcomm
 		dp.SetSpanID(pcommon.SpanID(span.SpanID()))
 	}
 	dp.Attributes().PutStr("etcd.lease.id", etcdLeaseIDAttributeValue)
+	dp.Attributes().PutBool("observation.reconciled", observationReconciledAttributeValue)
 
 }
 
@@ -768,7 +769,7 @@ type eventEtcdWatchGap struct {
 	config EventConfig         // event config provided by user.
 }
 
-func (e *eventEtcdWatchGap) recordEvent(ctx context.Context, timestamp pcommon.Timestamp, etcdWatchPrefixAttributeValue string, etcdRevisionFirstAttributeValue int64, etcdRevisionLastAttributeValue int64) {
+func (e *eventEtcdWatchGap) recordEvent(ctx context.Context, timestamp pcommon.Timestamp, etcdWatchPrefixAttributeValue string, etcdRevisionFirstAttributeValue int64, etcdRevisionLastAttributeValue int64, etcdGapReasonAttributeValue string) {
 	if !e.config.Enabled {
 		return
 	}
@@ -783,6 +784,7 @@ func (e *eventEtcdWatchGap) recordEvent(ctx context.Context, timestamp pcommon.T
 	dp.Attributes().PutStr("etcd.watch.prefix", etcdWatchPrefixAttributeValue)
 	dp.Attributes().PutInt("etcd.revision.first", etcdRevisionFirstAttributeValue)
 	dp.Attributes().PutInt("etcd.revision.last", etcdRevisionLastAttributeValue)
+	dp.Attributes().PutStr("etcd.gap.reason", etcdGapReasonAttributeValue)
 
 }
 
@@ -1041,8 +1043,8 @@ func (lb *LogsBuilder) RecordEtcdLeaseEndedEvent(ctx context.Context, timestamp 
 }
 
 // RecordEtcdLeaseGrantedEvent adds a log record of etcd.lease.granted event.
-func (lb *LogsBuilder) RecordEtcdLeaseGrantedEvent(ctx context.Context, timestamp pcommon.Timestamp, etcdLeaseIDAttributeValue string) {
-	lb.eventEtcdLeaseGranted.recordEvent(ctx, timestamp, etcdLeaseIDAttributeValue)
+func (lb *LogsBuilder) RecordEtcdLeaseGrantedEvent(ctx context.Context, timestamp pcommon.Timestamp, etcdLeaseIDAttributeValue string, observationReconciledAttributeValue bool) {
+	lb.eventEtcdLeaseGranted.recordEvent(ctx, timestamp, etcdLeaseIDAttributeValue, observationReconciledAttributeValue)
 }
 
 // RecordEtcdLockAbandonedEvent adds a log record of etcd.lock.abandoned event.
@@ -1091,6 +1093,6 @@ func (lb *LogsBuilder) RecordEtcdRaftLeaderLostEvent(ctx context.Context, timest
 }
 
 // RecordEtcdWatchGapEvent adds a log record of etcd.watch.gap event.
-func (lb *LogsBuilder) RecordEtcdWatchGapEvent(ctx context.Context, timestamp pcommon.Timestamp, etcdWatchPrefixAttributeValue string, etcdRevisionFirstAttributeValue int64, etcdRevisionLastAttributeValue int64) {
-	lb.eventEtcdWatchGap.recordEvent(ctx, timestamp, etcdWatchPrefixAttributeValue, etcdRevisionFirstAttributeValue, etcdRevisionLastAttributeValue)
+func (lb *LogsBuilder) RecordEtcdWatchGapEvent(ctx context.Context, timestamp pcommon.Timestamp, etcdWatchPrefixAttributeValue string, etcdRevisionFirstAttributeValue int64, etcdRevisionLastAttributeValue int64, etcdGapReasonAttributeValue AttributeEtcdGapReason) {
+	lb.eventEtcdWatchGap.recordEvent(ctx, timestamp, etcdWatchPrefixAttributeValue, etcdRevisionFirstAttributeValue, etcdRevisionLastAttributeValue, etcdGapReasonAttributeValue.String())
 }

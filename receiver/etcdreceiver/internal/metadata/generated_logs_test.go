@@ -159,7 +159,7 @@ func TestLogsBuilder(t *testing.T) {
 			lb.RecordEtcdLeaseEndedEvent(ctx, timestamp, "etcd.lease.id-val", AttributeEtcdLeaseEndCauseRevoked, AttributeEtcdLeaseEndConfidenceCertain, 14, 20, true)
 			defaultEventsCount++
 			allEventsCount++
-			lb.RecordEtcdLeaseGrantedEvent(ctx, timestamp, "etcd.lease.id-val")
+			lb.RecordEtcdLeaseGrantedEvent(ctx, timestamp, "etcd.lease.id-val", true)
 			defaultEventsCount++
 			allEventsCount++
 			lb.RecordEtcdLockAbandonedEvent(ctx, timestamp, "etcd.lock.name-val", "etcd.lock.key-val", "etcd.lease.id-val", AttributeEtcdLockEndCauseReleased, 13, true)
@@ -189,7 +189,7 @@ func TestLogsBuilder(t *testing.T) {
 			lb.RecordEtcdRaftLeaderLostEvent(ctx, timestamp, "etcd.member.subject.id-val", 14, true)
 			defaultEventsCount++
 			allEventsCount++
-			lb.RecordEtcdWatchGapEvent(ctx, timestamp, "etcd.watch.prefix-val", 19, 18)
+			lb.RecordEtcdWatchGapEvent(ctx, timestamp, "etcd.watch.prefix-val", 19, 18, AttributeEtcdGapReasonCompacted)
 
 			rb := lb.NewResourceBuilder()
 			rb.SetEtcdClusterID("etcd.cluster.id-val")
@@ -424,6 +424,9 @@ func TestLogsBuilder(t *testing.T) {
 					attrVal, ok := lr.Attributes().Get("etcd.lease.id")
 					assert.True(t, ok)
 					assert.Equal(t, "etcd.lease.id-val", attrVal.Str())
+					attrVal, ok = lr.Attributes().Get("observation.reconciled")
+					assert.True(t, ok)
+					assert.True(t, attrVal.Bool())
 				case "etcd.lock.abandoned":
 					assert.False(t, validatedEvents["etcd.lock.abandoned"], "Found a duplicate in the events slice: etcd.lock.abandoned")
 					validatedEvents["etcd.lock.abandoned"] = true
@@ -626,6 +629,9 @@ func TestLogsBuilder(t *testing.T) {
 					attrVal, ok = lr.Attributes().Get("etcd.revision.last")
 					assert.True(t, ok)
 					assert.EqualValues(t, 18, attrVal.Int())
+					attrVal, ok = lr.Attributes().Get("etcd.gap.reason")
+					assert.True(t, ok)
+					assert.Equal(t, "compacted", attrVal.Str())
 				}
 			}
 		})

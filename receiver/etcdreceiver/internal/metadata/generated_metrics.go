@@ -48,6 +48,36 @@ var MapAttributeEtcdAlarmType = map[string]AttributeEtcdAlarmType{
 	"unknown": AttributeEtcdAlarmTypeUnknown,
 }
 
+// AttributeEtcdGapReason specifies the value etcd.gap.reason attribute.
+type AttributeEtcdGapReason int
+
+const (
+	_ AttributeEtcdGapReason = iota
+	AttributeEtcdGapReasonCompacted
+	AttributeEtcdGapReasonRestored
+	AttributeEtcdGapReasonAnotherCluster
+)
+
+// String returns the string representation of the AttributeEtcdGapReason.
+func (av AttributeEtcdGapReason) String() string {
+	switch av {
+	case AttributeEtcdGapReasonCompacted:
+		return "compacted"
+	case AttributeEtcdGapReasonRestored:
+		return "restored"
+	case AttributeEtcdGapReasonAnotherCluster:
+		return "another_cluster"
+	}
+	return ""
+}
+
+// MapAttributeEtcdGapReason is a helper map of string to AttributeEtcdGapReason attribute value.
+var MapAttributeEtcdGapReason = map[string]AttributeEtcdGapReason{
+	"compacted":       AttributeEtcdGapReasonCompacted,
+	"restored":        AttributeEtcdGapReasonRestored,
+	"another_cluster": AttributeEtcdGapReasonAnotherCluster,
+}
+
 // AttributeEtcdKeyChange specifies the value etcd.key.change attribute.
 type AttributeEtcdKeyChange int
 
@@ -1731,7 +1761,7 @@ type metricEtcdMemberUp struct {
 // init fills etcd.member.up metric with initial data.
 func (m *metricEtcdMemberUp) init() {
 	m.data.SetName("etcd.member.up")
-	m.data.SetDescription("1 when the member answered the last status request, else 0.")
+	m.data.SetDescription("1 when the member answered the last status request, else 0, also when it refuses the user.")
 	m.data.SetUnit("{member}")
 	m.data.SetEmptyGauge()
 }

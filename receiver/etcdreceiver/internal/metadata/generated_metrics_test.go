@@ -576,7 +576,7 @@ func TestMetricsBuilder(t *testing.T) {
 					validatedMetrics["etcd.member.up"] = true
 					assert.Equal(t, pmetric.MetricTypeGauge, mi.Type())
 					assert.Equal(t, 1, mi.Gauge().DataPoints().Len())
-					assert.Equal(t, "1 when the member answered the last status request, else 0.", mi.Description())
+					assert.Equal(t, "1 when the member answered the last status request, else 0, also when it refuses the user.", mi.Description())
 					assert.Equal(t, "{member}", mi.Unit())
 					dp := mi.Gauge().DataPoints().At(0)
 					assert.Equal(t, start, dp.StartTimestamp())

@@ -41,4 +41,15 @@ type Effect struct {
 type Gap struct {
 	Prefix      string
 	First, Last int64
+	Reason      GapReason
 }
+
+// GapReason is why changes are unknown.
+type GapReason int
+
+// Why changes can be unknown.
+const (
+	GapCompacted        GapReason = iota + 1 // before they were read
+	GapRestored                              // the history is that of a restored backup
+	GapOfAnotherCluster                      // and so is all of the history
+)

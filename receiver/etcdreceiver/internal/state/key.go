@@ -84,11 +84,15 @@ func (p Prefixes) queue(key Key) (place, bool) {
 	if !found {
 		return place{}, false
 	}
-	if prefix, ok := longest(name+"/", p.Locks); ok {
-		return place{name, prefix, false}, true
-	}
-	if prefix, ok := longest(name+"/", p.Elections); ok {
-		return place{name, prefix, true}, true
+	lock, isLock := longest(name+"/", p.Locks)
+	election, isElection := longest(name+"/", p.Elections)
+	switch {
+	case isLock && (!isElection || len(lock) > len(election)):
+		return place{name, lock, false}, true
+	case isElection && (!isLock || len(election) > len(lock)):
+		return place{name, election, true}, true
+	case isLock: // It is both.
+		return place{name, lock, key.Size > 0}, true
 	}
 	prefix, ok := longest(name+"/", p.Watch)
 	return place{name, prefix, key.Size > 0}, ok

@@ -133,6 +133,11 @@ func (s *step) attach(key Key, news bool) {
 	l, known := ls.known[key.Lease]
 	if !known {
 		l = s.m.followLease(s.now, key.Lease)
+		for _, a := range s.answers { // of this step, before which it was not known
+			if a.ID == key.Lease {
+				ls.answered(s.now, []Answer{a})
+			}
+		}
 	}
 	ls.keys++
 	s.p.attached[key.Lease]++
@@ -232,6 +237,11 @@ func (ls *leases) doubtful(now time.Time, id int64) bool {
 	return l != nil && !l.gone && !now.Before(l.deadline)
 }
 
+// unknown says whether a lease would be followed, and is not yet.
+func (ls *leases) unknown(id int64) bool {
+	return id != 0 && ls.follow && ls.known[id] == nil && len(ls.known) < ls.limit
+}
+
 // answered takes in answers, which have come by now: a lease that is gone can
 // have ended until then, but one that was there had its time left when it was
 // asked for.
@@ -279,6 +289,8 @@ func (l *lease) end(at time.Time, certain bool) {
 		l.Cause = LeaseEndUnknown
 	case at.Before(l.deadline):
 		l.Cause, l.Certain = Revoked, certain
+	case l.resumed: // Nobody asked when it might have expired.
+		l.Cause = LeaseEndUnknown
 	default:
 		l.Cause = Expired
 	}
@@ -402,7 +414,7 @@ func (s *step) conclude(answers []Answer) {
 
 // settle tells of a lease that has ended with nothing else observed.
 func (s *step) settle(l *lease) {
-	s.reconciled = l.resumed
+	s.reconciled = l.resumed || l.gone && l.deadline.IsZero() && l.atEnd == 0 // It may be gone since long.
 	s.tellLease(s.m.leases.settle(s.now, l.ID))
 	s.reconciled = false
 }

@@ -75,7 +75,7 @@ func TestLeasesOfKeys(t *testing.T) {
 			},
 			[]string{
 				"1: lease a granted", "1: 2 put /v created", "1: lease b granted", "1: 3 put /v",
-				"2: lease a ended somehow, 0 keys, after 1s",
+				"2: lease a ended somehow, 0 keys, after 1s reconciled",
 				"3: 4 deleted /v", "3: lease b ended somehow, 1 keys, after 2s",
 			},
 		},
@@ -98,7 +98,7 @@ func TestLeasesOfKeys(t *testing.T) {
 			},
 			[]string{
 				"1: lease a granted", "1: 2 put /v created", "2: lease a asked, 50 of 60 left at first",
-				"3: 1 gap 1-1", "3: 1 deleted /v reconciled", "4: lease a ended somehow, 0 keys, after 3s",
+				"3: 1 gap 1-1", "3: 1 deleted /v reconciled", "4: lease a ended somehow, 0 keys, after 3s reconciled",
 			},
 		},
 		"it has ended, but the watch is behind": {
@@ -177,7 +177,7 @@ func TestListsOfLeases(t *testing.T) {
 		},
 		"a member has not heard yet that it has ended": {
 			[]any{listed(), listed(0xa), asked(gone(0xa, 2)), listed(0xa), listed(0xa, 0xb)},
-			[]string{"1: lease a granted", "2: lease a ended somehow, 0 keys, after 1s", "4: lease b granted"},
+			[]string{"1: lease a granted", "2: lease a ended somehow, 0 keys, after 1s reconciled", "4: lease b granted"},
 		},
 		"a lease is told once, with its key or with the list": {
 			[]any{list(1), listed(), saw(put(leased("/v", 0xa, 2, 2))), listed(0xa, 0xb), saw(put(leased("/w", 0xb, 3, 3)))},
@@ -228,10 +228,10 @@ func TestLeasesBeyondTheLimitOfAList(t *testing.T) {
 	assert.Empty(t, tell(m, 0, listed(0xa, 0xb)))
 	assert.Equal(t, 1, m.BeyondLeases())
 	assert.Equal(t, int64(2), m.Counts().Leases.Alive, "all are counted")
-	assert.Equal(t, []string{"1: lease a ended somehow, 0 keys, after 1s began before"}, tell(m, 1, asked(gone(0xa, 1)), listed(0xb)),
+	assert.Equal(t, []string{"1: lease a ended somehow, 0 keys, after 1s began before reconciled"}, tell(m, 1, asked(gone(0xa, 1)), listed(0xb)),
 		"what was beyond the limit is not new")
 	assert.Zero(t, m.BeyondLeases())
-	assert.Equal(t, []string{"3: lease b ended somehow, 0 keys, after 1s began before", "4: lease c granted"},
+	assert.Equal(t, []string{"3: lease b ended somehow, 0 keys, after 1s began before reconciled", "4: lease c granted"},
 		tell(m, 3, asked(gone(0xb, 3)), listed(0xc)))
 
 	m = following(1)
@@ -308,11 +308,11 @@ func TestDoubtfulLeases(t *testing.T) {
 	all := []Change{
 		put(lockKey(0xe, 6)), deleted("/l/a", 7), deleted("/l/b", 8), deleted("/l/c", 9), deleted("/x", 10), deleted("/l/y", 11), deleted("/l/e", 12), deleted("/z", 13),
 	}
-	assert.Equal(t, []int64{0xa, 0xb, 0xc}, m.Doubtful(at(1), prefix, all, 5), "only locks and elections are worth asking")
+	assert.Equal(t, []int64{0xa, 0xb, 0xc, 0xe}, m.Doubtful(at(1), prefix, all, 5), "only locks and elections are worth asking, also those that came with the changes")
 	assert.Equal(t, []int64{0xa, 0xb}, m.Doubtful(at(1), prefix, all, 2))
 	m.StepLeases(at(1), asked(alive(0xa, 1, 60, 5), gone(0xb, 1)))
-	assert.Equal(t, []int64{0xc}, m.Doubtful(at(2), prefix, all, 5), "a is there, b is not")
-	assert.Equal(t, []int64{0xa, 0xc}, m.Doubtful(at(6), prefix, all, 5))
+	assert.Equal(t, []int64{0xc, 0xe}, m.Doubtful(at(2), prefix, all, 5), "a is there, b is not")
+	assert.Equal(t, []int64{0xa, 0xc, 0xe}, m.Doubtful(at(6), prefix, all, 5))
 	again := []Change{put(Key{Name: "/m/a", Created: 6, Modified: 6, Version: 1, Lease: 0xa}), deleted("/m/a", 8)}
 	assert.Equal(t, []int64{0xa}, m.Doubtful(at(6), prefix, again, 5), "by a key that came with the changes")
 	put2 := []Change{put(lockKey(0xa, 6)), put(key("/l/a", 6, 7, 2)), deleted("/l/a", 8)}
@@ -372,4 +372,41 @@ func TestWhatIsLearntLateDoesNotExpire(t *testing.T) {
 			assert.Equal(t, 1, ended[LeaseEnded])
 		})
 	}
+}
+
+// A lease that comes and whose lock goes in one batch is asked for after both.
+func TestALockOfOneBatch(t *testing.T) {
+	for name, test := range map[string]struct {
+		answer Answer
+		want   EndCause
+	}{
+		"it lives on":    {Answer{ID: 0xa, At: at(1), By: at(1), TTL: 60, Remaining: 59}, Released},
+		"nobody can say": {Answer{ID: 0xa, At: at(1), By: at(1), Remaining: -1}, CauseUnknown},
+	} {
+		t.Run(name, func(t *testing.T) {
+			m := NewMachine(Prefixes{Locks: []string{"/"}}, Limits{100, 100}, true)
+			m.Step(at(0), list(1))
+			o := saw(put(lockKey(0xa, 2)), deleted("/l/a", 3))
+			o.Answers = []Answer{test.answer}
+			for _, e := range m.Step(at(1), o) {
+				if e.Kind == LockReleased {
+					assert.Equal(t, test.want, e.Attempt.Cause)
+				}
+			}
+		})
+	}
+}
+
+// Another cluster is another history, even at the same revision.
+func TestAnotherClusterIsAnotherHistory(t *testing.T) {
+	m := NewMachine(Prefixes{Watch: []string{"/"}}, Limits{100, 100}, true)
+	m.Step(at(0), list(5, key("/a", 2, 2, 1)))
+	assert.Empty(t, m.Step(at(1), list(5, key("/b", 3, 3, 1))), "the same revision is the same history")
+	other := list(5, key("/b", 3, 3, 1))
+	other.Another = true
+	var told []Kind
+	for _, e := range m.Step(at(2), other) {
+		told = append(told, e.Kind)
+	}
+	assert.Equal(t, []Kind{WatchGap, KeyDeleted, KeyPut}, told)
 }

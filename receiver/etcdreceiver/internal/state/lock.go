@@ -25,7 +25,9 @@ type Attempt struct {
 	BeganBefore bool // it was there when the lock was first observed
 	HeldBefore  bool // it held the lock then
 	Reconciled  bool // one of its times is not known exactly
-	Unordered   bool // it may have come to hold the lock, or not, in a gap
+
+	HoldReconciled bool // it is one of its hold
+	Unordered      bool // it may have come to hold the lock, or not, in a gap
 
 	Cause  EndCause
 	Behind *Attempt // who held the lock until it came to hold it, if that was observed

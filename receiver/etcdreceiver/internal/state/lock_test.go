@@ -385,18 +385,20 @@ func TestALockWhoseLeaseHasKeysElsewhere(t *testing.T) {
 }
 
 func TestWhichKeysAreOfLocksAndElections(t *testing.T) {
-	p := Prefixes{Watch: []string{"/"}, Locks: []string{"/l/", "/l/deep/"}, Elections: []string{"/e/", "/l/deep/e/"}}.under("/")
+	p := Prefixes{Watch: []string{"/"}, Locks: []string{"/l/", "/l/deep/", "/both/"}, Elections: []string{"/e/", "/l/deep/e/", "/both/"}}.under("/")
 	for name, tc := range map[string]struct {
 		key  string
 		size int
 		want place
 	}{
-		"of a lock, whatever its value is":                                {"/l/x/a", 5, place{"/l/x", "/l/", false}},
-		"under the longest prefix":                                        {"/l/deep/x/a", 0, place{"/l/deep/x", "/l/deep/", false}},
-		"of an election, without a value":                                 {"/e/x/a", 0, place{"/e/x", "/e/", true}},
-		"of a lock rather than an election, as both are said to be there": {"/l/deep/e/x/a", 0, place{"/l/deep/e/x", "/l/deep/", false}},
-		"of a lock, as it has no value":                                   {"/other/x/a", 0, place{"/other/x", "/", false}},
-		"of an election, as it has a value":                               {"/other/x/a", 1, place{"/other/x", "/", true}},
+		"of a lock, whatever its value is":             {"/l/x/a", 5, place{"/l/x", "/l/", false}},
+		"under the longest prefix":                     {"/l/deep/x/a", 0, place{"/l/deep/x", "/l/deep/", false}},
+		"of an election, without a value":              {"/e/x/a", 0, place{"/e/x", "/e/", true}},
+		"of an election, under the longer prefix":      {"/l/deep/e/x/a", 0, place{"/l/deep/e/x", "/l/deep/e/", true}},
+		"of a lock, as both are said to be there":      {"/both/x/a", 0, place{"/both/x", "/both/", false}},
+		"of an election, as both are said to be there": {"/both/x/a", 1, place{"/both/x", "/both/", true}},
+		"of a lock, as it has no value":                {"/other/x/a", 0, place{"/other/x", "/", false}},
+		"of an election, as it has a value":            {"/other/x/a", 1, place{"/other/x", "/", true}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got, is := p.queue(Key{Name: tc.key, Lease: 0xa, Size: tc.size})

@@ -26,6 +26,9 @@ type Observation struct {
 	// Answers are what etcd said of the leases that Doubtful named.
 	Answers []Answer
 
+	// Another, with a list, says that it is of another cluster than before.
+	Another bool
+
 	// Saved, with a list, is what an earlier process knew.
 	Saved *Saved
 }
@@ -90,7 +93,7 @@ func (m *Machine) newPart(prefix string) *part {
 // etcd's order. The first one of a prefix is a list, the baseline, and has no
 // effects. What was taken in already has none either.
 func (m *Machine) Step(now time.Time, o Observation) []Effect {
-	s := step{m: m, p: m.parts[o.Prefix], now: now}
+	s := step{m: m, p: m.parts[o.Prefix], now: now, answers: o.Answers}
 	if s.p == nil {
 		s.p = m.newPart(o.Prefix)
 		s.restore(o)
@@ -133,7 +136,7 @@ func (m *Machine) Doubtful(now time.Time, prefix string, changes []Change, limit
 		if !just {
 			key = p.keys[c.Key.Name]
 		}
-		if m.leases.doubtful(now, key.Lease) && !slices.Contains(doubtful, key.Lease) && p.isAttempt(key) {
+		if (m.leases.doubtful(now, key.Lease) || just && m.leases.unknown(key.Lease)) && !slices.Contains(doubtful, key.Lease) && p.isAttempt(key) {
 			doubtful = append(doubtful, key.Lease)
 		}
 	}

@@ -25,7 +25,7 @@ type SavedAttempt struct {
 	Position         int
 	Queued, Acquired time.Time
 
-	BeganBefore, HeldBefore, Reconciled bool
+	BeganBefore, HeldBefore, Reconciled, HoldReconciled bool
 
 	Behind        []byte // key of the holder before; none when empty
 	BehindCreated int64
@@ -42,7 +42,7 @@ func (m *Machine) Save(prefix string) (Saved, bool) {
 		s := SavedAttempt{
 			Key: []byte(a.Key), Lock: []byte(a.Lock), Election: a.Election, Lease: a.Lease, Created: a.Created,
 			Position: a.Position, Queued: a.Queued, Acquired: a.Acquired,
-			BeganBefore: a.BeganBefore, HeldBefore: a.HeldBefore, Reconciled: a.Reconciled,
+			BeganBefore: a.BeganBefore, HeldBefore: a.HeldBefore, Reconciled: a.Reconciled, HoldReconciled: a.HoldReconciled,
 		}
 		if a.Behind != nil {
 			s.Behind, s.BehindCreated = []byte(a.Behind.Key), a.Behind.Created
@@ -77,7 +77,7 @@ func (s *step) restore(o Observation) {
 		s.attach(key, false)
 		a := &Attempt{
 			Lock: place.lock, Prefix: place.prefix, Election: place.election, Key: key.Name, Lease: key.Lease, Created: key.Created,
-			Queued: saved.Queued, BeganBefore: saved.BeganBefore, HeldBefore: saved.HeldBefore, Reconciled: saved.Reconciled,
+			Queued: saved.Queued, BeganBefore: saved.BeganBefore, HeldBefore: saved.HeldBefore, Reconciled: saved.Reconciled, HoldReconciled: saved.HoldReconciled,
 		}
 		if len(saved.Behind) > 0 {
 			a.Behind = &Attempt{Lock: a.Lock, Key: string(saved.Behind), Created: saved.BehindCreated}

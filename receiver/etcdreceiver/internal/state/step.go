@@ -24,6 +24,7 @@ type step struct {
 	restored   bool             // etcd has another history than before
 	changes    []Change         // all of the step
 	attached   map[int64]int64  // by lease: newest revision of a key that they attach to it; nil until needed
+	answers    []Answer
 	effects    []Effect
 }
 
@@ -49,17 +50,24 @@ func (s *step) follow(o Observation) {
 
 // reconcile takes in a list that was made because the changes between the last
 // known revision and the list's are lost. A list at an earlier revision is of
-// a restored backup: of its history nothing is known.
+// a restored backup: of its history nothing is known, as of another cluster's.
 func (s *step) reconcile(o Observation) {
-	if o.Revision == s.p.revision {
+	if o.Revision == s.p.revision && !o.Another {
 		return
 	}
+	reason := GapCompacted
 	if o.Revision < s.p.revision {
+		reason = GapRestored
+	}
+	if o.Another {
+		reason = GapOfAnotherCluster
+	}
+	if reason != GapCompacted {
 		s.p.revision, s.restored = 0, true
 		s.m.leases.unsettle()
 	}
 	s.reconciled, s.unordered = true, true
-	s.tell(Effect{Kind: WatchGap, Revision: o.Revision, Gap: Gap{o.Prefix, s.p.revision + 1, o.Revision}})
+	s.tell(Effect{Kind: WatchGap, Revision: o.Revision, Gap: Gap{o.Prefix, s.p.revision + 1, o.Revision, reason}})
 
 	keys, more := s.fitting(o)
 	listed := make(map[string]Key, len(keys))
@@ -357,6 +365,7 @@ func (s *step) tell(e Effect) {
 	if e.Attempt != nil {
 		if ofLock := e.Kind != KeyPut && e.Kind != KeyDeleted; ofLock && s.reconciled {
 			e.Attempt.Reconciled = true
+			e.Attempt.HoldReconciled = e.Attempt.HoldReconciled || e.Attempt.Holds()
 		}
 		told := *e.Attempt
 		e.Attempt = &told

@@ -35,8 +35,8 @@ func describe(event plog.LogRecord) (plog.SeverityNumber, string) {
 	case "etcd.election.lost":
 		return plog.SeverityNumberWarn, fmt.Sprintf("leadership of %s lost, as lease %s expired", text("etcd.election.name"), text("etcd.lease.id"))
 	case "etcd.watch.gap":
-		return plog.SeverityNumberWarn, fmt.Sprintf("changes under %s are unknown from revision %s to %s",
-			text("etcd.watch.prefix"), text("etcd.revision.first"), text("etcd.revision.last"))
+		return plog.SeverityNumberWarn, fmt.Sprintf("changes under %s are unknown from revision %s to %s (%s)",
+			text("etcd.watch.prefix"), text("etcd.revision.first"), text("etcd.revision.last"), text("etcd.gap.reason"))
 	}
 	step := strings.TrimPrefix(event.EventName(), "etcd.lock.")
 	line := fmt.Sprintf("lock %s %s by lease %s", text("etcd.lock.name"), step, text("etcd.lease.id"))

@@ -52,7 +52,7 @@ func (d *Durations) Observe(cluster string, effects []state.Effect) {
 			}
 			lease := (&teller{cluster: cluster}).lifetime(*e.Lease)
 			d.remaining.Record(histogram.Key{}, float64(e.Lease.Remaining), e.At, lease.TraceID(), lease.SpanID())
-		case e.Attempt == nil || e.Attempt.Reconciled || !e.Attempt.Holds():
+		case e.Attempt == nil || !e.Attempt.Holds():
 		case e.Kind == state.LockAcquired || e.Kind == state.LockReleased:
 			d.attempt(&teller{cluster: cluster}, e)
 		}
@@ -62,17 +62,19 @@ func (d *Durations) Observe(cluster string, effects []state.Effect) {
 func (d *Durations) attempt(t *teller, e state.Effect) {
 	a := *e.Attempt
 	switch {
-	case e.Kind == state.LockAcquired && !a.Election && !a.BeganBefore:
+	case e.Kind == state.LockAcquired && !a.Election && !a.BeganBefore && !a.Reconciled:
 		record(d.wait, t.wait(a), a, e.At)
-	case e.Kind == state.LockReleased && !a.Election && !a.HeldBefore:
+	case e.Kind != state.LockReleased || a.HeldBefore || a.HoldReconciled:
+	case !a.Election:
 		record(d.hold, t.hold(a), a, e.At)
-	case e.Kind == state.LockReleased && a.Election && !a.HeldBefore:
+	default:
 		record(d.term, t.term(a), a, e.At)
 	}
 }
 
 func record(h *histogram.Histogram, p period.Period, a state.Attempt, at time.Time) {
-	h.Record(histogram.Key{text(a.Prefix)}, p.End.Sub(p.Start).Seconds(), at, p.TraceID(), p.SpanID())
+	length := max(0, p.End.Sub(p.Start)) // A clock can be set back, over a restart.
+	h.Record(histogram.Key{text(a.Prefix)}, length.Seconds(), at, p.TraceID(), p.SpanID())
 }
 
 // AppendTo appends what was counted.

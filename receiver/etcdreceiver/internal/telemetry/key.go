@@ -9,6 +9,7 @@ import (
 	"go.opentelemetry.io/collector/pdata/pcommon"
 	"go.opentelemetry.io/collector/pdata/plog"
 
+	"github.com/otelcol-infra/otelcol-infra/receiver/etcdreceiver/internal/metadata"
 	"github.com/otelcol-infra/otelcol-infra/receiver/etcdreceiver/internal/state"
 )
 
@@ -69,10 +70,16 @@ func (t *teller) key(e state.Effect) {
 		attrs.PutStr("etcd.value.sha256", e.Change.Fingerprint)
 	}
 	attrs.PutBool("observation.reconciled", e.Reconciled)
-	attrs.PutStr(attrUID, t.uid(name, keyText, e.Revision))
+	attrs.PutStr(attrUID, t.uid(name, key.Name, e.Revision))
+}
+
+var gapReasons = map[state.GapReason]metadata.AttributeEtcdGapReason{
+	state.GapCompacted:        metadata.AttributeEtcdGapReasonCompacted,
+	state.GapRestored:         metadata.AttributeEtcdGapReasonRestored,
+	state.GapOfAnotherCluster: metadata.AttributeEtcdGapReasonAnotherCluster,
 }
 
 func (t *teller) gap(e state.Effect) {
 	at := pcommon.NewTimestampFromTime(e.At)
-	t.events.RecordEtcdWatchGapEvent(context.Background(), at, text(e.Gap.Prefix), e.Gap.First, e.Gap.Last)
+	t.events.RecordEtcdWatchGapEvent(context.Background(), at, text(e.Gap.Prefix), e.Gap.First, e.Gap.Last, gapReasons[e.Gap.Reason])
 }

@@ -37,7 +37,7 @@ func (t *teller) lease(e state.Effect) {
 	p := t.lifetime(l)
 	at := pcommon.NewTimestampFromTime(e.At)
 	if e.Kind == state.LeaseGranted {
-		t.events.RecordEtcdLeaseGrantedEvent(p.Context(), at, hex(l.ID))
+		t.events.RecordEtcdLeaseGrantedEvent(p.Context(), at, hex(l.ID), e.Reconciled)
 		p.AppendStart(t.spans)
 		return
 	}

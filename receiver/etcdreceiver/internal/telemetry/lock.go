@@ -111,7 +111,7 @@ func (t *teller) wait(a state.Attempt) period.Period {
 
 func (t *teller) hold(a state.Attempt) period.Period {
 	p := t.part(SpanHold, a)
-	p.Start, p.End, p.BeganBefore = a.Acquired, a.Ended, a.HeldBefore
+	p.Start, p.End, p.BeganBefore, p.Reconciled = a.Acquired, a.Ended, a.HeldBefore, a.HoldReconciled
 	if a.Cause == state.LeaseExpired {
 		p.Problem = "the lease expired while holding"
 	}
@@ -142,7 +142,7 @@ func (t *teller) term(a state.Attempt) period.Period {
 	key := t.id(SpanTerm, a)
 	p := period.Period{
 		Name: SpanTerm, Trace: key, Key: key, Start: a.Acquired, End: a.Ended,
-		BeganBefore: a.HeldBefore, Reconciled: a.Reconciled,
+		BeganBefore: a.HeldBefore, Reconciled: a.HoldReconciled,
 		Attributes: func(attrs pcommon.Map) {
 			attrs.PutStr("etcd.election.name", text(a.Lock))
 			attrs.PutStr("etcd.election.key", text(a.Key))
