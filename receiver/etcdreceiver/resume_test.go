@@ -146,7 +146,7 @@ func TestLeasesOutliveTheReceiver(t *testing.T) {
 		return err == nil && answer.Count == 0
 	}, soon, 50*time.Millisecond)
 	second := observeOn(t, host, cfg())
-	second.Eventually(t, "its end", second.HasSpan(telemetry.SpanLease, "etcd.lease.id", hexOf(gone), attrCause, "expired"))
+	second.Eventually(t, "its end", second.HasSpan(telemetry.SpanLease, "etcd.lease.id", hexOf(gone), attrCause, "unknown", period.AttrReconciled, "true"))
 	_, err := client.Revoke(t.Context(), kept)
 	require.NoError(t, err)
 	second.Eventually(t, "its end", second.HasSpan(telemetry.SpanLease, "etcd.lease.id", hexOf(kept), attrCause, "revoked"))
