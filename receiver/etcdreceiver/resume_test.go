@@ -137,9 +137,7 @@ func TestLeasesOutliveTheReceiver(t *testing.T) {
 	for _, id := range []clientv3.LeaseID{kept, gone} {
 		first.Eventually(t, "granted", first.HasEvent("etcd.lease.granted", "etcd.lease.id", hexOf(id)))
 	}
-	first.Eventually(t, "each was asked for", func() bool {
-		return first.Own(t, "otelcol_etcd_requests", "request", "lease", "outcome", "success") >= 2
-	})
+	first.asked(t, 2)
 	first.shutdown(t)
 	require.Eventually(t, func() bool {
 		answer, err := client.Get(t.Context(), "/app/gone")
