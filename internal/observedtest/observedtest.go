@@ -102,7 +102,9 @@ func StartOn(t *testing.T, host component.Host, factory receiver.Factory, config
 }
 
 // status is the last one of a component.
-type status struct{ atomic.Pointer[componentstatus.Event] }
+type status struct {
+	atomic.Pointer[componentstatus.Event]
+}
 
 // reported is a host that keeps the last status of its component.
 type reported struct {
@@ -279,7 +281,7 @@ func (r *Receiver) Own(t *testing.T, name string, attributes ...string) (sum int
 
 func has(set attribute.Set, attributes []string) bool {
 	for i := 0; i < len(attributes); i += 2 {
-		if value, ok := set.Value(attribute.Key(attributes[i])); !ok || value.Emit() != attributes[i+1] {
+		if value, ok := set.Value(attribute.Key(attributes[i])); !ok || value.String() != attributes[i+1] {
 			return false
 		}
 	}

@@ -239,7 +239,7 @@ func (c PrefixConfig) validate(key string) error {
 
 func (c WatchConfig) validate() error {
 	errs := []error{
-		c.Filter.Validate("watch"),
+		c.Validate("watch"),
 		configcheck.Positive("watch::limit", c.Limit),
 		configcheck.Positive("watch::queue", c.Queue),
 	}

@@ -6,7 +6,7 @@ package etcdreceiver
 import (
 	"context"
 	"crypto/sha256"
-	"fmt"
+	encoding "encoding/hex"
 
 	"go.etcd.io/etcd/api/v3/mvccpb"
 	clientv3 "go.etcd.io/etcd/client/v3"
@@ -114,7 +114,7 @@ func (p selection) changes(events []*clientv3.Event) []state.Change {
 		}
 		if p.fingerprint && !c.Deleted {
 			sum := sha256.Sum256(event.Kv.Value)
-			c.Fingerprint = fmt.Sprintf("%x", sum)
+			c.Fingerprint = encoding.EncodeToString(sum[:])
 		}
 		changes = append(changes, c)
 	}

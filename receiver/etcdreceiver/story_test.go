@@ -5,6 +5,7 @@ package etcdreceiver
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -167,13 +168,14 @@ func TestHundredsContendForALock(t *testing.T) {
 	for range clients {
 		contenders.Go(func() {
 			session, err := concurrency.NewSession(client)
-			if !assert.NoError(t, err) {
+			if err != nil {
+				t.Error(err)
 				return
 			}
 			mutex := concurrency.NewMutex(session, "/locks/wanted")
-			assert.NoError(t, mutex.Lock(t.Context()))
-			assert.NoError(t, mutex.Unlock(t.Context()))
-			assert.NoError(t, session.Close())
+			if err := errors.Join(mutex.Lock(t.Context()), mutex.Unlock(t.Context()), session.Close()); err != nil {
+				t.Error(err)
+			}
 		})
 	}
 	contenders.Wait()
