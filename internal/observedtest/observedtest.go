@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -47,7 +48,7 @@ type Receiver struct {
 
 	own        *componenttest.Telemetry // its telemetry about itself
 	components []component.Component
-	status     atomic.Pointer[componentstatus.Event]
+	statuses   []*status
 	refuses    atomic.Bool
 }
 
@@ -92,27 +93,44 @@ func StartOn(t *testing.T, host component.Host, factory receiver.Factory, config
 	require.NoError(t, err)
 	r.components = []component.Component{metrics, logs, traces}
 	for _, c := range r.components {
-		require.NoError(t, c.Start(t.Context(), reported{host, &r.status}))
+		s := &status{}
+		r.statuses = append(r.statuses, s)
+		require.NoError(t, c.Start(t.Context(), reported{host, s}))
 	}
 	t.Cleanup(func() { r.Shutdown(t) })
 	return r
 }
 
-// reported is a host that keeps the last status of its components.
+// status is the last one of a component.
+type status struct {
+	atomic.Pointer[componentstatus.Event]
+}
+
+// reported is a host that keeps the last status of its component.
 type reported struct {
 	component.Host
-	status *atomic.Pointer[componentstatus.Event]
+	*status
 }
 
 // Report implements componentstatus.Reporter.
-func (h reported) Report(event *componentstatus.Event) { h.status.Store(event) }
+func (h reported) Report(event *componentstatus.Event) { h.Store(event) }
 
-// Trouble is what the component's status complains of; empty when it is well.
+// Trouble is what the status of the components complains of, each complaint
+// once; empty when they are well.
 func (r *Receiver) Trouble() string {
-	if event := r.status.Load(); event != nil && event.Err() != nil {
-		return event.Err().Error()
+	var complaints []string
+	for _, s := range r.statuses {
+		event := s.Load()
+		if event == nil || event.Err() == nil {
+			continue
+		}
+		for _, complaint := range strings.Split(event.Err().Error(), "\n") {
+			if !slices.Contains(complaints, complaint) {
+				complaints = append(complaints, complaint)
+			}
+		}
 	}
-	return ""
+	return strings.Join(complaints, "\n")
 }
 
 // Refuse has the next consumers of events and spans refuse them, but not for

@@ -25,8 +25,15 @@ import (
 	"github.com/otelcol-infra/otelcol-infra/receiver/etcdreceiver/internal/metadata"
 )
 
-// retryAtMost is the longest pause between two attempts at a connection.
-const retryAtMost = 5 * time.Second
+const (
+	// retryAtMost is the longest pause between two attempts at a connection.
+	retryAtMost = 5 * time.Second
+
+	// anotherMember is how often, for each endpoint, another member is tried in
+	// place of one that has no leader, and refusedPause how long after.
+	anotherMember = 3
+	refusedPause  = 50 * time.Millisecond
+)
 
 // client is the part of the etcd API that the receiver uses. It is safe for
 // concurrent use.
@@ -56,11 +63,10 @@ func newClient(ctx context.Context, cfg *Config, tlsConfig *tls.Config, report *
 			DialKeepAliveTime:    cfg.Keepalive.Time,
 			DialKeepAliveTimeout: cfg.Keepalive.Timeout,
 			DialOptions:          []grpc.DialOption{grpc.WithConnectParams(connect)},
-			// The tries after the first are for a token that has expired and for
-			// a member that has no leader. For the rest, it is the receiver
-			// that tries again, and that tells of failures: the client would
-			// log each of its own.
-			MaxUnaryRetries: 3,
+			// The second try is for a token that has expired. For the rest, it
+			// is the receiver that tries again, and that tells of failures:
+			// the client would log each of its own.
+			MaxUnaryRetries: 2,
 			Logger:          zap.NewNop(),
 		},
 		password: cfg.password(),
@@ -152,6 +158,9 @@ func (c *client) ask(ctx context.Context, request metadata.AttributeRequest, do 
 	if loggedOut(err) {
 		err = c.once(ctx, do)
 	}
+	for refused := 0; c.mayHelp(ctx, err, refused); refused++ {
+		err = c.once(ctx, do)
+	}
 	c.report.count(request, err)
 	return err
 }
@@ -167,6 +176,21 @@ func (c *client) once(ctx context.Context, do func(context.Context, *clientv3.Cl
 		c.disconnect(etcd)
 	}
 	return c.hint(c.why(ctx, etcd, err))
+}
+
+// mayHelp says whether another member may do what one without a leader has
+// refused, so many times before. It waits until that may be connected: which
+// one is asked is not for the client to choose.
+func (c *client) mayHelp(ctx context.Context, err error, refused int) bool {
+	if !errors.Is(err, rpctypes.ErrNoLeader) || refused >= anotherMember*len(c.config.Endpoints) {
+		return false
+	}
+	select {
+	case <-time.After(refusedPause):
+		return true
+	case <-ctx.Done():
+		return false
+	}
 }
 
 // hint says what a connection that breaks may lack. A server that misses a

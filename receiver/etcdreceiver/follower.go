@@ -81,8 +81,8 @@ func (f *follower) next(ctx context.Context) (state.Observation, error) {
 	case errors.Is(err, errFull):
 		f.stop()
 		return f.next(ctx)
-	case errors.Is(err, rpctypes.ErrNoLeader) && f.refused < len(f.cfg.Endpoints):
-		f.refused++ // The next member may have one.
+	case f.client.mayHelp(ctx, err, f.refused):
+		f.refused++
 		f.stop()
 		return f.next(ctx)
 	case err != nil:

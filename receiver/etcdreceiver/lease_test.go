@@ -47,6 +47,15 @@ func (o *observed) requireLease(t *testing.T, id clientv3.LeaseID, cause, confid
 	assert.Equal(t, spans[0].SpanID(), o.Spans(telemetry.SpanLease+".start", "etcd.lease.id", hexOf(id))[0].ParentSpanID())
 }
 
+// asked waits until so many leases were asked for, of which one is renewed or
+// soon to expire: the next one to be asked for is the one that waits longest.
+func (o *observed) asked(t *testing.T, leases int64) {
+	t.Helper()
+	asked := func() int64 { return o.Own(t, "otelcol_etcd_requests", "request", "lease", "outcome", "success") }
+	before := asked()
+	o.Eventually(t, "each was asked for", func() bool { return asked() > before+leases })
+}
+
 func TestLeasesOfObservedKeys(t *testing.T) {
 	t.Parallel()
 	etcd, client := startEtcd(t, lab.ServerOptions{})
@@ -65,9 +74,7 @@ func TestLeasesOfObservedKeys(t *testing.T) {
 	for _, id := range []clientv3.LeaseID{revoked, expired, moved} {
 		o.Eventually(t, "granted", o.HasEvent("etcd.lease.granted", "etcd.lease.id", hexOf(id)))
 	}
-	o.Eventually(t, "each was asked for", func() bool {
-		return o.Own(t, "otelcol_etcd_requests", "request", "lease", "outcome", "success") >= 4
-	})
+	o.asked(t, 5)
 	for _, id := range []clientv3.LeaseID{revoked, before} {
 		_, err := client.Revoke(t.Context(), id)
 		require.NoError(t, err)
@@ -304,9 +311,7 @@ func TestAReleaseThatIsLearntLateIsNotTakenForAnExpiry(t *testing.T) {
 			second := concurrency.NewMutex(both.session, "/locks/other")
 			require.NoError(t, both.mutex.Lock(t.Context()))
 			require.NoError(t, second.Lock(t.Context()))
-			o.Eventually(t, "its lease is known", func() bool {
-				return o.Own(t, "otelcol_etcd_requests", "request", "lease", "outcome", "success") >= 3
-			})
+			o.asked(t, 2)
 			o.requireTruth(t, client, from)
 			keys := []string{both.key, second.Key()}
 			hide(o, l, true)

@@ -137,16 +137,14 @@ func TestLeasesOutliveTheReceiver(t *testing.T) {
 	for _, id := range []clientv3.LeaseID{kept, gone} {
 		first.Eventually(t, "granted", first.HasEvent("etcd.lease.granted", "etcd.lease.id", hexOf(id)))
 	}
-	first.Eventually(t, "each was asked for", func() bool {
-		return first.Own(t, "otelcol_etcd_requests", "request", "lease", "outcome", "success") >= 2
-	})
+	first.asked(t, 2)
 	first.shutdown(t)
 	require.Eventually(t, func() bool {
 		answer, err := client.Get(t.Context(), "/app/gone")
 		return err == nil && answer.Count == 0
 	}, soon, 50*time.Millisecond)
 	second := observeOn(t, host, cfg())
-	second.Eventually(t, "its end", second.HasSpan(telemetry.SpanLease, "etcd.lease.id", hexOf(gone), attrCause, "unknown"))
+	second.Eventually(t, "its end", second.HasSpan(telemetry.SpanLease, "etcd.lease.id", hexOf(gone), attrCause, "unknown", period.AttrReconciled, "true"))
 	_, err := client.Revoke(t.Context(), kept)
 	require.NoError(t, err)
 	second.Eventually(t, "its end", second.HasSpan(telemetry.SpanLease, "etcd.lease.id", hexOf(kept), attrCause, "revoked"))
