@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
@@ -20,6 +21,7 @@ import (
 type follower struct {
 	*watcher
 	prefix string
+	label  string // the prefix, as it is said
 	keeper keeper
 
 	clusterID uint64    // that the revision is of
@@ -39,7 +41,7 @@ type checkpointed struct {
 }
 
 func newFollower(w *watcher, prefix string) *follower {
-	f := &follower{watcher: w, prefix: prefix}
+	f := &follower{watcher: w, prefix: prefix, label: strings.ToValidUTF8(prefix, "\uFFFD")}
 	f.keeper = w.newKeeper(200*time.Millisecond, f.keep)
 	return f
 }
@@ -52,7 +54,7 @@ func (f *follower) run(ctx context.Context) {
 		Commit:   f.keeper.delivered,
 		Condition: func(err error) {
 			f.saw(f.prefix, err)
-			f.Condition.Set(watchOf+f.prefix, explain(err))
+			f.Condition.Set(watchOf+f.label, explain(err))
 		},
 	}.Run(ctx)
 	f.stop()
@@ -132,14 +134,14 @@ func (f *follower) begin(ctx context.Context) (state.Observation, error) {
 	var kept checkpointed
 	if f.cfg.Watch.Start != StartLatest {
 		found, err := f.store.Load(ctx, f.key(), &kept)
-		f.Condition.Set(storageOf+f.prefix, err)
+		f.Condition.Set(storageOf+f.label, err)
 		if !found {
 			kept = checkpointed{}
 		}
 	}
 	stored := kept.Keys.Revision > 0
 	if !stored && f.cfg.Storage != nil {
-		f.settings.Logger.Info("nothing is stored of the keys under a prefix: they are followed from now on, or from watch::revision", zap.String("prefix", f.prefix))
+		f.settings.Logger.Info("nothing is stored of the keys under a prefix: they are followed from now on, or from watch::revision", zap.String("prefix", f.label))
 	}
 	if !stored && f.cfg.Watch.Start == StartRevision {
 		kept.Keys.Revision = max(1, f.cfg.Watch.Revision-1)
@@ -172,7 +174,7 @@ func (f *follower) isOf(cluster uint64, kept checkpointed) bool {
 		return true
 	}
 	f.settings.Logger.Warn("the storage is of another cluster, and is not used: the watch begins in the present",
-		zap.String("prefix", f.prefix), zap.String("stored", hex(kept.Cluster)), zap.String("now", hex(cluster)))
+		zap.String("prefix", f.label), zap.String("stored", hex(kept.Cluster)), zap.String("now", hex(cluster)))
 	return false
 }
 
@@ -246,7 +248,7 @@ func (f *follower) keep(ctx context.Context) bool {
 		return true
 	}
 	err := f.store.Save(ctx, f.key(), checkpointed{f.clusterID, saved})
-	f.Condition.Set(storageOf+f.prefix, err)
+	f.Condition.Set(storageOf+f.label, err)
 	return err == nil
 }
 

@@ -41,7 +41,7 @@ func TestAWatchOnAMemberThatLags(t *testing.T) {
 		"as far as the member is": {listed.Revision, listed.Revision, false},
 	} {
 		f.fresh, f.lost, f.revision = false, false, test.known
-		observed, err := f.opened(t.Context(), batch{opened: true, cluster: f.cluster, revision: test.opened})
+		observed, err := f.opened(t.Context(), batch{opened: true, cluster: f.clusterID, revision: test.opened})
 		require.NoError(t, err, name)
 		assert.Equal(t, test.list, observed.Listed, name)
 		assert.False(t, f.lost, name)
@@ -51,7 +51,7 @@ func TestAWatchOnAMemberThatLags(t *testing.T) {
 		}
 	}
 	f.fresh = false
-	observed, err := f.opened(t.Context(), batch{opened: true, cluster: f.cluster + 1, revision: listed.Revision + 5})
+	observed, err := f.opened(t.Context(), batch{opened: true, cluster: f.clusterID + 1, revision: listed.Revision + 5})
 	require.NoError(t, err)
 	assert.True(t, observed.Listed, "it is another cluster")
 }
