@@ -8,6 +8,7 @@ package configcheck
 import (
 	"fmt"
 	"net/url"
+	"strings"
 	"time"
 
 	"go.opentelemetry.io/collector/confmap"
@@ -60,6 +61,9 @@ func Timeout(key string, value time.Duration, example string) error {
 // decoder's own words leave out: how to mend it.
 func Unmarshal(conf *confmap.Conf, config any) error {
 	if err := conf.Unmarshal(config); err != nil {
+		if strings.Contains(err.Error(), "has invalid keys") {
+			return fmt.Errorf("%w (check their spelling; the receiver's README lists its keys)", err)
+		}
 		return fmt.Errorf("%w (write durations like 10s or 1m30s; the receiver's README lists its keys)", err)
 	}
 	return nil

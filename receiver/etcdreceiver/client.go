@@ -44,8 +44,17 @@ type client struct {
 	report   *requests
 	unproven bool // it speaks TLS without a certificate of its own
 
-	mu   sync.Mutex
-	etcd *clientv3.Client
+	mu      sync.Mutex
+	etcd    *clientv3.Client
+	refusal refusal
+}
+
+// refusal is a login that etcd refused. To check a password costs etcd much, so
+// the same one is not tried again at once.
+type refusal struct {
+	password string
+	at       time.Time
+	err      error
 }
 
 // newClient returns a client of the endpoints. It connects when it is first
@@ -92,8 +101,15 @@ func (c *client) connect() (*clientv3.Client, error) {
 		if config.Password, err = c.password.Read(); err != nil {
 			return nil, err
 		}
+		if c.refusal.password == config.Password && time.Since(c.refusal.at) < retryAtMost {
+			return nil, c.refusal.err
+		}
 	}
 	etcd, err := clientv3.New(config)
+	if loggedOut(err) {
+		c.refusal = refusal{config.Password, time.Now(), err}
+		return nil, err
+	}
 	if err != nil {
 		return nil, c.whyNot(err)
 	}

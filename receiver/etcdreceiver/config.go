@@ -243,6 +243,9 @@ func (c PrefixConfig) validate(key string) error {
 		if prefix == "" {
 			return fmt.Errorf(`%s::prefixes[%d] is empty, which is every key: write "/" or another prefix`, key, i)
 		}
+		if strings.HasSuffix(prefix, "*") {
+			return fmt.Errorf("%s::prefixes[%d] %q ends in an asterisk: a prefix is no pattern, remove it", key, i, prefix)
+		}
 	}
 	return nil
 }
@@ -256,6 +259,8 @@ func (c WatchConfig) validate() error {
 	switch {
 	case !slices.Contains([]Start{StartLatest, StartCheckpoint, StartRevision}, c.Start):
 		errs = append(errs, fmt.Errorf("watch::start is %q: set it to latest, checkpoint or revision", c.Start))
+	case c.Revision < 0:
+		errs = append(errs, fmt.Errorf("watch::revision is %d: set it to the first revision to tell", c.Revision))
 	case c.Start == StartRevision && c.Revision < 1:
 		errs = append(errs, errors.New("watch::start is revision without watch::revision: set it to the first revision to tell"))
 	case c.Start != StartRevision && c.Revision != 0:
