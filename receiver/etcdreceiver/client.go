@@ -33,6 +33,9 @@ const (
 	// place of one that has no leader, and refusedPause how long after.
 	anotherMember = 3
 	refusedPause  = 50 * time.Millisecond
+
+	// refusalPause is how long a password that was refused is not tried again.
+	refusalPause = 2 * time.Second
 )
 
 // client is the part of the etcd API that the receiver uses. It is safe for
@@ -101,7 +104,7 @@ func (c *client) connect() (*clientv3.Client, error) {
 		if config.Password, err = c.password.Read(); err != nil {
 			return nil, err
 		}
-		if c.refusal.password == config.Password && time.Since(c.refusal.at) < retryAtMost {
+		if c.refusal.password == config.Password && time.Since(c.refusal.at) < refusalPause {
 			return nil, c.refusal.err
 		}
 	}
