@@ -18,6 +18,9 @@ var (
 	sealed = Server{Initialized: true, Sealed: true, Standby: true}
 	lost   = Server{Initialized: true, Standby: true, HAEnabled: true, ClusterID: "c"}
 	alone  = Server{Initialized: true, ClusterID: "c"} // without high availability
+
+	removed = Server{Initialized: true, Sealed: true, Removed: true, Standby: true}
+	other   = Server{Initialized: true, HAEnabled: true, LeaderAddress: "z", ClusterID: "d"}
 )
 
 func active(address string) Server {
@@ -114,7 +117,31 @@ func TestCourses(t *testing.T) {
 		},
 		"a new leader is told": {
 			[]Server{active("a"), standby("b", Healthy), standby("b", Healthy)},
+			[]string{`1: stepped down`, `1: leader changed "a">"b"`},
+		},
+		"a standby that follows another leader did not step down": {
+			[]Server{standby("a", Healthy), standby("b", Healthy)},
 			[]string{`1: leader changed "a">"b"`},
+		},
+		"a server that was restarted did not step down": {
+			[]Server{active("a"), failed, standby("b", Healthy)},
+			[]string{"2: gap of 2s", `2: leader changed "a">"b" reconciled`},
+		},
+		"a server that steps down sees nobody at first": {
+			[]Server{active("a"), lost, active("a")},
+			[]string{"1: stepped down", `1: leader changed "a">"", leaderless opened`, `2: leader changed "">"a", leaderless closed after 1s`},
+		},
+		"an answer that still names the leader is another server's": {
+			[]Server{active("a"), standby("a", Healthy), active("a")},
+			nil,
+		},
+		"a removed server is sealed, too": {
+			[]Server{standby("a", Healthy), removed, removed},
+			[]string{"1: removed", "1: sealed, sealed opened"},
+		},
+		"another cluster is a new baseline": {
+			[]Server{active("a"), other, sealed},
+			[]string{"2: sealed, sealed opened"},
 		},
 		"a lost leader opens a leaderless time": {
 			[]Server{standby("a", Healthy), lost, lost, standby("b", Unknown)},
@@ -143,7 +170,7 @@ func TestCourses(t *testing.T) {
 		"a sealed server is not also leaderless": {
 			[]Server{active("a"), lost, sealed, lost, active("a")},
 			[]string{
-				`1: leader changed "a">"", leaderless opened`,
+				"1: stepped down", `1: leader changed "a">"", leaderless opened`,
 				"2:, leaderless closed after 1s", "2: sealed, sealed opened",
 				"3: unsealed, sealed closed after 1s", "3:, leaderless opened",
 				`4: leader changed "">"a", leaderless closed after 1s`,
@@ -201,7 +228,7 @@ func TestStates(t *testing.T) {
 
 func FuzzEveryPeriodOpensAndClosesOnce(f *testing.F) {
 	servers := []Server{
-		fresh, sealed, lost, alone, active("a"), active("b"), active(""),
+		fresh, sealed, removed, lost, alone, active("a"), active("b"), active(""),
 		standby("a", Healthy), standby("b", Unknown), standby("a", Broken), standby("", Healthy),
 	}
 	f.Add([]byte{4, 1, 2, 4})
