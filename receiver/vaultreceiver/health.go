@@ -7,6 +7,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"strings"
 	"time"
 
 	"github.com/hashicorp/vault/api"
@@ -60,6 +61,7 @@ func (c *client) look(ctx context.Context) (r round, err error) {
 	r.leaderErr = err
 	if err == nil {
 		r.HAEnabled, r.LeaderAddress = leader.HAEnabled, leader.LeaderAddress
+		r.LeaderAmong = strings.TrimPrefix(leader.LeaderClusterAddress, "https://")
 		r.contradicts = r.contradicts || leader.HAEnabled && leader.IsSelf == r.Standby
 	}
 	return r, nil

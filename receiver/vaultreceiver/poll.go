@@ -6,6 +6,7 @@ package vaultreceiver
 import (
 	"context"
 	"errors"
+	"net/http"
 	"time"
 
 	"golang.org/x/time/rate"
@@ -101,19 +102,21 @@ func (w *watcher) pollCluster(ctx context.Context) {
 	}
 	var peersGap, healthGap bool
 	for ctx.Err() == nil {
-		w.mu.Lock()
-		r, known := w.server.value, w.server.err == nil
-		w.mu.Unlock()
+		r, known := w.now()
 		token := known && w.client.hasToken()
-		active, passes := token && r.AcceptsTokens(), token && r.PassesTokens()
-		raft := passes && w.cfg.Raft.Enabled && r.Seal.Raft()
+		active := token && r.AcceptsTokens()
+		raft := token && r.PassesTokens() && w.cfg.Raft.Enabled && r.Seal.Raft()
 
 		poll(ctx, w, endpointNodes, active && r.HAEnabled, &w.nodes, w.client.Nodes)
-		seen := state.RaftObservation{PeersGap: peersGap, HealthyGap: healthGap, Tell: active}
-		if peers, ok := poll(ctx, w, endpointPeers, raft, &w.peers, w.client.Peers); ok {
-			seen.Peers = peers
+		peers, peersKnown := poll(ctx, w, endpointPeers, raft, &w.peers, w.client.Peers)
+		autopilot, healthKnown := poll(ctx, w, endpointAutopilot, raft, &w.autopilot, w.client.Autopilot)
+
+		r, known = w.now()
+		seen := state.RaftObservation{PeersGap: peersGap, HealthyGap: healthGap, Tell: r.AcceptsTokens()}
+		if peersKnown && known && r.Follows(peers.Leader) {
+			seen.Peers = peers.Peers
 		}
-		if autopilot, ok := poll(ctx, w, endpointAutopilot, raft, &w.autopilot, w.client.Autopilot); ok && len(autopilot.Servers) > 0 {
+		if healthKnown && known && r.Follows(autopilot.Leader) {
 			seen.Healthy = autopilot.Health()
 		}
 		peersGap, healthGap = seen.Peers == nil, seen.Healthy == nil
@@ -143,7 +146,7 @@ func poll[T any](ctx context.Context, w *watcher, endpoint string, possible bool
 		return value, false
 	}
 	now := time.Now()
-	if errors.Is(err, errSealed) || err != nil && w.gone(ctx) {
+	if errors.Is(err, errSealed) || err != nil && refusedWith(err) != http.StatusForbidden && !w.leads(ctx) {
 		w.endpoints.rest(endpoint)
 	} else {
 		w.endpoints.set(now, endpoint, err)
@@ -152,14 +155,22 @@ func poll[T any](ctx context.Context, w *watcher, endpoint string, possible bool
 	return value, err == nil
 }
 
+// now returns what the server answered last, if it did.
+func (w *watcher) now() (r round, known bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.server.value, w.server.err == nil
+}
+
 func (w *watcher) put(set func()) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	set()
 }
 
-// gone says whether the server has just become one that cannot be asked.
-func (w *watcher) gone(ctx context.Context) bool {
+// leads says whether the server is the active node now. A standby goes on
+// passing requests to a node that was lost, until it finds out.
+func (w *watcher) leads(ctx context.Context) bool {
 	server, err := w.client.Health(ctx)
-	return err != nil || !server.PassesTokens()
+	return err == nil && server.AcceptsTokens()
 }

@@ -43,27 +43,30 @@ func (c *client) Nodes(ctx context.Context) ([]state.Node, error) {
 }
 
 // Peers returns the servers that are configured in the raft cluster.
-func (c *client) Peers(ctx context.Context) (map[string]state.Peer, error) {
+func (c *client) Peers(ctx context.Context) (state.RaftPeers, error) {
 	var answer struct {
 		Data struct {
 			Config struct {
 				Servers []struct {
-					ID      string `json:"node_id"`
-					Address string
-					Voter   bool
+					ID            string `json:"node_id"`
+					Address       string
+					Voter, Leader bool
 				}
 			}
 		}
 	}
 	if err := c.getWithToken(ctx, endpointPeers, &answer); err != nil {
-		return nil, err
+		return state.RaftPeers{}, err
 	}
 	if len(answer.Data.Config.Servers) == 0 {
-		return nil, errors.New(endpointPeers + ": the answer names no server")
+		return state.RaftPeers{}, errors.New(endpointPeers + ": the answer names no server")
 	}
-	peers := make(map[string]state.Peer, len(answer.Data.Config.Servers))
+	peers := state.RaftPeers{Peers: map[string]state.Peer{}}
 	for _, s := range answer.Data.Config.Servers {
-		peers[s.ID] = state.Peer{Address: s.Address, Voter: s.Voter}
+		peers.Peers[s.ID] = state.Peer{Address: s.Address, Voter: s.Voter}
+		if s.Leader {
+			peers.Leader = s.Address
+		}
 	}
 	return peers, nil
 }
@@ -77,6 +80,7 @@ func (c *client) Autopilot(ctx context.Context) (state.Autopilot, error) {
 			Tolerance int64 `json:"failure_tolerance"`
 			Leader    string
 			Servers   map[string]struct {
+				Address string
 				Healthy bool
 				Contact string `json:"last_contact"`
 				Term    uint64 `json:"last_term"`
@@ -87,8 +91,11 @@ func (c *client) Autopilot(ctx context.Context) (state.Autopilot, error) {
 	if err := c.getWithToken(ctx, endpointAutopilot, &answer); err != nil {
 		return state.Autopilot{}, err
 	}
-	a := state.Autopilot{Healthy: answer.Data.Healthy, FailureTolerance: answer.Data.Tolerance, Servers: map[string]state.RaftServer{}}
 	leader := answer.Data.Servers[answer.Data.Leader]
+	a := state.Autopilot{
+		Leader: leader.Address, Healthy: answer.Data.Healthy, FailureTolerance: answer.Data.Tolerance,
+		Servers: map[string]state.RaftServer{},
+	}
 	for id, s := range answer.Data.Servers {
 		contact, err := time.ParseDuration(s.Contact)
 		if err != nil {

@@ -118,7 +118,7 @@ func (w *watcher) record(mb *metadata.MetricsBuilder, now time.Time) identity {
 		telemetry.RecordNodes(mb, ts, w.nodes.value)
 	}
 	if w.peers.fresh(now, age) {
-		telemetry.RecordPeers(mb, ts, w.peers.value)
+		telemetry.RecordPeers(mb, ts, w.peers.value.Peers)
 	}
 	if w.autopilot.fresh(now, age) && len(w.autopilot.value.Servers) > 0 {
 		telemetry.RecordAutopilot(mb, ts, w.autopilot.value)

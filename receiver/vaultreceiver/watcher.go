@@ -42,7 +42,7 @@ type watcher struct {
 	cluster   identity
 	server    answer[round]
 	nodes     answer[[]state.Node]
-	peers     answer[map[string]state.Peer]
+	peers     answer[state.RaftPeers]
 	autopilot answer[state.Autopilot]
 }
 

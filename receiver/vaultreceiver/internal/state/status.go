@@ -10,7 +10,16 @@ type Status struct {
 	Server
 	Seal        Seal
 	Replication Replication
+
+	// LeaderAmong is the address of the active node among the servers; empty
+	// when it is not known.
+	LeaderAmong string
 }
+
+// Follows says whether what was answered in the name of a leader comes from the
+// active node that the server knows of. Else there was an election just now, and
+// it is not known yet who is to tell.
+func (s Status) Follows(leader string) bool { return leader != "" && leader == s.LeaderAmong }
 
 // Seal is how the server is kept sealed.
 type Seal struct {
@@ -38,8 +47,15 @@ type Node struct {
 	ClockSkew time.Duration
 }
 
+// RaftPeers are the servers of the raft cluster.
+type RaftPeers struct {
+	Leader string          // address among the servers
+	Peers  map[string]Peer // by the ID of the node
+}
+
 // Autopilot is how the active node finds the servers with raft storage.
 type Autopilot struct {
+	Leader           string // address among the servers
 	Healthy          bool
 	FailureTolerance int64 // servers that may be lost
 	Servers          map[string]RaftServer
