@@ -58,6 +58,17 @@ func observeAll(t *testing.T, vault *lab.Vault) []*observedtest.Receiver {
 	return all
 }
 
+// observeStored starts a receiver that keeps its state in dir.
+func observeStored(t *testing.T, endpoint, dir string) *observedtest.Receiver {
+	t.Helper()
+	cfg := configFor(endpoint)
+	storage, host := observedtest.FileStorage(t, dir)
+	cfg.Storage = &storage
+	cfg.Scrape.CollectionInterval = 200 * time.Millisecond
+	cfg.Scrape.InitialDelay = 0
+	return observedtest.StartOn(t, host, NewFactory(), cfg)
+}
+
 func TestThreeServers(t *testing.T) {
 	t.Parallel()
 	vault := startVaults(t, lab.ServerOptions{Members: 3})
@@ -159,15 +170,8 @@ func TestAQuorumThatIsLost(t *testing.T) {
 	active := leaderOf(t, vault, -1)
 	left := (active + 1) % 3
 	dir := t.TempDir()
-	start := func() (*observedtest.Receiver, *Config) {
-		cfg := configFor(vault.Addrs[left])
-		storage, host := observedtest.FileStorage(t, dir)
-		cfg.Storage = &storage
-		cfg.Scrape.CollectionInterval = 200 * time.Millisecond
-		cfg.Scrape.InitialDelay = 0
-		return observedtest.StartOn(t, host, NewFactory(), cfg), cfg
-	}
-	o, _ := start()
+	start := func() *observedtest.Receiver { return observeStored(t, vault.Addrs[left], dir) }
+	o := start()
 	o.Eventually(t, "it stands by", o.HasValue(1, "vault.has_leader"))
 	require.NoError(t, vault.Members[active].Kill())
 	require.NoError(t, vault.Members[(active+2)%3].Kill())
@@ -177,7 +181,7 @@ func TestAQuorumThatIsLost(t *testing.T) {
 	marker := o.Spans(telemetry.SpanLeaderless + ".start")[0]
 	o.Shutdown(t)
 
-	again, _ := start()
+	again := start()
 	again.Eventually(t, "still none", again.HasValue(0, "vault.has_leader"))
 	require.NoError(t, vault.Restart(t.Context(), active, (active+2)%3))
 	again.Eventually(t, "its end", again.HasSpan(telemetry.SpanLeaderless))
@@ -205,7 +209,10 @@ func TestAServerThatIsSetUp(t *testing.T) {
 func TestAServerThatStartsSealedWithTLS(t *testing.T) {
 	for name, tls := range map[string]*lab.TLS{"of the server": {}, "of both": {Mutual: true}} {
 		t.Run(name, func(t *testing.T) {
-			vault := startVaults(t, lab.ServerOptions{Sealed: true, TLS: tls})
+			vault := startVaults(t, lab.ServerOptions{
+				Sealed: true, TLS: tls,
+				ExtraHCL: "enable_response_header_raft_node_id = true\nenable_response_header_hostname = true",
+			})
 			cfg := configFor(vault.Addr)
 			cfg.HTTP.TLS.CAFile = vault.TLS.CA
 			if tls.Mutual {
@@ -219,6 +226,7 @@ func TestAServerThatStartsSealedWithTLS(t *testing.T) {
 			require.NoError(t, vault.Unseal(t.Context()))
 			o.Eventually(t, "it is active", o.HasValue(1, "vault.active"))
 			o.Eventually(t, "its end", o.HasSpan(telemetry.SpanSealed))
+			assert.Zero(t, o.Warnings(severalServers), "sealed or not, it is the same node")
 		})
 	}
 }
@@ -226,14 +234,7 @@ func TestAServerThatStartsSealedWithTLS(t *testing.T) {
 func TestASealedTimeSurvivesARestart(t *testing.T) {
 	vault := startVaults(t, lab.ServerOptions{})
 	dir := t.TempDir()
-	start := func() *observedtest.Receiver {
-		cfg := configFor(vault.Addr)
-		storage, host := observedtest.FileStorage(t, dir)
-		cfg.Storage = &storage
-		cfg.Scrape.CollectionInterval = 200 * time.Millisecond
-		cfg.Scrape.InitialDelay = 0
-		return observedtest.StartOn(t, host, NewFactory(), cfg)
-	}
+	start := func() *observedtest.Receiver { return observeStored(t, vault.Addr, dir) }
 	o := start()
 	o.Eventually(t, "the baseline", o.HasValue(1, "vault.active"))
 	id := cluster(o)

@@ -69,7 +69,7 @@ func (c *client) look(ctx context.Context) (r round, err error) {
 
 // from takes in which node gave another answer.
 func (r *round) from(node string) {
-	r.contradicts = r.contradicts || node != r.node
+	r.contradicts = r.contradicts || node != "" && r.node != "" && node != r.node
 }
 
 // Health returns the state of the server without its view of the leader.

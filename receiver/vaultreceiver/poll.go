@@ -146,7 +146,9 @@ func poll[T any](ctx context.Context, w *watcher, endpoint string, possible bool
 		return value, false
 	}
 	now := time.Now()
-	if errors.Is(err, errSealed) || err != nil && refusedWith(err) != http.StatusForbidden && !w.leads(ctx) {
+	refused := refusedWith(err)
+	absent := refused == http.StatusNotFound || refused == http.StatusBadRequest // as without raft storage
+	if absent || errors.Is(err, errSealed) || err != nil && refused != http.StatusForbidden && !w.leads(ctx) {
 		w.endpoints.rest(endpoint)
 	} else {
 		w.endpoints.set(now, endpoint, err)

@@ -51,7 +51,9 @@ func (m *Machine) Step(now time.Time, o Observation) []Effect {
 		*m = Machine{changes: m.changes}
 	}
 	m.clusterID = cmp.Or(o.Server.ClusterID, m.clusterID)
-	m.gap = o.Gap || m.unsure
+	// Who leads was followed also while servers contradicted each other.
+	followed := o.Several && !m.seen.IsZero()
+	m.gap = o.Gap || m.unsure && !followed
 	m.unsure = o.Several
 	var effects []Effect
 	if o.Gap && !m.seen.IsZero() {

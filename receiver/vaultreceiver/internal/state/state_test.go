@@ -226,6 +226,61 @@ func TestStates(t *testing.T) {
 	}
 }
 
+func TestWhoSeesALeader(t *testing.T) {
+	for name, tc := range map[string]struct {
+		server             Server
+		has, known, passes bool
+	}{
+		"active":                    {active("a"), true, true, true},
+		"without high availability": {alone, true, true, true},
+		"standby":                   {standby("a", Healthy), true, true, true},
+		"standby, not connected":    {standby("a", Unknown), true, true, false},
+		"standby that lost it":      {standby("a", Broken), false, true, false},
+		"standby that knows nobody": {lost, false, true, false},
+		"sealed":                    {sealed, true, false, false},
+		"not initialized":           {fresh, true, false, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			has, known := tc.server.HasLeader()
+			assert.Equal(t, tc.known, known)
+			if known {
+				assert.Equal(t, tc.has, has)
+			}
+			assert.Equal(t, tc.passes, tc.server.PassesTokens())
+		})
+	}
+}
+
+// FuzzARestartChangesNoPeriod compares a machine with one that is restarted
+// again and again: they have the same periods open.
+func FuzzARestartChangesNoPeriod(f *testing.F) {
+	servers := []Server{fresh, sealed, removed, lost, alone, active("a"), active("b"), standby("a", Healthy), standby("b", Broken), other}
+	f.Add([]byte{5, 1, 129, 5})
+	f.Add([]byte{7, 8, 136, 7, 9})
+	f.Fuzz(func(t *testing.T, course []byte) {
+		var steady, restarted Machine
+		for i, b := range course {
+			o := Observation{Server: servers[int(b)%len(servers)], Gap: b%3 == 0, Several: b%7 == 0}
+			steady.Step(at(i), o)
+			restarted.Step(at(i), o)
+			if b > 127 {
+				if saved, known := restarted.Save(); known {
+					restarted = Machine{}
+					restarted.Restore(saved)
+				}
+			}
+			for _, pair := range [][2]*Period{{steady.sealed, restarted.sealed}, {steady.leaderless, restarted.leaderless}} {
+				if (pair[0] == nil) != (pair[1] == nil) || pair[0] != nil && !pair[0].Start.Equal(pair[1].Start) {
+					t.Fatal("the periods differ")
+				}
+			}
+			if steady.leader != restarted.leader || steady.clusterID != restarted.clusterID {
+				t.Fatal("what is known differs")
+			}
+		}
+	})
+}
+
 func FuzzEveryPeriodOpensAndClosesOnce(f *testing.F) {
 	servers := []Server{
 		fresh, sealed, removed, lost, alone, active("a"), active("b"), active(""),
