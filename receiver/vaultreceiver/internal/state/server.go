@@ -48,7 +48,8 @@ func (s Server) AcceptsTokens() bool { return s.Active() && !s.DRSecondary }
 // PassesTokens says whether such requests are answered, be it that a standby
 // passes them on to the active node.
 func (s Server) PassesTokens() bool {
-	return s.AcceptsTokens() || s.Initialized && !s.Sealed && !s.DRSecondary && s.Connection == Healthy
+	connected := s.Connection == Healthy || s.Connection == Unknown && s.LeaderAddress != ""
+	return s.AcceptsTokens() || s.Initialized && !s.Sealed && !s.DRSecondary && connected
 }
 
 // Leaderless says whether the server, itself unsealed, sees no active node in

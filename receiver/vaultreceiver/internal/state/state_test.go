@@ -234,7 +234,7 @@ func TestWhoSeesALeader(t *testing.T) {
 		"active":                    {active("a"), true, true, true},
 		"without high availability": {alone, true, true, true},
 		"standby":                   {standby("a", Healthy), true, true, true},
-		"standby, not connected":    {standby("a", Unknown), true, true, false},
+		"standby of an old Vault":   {standby("a", Unknown), true, true, true},
 		"standby that lost it":      {standby("a", Broken), false, true, false},
 		"standby that knows nobody": {lost, false, true, false},
 		"sealed":                    {sealed, true, false, false},
