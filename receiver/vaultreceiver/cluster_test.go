@@ -22,6 +22,7 @@ import (
 // startVaults starts a Vault as it is asked for.
 func startVaults(t *testing.T, opts lab.ServerOptions) *lab.Vault {
 	t.Helper()
+	t.Parallel() // They wait more than they work.
 	if testing.Short() {
 		t.Skip("needs a real Vault; run without -short")
 	}
@@ -70,7 +71,6 @@ func observeStored(t *testing.T, endpoint, dir string) *observedtest.Receiver {
 }
 
 func TestThreeServers(t *testing.T) {
-	t.Parallel()
 	vault := startVaults(t, lab.ServerOptions{Members: 3})
 	first := leaderOf(t, vault, -1)
 	client, err := vault.Client(first)
@@ -165,7 +165,6 @@ func TestThreeServers(t *testing.T) {
 }
 
 func TestAQuorumThatIsLost(t *testing.T) {
-	t.Parallel()
 	vault := startVaults(t, lab.ServerOptions{Members: 3})
 	active := leaderOf(t, vault, -1)
 	left := (active + 1) % 3

@@ -49,6 +49,7 @@ func cluster(o *observedtest.Receiver) string {
 // startVault returns a real Vault and a client of it with the root token.
 func startVault(t *testing.T) (*lab.Vault, *api.Client) {
 	t.Helper()
+	t.Parallel() // They wait more than they work.
 	if testing.Short() {
 		t.Skip("needs a real Vault; run without -short")
 	}
