@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"net/http/httputil"
 	"net/url"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -133,11 +134,11 @@ func TestWhatIsDeniedIsOffUntilItIsAllowed(t *testing.T) {
 	vault, client := startVault(t)
 	token := newToken(t, client)
 	rules := func(endpoints ...string) string {
-		all := ""
+		var all strings.Builder
 		for _, endpoint := range endpoints {
-			all += fmt.Sprintf("path %q { capabilities = [\"read\"] }\n", endpoint)
+			fmt.Fprintf(&all, "path %q { capabilities = [\"read\"] }\n", endpoint)
 		}
-		return all
+		return all.String()
 	}
 	require.NoError(t, client.Sys().PutPolicy("otelcol", rules(endpointPeers, endpointMetrics, endpointLeases)))
 	cfg := configFor(vault.Addr)

@@ -68,16 +68,17 @@ func (s *metricsScraper) Scrape(ctx context.Context) pmetric.Metrics {
 
 // scrapeLeases asks for what needs a token, unless nobody wants it.
 func (s *metricsScraper) scrapeLeases(ctx context.Context, now pcommon.Timestamp) {
-	if s.cfg.Metrics.Metrics.VaultLeaseCount.Enabled {
+	endpoints := s.Observer.endpoints
+	if s.cfg.Metrics.Metrics.VaultLeaseCount.Enabled && !endpoints.off(now.AsTime(), endpointMetrics) {
 		leases, known, err := s.client.Leases(ctx)
-		s.Observer.endpoints.set(now.AsTime(), endpointMetrics, err)
+		endpoints.set(now.AsTime(), endpointMetrics, err)
 		if known {
 			telemetry.RecordLeases(s.builder, now, leases)
 		}
 	}
-	if s.cfg.Metrics.Metrics.VaultLeaseIrrevocableCount.Enabled {
+	if s.cfg.Metrics.Metrics.VaultLeaseIrrevocableCount.Enabled && !endpoints.off(now.AsTime(), endpointLeases) {
 		leases, known, err := s.client.IrrevocableLeases(ctx)
-		s.Observer.endpoints.set(now.AsTime(), endpointLeases, err)
+		endpoints.set(now.AsTime(), endpointLeases, err)
 		if known {
 			telemetry.RecordIrrevocableLeases(s.builder, now, leases)
 		}

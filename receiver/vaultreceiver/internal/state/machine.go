@@ -50,6 +50,9 @@ func (m *Machine) Step(now time.Time, o Observation) []Effect {
 	if m.clusterID != "" && o.Server.ClusterID != "" && o.Server.ClusterID != m.clusterID {
 		*m = Machine{changes: m.changes}
 	}
+	if !o.Server.Initialized && !o.Several { // It is of no cluster any more, and will be of another one.
+		m.clusterID, m.leader, m.leaderKnown, m.raft = "", "", false, raft{}
+	}
 	m.clusterID = cmp.Or(o.Server.ClusterID, m.clusterID)
 	// Who leads was followed also while servers contradicted each other.
 	followed := o.Several && !m.seen.IsZero()

@@ -139,6 +139,10 @@ func TestCourses(t *testing.T) {
 			[]Server{standby("a", Healthy), removed, removed},
 			[]string{"1: removed", "1: sealed, sealed opened"},
 		},
+		"a server that is set up anew has another cluster": {
+			[]Server{active("a"), fresh, sealed, other},
+			[]string{"1: sealed, sealed opened", "2: initialized", "3: unsealed, sealed closed after 2s"},
+		},
 		"another cluster is a new baseline": {
 			[]Server{active("a"), other, sealed},
 			[]string{"2: sealed, sealed opened"},
