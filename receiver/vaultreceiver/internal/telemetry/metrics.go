@@ -40,7 +40,7 @@ func RecordStatus(mb *metadata.MetricsBuilder, now pcommon.Timestamp, s state.St
 		return
 	}
 	mb.RecordVaultSealInfoDataPoint(now, 1, s.Seal.Type, s.Seal.Storage)
-	if s.Initialized {
+	if s.Initialized && s.Seal.Threshold > 0 { // A server that is joining does not know it yet.
 		mb.RecordVaultUnsealProgressDataPoint(now, s.Seal.Progress)
 		mb.RecordVaultUnsealSharesDataPoint(now, s.Seal.Shares)
 		mb.RecordVaultUnsealThresholdDataPoint(now, s.Seal.Threshold)
