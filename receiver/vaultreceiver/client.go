@@ -19,7 +19,6 @@ import (
 	"go.opentelemetry.io/collector/config/configopaque"
 
 	"github.com/otelcol-infra/otelcol-infra/internal/tokenfile"
-	"github.com/otelcol-infra/otelcol-infra/receiver/vaultreceiver/internal/state"
 )
 
 const (
@@ -29,6 +28,10 @@ const (
 
 	// saysSealed is how Vault refuses a request because it is sealed.
 	saysSealed = "Vault is sealed"
+
+	// These headers tell which node has answered, where Vault is configured so.
+	headerNode = "X-Vault-Raft-Node-ID"
+	headerHost = "X-Vault-Hostname"
 )
 
 var (
@@ -79,57 +82,6 @@ func (c *client) close() {
 
 // hasToken says whether requests that need a token make sense.
 func (c *client) hasToken() bool { return c.token != tokenfile.Source{} }
-
-// Server returns the state of the server, its view of the leader included.
-func (c *client) Server(ctx context.Context) (state.Server, error) {
-	server, err := c.Health(ctx)
-	if err != nil || server.Sealed { // A sealed server does not know the leader.
-		return server, err
-	}
-	var leader api.LeaderResponse
-	err = get(ctx, c.api, endpointLeader, nil, &leader)
-	if errors.Is(err, errSealed) { // since a moment ago
-		server.Sealed = true
-		return server, nil
-	}
-	server.HAEnabled, server.LeaderAddress = leader.HAEnabled, leader.LeaderAddress
-	return server, err
-}
-
-// Health returns the state of the server without its view of the leader.
-func (c *client) Health(ctx context.Context) (state.Server, error) {
-	var answer struct {
-		api.HealthResponse
-		Initialized *bool `json:"initialized"`
-	}
-	// The body tells all that the status code does. For most states the code
-	// is one of an error, and proxies have errors with these codes too.
-	err := get(ctx, c.api, endpointHealth, nil, &answer)
-	if answer.Initialized == nil {
-		return state.Server{}, cmp.Or(err, errors.New(endpointHealth+": the answer does not tell the state of a Vault server, check endpoint"))
-	}
-	return state.Server{
-		Initialized: *answer.Initialized,
-		Sealed:      answer.Sealed,
-		Standby:     answer.Standby || answer.PerformanceStandby,
-		DRSecondary: answer.ReplicationDRMode == "secondary",
-		Connection:  connection(answer.HAConnectionHealthy),
-		Version:     answer.Version,
-		ClusterID:   answer.ClusterID,
-		ClusterName: answer.ClusterName,
-	}, nil
-}
-
-func connection(healthy *bool) state.Connection {
-	switch {
-	case healthy == nil:
-		return state.Unknown
-	case *healthy:
-		return state.Healthy
-	default:
-		return state.Broken
-	}
-}
 
 // Leases returns the number of leases. It is not known yet in the first
 // seconds of an active node.
@@ -194,26 +146,52 @@ func (c *client) authenticated() (*api.Client, error) {
 
 // get decodes the answer of an endpoint into answer, that of an error too.
 func get(ctx context.Context, from *api.Client, endpoint string, query map[string][]string, answer any) error {
+	_, err := ask(ctx, from, endpoint, query, answer)
+	return err
+}
+
+// ask is like get, and returns which node has answered, where Vault tells it.
+func ask(ctx context.Context, from *api.Client, endpoint string, query map[string][]string, answer any) (node string, err error) {
 	response, err := from.Logical().ReadRawWithDataWithContext(ctx, endpoint, query)
 	if response == nil {
-		return fmt.Errorf("%s: %w", endpoint, err)
+		return "", fmt.Errorf("%s: %w", endpoint, err)
 	}
 	defer response.Body.Close()
 	if location := response.Header.Get("Location"); location != "" {
-		return fmt.Errorf("%s: redirected to %s: set endpoint to the server itself", endpoint, location)
+		return "", fmt.Errorf("%s: redirected to %s: set endpoint to the server itself", endpoint, location)
 	}
+	node = cmp.Or(response.Header.Get(headerNode), response.Header.Get(headerHost))
 	decodeErr := json.NewDecoder(response.Body).Decode(answer)
 	if err != nil {
-		return explain(endpoint, err)
+		return node, explain(endpoint, err)
 	}
 	var notJSON *json.SyntaxError
 	if errors.As(decodeErr, &notJSON) {
-		return fmt.Errorf("%s: %w: %w", endpoint, errForeign, decodeErr)
+		return node, fmt.Errorf("%s: %w: %w", endpoint, errForeign, decodeErr)
 	}
 	if decodeErr != nil {
-		return fmt.Errorf("%s: %w", endpoint, decodeErr)
+		return node, fmt.Errorf("%s: %w", endpoint, decodeErr)
 	}
-	return nil
+	return node, nil
+}
+
+// refusal is an answer of Vault that is an error.
+type refusal struct {
+	endpoint, said string
+	status         int
+}
+
+func (r *refusal) Error() string {
+	return fmt.Sprintf("%s: status %d: %s", r.endpoint, r.status, r.said)
+}
+
+// refusedWith returns the status that Vault refused a request with, or 0.
+func refusedWith(err error) int {
+	var r *refusal
+	if errors.As(err, &r) {
+		return r.status
+	}
+	return 0
 }
 
 // explain says in one line what the API's own error says in many.
@@ -232,5 +210,5 @@ func explain(endpoint string, err error) error {
 	if refused.StatusCode == http.StatusForbidden {
 		said += " (the token needs read on " + endpoint + ")"
 	}
-	return fmt.Errorf("%s: status %d: %s", endpoint, refused.StatusCode, said)
+	return &refusal{endpoint: endpoint, said: said, status: refused.StatusCode}
 }

@@ -78,16 +78,17 @@ func TestServerInEveryState(t *testing.T) {
 	active := standby
 	active.Standby, active.Connection = false, state.Unknown
 	performanceStandby, replica, noActive := standby, active, standby
+	performanceStandby.PerformanceStandby = true
 	performanceStandby.Version, replica.Version = "1.19.5+ent", "1.19.5+ent"
 	replica.DRSecondary = true
 	noActive.Connection = state.Broken
 	alone := active
 	alone.HAEnabled, alone.LeaderAddress = false, ""
 	sealed := state.Server{Initialized: true, Sealed: true, Standby: true, Version: "1.19.5"}
+	removed := sealed
+	removed.Removed = true
 	fresh := sealed
 	fresh.Initialized = false
-	sealedSince := active
-	sealedSince.Sealed, sealedSince.HAEnabled, sealedSince.LeaderAddress = true, false, ""
 
 	for name, tc := range map[string]struct {
 		health, leader recorded
@@ -101,15 +102,17 @@ func TestServerInEveryState(t *testing.T) {
 		"standby without an active node":    {recorded{474, "health_474_no_active.json"}, recorded{200, "leader_no_active.json"}, noActive},
 		"not initialized":                   {recorded{501, "health_501_uninitialized.json"}, recorded{503, "leader_503_sealed.json"}, fresh},
 		"sealed":                            {recorded{503, "health_503_sealed.json"}, recorded{503, "leader_503_sealed.json"}, sealed},
-		"removed from the cluster":          {recorded{530, "health_530_removed.json"}, recorded{503, "leader_503_sealed.json"}, sealed},
-		"sealed between the two requests":   {recorded{200, "health_200_active.json"}, recorded{503, "leader_503_sealed.json"}, sealedSince},
+		"removed from the cluster":          {recorded{530, "health_530_removed.json"}, recorded{503, "leader_503_sealed.json"}, removed},
 		"a proxy that makes every code 200": {recorded{200, "health_503_sealed.json"}, recorded{503, "leader_503_sealed.json"}, sealed},
 	} {
 		t.Run(name, func(t *testing.T) {
 			c := clientOf(t, configFor(serve(t, map[string]http.Handler{"sys/health": tc.health, "sys/leader": tc.leader}).URL))
-			got, err := c.Server(t.Context())
+			got, err := c.Look(t.Context())
 			require.NoError(t, err)
-			assert.Equal(t, tc.want, got)
+			require.NoError(t, got.leaderErr)
+			require.Error(t, got.sealErr, "it is not served")
+			assert.Equal(t, tc.want, got.Server)
+			assert.False(t, got.contradicts)
 		})
 	}
 }
@@ -195,7 +198,7 @@ func TestAServerThatHangs(t *testing.T) {
 	address, _ := hang(t)
 	cfg := configFor(address)
 	cfg.HTTP.Timeout = 50 * time.Millisecond
-	_, err := clientOf(t, cfg).Server(t.Context())
+	_, err := clientOf(t, cfg).Look(t.Context())
 	require.ErrorContains(t, err, "sys/health: ")
 	var timeout net.Error
 	require.ErrorAs(t, err, &timeout)

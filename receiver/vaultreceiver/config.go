@@ -7,6 +7,7 @@ import (
 	"errors"
 	"time"
 
+	"go.opentelemetry.io/collector/component"
 	"go.opentelemetry.io/collector/config/confighttp"
 	"go.opentelemetry.io/collector/config/configopaque"
 	"go.opentelemetry.io/collector/confmap"
@@ -27,7 +28,7 @@ type Config struct {
 	HTTP confighttp.ClientConfig `mapstructure:",squash"`
 
 	// Scrape holds `collection_interval`, the time between two collections of
-	// metrics, and between two polls for events and traces.
+	// metrics. The state of the server is polled each second, if that is shorter.
 	Scrape scraperhelper.ControllerConfig `mapstructure:",squash"`
 
 	Metrics metadata.MetricsBuilderConfig `mapstructure:",squash"`
@@ -44,6 +45,18 @@ type Config struct {
 
 	// Namespace is the one that the token belongs to.
 	Namespace string `mapstructure:"namespace"`
+
+	// Storage is the ID of a storage extension in which sealed and leaderless
+	// times, and the peers of the raft cluster, survive a restart of the collector.
+	Storage *component.ID `mapstructure:"storage"`
+
+	Raft RaftConfig `mapstructure:"raft"`
+}
+
+// RaftConfig is of the raft cluster, where that is the storage of Vault.
+type RaftConfig struct {
+	// Enabled asks for its servers, and how autopilot finds them.
+	Enabled bool `mapstructure:"enabled"`
 }
 
 // Unmarshal reads the configuration.
@@ -75,6 +88,7 @@ func defaultConfig() *Config {
 	return &Config{
 		HTTP:    client,
 		Scrape:  scrape,
+		Raft:    RaftConfig{Enabled: true},
 		Metrics: metadata.NewDefaultMetricsBuilderConfig(),
 		Events:  metadata.DefaultLogsBuilderConfig(),
 	}

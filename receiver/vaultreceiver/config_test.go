@@ -47,6 +47,8 @@ func TestConfig(t *testing.T) {
 			assert.Equal(t, "vault.internal", cfg.HTTP.TLS.ServerName)
 			assert.Equal(t, 30*time.Second, cfg.Scrape.CollectionInterval)
 			assert.Equal(t, "team", cfg.Namespace)
+			assert.Equal(t, "file_storage/vault", cfg.Storage.String())
+			assert.False(t, cfg.Raft.Enabled)
 			assert.False(t, cfg.Metrics.Metrics.VaultUp.Enabled)
 			assert.False(t, cfg.Events.Events.VaultSealed.Enabled)
 			assert.Equal(t, "[REDACTED]", cfg.Token.String())

@@ -12,85 +12,117 @@ import (
 	"go.opentelemetry.io/collector/pdata/pmetric"
 	"go.opentelemetry.io/collector/receiver"
 
-	"github.com/otelcol-infra/otelcol-infra/internal/condition"
+	"github.com/otelcol-infra/otelcol-infra/internal/sharedcomponent"
 	"github.com/otelcol-infra/otelcol-infra/receiver/vaultreceiver/internal/metadata"
 	"github.com/otelcol-infra/otelcol-infra/receiver/vaultreceiver/internal/telemetry"
 )
 
-// metricsScraper makes the metrics: three requests a cycle to an active server,
-// one to any other.
+// stale is how old the state of the server may be, at least.
+const stale = 3 * time.Second
+
+// metricsScraper makes the metrics of what the watcher knows. It asks only for
+// the leases itself.
 type metricsScraper struct {
-	cfg       *Config
-	settings  receiver.Settings
-	condition *condition.Reporter
-	builder   *metadata.MetricsBuilder
-	client    *client
-	cluster   identity
+	*sharedcomponent.Shared[*watcher]
+	cfg      *Config
+	settings receiver.Settings
+	builder  *metadata.MetricsBuilder
+	client   *client
 }
 
-func newScraper(cfg *Config, settings receiver.Settings) *metricsScraper {
-	return &metricsScraper{
-		cfg:       cfg,
-		settings:  settings,
-		condition: condition.NewReporter(settings.Logger),
-		builder:   metadata.NewMetricsBuilder(cfg.Metrics, settings),
-	}
+func newScraper(cfg *Config, settings receiver.Settings, watcher *sharedcomponent.Shared[*watcher]) *metricsScraper {
+	return &metricsScraper{Shared: watcher, cfg: cfg, settings: settings, builder: metadata.NewMetricsBuilder(cfg.Metrics, settings)}
 }
 
-// Start makes the client; an absent server is found at the first scrape.
-func (s *metricsScraper) Start(ctx context.Context, host component.Host) (err error) {
-	s.condition.AddHost(host)
-	if s.client, err = newClient(ctx, s.cfg, host, s.settings.TelemetrySettings); err != nil {
+// Start starts the watcher, too; an absent server is found at the first scrape.
+func (s *metricsScraper) Start(ctx context.Context, host component.Host) error {
+	if err := s.Shared.Start(ctx, host); err != nil {
 		return err
 	}
+	s.client = s.Observer.client
 	if !s.client.hasToken() {
-		s.settings.Logger.Info("leases are not counted: set token or token_file")
+		s.settings.Logger.Info("leases are not counted, and other servers not known: set token or token_file")
 	}
-	return nil
-}
-
-// Shutdown ends the connections.
-func (s *metricsScraper) Shutdown(context.Context) error {
-	s.client.close()
 	return nil
 }
 
 // Scrape reports each endpoint that fails as this component's condition; the
-// metrics of the others still come.
+// metrics of the others still come. The first cycle waits until the server was
+// asked.
 func (s *metricsScraper) Scrape(ctx context.Context) pmetric.Metrics {
-	now := pcommon.NewTimestampFromTime(time.Now())
-
-	server, err := s.client.Health(ctx)
-	s.condition.Set(endpointHealth, err)
-	telemetry.RecordUp(s.builder, now, err == nil)
-	if err == nil {
-		s.cluster.learn(server)
-		telemetry.RecordServer(s.builder, now, server)
-		if server.AcceptsTokens() && s.client.hasToken() {
-			s.scrapeLeases(ctx, now)
-		} else {
-			// What cannot be asked of this server does not fail either.
-			s.condition.Set(endpointMetrics, nil)
-			s.condition.Set(endpointLeases, nil)
-		}
+	w := s.Observer
+	select {
+	case <-w.asked:
+	case <-ctx.Done():
+		return pmetric.NewMetrics()
 	}
-	return s.builder.Emit(metadata.WithResource(resource(s.builder.NewResourceBuilder(), s.cfg.HTTP.Endpoint, s.cluster)))
+	if w.acceptsTokens() && s.client.hasToken() {
+		s.scrapeLeases(ctx, pcommon.NewTimestampFromTime(time.Now()))
+	} else {
+		// What cannot be asked of this server does not fail either.
+		w.endpoints.rest(endpointMetrics, endpointLeases)
+	}
+	cluster := w.record(s.builder, time.Now())
+	return s.builder.Emit(metadata.WithResource(resource(s.builder.NewResourceBuilder(), s.cfg.HTTP.Endpoint, cluster)))
 }
 
 // scrapeLeases asks for what needs a token, unless nobody wants it.
 func (s *metricsScraper) scrapeLeases(ctx context.Context, now pcommon.Timestamp) {
-	if s.cfg.Metrics.Metrics.VaultLeaseCount.Enabled {
+	endpoints := s.Observer.endpoints
+	if s.cfg.Metrics.Metrics.VaultLeaseCount.Enabled && !endpoints.off(now.AsTime(), endpointMetrics) {
 		leases, known, err := s.client.Leases(ctx)
-		s.condition.Set(endpointMetrics, err)
+		endpoints.set(now.AsTime(), endpointMetrics, err)
 		if known {
 			telemetry.RecordLeases(s.builder, now, leases)
 		}
 	}
-	if s.cfg.Metrics.Metrics.VaultLeaseIrrevocableCount.Enabled {
+	if s.cfg.Metrics.Metrics.VaultLeaseIrrevocableCount.Enabled && !endpoints.off(now.AsTime(), endpointLeases) {
 		leases, known, err := s.client.IrrevocableLeases(ctx)
-		s.condition.Set(endpointLeases, err)
+		endpoints.set(now.AsTime(), endpointLeases, err)
 		if known {
 			telemetry.RecordIrrevocableLeases(s.builder, now, leases)
 		}
 	}
+}
+
+// acceptsTokens says whether requests with a token can be made of the server.
+func (w *watcher) acceptsTokens() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.server.err == nil && w.server.value.AcceptsTokens()
+}
+
+// record records what is known, and returns of which cluster. What was learnt
+// too long ago is left out, and a server that said nothing since then is down.
+func (w *watcher) record(mb *metadata.MetricsBuilder, now time.Time) identity {
+	ts := pcommon.NewTimestampFromTime(now)
+	age := max(2*w.cfg.Scrape.CollectionInterval, stale)
+	telemetry.RecordEndpoints(mb, ts, w.endpoints.known())
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	up := w.server.fresh(now, age)
+	telemetry.RecordUp(mb, ts, up)
+	telemetry.RecordLeaderChanges(mb, ts, w.machine.LeaderChanges())
+	if !up {
+		return w.cluster
+	}
+	r := w.server.value
+	w.cluster.learn(r.Server)
+	telemetry.RecordStatus(mb, ts, r.Status)
+	if r.leaderErr == nil {
+		telemetry.RecordHasLeader(mb, ts, r.Server)
+	}
+	if !r.AcceptsTokens() {
+		return w.cluster // The active node tells for all.
+	}
+	if w.nodes.fresh(now, age) {
+		telemetry.RecordNodes(mb, ts, w.nodes.value)
+	}
+	if w.peers.fresh(now, age) {
+		telemetry.RecordPeers(mb, ts, w.peers.value.Peers)
+	}
+	if w.autopilot.fresh(now, age) && len(w.autopilot.value.Servers) > 0 {
+		telemetry.RecordAutopilot(mb, ts, w.autopilot.value)
+	}
+	return w.cluster
 }

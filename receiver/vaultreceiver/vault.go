@@ -13,13 +13,23 @@ import (
 	"github.com/otelcol-infra/otelcol-infra/receiver/vaultreceiver/internal/state"
 )
 
-// The names under which parts of the receiver report their condition.
+// The parts of the API that are used, which are also the names under which they
+// report their condition.
 const (
-	endpointHealth  = "sys/health"
-	endpointLeader  = "sys/leader"
-	endpointMetrics = "sys/metrics"
-	endpointLeases  = "sys/leases/count"
-	watchServer     = "watch of sys/health and sys/leader"
+	endpointHealth    = "sys/health"
+	endpointSeal      = "sys/seal-status"
+	endpointLeader    = "sys/leader"
+	endpointMetrics   = "sys/metrics"
+	endpointLeases    = "sys/leases/count"
+	endpointNodes     = "sys/ha-status"
+	endpointPeers     = "sys/storage/raft/configuration"
+	endpointAutopilot = "sys/storage/raft/autopilot/state"
+)
+
+// Other names under which parts of the receiver report their condition.
+const (
+	severalServers = "endpoint"
+	storageState   = "storage"
 )
 
 // identity is what is known of the server's cluster. A sealed server does not

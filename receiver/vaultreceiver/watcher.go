@@ -5,32 +5,57 @@ package vaultreceiver
 
 import (
 	"context"
+	"sync"
 	"time"
 
 	"go.opentelemetry.io/collector/component"
 	"go.opentelemetry.io/collector/receiver"
 
 	"github.com/otelcol-infra/otelcol-infra/internal/address"
+	"github.com/otelcol-infra/otelcol-infra/internal/checkpoint"
 	"github.com/otelcol-infra/otelcol-infra/internal/watch"
 	"github.com/otelcol-infra/otelcol-infra/receiver/vaultreceiver/internal/metadata"
 	"github.com/otelcol-infra/otelcol-infra/receiver/vaultreceiver/internal/state"
 	"github.com/otelcol-infra/otelcol-infra/receiver/vaultreceiver/internal/telemetry"
 )
 
-// watcher makes events and traces. Vault has nothing to wait on, so it polls:
-// two requests each time, or one while the server is sealed, without a token.
+// storedServer is the key under which what is known of the server is stored.
+const storedServer = "server"
+
+// watcher observes the server for all signals. Vault has nothing to wait on, so
+// it polls, and goes on while a consumer refuses events: the metrics are of what
+// was polled, and what is to be told waits in a queue.
 type watcher struct {
 	*watch.Base
-	cfg      *Config
-	settings receiver.Settings
-	story    *telemetry.Story
-	machine  state.Machine
+	cfg       *Config
+	settings  receiver.Settings
+	story     *telemetry.Story
+	client    *client
+	store     *checkpoint.Store
+	endpoints *endpoints
+	news      *queue
+	asked     chan struct{} // closed when the server was asked once
+	turned    chan struct{} // the server became active, or is it no more
 
-	client  *client
-	cluster identity
-	ticker  *time.Ticker
-	due     bool // a poll that does not wait: the first, and after one that failed
-	gap     bool
+	mu        sync.Mutex
+	machine   state.Machine
+	cluster   identity
+	server    answer[round]
+	nodes     answer[[]state.Node]
+	peers     answer[state.RaftPeers]
+	autopilot answer[state.Autopilot]
+}
+
+// answer is what was answered last.
+type answer[T any] struct {
+	value T
+	at    time.Time // when it was
+	err   error     // instead of it
+}
+
+// fresh says whether there is one that is not older than age.
+func (a *answer[T]) fresh(now time.Time, age time.Duration) bool {
+	return a.err == nil && !a.at.IsZero() && now.Sub(a.at) <= age
 }
 
 func newWatcher(cfg *Config, settings receiver.Settings) (*watcher, error) {
@@ -39,11 +64,14 @@ func newWatcher(cfg *Config, settings receiver.Settings) (*watcher, error) {
 		return nil, err
 	}
 	return &watcher{
-		Base:     base,
-		cfg:      cfg,
-		settings: settings,
-		story:    telemetry.NewStory(cfg.Events, settings),
-		due:      true,
+		Base:      base,
+		cfg:       cfg,
+		settings:  settings,
+		story:     telemetry.NewStory(cfg.Events, settings),
+		endpoints: newEndpoints(base.Condition, cfg.Scrape.CollectionInterval),
+		news:      newQueue(),
+		asked:     make(chan struct{}),
+		turned:    make(chan struct{}, 1),
 	}, nil
 }
 
@@ -52,59 +80,80 @@ func (w *watcher) Start(ctx context.Context, host component.Host) (err error) {
 	if w.client, err = newClient(ctx, w.cfg, host, w.settings.TelemetrySettings); err != nil {
 		return err
 	}
-	loop := watch.Loop[state.Observation]{
-		Next:      w.next,
-		Step:      w.step,
-		Delivery:  w.Delivery(),
-		Condition: func(err error) { w.Condition.Set(watchServer, err) },
+	w.store, err = checkpoint.Open(ctx, host, w.cfg.Storage, component.KindReceiver, w.settings.ID, "")
+	if err != nil {
+		return err
 	}
 	w.Background.Start(func(ctx context.Context) {
-		w.ticker = time.NewTicker(w.cfg.Scrape.CollectionInterval)
-		defer w.ticker.Stop()
-		loop.Run(ctx)
+		w.restore(ctx)
+		var polls sync.WaitGroup
+		defer polls.Wait()
+		polls.Go(func() { w.pollServer(ctx) })
+		polls.Go(func() { w.pollCluster(ctx) })
+		watch.Loop[sighting]{
+			Next:      w.news.next,
+			Step:      w.step,
+			Delivery:  w.Delivery(),
+			Commit:    w.keep,
+			Condition: func(error) {}, // Each endpoint has a condition of its own.
+		}.Run(ctx)
 	})
 	return nil
 }
 
 // Shutdown ends the watch, also in the middle of a request.
-func (w *watcher) Shutdown(context.Context) error {
+func (w *watcher) Shutdown(ctx context.Context) error {
 	w.Background.Stop()
 	w.client.close()
-	return nil
+	return w.store.Close(ctx)
 }
 
-func (w *watcher) next(ctx context.Context) (state.Observation, error) {
-	if err := w.wait(ctx); err != nil {
-		return state.Observation{}, err
+func (w *watcher) step(now time.Time, seen sighting) watch.Telemetry {
+	w.mu.Lock()
+	var effects []state.Effect
+	if seen.server != nil {
+		effects = w.machine.Step(seen.at, *seen.server)
+		w.cluster.learn(seen.server.Server)
+	} else {
+		effects = w.machine.StepRaft(seen.at, seen.raft)
 	}
-	server, err := w.client.Server(ctx)
-	if err != nil {
-		// The loop pauses after a failure, so the next poll need not.
-		w.due, w.gap = true, true
-		return state.Observation{}, err
-	}
-	observed := state.Observation{Server: server, Gap: w.gap}
-	w.gap = false
-	return observed, nil
+	cluster := w.cluster
+	w.mu.Unlock()
+	res := resource(metadata.NewResourceBuilder(w.cfg.Events.ResourceAttributes), w.cfg.HTTP.Endpoint, cluster)
+	return w.story.Render(now, w.instance(), res, effects)
 }
 
-// wait returns when the next poll is due.
-func (w *watcher) wait(ctx context.Context) error {
-	if w.due {
-		w.due = false
-		w.ticker.Reset(w.cfg.Scrape.CollectionInterval)
-		return nil
-	}
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-w.ticker.C:
-		return nil
-	}
+func (w *watcher) instance() string { return address.HostPort(w.cfg.HTTP.Endpoint) }
+
+// kept is what survives a restart.
+type kept struct {
+	Instance    string // that it is of
+	ClusterName string
+	Server      state.Saved
 }
 
-func (w *watcher) step(now time.Time, observed state.Observation) watch.Telemetry {
-	w.cluster.learn(observed.Server)
-	res := resource(metadata.NewResourceBuilder(w.cfg.Events.ResourceAttributes), w.cfg.HTTP.Endpoint, w.cluster)
-	return w.story.Render(now, address.HostPort(w.cfg.HTTP.Endpoint), res, w.machine.Step(now, observed))
+// restore takes in what an earlier process saved of this server. What cannot be
+// read is said, and done without.
+func (w *watcher) restore(ctx context.Context) {
+	var saved kept
+	found, err := w.store.Load(ctx, storedServer, &saved)
+	w.Condition.Set(storageState, err)
+	if !found || err != nil || saved.Instance != w.instance() {
+		return
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.machine.Restore(saved.Server)
+	w.cluster = identity{clusterID: saved.Server.ClusterID, clusterName: saved.ClusterName}
+}
+
+// keep saves what has to survive a restart. What fails is tried again soon.
+func (w *watcher) keep(ctx context.Context) {
+	w.mu.Lock()
+	saved, known := w.machine.Save()
+	name := w.cluster.clusterName
+	w.mu.Unlock()
+	if known {
+		w.Condition.Set(storageState, w.store.Save(ctx, storedServer, kept{Instance: w.instance(), ClusterName: name, Server: saved}))
+	}
 }

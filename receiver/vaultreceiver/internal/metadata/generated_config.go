@@ -30,6 +30,86 @@ func (ms *VaultActiveMetricConfig) Unmarshal(parser *confmap.Conf) error {
 	return nil
 }
 
+// VaultEndpointUpMetricConfig provides config for the vault.endpoint.up metric.
+type VaultEndpointUpMetricConfig struct {
+	Enabled          bool `mapstructure:"enabled"`
+	enabledSetByUser bool
+}
+
+func (ms *VaultEndpointUpMetricConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+
+	err := parser.Unmarshal(ms)
+	if err != nil {
+		return err
+	}
+
+	ms.enabledSetByUser = parser.IsSet("enabled")
+	return nil
+}
+
+// VaultHaNodeClockSkewMetricConfig provides config for the vault.ha.node.clock.skew metric.
+type VaultHaNodeClockSkewMetricConfig struct {
+	Enabled          bool `mapstructure:"enabled"`
+	enabledSetByUser bool
+}
+
+func (ms *VaultHaNodeClockSkewMetricConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+
+	err := parser.Unmarshal(ms)
+	if err != nil {
+		return err
+	}
+
+	ms.enabledSetByUser = parser.IsSet("enabled")
+	return nil
+}
+
+// VaultHaNodeCountMetricConfig provides config for the vault.ha.node.count metric.
+type VaultHaNodeCountMetricConfig struct {
+	Enabled          bool `mapstructure:"enabled"`
+	enabledSetByUser bool
+}
+
+func (ms *VaultHaNodeCountMetricConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+
+	err := parser.Unmarshal(ms)
+	if err != nil {
+		return err
+	}
+
+	ms.enabledSetByUser = parser.IsSet("enabled")
+	return nil
+}
+
+// VaultHasLeaderMetricConfig provides config for the vault.has_leader metric.
+type VaultHasLeaderMetricConfig struct {
+	Enabled          bool `mapstructure:"enabled"`
+	enabledSetByUser bool
+}
+
+func (ms *VaultHasLeaderMetricConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+
+	err := parser.Unmarshal(ms)
+	if err != nil {
+		return err
+	}
+
+	ms.enabledSetByUser = parser.IsSet("enabled")
+	return nil
+}
+
 // VaultInfoMetricAttributeKey specifies the key of an attribute for the vault.info metric.
 type VaultInfoMetricAttributeKey string
 
@@ -98,6 +178,26 @@ func (ms *VaultInitializedMetricConfig) Unmarshal(parser *confmap.Conf) error {
 	return nil
 }
 
+// VaultLeaderChangesMetricConfig provides config for the vault.leader.changes metric.
+type VaultLeaderChangesMetricConfig struct {
+	Enabled          bool `mapstructure:"enabled"`
+	enabledSetByUser bool
+}
+
+func (ms *VaultLeaderChangesMetricConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+
+	err := parser.Unmarshal(ms)
+	if err != nil {
+		return err
+	}
+
+	ms.enabledSetByUser = parser.IsSet("enabled")
+	return nil
+}
+
 // VaultLeaseCountMetricConfig provides config for the vault.lease.count metric.
 type VaultLeaseCountMetricConfig struct {
 	Enabled          bool `mapstructure:"enabled"`
@@ -138,6 +238,235 @@ func (ms *VaultLeaseIrrevocableCountMetricConfig) Unmarshal(parser *confmap.Conf
 	return nil
 }
 
+// VaultPerformanceStandbyMetricConfig provides config for the vault.performance_standby metric.
+type VaultPerformanceStandbyMetricConfig struct {
+	Enabled          bool `mapstructure:"enabled"`
+	enabledSetByUser bool
+}
+
+func (ms *VaultPerformanceStandbyMetricConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+
+	err := parser.Unmarshal(ms)
+	if err != nil {
+		return err
+	}
+
+	ms.enabledSetByUser = parser.IsSet("enabled")
+	return nil
+}
+
+// VaultRaftFailureToleranceMetricConfig provides config for the vault.raft.failure_tolerance metric.
+type VaultRaftFailureToleranceMetricConfig struct {
+	Enabled          bool `mapstructure:"enabled"`
+	enabledSetByUser bool
+}
+
+func (ms *VaultRaftFailureToleranceMetricConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+
+	err := parser.Unmarshal(ms)
+	if err != nil {
+		return err
+	}
+
+	ms.enabledSetByUser = parser.IsSet("enabled")
+	return nil
+}
+
+// VaultRaftHealthyMetricConfig provides config for the vault.raft.healthy metric.
+type VaultRaftHealthyMetricConfig struct {
+	Enabled          bool `mapstructure:"enabled"`
+	enabledSetByUser bool
+}
+
+func (ms *VaultRaftHealthyMetricConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+
+	err := parser.Unmarshal(ms)
+	if err != nil {
+		return err
+	}
+
+	ms.enabledSetByUser = parser.IsSet("enabled")
+	return nil
+}
+
+// VaultRaftPeerCountMetricConfig provides config for the vault.raft.peer.count metric.
+type VaultRaftPeerCountMetricConfig struct {
+	Enabled          bool `mapstructure:"enabled"`
+	enabledSetByUser bool
+}
+
+func (ms *VaultRaftPeerCountMetricConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+
+	err := parser.Unmarshal(ms)
+	if err != nil {
+		return err
+	}
+
+	ms.enabledSetByUser = parser.IsSet("enabled")
+	return nil
+}
+
+// VaultRaftPeerHealthyMetricConfig provides config for the vault.raft.peer.healthy metric.
+type VaultRaftPeerHealthyMetricConfig struct {
+	Enabled          bool `mapstructure:"enabled"`
+	enabledSetByUser bool
+}
+
+func (ms *VaultRaftPeerHealthyMetricConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+
+	err := parser.Unmarshal(ms)
+	if err != nil {
+		return err
+	}
+
+	ms.enabledSetByUser = parser.IsSet("enabled")
+	return nil
+}
+
+// VaultRaftPeerLastContactMetricConfig provides config for the vault.raft.peer.last_contact metric.
+type VaultRaftPeerLastContactMetricConfig struct {
+	Enabled          bool `mapstructure:"enabled"`
+	enabledSetByUser bool
+}
+
+func (ms *VaultRaftPeerLastContactMetricConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+
+	err := parser.Unmarshal(ms)
+	if err != nil {
+		return err
+	}
+
+	ms.enabledSetByUser = parser.IsSet("enabled")
+	return nil
+}
+
+// VaultRaftPeerLogLagMetricConfig provides config for the vault.raft.peer.log_lag metric.
+type VaultRaftPeerLogLagMetricConfig struct {
+	Enabled          bool `mapstructure:"enabled"`
+	enabledSetByUser bool
+}
+
+func (ms *VaultRaftPeerLogLagMetricConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+
+	err := parser.Unmarshal(ms)
+	if err != nil {
+		return err
+	}
+
+	ms.enabledSetByUser = parser.IsSet("enabled")
+	return nil
+}
+
+// VaultRemovedMetricConfig provides config for the vault.removed metric.
+type VaultRemovedMetricConfig struct {
+	Enabled          bool `mapstructure:"enabled"`
+	enabledSetByUser bool
+}
+
+func (ms *VaultRemovedMetricConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+
+	err := parser.Unmarshal(ms)
+	if err != nil {
+		return err
+	}
+
+	ms.enabledSetByUser = parser.IsSet("enabled")
+	return nil
+}
+
+// VaultReplicationModeMetricConfig provides config for the vault.replication.mode metric.
+type VaultReplicationModeMetricConfig struct {
+	Enabled          bool `mapstructure:"enabled"`
+	enabledSetByUser bool
+}
+
+func (ms *VaultReplicationModeMetricConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+
+	err := parser.Unmarshal(ms)
+	if err != nil {
+		return err
+	}
+
+	ms.enabledSetByUser = parser.IsSet("enabled")
+	return nil
+}
+
+// VaultSealInfoMetricAttributeKey specifies the key of an attribute for the vault.seal.info metric.
+type VaultSealInfoMetricAttributeKey string
+
+const (
+	VaultSealInfoMetricAttributeKeyVaultSealType    VaultSealInfoMetricAttributeKey = "vault.seal.type"
+	VaultSealInfoMetricAttributeKeyVaultStorageType VaultSealInfoMetricAttributeKey = "vault.storage.type"
+)
+
+// VaultSealInfoMetricConfig provides config for the vault.seal.info metric.
+type VaultSealInfoMetricConfig struct {
+	Enabled          bool `mapstructure:"enabled"`
+	enabledSetByUser bool
+
+	AggregationStrategy string                            `mapstructure:"aggregation_strategy"`
+	EnabledAttributes   []VaultSealInfoMetricAttributeKey `mapstructure:"attributes"`
+}
+
+func (ms *VaultSealInfoMetricConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+
+	err := parser.Unmarshal(ms)
+	if err != nil {
+		return err
+	}
+
+	ms.enabledSetByUser = parser.IsSet("enabled")
+	return nil
+}
+
+func (ms *VaultSealInfoMetricConfig) Validate() error {
+	for _, val := range ms.EnabledAttributes {
+		switch val {
+		case VaultSealInfoMetricAttributeKeyVaultSealType, VaultSealInfoMetricAttributeKeyVaultStorageType:
+		default:
+			return fmt.Errorf("metric vault.seal.info doesn't have an attribute %v, valid attributes: [vault.seal.type, vault.storage.type]", val)
+		}
+	}
+
+	switch ms.AggregationStrategy {
+	case AggregationStrategySum, AggregationStrategyAvg, AggregationStrategyMin, AggregationStrategyMax:
+	default:
+		return fmt.Errorf("invalid aggregation strategy %q, valid strategies: [%s, %s, %s, %s]", ms.AggregationStrategy, AggregationStrategySum, AggregationStrategyAvg, AggregationStrategyMin, AggregationStrategyMax)
+	}
+
+	return nil
+}
+
 // VaultSealedMetricConfig provides config for the vault.sealed metric.
 type VaultSealedMetricConfig struct {
 	Enabled          bool `mapstructure:"enabled"`
@@ -145,6 +474,66 @@ type VaultSealedMetricConfig struct {
 }
 
 func (ms *VaultSealedMetricConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+
+	err := parser.Unmarshal(ms)
+	if err != nil {
+		return err
+	}
+
+	ms.enabledSetByUser = parser.IsSet("enabled")
+	return nil
+}
+
+// VaultUnsealProgressMetricConfig provides config for the vault.unseal.progress metric.
+type VaultUnsealProgressMetricConfig struct {
+	Enabled          bool `mapstructure:"enabled"`
+	enabledSetByUser bool
+}
+
+func (ms *VaultUnsealProgressMetricConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+
+	err := parser.Unmarshal(ms)
+	if err != nil {
+		return err
+	}
+
+	ms.enabledSetByUser = parser.IsSet("enabled")
+	return nil
+}
+
+// VaultUnsealSharesMetricConfig provides config for the vault.unseal.shares metric.
+type VaultUnsealSharesMetricConfig struct {
+	Enabled          bool `mapstructure:"enabled"`
+	enabledSetByUser bool
+}
+
+func (ms *VaultUnsealSharesMetricConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+
+	err := parser.Unmarshal(ms)
+	if err != nil {
+		return err
+	}
+
+	ms.enabledSetByUser = parser.IsSet("enabled")
+	return nil
+}
+
+// VaultUnsealThresholdMetricConfig provides config for the vault.unseal.threshold metric.
+type VaultUnsealThresholdMetricConfig struct {
+	Enabled          bool `mapstructure:"enabled"`
+	enabledSetByUser bool
+}
+
+func (ms *VaultUnsealThresholdMetricConfig) Unmarshal(parser *confmap.Conf) error {
 	if parser == nil {
 		return nil
 	}
@@ -181,17 +570,47 @@ func (ms *VaultUpMetricConfig) Unmarshal(parser *confmap.Conf) error {
 // MetricsConfig provides config for vault metrics.
 type MetricsConfig struct {
 	VaultActive                VaultActiveMetricConfig                `mapstructure:"vault.active"`
+	VaultEndpointUp            VaultEndpointUpMetricConfig            `mapstructure:"vault.endpoint.up"`
+	VaultHaNodeClockSkew       VaultHaNodeClockSkewMetricConfig       `mapstructure:"vault.ha.node.clock.skew"`
+	VaultHaNodeCount           VaultHaNodeCountMetricConfig           `mapstructure:"vault.ha.node.count"`
+	VaultHasLeader             VaultHasLeaderMetricConfig             `mapstructure:"vault.has_leader"`
 	VaultInfo                  VaultInfoMetricConfig                  `mapstructure:"vault.info"`
 	VaultInitialized           VaultInitializedMetricConfig           `mapstructure:"vault.initialized"`
+	VaultLeaderChanges         VaultLeaderChangesMetricConfig         `mapstructure:"vault.leader.changes"`
 	VaultLeaseCount            VaultLeaseCountMetricConfig            `mapstructure:"vault.lease.count"`
 	VaultLeaseIrrevocableCount VaultLeaseIrrevocableCountMetricConfig `mapstructure:"vault.lease.irrevocable.count"`
+	VaultPerformanceStandby    VaultPerformanceStandbyMetricConfig    `mapstructure:"vault.performance_standby"`
+	VaultRaftFailureTolerance  VaultRaftFailureToleranceMetricConfig  `mapstructure:"vault.raft.failure_tolerance"`
+	VaultRaftHealthy           VaultRaftHealthyMetricConfig           `mapstructure:"vault.raft.healthy"`
+	VaultRaftPeerCount         VaultRaftPeerCountMetricConfig         `mapstructure:"vault.raft.peer.count"`
+	VaultRaftPeerHealthy       VaultRaftPeerHealthyMetricConfig       `mapstructure:"vault.raft.peer.healthy"`
+	VaultRaftPeerLastContact   VaultRaftPeerLastContactMetricConfig   `mapstructure:"vault.raft.peer.last_contact"`
+	VaultRaftPeerLogLag        VaultRaftPeerLogLagMetricConfig        `mapstructure:"vault.raft.peer.log_lag"`
+	VaultRemoved               VaultRemovedMetricConfig               `mapstructure:"vault.removed"`
+	VaultReplicationMode       VaultReplicationModeMetricConfig       `mapstructure:"vault.replication.mode"`
+	VaultSealInfo              VaultSealInfoMetricConfig              `mapstructure:"vault.seal.info"`
 	VaultSealed                VaultSealedMetricConfig                `mapstructure:"vault.sealed"`
+	VaultUnsealProgress        VaultUnsealProgressMetricConfig        `mapstructure:"vault.unseal.progress"`
+	VaultUnsealShares          VaultUnsealSharesMetricConfig          `mapstructure:"vault.unseal.shares"`
+	VaultUnsealThreshold       VaultUnsealThresholdMetricConfig       `mapstructure:"vault.unseal.threshold"`
 	VaultUp                    VaultUpMetricConfig                    `mapstructure:"vault.up"`
 }
 
 func DefaultMetricsConfig() MetricsConfig {
 	return MetricsConfig{
 		VaultActive: VaultActiveMetricConfig{
+			Enabled: true,
+		},
+		VaultEndpointUp: VaultEndpointUpMetricConfig{
+			Enabled: true,
+		},
+		VaultHaNodeClockSkew: VaultHaNodeClockSkewMetricConfig{
+			Enabled: true,
+		},
+		VaultHaNodeCount: VaultHaNodeCountMetricConfig{
+			Enabled: true,
+		},
+		VaultHasLeader: VaultHasLeaderMetricConfig{
 			Enabled: true,
 		},
 		VaultInfo: VaultInfoMetricConfig{
@@ -202,13 +621,57 @@ func DefaultMetricsConfig() MetricsConfig {
 		VaultInitialized: VaultInitializedMetricConfig{
 			Enabled: true,
 		},
+		VaultLeaderChanges: VaultLeaderChangesMetricConfig{
+			Enabled: true,
+		},
 		VaultLeaseCount: VaultLeaseCountMetricConfig{
 			Enabled: true,
 		},
 		VaultLeaseIrrevocableCount: VaultLeaseIrrevocableCountMetricConfig{
 			Enabled: true,
 		},
+		VaultPerformanceStandby: VaultPerformanceStandbyMetricConfig{
+			Enabled: true,
+		},
+		VaultRaftFailureTolerance: VaultRaftFailureToleranceMetricConfig{
+			Enabled: true,
+		},
+		VaultRaftHealthy: VaultRaftHealthyMetricConfig{
+			Enabled: true,
+		},
+		VaultRaftPeerCount: VaultRaftPeerCountMetricConfig{
+			Enabled: true,
+		},
+		VaultRaftPeerHealthy: VaultRaftPeerHealthyMetricConfig{
+			Enabled: true,
+		},
+		VaultRaftPeerLastContact: VaultRaftPeerLastContactMetricConfig{
+			Enabled: true,
+		},
+		VaultRaftPeerLogLag: VaultRaftPeerLogLagMetricConfig{
+			Enabled: true,
+		},
+		VaultRemoved: VaultRemovedMetricConfig{
+			Enabled: true,
+		},
+		VaultReplicationMode: VaultReplicationModeMetricConfig{
+			Enabled: true,
+		},
+		VaultSealInfo: VaultSealInfoMetricConfig{
+			Enabled:             true,
+			AggregationStrategy: AggregationStrategyAvg,
+			EnabledAttributes:   []VaultSealInfoMetricAttributeKey{VaultSealInfoMetricAttributeKeyVaultSealType, VaultSealInfoMetricAttributeKeyVaultStorageType},
+		},
 		VaultSealed: VaultSealedMetricConfig{
+			Enabled: true,
+		},
+		VaultUnsealProgress: VaultUnsealProgressMetricConfig{
+			Enabled: true,
+		},
+		VaultUnsealShares: VaultUnsealSharesMetricConfig{
+			Enabled: true,
+		},
+		VaultUnsealThreshold: VaultUnsealThresholdMetricConfig{
 			Enabled: true,
 		},
 		VaultUp: VaultUpMetricConfig{
@@ -238,11 +701,17 @@ func (ec *EventConfig) Unmarshal(parser *confmap.Conf) error {
 
 // EventsConfig provides config for vault events.
 type EventsConfig struct {
-	VaultInitialized   EventConfig `mapstructure:"vault.initialized"`
-	VaultLeaderChanged EventConfig `mapstructure:"vault.leader.changed"`
-	VaultSealed        EventConfig `mapstructure:"vault.sealed"`
-	VaultUnsealed      EventConfig `mapstructure:"vault.unsealed"`
-	VaultWatchGap      EventConfig `mapstructure:"vault.watch.gap"`
+	VaultInitialized       EventConfig `mapstructure:"vault.initialized"`
+	VaultLeaderChanged     EventConfig `mapstructure:"vault.leader.changed"`
+	VaultRaftPeerAdded     EventConfig `mapstructure:"vault.raft.peer.added"`
+	VaultRaftPeerHealthy   EventConfig `mapstructure:"vault.raft.peer.healthy"`
+	VaultRaftPeerRemoved   EventConfig `mapstructure:"vault.raft.peer.removed"`
+	VaultRaftPeerUnhealthy EventConfig `mapstructure:"vault.raft.peer.unhealthy"`
+	VaultRemoved           EventConfig `mapstructure:"vault.removed"`
+	VaultSealed            EventConfig `mapstructure:"vault.sealed"`
+	VaultSteppedDown       EventConfig `mapstructure:"vault.stepped_down"`
+	VaultUnsealed          EventConfig `mapstructure:"vault.unsealed"`
+	VaultWatchGap          EventConfig `mapstructure:"vault.watch.gap"`
 }
 
 func DefaultEventsConfig() EventsConfig {
@@ -253,7 +722,25 @@ func DefaultEventsConfig() EventsConfig {
 		VaultLeaderChanged: EventConfig{
 			Enabled: true,
 		},
+		VaultRaftPeerAdded: EventConfig{
+			Enabled: true,
+		},
+		VaultRaftPeerHealthy: EventConfig{
+			Enabled: true,
+		},
+		VaultRaftPeerRemoved: EventConfig{
+			Enabled: true,
+		},
+		VaultRaftPeerUnhealthy: EventConfig{
+			Enabled: true,
+		},
+		VaultRemoved: EventConfig{
+			Enabled: true,
+		},
 		VaultSealed: EventConfig{
+			Enabled: true,
+		},
+		VaultSteppedDown: EventConfig{
 			Enabled: true,
 		},
 		VaultUnsealed: EventConfig{

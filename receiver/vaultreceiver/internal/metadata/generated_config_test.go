@@ -30,6 +30,18 @@ func TestMetricsBuilderConfig(t *testing.T) {
 					VaultActive: VaultActiveMetricConfig{
 						Enabled: true,
 					},
+					VaultEndpointUp: VaultEndpointUpMetricConfig{
+						Enabled: true,
+					},
+					VaultHaNodeClockSkew: VaultHaNodeClockSkewMetricConfig{
+						Enabled: true,
+					},
+					VaultHaNodeCount: VaultHaNodeCountMetricConfig{
+						Enabled: true,
+					},
+					VaultHasLeader: VaultHasLeaderMetricConfig{
+						Enabled: true,
+					},
 					VaultInfo: VaultInfoMetricConfig{
 						Enabled:             true,
 						AggregationStrategy: AggregationStrategyAvg,
@@ -38,13 +50,57 @@ func TestMetricsBuilderConfig(t *testing.T) {
 					VaultInitialized: VaultInitializedMetricConfig{
 						Enabled: true,
 					},
+					VaultLeaderChanges: VaultLeaderChangesMetricConfig{
+						Enabled: true,
+					},
 					VaultLeaseCount: VaultLeaseCountMetricConfig{
 						Enabled: true,
 					},
 					VaultLeaseIrrevocableCount: VaultLeaseIrrevocableCountMetricConfig{
 						Enabled: true,
 					},
+					VaultPerformanceStandby: VaultPerformanceStandbyMetricConfig{
+						Enabled: true,
+					},
+					VaultRaftFailureTolerance: VaultRaftFailureToleranceMetricConfig{
+						Enabled: true,
+					},
+					VaultRaftHealthy: VaultRaftHealthyMetricConfig{
+						Enabled: true,
+					},
+					VaultRaftPeerCount: VaultRaftPeerCountMetricConfig{
+						Enabled: true,
+					},
+					VaultRaftPeerHealthy: VaultRaftPeerHealthyMetricConfig{
+						Enabled: true,
+					},
+					VaultRaftPeerLastContact: VaultRaftPeerLastContactMetricConfig{
+						Enabled: true,
+					},
+					VaultRaftPeerLogLag: VaultRaftPeerLogLagMetricConfig{
+						Enabled: true,
+					},
+					VaultRemoved: VaultRemovedMetricConfig{
+						Enabled: true,
+					},
+					VaultReplicationMode: VaultReplicationModeMetricConfig{
+						Enabled: true,
+					},
+					VaultSealInfo: VaultSealInfoMetricConfig{
+						Enabled:             true,
+						AggregationStrategy: AggregationStrategyAvg,
+						EnabledAttributes:   []VaultSealInfoMetricAttributeKey{VaultSealInfoMetricAttributeKeyVaultSealType, VaultSealInfoMetricAttributeKeyVaultStorageType},
+					},
 					VaultSealed: VaultSealedMetricConfig{
+						Enabled: true,
+					},
+					VaultUnsealProgress: VaultUnsealProgressMetricConfig{
+						Enabled: true,
+					},
+					VaultUnsealShares: VaultUnsealSharesMetricConfig{
+						Enabled: true,
+					},
+					VaultUnsealThreshold: VaultUnsealThresholdMetricConfig{
 						Enabled: true,
 					},
 					VaultUp: VaultUpMetricConfig{
@@ -66,6 +122,18 @@ func TestMetricsBuilderConfig(t *testing.T) {
 					VaultActive: VaultActiveMetricConfig{
 						Enabled: false,
 					},
+					VaultEndpointUp: VaultEndpointUpMetricConfig{
+						Enabled: false,
+					},
+					VaultHaNodeClockSkew: VaultHaNodeClockSkewMetricConfig{
+						Enabled: false,
+					},
+					VaultHaNodeCount: VaultHaNodeCountMetricConfig{
+						Enabled: false,
+					},
+					VaultHasLeader: VaultHasLeaderMetricConfig{
+						Enabled: false,
+					},
 					VaultInfo: VaultInfoMetricConfig{
 						Enabled:             false,
 						AggregationStrategy: AggregationStrategyAvg,
@@ -74,13 +142,57 @@ func TestMetricsBuilderConfig(t *testing.T) {
 					VaultInitialized: VaultInitializedMetricConfig{
 						Enabled: false,
 					},
+					VaultLeaderChanges: VaultLeaderChangesMetricConfig{
+						Enabled: false,
+					},
 					VaultLeaseCount: VaultLeaseCountMetricConfig{
 						Enabled: false,
 					},
 					VaultLeaseIrrevocableCount: VaultLeaseIrrevocableCountMetricConfig{
 						Enabled: false,
 					},
+					VaultPerformanceStandby: VaultPerformanceStandbyMetricConfig{
+						Enabled: false,
+					},
+					VaultRaftFailureTolerance: VaultRaftFailureToleranceMetricConfig{
+						Enabled: false,
+					},
+					VaultRaftHealthy: VaultRaftHealthyMetricConfig{
+						Enabled: false,
+					},
+					VaultRaftPeerCount: VaultRaftPeerCountMetricConfig{
+						Enabled: false,
+					},
+					VaultRaftPeerHealthy: VaultRaftPeerHealthyMetricConfig{
+						Enabled: false,
+					},
+					VaultRaftPeerLastContact: VaultRaftPeerLastContactMetricConfig{
+						Enabled: false,
+					},
+					VaultRaftPeerLogLag: VaultRaftPeerLogLagMetricConfig{
+						Enabled: false,
+					},
+					VaultRemoved: VaultRemovedMetricConfig{
+						Enabled: false,
+					},
+					VaultReplicationMode: VaultReplicationModeMetricConfig{
+						Enabled: false,
+					},
+					VaultSealInfo: VaultSealInfoMetricConfig{
+						Enabled:             false,
+						AggregationStrategy: AggregationStrategyAvg,
+						EnabledAttributes:   []VaultSealInfoMetricAttributeKey{VaultSealInfoMetricAttributeKeyVaultSealType, VaultSealInfoMetricAttributeKeyVaultStorageType},
+					},
 					VaultSealed: VaultSealedMetricConfig{
+						Enabled: false,
+					},
+					VaultUnsealProgress: VaultUnsealProgressMetricConfig{
+						Enabled: false,
+					},
+					VaultUnsealShares: VaultUnsealSharesMetricConfig{
+						Enabled: false,
+					},
+					VaultUnsealThreshold: VaultUnsealThresholdMetricConfig{
 						Enabled: false,
 					},
 					VaultUp: VaultUpMetricConfig{
@@ -99,7 +211,7 @@ func TestMetricsBuilderConfig(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			cfg := loadMetricsBuilderConfig(t, tt.name)
-			diff := cmp.Diff(tt.want, cfg, cmpopts.IgnoreUnexported(VaultActiveMetricConfig{}, VaultInfoMetricConfig{}, VaultInitializedMetricConfig{}, VaultLeaseCountMetricConfig{}, VaultLeaseIrrevocableCountMetricConfig{}, VaultSealedMetricConfig{}, VaultUpMetricConfig{}, ServiceInstanceIDResourceAttributeConfig{}, ServiceNameResourceAttributeConfig{}, VaultClusterIDResourceAttributeConfig{}, VaultClusterNameResourceAttributeConfig{}))
+			diff := cmp.Diff(tt.want, cfg, cmpopts.IgnoreUnexported(VaultActiveMetricConfig{}, VaultEndpointUpMetricConfig{}, VaultHaNodeClockSkewMetricConfig{}, VaultHaNodeCountMetricConfig{}, VaultHasLeaderMetricConfig{}, VaultInfoMetricConfig{}, VaultInitializedMetricConfig{}, VaultLeaderChangesMetricConfig{}, VaultLeaseCountMetricConfig{}, VaultLeaseIrrevocableCountMetricConfig{}, VaultPerformanceStandbyMetricConfig{}, VaultRaftFailureToleranceMetricConfig{}, VaultRaftHealthyMetricConfig{}, VaultRaftPeerCountMetricConfig{}, VaultRaftPeerHealthyMetricConfig{}, VaultRaftPeerLastContactMetricConfig{}, VaultRaftPeerLogLagMetricConfig{}, VaultRemovedMetricConfig{}, VaultReplicationModeMetricConfig{}, VaultSealInfoMetricConfig{}, VaultSealedMetricConfig{}, VaultUnsealProgressMetricConfig{}, VaultUnsealSharesMetricConfig{}, VaultUnsealThresholdMetricConfig{}, VaultUpMetricConfig{}, ServiceInstanceIDResourceAttributeConfig{}, ServiceNameResourceAttributeConfig{}, VaultClusterIDResourceAttributeConfig{}, VaultClusterNameResourceAttributeConfig{}))
 			require.Emptyf(t, diff, "Config mismatch (-expected +actual):\n%s", diff)
 		})
 	}
@@ -113,6 +225,18 @@ func TestVaultInfoMetricsConfig_Validate(t *testing.T) {
 	require.ErrorContains(t, cfg.Validate(), "metric vault.info doesn't have an attribute invalid, valid attributes: [vault.version]")
 
 	cfg = DefaultMetricsConfig().VaultInfo
+	cfg.AggregationStrategy = "invalid"
+	require.ErrorContains(t, cfg.Validate(), "invalid aggregation strategy")
+}
+
+func TestVaultSealInfoMetricsConfig_Validate(t *testing.T) {
+	cfg := DefaultMetricsConfig().VaultSealInfo
+	require.NoError(t, cfg.Validate())
+
+	cfg.EnabledAttributes = []VaultSealInfoMetricAttributeKey{"invalid"}
+	require.ErrorContains(t, cfg.Validate(), "metric vault.seal.info doesn't have an attribute invalid, valid attributes: [vault.seal.type, vault.storage.type]")
+
+	cfg = DefaultMetricsConfig().VaultSealInfo
 	cfg.AggregationStrategy = "invalid"
 	require.ErrorContains(t, cfg.Validate(), "invalid aggregation strategy")
 }

@@ -86,6 +86,198 @@ func newEventVaultLeaderChanged(cfg EventConfig) eventVaultLeaderChanged {
 	return e
 }
 
+type eventVaultRaftPeerAdded struct {
+	data   plog.LogRecordSlice // data buffer for generated log records.
+	config EventConfig         // event config provided by user.
+}
+
+func (e *eventVaultRaftPeerAdded) recordEvent(ctx context.Context, timestamp pcommon.Timestamp, vaultRaftPeerIDAttributeValue string, vaultRaftPeerAddressAttributeValue string, vaultRaftPeerRoleAttributeValue string, observationReconciledAttributeValue bool) {
+	if !e.config.Enabled {
+		return
+	}
+	dp := e.data.AppendEmpty()
+	dp.SetEventName("vault.raft.peer.added")
+	dp.SetTimestamp(timestamp)
+
+	if span := trace.SpanContextFromContext(ctx); span.IsValid() {
+		dp.SetTraceID(pcommon.TraceID(span.TraceID()))
+		dp.SetSpanID(pcommon.SpanID(span.SpanID()))
+	}
+	dp.Attributes().PutStr("vault.raft.peer.id", vaultRaftPeerIDAttributeValue)
+	dp.Attributes().PutStr("vault.raft.peer.address", vaultRaftPeerAddressAttributeValue)
+	dp.Attributes().PutStr("vault.raft.peer.role", vaultRaftPeerRoleAttributeValue)
+	dp.Attributes().PutBool("observation.reconciled", observationReconciledAttributeValue)
+
+}
+
+// emit appends recorded event data to a events slice and prepares it for recording another set of log records.
+func (e *eventVaultRaftPeerAdded) emit(lrs plog.LogRecordSlice) {
+	if e.config.Enabled && e.data.Len() > 0 {
+		e.data.MoveAndAppendTo(lrs)
+	}
+}
+
+func newEventVaultRaftPeerAdded(cfg EventConfig) eventVaultRaftPeerAdded {
+	e := eventVaultRaftPeerAdded{config: cfg}
+	if cfg.Enabled {
+		e.data = plog.NewLogRecordSlice()
+	}
+	return e
+}
+
+type eventVaultRaftPeerHealthy struct {
+	data   plog.LogRecordSlice // data buffer for generated log records.
+	config EventConfig         // event config provided by user.
+}
+
+func (e *eventVaultRaftPeerHealthy) recordEvent(ctx context.Context, timestamp pcommon.Timestamp, vaultRaftPeerIDAttributeValue string, vaultRaftPeerAddressAttributeValue string, vaultRaftPeerRoleAttributeValue string, observationReconciledAttributeValue bool) {
+	if !e.config.Enabled {
+		return
+	}
+	dp := e.data.AppendEmpty()
+	dp.SetEventName("vault.raft.peer.healthy")
+	dp.SetTimestamp(timestamp)
+
+	if span := trace.SpanContextFromContext(ctx); span.IsValid() {
+		dp.SetTraceID(pcommon.TraceID(span.TraceID()))
+		dp.SetSpanID(pcommon.SpanID(span.SpanID()))
+	}
+	dp.Attributes().PutStr("vault.raft.peer.id", vaultRaftPeerIDAttributeValue)
+	dp.Attributes().PutStr("vault.raft.peer.address", vaultRaftPeerAddressAttributeValue)
+	dp.Attributes().PutStr("vault.raft.peer.role", vaultRaftPeerRoleAttributeValue)
+	dp.Attributes().PutBool("observation.reconciled", observationReconciledAttributeValue)
+
+}
+
+// emit appends recorded event data to a events slice and prepares it for recording another set of log records.
+func (e *eventVaultRaftPeerHealthy) emit(lrs plog.LogRecordSlice) {
+	if e.config.Enabled && e.data.Len() > 0 {
+		e.data.MoveAndAppendTo(lrs)
+	}
+}
+
+func newEventVaultRaftPeerHealthy(cfg EventConfig) eventVaultRaftPeerHealthy {
+	e := eventVaultRaftPeerHealthy{config: cfg}
+	if cfg.Enabled {
+		e.data = plog.NewLogRecordSlice()
+	}
+	return e
+}
+
+type eventVaultRaftPeerRemoved struct {
+	data   plog.LogRecordSlice // data buffer for generated log records.
+	config EventConfig         // event config provided by user.
+}
+
+func (e *eventVaultRaftPeerRemoved) recordEvent(ctx context.Context, timestamp pcommon.Timestamp, vaultRaftPeerIDAttributeValue string, vaultRaftPeerAddressAttributeValue string, vaultRaftPeerRoleAttributeValue string, observationReconciledAttributeValue bool) {
+	if !e.config.Enabled {
+		return
+	}
+	dp := e.data.AppendEmpty()
+	dp.SetEventName("vault.raft.peer.removed")
+	dp.SetTimestamp(timestamp)
+
+	if span := trace.SpanContextFromContext(ctx); span.IsValid() {
+		dp.SetTraceID(pcommon.TraceID(span.TraceID()))
+		dp.SetSpanID(pcommon.SpanID(span.SpanID()))
+	}
+	dp.Attributes().PutStr("vault.raft.peer.id", vaultRaftPeerIDAttributeValue)
+	dp.Attributes().PutStr("vault.raft.peer.address", vaultRaftPeerAddressAttributeValue)
+	dp.Attributes().PutStr("vault.raft.peer.role", vaultRaftPeerRoleAttributeValue)
+	dp.Attributes().PutBool("observation.reconciled", observationReconciledAttributeValue)
+
+}
+
+// emit appends recorded event data to a events slice and prepares it for recording another set of log records.
+func (e *eventVaultRaftPeerRemoved) emit(lrs plog.LogRecordSlice) {
+	if e.config.Enabled && e.data.Len() > 0 {
+		e.data.MoveAndAppendTo(lrs)
+	}
+}
+
+func newEventVaultRaftPeerRemoved(cfg EventConfig) eventVaultRaftPeerRemoved {
+	e := eventVaultRaftPeerRemoved{config: cfg}
+	if cfg.Enabled {
+		e.data = plog.NewLogRecordSlice()
+	}
+	return e
+}
+
+type eventVaultRaftPeerUnhealthy struct {
+	data   plog.LogRecordSlice // data buffer for generated log records.
+	config EventConfig         // event config provided by user.
+}
+
+func (e *eventVaultRaftPeerUnhealthy) recordEvent(ctx context.Context, timestamp pcommon.Timestamp, vaultRaftPeerIDAttributeValue string, vaultRaftPeerAddressAttributeValue string, vaultRaftPeerRoleAttributeValue string, observationReconciledAttributeValue bool) {
+	if !e.config.Enabled {
+		return
+	}
+	dp := e.data.AppendEmpty()
+	dp.SetEventName("vault.raft.peer.unhealthy")
+	dp.SetTimestamp(timestamp)
+
+	if span := trace.SpanContextFromContext(ctx); span.IsValid() {
+		dp.SetTraceID(pcommon.TraceID(span.TraceID()))
+		dp.SetSpanID(pcommon.SpanID(span.SpanID()))
+	}
+	dp.Attributes().PutStr("vault.raft.peer.id", vaultRaftPeerIDAttributeValue)
+	dp.Attributes().PutStr("vault.raft.peer.address", vaultRaftPeerAddressAttributeValue)
+	dp.Attributes().PutStr("vault.raft.peer.role", vaultRaftPeerRoleAttributeValue)
+	dp.Attributes().PutBool("observation.reconciled", observationReconciledAttributeValue)
+
+}
+
+// emit appends recorded event data to a events slice and prepares it for recording another set of log records.
+func (e *eventVaultRaftPeerUnhealthy) emit(lrs plog.LogRecordSlice) {
+	if e.config.Enabled && e.data.Len() > 0 {
+		e.data.MoveAndAppendTo(lrs)
+	}
+}
+
+func newEventVaultRaftPeerUnhealthy(cfg EventConfig) eventVaultRaftPeerUnhealthy {
+	e := eventVaultRaftPeerUnhealthy{config: cfg}
+	if cfg.Enabled {
+		e.data = plog.NewLogRecordSlice()
+	}
+	return e
+}
+
+type eventVaultRemoved struct {
+	data   plog.LogRecordSlice // data buffer for generated log records.
+	config EventConfig         // event config provided by user.
+}
+
+func (e *eventVaultRemoved) recordEvent(ctx context.Context, timestamp pcommon.Timestamp, observationReconciledAttributeValue bool) {
+	if !e.config.Enabled {
+		return
+	}
+	dp := e.data.AppendEmpty()
+	dp.SetEventName("vault.removed")
+	dp.SetTimestamp(timestamp)
+
+	if span := trace.SpanContextFromContext(ctx); span.IsValid() {
+		dp.SetTraceID(pcommon.TraceID(span.TraceID()))
+		dp.SetSpanID(pcommon.SpanID(span.SpanID()))
+	}
+	dp.Attributes().PutBool("observation.reconciled", observationReconciledAttributeValue)
+
+}
+
+// emit appends recorded event data to a events slice and prepares it for recording another set of log records.
+func (e *eventVaultRemoved) emit(lrs plog.LogRecordSlice) {
+	if e.config.Enabled && e.data.Len() > 0 {
+		e.data.MoveAndAppendTo(lrs)
+	}
+}
+
+func newEventVaultRemoved(cfg EventConfig) eventVaultRemoved {
+	e := eventVaultRemoved{config: cfg}
+	if cfg.Enabled {
+		e.data = plog.NewLogRecordSlice()
+	}
+	return e
+}
+
 type eventVaultSealed struct {
 	data   plog.LogRecordSlice // data buffer for generated log records.
 	config EventConfig         // event config provided by user.
@@ -116,6 +308,42 @@ func (e *eventVaultSealed) emit(lrs plog.LogRecordSlice) {
 
 func newEventVaultSealed(cfg EventConfig) eventVaultSealed {
 	e := eventVaultSealed{config: cfg}
+	if cfg.Enabled {
+		e.data = plog.NewLogRecordSlice()
+	}
+	return e
+}
+
+type eventVaultSteppedDown struct {
+	data   plog.LogRecordSlice // data buffer for generated log records.
+	config EventConfig         // event config provided by user.
+}
+
+func (e *eventVaultSteppedDown) recordEvent(ctx context.Context, timestamp pcommon.Timestamp, vaultLeaderAddressNewAttributeValue string) {
+	if !e.config.Enabled {
+		return
+	}
+	dp := e.data.AppendEmpty()
+	dp.SetEventName("vault.stepped_down")
+	dp.SetTimestamp(timestamp)
+
+	if span := trace.SpanContextFromContext(ctx); span.IsValid() {
+		dp.SetTraceID(pcommon.TraceID(span.TraceID()))
+		dp.SetSpanID(pcommon.SpanID(span.SpanID()))
+	}
+	dp.Attributes().PutStr("vault.leader.address.new", vaultLeaderAddressNewAttributeValue)
+
+}
+
+// emit appends recorded event data to a events slice and prepares it for recording another set of log records.
+func (e *eventVaultSteppedDown) emit(lrs plog.LogRecordSlice) {
+	if e.config.Enabled && e.data.Len() > 0 {
+		e.data.MoveAndAppendTo(lrs)
+	}
+}
+
+func newEventVaultSteppedDown(cfg EventConfig) eventVaultSteppedDown {
+	e := eventVaultSteppedDown{config: cfg}
 	if cfg.Enabled {
 		e.data = plog.NewLogRecordSlice()
 	}
@@ -205,7 +433,13 @@ type LogsBuilder struct {
 	resourceAttributeExcludeFilter map[string]filter.Filter
 	eventVaultInitialized          eventVaultInitialized
 	eventVaultLeaderChanged        eventVaultLeaderChanged
+	eventVaultRaftPeerAdded        eventVaultRaftPeerAdded
+	eventVaultRaftPeerHealthy      eventVaultRaftPeerHealthy
+	eventVaultRaftPeerRemoved      eventVaultRaftPeerRemoved
+	eventVaultRaftPeerUnhealthy    eventVaultRaftPeerUnhealthy
+	eventVaultRemoved              eventVaultRemoved
 	eventVaultSealed               eventVaultSealed
+	eventVaultSteppedDown          eventVaultSteppedDown
 	eventVaultUnsealed             eventVaultUnsealed
 	eventVaultWatchGap             eventVaultWatchGap
 }
@@ -223,7 +457,13 @@ func NewLogsBuilder(lbc LogsBuilderConfig, settings receiver.Settings) *LogsBuil
 		buildInfo:                      settings.BuildInfo,
 		eventVaultInitialized:          newEventVaultInitialized(lbc.Events.VaultInitialized),
 		eventVaultLeaderChanged:        newEventVaultLeaderChanged(lbc.Events.VaultLeaderChanged),
+		eventVaultRaftPeerAdded:        newEventVaultRaftPeerAdded(lbc.Events.VaultRaftPeerAdded),
+		eventVaultRaftPeerHealthy:      newEventVaultRaftPeerHealthy(lbc.Events.VaultRaftPeerHealthy),
+		eventVaultRaftPeerRemoved:      newEventVaultRaftPeerRemoved(lbc.Events.VaultRaftPeerRemoved),
+		eventVaultRaftPeerUnhealthy:    newEventVaultRaftPeerUnhealthy(lbc.Events.VaultRaftPeerUnhealthy),
+		eventVaultRemoved:              newEventVaultRemoved(lbc.Events.VaultRemoved),
 		eventVaultSealed:               newEventVaultSealed(lbc.Events.VaultSealed),
+		eventVaultSteppedDown:          newEventVaultSteppedDown(lbc.Events.VaultSteppedDown),
 		eventVaultUnsealed:             newEventVaultUnsealed(lbc.Events.VaultUnsealed),
 		eventVaultWatchGap:             newEventVaultWatchGap(lbc.Events.VaultWatchGap),
 		resourceAttributeIncludeFilter: make(map[string]filter.Filter),
@@ -298,7 +538,13 @@ func (lb *LogsBuilder) EmitForResource(options ...ResourceLogsOption) {
 	ils.Scope().SetVersion(lb.buildInfo.Version)
 	lb.eventVaultInitialized.emit(ils.LogRecords())
 	lb.eventVaultLeaderChanged.emit(ils.LogRecords())
+	lb.eventVaultRaftPeerAdded.emit(ils.LogRecords())
+	lb.eventVaultRaftPeerHealthy.emit(ils.LogRecords())
+	lb.eventVaultRaftPeerRemoved.emit(ils.LogRecords())
+	lb.eventVaultRaftPeerUnhealthy.emit(ils.LogRecords())
+	lb.eventVaultRemoved.emit(ils.LogRecords())
 	lb.eventVaultSealed.emit(ils.LogRecords())
+	lb.eventVaultSteppedDown.emit(ils.LogRecords())
 	lb.eventVaultUnsealed.emit(ils.LogRecords())
 	lb.eventVaultWatchGap.emit(ils.LogRecords())
 
@@ -347,9 +593,39 @@ func (lb *LogsBuilder) RecordVaultLeaderChangedEvent(ctx context.Context, timest
 	lb.eventVaultLeaderChanged.recordEvent(ctx, timestamp, vaultLeaderAddressOldAttributeValue, vaultLeaderAddressNewAttributeValue, observationReconciledAttributeValue)
 }
 
+// RecordVaultRaftPeerAddedEvent adds a log record of vault.raft.peer.added event.
+func (lb *LogsBuilder) RecordVaultRaftPeerAddedEvent(ctx context.Context, timestamp pcommon.Timestamp, vaultRaftPeerIDAttributeValue string, vaultRaftPeerAddressAttributeValue string, vaultRaftPeerRoleAttributeValue AttributeVaultRaftPeerRole, observationReconciledAttributeValue bool) {
+	lb.eventVaultRaftPeerAdded.recordEvent(ctx, timestamp, vaultRaftPeerIDAttributeValue, vaultRaftPeerAddressAttributeValue, vaultRaftPeerRoleAttributeValue.String(), observationReconciledAttributeValue)
+}
+
+// RecordVaultRaftPeerHealthyEvent adds a log record of vault.raft.peer.healthy event.
+func (lb *LogsBuilder) RecordVaultRaftPeerHealthyEvent(ctx context.Context, timestamp pcommon.Timestamp, vaultRaftPeerIDAttributeValue string, vaultRaftPeerAddressAttributeValue string, vaultRaftPeerRoleAttributeValue AttributeVaultRaftPeerRole, observationReconciledAttributeValue bool) {
+	lb.eventVaultRaftPeerHealthy.recordEvent(ctx, timestamp, vaultRaftPeerIDAttributeValue, vaultRaftPeerAddressAttributeValue, vaultRaftPeerRoleAttributeValue.String(), observationReconciledAttributeValue)
+}
+
+// RecordVaultRaftPeerRemovedEvent adds a log record of vault.raft.peer.removed event.
+func (lb *LogsBuilder) RecordVaultRaftPeerRemovedEvent(ctx context.Context, timestamp pcommon.Timestamp, vaultRaftPeerIDAttributeValue string, vaultRaftPeerAddressAttributeValue string, vaultRaftPeerRoleAttributeValue AttributeVaultRaftPeerRole, observationReconciledAttributeValue bool) {
+	lb.eventVaultRaftPeerRemoved.recordEvent(ctx, timestamp, vaultRaftPeerIDAttributeValue, vaultRaftPeerAddressAttributeValue, vaultRaftPeerRoleAttributeValue.String(), observationReconciledAttributeValue)
+}
+
+// RecordVaultRaftPeerUnhealthyEvent adds a log record of vault.raft.peer.unhealthy event.
+func (lb *LogsBuilder) RecordVaultRaftPeerUnhealthyEvent(ctx context.Context, timestamp pcommon.Timestamp, vaultRaftPeerIDAttributeValue string, vaultRaftPeerAddressAttributeValue string, vaultRaftPeerRoleAttributeValue AttributeVaultRaftPeerRole, observationReconciledAttributeValue bool) {
+	lb.eventVaultRaftPeerUnhealthy.recordEvent(ctx, timestamp, vaultRaftPeerIDAttributeValue, vaultRaftPeerAddressAttributeValue, vaultRaftPeerRoleAttributeValue.String(), observationReconciledAttributeValue)
+}
+
+// RecordVaultRemovedEvent adds a log record of vault.removed event.
+func (lb *LogsBuilder) RecordVaultRemovedEvent(ctx context.Context, timestamp pcommon.Timestamp, observationReconciledAttributeValue bool) {
+	lb.eventVaultRemoved.recordEvent(ctx, timestamp, observationReconciledAttributeValue)
+}
+
 // RecordVaultSealedEvent adds a log record of vault.sealed event.
 func (lb *LogsBuilder) RecordVaultSealedEvent(ctx context.Context, timestamp pcommon.Timestamp, observationReconciledAttributeValue bool) {
 	lb.eventVaultSealed.recordEvent(ctx, timestamp, observationReconciledAttributeValue)
+}
+
+// RecordVaultSteppedDownEvent adds a log record of vault.stepped_down event.
+func (lb *LogsBuilder) RecordVaultSteppedDownEvent(ctx context.Context, timestamp pcommon.Timestamp, vaultLeaderAddressNewAttributeValue string) {
+	lb.eventVaultSteppedDown.recordEvent(ctx, timestamp, vaultLeaderAddressNewAttributeValue)
 }
 
 // RecordVaultUnsealedEvent adds a log record of vault.unsealed event.

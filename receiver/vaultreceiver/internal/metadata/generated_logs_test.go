@@ -137,7 +137,25 @@ func TestLogsBuilder(t *testing.T) {
 			lb.RecordVaultLeaderChangedEvent(ctx, timestamp, "vault.leader.address.old-val", "vault.leader.address.new-val", true)
 			defaultEventsCount++
 			allEventsCount++
+			lb.RecordVaultRaftPeerAddedEvent(ctx, timestamp, "vault.raft.peer.id-val", "vault.raft.peer.address-val", AttributeVaultRaftPeerRoleVoter, true)
+			defaultEventsCount++
+			allEventsCount++
+			lb.RecordVaultRaftPeerHealthyEvent(ctx, timestamp, "vault.raft.peer.id-val", "vault.raft.peer.address-val", AttributeVaultRaftPeerRoleVoter, true)
+			defaultEventsCount++
+			allEventsCount++
+			lb.RecordVaultRaftPeerRemovedEvent(ctx, timestamp, "vault.raft.peer.id-val", "vault.raft.peer.address-val", AttributeVaultRaftPeerRoleVoter, true)
+			defaultEventsCount++
+			allEventsCount++
+			lb.RecordVaultRaftPeerUnhealthyEvent(ctx, timestamp, "vault.raft.peer.id-val", "vault.raft.peer.address-val", AttributeVaultRaftPeerRoleVoter, true)
+			defaultEventsCount++
+			allEventsCount++
+			lb.RecordVaultRemovedEvent(ctx, timestamp, true)
+			defaultEventsCount++
+			allEventsCount++
 			lb.RecordVaultSealedEvent(ctx, timestamp, true)
+			defaultEventsCount++
+			allEventsCount++
+			lb.RecordVaultSteppedDownEvent(ctx, timestamp, "vault.leader.address.new-val")
 			defaultEventsCount++
 			allEventsCount++
 			lb.RecordVaultUnsealedEvent(ctx, timestamp, true)
@@ -198,6 +216,92 @@ func TestLogsBuilder(t *testing.T) {
 					attrVal, ok = lr.Attributes().Get("observation.reconciled")
 					assert.True(t, ok)
 					assert.True(t, attrVal.Bool())
+				case "vault.raft.peer.added":
+					assert.False(t, validatedEvents["vault.raft.peer.added"], "Found a duplicate in the events slice: vault.raft.peer.added")
+					validatedEvents["vault.raft.peer.added"] = true
+					lr := lrs.At(i)
+					assert.Equal(t, timestamp, lr.Timestamp())
+					assert.Equal(t, pcommon.TraceID(traceID), lr.TraceID())
+					assert.Equal(t, pcommon.SpanID(spanID), lr.SpanID())
+					attrVal, ok := lr.Attributes().Get("vault.raft.peer.id")
+					assert.True(t, ok)
+					assert.Equal(t, "vault.raft.peer.id-val", attrVal.Str())
+					attrVal, ok = lr.Attributes().Get("vault.raft.peer.address")
+					assert.True(t, ok)
+					assert.Equal(t, "vault.raft.peer.address-val", attrVal.Str())
+					attrVal, ok = lr.Attributes().Get("vault.raft.peer.role")
+					assert.True(t, ok)
+					assert.Equal(t, "voter", attrVal.Str())
+					attrVal, ok = lr.Attributes().Get("observation.reconciled")
+					assert.True(t, ok)
+					assert.True(t, attrVal.Bool())
+				case "vault.raft.peer.healthy":
+					assert.False(t, validatedEvents["vault.raft.peer.healthy"], "Found a duplicate in the events slice: vault.raft.peer.healthy")
+					validatedEvents["vault.raft.peer.healthy"] = true
+					lr := lrs.At(i)
+					assert.Equal(t, timestamp, lr.Timestamp())
+					assert.Equal(t, pcommon.TraceID(traceID), lr.TraceID())
+					assert.Equal(t, pcommon.SpanID(spanID), lr.SpanID())
+					attrVal, ok := lr.Attributes().Get("vault.raft.peer.id")
+					assert.True(t, ok)
+					assert.Equal(t, "vault.raft.peer.id-val", attrVal.Str())
+					attrVal, ok = lr.Attributes().Get("vault.raft.peer.address")
+					assert.True(t, ok)
+					assert.Equal(t, "vault.raft.peer.address-val", attrVal.Str())
+					attrVal, ok = lr.Attributes().Get("vault.raft.peer.role")
+					assert.True(t, ok)
+					assert.Equal(t, "voter", attrVal.Str())
+					attrVal, ok = lr.Attributes().Get("observation.reconciled")
+					assert.True(t, ok)
+					assert.True(t, attrVal.Bool())
+				case "vault.raft.peer.removed":
+					assert.False(t, validatedEvents["vault.raft.peer.removed"], "Found a duplicate in the events slice: vault.raft.peer.removed")
+					validatedEvents["vault.raft.peer.removed"] = true
+					lr := lrs.At(i)
+					assert.Equal(t, timestamp, lr.Timestamp())
+					assert.Equal(t, pcommon.TraceID(traceID), lr.TraceID())
+					assert.Equal(t, pcommon.SpanID(spanID), lr.SpanID())
+					attrVal, ok := lr.Attributes().Get("vault.raft.peer.id")
+					assert.True(t, ok)
+					assert.Equal(t, "vault.raft.peer.id-val", attrVal.Str())
+					attrVal, ok = lr.Attributes().Get("vault.raft.peer.address")
+					assert.True(t, ok)
+					assert.Equal(t, "vault.raft.peer.address-val", attrVal.Str())
+					attrVal, ok = lr.Attributes().Get("vault.raft.peer.role")
+					assert.True(t, ok)
+					assert.Equal(t, "voter", attrVal.Str())
+					attrVal, ok = lr.Attributes().Get("observation.reconciled")
+					assert.True(t, ok)
+					assert.True(t, attrVal.Bool())
+				case "vault.raft.peer.unhealthy":
+					assert.False(t, validatedEvents["vault.raft.peer.unhealthy"], "Found a duplicate in the events slice: vault.raft.peer.unhealthy")
+					validatedEvents["vault.raft.peer.unhealthy"] = true
+					lr := lrs.At(i)
+					assert.Equal(t, timestamp, lr.Timestamp())
+					assert.Equal(t, pcommon.TraceID(traceID), lr.TraceID())
+					assert.Equal(t, pcommon.SpanID(spanID), lr.SpanID())
+					attrVal, ok := lr.Attributes().Get("vault.raft.peer.id")
+					assert.True(t, ok)
+					assert.Equal(t, "vault.raft.peer.id-val", attrVal.Str())
+					attrVal, ok = lr.Attributes().Get("vault.raft.peer.address")
+					assert.True(t, ok)
+					assert.Equal(t, "vault.raft.peer.address-val", attrVal.Str())
+					attrVal, ok = lr.Attributes().Get("vault.raft.peer.role")
+					assert.True(t, ok)
+					assert.Equal(t, "voter", attrVal.Str())
+					attrVal, ok = lr.Attributes().Get("observation.reconciled")
+					assert.True(t, ok)
+					assert.True(t, attrVal.Bool())
+				case "vault.removed":
+					assert.False(t, validatedEvents["vault.removed"], "Found a duplicate in the events slice: vault.removed")
+					validatedEvents["vault.removed"] = true
+					lr := lrs.At(i)
+					assert.Equal(t, timestamp, lr.Timestamp())
+					assert.Equal(t, pcommon.TraceID(traceID), lr.TraceID())
+					assert.Equal(t, pcommon.SpanID(spanID), lr.SpanID())
+					attrVal, ok := lr.Attributes().Get("observation.reconciled")
+					assert.True(t, ok)
+					assert.True(t, attrVal.Bool())
 				case "vault.sealed":
 					assert.False(t, validatedEvents["vault.sealed"], "Found a duplicate in the events slice: vault.sealed")
 					validatedEvents["vault.sealed"] = true
@@ -208,6 +312,16 @@ func TestLogsBuilder(t *testing.T) {
 					attrVal, ok := lr.Attributes().Get("observation.reconciled")
 					assert.True(t, ok)
 					assert.True(t, attrVal.Bool())
+				case "vault.stepped_down":
+					assert.False(t, validatedEvents["vault.stepped_down"], "Found a duplicate in the events slice: vault.stepped_down")
+					validatedEvents["vault.stepped_down"] = true
+					lr := lrs.At(i)
+					assert.Equal(t, timestamp, lr.Timestamp())
+					assert.Equal(t, pcommon.TraceID(traceID), lr.TraceID())
+					assert.Equal(t, pcommon.SpanID(spanID), lr.SpanID())
+					attrVal, ok := lr.Attributes().Get("vault.leader.address.new")
+					assert.True(t, ok)
+					assert.Equal(t, "vault.leader.address.new-val", attrVal.Str())
 				case "vault.unsealed":
 					assert.False(t, validatedEvents["vault.unsealed"], "Found a duplicate in the events slice: vault.unsealed")
 					validatedEvents["vault.unsealed"] = true

@@ -19,9 +19,102 @@ const (
 	AggregationStrategyMax = "max"
 )
 
+// AttributeVaultNodeRole specifies the value vault.node.role attribute.
+type AttributeVaultNodeRole int
+
+const (
+	_ AttributeVaultNodeRole = iota
+	AttributeVaultNodeRoleActive
+	AttributeVaultNodeRoleStandby
+)
+
+// String returns the string representation of the AttributeVaultNodeRole.
+func (av AttributeVaultNodeRole) String() string {
+	switch av {
+	case AttributeVaultNodeRoleActive:
+		return "active"
+	case AttributeVaultNodeRoleStandby:
+		return "standby"
+	}
+	return ""
+}
+
+// MapAttributeVaultNodeRole is a helper map of string to AttributeVaultNodeRole attribute value.
+var MapAttributeVaultNodeRole = map[string]AttributeVaultNodeRole{
+	"active":  AttributeVaultNodeRoleActive,
+	"standby": AttributeVaultNodeRoleStandby,
+}
+
+// AttributeVaultRaftPeerRole specifies the value vault.raft.peer.role attribute.
+type AttributeVaultRaftPeerRole int
+
+const (
+	_ AttributeVaultRaftPeerRole = iota
+	AttributeVaultRaftPeerRoleVoter
+	AttributeVaultRaftPeerRoleNonvoter
+)
+
+// String returns the string representation of the AttributeVaultRaftPeerRole.
+func (av AttributeVaultRaftPeerRole) String() string {
+	switch av {
+	case AttributeVaultRaftPeerRoleVoter:
+		return "voter"
+	case AttributeVaultRaftPeerRoleNonvoter:
+		return "nonvoter"
+	}
+	return ""
+}
+
+// MapAttributeVaultRaftPeerRole is a helper map of string to AttributeVaultRaftPeerRole attribute value.
+var MapAttributeVaultRaftPeerRole = map[string]AttributeVaultRaftPeerRole{
+	"voter":    AttributeVaultRaftPeerRoleVoter,
+	"nonvoter": AttributeVaultRaftPeerRoleNonvoter,
+}
+
+// AttributeVaultReplicationKind specifies the value vault.replication.kind attribute.
+type AttributeVaultReplicationKind int
+
+const (
+	_ AttributeVaultReplicationKind = iota
+	AttributeVaultReplicationKindPerformance
+	AttributeVaultReplicationKindDr
+)
+
+// String returns the string representation of the AttributeVaultReplicationKind.
+func (av AttributeVaultReplicationKind) String() string {
+	switch av {
+	case AttributeVaultReplicationKindPerformance:
+		return "performance"
+	case AttributeVaultReplicationKindDr:
+		return "dr"
+	}
+	return ""
+}
+
+// MapAttributeVaultReplicationKind is a helper map of string to AttributeVaultReplicationKind attribute value.
+var MapAttributeVaultReplicationKind = map[string]AttributeVaultReplicationKind{
+	"performance": AttributeVaultReplicationKindPerformance,
+	"dr":          AttributeVaultReplicationKindDr,
+}
+
 var MetricsInfo = metricsInfo{
 	VaultActive: metricInfo{
 		Name: "vault.active",
+	},
+	VaultEndpointUp: metricInfo{
+		Name:       "vault.endpoint.up",
+		Attributes: []string{"vault.endpoint"},
+	},
+	VaultHaNodeClockSkew: metricInfo{
+		Name:       "vault.ha.node.clock.skew",
+		Attributes: []string{"vault.node.address"},
+	},
+	VaultHaNodeCount: metricInfo{
+		Name:       "vault.ha.node.count",
+		Attributes: []string{"vault.node.role"},
+	},
+	VaultHasLeader: metricInfo{
+		Name: "vault.has_leader",
 	},
 	VaultInfo: metricInfo{
 		Name:       "vault.info",
@@ -30,14 +123,62 @@ var MetricsInfo = metricsInfo{
 	VaultInitialized: metricInfo{
 		Name: "vault.initialized",
 	},
+	VaultLeaderChanges: metricInfo{
+		Name: "vault.leader.changes",
+	},
 	VaultLeaseCount: metricInfo{
 		Name: "vault.lease.count",
 	},
 	VaultLeaseIrrevocableCount: metricInfo{
 		Name: "vault.lease.irrevocable.count",
 	},
+	VaultPerformanceStandby: metricInfo{
+		Name: "vault.performance_standby",
+	},
+	VaultRaftFailureTolerance: metricInfo{
+		Name: "vault.raft.failure_tolerance",
+	},
+	VaultRaftHealthy: metricInfo{
+		Name: "vault.raft.healthy",
+	},
+	VaultRaftPeerCount: metricInfo{
+		Name:       "vault.raft.peer.count",
+		Attributes: []string{"vault.raft.peer.role"},
+	},
+	VaultRaftPeerHealthy: metricInfo{
+		Name:       "vault.raft.peer.healthy",
+		Attributes: []string{"vault.raft.peer.id"},
+	},
+	VaultRaftPeerLastContact: metricInfo{
+		Name:       "vault.raft.peer.last_contact",
+		Attributes: []string{"vault.raft.peer.id"},
+	},
+	VaultRaftPeerLogLag: metricInfo{
+		Name:       "vault.raft.peer.log_lag",
+		Attributes: []string{"vault.raft.peer.id"},
+	},
+	VaultRemoved: metricInfo{
+		Name: "vault.removed",
+	},
+	VaultReplicationMode: metricInfo{
+		Name:       "vault.replication.mode",
+		Attributes: []string{"vault.replication.kind", "vault.replication.mode"},
+	},
+	VaultSealInfo: metricInfo{
+		Name:       "vault.seal.info",
+		Attributes: []string{"vault.seal.type", "vault.storage.type"},
+	},
 	VaultSealed: metricInfo{
 		Name: "vault.sealed",
+	},
+	VaultUnsealProgress: metricInfo{
+		Name: "vault.unseal.progress",
+	},
+	VaultUnsealShares: metricInfo{
+		Name: "vault.unseal.shares",
+	},
+	VaultUnsealThreshold: metricInfo{
+		Name: "vault.unseal.threshold",
 	},
 	VaultUp: metricInfo{
 		Name: "vault.up",
@@ -46,11 +187,29 @@ var MetricsInfo = metricsInfo{
 
 type metricsInfo struct {
 	VaultActive                metricInfo
+	VaultEndpointUp            metricInfo
+	VaultHaNodeClockSkew       metricInfo
+	VaultHaNodeCount           metricInfo
+	VaultHasLeader             metricInfo
 	VaultInfo                  metricInfo
 	VaultInitialized           metricInfo
+	VaultLeaderChanges         metricInfo
 	VaultLeaseCount            metricInfo
 	VaultLeaseIrrevocableCount metricInfo
+	VaultPerformanceStandby    metricInfo
+	VaultRaftFailureTolerance  metricInfo
+	VaultRaftHealthy           metricInfo
+	VaultRaftPeerCount         metricInfo
+	VaultRaftPeerHealthy       metricInfo
+	VaultRaftPeerLastContact   metricInfo
+	VaultRaftPeerLogLag        metricInfo
+	VaultRemoved               metricInfo
+	VaultReplicationMode       metricInfo
+	VaultSealInfo              metricInfo
 	VaultSealed                metricInfo
+	VaultUnsealProgress        metricInfo
+	VaultUnsealShares          metricInfo
+	VaultUnsealThreshold       metricInfo
 	VaultUp                    metricInfo
 }
 
@@ -101,6 +260,214 @@ func (m *metricVaultActive) emit(metrics pmetric.MetricSlice) {
 
 func newMetricVaultActive(cfg VaultActiveMetricConfig) metricVaultActive {
 	m := metricVaultActive{config: cfg}
+
+	if cfg.Enabled {
+		m.data = pmetric.NewMetric()
+		m.init()
+	}
+	return m
+}
+
+type metricVaultEndpointUp struct {
+	data     pmetric.Metric              // data buffer for generated metric.
+	config   VaultEndpointUpMetricConfig // metric config provided by user.
+	capacity int                         // max observed number of data points added to the metric.
+}
+
+// init fills vault.endpoint.up metric with initial data.
+func (m *metricVaultEndpointUp) init() {
+	m.data.SetName("vault.endpoint.up")
+	m.data.SetDescription("1 when the last use of this part of the Vault API succeeded, else 0. What cannot be asked of the server now is left out.")
+	m.data.SetUnit("{endpoint}")
+	m.data.SetEmptyGauge()
+	m.data.Gauge().DataPoints().EnsureCapacity(m.capacity)
+}
+
+func (m *metricVaultEndpointUp) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val int64, vaultEndpointAttributeValue string) {
+	if !m.config.Enabled {
+		return
+	}
+	dp := m.data.Gauge().DataPoints().AppendEmpty()
+	dp.SetStartTimestamp(start)
+	dp.SetTimestamp(ts)
+	dp.SetIntValue(val)
+	dp.Attributes().PutStr("vault.endpoint", vaultEndpointAttributeValue)
+}
+
+// updateCapacity saves max length of data point slices that will be used for the slice capacity.
+func (m *metricVaultEndpointUp) updateCapacity() {
+	if m.data.Gauge().DataPoints().Len() > m.capacity {
+		m.capacity = m.data.Gauge().DataPoints().Len()
+	}
+}
+
+// emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
+func (m *metricVaultEndpointUp) emit(metrics pmetric.MetricSlice) {
+	if m.config.Enabled && m.data.Gauge().DataPoints().Len() > 0 {
+		m.updateCapacity()
+		m.data.MoveTo(metrics.AppendEmpty())
+		m.init()
+	}
+}
+
+func newMetricVaultEndpointUp(cfg VaultEndpointUpMetricConfig) metricVaultEndpointUp {
+	m := metricVaultEndpointUp{config: cfg}
+
+	if cfg.Enabled {
+		m.data = pmetric.NewMetric()
+		m.init()
+	}
+	return m
+}
+
+type metricVaultHaNodeClockSkew struct {
+	data     pmetric.Metric                   // data buffer for generated metric.
+	config   VaultHaNodeClockSkewMetricConfig // metric config provided by user.
+	capacity int                              // max observed number of data points added to the metric.
+}
+
+// init fills vault.ha.node.clock.skew metric with initial data.
+func (m *metricVaultHaNodeClockSkew) init() {
+	m.data.SetName("vault.ha.node.clock.skew")
+	m.data.SetDescription("How far the clock of a standby is behind that of the active node. Negative when it is ahead.")
+	m.data.SetUnit("s")
+	m.data.SetEmptyGauge()
+	m.data.Gauge().DataPoints().EnsureCapacity(m.capacity)
+}
+
+func (m *metricVaultHaNodeClockSkew) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val float64, vaultNodeAddressAttributeValue string) {
+	if !m.config.Enabled {
+		return
+	}
+	dp := m.data.Gauge().DataPoints().AppendEmpty()
+	dp.SetStartTimestamp(start)
+	dp.SetTimestamp(ts)
+	dp.SetDoubleValue(val)
+	dp.Attributes().PutStr("vault.node.address", vaultNodeAddressAttributeValue)
+}
+
+// updateCapacity saves max length of data point slices that will be used for the slice capacity.
+func (m *metricVaultHaNodeClockSkew) updateCapacity() {
+	if m.data.Gauge().DataPoints().Len() > m.capacity {
+		m.capacity = m.data.Gauge().DataPoints().Len()
+	}
+}
+
+// emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
+func (m *metricVaultHaNodeClockSkew) emit(metrics pmetric.MetricSlice) {
+	if m.config.Enabled && m.data.Gauge().DataPoints().Len() > 0 {
+		m.updateCapacity()
+		m.data.MoveTo(metrics.AppendEmpty())
+		m.init()
+	}
+}
+
+func newMetricVaultHaNodeClockSkew(cfg VaultHaNodeClockSkewMetricConfig) metricVaultHaNodeClockSkew {
+	m := metricVaultHaNodeClockSkew{config: cfg}
+
+	if cfg.Enabled {
+		m.data = pmetric.NewMetric()
+		m.init()
+	}
+	return m
+}
+
+type metricVaultHaNodeCount struct {
+	data     pmetric.Metric               // data buffer for generated metric.
+	config   VaultHaNodeCountMetricConfig // metric config provided by user.
+	capacity int                          // max observed number of data points added to the metric.
+}
+
+// init fills vault.ha.node.count metric with initial data.
+func (m *metricVaultHaNodeCount) init() {
+	m.data.SetName("vault.ha.node.count")
+	m.data.SetDescription("Nodes of the cluster that the active node has heard of.")
+	m.data.SetUnit("{node}")
+	m.data.SetEmptySum()
+	m.data.Sum().SetIsMonotonic(false)
+	m.data.Sum().SetAggregationTemporality(pmetric.AggregationTemporalityCumulative)
+	m.data.Sum().DataPoints().EnsureCapacity(m.capacity)
+}
+
+func (m *metricVaultHaNodeCount) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val int64, vaultNodeRoleAttributeValue string) {
+	if !m.config.Enabled {
+		return
+	}
+	dp := m.data.Sum().DataPoints().AppendEmpty()
+	dp.SetStartTimestamp(start)
+	dp.SetTimestamp(ts)
+	dp.SetIntValue(val)
+	dp.Attributes().PutStr("vault.node.role", vaultNodeRoleAttributeValue)
+}
+
+// updateCapacity saves max length of data point slices that will be used for the slice capacity.
+func (m *metricVaultHaNodeCount) updateCapacity() {
+	if m.data.Sum().DataPoints().Len() > m.capacity {
+		m.capacity = m.data.Sum().DataPoints().Len()
+	}
+}
+
+// emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
+func (m *metricVaultHaNodeCount) emit(metrics pmetric.MetricSlice) {
+	if m.config.Enabled && m.data.Sum().DataPoints().Len() > 0 {
+		m.updateCapacity()
+		m.data.MoveTo(metrics.AppendEmpty())
+		m.init()
+	}
+}
+
+func newMetricVaultHaNodeCount(cfg VaultHaNodeCountMetricConfig) metricVaultHaNodeCount {
+	m := metricVaultHaNodeCount{config: cfg}
+
+	if cfg.Enabled {
+		m.data = pmetric.NewMetric()
+		m.init()
+	}
+	return m
+}
+
+type metricVaultHasLeader struct {
+	data     pmetric.Metric             // data buffer for generated metric.
+	config   VaultHasLeaderMetricConfig // metric config provided by user.
+	capacity int                        // max observed number of data points added to the metric.
+}
+
+// init fills vault.has_leader metric with initial data.
+func (m *metricVaultHasLeader) init() {
+	m.data.SetName("vault.has_leader")
+	m.data.SetDescription("1 when the server sees an active node in its cluster, or is it, else 0.")
+	m.data.SetUnit("{cluster}")
+	m.data.SetEmptyGauge()
+}
+
+func (m *metricVaultHasLeader) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val int64) {
+	if !m.config.Enabled {
+		return
+	}
+	dp := m.data.Gauge().DataPoints().AppendEmpty()
+	dp.SetStartTimestamp(start)
+	dp.SetTimestamp(ts)
+	dp.SetIntValue(val)
+}
+
+// updateCapacity saves max length of data point slices that will be used for the slice capacity.
+func (m *metricVaultHasLeader) updateCapacity() {
+	if m.data.Gauge().DataPoints().Len() > m.capacity {
+		m.capacity = m.data.Gauge().DataPoints().Len()
+	}
+}
+
+// emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
+func (m *metricVaultHasLeader) emit(metrics pmetric.MetricSlice) {
+	if m.config.Enabled && m.data.Gauge().DataPoints().Len() > 0 {
+		m.updateCapacity()
+		m.data.MoveTo(metrics.AppendEmpty())
+		m.init()
+	}
+}
+
+func newMetricVaultHasLeader(cfg VaultHasLeaderMetricConfig) metricVaultHasLeader {
+	m := metricVaultHasLeader{config: cfg}
 
 	if cfg.Enabled {
 		m.data = pmetric.NewMetric()
@@ -248,6 +615,58 @@ func newMetricVaultInitialized(cfg VaultInitializedMetricConfig) metricVaultInit
 	return m
 }
 
+type metricVaultLeaderChanges struct {
+	data     pmetric.Metric                 // data buffer for generated metric.
+	config   VaultLeaderChangesMetricConfig // metric config provided by user.
+	capacity int                            // max observed number of data points added to the metric.
+}
+
+// init fills vault.leader.changes metric with initial data.
+func (m *metricVaultLeaderChanges) init() {
+	m.data.SetName("vault.leader.changes")
+	m.data.SetDescription("How often another node was seen to become active.")
+	m.data.SetUnit("{change}")
+	m.data.SetEmptySum()
+	m.data.Sum().SetIsMonotonic(true)
+	m.data.Sum().SetAggregationTemporality(pmetric.AggregationTemporalityCumulative)
+}
+
+func (m *metricVaultLeaderChanges) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val int64) {
+	if !m.config.Enabled {
+		return
+	}
+	dp := m.data.Sum().DataPoints().AppendEmpty()
+	dp.SetStartTimestamp(start)
+	dp.SetTimestamp(ts)
+	dp.SetIntValue(val)
+}
+
+// updateCapacity saves max length of data point slices that will be used for the slice capacity.
+func (m *metricVaultLeaderChanges) updateCapacity() {
+	if m.data.Sum().DataPoints().Len() > m.capacity {
+		m.capacity = m.data.Sum().DataPoints().Len()
+	}
+}
+
+// emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
+func (m *metricVaultLeaderChanges) emit(metrics pmetric.MetricSlice) {
+	if m.config.Enabled && m.data.Sum().DataPoints().Len() > 0 {
+		m.updateCapacity()
+		m.data.MoveTo(metrics.AppendEmpty())
+		m.init()
+	}
+}
+
+func newMetricVaultLeaderChanges(cfg VaultLeaderChangesMetricConfig) metricVaultLeaderChanges {
+	m := metricVaultLeaderChanges{config: cfg}
+
+	if cfg.Enabled {
+		m.data = pmetric.NewMetric()
+		m.init()
+	}
+	return m
+}
+
 type metricVaultLeaseCount struct {
 	data     pmetric.Metric              // data buffer for generated metric.
 	config   VaultLeaseCountMetricConfig // metric config provided by user.
@@ -352,6 +771,561 @@ func newMetricVaultLeaseIrrevocableCount(cfg VaultLeaseIrrevocableCountMetricCon
 	return m
 }
 
+type metricVaultPerformanceStandby struct {
+	data     pmetric.Metric                      // data buffer for generated metric.
+	config   VaultPerformanceStandbyMetricConfig // metric config provided by user.
+	capacity int                                 // max observed number of data points added to the metric.
+}
+
+// init fills vault.performance_standby metric with initial data.
+func (m *metricVaultPerformanceStandby) init() {
+	m.data.SetName("vault.performance_standby")
+	m.data.SetDescription("1 when the server is a standby that answers reads itself (Enterprise), else 0.")
+	m.data.SetUnit("{server}")
+	m.data.SetEmptyGauge()
+}
+
+func (m *metricVaultPerformanceStandby) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val int64) {
+	if !m.config.Enabled {
+		return
+	}
+	dp := m.data.Gauge().DataPoints().AppendEmpty()
+	dp.SetStartTimestamp(start)
+	dp.SetTimestamp(ts)
+	dp.SetIntValue(val)
+}
+
+// updateCapacity saves max length of data point slices that will be used for the slice capacity.
+func (m *metricVaultPerformanceStandby) updateCapacity() {
+	if m.data.Gauge().DataPoints().Len() > m.capacity {
+		m.capacity = m.data.Gauge().DataPoints().Len()
+	}
+}
+
+// emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
+func (m *metricVaultPerformanceStandby) emit(metrics pmetric.MetricSlice) {
+	if m.config.Enabled && m.data.Gauge().DataPoints().Len() > 0 {
+		m.updateCapacity()
+		m.data.MoveTo(metrics.AppendEmpty())
+		m.init()
+	}
+}
+
+func newMetricVaultPerformanceStandby(cfg VaultPerformanceStandbyMetricConfig) metricVaultPerformanceStandby {
+	m := metricVaultPerformanceStandby{config: cfg}
+
+	if cfg.Enabled {
+		m.data = pmetric.NewMetric()
+		m.init()
+	}
+	return m
+}
+
+type metricVaultRaftFailureTolerance struct {
+	data     pmetric.Metric                        // data buffer for generated metric.
+	config   VaultRaftFailureToleranceMetricConfig // metric config provided by user.
+	capacity int                                   // max observed number of data points added to the metric.
+}
+
+// init fills vault.raft.failure_tolerance metric with initial data.
+func (m *metricVaultRaftFailureTolerance) init() {
+	m.data.SetName("vault.raft.failure_tolerance")
+	m.data.SetDescription("Healthy servers that the cluster can lose and still have a quorum.")
+	m.data.SetUnit("{server}")
+	m.data.SetEmptyGauge()
+}
+
+func (m *metricVaultRaftFailureTolerance) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val int64) {
+	if !m.config.Enabled {
+		return
+	}
+	dp := m.data.Gauge().DataPoints().AppendEmpty()
+	dp.SetStartTimestamp(start)
+	dp.SetTimestamp(ts)
+	dp.SetIntValue(val)
+}
+
+// updateCapacity saves max length of data point slices that will be used for the slice capacity.
+func (m *metricVaultRaftFailureTolerance) updateCapacity() {
+	if m.data.Gauge().DataPoints().Len() > m.capacity {
+		m.capacity = m.data.Gauge().DataPoints().Len()
+	}
+}
+
+// emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
+func (m *metricVaultRaftFailureTolerance) emit(metrics pmetric.MetricSlice) {
+	if m.config.Enabled && m.data.Gauge().DataPoints().Len() > 0 {
+		m.updateCapacity()
+		m.data.MoveTo(metrics.AppendEmpty())
+		m.init()
+	}
+}
+
+func newMetricVaultRaftFailureTolerance(cfg VaultRaftFailureToleranceMetricConfig) metricVaultRaftFailureTolerance {
+	m := metricVaultRaftFailureTolerance{config: cfg}
+
+	if cfg.Enabled {
+		m.data = pmetric.NewMetric()
+		m.init()
+	}
+	return m
+}
+
+type metricVaultRaftHealthy struct {
+	data     pmetric.Metric               // data buffer for generated metric.
+	config   VaultRaftHealthyMetricConfig // metric config provided by user.
+	capacity int                          // max observed number of data points added to the metric.
+}
+
+// init fills vault.raft.healthy metric with initial data.
+func (m *metricVaultRaftHealthy) init() {
+	m.data.SetName("vault.raft.healthy")
+	m.data.SetDescription("1 when autopilot finds all servers of the raft cluster healthy, else 0.")
+	m.data.SetUnit("{cluster}")
+	m.data.SetEmptyGauge()
+}
+
+func (m *metricVaultRaftHealthy) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val int64) {
+	if !m.config.Enabled {
+		return
+	}
+	dp := m.data.Gauge().DataPoints().AppendEmpty()
+	dp.SetStartTimestamp(start)
+	dp.SetTimestamp(ts)
+	dp.SetIntValue(val)
+}
+
+// updateCapacity saves max length of data point slices that will be used for the slice capacity.
+func (m *metricVaultRaftHealthy) updateCapacity() {
+	if m.data.Gauge().DataPoints().Len() > m.capacity {
+		m.capacity = m.data.Gauge().DataPoints().Len()
+	}
+}
+
+// emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
+func (m *metricVaultRaftHealthy) emit(metrics pmetric.MetricSlice) {
+	if m.config.Enabled && m.data.Gauge().DataPoints().Len() > 0 {
+		m.updateCapacity()
+		m.data.MoveTo(metrics.AppendEmpty())
+		m.init()
+	}
+}
+
+func newMetricVaultRaftHealthy(cfg VaultRaftHealthyMetricConfig) metricVaultRaftHealthy {
+	m := metricVaultRaftHealthy{config: cfg}
+
+	if cfg.Enabled {
+		m.data = pmetric.NewMetric()
+		m.init()
+	}
+	return m
+}
+
+type metricVaultRaftPeerCount struct {
+	data     pmetric.Metric                 // data buffer for generated metric.
+	config   VaultRaftPeerCountMetricConfig // metric config provided by user.
+	capacity int                            // max observed number of data points added to the metric.
+}
+
+// init fills vault.raft.peer.count metric with initial data.
+func (m *metricVaultRaftPeerCount) init() {
+	m.data.SetName("vault.raft.peer.count")
+	m.data.SetDescription("Servers in the raft configuration.")
+	m.data.SetUnit("{server}")
+	m.data.SetEmptySum()
+	m.data.Sum().SetIsMonotonic(false)
+	m.data.Sum().SetAggregationTemporality(pmetric.AggregationTemporalityCumulative)
+	m.data.Sum().DataPoints().EnsureCapacity(m.capacity)
+}
+
+func (m *metricVaultRaftPeerCount) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val int64, vaultRaftPeerRoleAttributeValue string) {
+	if !m.config.Enabled {
+		return
+	}
+	dp := m.data.Sum().DataPoints().AppendEmpty()
+	dp.SetStartTimestamp(start)
+	dp.SetTimestamp(ts)
+	dp.SetIntValue(val)
+	dp.Attributes().PutStr("vault.raft.peer.role", vaultRaftPeerRoleAttributeValue)
+}
+
+// updateCapacity saves max length of data point slices that will be used for the slice capacity.
+func (m *metricVaultRaftPeerCount) updateCapacity() {
+	if m.data.Sum().DataPoints().Len() > m.capacity {
+		m.capacity = m.data.Sum().DataPoints().Len()
+	}
+}
+
+// emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
+func (m *metricVaultRaftPeerCount) emit(metrics pmetric.MetricSlice) {
+	if m.config.Enabled && m.data.Sum().DataPoints().Len() > 0 {
+		m.updateCapacity()
+		m.data.MoveTo(metrics.AppendEmpty())
+		m.init()
+	}
+}
+
+func newMetricVaultRaftPeerCount(cfg VaultRaftPeerCountMetricConfig) metricVaultRaftPeerCount {
+	m := metricVaultRaftPeerCount{config: cfg}
+
+	if cfg.Enabled {
+		m.data = pmetric.NewMetric()
+		m.init()
+	}
+	return m
+}
+
+type metricVaultRaftPeerHealthy struct {
+	data     pmetric.Metric                   // data buffer for generated metric.
+	config   VaultRaftPeerHealthyMetricConfig // metric config provided by user.
+	capacity int                              // max observed number of data points added to the metric.
+}
+
+// init fills vault.raft.peer.healthy metric with initial data.
+func (m *metricVaultRaftPeerHealthy) init() {
+	m.data.SetName("vault.raft.peer.healthy")
+	m.data.SetDescription("1 when autopilot finds the server healthy, else 0.")
+	m.data.SetUnit("{server}")
+	m.data.SetEmptyGauge()
+	m.data.Gauge().DataPoints().EnsureCapacity(m.capacity)
+}
+
+func (m *metricVaultRaftPeerHealthy) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val int64, vaultRaftPeerIDAttributeValue string) {
+	if !m.config.Enabled {
+		return
+	}
+	dp := m.data.Gauge().DataPoints().AppendEmpty()
+	dp.SetStartTimestamp(start)
+	dp.SetTimestamp(ts)
+	dp.SetIntValue(val)
+	dp.Attributes().PutStr("vault.raft.peer.id", vaultRaftPeerIDAttributeValue)
+}
+
+// updateCapacity saves max length of data point slices that will be used for the slice capacity.
+func (m *metricVaultRaftPeerHealthy) updateCapacity() {
+	if m.data.Gauge().DataPoints().Len() > m.capacity {
+		m.capacity = m.data.Gauge().DataPoints().Len()
+	}
+}
+
+// emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
+func (m *metricVaultRaftPeerHealthy) emit(metrics pmetric.MetricSlice) {
+	if m.config.Enabled && m.data.Gauge().DataPoints().Len() > 0 {
+		m.updateCapacity()
+		m.data.MoveTo(metrics.AppendEmpty())
+		m.init()
+	}
+}
+
+func newMetricVaultRaftPeerHealthy(cfg VaultRaftPeerHealthyMetricConfig) metricVaultRaftPeerHealthy {
+	m := metricVaultRaftPeerHealthy{config: cfg}
+
+	if cfg.Enabled {
+		m.data = pmetric.NewMetric()
+		m.init()
+	}
+	return m
+}
+
+type metricVaultRaftPeerLastContact struct {
+	data     pmetric.Metric                       // data buffer for generated metric.
+	config   VaultRaftPeerLastContactMetricConfig // metric config provided by user.
+	capacity int                                  // max observed number of data points added to the metric.
+}
+
+// init fills vault.raft.peer.last_contact metric with initial data.
+func (m *metricVaultRaftPeerLastContact) init() {
+	m.data.SetName("vault.raft.peer.last_contact")
+	m.data.SetDescription("Time since the active node last heard of the server. They talk every 5 s.")
+	m.data.SetUnit("s")
+	m.data.SetEmptyGauge()
+	m.data.Gauge().DataPoints().EnsureCapacity(m.capacity)
+}
+
+func (m *metricVaultRaftPeerLastContact) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val float64, vaultRaftPeerIDAttributeValue string) {
+	if !m.config.Enabled {
+		return
+	}
+	dp := m.data.Gauge().DataPoints().AppendEmpty()
+	dp.SetStartTimestamp(start)
+	dp.SetTimestamp(ts)
+	dp.SetDoubleValue(val)
+	dp.Attributes().PutStr("vault.raft.peer.id", vaultRaftPeerIDAttributeValue)
+}
+
+// updateCapacity saves max length of data point slices that will be used for the slice capacity.
+func (m *metricVaultRaftPeerLastContact) updateCapacity() {
+	if m.data.Gauge().DataPoints().Len() > m.capacity {
+		m.capacity = m.data.Gauge().DataPoints().Len()
+	}
+}
+
+// emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
+func (m *metricVaultRaftPeerLastContact) emit(metrics pmetric.MetricSlice) {
+	if m.config.Enabled && m.data.Gauge().DataPoints().Len() > 0 {
+		m.updateCapacity()
+		m.data.MoveTo(metrics.AppendEmpty())
+		m.init()
+	}
+}
+
+func newMetricVaultRaftPeerLastContact(cfg VaultRaftPeerLastContactMetricConfig) metricVaultRaftPeerLastContact {
+	m := metricVaultRaftPeerLastContact{config: cfg}
+
+	if cfg.Enabled {
+		m.data = pmetric.NewMetric()
+		m.init()
+	}
+	return m
+}
+
+type metricVaultRaftPeerLogLag struct {
+	data     pmetric.Metric                  // data buffer for generated metric.
+	config   VaultRaftPeerLogLagMetricConfig // metric config provided by user.
+	capacity int                             // max observed number of data points added to the metric.
+}
+
+// init fills vault.raft.peer.log_lag metric with initial data.
+func (m *metricVaultRaftPeerLogLag) init() {
+	m.data.SetName("vault.raft.peer.log_lag")
+	m.data.SetDescription("Entries of the log that the server did not have when the active node last heard of it.")
+	m.data.SetUnit("{entry}")
+	m.data.SetEmptyGauge()
+	m.data.Gauge().DataPoints().EnsureCapacity(m.capacity)
+}
+
+func (m *metricVaultRaftPeerLogLag) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val int64, vaultRaftPeerIDAttributeValue string) {
+	if !m.config.Enabled {
+		return
+	}
+	dp := m.data.Gauge().DataPoints().AppendEmpty()
+	dp.SetStartTimestamp(start)
+	dp.SetTimestamp(ts)
+	dp.SetIntValue(val)
+	dp.Attributes().PutStr("vault.raft.peer.id", vaultRaftPeerIDAttributeValue)
+}
+
+// updateCapacity saves max length of data point slices that will be used for the slice capacity.
+func (m *metricVaultRaftPeerLogLag) updateCapacity() {
+	if m.data.Gauge().DataPoints().Len() > m.capacity {
+		m.capacity = m.data.Gauge().DataPoints().Len()
+	}
+}
+
+// emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
+func (m *metricVaultRaftPeerLogLag) emit(metrics pmetric.MetricSlice) {
+	if m.config.Enabled && m.data.Gauge().DataPoints().Len() > 0 {
+		m.updateCapacity()
+		m.data.MoveTo(metrics.AppendEmpty())
+		m.init()
+	}
+}
+
+func newMetricVaultRaftPeerLogLag(cfg VaultRaftPeerLogLagMetricConfig) metricVaultRaftPeerLogLag {
+	m := metricVaultRaftPeerLogLag{config: cfg}
+
+	if cfg.Enabled {
+		m.data = pmetric.NewMetric()
+		m.init()
+	}
+	return m
+}
+
+type metricVaultRemoved struct {
+	data     pmetric.Metric           // data buffer for generated metric.
+	config   VaultRemovedMetricConfig // metric config provided by user.
+	capacity int                      // max observed number of data points added to the metric.
+}
+
+// init fills vault.removed metric with initial data.
+func (m *metricVaultRemoved) init() {
+	m.data.SetName("vault.removed")
+	m.data.SetDescription("1 when the server was removed from the raft cluster, else 0. It is sealed, and has to be set up anew.")
+	m.data.SetUnit("{server}")
+	m.data.SetEmptyGauge()
+}
+
+func (m *metricVaultRemoved) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val int64) {
+	if !m.config.Enabled {
+		return
+	}
+	dp := m.data.Gauge().DataPoints().AppendEmpty()
+	dp.SetStartTimestamp(start)
+	dp.SetTimestamp(ts)
+	dp.SetIntValue(val)
+}
+
+// updateCapacity saves max length of data point slices that will be used for the slice capacity.
+func (m *metricVaultRemoved) updateCapacity() {
+	if m.data.Gauge().DataPoints().Len() > m.capacity {
+		m.capacity = m.data.Gauge().DataPoints().Len()
+	}
+}
+
+// emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
+func (m *metricVaultRemoved) emit(metrics pmetric.MetricSlice) {
+	if m.config.Enabled && m.data.Gauge().DataPoints().Len() > 0 {
+		m.updateCapacity()
+		m.data.MoveTo(metrics.AppendEmpty())
+		m.init()
+	}
+}
+
+func newMetricVaultRemoved(cfg VaultRemovedMetricConfig) metricVaultRemoved {
+	m := metricVaultRemoved{config: cfg}
+
+	if cfg.Enabled {
+		m.data = pmetric.NewMetric()
+		m.init()
+	}
+	return m
+}
+
+type metricVaultReplicationMode struct {
+	data     pmetric.Metric                   // data buffer for generated metric.
+	config   VaultReplicationModeMetricConfig // metric config provided by user.
+	capacity int                              // max observed number of data points added to the metric.
+}
+
+// init fills vault.replication.mode metric with initial data.
+func (m *metricVaultReplicationMode) init() {
+	m.data.SetName("vault.replication.mode")
+	m.data.SetDescription("Always 1, with what the cluster is in a kind of replication.")
+	m.data.SetUnit("{cluster}")
+	m.data.SetEmptyGauge()
+	m.data.Gauge().DataPoints().EnsureCapacity(m.capacity)
+}
+
+func (m *metricVaultReplicationMode) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val int64, vaultReplicationKindAttributeValue string, vaultReplicationModeAttributeValue string) {
+	if !m.config.Enabled {
+		return
+	}
+	dp := m.data.Gauge().DataPoints().AppendEmpty()
+	dp.SetStartTimestamp(start)
+	dp.SetTimestamp(ts)
+	dp.SetIntValue(val)
+	dp.Attributes().PutStr("vault.replication.kind", vaultReplicationKindAttributeValue)
+	dp.Attributes().PutStr("vault.replication.mode", vaultReplicationModeAttributeValue)
+}
+
+// updateCapacity saves max length of data point slices that will be used for the slice capacity.
+func (m *metricVaultReplicationMode) updateCapacity() {
+	if m.data.Gauge().DataPoints().Len() > m.capacity {
+		m.capacity = m.data.Gauge().DataPoints().Len()
+	}
+}
+
+// emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
+func (m *metricVaultReplicationMode) emit(metrics pmetric.MetricSlice) {
+	if m.config.Enabled && m.data.Gauge().DataPoints().Len() > 0 {
+		m.updateCapacity()
+		m.data.MoveTo(metrics.AppendEmpty())
+		m.init()
+	}
+}
+
+func newMetricVaultReplicationMode(cfg VaultReplicationModeMetricConfig) metricVaultReplicationMode {
+	m := metricVaultReplicationMode{config: cfg}
+
+	if cfg.Enabled {
+		m.data = pmetric.NewMetric()
+		m.init()
+	}
+	return m
+}
+
+type metricVaultSealInfo struct {
+	data          pmetric.Metric            // data buffer for generated metric.
+	config        VaultSealInfoMetricConfig // metric config provided by user.
+	capacity      int                       // max observed number of data points added to the metric.
+	aggDataPoints []int64                   // slice containing number of aggregated datapoints at each index
+}
+
+// init fills vault.seal.info metric with initial data.
+func (m *metricVaultSealInfo) init() {
+	m.data.SetName("vault.seal.info")
+	m.data.SetDescription("Always 1, with the types of the seal and of the storage.")
+	m.data.SetUnit("{server}")
+	m.data.SetEmptyGauge()
+	m.data.Gauge().DataPoints().EnsureCapacity(m.capacity)
+	m.aggDataPoints = m.aggDataPoints[:0]
+}
+
+func (m *metricVaultSealInfo) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val int64, vaultSealTypeAttributeValue string, vaultStorageTypeAttributeValue string) {
+	if !m.config.Enabled {
+		return
+	}
+
+	dp := pmetric.NewNumberDataPoint()
+	dp.SetStartTimestamp(start)
+	dp.SetTimestamp(ts)
+	if slices.Contains(m.config.EnabledAttributes, VaultSealInfoMetricAttributeKeyVaultSealType) {
+		dp.Attributes().PutStr("vault.seal.type", vaultSealTypeAttributeValue)
+	}
+	if slices.Contains(m.config.EnabledAttributes, VaultSealInfoMetricAttributeKeyVaultStorageType) {
+		dp.Attributes().PutStr("vault.storage.type", vaultStorageTypeAttributeValue)
+	}
+
+	var s string
+	dps := m.data.Gauge().DataPoints()
+	for i := 0; i < dps.Len(); i++ {
+		dpi := dps.At(i)
+		if dp.Attributes().Equal(dpi.Attributes()) && dp.StartTimestamp() == dpi.StartTimestamp() && dp.Timestamp() == dpi.Timestamp() {
+			switch s = m.config.AggregationStrategy; s {
+			case AggregationStrategySum, AggregationStrategyAvg:
+				dpi.SetIntValue(dpi.IntValue() + val)
+				m.aggDataPoints[i] += 1
+				return
+			case AggregationStrategyMin:
+				if dpi.IntValue() > val {
+					dpi.SetIntValue(val)
+				}
+				return
+			case AggregationStrategyMax:
+				if dpi.IntValue() < val {
+					dpi.SetIntValue(val)
+				}
+				return
+			}
+		}
+	}
+
+	dp.SetIntValue(val)
+	m.aggDataPoints = append(m.aggDataPoints, 1)
+	dp.MoveTo(dps.AppendEmpty())
+}
+
+// updateCapacity saves max length of data point slices that will be used for the slice capacity.
+func (m *metricVaultSealInfo) updateCapacity() {
+	if m.data.Gauge().DataPoints().Len() > m.capacity {
+		m.capacity = m.data.Gauge().DataPoints().Len()
+	}
+}
+
+// emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
+func (m *metricVaultSealInfo) emit(metrics pmetric.MetricSlice) {
+	if m.config.Enabled && m.data.Gauge().DataPoints().Len() > 0 {
+		if m.config.AggregationStrategy == AggregationStrategyAvg {
+			for i, aggCount := range m.aggDataPoints {
+				m.data.Gauge().DataPoints().At(i).SetIntValue(m.data.Gauge().DataPoints().At(i).IntValue() / aggCount)
+			}
+		}
+		m.updateCapacity()
+		m.data.MoveTo(metrics.AppendEmpty())
+		m.init()
+	}
+}
+
+func newMetricVaultSealInfo(cfg VaultSealInfoMetricConfig) metricVaultSealInfo {
+	m := metricVaultSealInfo{config: cfg}
+
+	if cfg.Enabled {
+		m.data = pmetric.NewMetric()
+		m.init()
+	}
+	return m
+}
+
 type metricVaultSealed struct {
 	data     pmetric.Metric          // data buffer for generated metric.
 	config   VaultSealedMetricConfig // metric config provided by user.
@@ -394,6 +1368,156 @@ func (m *metricVaultSealed) emit(metrics pmetric.MetricSlice) {
 
 func newMetricVaultSealed(cfg VaultSealedMetricConfig) metricVaultSealed {
 	m := metricVaultSealed{config: cfg}
+
+	if cfg.Enabled {
+		m.data = pmetric.NewMetric()
+		m.init()
+	}
+	return m
+}
+
+type metricVaultUnsealProgress struct {
+	data     pmetric.Metric                  // data buffer for generated metric.
+	config   VaultUnsealProgressMetricConfig // metric config provided by user.
+	capacity int                             // max observed number of data points added to the metric.
+}
+
+// init fills vault.unseal.progress metric with initial data.
+func (m *metricVaultUnsealProgress) init() {
+	m.data.SetName("vault.unseal.progress")
+	m.data.SetDescription("Shares of the key that were given to unseal the server. 0 again when it is unsealed.")
+	m.data.SetUnit("{share}")
+	m.data.SetEmptyGauge()
+}
+
+func (m *metricVaultUnsealProgress) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val int64) {
+	if !m.config.Enabled {
+		return
+	}
+	dp := m.data.Gauge().DataPoints().AppendEmpty()
+	dp.SetStartTimestamp(start)
+	dp.SetTimestamp(ts)
+	dp.SetIntValue(val)
+}
+
+// updateCapacity saves max length of data point slices that will be used for the slice capacity.
+func (m *metricVaultUnsealProgress) updateCapacity() {
+	if m.data.Gauge().DataPoints().Len() > m.capacity {
+		m.capacity = m.data.Gauge().DataPoints().Len()
+	}
+}
+
+// emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
+func (m *metricVaultUnsealProgress) emit(metrics pmetric.MetricSlice) {
+	if m.config.Enabled && m.data.Gauge().DataPoints().Len() > 0 {
+		m.updateCapacity()
+		m.data.MoveTo(metrics.AppendEmpty())
+		m.init()
+	}
+}
+
+func newMetricVaultUnsealProgress(cfg VaultUnsealProgressMetricConfig) metricVaultUnsealProgress {
+	m := metricVaultUnsealProgress{config: cfg}
+
+	if cfg.Enabled {
+		m.data = pmetric.NewMetric()
+		m.init()
+	}
+	return m
+}
+
+type metricVaultUnsealShares struct {
+	data     pmetric.Metric                // data buffer for generated metric.
+	config   VaultUnsealSharesMetricConfig // metric config provided by user.
+	capacity int                           // max observed number of data points added to the metric.
+}
+
+// init fills vault.unseal.shares metric with initial data.
+func (m *metricVaultUnsealShares) init() {
+	m.data.SetName("vault.unseal.shares")
+	m.data.SetDescription("Shares that the key was split into.")
+	m.data.SetUnit("{share}")
+	m.data.SetEmptyGauge()
+}
+
+func (m *metricVaultUnsealShares) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val int64) {
+	if !m.config.Enabled {
+		return
+	}
+	dp := m.data.Gauge().DataPoints().AppendEmpty()
+	dp.SetStartTimestamp(start)
+	dp.SetTimestamp(ts)
+	dp.SetIntValue(val)
+}
+
+// updateCapacity saves max length of data point slices that will be used for the slice capacity.
+func (m *metricVaultUnsealShares) updateCapacity() {
+	if m.data.Gauge().DataPoints().Len() > m.capacity {
+		m.capacity = m.data.Gauge().DataPoints().Len()
+	}
+}
+
+// emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
+func (m *metricVaultUnsealShares) emit(metrics pmetric.MetricSlice) {
+	if m.config.Enabled && m.data.Gauge().DataPoints().Len() > 0 {
+		m.updateCapacity()
+		m.data.MoveTo(metrics.AppendEmpty())
+		m.init()
+	}
+}
+
+func newMetricVaultUnsealShares(cfg VaultUnsealSharesMetricConfig) metricVaultUnsealShares {
+	m := metricVaultUnsealShares{config: cfg}
+
+	if cfg.Enabled {
+		m.data = pmetric.NewMetric()
+		m.init()
+	}
+	return m
+}
+
+type metricVaultUnsealThreshold struct {
+	data     pmetric.Metric                   // data buffer for generated metric.
+	config   VaultUnsealThresholdMetricConfig // metric config provided by user.
+	capacity int                              // max observed number of data points added to the metric.
+}
+
+// init fills vault.unseal.threshold metric with initial data.
+func (m *metricVaultUnsealThreshold) init() {
+	m.data.SetName("vault.unseal.threshold")
+	m.data.SetDescription("Shares of the key that unseal the server.")
+	m.data.SetUnit("{share}")
+	m.data.SetEmptyGauge()
+}
+
+func (m *metricVaultUnsealThreshold) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val int64) {
+	if !m.config.Enabled {
+		return
+	}
+	dp := m.data.Gauge().DataPoints().AppendEmpty()
+	dp.SetStartTimestamp(start)
+	dp.SetTimestamp(ts)
+	dp.SetIntValue(val)
+}
+
+// updateCapacity saves max length of data point slices that will be used for the slice capacity.
+func (m *metricVaultUnsealThreshold) updateCapacity() {
+	if m.data.Gauge().DataPoints().Len() > m.capacity {
+		m.capacity = m.data.Gauge().DataPoints().Len()
+	}
+}
+
+// emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
+func (m *metricVaultUnsealThreshold) emit(metrics pmetric.MetricSlice) {
+	if m.config.Enabled && m.data.Gauge().DataPoints().Len() > 0 {
+		m.updateCapacity()
+		m.data.MoveTo(metrics.AppendEmpty())
+		m.init()
+	}
+}
+
+func newMetricVaultUnsealThreshold(cfg VaultUnsealThresholdMetricConfig) metricVaultUnsealThreshold {
+	m := metricVaultUnsealThreshold{config: cfg}
 
 	if cfg.Enabled {
 		m.data = pmetric.NewMetric()
@@ -463,11 +1587,29 @@ type MetricsBuilder struct {
 	resourceAttributeIncludeFilter   map[string]filter.Filter
 	resourceAttributeExcludeFilter   map[string]filter.Filter
 	metricVaultActive                metricVaultActive
+	metricVaultEndpointUp            metricVaultEndpointUp
+	metricVaultHaNodeClockSkew       metricVaultHaNodeClockSkew
+	metricVaultHaNodeCount           metricVaultHaNodeCount
+	metricVaultHasLeader             metricVaultHasLeader
 	metricVaultInfo                  metricVaultInfo
 	metricVaultInitialized           metricVaultInitialized
+	metricVaultLeaderChanges         metricVaultLeaderChanges
 	metricVaultLeaseCount            metricVaultLeaseCount
 	metricVaultLeaseIrrevocableCount metricVaultLeaseIrrevocableCount
+	metricVaultPerformanceStandby    metricVaultPerformanceStandby
+	metricVaultRaftFailureTolerance  metricVaultRaftFailureTolerance
+	metricVaultRaftHealthy           metricVaultRaftHealthy
+	metricVaultRaftPeerCount         metricVaultRaftPeerCount
+	metricVaultRaftPeerHealthy       metricVaultRaftPeerHealthy
+	metricVaultRaftPeerLastContact   metricVaultRaftPeerLastContact
+	metricVaultRaftPeerLogLag        metricVaultRaftPeerLogLag
+	metricVaultRemoved               metricVaultRemoved
+	metricVaultReplicationMode       metricVaultReplicationMode
+	metricVaultSealInfo              metricVaultSealInfo
 	metricVaultSealed                metricVaultSealed
+	metricVaultUnsealProgress        metricVaultUnsealProgress
+	metricVaultUnsealShares          metricVaultUnsealShares
+	metricVaultUnsealThreshold       metricVaultUnsealThreshold
 	metricVaultUp                    metricVaultUp
 }
 
@@ -495,11 +1637,29 @@ func NewMetricsBuilder(mbc MetricsBuilderConfig, settings receiver.Settings, opt
 		metricsBuffer:                    pmetric.NewMetrics(),
 		buildInfo:                        settings.BuildInfo,
 		metricVaultActive:                newMetricVaultActive(mbc.Metrics.VaultActive),
+		metricVaultEndpointUp:            newMetricVaultEndpointUp(mbc.Metrics.VaultEndpointUp),
+		metricVaultHaNodeClockSkew:       newMetricVaultHaNodeClockSkew(mbc.Metrics.VaultHaNodeClockSkew),
+		metricVaultHaNodeCount:           newMetricVaultHaNodeCount(mbc.Metrics.VaultHaNodeCount),
+		metricVaultHasLeader:             newMetricVaultHasLeader(mbc.Metrics.VaultHasLeader),
 		metricVaultInfo:                  newMetricVaultInfo(mbc.Metrics.VaultInfo),
 		metricVaultInitialized:           newMetricVaultInitialized(mbc.Metrics.VaultInitialized),
+		metricVaultLeaderChanges:         newMetricVaultLeaderChanges(mbc.Metrics.VaultLeaderChanges),
 		metricVaultLeaseCount:            newMetricVaultLeaseCount(mbc.Metrics.VaultLeaseCount),
 		metricVaultLeaseIrrevocableCount: newMetricVaultLeaseIrrevocableCount(mbc.Metrics.VaultLeaseIrrevocableCount),
+		metricVaultPerformanceStandby:    newMetricVaultPerformanceStandby(mbc.Metrics.VaultPerformanceStandby),
+		metricVaultRaftFailureTolerance:  newMetricVaultRaftFailureTolerance(mbc.Metrics.VaultRaftFailureTolerance),
+		metricVaultRaftHealthy:           newMetricVaultRaftHealthy(mbc.Metrics.VaultRaftHealthy),
+		metricVaultRaftPeerCount:         newMetricVaultRaftPeerCount(mbc.Metrics.VaultRaftPeerCount),
+		metricVaultRaftPeerHealthy:       newMetricVaultRaftPeerHealthy(mbc.Metrics.VaultRaftPeerHealthy),
+		metricVaultRaftPeerLastContact:   newMetricVaultRaftPeerLastContact(mbc.Metrics.VaultRaftPeerLastContact),
+		metricVaultRaftPeerLogLag:        newMetricVaultRaftPeerLogLag(mbc.Metrics.VaultRaftPeerLogLag),
+		metricVaultRemoved:               newMetricVaultRemoved(mbc.Metrics.VaultRemoved),
+		metricVaultReplicationMode:       newMetricVaultReplicationMode(mbc.Metrics.VaultReplicationMode),
+		metricVaultSealInfo:              newMetricVaultSealInfo(mbc.Metrics.VaultSealInfo),
 		metricVaultSealed:                newMetricVaultSealed(mbc.Metrics.VaultSealed),
+		metricVaultUnsealProgress:        newMetricVaultUnsealProgress(mbc.Metrics.VaultUnsealProgress),
+		metricVaultUnsealShares:          newMetricVaultUnsealShares(mbc.Metrics.VaultUnsealShares),
+		metricVaultUnsealThreshold:       newMetricVaultUnsealThreshold(mbc.Metrics.VaultUnsealThreshold),
 		metricVaultUp:                    newMetricVaultUp(mbc.Metrics.VaultUp),
 		resourceAttributeIncludeFilter:   make(map[string]filter.Filter),
 		resourceAttributeExcludeFilter:   make(map[string]filter.Filter),
@@ -598,11 +1758,29 @@ func (mb *MetricsBuilder) EmitForResource(options ...ResourceMetricsOption) {
 	ils.Scope().SetVersion(mb.buildInfo.Version)
 	ils.Metrics().EnsureCapacity(mb.metricsCapacity)
 	mb.metricVaultActive.emit(ils.Metrics())
+	mb.metricVaultEndpointUp.emit(ils.Metrics())
+	mb.metricVaultHaNodeClockSkew.emit(ils.Metrics())
+	mb.metricVaultHaNodeCount.emit(ils.Metrics())
+	mb.metricVaultHasLeader.emit(ils.Metrics())
 	mb.metricVaultInfo.emit(ils.Metrics())
 	mb.metricVaultInitialized.emit(ils.Metrics())
+	mb.metricVaultLeaderChanges.emit(ils.Metrics())
 	mb.metricVaultLeaseCount.emit(ils.Metrics())
 	mb.metricVaultLeaseIrrevocableCount.emit(ils.Metrics())
+	mb.metricVaultPerformanceStandby.emit(ils.Metrics())
+	mb.metricVaultRaftFailureTolerance.emit(ils.Metrics())
+	mb.metricVaultRaftHealthy.emit(ils.Metrics())
+	mb.metricVaultRaftPeerCount.emit(ils.Metrics())
+	mb.metricVaultRaftPeerHealthy.emit(ils.Metrics())
+	mb.metricVaultRaftPeerLastContact.emit(ils.Metrics())
+	mb.metricVaultRaftPeerLogLag.emit(ils.Metrics())
+	mb.metricVaultRemoved.emit(ils.Metrics())
+	mb.metricVaultReplicationMode.emit(ils.Metrics())
+	mb.metricVaultSealInfo.emit(ils.Metrics())
 	mb.metricVaultSealed.emit(ils.Metrics())
+	mb.metricVaultUnsealProgress.emit(ils.Metrics())
+	mb.metricVaultUnsealShares.emit(ils.Metrics())
+	mb.metricVaultUnsealThreshold.emit(ils.Metrics())
 	mb.metricVaultUp.emit(ils.Metrics())
 
 	for _, op := range options {
@@ -640,6 +1818,26 @@ func (mb *MetricsBuilder) RecordVaultActiveDataPoint(ts pcommon.Timestamp, val i
 	mb.metricVaultActive.recordDataPoint(mb.startTime, ts, val)
 }
 
+// RecordVaultEndpointUpDataPoint adds a data point to vault.endpoint.up metric.
+func (mb *MetricsBuilder) RecordVaultEndpointUpDataPoint(ts pcommon.Timestamp, val int64, vaultEndpointAttributeValue string) {
+	mb.metricVaultEndpointUp.recordDataPoint(mb.startTime, ts, val, vaultEndpointAttributeValue)
+}
+
+// RecordVaultHaNodeClockSkewDataPoint adds a data point to vault.ha.node.clock.skew metric.
+func (mb *MetricsBuilder) RecordVaultHaNodeClockSkewDataPoint(ts pcommon.Timestamp, val float64, vaultNodeAddressAttributeValue string) {
+	mb.metricVaultHaNodeClockSkew.recordDataPoint(mb.startTime, ts, val, vaultNodeAddressAttributeValue)
+}
+
+// RecordVaultHaNodeCountDataPoint adds a data point to vault.ha.node.count metric.
+func (mb *MetricsBuilder) RecordVaultHaNodeCountDataPoint(ts pcommon.Timestamp, val int64, vaultNodeRoleAttributeValue AttributeVaultNodeRole) {
+	mb.metricVaultHaNodeCount.recordDataPoint(mb.startTime, ts, val, vaultNodeRoleAttributeValue.String())
+}
+
+// RecordVaultHasLeaderDataPoint adds a data point to vault.has_leader metric.
+func (mb *MetricsBuilder) RecordVaultHasLeaderDataPoint(ts pcommon.Timestamp, val int64) {
+	mb.metricVaultHasLeader.recordDataPoint(mb.startTime, ts, val)
+}
+
 // RecordVaultInfoDataPoint adds a data point to vault.info metric.
 func (mb *MetricsBuilder) RecordVaultInfoDataPoint(ts pcommon.Timestamp, val int64, vaultVersionAttributeValue string) {
 	mb.metricVaultInfo.recordDataPoint(mb.startTime, ts, val, vaultVersionAttributeValue)
@@ -648,6 +1846,11 @@ func (mb *MetricsBuilder) RecordVaultInfoDataPoint(ts pcommon.Timestamp, val int
 // RecordVaultInitializedDataPoint adds a data point to vault.initialized metric.
 func (mb *MetricsBuilder) RecordVaultInitializedDataPoint(ts pcommon.Timestamp, val int64) {
 	mb.metricVaultInitialized.recordDataPoint(mb.startTime, ts, val)
+}
+
+// RecordVaultLeaderChangesDataPoint adds a data point to vault.leader.changes metric.
+func (mb *MetricsBuilder) RecordVaultLeaderChangesDataPoint(ts pcommon.Timestamp, val int64) {
+	mb.metricVaultLeaderChanges.recordDataPoint(mb.startTime, ts, val)
 }
 
 // RecordVaultLeaseCountDataPoint adds a data point to vault.lease.count metric.
@@ -660,9 +1863,74 @@ func (mb *MetricsBuilder) RecordVaultLeaseIrrevocableCountDataPoint(ts pcommon.T
 	mb.metricVaultLeaseIrrevocableCount.recordDataPoint(mb.startTime, ts, val)
 }
 
+// RecordVaultPerformanceStandbyDataPoint adds a data point to vault.performance_standby metric.
+func (mb *MetricsBuilder) RecordVaultPerformanceStandbyDataPoint(ts pcommon.Timestamp, val int64) {
+	mb.metricVaultPerformanceStandby.recordDataPoint(mb.startTime, ts, val)
+}
+
+// RecordVaultRaftFailureToleranceDataPoint adds a data point to vault.raft.failure_tolerance metric.
+func (mb *MetricsBuilder) RecordVaultRaftFailureToleranceDataPoint(ts pcommon.Timestamp, val int64) {
+	mb.metricVaultRaftFailureTolerance.recordDataPoint(mb.startTime, ts, val)
+}
+
+// RecordVaultRaftHealthyDataPoint adds a data point to vault.raft.healthy metric.
+func (mb *MetricsBuilder) RecordVaultRaftHealthyDataPoint(ts pcommon.Timestamp, val int64) {
+	mb.metricVaultRaftHealthy.recordDataPoint(mb.startTime, ts, val)
+}
+
+// RecordVaultRaftPeerCountDataPoint adds a data point to vault.raft.peer.count metric.
+func (mb *MetricsBuilder) RecordVaultRaftPeerCountDataPoint(ts pcommon.Timestamp, val int64, vaultRaftPeerRoleAttributeValue AttributeVaultRaftPeerRole) {
+	mb.metricVaultRaftPeerCount.recordDataPoint(mb.startTime, ts, val, vaultRaftPeerRoleAttributeValue.String())
+}
+
+// RecordVaultRaftPeerHealthyDataPoint adds a data point to vault.raft.peer.healthy metric.
+func (mb *MetricsBuilder) RecordVaultRaftPeerHealthyDataPoint(ts pcommon.Timestamp, val int64, vaultRaftPeerIDAttributeValue string) {
+	mb.metricVaultRaftPeerHealthy.recordDataPoint(mb.startTime, ts, val, vaultRaftPeerIDAttributeValue)
+}
+
+// RecordVaultRaftPeerLastContactDataPoint adds a data point to vault.raft.peer.last_contact metric.
+func (mb *MetricsBuilder) RecordVaultRaftPeerLastContactDataPoint(ts pcommon.Timestamp, val float64, vaultRaftPeerIDAttributeValue string) {
+	mb.metricVaultRaftPeerLastContact.recordDataPoint(mb.startTime, ts, val, vaultRaftPeerIDAttributeValue)
+}
+
+// RecordVaultRaftPeerLogLagDataPoint adds a data point to vault.raft.peer.log_lag metric.
+func (mb *MetricsBuilder) RecordVaultRaftPeerLogLagDataPoint(ts pcommon.Timestamp, val int64, vaultRaftPeerIDAttributeValue string) {
+	mb.metricVaultRaftPeerLogLag.recordDataPoint(mb.startTime, ts, val, vaultRaftPeerIDAttributeValue)
+}
+
+// RecordVaultRemovedDataPoint adds a data point to vault.removed metric.
+func (mb *MetricsBuilder) RecordVaultRemovedDataPoint(ts pcommon.Timestamp, val int64) {
+	mb.metricVaultRemoved.recordDataPoint(mb.startTime, ts, val)
+}
+
+// RecordVaultReplicationModeDataPoint adds a data point to vault.replication.mode metric.
+func (mb *MetricsBuilder) RecordVaultReplicationModeDataPoint(ts pcommon.Timestamp, val int64, vaultReplicationKindAttributeValue AttributeVaultReplicationKind, vaultReplicationModeAttributeValue string) {
+	mb.metricVaultReplicationMode.recordDataPoint(mb.startTime, ts, val, vaultReplicationKindAttributeValue.String(), vaultReplicationModeAttributeValue)
+}
+
+// RecordVaultSealInfoDataPoint adds a data point to vault.seal.info metric.
+func (mb *MetricsBuilder) RecordVaultSealInfoDataPoint(ts pcommon.Timestamp, val int64, vaultSealTypeAttributeValue string, vaultStorageTypeAttributeValue string) {
+	mb.metricVaultSealInfo.recordDataPoint(mb.startTime, ts, val, vaultSealTypeAttributeValue, vaultStorageTypeAttributeValue)
+}
+
 // RecordVaultSealedDataPoint adds a data point to vault.sealed metric.
 func (mb *MetricsBuilder) RecordVaultSealedDataPoint(ts pcommon.Timestamp, val int64) {
 	mb.metricVaultSealed.recordDataPoint(mb.startTime, ts, val)
+}
+
+// RecordVaultUnsealProgressDataPoint adds a data point to vault.unseal.progress metric.
+func (mb *MetricsBuilder) RecordVaultUnsealProgressDataPoint(ts pcommon.Timestamp, val int64) {
+	mb.metricVaultUnsealProgress.recordDataPoint(mb.startTime, ts, val)
+}
+
+// RecordVaultUnsealSharesDataPoint adds a data point to vault.unseal.shares metric.
+func (mb *MetricsBuilder) RecordVaultUnsealSharesDataPoint(ts pcommon.Timestamp, val int64) {
+	mb.metricVaultUnsealShares.recordDataPoint(mb.startTime, ts, val)
+}
+
+// RecordVaultUnsealThresholdDataPoint adds a data point to vault.unseal.threshold metric.
+func (mb *MetricsBuilder) RecordVaultUnsealThresholdDataPoint(ts pcommon.Timestamp, val int64) {
+	mb.metricVaultUnsealThreshold.recordDataPoint(mb.startTime, ts, val)
 }
 
 // RecordVaultUpDataPoint adds a data point to vault.up metric.

@@ -68,6 +68,7 @@ func TestMetricsBuilder(t *testing.T) {
 			mb := NewMetricsBuilder(loadMetricsBuilderConfig(t, tt.name), settings, WithStartTime(start))
 			aggMap := make(map[string]string) // contains the aggregation strategies for each metric name
 			aggMap["vault.info"] = mb.metricVaultInfo.config.AggregationStrategy
+			aggMap["vault.seal.info"] = mb.metricVaultSealInfo.config.AggregationStrategy
 
 			expectedWarnings := 0
 			if tt.metricsSet != testDataSetReag {
@@ -81,6 +82,18 @@ func TestMetricsBuilder(t *testing.T) {
 			mb.RecordVaultActiveDataPoint(ts, 1)
 			defaultMetricsCount++
 			allMetricsCount++
+			mb.RecordVaultEndpointUpDataPoint(ts, 1, "vault.endpoint-val")
+			defaultMetricsCount++
+			allMetricsCount++
+			mb.RecordVaultHaNodeClockSkewDataPoint(ts, 1, "vault.node.address-val")
+			defaultMetricsCount++
+			allMetricsCount++
+			mb.RecordVaultHaNodeCountDataPoint(ts, 1, AttributeVaultNodeRoleActive)
+			defaultMetricsCount++
+			allMetricsCount++
+			mb.RecordVaultHasLeaderDataPoint(ts, 1)
+			defaultMetricsCount++
+			allMetricsCount++
 			mb.RecordVaultInfoDataPoint(ts, 1, "vault.version-val")
 			if tt.name == "reaggregate_set" {
 				mb.RecordVaultInfoDataPoint(ts, 3, "vault.version-val-2")
@@ -90,13 +103,58 @@ func TestMetricsBuilder(t *testing.T) {
 			mb.RecordVaultInitializedDataPoint(ts, 1)
 			defaultMetricsCount++
 			allMetricsCount++
+			mb.RecordVaultLeaderChangesDataPoint(ts, 1)
+			defaultMetricsCount++
+			allMetricsCount++
 			mb.RecordVaultLeaseCountDataPoint(ts, 1)
 			defaultMetricsCount++
 			allMetricsCount++
 			mb.RecordVaultLeaseIrrevocableCountDataPoint(ts, 1)
 			defaultMetricsCount++
 			allMetricsCount++
+			mb.RecordVaultPerformanceStandbyDataPoint(ts, 1)
+			defaultMetricsCount++
+			allMetricsCount++
+			mb.RecordVaultRaftFailureToleranceDataPoint(ts, 1)
+			defaultMetricsCount++
+			allMetricsCount++
+			mb.RecordVaultRaftHealthyDataPoint(ts, 1)
+			defaultMetricsCount++
+			allMetricsCount++
+			mb.RecordVaultRaftPeerCountDataPoint(ts, 1, AttributeVaultRaftPeerRoleVoter)
+			defaultMetricsCount++
+			allMetricsCount++
+			mb.RecordVaultRaftPeerHealthyDataPoint(ts, 1, "vault.raft.peer.id-val")
+			defaultMetricsCount++
+			allMetricsCount++
+			mb.RecordVaultRaftPeerLastContactDataPoint(ts, 1, "vault.raft.peer.id-val")
+			defaultMetricsCount++
+			allMetricsCount++
+			mb.RecordVaultRaftPeerLogLagDataPoint(ts, 1, "vault.raft.peer.id-val")
+			defaultMetricsCount++
+			allMetricsCount++
+			mb.RecordVaultRemovedDataPoint(ts, 1)
+			defaultMetricsCount++
+			allMetricsCount++
+			mb.RecordVaultReplicationModeDataPoint(ts, 1, AttributeVaultReplicationKindPerformance, "vault.replication.mode-val")
+			defaultMetricsCount++
+			allMetricsCount++
+			mb.RecordVaultSealInfoDataPoint(ts, 1, "vault.seal.type-val", "vault.storage.type-val")
+			if tt.name == "reaggregate_set" {
+				mb.RecordVaultSealInfoDataPoint(ts, 3, "vault.seal.type-val-2", "vault.storage.type-val-2")
+			}
+			defaultMetricsCount++
+			allMetricsCount++
 			mb.RecordVaultSealedDataPoint(ts, 1)
+			defaultMetricsCount++
+			allMetricsCount++
+			mb.RecordVaultUnsealProgressDataPoint(ts, 1)
+			defaultMetricsCount++
+			allMetricsCount++
+			mb.RecordVaultUnsealSharesDataPoint(ts, 1)
+			defaultMetricsCount++
+			allMetricsCount++
+			mb.RecordVaultUnsealThresholdDataPoint(ts, 1)
 			defaultMetricsCount++
 			allMetricsCount++
 			mb.RecordVaultUpDataPoint(ts, 1)
@@ -110,6 +168,7 @@ func TestMetricsBuilder(t *testing.T) {
 			metrics := mb.Emit(WithResource(res))
 			if tt.name == "reaggregate_set" {
 				assert.Empty(t, mb.metricVaultInfo.aggDataPoints)
+				assert.Empty(t, mb.metricVaultSealInfo.aggDataPoints)
 			}
 
 			if tt.expectEmpty {
@@ -144,6 +203,65 @@ func TestMetricsBuilder(t *testing.T) {
 					assert.Equal(t, 1, mi.Gauge().DataPoints().Len())
 					assert.Equal(t, "1 when the server is the active node of its cluster, else 0. A server without high availability is active when unsealed.", mi.Description())
 					assert.Equal(t, "{server}", mi.Unit())
+					dp := mi.Gauge().DataPoints().At(0)
+					assert.Equal(t, start, dp.StartTimestamp())
+					assert.Equal(t, ts, dp.Timestamp())
+					assert.Equal(t, pmetric.NumberDataPointValueTypeInt, dp.ValueType())
+					assert.Equal(t, int64(1), dp.IntValue())
+				case "vault.endpoint.up":
+					assert.False(t, validatedMetrics["vault.endpoint.up"], "Found a duplicate in the metrics slice: vault.endpoint.up")
+					validatedMetrics["vault.endpoint.up"] = true
+					assert.Equal(t, pmetric.MetricTypeGauge, mi.Type())
+					assert.Equal(t, 1, mi.Gauge().DataPoints().Len())
+					assert.Equal(t, "1 when the last use of this part of the Vault API succeeded, else 0. What cannot be asked of the server now is left out.", mi.Description())
+					assert.Equal(t, "{endpoint}", mi.Unit())
+					dp := mi.Gauge().DataPoints().At(0)
+					assert.Equal(t, start, dp.StartTimestamp())
+					assert.Equal(t, ts, dp.Timestamp())
+					assert.Equal(t, pmetric.NumberDataPointValueTypeInt, dp.ValueType())
+					assert.Equal(t, int64(1), dp.IntValue())
+					vaultEndpointAttrVal, ok := dp.Attributes().Get("vault.endpoint")
+					assert.True(t, ok)
+					assert.Equal(t, "vault.endpoint-val", vaultEndpointAttrVal.Str())
+				case "vault.ha.node.clock.skew":
+					assert.False(t, validatedMetrics["vault.ha.node.clock.skew"], "Found a duplicate in the metrics slice: vault.ha.node.clock.skew")
+					validatedMetrics["vault.ha.node.clock.skew"] = true
+					assert.Equal(t, pmetric.MetricTypeGauge, mi.Type())
+					assert.Equal(t, 1, mi.Gauge().DataPoints().Len())
+					assert.Equal(t, "How far the clock of a standby is behind that of the active node. Negative when it is ahead.", mi.Description())
+					assert.Equal(t, "s", mi.Unit())
+					dp := mi.Gauge().DataPoints().At(0)
+					assert.Equal(t, start, dp.StartTimestamp())
+					assert.Equal(t, ts, dp.Timestamp())
+					assert.Equal(t, pmetric.NumberDataPointValueTypeDouble, dp.ValueType())
+					assert.InDelta(t, float64(1), dp.DoubleValue(), 0.01)
+					vaultNodeAddressAttrVal, ok := dp.Attributes().Get("vault.node.address")
+					assert.True(t, ok)
+					assert.Equal(t, "vault.node.address-val", vaultNodeAddressAttrVal.Str())
+				case "vault.ha.node.count":
+					assert.False(t, validatedMetrics["vault.ha.node.count"], "Found a duplicate in the metrics slice: vault.ha.node.count")
+					validatedMetrics["vault.ha.node.count"] = true
+					assert.Equal(t, pmetric.MetricTypeSum, mi.Type())
+					assert.Equal(t, 1, mi.Sum().DataPoints().Len())
+					assert.Equal(t, "Nodes of the cluster that the active node has heard of.", mi.Description())
+					assert.Equal(t, "{node}", mi.Unit())
+					assert.False(t, mi.Sum().IsMonotonic())
+					assert.Equal(t, pmetric.AggregationTemporalityCumulative, mi.Sum().AggregationTemporality())
+					dp := mi.Sum().DataPoints().At(0)
+					assert.Equal(t, start, dp.StartTimestamp())
+					assert.Equal(t, ts, dp.Timestamp())
+					assert.Equal(t, pmetric.NumberDataPointValueTypeInt, dp.ValueType())
+					assert.Equal(t, int64(1), dp.IntValue())
+					vaultNodeRoleAttrVal, ok := dp.Attributes().Get("vault.node.role")
+					assert.True(t, ok)
+					assert.Equal(t, "active", vaultNodeRoleAttrVal.Str())
+				case "vault.has_leader":
+					assert.False(t, validatedMetrics["vault.has_leader"], "Found a duplicate in the metrics slice: vault.has_leader")
+					validatedMetrics["vault.has_leader"] = true
+					assert.Equal(t, pmetric.MetricTypeGauge, mi.Type())
+					assert.Equal(t, 1, mi.Gauge().DataPoints().Len())
+					assert.Equal(t, "1 when the server sees an active node in its cluster, or is it, else 0.", mi.Description())
+					assert.Equal(t, "{cluster}", mi.Unit())
 					dp := mi.Gauge().DataPoints().At(0)
 					assert.Equal(t, start, dp.StartTimestamp())
 					assert.Equal(t, ts, dp.Timestamp())
@@ -201,6 +319,20 @@ func TestMetricsBuilder(t *testing.T) {
 					assert.Equal(t, ts, dp.Timestamp())
 					assert.Equal(t, pmetric.NumberDataPointValueTypeInt, dp.ValueType())
 					assert.Equal(t, int64(1), dp.IntValue())
+				case "vault.leader.changes":
+					assert.False(t, validatedMetrics["vault.leader.changes"], "Found a duplicate in the metrics slice: vault.leader.changes")
+					validatedMetrics["vault.leader.changes"] = true
+					assert.Equal(t, pmetric.MetricTypeSum, mi.Type())
+					assert.Equal(t, 1, mi.Sum().DataPoints().Len())
+					assert.Equal(t, "How often another node was seen to become active.", mi.Description())
+					assert.Equal(t, "{change}", mi.Unit())
+					assert.True(t, mi.Sum().IsMonotonic())
+					assert.Equal(t, pmetric.AggregationTemporalityCumulative, mi.Sum().AggregationTemporality())
+					dp := mi.Sum().DataPoints().At(0)
+					assert.Equal(t, start, dp.StartTimestamp())
+					assert.Equal(t, ts, dp.Timestamp())
+					assert.Equal(t, pmetric.NumberDataPointValueTypeInt, dp.ValueType())
+					assert.Equal(t, int64(1), dp.IntValue())
 				case "vault.lease.count":
 					assert.False(t, validatedMetrics["vault.lease.count"], "Found a duplicate in the metrics slice: vault.lease.count")
 					validatedMetrics["vault.lease.count"] = true
@@ -229,6 +361,179 @@ func TestMetricsBuilder(t *testing.T) {
 					assert.Equal(t, ts, dp.Timestamp())
 					assert.Equal(t, pmetric.NumberDataPointValueTypeInt, dp.ValueType())
 					assert.Equal(t, int64(1), dp.IntValue())
+				case "vault.performance_standby":
+					assert.False(t, validatedMetrics["vault.performance_standby"], "Found a duplicate in the metrics slice: vault.performance_standby")
+					validatedMetrics["vault.performance_standby"] = true
+					assert.Equal(t, pmetric.MetricTypeGauge, mi.Type())
+					assert.Equal(t, 1, mi.Gauge().DataPoints().Len())
+					assert.Equal(t, "1 when the server is a standby that answers reads itself (Enterprise), else 0.", mi.Description())
+					assert.Equal(t, "{server}", mi.Unit())
+					dp := mi.Gauge().DataPoints().At(0)
+					assert.Equal(t, start, dp.StartTimestamp())
+					assert.Equal(t, ts, dp.Timestamp())
+					assert.Equal(t, pmetric.NumberDataPointValueTypeInt, dp.ValueType())
+					assert.Equal(t, int64(1), dp.IntValue())
+				case "vault.raft.failure_tolerance":
+					assert.False(t, validatedMetrics["vault.raft.failure_tolerance"], "Found a duplicate in the metrics slice: vault.raft.failure_tolerance")
+					validatedMetrics["vault.raft.failure_tolerance"] = true
+					assert.Equal(t, pmetric.MetricTypeGauge, mi.Type())
+					assert.Equal(t, 1, mi.Gauge().DataPoints().Len())
+					assert.Equal(t, "Healthy servers that the cluster can lose and still have a quorum.", mi.Description())
+					assert.Equal(t, "{server}", mi.Unit())
+					dp := mi.Gauge().DataPoints().At(0)
+					assert.Equal(t, start, dp.StartTimestamp())
+					assert.Equal(t, ts, dp.Timestamp())
+					assert.Equal(t, pmetric.NumberDataPointValueTypeInt, dp.ValueType())
+					assert.Equal(t, int64(1), dp.IntValue())
+				case "vault.raft.healthy":
+					assert.False(t, validatedMetrics["vault.raft.healthy"], "Found a duplicate in the metrics slice: vault.raft.healthy")
+					validatedMetrics["vault.raft.healthy"] = true
+					assert.Equal(t, pmetric.MetricTypeGauge, mi.Type())
+					assert.Equal(t, 1, mi.Gauge().DataPoints().Len())
+					assert.Equal(t, "1 when autopilot finds all servers of the raft cluster healthy, else 0.", mi.Description())
+					assert.Equal(t, "{cluster}", mi.Unit())
+					dp := mi.Gauge().DataPoints().At(0)
+					assert.Equal(t, start, dp.StartTimestamp())
+					assert.Equal(t, ts, dp.Timestamp())
+					assert.Equal(t, pmetric.NumberDataPointValueTypeInt, dp.ValueType())
+					assert.Equal(t, int64(1), dp.IntValue())
+				case "vault.raft.peer.count":
+					assert.False(t, validatedMetrics["vault.raft.peer.count"], "Found a duplicate in the metrics slice: vault.raft.peer.count")
+					validatedMetrics["vault.raft.peer.count"] = true
+					assert.Equal(t, pmetric.MetricTypeSum, mi.Type())
+					assert.Equal(t, 1, mi.Sum().DataPoints().Len())
+					assert.Equal(t, "Servers in the raft configuration.", mi.Description())
+					assert.Equal(t, "{server}", mi.Unit())
+					assert.False(t, mi.Sum().IsMonotonic())
+					assert.Equal(t, pmetric.AggregationTemporalityCumulative, mi.Sum().AggregationTemporality())
+					dp := mi.Sum().DataPoints().At(0)
+					assert.Equal(t, start, dp.StartTimestamp())
+					assert.Equal(t, ts, dp.Timestamp())
+					assert.Equal(t, pmetric.NumberDataPointValueTypeInt, dp.ValueType())
+					assert.Equal(t, int64(1), dp.IntValue())
+					vaultRaftPeerRoleAttrVal, ok := dp.Attributes().Get("vault.raft.peer.role")
+					assert.True(t, ok)
+					assert.Equal(t, "voter", vaultRaftPeerRoleAttrVal.Str())
+				case "vault.raft.peer.healthy":
+					assert.False(t, validatedMetrics["vault.raft.peer.healthy"], "Found a duplicate in the metrics slice: vault.raft.peer.healthy")
+					validatedMetrics["vault.raft.peer.healthy"] = true
+					assert.Equal(t, pmetric.MetricTypeGauge, mi.Type())
+					assert.Equal(t, 1, mi.Gauge().DataPoints().Len())
+					assert.Equal(t, "1 when autopilot finds the server healthy, else 0.", mi.Description())
+					assert.Equal(t, "{server}", mi.Unit())
+					dp := mi.Gauge().DataPoints().At(0)
+					assert.Equal(t, start, dp.StartTimestamp())
+					assert.Equal(t, ts, dp.Timestamp())
+					assert.Equal(t, pmetric.NumberDataPointValueTypeInt, dp.ValueType())
+					assert.Equal(t, int64(1), dp.IntValue())
+					vaultRaftPeerIDAttrVal, ok := dp.Attributes().Get("vault.raft.peer.id")
+					assert.True(t, ok)
+					assert.Equal(t, "vault.raft.peer.id-val", vaultRaftPeerIDAttrVal.Str())
+				case "vault.raft.peer.last_contact":
+					assert.False(t, validatedMetrics["vault.raft.peer.last_contact"], "Found a duplicate in the metrics slice: vault.raft.peer.last_contact")
+					validatedMetrics["vault.raft.peer.last_contact"] = true
+					assert.Equal(t, pmetric.MetricTypeGauge, mi.Type())
+					assert.Equal(t, 1, mi.Gauge().DataPoints().Len())
+					assert.Equal(t, "Time since the active node last heard of the server. They talk every 5 s.", mi.Description())
+					assert.Equal(t, "s", mi.Unit())
+					dp := mi.Gauge().DataPoints().At(0)
+					assert.Equal(t, start, dp.StartTimestamp())
+					assert.Equal(t, ts, dp.Timestamp())
+					assert.Equal(t, pmetric.NumberDataPointValueTypeDouble, dp.ValueType())
+					assert.InDelta(t, float64(1), dp.DoubleValue(), 0.01)
+					vaultRaftPeerIDAttrVal, ok := dp.Attributes().Get("vault.raft.peer.id")
+					assert.True(t, ok)
+					assert.Equal(t, "vault.raft.peer.id-val", vaultRaftPeerIDAttrVal.Str())
+				case "vault.raft.peer.log_lag":
+					assert.False(t, validatedMetrics["vault.raft.peer.log_lag"], "Found a duplicate in the metrics slice: vault.raft.peer.log_lag")
+					validatedMetrics["vault.raft.peer.log_lag"] = true
+					assert.Equal(t, pmetric.MetricTypeGauge, mi.Type())
+					assert.Equal(t, 1, mi.Gauge().DataPoints().Len())
+					assert.Equal(t, "Entries of the log that the server did not have when the active node last heard of it.", mi.Description())
+					assert.Equal(t, "{entry}", mi.Unit())
+					dp := mi.Gauge().DataPoints().At(0)
+					assert.Equal(t, start, dp.StartTimestamp())
+					assert.Equal(t, ts, dp.Timestamp())
+					assert.Equal(t, pmetric.NumberDataPointValueTypeInt, dp.ValueType())
+					assert.Equal(t, int64(1), dp.IntValue())
+					vaultRaftPeerIDAttrVal, ok := dp.Attributes().Get("vault.raft.peer.id")
+					assert.True(t, ok)
+					assert.Equal(t, "vault.raft.peer.id-val", vaultRaftPeerIDAttrVal.Str())
+				case "vault.removed":
+					assert.False(t, validatedMetrics["vault.removed"], "Found a duplicate in the metrics slice: vault.removed")
+					validatedMetrics["vault.removed"] = true
+					assert.Equal(t, pmetric.MetricTypeGauge, mi.Type())
+					assert.Equal(t, 1, mi.Gauge().DataPoints().Len())
+					assert.Equal(t, "1 when the server was removed from the raft cluster, else 0. It is sealed, and has to be set up anew.", mi.Description())
+					assert.Equal(t, "{server}", mi.Unit())
+					dp := mi.Gauge().DataPoints().At(0)
+					assert.Equal(t, start, dp.StartTimestamp())
+					assert.Equal(t, ts, dp.Timestamp())
+					assert.Equal(t, pmetric.NumberDataPointValueTypeInt, dp.ValueType())
+					assert.Equal(t, int64(1), dp.IntValue())
+				case "vault.replication.mode":
+					assert.False(t, validatedMetrics["vault.replication.mode"], "Found a duplicate in the metrics slice: vault.replication.mode")
+					validatedMetrics["vault.replication.mode"] = true
+					assert.Equal(t, pmetric.MetricTypeGauge, mi.Type())
+					assert.Equal(t, 1, mi.Gauge().DataPoints().Len())
+					assert.Equal(t, "Always 1, with what the cluster is in a kind of replication.", mi.Description())
+					assert.Equal(t, "{cluster}", mi.Unit())
+					dp := mi.Gauge().DataPoints().At(0)
+					assert.Equal(t, start, dp.StartTimestamp())
+					assert.Equal(t, ts, dp.Timestamp())
+					assert.Equal(t, pmetric.NumberDataPointValueTypeInt, dp.ValueType())
+					assert.Equal(t, int64(1), dp.IntValue())
+					vaultReplicationKindAttrVal, ok := dp.Attributes().Get("vault.replication.kind")
+					assert.True(t, ok)
+					assert.Equal(t, "performance", vaultReplicationKindAttrVal.Str())
+					vaultReplicationModeAttrVal, ok := dp.Attributes().Get("vault.replication.mode")
+					assert.True(t, ok)
+					assert.Equal(t, "vault.replication.mode-val", vaultReplicationModeAttrVal.Str())
+				case "vault.seal.info":
+					if tt.name != "reaggregate_set" {
+						assert.False(t, validatedMetrics["vault.seal.info"], "Found a duplicate in the metrics slice: vault.seal.info")
+						validatedMetrics["vault.seal.info"] = true
+						assert.Equal(t, pmetric.MetricTypeGauge, mi.Type())
+						assert.Equal(t, 1, mi.Gauge().DataPoints().Len())
+						assert.Equal(t, "Always 1, with the types of the seal and of the storage.", mi.Description())
+						assert.Equal(t, "{server}", mi.Unit())
+						dp := mi.Gauge().DataPoints().At(0)
+						assert.Equal(t, start, dp.StartTimestamp())
+						assert.Equal(t, ts, dp.Timestamp())
+						assert.Equal(t, pmetric.NumberDataPointValueTypeInt, dp.ValueType())
+						assert.Equal(t, int64(1), dp.IntValue())
+						vaultSealTypeAttrVal, ok := dp.Attributes().Get("vault.seal.type")
+						assert.True(t, ok)
+						assert.Equal(t, "vault.seal.type-val", vaultSealTypeAttrVal.Str())
+						vaultStorageTypeAttrVal, ok := dp.Attributes().Get("vault.storage.type")
+						assert.True(t, ok)
+						assert.Equal(t, "vault.storage.type-val", vaultStorageTypeAttrVal.Str())
+					} else {
+						assert.False(t, validatedMetrics["vault.seal.info"], "Found a duplicate in the metrics slice: vault.seal.info")
+						validatedMetrics["vault.seal.info"] = true
+						assert.Equal(t, pmetric.MetricTypeGauge, mi.Type())
+						assert.Equal(t, 1, mi.Gauge().DataPoints().Len())
+						assert.Equal(t, "Always 1, with the types of the seal and of the storage.", mi.Description())
+						assert.Equal(t, "{server}", mi.Unit())
+						dp := mi.Gauge().DataPoints().At(0)
+						assert.Equal(t, start, dp.StartTimestamp())
+						assert.Equal(t, ts, dp.Timestamp())
+						assert.Equal(t, pmetric.NumberDataPointValueTypeInt, dp.ValueType())
+						switch aggMap["vault.seal.info"] {
+						case "sum":
+							assert.Equal(t, int64(4), dp.IntValue())
+						case "avg":
+							assert.Equal(t, int64(2), dp.IntValue())
+						case "min":
+							assert.Equal(t, int64(1), dp.IntValue())
+						case "max":
+							assert.Equal(t, int64(3), dp.IntValue())
+						}
+						_, ok := dp.Attributes().Get("vault.seal.type")
+						assert.False(t, ok)
+						_, ok = dp.Attributes().Get("vault.storage.type")
+						assert.False(t, ok)
+					}
 				case "vault.sealed":
 					assert.False(t, validatedMetrics["vault.sealed"], "Found a duplicate in the metrics slice: vault.sealed")
 					validatedMetrics["vault.sealed"] = true
@@ -236,6 +541,42 @@ func TestMetricsBuilder(t *testing.T) {
 					assert.Equal(t, 1, mi.Gauge().DataPoints().Len())
 					assert.Equal(t, "1 when the server is sealed, else 0. A server that does not answer is not sealed but has vault.up 0.", mi.Description())
 					assert.Equal(t, "{server}", mi.Unit())
+					dp := mi.Gauge().DataPoints().At(0)
+					assert.Equal(t, start, dp.StartTimestamp())
+					assert.Equal(t, ts, dp.Timestamp())
+					assert.Equal(t, pmetric.NumberDataPointValueTypeInt, dp.ValueType())
+					assert.Equal(t, int64(1), dp.IntValue())
+				case "vault.unseal.progress":
+					assert.False(t, validatedMetrics["vault.unseal.progress"], "Found a duplicate in the metrics slice: vault.unseal.progress")
+					validatedMetrics["vault.unseal.progress"] = true
+					assert.Equal(t, pmetric.MetricTypeGauge, mi.Type())
+					assert.Equal(t, 1, mi.Gauge().DataPoints().Len())
+					assert.Equal(t, "Shares of the key that were given to unseal the server. 0 again when it is unsealed.", mi.Description())
+					assert.Equal(t, "{share}", mi.Unit())
+					dp := mi.Gauge().DataPoints().At(0)
+					assert.Equal(t, start, dp.StartTimestamp())
+					assert.Equal(t, ts, dp.Timestamp())
+					assert.Equal(t, pmetric.NumberDataPointValueTypeInt, dp.ValueType())
+					assert.Equal(t, int64(1), dp.IntValue())
+				case "vault.unseal.shares":
+					assert.False(t, validatedMetrics["vault.unseal.shares"], "Found a duplicate in the metrics slice: vault.unseal.shares")
+					validatedMetrics["vault.unseal.shares"] = true
+					assert.Equal(t, pmetric.MetricTypeGauge, mi.Type())
+					assert.Equal(t, 1, mi.Gauge().DataPoints().Len())
+					assert.Equal(t, "Shares that the key was split into.", mi.Description())
+					assert.Equal(t, "{share}", mi.Unit())
+					dp := mi.Gauge().DataPoints().At(0)
+					assert.Equal(t, start, dp.StartTimestamp())
+					assert.Equal(t, ts, dp.Timestamp())
+					assert.Equal(t, pmetric.NumberDataPointValueTypeInt, dp.ValueType())
+					assert.Equal(t, int64(1), dp.IntValue())
+				case "vault.unseal.threshold":
+					assert.False(t, validatedMetrics["vault.unseal.threshold"], "Found a duplicate in the metrics slice: vault.unseal.threshold")
+					validatedMetrics["vault.unseal.threshold"] = true
+					assert.Equal(t, pmetric.MetricTypeGauge, mi.Type())
+					assert.Equal(t, 1, mi.Gauge().DataPoints().Len())
+					assert.Equal(t, "Shares of the key that unseal the server.", mi.Description())
+					assert.Equal(t, "{share}", mi.Unit())
 					dp := mi.Gauge().DataPoints().At(0)
 					assert.Equal(t, start, dp.StartTimestamp())
 					assert.Equal(t, ts, dp.Timestamp())

@@ -8,60 +8,6 @@ import (
 	"time"
 )
 
-// Event is what happened to a server.
-type Event string
-
-// The events. None is for a period that ends because it can no longer be seen.
-const (
-	None          Event = ""
-	Initialized   Event = "initialized"
-	Sealed        Event = "sealed"
-	Unsealed      Event = "unsealed"
-	LeaderChanged Event = "leader changed"
-	WatchGap      Event = "gap"
-)
-
-// Trouble is what a period is full of.
-type Trouble string
-
-// The troubles. A server is never in both: a sealed one sees no leader anyway.
-const (
-	SealedTime Trouble = "sealed"
-	Leaderless Trouble = "leaderless"
-)
-
-// Period is a time of trouble.
-type Period struct {
-	Trouble     Trouble
-	ClusterID   string // as it was known when the period began, may be empty
-	Version     string // as it was when the period began
-	BeganBefore bool   // it was there when the server was first observed
-	Reconciled  bool   // it began or ended at an unknown time
-	Start, End  time.Time
-
-	// The active nodes before and after a leaderless time, as far as known.
-	OldLeader, NewLeader string
-}
-
-// Effect is one event and the period that it belongs to.
-type Effect struct {
-	Event Event
-	At    time.Time
-
-	Unseen time.Duration // of WatchGap: since the last observation
-
-	// The active nodes of LeaderChanged.
-	OldLeader, NewLeader string
-
-	// Reconciled says that the true time is unknown: it happened while the
-	// server could not be observed.
-	Reconciled bool
-
-	Period *Period // nil when the event has none
-	Opened bool    // Period began with this effect
-	Closed bool    // Period ended with it
-}
-
 // Observation is a snapshot and how it came about.
 type Observation struct {
 	Server Server
@@ -69,35 +15,60 @@ type Observation struct {
 	// Gap says that something may have happened unseen since the last
 	// observation, because polls failed in between.
 	Gap bool
+
+	// Several says that the answers are of several servers of the cluster, as
+	// behind a load balancer: what they say of themselves is then no news.
+	Several bool
 }
 
-// Machine follows a server from snapshot to snapshot.
+// Machine follows a server from snapshot to snapshot. Its zero value knows
+// nothing yet.
 type Machine struct {
 	begun       bool
-	seen        time.Time // of the last observation
+	seen        time.Time // of the last observation; zero: by an earlier process
+	unsure      bool      // something may have happened since the last snapshot
 	gap         bool      // of the current step
 	known       Server
 	clusterID   string
 	leader      string
 	leaderKnown bool
+	changes     int64
 
 	sealed, leaderless *Period // nil when there is none
+
+	raft raft
 }
+
+// LeaderChanges returns how often another node was seen to become active.
+func (m *Machine) LeaderChanges() int64 { return m.changes }
 
 // Step takes in the next observation, made at now, and returns its effects in
 // the order of their causes. The first observation is the baseline: it opens
-// periods whose start is unknown, and has no effects.
+// periods whose start is unknown, and has no effects. So is the first one of
+// another cluster.
 func (m *Machine) Step(now time.Time, o Observation) []Effect {
+	if m.clusterID != "" && o.Server.ClusterID != "" && o.Server.ClusterID != m.clusterID {
+		*m = Machine{changes: m.changes}
+	}
+	if !o.Server.Initialized && !o.Several { // It is of no cluster any more, and will be of another one.
+		m.clusterID, m.leader, m.leaderKnown, m.raft = "", "", false, raft{}
+	}
 	m.clusterID = cmp.Or(o.Server.ClusterID, m.clusterID)
-	m.gap = o.Gap
+	// Who leads was followed also while servers contradicted each other.
+	followed := o.Several && !m.seen.IsZero()
+	m.gap = o.Gap || m.unsure && !followed
+	m.unsure = o.Several
 	var effects []Effect
-	if o.Gap {
+	if o.Gap && !m.seen.IsZero() {
 		effects = append(effects, Effect{Event: WatchGap, At: now, Unseen: now.Sub(m.seen)})
 	}
 	m.seen = now
-	for _, e := range m.compare(now, o.Server) {
-		e.At, e.Reconciled = now, o.Gap
+	for _, e := range m.compare(now, o) {
+		e.At, e.Reconciled = now, m.gap
 		effects = append(effects, e)
+	}
+	if o.Several {
+		return effects
 	}
 	baseline := !m.begun
 	m.begun, m.known = true, o.Server
@@ -112,10 +83,17 @@ func (m *Machine) Step(now time.Time, o Observation) []Effect {
 	return effects
 }
 
-func (m *Machine) compare(now time.Time, s Server) []Effect {
+func (m *Machine) compare(now time.Time, o Observation) []Effect {
+	s := o.Server
+	if o.Several {
+		return m.follow(s)
+	}
 	var effects []Effect
 	if s.Initialized && !m.known.Initialized {
 		effects = append(effects, Effect{Event: Initialized})
+	}
+	if s.Removed && !m.known.Removed {
+		effects = append(effects, Effect{Event: Removed})
 	}
 	if s.Sealed {
 		if m.leaderless != nil {
@@ -129,10 +107,37 @@ func (m *Machine) compare(now time.Time, s Server) []Effect {
 	if m.sealed != nil {
 		effects = append(effects, m.shut(Effect{Event: Unsealed}, &m.sealed, now))
 	}
+	if m.steppedDown(s) {
+		leader, _ := s.Leader()
+		effects = append(effects, Effect{Event: SteppedDown, OldLeader: m.leader, NewLeader: leader})
+	}
 	if e, happened := m.lead(now, s); happened {
 		effects = append(effects, e)
 	}
 	return effects
+}
+
+// follow takes in the active node, which all servers of a cluster name alike.
+func (m *Machine) follow(s Server) []Effect {
+	leader, known := s.Leader()
+	if !known || leader == "" {
+		return nil // One server may have lost it, and not the others.
+	}
+	before, beforeKnown := m.leader, m.leaderKnown
+	m.leader, m.leaderKnown = leader, true
+	if !beforeKnown || before == leader {
+		return nil
+	}
+	m.changes++
+	return []Effect{{Event: LeaderChanged, OldLeader: before, NewLeader: leader}}
+}
+
+// steppedDown says whether the server has given up being active while it runs.
+// After a gap it may have been restarted, and an answer that names the same
+// active node as before is of another server.
+func (m *Machine) steppedDown(s Server) bool {
+	leader, known := s.Leader()
+	return m.known.Active() && m.known.HAEnabled && s.Standby && !m.gap && known && leader != m.leader
 }
 
 // lead compares the leaders of an unsealed server.
@@ -140,6 +145,9 @@ func (m *Machine) lead(now time.Time, s Server) (e Effect, happened bool) {
 	leader, known := s.Leader()
 	if known && m.leaderKnown && leader != m.leader {
 		e.Event, e.OldLeader, e.NewLeader = LeaderChanged, m.leader, leader
+		if leader != "" {
+			m.changes++
+		}
 	}
 	if s.Leaderless() && m.leaderless == nil {
 		p := m.period(Leaderless, now, s)

@@ -19,11 +19,13 @@ const (
 // Server is a snapshot of one Vault server. What a sealed server does not tell
 // is zero.
 type Server struct {
-	Initialized bool
-	Sealed      bool
-	Standby     bool // of any kind
-	DRSecondary bool // its cluster is a disaster recovery replica
-	HAEnabled   bool
+	Initialized        bool
+	Sealed             bool
+	Removed            bool // from the raft cluster, which seals it for good
+	Standby            bool // of any kind
+	PerformanceStandby bool
+	DRSecondary        bool // its cluster is a disaster recovery replica
+	HAEnabled          bool
 
 	// Connection and LeaderAddress are both needed: with integrated storage
 	// Vault tells the address of the last active node forever, and its
@@ -43,6 +45,13 @@ func (s Server) Active() bool { return s.Initialized && !s.Sealed && !s.Standby 
 // token. A standby passes them on, a replica for disaster recovery refuses.
 func (s Server) AcceptsTokens() bool { return s.Active() && !s.DRSecondary }
 
+// PassesTokens says whether such requests are answered, be it that a standby
+// passes them on to the active node.
+func (s Server) PassesTokens() bool {
+	connected := s.Connection == Healthy || s.Connection == Unknown && s.LeaderAddress != ""
+	return s.AcceptsTokens() || s.Initialized && !s.Sealed && !s.DRSecondary && connected
+}
+
 // Leaderless says whether the server, itself unsealed, sees no active node in
 // its cluster.
 func (s Server) Leaderless() bool {
@@ -50,6 +59,12 @@ func (s Server) Leaderless() bool {
 		return false
 	}
 	return s.Connection == Broken || (s.LeaderAddress == "" && s.Connection != Healthy)
+}
+
+// HasLeader says whether the server sees an active node, itself included. It is
+// not known of a sealed server.
+func (s Server) HasLeader() (has, known bool) {
+	return !s.Leaderless(), s.Initialized && !s.Sealed
 }
 
 // Leader returns the address of the active node, empty when there is none. It

@@ -18,6 +18,9 @@ var (
 	sealed = Server{Initialized: true, Sealed: true, Standby: true}
 	lost   = Server{Initialized: true, Standby: true, HAEnabled: true, ClusterID: "c"}
 	alone  = Server{Initialized: true, ClusterID: "c"} // without high availability
+
+	removed = Server{Initialized: true, Sealed: true, Removed: true, Standby: true}
+	other   = Server{Initialized: true, HAEnabled: true, LeaderAddress: "z", ClusterID: "d"}
 )
 
 func active(address string) Server {
@@ -114,7 +117,35 @@ func TestCourses(t *testing.T) {
 		},
 		"a new leader is told": {
 			[]Server{active("a"), standby("b", Healthy), standby("b", Healthy)},
+			[]string{`1: stepped down`, `1: leader changed "a">"b"`},
+		},
+		"a standby that follows another leader did not step down": {
+			[]Server{standby("a", Healthy), standby("b", Healthy)},
 			[]string{`1: leader changed "a">"b"`},
+		},
+		"a server that was restarted did not step down": {
+			[]Server{active("a"), failed, standby("b", Healthy)},
+			[]string{"2: gap of 2s", `2: leader changed "a">"b" reconciled`},
+		},
+		"a server that steps down sees nobody at first": {
+			[]Server{active("a"), lost, active("a")},
+			[]string{"1: stepped down", `1: leader changed "a">"", leaderless opened`, `2: leader changed "">"a", leaderless closed after 1s`},
+		},
+		"an answer that still names the leader is another server's": {
+			[]Server{active("a"), standby("a", Healthy), active("a")},
+			nil,
+		},
+		"a removed server is sealed, too": {
+			[]Server{standby("a", Healthy), removed, removed},
+			[]string{"1: removed", "1: sealed, sealed opened"},
+		},
+		"a server that is set up anew has another cluster": {
+			[]Server{active("a"), fresh, sealed, other},
+			[]string{"1: sealed, sealed opened", "2: initialized", "3: unsealed, sealed closed after 2s"},
+		},
+		"another cluster is a new baseline": {
+			[]Server{active("a"), other, sealed},
+			[]string{"2: sealed, sealed opened"},
 		},
 		"a lost leader opens a leaderless time": {
 			[]Server{standby("a", Healthy), lost, lost, standby("b", Unknown)},
@@ -143,7 +174,7 @@ func TestCourses(t *testing.T) {
 		"a sealed server is not also leaderless": {
 			[]Server{active("a"), lost, sealed, lost, active("a")},
 			[]string{
-				`1: leader changed "a">"", leaderless opened`,
+				"1: stepped down", `1: leader changed "a">"", leaderless opened`,
 				"2:, leaderless closed after 1s", "2: sealed, sealed opened",
 				"3: unsealed, sealed closed after 1s", "3:, leaderless opened",
 				`4: leader changed "">"a", leaderless closed after 1s`,
@@ -199,9 +230,64 @@ func TestStates(t *testing.T) {
 	}
 }
 
+func TestWhoSeesALeader(t *testing.T) {
+	for name, tc := range map[string]struct {
+		server             Server
+		has, known, passes bool
+	}{
+		"active":                    {active("a"), true, true, true},
+		"without high availability": {alone, true, true, true},
+		"standby":                   {standby("a", Healthy), true, true, true},
+		"standby of an old Vault":   {standby("a", Unknown), true, true, true},
+		"standby that lost it":      {standby("a", Broken), false, true, false},
+		"standby that knows nobody": {lost, false, true, false},
+		"sealed":                    {sealed, true, false, false},
+		"not initialized":           {fresh, true, false, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			has, known := tc.server.HasLeader()
+			assert.Equal(t, tc.known, known)
+			if known {
+				assert.Equal(t, tc.has, has)
+			}
+			assert.Equal(t, tc.passes, tc.server.PassesTokens())
+		})
+	}
+}
+
+// FuzzARestartChangesNoPeriod compares a machine with one that is restarted
+// again and again: they have the same periods open.
+func FuzzARestartChangesNoPeriod(f *testing.F) {
+	servers := []Server{fresh, sealed, removed, lost, alone, active("a"), active("b"), standby("a", Healthy), standby("b", Broken), other}
+	f.Add([]byte{5, 1, 129, 5})
+	f.Add([]byte{7, 8, 136, 7, 9})
+	f.Fuzz(func(t *testing.T, course []byte) {
+		var steady, restarted Machine
+		for i, b := range course {
+			o := Observation{Server: servers[int(b)%len(servers)], Gap: b%3 == 0, Several: b%7 == 0}
+			steady.Step(at(i), o)
+			restarted.Step(at(i), o)
+			if b > 127 {
+				if saved, known := restarted.Save(); known {
+					restarted = Machine{}
+					restarted.Restore(saved)
+				}
+			}
+			for _, pair := range [][2]*Period{{steady.sealed, restarted.sealed}, {steady.leaderless, restarted.leaderless}} {
+				if (pair[0] == nil) != (pair[1] == nil) || pair[0] != nil && !pair[0].Start.Equal(pair[1].Start) {
+					t.Fatal("the periods differ")
+				}
+			}
+			if steady.leader != restarted.leader || steady.clusterID != restarted.clusterID {
+				t.Fatal("what is known differs")
+			}
+		}
+	})
+}
+
 func FuzzEveryPeriodOpensAndClosesOnce(f *testing.F) {
 	servers := []Server{
-		fresh, sealed, lost, alone, active("a"), active("b"), active(""),
+		fresh, sealed, removed, lost, alone, active("a"), active("b"), active(""),
 		standby("a", Healthy), standby("b", Unknown), standby("a", Broken), standby("", Healthy),
 	}
 	f.Add([]byte{4, 1, 2, 4})

@@ -82,7 +82,26 @@ func record(ctx context.Context, logs *metadata.LogsBuilder, e state.Effect) {
 		logs.RecordVaultUnsealedEvent(ctx, at, e.Reconciled)
 	case state.LeaderChanged:
 		logs.RecordVaultLeaderChangedEvent(ctx, at, e.OldLeader, e.NewLeader, e.Reconciled)
+	case state.Removed:
+		logs.RecordVaultRemovedEvent(ctx, at, e.Reconciled)
+	case state.SteppedDown:
+		logs.RecordVaultSteppedDownEvent(ctx, at, e.NewLeader)
+	case state.PeerAdded:
+		logs.RecordVaultRaftPeerAddedEvent(ctx, at, e.PeerID, e.Peer.Address, roleOf(e.Peer), e.Reconciled)
+	case state.PeerRemoved:
+		logs.RecordVaultRaftPeerRemovedEvent(ctx, at, e.PeerID, e.Peer.Address, roleOf(e.Peer), e.Reconciled)
+	case state.PeerHealthy:
+		logs.RecordVaultRaftPeerHealthyEvent(ctx, at, e.PeerID, e.Peer.Address, roleOf(e.Peer), e.Reconciled)
+	case state.PeerUnhealthy:
+		logs.RecordVaultRaftPeerUnhealthyEvent(ctx, at, e.PeerID, e.Peer.Address, roleOf(e.Peer), e.Reconciled)
 	}
+}
+
+func roleOf(p state.Peer) metadata.AttributeVaultRaftPeerRole {
+	if p.Voter {
+		return metadata.AttributeVaultRaftPeerRoleVoter
+	}
+	return metadata.AttributeVaultRaftPeerRoleNonvoter
 }
 
 // render makes the period that is told. Vault counts neither seals nor
@@ -113,6 +132,13 @@ func putKnown(attrs pcommon.Map, key, value string) {
 
 // describe gives an event its severity, and a line for people.
 func describe(event plog.LogRecord) (plog.SeverityNumber, string) {
+	text := func(name string) string {
+		if value, ok := event.Attributes().Get(name); ok {
+			return value.AsString()
+		}
+		return ""
+	}
+	peer := "peer " + text("vault.raft.peer.id")
 	switch event.EventName() {
 	case "vault.sealed":
 		return plog.SeverityNumberError, "the server is sealed"
@@ -122,10 +148,22 @@ func describe(event plog.LogRecord) (plog.SeverityNumber, string) {
 		return plog.SeverityNumberWarn, "changes of the server may have gone unseen"
 	case "vault.initialized":
 		return plog.SeverityNumberInfo, "the server is initialized"
+	case "vault.removed":
+		return plog.SeverityNumberError, "the server was removed from the raft cluster"
+	case "vault.stepped_down":
+		return plog.SeverityNumberWarn, "the server gave up being the active node"
+	case "vault.raft.peer.added":
+		return plog.SeverityNumberInfo, peer + " was added as a " + text("vault.raft.peer.role")
+	case "vault.raft.peer.removed":
+		return plog.SeverityNumberWarn, peer + " was removed"
+	case "vault.raft.peer.healthy":
+		return plog.SeverityNumberInfo, peer + " is healthy again"
+	case "vault.raft.peer.unhealthy":
+		return plog.SeverityNumberWarn, peer + " is unhealthy"
 	}
-	leader, _ := event.Attributes().Get("vault.leader.address.new")
-	if leader.Str() == "" {
+	leader := text("vault.leader.address.new")
+	if leader == "" {
 		return plog.SeverityNumberWarn, "the cluster has no active node"
 	}
-	return plog.SeverityNumberInfo, "the active node is " + leader.Str()
+	return plog.SeverityNumberInfo, "the active node is " + leader
 }

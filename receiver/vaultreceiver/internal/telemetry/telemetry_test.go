@@ -86,7 +86,8 @@ func TestASealedTimeThatBeganBefore(t *testing.T) {
 func TestALeaderThatIsReplaced(t *testing.T) {
 	traces, logs := tell(metadata.DefaultLogsBuilderConfig(),
 		standby(there, state.Healthy),
-		standby(here, state.Unknown),
+		state.Observation{Server: active},
+		standby(there, state.Unknown),
 	)
 	require.Zero(t, traces.SpanCount())
 	goldentest.Logs(t, "a leader is replaced at once", logs)
@@ -110,6 +111,36 @@ func TestADisabledEventLeavesTheSpans(t *testing.T) {
 	require.Zero(t, logs.LogRecordCount())
 }
 
+// tellPeers renders what happens to the peers.
+func tellPeers(observations ...state.RaftObservation) plog.Logs {
+	story := NewStory(metadata.DefaultLogsBuilderConfig(), receivertest.NewNopSettings(metadata.Type))
+	var machine state.Machine
+	logs := plog.NewLogs()
+	for i, o := range observations {
+		now := time.Unix(1_000_000, 0).Add(time.Duration(i) * 10 * time.Second)
+		story.Render(now, instance, resource(), machine.StepRaft(now, o)).Logs.ResourceLogs().MoveAndAppendTo(logs.ResourceLogs())
+	}
+	return logs
+}
+
+func TestPeersOfTheRaftCluster(t *testing.T) {
+	one, two := state.Peer{Address: "127.0.0.1:8201", Voter: true}, state.Peer{Address: "127.0.0.1:8301"}
+	goldentest.Logs(t, "peers come, ail and go", tellPeers(
+		state.RaftObservation{Tell: true, Peers: map[string]state.Peer{"one": one}, Healthy: map[string]bool{"one": true}},
+		state.RaftObservation{Tell: true, Peers: map[string]state.Peer{"one": one, "two": two}, Healthy: map[string]bool{"one": true, "two": false}},
+		state.RaftObservation{Tell: true, Healthy: map[string]bool{"one": false, "two": true}, PeersGap: true},
+		state.RaftObservation{Tell: true, Peers: map[string]state.Peer{"two": two}, Healthy: map[string]bool{"two": true}, PeersGap: true},
+	))
+}
+
+func TestAServerThatIsRemoved(t *testing.T) {
+	removed := sealed
+	removed.Removed = true
+	traces, logs := tell(metadata.DefaultLogsBuilderConfig(), state.Observation{Server: active}, state.Observation{Server: removed})
+	require.Equal(t, 1, traces.SpanCount(), "it is sealed, too")
+	goldentest.Logs(t, "a server is removed", logs)
+}
+
 func metrics(record func(*metadata.MetricsBuilder, pcommon.Timestamp)) pmetric.Metrics {
 	mb := metadata.NewMetricsBuilder(metadata.NewDefaultMetricsBuilderConfig(), receivertest.NewNopSettings(metadata.Type))
 	record(mb, pcommon.NewTimestampFromTime(time.Unix(1_000_000, 0)))
@@ -119,7 +150,19 @@ func metrics(record func(*metadata.MetricsBuilder, pcommon.Timestamp)) pmetric.M
 func TestMetricsOfAnActiveServer(t *testing.T) {
 	goldentest.Metrics(t, "metrics of an active server", metrics(func(mb *metadata.MetricsBuilder, now pcommon.Timestamp) {
 		RecordUp(mb, now, true)
-		RecordServer(mb, now, active)
+		RecordEndpoints(mb, now, map[string]bool{"sys/health": true, "sys/ha-status": false})
+		RecordStatus(mb, now, state.Status{
+			Server:      active,
+			Seal:        state.Seal{Known: true, Type: "shamir", Storage: "raft", Shares: 5, Threshold: 3},
+			Replication: state.Replication{Performance: "disabled", DR: "primary"},
+		})
+		RecordHasLeader(mb, now, active)
+		RecordLeaderChanges(mb, now, 2)
+		RecordNodes(mb, now, []state.Node{{Address: here, Active: true}, {Address: there, ClockSkew: -20 * time.Millisecond}})
+		RecordPeers(mb, now, map[string]state.Peer{"one": {Voter: true}, "two": {}})
+		RecordAutopilot(mb, now, state.Autopilot{Healthy: false, FailureTolerance: 0, Servers: map[string]state.RaftServer{
+			"one": {Healthy: true, LagKnown: true}, "two": {LastContact: 12 * time.Second}, "three": {Lag: 7, LagKnown: true},
+		}})
 		RecordLeases(mb, now, 3)
 		RecordIrrevocableLeases(mb, now, 1)
 	}))
@@ -128,7 +171,8 @@ func TestMetricsOfAnActiveServer(t *testing.T) {
 func TestMetricsOfASealedServer(t *testing.T) {
 	goldentest.Metrics(t, "metrics of a sealed server", metrics(func(mb *metadata.MetricsBuilder, now pcommon.Timestamp) {
 		RecordUp(mb, now, true)
-		RecordServer(mb, now, sealed)
+		RecordStatus(mb, now, state.Status{Server: sealed, Seal: state.Seal{Known: true, Type: "shamir", Shares: 5, Threshold: 3, Progress: 1}})
+		RecordHasLeader(mb, now, sealed)
 	}))
 }
 

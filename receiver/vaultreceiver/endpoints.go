@@ -1,0 +1,72 @@
+// Copyright The otelcol-infra Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package vaultreceiver
+
+import (
+	"maps"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/otelcol-infra/otelcol-infra/internal/condition"
+)
+
+// deniedEvery is after how many intervals something is asked for again that the
+// token may not read: Vault audits each such request.
+const deniedEvery = 6
+
+// endpoints keeps how the last use of each part of the Vault API went.
+type endpoints struct {
+	condition *condition.Reporter
+	interval  time.Duration
+
+	mu     sync.Mutex
+	up     map[string]bool
+	denied map[string]time.Time // when it was
+}
+
+func newEndpoints(reporter *condition.Reporter, interval time.Duration) *endpoints {
+	return &endpoints{condition: reporter, interval: interval, up: map[string]bool{}, denied: map[string]time.Time{}}
+}
+
+// set takes in the outcome of one use, and reports it.
+func (e *endpoints) set(now time.Time, endpoint string, err error) {
+	e.mu.Lock()
+	e.up[endpoint] = err == nil
+	if refusedWith(err) == http.StatusForbidden {
+		e.denied[endpoint] = now
+	} else {
+		delete(e.denied, endpoint)
+	}
+	e.mu.Unlock()
+	e.condition.Set(endpoint, err)
+}
+
+// off says whether the endpoint was denied, and it is too early to ask again.
+func (e *endpoints) off(now time.Time, endpoint string) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	at, denied := e.denied[endpoint]
+	return denied && now.Sub(at) < deniedEvery*e.interval
+}
+
+// rest takes in that the endpoints cannot be asked now, which is no failure.
+func (e *endpoints) rest(endpoints ...string) {
+	e.mu.Lock()
+	for _, endpoint := range endpoints {
+		delete(e.up, endpoint)
+		delete(e.denied, endpoint)
+	}
+	e.mu.Unlock()
+	for _, endpoint := range endpoints {
+		e.condition.Set(endpoint, nil)
+	}
+}
+
+// known returns which endpoints are up.
+func (e *endpoints) known() map[string]bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return maps.Clone(e.up)
+}

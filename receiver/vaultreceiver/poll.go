@@ -1,0 +1,178 @@
+// Copyright The otelcol-infra Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package vaultreceiver
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"time"
+
+	"golang.org/x/time/rate"
+
+	"github.com/otelcol-infra/otelcol-infra/receiver/vaultreceiver/internal/state"
+)
+
+// serverEvery is how often the server is asked for its state, so that a short
+// time is seen: it answers that from its memory, and does not audit it.
+const serverEvery = time.Second
+
+var errSeveral = errors.New("several servers answer, so what they say of themselves is not told: name the server itself, not a load balancer")
+
+// pollServer asks the server for its state until ctx ends.
+func (w *watcher) pollServer(ctx context.Context) {
+	pace := rate.NewLimiter(rate.Every(min(w.cfg.Scrape.CollectionInterval, serverEvery)), 1)
+	var doubt state.Doubt
+	var before state.Server
+	gap := false
+	for first := true; pace.Wait(ctx) == nil; first = false {
+		r, err := w.client.Look(ctx)
+		if err == nil && r.node == "" && !first && (r.Sealed != before.Sealed || r.Initialized != before.Initialized) {
+			r, err = w.confirm(ctx, r)
+		}
+		if ctx.Err() != nil {
+			return // What Shutdown cut off says nothing.
+		}
+		now := time.Now()
+		w.saw(now, r, err)
+		if err = errors.Join(err, r.leaderErr); err != nil {
+			gap = true
+			w.news.put(sighting{at: now, err: err})
+		} else {
+			before = r.Server
+			several := doubt.See(now, r.node, r.contradicts)
+			w.news.put(sighting{at: now, server: &state.Observation{Server: r.Server, Gap: gap, Several: several}})
+			gap = false
+			w.doubted(doubt.Lasts())
+		}
+		if first {
+			close(w.asked)
+		}
+	}
+}
+
+// confirm asks once more: a load balancer may have asked another server.
+func (w *watcher) confirm(ctx context.Context, r round) (round, error) {
+	again, err := w.client.Look(ctx)
+	again.contradicts = again.contradicts || err == nil && (again.Sealed != r.Sealed || again.Initialized != r.Initialized)
+	return again, err
+}
+
+func (w *watcher) doubted(several bool) {
+	var err error
+	if several {
+		err = errSeveral
+	}
+	w.Condition.Set(severalServers, err)
+}
+
+// saw takes in what the server answered, or why it did not.
+func (w *watcher) saw(now time.Time, r round, err error) {
+	w.endpoints.set(now, endpointHealth, err)
+	if err != nil {
+		w.endpoints.rest(endpointSeal, endpointLeader)
+	} else {
+		w.endpoints.set(now, endpointSeal, r.sealErr)
+	}
+	if err == nil && !r.Sealed {
+		w.endpoints.set(now, endpointLeader, r.leaderErr)
+	} else {
+		w.endpoints.rest(endpointLeader)
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.server.err == nil && w.server.value.Active() != r.Active() {
+		select {
+		case w.turned <- struct{}{}:
+		default:
+		}
+	}
+	w.server = answer[round]{value: r, at: now, err: err}
+}
+
+// pollCluster asks for what needs a token, until ctx ends: at each interval,
+// and at once when the server becomes active.
+func (w *watcher) pollCluster(ctx context.Context) {
+	ticker := time.NewTicker(w.cfg.Scrape.CollectionInterval)
+	defer ticker.Stop()
+	select {
+	case <-w.asked:
+	case <-ctx.Done():
+	}
+	var peersGap, healthGap bool
+	for ctx.Err() == nil {
+		r, known := w.now()
+		token := known && w.client.hasToken()
+		active := token && r.AcceptsTokens()
+		raft := token && r.PassesTokens() && w.cfg.Raft.Enabled && r.Seal.Raft()
+
+		poll(ctx, w, endpointNodes, active && r.HAEnabled, &w.nodes, w.client.Nodes)
+		peers, peersKnown := poll(ctx, w, endpointPeers, raft, &w.peers, w.client.Peers)
+		autopilot, healthKnown := poll(ctx, w, endpointAutopilot, raft, &w.autopilot, w.client.Autopilot)
+
+		r, known = w.now()
+		seen := state.RaftObservation{PeersGap: peersGap, HealthyGap: healthGap, Tell: r.AcceptsTokens()}
+		if peersKnown && known && r.Follows(peers.Leader) {
+			seen.Peers = peers.Peers
+		}
+		if healthKnown && known && r.Follows(autopilot.Leader) {
+			seen.Healthy = autopilot.Health()
+		}
+		peersGap, healthGap = seen.Peers == nil, seen.Healthy == nil
+		if !peersGap || !healthGap {
+			w.news.put(sighting{at: time.Now(), raft: seen})
+		}
+		select {
+		case <-ticker.C:
+		case <-w.turned:
+		case <-ctx.Done():
+		}
+	}
+}
+
+// poll asks for one part, if it can be asked now and is not known to be denied.
+func poll[T any](ctx context.Context, w *watcher, endpoint string, possible bool, into *answer[T], read func(context.Context) (T, error)) (value T, ok bool) {
+	if !possible {
+		w.endpoints.rest(endpoint)
+		w.put(func() { *into = answer[T]{} })
+		return value, false
+	}
+	if w.endpoints.off(time.Now(), endpoint) {
+		return value, false
+	}
+	value, err := read(ctx)
+	if ctx.Err() != nil {
+		return value, false
+	}
+	now := time.Now()
+	refused := refusedWith(err)
+	absent := refused == http.StatusNotFound || refused == http.StatusBadRequest // as without raft storage
+	if absent || errors.Is(err, errSealed) || err != nil && refused != http.StatusForbidden && !w.leads(ctx) {
+		w.endpoints.rest(endpoint)
+	} else {
+		w.endpoints.set(now, endpoint, err)
+	}
+	w.put(func() { *into = answer[T]{value: value, at: now, err: err} })
+	return value, err == nil
+}
+
+// now returns what the server answered last, if it did.
+func (w *watcher) now() (r round, known bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.server.value, w.server.err == nil
+}
+
+func (w *watcher) put(set func()) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	set()
+}
+
+// leads says whether the server is the active node now. A standby goes on
+// passing requests to a node that was lost, until it finds out.
+func (w *watcher) leads(ctx context.Context) bool {
+	server, err := w.client.Health(ctx)
+	return err == nil && server.AcceptsTokens()
+}

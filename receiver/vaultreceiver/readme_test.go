@@ -1,0 +1,20 @@
+// Copyright The otelcol-infra Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package vaultreceiver
+
+import (
+	"testing"
+
+	"github.com/otelcol-infra/otelcol-infra/internal/readmetest"
+	"github.com/otelcol-infra/otelcol-infra/receiver/vaultreceiver/internal/metadata"
+	"github.com/otelcol-infra/otelcol-infra/receiver/vaultreceiver/internal/telemetry"
+)
+
+func TestTheReadmeNamesEverything(t *testing.T) {
+	names := []string{telemetry.SpanSealed, telemetry.SpanLeaderless, telemetry.SpanSealed + ".start", telemetry.SpanLeaderless + ".start"}
+	names = append(names, readmetest.Settings[metadata.MetricsConfig]()...)
+	names = append(names, readmetest.Settings[metadata.EventsConfig]()...)
+	names = append(names, readmetest.Settings[Config]()...)
+	readmetest.RequireNames(t, names...)
+}
