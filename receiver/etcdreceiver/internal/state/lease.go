@@ -102,6 +102,7 @@ type lease struct {
 	alive    bool      // etcd said in this step that it is there
 	gone     bool      // etcd said that it is not
 	goneAt   time.Time // when it was asked that
+	late     bool      // that keys of it went was learnt late
 	atEnd    int       // observed keys that went with it
 	resumed  bool      // not seen yet since an earlier process saved it
 	untold   bool      // saved by one that may not have told it
@@ -191,7 +192,7 @@ func (ls *leases) answered(answers []Answer) {
 			ls.ask(l, a.At.Add(time.Minute)) // its keys are about to go
 			continue
 		}
-		l.alive, l.gone, l.resumed, l.TTL = true, false, false, a.TTL
+		l.alive, l.gone, l.late, l.resumed, l.TTL = true, false, false, false, a.TTL
 		l.deadline = a.At.Add(time.Duration(a.Remaining) * time.Second)
 		ls.ask(l, latest(l.deadline, a.At.Add(askAgain)))
 	}
@@ -204,7 +205,7 @@ func (l *lease) end(at time.Time) {
 	}
 	l.gone, l.goneAt = true, at
 	switch {
-	case l.deadline.IsZero():
+	case l.deadline.IsZero(), l.late && !at.Before(l.deadline):
 		l.Cause = LeaseEndUnknown
 	case at.Before(l.deadline):
 		l.Cause, l.Certain = Revoked, true
@@ -228,7 +229,7 @@ func (ls *leases) judge(now time.Time, id int64, keys int, late bool) EndCause {
 	if l == nil {
 		return CauseUnknown
 	}
-	l.atEnd = keys
+	l.atEnd, l.late = keys, late
 	if late && l.gone && l.Cause == Expired {
 		l.Cause = LeaseEndUnknown
 	}
