@@ -35,6 +35,7 @@ type watcher struct {
 	client    *client
 	store     *checkpoint.Store
 	identity  atomic.Uint64 // of the cluster; 0 until it is known
+	unlisted  atomic.Int32  // prefixes whose keys are not known yet
 
 	mu       sync.Mutex
 	machine  *state.Machine
@@ -85,6 +86,7 @@ func (w *watcher) Start(ctx context.Context, host component.Host) error {
 	w.Background.Start(func(ctx context.Context) {
 		w.client = newClient(ctx, w.cfg, tlsConfig, w.requests, w.cfg.Endpoints...)
 		defer w.client.close()
+		w.unlisted.Store(int32(len(covering)))
 		var loops sync.WaitGroup
 		for _, prefix := range covering {
 			f := newFollower(w, prefix)
