@@ -104,11 +104,14 @@ func stir(t *testing.T, client *clientv3.Client) (stop func()) {
 			for n := 0; ctx.Err() == nil; n++ {
 				key := fmt.Sprintf("/app/%d/%d", i, n%4)
 				_, _ = client.Put(ctx, key, "")
-				mutex := concurrency.NewMutex(session, fmt.Sprintf("/locks/stirred/%d", n%2))
-				if mutex.Lock(ctx) == nil {
+				lock := fmt.Sprintf("/locks/stirred/%d", n%2)
+				if concurrency.NewMutex(session, lock).Lock(ctx) == nil {
 					_, _ = client.Delete(ctx, key)
 				}
-				_ = mutex.Unlock(ctx)
+				// Whatever failed, nobody waits for it.
+				for _, err := client.Delete(ctx, fmt.Sprintf("%s/%x", lock, session.Lease())); err != nil && ctx.Err() == nil; {
+					_, err = client.Delete(ctx, fmt.Sprintf("%s/%x", lock, session.Lease()))
+				}
 			}
 			_ = session.Close()
 		})

@@ -31,6 +31,7 @@ type follower struct {
 	fresh     bool      // it is of a list of the present, and nothing was watched since
 	read      time.Time // when what is to be told was read; zero for just now
 	keys      *stream   // nil while none is open
+	begun     bool      // its keys are known, or cannot be
 	refused   int       // times in a row that a member without a leader has ended it
 }
 
@@ -48,17 +49,23 @@ func newFollower(w *watcher, prefix string) *follower {
 
 func (f *follower) run(ctx context.Context) {
 	watch.Loop[state.Observation]{
-		Next:     f.next,
-		Step:     f.step,
-		Delivery: f.Delivery(),
-		Commit:   f.keeper.delivered,
-		Condition: func(err error) {
-			f.saw(f.prefix, err)
-			f.Condition.Set(watchOf+f.label, explain(err))
-		},
+		Next:      f.next,
+		Step:      f.step,
+		Delivery:  f.Delivery(),
+		Commit:    f.keeper.delivered,
+		Condition: f.condition,
 	}.Run(ctx)
 	f.stop()
 	f.keeper.end(context.WithoutCancel(ctx))
+}
+
+func (f *follower) condition(err error) {
+	f.saw(f.prefix, err)
+	f.Condition.Set(watchOf+f.label, explain(err))
+	if known := err == nil || errors.Is(err, rpctypes.ErrPermissionDenied); known && !f.begun {
+		f.begun = true
+		f.unlisted.Add(-1)
+	}
 }
 
 // next lists the keys and then watches from the revision of the list on. After

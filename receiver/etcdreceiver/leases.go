@@ -57,11 +57,13 @@ func (l *leaseFollower) run(ctx context.Context) {
 	l.keeper.end(context.WithoutCancel(ctx))
 }
 
-// next lists the leases, where that is wanted and its time has come, or asks
+// next waits until the keys are known, as a lease that is gone is told with its
+// keys. Then it lists the leases, where that is wanted and its time has come, or asks
 // for the one whose turn it is, within the budget.
 func (l *leaseFollower) next(ctx context.Context) (state.LeaseObservation, error) {
 	for {
-		if now := time.Now(); l.cfg.Leases.listed() && !now.Before(l.list) {
+		known := l.unlisted.Load() == 0
+		if now := time.Now(); known && l.cfg.Leases.listed() && !now.Before(l.list) {
 			l.list = now.Add(l.cfg.Scrape.CollectionInterval)
 			ids, cluster, err := l.client.Leases(ctx)
 			// Its own condition: single leases can be asked for without it.
@@ -76,7 +78,7 @@ func (l *leaseFollower) next(ctx context.Context) (state.LeaseObservation, error
 		if l.keeper.overdue() {
 			return state.LeaseObservation{}, nil // to keep what was told
 		}
-		if id, ok := l.due(); ok {
+		if id, ok := l.due(); known && ok {
 			if err := l.asking.Wait(ctx); err != nil {
 				return state.LeaseObservation{}, err
 			}

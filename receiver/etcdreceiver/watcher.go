@@ -36,6 +36,7 @@ type watcher struct {
 	store     *checkpoint.Store
 	identity  atomic.Uint64 // of the cluster; 0 until it is known
 	cluster   *cluster
+	unlisted  atomic.Int32 // prefixes whose keys are not known yet
 
 	mu       sync.Mutex
 	machine  *state.Machine
@@ -90,6 +91,7 @@ func (w *watcher) Start(ctx context.Context, host component.Host) error {
 	w.Background.Start(func(ctx context.Context) {
 		w.client = newClient(ctx, w.cfg, tlsConfig, w.requests, w.cfg.Endpoints...)
 		defer w.client.close()
+		w.unlisted.Store(int32(len(covering)))
 		var loops sync.WaitGroup
 		loops.Go(func() { w.cluster.run(ctx, tlsConfig) })
 		for _, prefix := range covering {

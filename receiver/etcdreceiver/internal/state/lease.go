@@ -109,6 +109,7 @@ type lease struct {
 	gone     bool      // etcd said that it is not
 	goneAt   time.Time // when it was asked that
 	over     bool      // and that was told; it is seen again as the watch is behind
+	late     bool      // that keys of it went was learnt late
 	last     int64     // revision at which it last lost what may have been all its keys
 	atEnd    int       // how many that were
 	resumed  bool      // not seen yet since an earlier process saved it
@@ -261,7 +262,7 @@ func (ls *leases) answered(now time.Time, answers []Answer) {
 			ls.ask(l, a.At.Add(time.Minute)) // its keys are about to go
 			continue
 		}
-		l.alive, l.gone, l.over, l.resumed, l.TTL = true, false, false, false, a.TTL
+		l.alive, l.gone, l.over, l.late, l.resumed, l.TTL = true, false, false, false, false, a.TTL
 		l.Cause, l.Certain, l.list, l.atEnd = LeaseEndUnknown, false, ls.list, 0
 		l.deadline = a.At.Add(time.Duration(a.Remaining) * time.Second)
 		ls.ask(l, latest(l.deadline, a.At.Add(askAgain)))
@@ -285,7 +286,7 @@ func (l *lease) end(at time.Time, certain bool) {
 	}
 	l.gone, l.goneAt = true, at
 	switch {
-	case l.deadline.IsZero():
+	case l.deadline.IsZero(), l.late && !at.Before(l.deadline):
 		l.Cause = LeaseEndUnknown
 	case at.Before(l.deadline):
 		l.Cause, l.Certain = Revoked, certain
@@ -317,6 +318,7 @@ func (s *step) judgeLease(id, revision int64, keys int) EndCause {
 	if revision == l.last {
 		l.atEnd += keys
 	}
+	l.late = s.reconciled
 	switch {
 	case l.gone && l.Cause == Revoked, l.alive, s.now.Before(l.deadline):
 		return Released

@@ -55,7 +55,7 @@ func TestLeasesOfKeys(t *testing.T) {
 			[]any{list(1), saw(put(leased("/v", 0xa, 2, 2))), asked(alive(0xa, 2, 1, 1)), saw(deleted("/v", 3)), asked(gone(0xa, 2))},
 			[]string{
 				"1: lease a granted", "1: 2 put /v created", "2: lease a asked, 1 of 1 left at first", "3: 3 deleted /v",
-				"4: lease a ended expired, 1 keys, after 3s",
+				"4: lease a ended somehow, 1 keys, after 3s",
 			},
 		},
 		"it lives on without keys, and gets one again": {
