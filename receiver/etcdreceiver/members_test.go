@@ -453,8 +453,8 @@ func TestAUserThatMayNotRead(t *testing.T) {
 	cfg = clusterOnly(etcd.Endpoints...)
 	cfg.Username, cfg.Password = "otel", "pa55word"
 	cfg.Locks.Prefixes = []string{"/locks/"}
-	o = observe(t, cfg)
-	o.Eventually(t, "under a prefix that may be read", o.HasValue(1, "etcd.compact_revision"))
+	reader := observe(t, cfg)
+	reader.Eventually(t, "under a prefix that may be read", reader.HasValue(1, "etcd.compact_revision"))
 }
 
 func TestEndpointsOfTwoClusters(t *testing.T) {

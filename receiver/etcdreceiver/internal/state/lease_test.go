@@ -55,7 +55,7 @@ func TestLeasesOfKeys(t *testing.T) {
 			[]any{list(1), saw(put(leased("/v", 0xa, 2, 2))), asked(alive(0xa, 2, 1, 1)), saw(deleted("/v", 3)), asked(gone(0xa, 2))},
 			[]string{
 				"1: lease a granted", "1: 2 put /v created", "2: lease a asked, 1 of 1 left at first", "3: 3 deleted /v",
-				"4: lease a ended somehow, 1 keys, after 3s",
+				"4: lease a ended expired, 1 keys, after 3s",
 			},
 		},
 		"it lives on without keys, and gets one again": {
@@ -89,7 +89,7 @@ func TestLeasesOfKeys(t *testing.T) {
 			[]any{list(1), list(3, leased("/v", 0xa, 2, 2)), asked(alive(0xa, 2, 60, 1)), list(9), asked(gone(0xa, 4))},
 			[]string{
 				"1: 3 gap 2-3", "1: lease a granted reconciled", "1: 2 put /v created reconciled", "2: lease a asked, 1 of 60 left at first",
-				"3: 9 gap 4-9", "3: 9 deleted /v reconciled", "4: lease a ended expired, 1 keys, after 3s",
+				"3: 9 gap 4-9", "3: 9 deleted /v reconciled", "4: lease a ended somehow, 1 keys, after 3s",
 			},
 		},
 		"etcd has another history than before, so that nothing is certain": {
