@@ -131,14 +131,18 @@ func TestLeasesOutliveTheReceiver(t *testing.T) {
 	cfg, host := stored(t, etcd.Endpoints...)
 	first := observeOn(t, host, cfg())
 	first.watching(t, client)
-	kept, gone := grant(t, client, 60), grant(t, client, 2)
+	asked := first.asked(t)
+	renewed := newLockerOf(t, client, "/locks/renewed", 2)
+	require.NoError(t, renewed.mutex.Lock(t.Context()))
+	kept, gone := grant(t, client, 60), grant(t, client, 6)
 	set(t, client, "/app/kept", "", clientv3.WithLease(kept))
 	set(t, client, "/app/gone", "", clientv3.WithLease(gone))
 	for _, id := range []clientv3.LeaseID{kept, gone} {
 		first.Eventually(t, "granted", first.HasEvent("etcd.lease.granted", "etcd.lease.id", hexOf(id)))
 	}
-	first.asked(t, 2)
+	first.askedSince(t, asked, 5) // with that of watching, and one under way
 	first.shutdown(t)
+	require.Empty(t, first.Events("etcd.lease.ended", "etcd.lease.id", hexOf(gone)))
 	require.Eventually(t, func() bool {
 		answer, err := client.Get(t.Context(), "/app/gone")
 		return err == nil && answer.Count == 0
