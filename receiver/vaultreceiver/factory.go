@@ -18,14 +18,17 @@ import (
 // NewFactory returns the factory of the vault receiver.
 func NewFactory() receiver.Factory {
 	signals := watch.NewSignals(newWatcher)
+	createMetrics := func(_ context.Context, settings receiver.Settings, config component.Config, next consumer.Metrics) (receiver.Metrics, error) {
+		cfg := config.(*Config)
+		watcher, err := signals.Watcher(settings, cfg)
+		if err != nil {
+			return nil, err
+		}
+		return scrape.NewReceiver(cfg.Scrape, settings, next, newScraper(cfg, settings, watcher))
+	}
 	return receiver.NewFactory(metadata.Type,
 		func() component.Config { return defaultConfig() },
 		receiver.WithMetrics(createMetrics, metadata.MetricsStability),
 		receiver.WithLogs(signals.CreateLogs, metadata.LogsStability),
 		receiver.WithTraces(signals.CreateTraces, metadata.TracesStability))
-}
-
-func createMetrics(_ context.Context, settings receiver.Settings, config component.Config, next consumer.Metrics) (receiver.Metrics, error) {
-	cfg := config.(*Config)
-	return scrape.NewReceiver(cfg.Scrape, settings, next, newScraper(cfg, settings))
 }

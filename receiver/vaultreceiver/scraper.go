@@ -13,6 +13,7 @@ import (
 	"go.opentelemetry.io/collector/receiver"
 
 	"github.com/otelcol-infra/otelcol-infra/internal/condition"
+	"github.com/otelcol-infra/otelcol-infra/internal/sharedcomponent"
 	"github.com/otelcol-infra/otelcol-infra/receiver/vaultreceiver/internal/metadata"
 	"github.com/otelcol-infra/otelcol-infra/receiver/vaultreceiver/internal/telemetry"
 )
@@ -20,6 +21,7 @@ import (
 // metricsScraper makes the metrics: three requests a cycle to an active server,
 // one to any other.
 type metricsScraper struct {
+	*sharedcomponent.Shared[*watcher]
 	cfg       *Config
 	settings  receiver.Settings
 	condition *condition.Reporter
@@ -28,30 +30,26 @@ type metricsScraper struct {
 	cluster   identity
 }
 
-func newScraper(cfg *Config, settings receiver.Settings) *metricsScraper {
+func newScraper(cfg *Config, settings receiver.Settings, watcher *sharedcomponent.Shared[*watcher]) *metricsScraper {
 	return &metricsScraper{
+		Shared:    watcher,
 		cfg:       cfg,
 		settings:  settings,
-		condition: condition.NewReporter(settings.Logger),
+		condition: watcher.Observer.Condition,
 		builder:   metadata.NewMetricsBuilder(cfg.Metrics, settings),
 	}
 }
 
-// Start makes the client; an absent server is found at the first scrape.
-func (s *metricsScraper) Start(ctx context.Context, host component.Host) (err error) {
-	s.condition.AddHost(host)
-	if s.client, err = newClient(ctx, s.cfg, host, s.settings.TelemetrySettings); err != nil {
+// Start starts what the signals share; an absent server is found at the first
+// scrape.
+func (s *metricsScraper) Start(ctx context.Context, host component.Host) error {
+	if err := s.Shared.Start(ctx, host); err != nil {
 		return err
 	}
-	if !s.client.hasToken() {
-		s.settings.Logger.Info("leases are not counted: set token or token_file")
+	s.client = s.Observer.client
+	if !s.client.session.configured() {
+		s.settings.Logger.Info("leases are not counted: set token, token_file, approle or kubernetes")
 	}
-	return nil
-}
-
-// Shutdown ends the connections.
-func (s *metricsScraper) Shutdown(context.Context) error {
-	s.client.close()
 	return nil
 }
 
@@ -66,6 +64,7 @@ func (s *metricsScraper) Scrape(ctx context.Context) pmetric.Metrics {
 	if err == nil {
 		s.cluster.learn(server)
 		telemetry.RecordServer(s.builder, now, server)
+		s.client.session.record(s.builder, now)
 		if server.AcceptsTokens() && s.client.hasToken() {
 			s.scrapeLeases(ctx, now)
 		} else {

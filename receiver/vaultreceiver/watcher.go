@@ -5,6 +5,7 @@ package vaultreceiver
 
 import (
 	"context"
+	"sync"
 	"time"
 
 	"go.opentelemetry.io/collector/component"
@@ -17,7 +18,8 @@ import (
 	"github.com/otelcol-infra/otelcol-infra/receiver/vaultreceiver/internal/telemetry"
 )
 
-// watcher makes events and traces. Vault has nothing to wait on, so it polls:
+// watcher makes events and traces, and has the client that the metrics use too,
+// so that there is one login for all signals. Vault has nothing to wait on, so it polls:
 // two requests each time, or one while the server is sealed, without a token.
 type watcher struct {
 	*watch.Base
@@ -52,18 +54,28 @@ func (w *watcher) Start(ctx context.Context, host component.Host) (err error) {
 	if w.client, err = newClient(ctx, w.cfg, host, w.settings.TelemetrySettings); err != nil {
 		return err
 	}
-	loop := watch.Loop[state.Observation]{
+	w.client.session.attach(w.settings.Logger, w.Condition)
+	w.Background.Start(w.run)
+	return nil
+}
+
+// run has the token kept alive, and observes the server for those who want it.
+func (w *watcher) run(ctx context.Context) {
+	var loops sync.WaitGroup
+	defer loops.Wait()
+	loops.Go(func() { w.client.session.keep(ctx) })
+	loops.Go(func() { w.tell(ctx) })
+	if to := w.Delivery(); to.Logs == nil && to.Traces == nil {
+		return
+	}
+	w.ticker = time.NewTicker(w.cfg.Scrape.CollectionInterval)
+	defer w.ticker.Stop()
+	watch.Loop[state.Observation]{
 		Next:      w.next,
 		Step:      w.step,
 		Delivery:  w.Delivery(),
 		Condition: func(err error) { w.Condition.Set(watchServer, err) },
-	}
-	w.Background.Start(func(ctx context.Context) {
-		w.ticker = time.NewTicker(w.cfg.Scrape.CollectionInterval)
-		defer w.ticker.Stop()
-		loop.Run(ctx)
-	})
-	return nil
+	}.Run(ctx)
 }
 
 // Shutdown ends the watch, also in the middle of a request.

@@ -44,6 +44,11 @@ func TestMetricsBuilderConfig(t *testing.T) {
 					VaultLeaseIrrevocableCount: VaultLeaseIrrevocableCountMetricConfig{
 						Enabled: true,
 					},
+					VaultOwnTokenTTL: VaultOwnTokenTTLMetricConfig{
+						Enabled:             true,
+						AggregationStrategy: AggregationStrategyAvg,
+						EnabledAttributes:   []VaultOwnTokenTTLMetricAttributeKey{VaultOwnTokenTTLMetricAttributeKeyVaultOwnTokenSource},
+					},
 					VaultSealed: VaultSealedMetricConfig{
 						Enabled: true,
 					},
@@ -80,6 +85,11 @@ func TestMetricsBuilderConfig(t *testing.T) {
 					VaultLeaseIrrevocableCount: VaultLeaseIrrevocableCountMetricConfig{
 						Enabled: false,
 					},
+					VaultOwnTokenTTL: VaultOwnTokenTTLMetricConfig{
+						Enabled:             false,
+						AggregationStrategy: AggregationStrategyAvg,
+						EnabledAttributes:   []VaultOwnTokenTTLMetricAttributeKey{VaultOwnTokenTTLMetricAttributeKeyVaultOwnTokenSource},
+					},
 					VaultSealed: VaultSealedMetricConfig{
 						Enabled: false,
 					},
@@ -99,7 +109,7 @@ func TestMetricsBuilderConfig(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			cfg := loadMetricsBuilderConfig(t, tt.name)
-			diff := cmp.Diff(tt.want, cfg, cmpopts.IgnoreUnexported(VaultActiveMetricConfig{}, VaultInfoMetricConfig{}, VaultInitializedMetricConfig{}, VaultLeaseCountMetricConfig{}, VaultLeaseIrrevocableCountMetricConfig{}, VaultSealedMetricConfig{}, VaultUpMetricConfig{}, ServiceInstanceIDResourceAttributeConfig{}, ServiceNameResourceAttributeConfig{}, VaultClusterIDResourceAttributeConfig{}, VaultClusterNameResourceAttributeConfig{}))
+			diff := cmp.Diff(tt.want, cfg, cmpopts.IgnoreUnexported(VaultActiveMetricConfig{}, VaultInfoMetricConfig{}, VaultInitializedMetricConfig{}, VaultLeaseCountMetricConfig{}, VaultLeaseIrrevocableCountMetricConfig{}, VaultOwnTokenTTLMetricConfig{}, VaultSealedMetricConfig{}, VaultUpMetricConfig{}, ServiceInstanceIDResourceAttributeConfig{}, ServiceNameResourceAttributeConfig{}, VaultClusterIDResourceAttributeConfig{}, VaultClusterNameResourceAttributeConfig{}))
 			require.Emptyf(t, diff, "Config mismatch (-expected +actual):\n%s", diff)
 		})
 	}
@@ -113,6 +123,18 @@ func TestVaultInfoMetricsConfig_Validate(t *testing.T) {
 	require.ErrorContains(t, cfg.Validate(), "metric vault.info doesn't have an attribute invalid, valid attributes: [vault.version]")
 
 	cfg = DefaultMetricsConfig().VaultInfo
+	cfg.AggregationStrategy = "invalid"
+	require.ErrorContains(t, cfg.Validate(), "invalid aggregation strategy")
+}
+
+func TestVaultOwnTokenTTLMetricsConfig_Validate(t *testing.T) {
+	cfg := DefaultMetricsConfig().VaultOwnTokenTTL
+	require.NoError(t, cfg.Validate())
+
+	cfg.EnabledAttributes = []VaultOwnTokenTTLMetricAttributeKey{"invalid"}
+	require.ErrorContains(t, cfg.Validate(), "metric vault.own_token.ttl doesn't have an attribute invalid, valid attributes: [vault.own_token.source]")
+
+	cfg = DefaultMetricsConfig().VaultOwnTokenTTL
 	cfg.AggregationStrategy = "invalid"
 	require.ErrorContains(t, cfg.Validate(), "invalid aggregation strategy")
 }
