@@ -4,6 +4,7 @@
 package vaultreceiver
 
 import (
+	"context"
 	"encoding/json"
 	"net/http"
 	"net/http/httptest"
@@ -18,8 +19,11 @@ import (
 	"github.com/hashicorp/vault/api"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"go.opentelemetry.io/collector/component/componenttest"
 	"go.opentelemetry.io/collector/config/configopaque"
+	"go.opentelemetry.io/collector/consumer/consumertest"
 	"go.opentelemetry.io/collector/pdata/plog"
+	"go.opentelemetry.io/collector/receiver/receivertest"
 
 	"github.com/otelcol-infra/otelcol-infra/internal/observedtest"
 )
@@ -209,6 +213,51 @@ func TestAnAppRoleOfARealVault(t *testing.T) {
 		o.RequireNotTold(t, secret)
 	})
 
+	t.Run("is logged in anew when its token may not be renewed", func(t *testing.T) {
+		t.Parallel()
+		r := newRole(t, client, "fixed", map[string]any{"token_ttl": "3s", "token_no_default_policy": true})
+		secret := newSecretID(t, client, r)
+		cfg := configFor(vault.Addr)
+		cfg.AppRole = &AppRoleConfig{RoleID: configopaque.String(r.id), SecretID: configopaque.String(secret)}
+		cfg.OwnToken.Enabled = false
+		o := observe(t, cfg, r.id, secret)
+		first := time.Now()
+		o.Eventually(t, "it counts, after the first token's end too", func() bool {
+			return time.Since(first) > 5*time.Second && o.HasMetric("vault.lease.count")
+		})
+		assert.False(t, o.HasMetric("vault.own_token.ttl"), "it is off")
+		assert.Empty(t, o.Events("vault.own_token.replaced"), "it is off")
+		assert.Empty(t, o.Trouble())
+
+		revokeLogins(t, client, r)
+		o.Eventually(t, "the denial", func() bool { return o.Warnings(endpointLookup) > 0 })
+		o.Eventually(t, "another login", func() bool { return o.HasMetric("vault.lease.count") && o.Trouble() == "" })
+	})
+
+	t.Run("says in time that its secret is not good any more", func(t *testing.T) {
+		t.Parallel()
+		r := newRole(t, client, "late", map[string]any{"token_ttl": "8s", "token_max_ttl": "8s"})
+		secret := newSecretID(t, client, r)
+		file := filepath.Join(t.TempDir(), "secret-id")
+		rotate(t, file, secret)
+		address, logins := counted(t, vault.Addr, loginAppRole)
+		cfg := configFor(address)
+		cfg.AppRole = &AppRoleConfig{RoleID: configopaque.String(r.id), SecretIDFile: file}
+		o := observe(t, cfg, r.id, secret)
+		o.Eventually(t, "its end", func() bool { return o.HasMetric("vault.own_token.ttl") })
+		write(t, client, "auth/approle/role/"+r.name+"/secret-id/destroy", map[string]any{"secret_id": secret})
+		o.Eventually(t, "the refusal, while the old token works", func() bool { return o.Warnings(loginAppRole) == 1 })
+		assert.Empty(t, o.Events("vault.own_token.denied"))
+		requireEvent(t, o, "vault.own_token.expiring", plog.SeverityNumberWarn)
+		requireEvent(t, o, "vault.own_token.denied", plog.SeverityNumberWarn, "vault.own_token.denial", "invalid_token")
+		assert.LessOrEqual(t, logins.Load(), int32(3))
+
+		rotate(t, file, newSecretID(t, client, r))
+		o.Eventually(t, "the new one counts", func() bool { return o.HasMetric("vault.lease.count") && o.Trouble() == "" })
+		assert.Len(t, o.Events("vault.own_token.denied"), 1)
+		assert.Len(t, o.Events("vault.own_token.expiring"), 1)
+	})
+
 	t.Run("reads a secret that was rotated at its next login", func(t *testing.T) {
 		t.Parallel()
 		r := newRole(t, client, "rotated", map[string]any{"token_ttl": "1h"})
@@ -293,6 +342,20 @@ func TestTokensThatAreGivenToARealVault(t *testing.T) {
 		o.Eventually(t, "again and again", func() bool { return len(o.Events("vault.own_token.renewed")) > 2 })
 		assert.Empty(t, o.Events("vault.own_token.denied"))
 		assert.Empty(t, o.Events("vault.own_token.expiring"))
+	})
+
+	t.Run("a periodic one that may not be renewed is said to", func(t *testing.T) {
+		t.Parallel()
+		require.NoError(t, client.Sys().PutPolicy("looks", `path "auth/token/lookup-self" { capabilities = ["read"] }`))
+		secret, err := client.Auth().Token().Create(&api.TokenCreateRequest{Policies: []string{"looks"}, Period: "6s", NoDefaultPolicy: true})
+		require.NoError(t, err)
+		cfg := configFor(vault.Addr)
+		cfg.Token = configopaque.String(secret.Auth.ClientToken)
+		o := observe(t, cfg, secret.Auth.ClientToken)
+		o.Eventually(t, "the refusal", func() bool { return o.Warnings(endpointRenew) == 1 })
+		assert.Contains(t, o.Trouble(), "(the token needs update on auth/token/renew-self)")
+		requireEvent(t, o, "vault.own_token.denied", plog.SeverityNumberWarn, "vault.own_token.denial", "invalid_token")
+		assert.Len(t, o.Events("vault.own_token.denied"), 1)
 	})
 
 	t.Run("one that may not look itself up works, and is said to", func(t *testing.T) {
@@ -380,6 +443,34 @@ func TestALoginWithKubernetes(t *testing.T) {
 	o.Eventually(t, "the rotated one counts", func() bool { return o.Trouble() == "" })
 	assert.Len(t, o.Events("vault.own_token.denied"), 1)
 	o.RequireNotTold(t, other)
+}
+
+func TestMetricsAloneKeepTheTokenToo(t *testing.T) {
+	var leaders, lookups atomic.Int32
+	counting := func(n *atomic.Int32, file string) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			n.Add(1)
+			recorded{200, file}.ServeHTTP(w, r)
+		})
+	}
+	server := serve(t, map[string]http.Handler{
+		"sys/health":       recorded{200, "health_200_active.json"},
+		"sys/leader":       counting(&leaders, "leader_active.json"),
+		"sys/metrics":      recorded{200, "metrics.json"},
+		"sys/leases/count": recorded{200, "leases_count.json"},
+		endpointLookup:     counting(&lookups, "lookup_self_kubernetes.json"),
+	})
+	cfg := configFor(server.URL)
+	cfg.Token = "planted-token"
+	cfg.Scrape.CollectionInterval, cfg.Scrape.InitialDelay = 50*time.Millisecond, 0
+	var sink consumertest.MetricsSink
+	metrics, err := NewFactory().CreateMetrics(t.Context(), receivertest.NewNopSettings(NewFactory().Type()), cfg, &sink)
+	require.NoError(t, err)
+	require.NoError(t, metrics.Start(t.Context(), componenttest.NewNopHost()))
+	require.Eventually(t, func() bool { return lookups.Load() == 1 && len(sink.AllMetrics()) > 5 }, 10*time.Second, 10*time.Millisecond)
+	require.NoError(t, metrics.Shutdown(context.Background()))
+	assert.Zero(t, leaders.Load(), "that is for events and traces")
+	assert.EqualValues(t, 1, lookups.Load())
 }
 
 func TestALoginDoesNotTellItsCredentials(t *testing.T) {

@@ -216,12 +216,12 @@ func (s *session) turn(ctx context.Context) (next time.Time, err error) {
 	if err := s.keepAlive(ctx); err != nil {
 		return next, err
 	}
-	if !s.hasToken() {
-		s.report(endpointLookup, nil)
-	} else if s.cfg.Enabled || s.doubted {
-		s.doubted = false
+	if s.hasToken() && (s.cfg.Enabled || s.doubted) {
 		err = s.look(ctx)
+	} else {
+		s.report(endpointLookup, nil) // Of what is not asked, nothing fails.
 	}
+	s.doubted = false
 	return s.next(time.Now()), err
 }
 
@@ -242,8 +242,8 @@ func (s *session) next(now time.Time) time.Time {
 			next = s.again
 		}
 	case action == state.Rest:
-	case s.refusals > 0: // The old token works yet.
-		next = earlier(next, s.again)
+	case s.refusals > 0: // The old token works yet, and its end is to be told in time.
+		next = earlier(earlier(next, s.again), now.Add(s.life.TTL/8))
 	default:
 		next = earlier(next, due)
 	}
