@@ -10,15 +10,11 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"os"
 	"slices"
 	"strings"
 
 	"github.com/hashicorp/vault/api"
 	"go.opentelemetry.io/collector/component"
-	"go.opentelemetry.io/collector/config/configopaque"
-
-	"github.com/otelcol-infra/otelcol-infra/internal/tokenfile"
 )
 
 const (
@@ -45,7 +41,7 @@ var (
 type client struct {
 	api       *api.Client // has neither token nor namespace
 	http      *http.Client
-	token     tokenfile.Source
+	session   *session
 	namespace string
 }
 
@@ -66,11 +62,9 @@ func newClient(ctx context.Context, cfg *Config, host component.Host, settings c
 	vault.ClearToken()
 	vault.SetHeaders(http.Header{api.RequestHeaderName: {"true"}})
 
-	token := cfg.token()
-	if token == (tokenfile.Source{}) {
-		token.Token = configopaque.String(os.Getenv(api.EnvVaultToken))
-	}
-	return &client{api: vault, http: httpClient, token: token, namespace: cfg.Namespace}, nil
+	c := &client{api: vault, http: httpClient, namespace: cfg.Namespace}
+	c.session = newSession(cfg, c)
+	return c, nil
 }
 
 // close ends the idle connections. It may be called on nil.
@@ -80,8 +74,8 @@ func (c *client) close() {
 	}
 }
 
-// hasToken says whether requests that need a token make sense.
-func (c *client) hasToken() bool { return c.token != tokenfile.Source{} }
+// hasToken says whether requests that need a token make sense now.
+func (c *client) hasToken() bool { return c.session.hasToken() }
 
 // Leases returns the number of leases. It is not known yet in the first
 // seconds of an active node.
@@ -132,16 +126,21 @@ func (c *client) IrrevocableLeases(ctx context.Context) (leases int64, known boo
 
 // authenticated returns a client that sends the token and the namespace.
 func (c *client) authenticated() (*api.Client, error) {
-	token, err := c.token.Read()
+	token, err := c.session.Read()
 	if err != nil {
 		return nil, err
 	}
+	return c.as(token).WithResponseCallbacks(c.session.overhear), nil
+}
+
+// as returns a client that sends a token, unless it is empty, and the namespace.
+func (c *client) as(token string) *api.Client {
 	return c.api.WithRequestCallbacks(func(r *api.Request) {
 		r.ClientToken = token
 		if c.namespace != "" {
 			r.Headers.Set(api.NamespaceHeaderName, c.namespace)
 		}
-	}), nil
+	})
 }
 
 // get decodes the answer of an endpoint into answer, that of an error too.
@@ -179,9 +178,16 @@ func ask(ctx context.Context, from *api.Client, endpoint string, query map[strin
 type refusal struct {
 	endpoint, said string
 	status         int
+	denial         error // of status 403: errInvalidToken or errDenied
 }
 
+// Unwrap returns what status 403 means.
+func (r *refusal) Unwrap() error { return r.denial }
+
 func (r *refusal) Error() string {
+	if r.denial != nil {
+		return fmt.Sprintf("%s: %v: %s", r.endpoint, r.denial, r.said)
+	}
 	return fmt.Sprintf("%s: status %d: %s", r.endpoint, r.status, r.said)
 }
 
@@ -206,9 +212,9 @@ func explain(endpoint string, err error) error {
 	if refused.StatusCode == http.StatusServiceUnavailable && slices.Contains(refused.Errors, saysSealed) {
 		return fmt.Errorf("%s: %w", endpoint, errSealed)
 	}
-	said := strings.Join(strings.Fields(strings.Join(refused.Errors, ", ")), " ")
+	said := sayAll(refused.Errors)
 	if refused.StatusCode == http.StatusForbidden {
-		said += " (the token needs read on " + endpoint + ")"
+		return explainDenial(endpoint, said)
 	}
 	return &refusal{endpoint: endpoint, said: said, status: refused.StatusCode}
 }

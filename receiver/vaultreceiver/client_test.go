@@ -184,7 +184,7 @@ func TestErrorsSayWhatToDo(t *testing.T) {
 		"a redirect": {"sys/metrics", http.RedirectHandler("http://127.0.0.1:1/v1/sys/metrics", http.StatusTemporaryRedirect), leases,
 			"sys/metrics: redirected to http://127.0.0.1:1/v1/sys/metrics: set endpoint to the server itself"},
 		"a wrong token": {"sys/leases/count", recorded{403, "denied_403.json"}, irrevocable,
-			"sys/leases/count: status 403: 2 errors occurred: * permission denied * invalid token (the token needs read on sys/leases/count)"},
+			"sys/leases/count: the token is not or no longer valid: status 403: 2 errors occurred: * permission denied * invalid token"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			cfg := configFor(serve(t, map[string]http.Handler{tc.path: tc.handler}).URL)

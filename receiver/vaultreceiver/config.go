@@ -34,14 +34,22 @@ type Config struct {
 	Metrics metadata.MetricsBuilderConfig `mapstructure:",squash"`
 	Events  metadata.LogsBuilderConfig    `mapstructure:",squash"`
 
-	// Token is needed for the numbers of leases only. When it and TokenFile
-	// are empty, the environment variable VAULT_TOKEN counts, as for every
-	// Vault client.
+	// Token is needed for the numbers of leases only. It, TokenFile, AppRole and
+	// Kubernetes are ways to a token, of which one is set; when none is, the
+	// environment variable VAULT_TOKEN counts, as for every Vault client.
 	Token configopaque.String `mapstructure:"token"`
 
 	// TokenFile is the path of a file that holds the token. It is read at
 	// every request, so a rotated token needs no restart.
 	TokenFile string `mapstructure:"token_file"`
+
+	// AppRole and Kubernetes log in, renew the token that they get, and log in
+	// anew when it can be renewed no longer or is denied.
+	AppRole    *AppRoleConfig    `mapstructure:"approle"`
+	Kubernetes *KubernetesConfig `mapstructure:"kubernetes"`
+
+	// OwnToken is what is told of the token, however it was come by.
+	OwnToken OwnTokenConfig `mapstructure:"own_token"`
 
 	// Namespace is the one that the token belongs to.
 	Namespace string `mapstructure:"namespace"`
@@ -70,7 +78,8 @@ func (c *Config) Validate() error {
 		configcheck.URL("endpoint", c.HTTP.Endpoint, "http://127.0.0.1:8200"),
 		configcheck.Duration("collection_interval", c.Scrape.CollectionInterval, "10s"),
 		configcheck.Timeout("timeout", c.HTTP.Timeout, "5s"),
-		c.token().Validate(),
+		c.validateLogin(),
+		c.OwnToken.check(),
 	)
 }
 
@@ -86,10 +95,11 @@ func defaultConfig() *Config {
 	scrape.CollectionInterval = 10 * time.Second
 	scrape.Timeout = defaultTimeout // the same key as the client's
 	return &Config{
-		HTTP:    client,
-		Scrape:  scrape,
-		Raft:    RaftConfig{Enabled: true},
-		Metrics: metadata.NewDefaultMetricsBuilderConfig(),
-		Events:  metadata.DefaultLogsBuilderConfig(),
+		HTTP:     client,
+		Scrape:   scrape,
+		Raft:     RaftConfig{Enabled: true},
+		Metrics:  metadata.NewDefaultMetricsBuilderConfig(),
+		Events:   metadata.DefaultLogsBuilderConfig(),
+		OwnToken: OwnTokenConfig{Enabled: true, ExpiryWarning: 24 * time.Hour},
 	}
 }

@@ -55,3 +55,64 @@ func TestConfig(t *testing.T) {
 		})
 	}
 }
+
+func load(t *testing.T, file string) (*Config, error) {
+	t.Helper()
+	conf, err := confmaptest.LoadConf(filepath.Join("testdata", "config", file))
+	require.NoError(t, err)
+	cfg := defaultConfig()
+	if err := conf.Unmarshal(cfg); err != nil {
+		return nil, err
+	}
+	return cfg, xconfmap.Validate(cfg)
+}
+
+func TestConfigOfALogin(t *testing.T) {
+	for file, wantErr := range map[string][]string{
+		"two ways.yaml":   {"token and approle are both set: keep one of them"},
+		"three ways.yaml": {"token, approle, kubernetes are all set: keep one of them"},
+		"empty approle.yaml": {
+			"approle::role_id is empty: set it to the role ID of the receiver's role",
+			"approle::secret_id is empty: set it, or approle::secret_id_file",
+		},
+		"two secret ids.yaml":    {"approle::secret_id and approle::secret_id_file are both set: keep one of them"},
+		"no secret id file.yaml": {"approle::secret_id_file cannot be read, check its path and permissions: open testdata/config/absent"},
+		"auth in mount.yaml":     {"approle::mount begins with auth/: write only what follows"},
+		"empty kubernetes.yaml": {
+			"kubernetes::role is empty: set it to the name of the receiver's role in vault",
+			"kubernetes::jwt_file cannot be read, check its path and permissions: open testdata/config/absent",
+		},
+		"typo in kubernetes.yaml":     {"has invalid keys: secret_id"},
+		"no unit of the warning.yaml": {"own_token::expiry_warning is 24ns: write a duration with a unit, such as 24h"},
+	} {
+		t.Run(file, func(t *testing.T) {
+			_, err := load(t, file)
+			for _, want := range wantErr {
+				require.ErrorContains(t, err, want)
+			}
+		})
+	}
+	for file, want := range map[string]struct{ source, endpoint string }{
+		"full.yaml":       {"token", ""},
+		"approle.yaml":    {"approle", "auth/other/approle/login"},
+		"kubernetes.yaml": {"kubernetes", "auth/cluster-1/login"},
+	} {
+		t.Run(file, func(t *testing.T) {
+			cfg, err := load(t, file)
+			require.NoError(t, err)
+			source, _ := cfg.source()
+			assert.Equal(t, want.source, source.String())
+			if method := cfg.method(); want.endpoint == "" {
+				assert.Nil(t, method)
+			} else {
+				assert.Equal(t, want.endpoint, method.endpoint)
+			}
+		})
+	}
+}
+
+func TestTheMountsOfLoginsHaveDefaults(t *testing.T) {
+	assert.Equal(t, "auth/approle/login", (&AppRoleConfig{}).method().endpoint)
+	assert.Equal(t, "auth/kubernetes/login", (&KubernetesConfig{}).method().endpoint)
+	assert.Equal(t, serviceAccountToken, (&KubernetesConfig{}).jwt().File)
+}

@@ -51,6 +51,13 @@ func (e *endpoints) off(now time.Time, endpoint string) bool {
 	return denied && now.Sub(at) < deniedEvery*e.interval
 }
 
+// forgive has what was denied asked for again, as another token is used.
+func (e *endpoints) forgive() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	clear(e.denied)
+}
+
 // rest takes in that the endpoints cannot be asked now, which is no failure.
 func (e *endpoints) rest(endpoints ...string) {
 	e.mu.Lock()

@@ -83,16 +83,27 @@ func (w *watcher) saw(now time.Time, r round, err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.server.err == nil && w.server.value.Active() != r.Active() {
-		select {
-		case w.turned <- struct{}{}:
-		default:
-		}
+		w.hasten()
 	}
 	w.server = answer[round]{value: r, at: now, err: err}
 }
 
+// hasten has what needs a token asked for at once.
+func (w *watcher) hasten() {
+	select {
+	case w.turned <- struct{}{}:
+	default:
+	}
+}
+
+// retry has what needs a token asked for at once, as there is another.
+func (w *watcher) retry() {
+	w.endpoints.forgive()
+	w.hasten()
+}
+
 // pollCluster asks for what needs a token, until ctx ends: at each interval,
-// and at once when the server becomes active.
+// and at once when the server becomes active or there is another token.
 func (w *watcher) pollCluster(ctx context.Context) {
 	ticker := time.NewTicker(w.cfg.Scrape.CollectionInterval)
 	defer ticker.Stop()

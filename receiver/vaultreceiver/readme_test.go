@@ -16,5 +16,11 @@ func TestTheReadmeNamesEverything(t *testing.T) {
 	names = append(names, readmetest.Settings[metadata.MetricsConfig]()...)
 	names = append(names, readmetest.Settings[metadata.EventsConfig]()...)
 	names = append(names, readmetest.Settings[Config]()...)
+	for _, key := range readmetest.Settings[AppRoleConfig]() {
+		names = append(names, "approle::"+key)
+	}
+	for _, key := range readmetest.Settings[KubernetesConfig]() {
+		names = append(names, "kubernetes::"+key)
+	}
 	readmetest.RequireNames(t, names...)
 }

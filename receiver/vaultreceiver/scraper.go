@@ -40,8 +40,8 @@ func (s *metricsScraper) Start(ctx context.Context, host component.Host) error {
 		return err
 	}
 	s.client = s.Observer.client
-	if !s.client.hasToken() {
-		s.settings.Logger.Info("leases are not counted, and other servers not known: set token or token_file")
+	if !s.client.session.configured() {
+		s.settings.Logger.Info("leases are not counted, and other servers not known: set token, token_file, approle or kubernetes")
 	}
 	return nil
 }
@@ -109,6 +109,7 @@ func (w *watcher) record(mb *metadata.MetricsBuilder, now time.Time) identity {
 	r := w.server.value
 	w.cluster.learn(r.Server)
 	telemetry.RecordStatus(mb, ts, r.Status)
+	w.client.session.record(mb, ts)
 	if r.leaderErr == nil {
 		telemetry.RecordHasLeader(mb, ts, r.Server)
 	}

@@ -193,7 +193,7 @@ func TestAVaultThatIsAbsentComesAndGoes(t *testing.T) {
 	require.NoError(t, vault.Restart(t.Context()))
 	o.Eventually(t, "the gap", o.HasEvent("vault.watch.gap"))
 	o.Eventually(t, "the end", o.HasEvent("vault.unsealed"))
-	assert.Equal(t, 1, o.Log.FilterMessage("leases are not counted, and other servers not known: set token or token_file").Len())
+	assert.Equal(t, 1, o.Log.FilterMessage("leases are not counted, and other servers not known: set token, token_file, approle or kubernetes").Len())
 }
 
 func TestASealedTimeThatBeganBeforeTheReceiver(t *testing.T) {

@@ -22,9 +22,10 @@ import (
 // storedServer is the key under which what is known of the server is stored.
 const storedServer = "server"
 
-// watcher observes the server for all signals. Vault has nothing to wait on, so
-// it polls, and goes on while a consumer refuses events: the metrics are of what
-// was polled, and what is to be told waits in a queue.
+// watcher observes the server for all signals, with one client, so that there is
+// one login. Vault has nothing to wait on, so it polls, and goes on while a
+// consumer refuses events: the metrics are of what was polled, and what is to be
+// told waits in a queue.
 type watcher struct {
 	*watch.Base
 	cfg       *Config
@@ -35,7 +36,7 @@ type watcher struct {
 	endpoints *endpoints
 	news      *queue
 	asked     chan struct{} // closed when the server was asked once
-	turned    chan struct{} // the server became active, or is it no more
+	turned    chan struct{} // what needs a token may be answered otherwise now
 
 	mu        sync.Mutex
 	machine   state.Machine
@@ -80,25 +81,31 @@ func (w *watcher) Start(ctx context.Context, host component.Host) (err error) {
 	if w.client, err = newClient(ctx, w.cfg, host, w.settings.TelemetrySettings); err != nil {
 		return err
 	}
+	w.client.session.attach(w.settings.Logger, w.endpoints, w.retry)
 	w.store, err = checkpoint.Open(ctx, host, w.cfg.Storage, component.KindReceiver, w.settings.ID, "")
 	if err != nil {
 		return err
 	}
-	w.Background.Start(func(ctx context.Context) {
-		w.restore(ctx)
-		var polls sync.WaitGroup
-		defer polls.Wait()
-		polls.Go(func() { w.pollServer(ctx) })
-		polls.Go(func() { w.pollCluster(ctx) })
-		watch.Loop[sighting]{
-			Next:      w.news.next,
-			Step:      w.step,
-			Delivery:  w.Delivery(),
-			Commit:    w.keep,
-			Condition: func(error) {}, // Each endpoint has a condition of its own.
-		}.Run(ctx)
-	})
+	w.Background.Start(w.run)
 	return nil
+}
+
+// run has the token kept alive, polls the server, and tells what becomes of both.
+func (w *watcher) run(ctx context.Context) {
+	w.restore(ctx)
+	var loops sync.WaitGroup
+	defer loops.Wait()
+	loops.Go(func() { w.client.session.keep(ctx) })
+	loops.Go(func() { w.tell(ctx) })
+	loops.Go(func() { w.pollServer(ctx) })
+	loops.Go(func() { w.pollCluster(ctx) })
+	watch.Loop[sighting]{
+		Next:      w.news.next,
+		Step:      w.step,
+		Delivery:  w.Delivery(),
+		Commit:    w.keep,
+		Condition: func(error) {}, // Each endpoint has a condition of its own.
+	}.Run(ctx)
 }
 
 // Shutdown ends the watch, also in the middle of a request.

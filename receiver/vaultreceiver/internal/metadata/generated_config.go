@@ -238,6 +238,54 @@ func (ms *VaultLeaseIrrevocableCountMetricConfig) Unmarshal(parser *confmap.Conf
 	return nil
 }
 
+// VaultOwnTokenTTLMetricAttributeKey specifies the key of an attribute for the vault.own_token.ttl metric.
+type VaultOwnTokenTTLMetricAttributeKey string
+
+const (
+	VaultOwnTokenTTLMetricAttributeKeyVaultOwnTokenSource VaultOwnTokenTTLMetricAttributeKey = "vault.own_token.source"
+)
+
+// VaultOwnTokenTTLMetricConfig provides config for the vault.own_token.ttl metric.
+type VaultOwnTokenTTLMetricConfig struct {
+	Enabled          bool `mapstructure:"enabled"`
+	enabledSetByUser bool
+
+	AggregationStrategy string                               `mapstructure:"aggregation_strategy"`
+	EnabledAttributes   []VaultOwnTokenTTLMetricAttributeKey `mapstructure:"attributes"`
+}
+
+func (ms *VaultOwnTokenTTLMetricConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+
+	err := parser.Unmarshal(ms)
+	if err != nil {
+		return err
+	}
+
+	ms.enabledSetByUser = parser.IsSet("enabled")
+	return nil
+}
+
+func (ms *VaultOwnTokenTTLMetricConfig) Validate() error {
+	for _, val := range ms.EnabledAttributes {
+		switch val {
+		case VaultOwnTokenTTLMetricAttributeKeyVaultOwnTokenSource:
+		default:
+			return fmt.Errorf("metric vault.own_token.ttl doesn't have an attribute %v, valid attributes: [vault.own_token.source]", val)
+		}
+	}
+
+	switch ms.AggregationStrategy {
+	case AggregationStrategySum, AggregationStrategyAvg, AggregationStrategyMin, AggregationStrategyMax:
+	default:
+		return fmt.Errorf("invalid aggregation strategy %q, valid strategies: [%s, %s, %s, %s]", ms.AggregationStrategy, AggregationStrategySum, AggregationStrategyAvg, AggregationStrategyMin, AggregationStrategyMax)
+	}
+
+	return nil
+}
+
 // VaultPerformanceStandbyMetricConfig provides config for the vault.performance_standby metric.
 type VaultPerformanceStandbyMetricConfig struct {
 	Enabled          bool `mapstructure:"enabled"`
@@ -579,6 +627,7 @@ type MetricsConfig struct {
 	VaultLeaderChanges         VaultLeaderChangesMetricConfig         `mapstructure:"vault.leader.changes"`
 	VaultLeaseCount            VaultLeaseCountMetricConfig            `mapstructure:"vault.lease.count"`
 	VaultLeaseIrrevocableCount VaultLeaseIrrevocableCountMetricConfig `mapstructure:"vault.lease.irrevocable.count"`
+	VaultOwnTokenTTL           VaultOwnTokenTTLMetricConfig           `mapstructure:"vault.own_token.ttl"`
 	VaultPerformanceStandby    VaultPerformanceStandbyMetricConfig    `mapstructure:"vault.performance_standby"`
 	VaultRaftFailureTolerance  VaultRaftFailureToleranceMetricConfig  `mapstructure:"vault.raft.failure_tolerance"`
 	VaultRaftHealthy           VaultRaftHealthyMetricConfig           `mapstructure:"vault.raft.healthy"`
@@ -629,6 +678,11 @@ func DefaultMetricsConfig() MetricsConfig {
 		},
 		VaultLeaseIrrevocableCount: VaultLeaseIrrevocableCountMetricConfig{
 			Enabled: true,
+		},
+		VaultOwnTokenTTL: VaultOwnTokenTTLMetricConfig{
+			Enabled:             true,
+			AggregationStrategy: AggregationStrategyAvg,
+			EnabledAttributes:   []VaultOwnTokenTTLMetricAttributeKey{VaultOwnTokenTTLMetricAttributeKeyVaultOwnTokenSource},
 		},
 		VaultPerformanceStandby: VaultPerformanceStandbyMetricConfig{
 			Enabled: true,
@@ -703,6 +757,10 @@ func (ec *EventConfig) Unmarshal(parser *confmap.Conf) error {
 type EventsConfig struct {
 	VaultInitialized       EventConfig `mapstructure:"vault.initialized"`
 	VaultLeaderChanged     EventConfig `mapstructure:"vault.leader.changed"`
+	VaultOwnTokenDenied    EventConfig `mapstructure:"vault.own_token.denied"`
+	VaultOwnTokenExpiring  EventConfig `mapstructure:"vault.own_token.expiring"`
+	VaultOwnTokenRenewed   EventConfig `mapstructure:"vault.own_token.renewed"`
+	VaultOwnTokenReplaced  EventConfig `mapstructure:"vault.own_token.replaced"`
 	VaultRaftPeerAdded     EventConfig `mapstructure:"vault.raft.peer.added"`
 	VaultRaftPeerHealthy   EventConfig `mapstructure:"vault.raft.peer.healthy"`
 	VaultRaftPeerRemoved   EventConfig `mapstructure:"vault.raft.peer.removed"`
@@ -720,6 +778,18 @@ func DefaultEventsConfig() EventsConfig {
 			Enabled: true,
 		},
 		VaultLeaderChanged: EventConfig{
+			Enabled: true,
+		},
+		VaultOwnTokenDenied: EventConfig{
+			Enabled: true,
+		},
+		VaultOwnTokenExpiring: EventConfig{
+			Enabled: true,
+		},
+		VaultOwnTokenRenewed: EventConfig{
+			Enabled: true,
+		},
+		VaultOwnTokenReplaced: EventConfig{
 			Enabled: true,
 		},
 		VaultRaftPeerAdded: EventConfig{

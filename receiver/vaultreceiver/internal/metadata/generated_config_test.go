@@ -59,6 +59,11 @@ func TestMetricsBuilderConfig(t *testing.T) {
 					VaultLeaseIrrevocableCount: VaultLeaseIrrevocableCountMetricConfig{
 						Enabled: true,
 					},
+					VaultOwnTokenTTL: VaultOwnTokenTTLMetricConfig{
+						Enabled:             true,
+						AggregationStrategy: AggregationStrategyAvg,
+						EnabledAttributes:   []VaultOwnTokenTTLMetricAttributeKey{VaultOwnTokenTTLMetricAttributeKeyVaultOwnTokenSource},
+					},
 					VaultPerformanceStandby: VaultPerformanceStandbyMetricConfig{
 						Enabled: true,
 					},
@@ -151,6 +156,11 @@ func TestMetricsBuilderConfig(t *testing.T) {
 					VaultLeaseIrrevocableCount: VaultLeaseIrrevocableCountMetricConfig{
 						Enabled: false,
 					},
+					VaultOwnTokenTTL: VaultOwnTokenTTLMetricConfig{
+						Enabled:             false,
+						AggregationStrategy: AggregationStrategyAvg,
+						EnabledAttributes:   []VaultOwnTokenTTLMetricAttributeKey{VaultOwnTokenTTLMetricAttributeKeyVaultOwnTokenSource},
+					},
 					VaultPerformanceStandby: VaultPerformanceStandbyMetricConfig{
 						Enabled: false,
 					},
@@ -211,7 +221,7 @@ func TestMetricsBuilderConfig(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			cfg := loadMetricsBuilderConfig(t, tt.name)
-			diff := cmp.Diff(tt.want, cfg, cmpopts.IgnoreUnexported(VaultActiveMetricConfig{}, VaultEndpointUpMetricConfig{}, VaultHaNodeClockSkewMetricConfig{}, VaultHaNodeCountMetricConfig{}, VaultHasLeaderMetricConfig{}, VaultInfoMetricConfig{}, VaultInitializedMetricConfig{}, VaultLeaderChangesMetricConfig{}, VaultLeaseCountMetricConfig{}, VaultLeaseIrrevocableCountMetricConfig{}, VaultPerformanceStandbyMetricConfig{}, VaultRaftFailureToleranceMetricConfig{}, VaultRaftHealthyMetricConfig{}, VaultRaftPeerCountMetricConfig{}, VaultRaftPeerHealthyMetricConfig{}, VaultRaftPeerLastContactMetricConfig{}, VaultRaftPeerLogLagMetricConfig{}, VaultRemovedMetricConfig{}, VaultReplicationModeMetricConfig{}, VaultSealInfoMetricConfig{}, VaultSealedMetricConfig{}, VaultUnsealProgressMetricConfig{}, VaultUnsealSharesMetricConfig{}, VaultUnsealThresholdMetricConfig{}, VaultUpMetricConfig{}, ServiceInstanceIDResourceAttributeConfig{}, ServiceNameResourceAttributeConfig{}, VaultClusterIDResourceAttributeConfig{}, VaultClusterNameResourceAttributeConfig{}))
+			diff := cmp.Diff(tt.want, cfg, cmpopts.IgnoreUnexported(VaultActiveMetricConfig{}, VaultEndpointUpMetricConfig{}, VaultHaNodeClockSkewMetricConfig{}, VaultHaNodeCountMetricConfig{}, VaultHasLeaderMetricConfig{}, VaultInfoMetricConfig{}, VaultInitializedMetricConfig{}, VaultLeaderChangesMetricConfig{}, VaultLeaseCountMetricConfig{}, VaultLeaseIrrevocableCountMetricConfig{}, VaultOwnTokenTTLMetricConfig{}, VaultPerformanceStandbyMetricConfig{}, VaultRaftFailureToleranceMetricConfig{}, VaultRaftHealthyMetricConfig{}, VaultRaftPeerCountMetricConfig{}, VaultRaftPeerHealthyMetricConfig{}, VaultRaftPeerLastContactMetricConfig{}, VaultRaftPeerLogLagMetricConfig{}, VaultRemovedMetricConfig{}, VaultReplicationModeMetricConfig{}, VaultSealInfoMetricConfig{}, VaultSealedMetricConfig{}, VaultUnsealProgressMetricConfig{}, VaultUnsealSharesMetricConfig{}, VaultUnsealThresholdMetricConfig{}, VaultUpMetricConfig{}, ServiceInstanceIDResourceAttributeConfig{}, ServiceNameResourceAttributeConfig{}, VaultClusterIDResourceAttributeConfig{}, VaultClusterNameResourceAttributeConfig{}))
 			require.Emptyf(t, diff, "Config mismatch (-expected +actual):\n%s", diff)
 		})
 	}
@@ -225,6 +235,18 @@ func TestVaultInfoMetricsConfig_Validate(t *testing.T) {
 	require.ErrorContains(t, cfg.Validate(), "metric vault.info doesn't have an attribute invalid, valid attributes: [vault.version]")
 
 	cfg = DefaultMetricsConfig().VaultInfo
+	cfg.AggregationStrategy = "invalid"
+	require.ErrorContains(t, cfg.Validate(), "invalid aggregation strategy")
+}
+
+func TestVaultOwnTokenTTLMetricsConfig_Validate(t *testing.T) {
+	cfg := DefaultMetricsConfig().VaultOwnTokenTTL
+	require.NoError(t, cfg.Validate())
+
+	cfg.EnabledAttributes = []VaultOwnTokenTTLMetricAttributeKey{"invalid"}
+	require.ErrorContains(t, cfg.Validate(), "metric vault.own_token.ttl doesn't have an attribute invalid, valid attributes: [vault.own_token.source]")
+
+	cfg = DefaultMetricsConfig().VaultOwnTokenTTL
 	cfg.AggregationStrategy = "invalid"
 	require.ErrorContains(t, cfg.Validate(), "invalid aggregation strategy")
 }

@@ -86,6 +86,154 @@ func newEventVaultLeaderChanged(cfg EventConfig) eventVaultLeaderChanged {
 	return e
 }
 
+type eventVaultOwnTokenDenied struct {
+	data   plog.LogRecordSlice // data buffer for generated log records.
+	config EventConfig         // event config provided by user.
+}
+
+func (e *eventVaultOwnTokenDenied) recordEvent(ctx context.Context, timestamp pcommon.Timestamp, vaultOwnTokenSourceAttributeValue string, vaultOwnTokenDenialAttributeValue string) {
+	if !e.config.Enabled {
+		return
+	}
+	dp := e.data.AppendEmpty()
+	dp.SetEventName("vault.own_token.denied")
+	dp.SetTimestamp(timestamp)
+
+	if span := trace.SpanContextFromContext(ctx); span.IsValid() {
+		dp.SetTraceID(pcommon.TraceID(span.TraceID()))
+		dp.SetSpanID(pcommon.SpanID(span.SpanID()))
+	}
+	dp.Attributes().PutStr("vault.own_token.source", vaultOwnTokenSourceAttributeValue)
+	dp.Attributes().PutStr("vault.own_token.denial", vaultOwnTokenDenialAttributeValue)
+
+}
+
+// emit appends recorded event data to a events slice and prepares it for recording another set of log records.
+func (e *eventVaultOwnTokenDenied) emit(lrs plog.LogRecordSlice) {
+	if e.config.Enabled && e.data.Len() > 0 {
+		e.data.MoveAndAppendTo(lrs)
+	}
+}
+
+func newEventVaultOwnTokenDenied(cfg EventConfig) eventVaultOwnTokenDenied {
+	e := eventVaultOwnTokenDenied{config: cfg}
+	if cfg.Enabled {
+		e.data = plog.NewLogRecordSlice()
+	}
+	return e
+}
+
+type eventVaultOwnTokenExpiring struct {
+	data   plog.LogRecordSlice // data buffer for generated log records.
+	config EventConfig         // event config provided by user.
+}
+
+func (e *eventVaultOwnTokenExpiring) recordEvent(ctx context.Context, timestamp pcommon.Timestamp, vaultOwnTokenSourceAttributeValue string, vaultOwnTokenLeftAttributeValue float64) {
+	if !e.config.Enabled {
+		return
+	}
+	dp := e.data.AppendEmpty()
+	dp.SetEventName("vault.own_token.expiring")
+	dp.SetTimestamp(timestamp)
+
+	if span := trace.SpanContextFromContext(ctx); span.IsValid() {
+		dp.SetTraceID(pcommon.TraceID(span.TraceID()))
+		dp.SetSpanID(pcommon.SpanID(span.SpanID()))
+	}
+	dp.Attributes().PutStr("vault.own_token.source", vaultOwnTokenSourceAttributeValue)
+	dp.Attributes().PutDouble("vault.own_token.left", vaultOwnTokenLeftAttributeValue)
+
+}
+
+// emit appends recorded event data to a events slice and prepares it for recording another set of log records.
+func (e *eventVaultOwnTokenExpiring) emit(lrs plog.LogRecordSlice) {
+	if e.config.Enabled && e.data.Len() > 0 {
+		e.data.MoveAndAppendTo(lrs)
+	}
+}
+
+func newEventVaultOwnTokenExpiring(cfg EventConfig) eventVaultOwnTokenExpiring {
+	e := eventVaultOwnTokenExpiring{config: cfg}
+	if cfg.Enabled {
+		e.data = plog.NewLogRecordSlice()
+	}
+	return e
+}
+
+type eventVaultOwnTokenRenewed struct {
+	data   plog.LogRecordSlice // data buffer for generated log records.
+	config EventConfig         // event config provided by user.
+}
+
+func (e *eventVaultOwnTokenRenewed) recordEvent(ctx context.Context, timestamp pcommon.Timestamp, vaultOwnTokenSourceAttributeValue string, vaultOwnTokenLeftAttributeValue float64) {
+	if !e.config.Enabled {
+		return
+	}
+	dp := e.data.AppendEmpty()
+	dp.SetEventName("vault.own_token.renewed")
+	dp.SetTimestamp(timestamp)
+
+	if span := trace.SpanContextFromContext(ctx); span.IsValid() {
+		dp.SetTraceID(pcommon.TraceID(span.TraceID()))
+		dp.SetSpanID(pcommon.SpanID(span.SpanID()))
+	}
+	dp.Attributes().PutStr("vault.own_token.source", vaultOwnTokenSourceAttributeValue)
+	dp.Attributes().PutDouble("vault.own_token.left", vaultOwnTokenLeftAttributeValue)
+
+}
+
+// emit appends recorded event data to a events slice and prepares it for recording another set of log records.
+func (e *eventVaultOwnTokenRenewed) emit(lrs plog.LogRecordSlice) {
+	if e.config.Enabled && e.data.Len() > 0 {
+		e.data.MoveAndAppendTo(lrs)
+	}
+}
+
+func newEventVaultOwnTokenRenewed(cfg EventConfig) eventVaultOwnTokenRenewed {
+	e := eventVaultOwnTokenRenewed{config: cfg}
+	if cfg.Enabled {
+		e.data = plog.NewLogRecordSlice()
+	}
+	return e
+}
+
+type eventVaultOwnTokenReplaced struct {
+	data   plog.LogRecordSlice // data buffer for generated log records.
+	config EventConfig         // event config provided by user.
+}
+
+func (e *eventVaultOwnTokenReplaced) recordEvent(ctx context.Context, timestamp pcommon.Timestamp, vaultOwnTokenSourceAttributeValue string, vaultOwnTokenLeftAttributeValue float64) {
+	if !e.config.Enabled {
+		return
+	}
+	dp := e.data.AppendEmpty()
+	dp.SetEventName("vault.own_token.replaced")
+	dp.SetTimestamp(timestamp)
+
+	if span := trace.SpanContextFromContext(ctx); span.IsValid() {
+		dp.SetTraceID(pcommon.TraceID(span.TraceID()))
+		dp.SetSpanID(pcommon.SpanID(span.SpanID()))
+	}
+	dp.Attributes().PutStr("vault.own_token.source", vaultOwnTokenSourceAttributeValue)
+	dp.Attributes().PutDouble("vault.own_token.left", vaultOwnTokenLeftAttributeValue)
+
+}
+
+// emit appends recorded event data to a events slice and prepares it for recording another set of log records.
+func (e *eventVaultOwnTokenReplaced) emit(lrs plog.LogRecordSlice) {
+	if e.config.Enabled && e.data.Len() > 0 {
+		e.data.MoveAndAppendTo(lrs)
+	}
+}
+
+func newEventVaultOwnTokenReplaced(cfg EventConfig) eventVaultOwnTokenReplaced {
+	e := eventVaultOwnTokenReplaced{config: cfg}
+	if cfg.Enabled {
+		e.data = plog.NewLogRecordSlice()
+	}
+	return e
+}
+
 type eventVaultRaftPeerAdded struct {
 	data   plog.LogRecordSlice // data buffer for generated log records.
 	config EventConfig         // event config provided by user.
@@ -433,6 +581,10 @@ type LogsBuilder struct {
 	resourceAttributeExcludeFilter map[string]filter.Filter
 	eventVaultInitialized          eventVaultInitialized
 	eventVaultLeaderChanged        eventVaultLeaderChanged
+	eventVaultOwnTokenDenied       eventVaultOwnTokenDenied
+	eventVaultOwnTokenExpiring     eventVaultOwnTokenExpiring
+	eventVaultOwnTokenRenewed      eventVaultOwnTokenRenewed
+	eventVaultOwnTokenReplaced     eventVaultOwnTokenReplaced
 	eventVaultRaftPeerAdded        eventVaultRaftPeerAdded
 	eventVaultRaftPeerHealthy      eventVaultRaftPeerHealthy
 	eventVaultRaftPeerRemoved      eventVaultRaftPeerRemoved
@@ -457,6 +609,10 @@ func NewLogsBuilder(lbc LogsBuilderConfig, settings receiver.Settings) *LogsBuil
 		buildInfo:                      settings.BuildInfo,
 		eventVaultInitialized:          newEventVaultInitialized(lbc.Events.VaultInitialized),
 		eventVaultLeaderChanged:        newEventVaultLeaderChanged(lbc.Events.VaultLeaderChanged),
+		eventVaultOwnTokenDenied:       newEventVaultOwnTokenDenied(lbc.Events.VaultOwnTokenDenied),
+		eventVaultOwnTokenExpiring:     newEventVaultOwnTokenExpiring(lbc.Events.VaultOwnTokenExpiring),
+		eventVaultOwnTokenRenewed:      newEventVaultOwnTokenRenewed(lbc.Events.VaultOwnTokenRenewed),
+		eventVaultOwnTokenReplaced:     newEventVaultOwnTokenReplaced(lbc.Events.VaultOwnTokenReplaced),
 		eventVaultRaftPeerAdded:        newEventVaultRaftPeerAdded(lbc.Events.VaultRaftPeerAdded),
 		eventVaultRaftPeerHealthy:      newEventVaultRaftPeerHealthy(lbc.Events.VaultRaftPeerHealthy),
 		eventVaultRaftPeerRemoved:      newEventVaultRaftPeerRemoved(lbc.Events.VaultRaftPeerRemoved),
@@ -538,6 +694,10 @@ func (lb *LogsBuilder) EmitForResource(options ...ResourceLogsOption) {
 	ils.Scope().SetVersion(lb.buildInfo.Version)
 	lb.eventVaultInitialized.emit(ils.LogRecords())
 	lb.eventVaultLeaderChanged.emit(ils.LogRecords())
+	lb.eventVaultOwnTokenDenied.emit(ils.LogRecords())
+	lb.eventVaultOwnTokenExpiring.emit(ils.LogRecords())
+	lb.eventVaultOwnTokenRenewed.emit(ils.LogRecords())
+	lb.eventVaultOwnTokenReplaced.emit(ils.LogRecords())
 	lb.eventVaultRaftPeerAdded.emit(ils.LogRecords())
 	lb.eventVaultRaftPeerHealthy.emit(ils.LogRecords())
 	lb.eventVaultRaftPeerRemoved.emit(ils.LogRecords())
@@ -591,6 +751,26 @@ func (lb *LogsBuilder) RecordVaultInitializedEvent(ctx context.Context, timestam
 // RecordVaultLeaderChangedEvent adds a log record of vault.leader.changed event.
 func (lb *LogsBuilder) RecordVaultLeaderChangedEvent(ctx context.Context, timestamp pcommon.Timestamp, vaultLeaderAddressOldAttributeValue string, vaultLeaderAddressNewAttributeValue string, observationReconciledAttributeValue bool) {
 	lb.eventVaultLeaderChanged.recordEvent(ctx, timestamp, vaultLeaderAddressOldAttributeValue, vaultLeaderAddressNewAttributeValue, observationReconciledAttributeValue)
+}
+
+// RecordVaultOwnTokenDeniedEvent adds a log record of vault.own_token.denied event.
+func (lb *LogsBuilder) RecordVaultOwnTokenDeniedEvent(ctx context.Context, timestamp pcommon.Timestamp, vaultOwnTokenSourceAttributeValue AttributeVaultOwnTokenSource, vaultOwnTokenDenialAttributeValue AttributeVaultOwnTokenDenial) {
+	lb.eventVaultOwnTokenDenied.recordEvent(ctx, timestamp, vaultOwnTokenSourceAttributeValue.String(), vaultOwnTokenDenialAttributeValue.String())
+}
+
+// RecordVaultOwnTokenExpiringEvent adds a log record of vault.own_token.expiring event.
+func (lb *LogsBuilder) RecordVaultOwnTokenExpiringEvent(ctx context.Context, timestamp pcommon.Timestamp, vaultOwnTokenSourceAttributeValue AttributeVaultOwnTokenSource, vaultOwnTokenLeftAttributeValue float64) {
+	lb.eventVaultOwnTokenExpiring.recordEvent(ctx, timestamp, vaultOwnTokenSourceAttributeValue.String(), vaultOwnTokenLeftAttributeValue)
+}
+
+// RecordVaultOwnTokenRenewedEvent adds a log record of vault.own_token.renewed event.
+func (lb *LogsBuilder) RecordVaultOwnTokenRenewedEvent(ctx context.Context, timestamp pcommon.Timestamp, vaultOwnTokenSourceAttributeValue AttributeVaultOwnTokenSource, vaultOwnTokenLeftAttributeValue float64) {
+	lb.eventVaultOwnTokenRenewed.recordEvent(ctx, timestamp, vaultOwnTokenSourceAttributeValue.String(), vaultOwnTokenLeftAttributeValue)
+}
+
+// RecordVaultOwnTokenReplacedEvent adds a log record of vault.own_token.replaced event.
+func (lb *LogsBuilder) RecordVaultOwnTokenReplacedEvent(ctx context.Context, timestamp pcommon.Timestamp, vaultOwnTokenSourceAttributeValue AttributeVaultOwnTokenSource, vaultOwnTokenLeftAttributeValue float64) {
+	lb.eventVaultOwnTokenReplaced.recordEvent(ctx, timestamp, vaultOwnTokenSourceAttributeValue.String(), vaultOwnTokenLeftAttributeValue)
 }
 
 // RecordVaultRaftPeerAddedEvent adds a log record of vault.raft.peer.added event.

@@ -137,6 +137,18 @@ func TestLogsBuilder(t *testing.T) {
 			lb.RecordVaultLeaderChangedEvent(ctx, timestamp, "vault.leader.address.old-val", "vault.leader.address.new-val", true)
 			defaultEventsCount++
 			allEventsCount++
+			lb.RecordVaultOwnTokenDeniedEvent(ctx, timestamp, AttributeVaultOwnTokenSourceToken, AttributeVaultOwnTokenDenialInvalidToken)
+			defaultEventsCount++
+			allEventsCount++
+			lb.RecordVaultOwnTokenExpiringEvent(ctx, timestamp, AttributeVaultOwnTokenSourceToken, 20.100000)
+			defaultEventsCount++
+			allEventsCount++
+			lb.RecordVaultOwnTokenRenewedEvent(ctx, timestamp, AttributeVaultOwnTokenSourceToken, 20.100000)
+			defaultEventsCount++
+			allEventsCount++
+			lb.RecordVaultOwnTokenReplacedEvent(ctx, timestamp, AttributeVaultOwnTokenSourceToken, 20.100000)
+			defaultEventsCount++
+			allEventsCount++
 			lb.RecordVaultRaftPeerAddedEvent(ctx, timestamp, "vault.raft.peer.id-val", "vault.raft.peer.address-val", AttributeVaultRaftPeerRoleVoter, true)
 			defaultEventsCount++
 			allEventsCount++
@@ -216,6 +228,58 @@ func TestLogsBuilder(t *testing.T) {
 					attrVal, ok = lr.Attributes().Get("observation.reconciled")
 					assert.True(t, ok)
 					assert.True(t, attrVal.Bool())
+				case "vault.own_token.denied":
+					assert.False(t, validatedEvents["vault.own_token.denied"], "Found a duplicate in the events slice: vault.own_token.denied")
+					validatedEvents["vault.own_token.denied"] = true
+					lr := lrs.At(i)
+					assert.Equal(t, timestamp, lr.Timestamp())
+					assert.Equal(t, pcommon.TraceID(traceID), lr.TraceID())
+					assert.Equal(t, pcommon.SpanID(spanID), lr.SpanID())
+					attrVal, ok := lr.Attributes().Get("vault.own_token.source")
+					assert.True(t, ok)
+					assert.Equal(t, "token", attrVal.Str())
+					attrVal, ok = lr.Attributes().Get("vault.own_token.denial")
+					assert.True(t, ok)
+					assert.Equal(t, "invalid_token", attrVal.Str())
+				case "vault.own_token.expiring":
+					assert.False(t, validatedEvents["vault.own_token.expiring"], "Found a duplicate in the events slice: vault.own_token.expiring")
+					validatedEvents["vault.own_token.expiring"] = true
+					lr := lrs.At(i)
+					assert.Equal(t, timestamp, lr.Timestamp())
+					assert.Equal(t, pcommon.TraceID(traceID), lr.TraceID())
+					assert.Equal(t, pcommon.SpanID(spanID), lr.SpanID())
+					attrVal, ok := lr.Attributes().Get("vault.own_token.source")
+					assert.True(t, ok)
+					assert.Equal(t, "token", attrVal.Str())
+					attrVal, ok = lr.Attributes().Get("vault.own_token.left")
+					assert.True(t, ok)
+					assert.Equal(t, 20.100000, attrVal.Double())
+				case "vault.own_token.renewed":
+					assert.False(t, validatedEvents["vault.own_token.renewed"], "Found a duplicate in the events slice: vault.own_token.renewed")
+					validatedEvents["vault.own_token.renewed"] = true
+					lr := lrs.At(i)
+					assert.Equal(t, timestamp, lr.Timestamp())
+					assert.Equal(t, pcommon.TraceID(traceID), lr.TraceID())
+					assert.Equal(t, pcommon.SpanID(spanID), lr.SpanID())
+					attrVal, ok := lr.Attributes().Get("vault.own_token.source")
+					assert.True(t, ok)
+					assert.Equal(t, "token", attrVal.Str())
+					attrVal, ok = lr.Attributes().Get("vault.own_token.left")
+					assert.True(t, ok)
+					assert.Equal(t, 20.100000, attrVal.Double())
+				case "vault.own_token.replaced":
+					assert.False(t, validatedEvents["vault.own_token.replaced"], "Found a duplicate in the events slice: vault.own_token.replaced")
+					validatedEvents["vault.own_token.replaced"] = true
+					lr := lrs.At(i)
+					assert.Equal(t, timestamp, lr.Timestamp())
+					assert.Equal(t, pcommon.TraceID(traceID), lr.TraceID())
+					assert.Equal(t, pcommon.SpanID(spanID), lr.SpanID())
+					attrVal, ok := lr.Attributes().Get("vault.own_token.source")
+					assert.True(t, ok)
+					assert.Equal(t, "token", attrVal.Str())
+					attrVal, ok = lr.Attributes().Get("vault.own_token.left")
+					assert.True(t, ok)
+					assert.Equal(t, 20.100000, attrVal.Double())
 				case "vault.raft.peer.added":
 					assert.False(t, validatedEvents["vault.raft.peer.added"], "Found a duplicate in the events slice: vault.raft.peer.added")
 					validatedEvents["vault.raft.peer.added"] = true

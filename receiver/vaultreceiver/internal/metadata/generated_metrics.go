@@ -45,6 +45,70 @@ var MapAttributeVaultNodeRole = map[string]AttributeVaultNodeRole{
 	"standby": AttributeVaultNodeRoleStandby,
 }
 
+// AttributeVaultOwnTokenDenial specifies the value vault.own_token.denial attribute.
+type AttributeVaultOwnTokenDenial int
+
+const (
+	_ AttributeVaultOwnTokenDenial = iota
+	AttributeVaultOwnTokenDenialInvalidToken
+	AttributeVaultOwnTokenDenialLoginRefused
+)
+
+// String returns the string representation of the AttributeVaultOwnTokenDenial.
+func (av AttributeVaultOwnTokenDenial) String() string {
+	switch av {
+	case AttributeVaultOwnTokenDenialInvalidToken:
+		return "invalid_token"
+	case AttributeVaultOwnTokenDenialLoginRefused:
+		return "login_refused"
+	}
+	return ""
+}
+
+// MapAttributeVaultOwnTokenDenial is a helper map of string to AttributeVaultOwnTokenDenial attribute value.
+var MapAttributeVaultOwnTokenDenial = map[string]AttributeVaultOwnTokenDenial{
+	"invalid_token": AttributeVaultOwnTokenDenialInvalidToken,
+	"login_refused": AttributeVaultOwnTokenDenialLoginRefused,
+}
+
+// AttributeVaultOwnTokenSource specifies the value vault.own_token.source attribute.
+type AttributeVaultOwnTokenSource int
+
+const (
+	_ AttributeVaultOwnTokenSource = iota
+	AttributeVaultOwnTokenSourceToken
+	AttributeVaultOwnTokenSourceTokenFile
+	AttributeVaultOwnTokenSourceApprole
+	AttributeVaultOwnTokenSourceKubernetes
+	AttributeVaultOwnTokenSourceEnvironment
+)
+
+// String returns the string representation of the AttributeVaultOwnTokenSource.
+func (av AttributeVaultOwnTokenSource) String() string {
+	switch av {
+	case AttributeVaultOwnTokenSourceToken:
+		return "token"
+	case AttributeVaultOwnTokenSourceTokenFile:
+		return "token_file"
+	case AttributeVaultOwnTokenSourceApprole:
+		return "approle"
+	case AttributeVaultOwnTokenSourceKubernetes:
+		return "kubernetes"
+	case AttributeVaultOwnTokenSourceEnvironment:
+		return "environment"
+	}
+	return ""
+}
+
+// MapAttributeVaultOwnTokenSource is a helper map of string to AttributeVaultOwnTokenSource attribute value.
+var MapAttributeVaultOwnTokenSource = map[string]AttributeVaultOwnTokenSource{
+	"token":       AttributeVaultOwnTokenSourceToken,
+	"token_file":  AttributeVaultOwnTokenSourceTokenFile,
+	"approle":     AttributeVaultOwnTokenSourceApprole,
+	"kubernetes":  AttributeVaultOwnTokenSourceKubernetes,
+	"environment": AttributeVaultOwnTokenSourceEnvironment,
+}
+
 // AttributeVaultRaftPeerRole specifies the value vault.raft.peer.role attribute.
 type AttributeVaultRaftPeerRole int
 
@@ -132,6 +196,10 @@ var MetricsInfo = metricsInfo{
 	VaultLeaseIrrevocableCount: metricInfo{
 		Name: "vault.lease.irrevocable.count",
 	},
+	VaultOwnTokenTTL: metricInfo{
+		Name:       "vault.own_token.ttl",
+		Attributes: []string{"vault.own_token.source"},
+	},
 	VaultPerformanceStandby: metricInfo{
 		Name: "vault.performance_standby",
 	},
@@ -196,6 +264,7 @@ type metricsInfo struct {
 	VaultLeaderChanges         metricInfo
 	VaultLeaseCount            metricInfo
 	VaultLeaseIrrevocableCount metricInfo
+	VaultOwnTokenTTL           metricInfo
 	VaultPerformanceStandby    metricInfo
 	VaultRaftFailureTolerance  metricInfo
 	VaultRaftHealthy           metricInfo
@@ -763,6 +832,95 @@ func (m *metricVaultLeaseIrrevocableCount) emit(metrics pmetric.MetricSlice) {
 
 func newMetricVaultLeaseIrrevocableCount(cfg VaultLeaseIrrevocableCountMetricConfig) metricVaultLeaseIrrevocableCount {
 	m := metricVaultLeaseIrrevocableCount{config: cfg}
+
+	if cfg.Enabled {
+		m.data = pmetric.NewMetric()
+		m.init()
+	}
+	return m
+}
+
+type metricVaultOwnTokenTTL struct {
+	data          pmetric.Metric               // data buffer for generated metric.
+	config        VaultOwnTokenTTLMetricConfig // metric config provided by user.
+	capacity      int                          // max observed number of data points added to the metric.
+	aggDataPoints []int64                      // slice containing number of aggregated datapoints at each index
+}
+
+// init fills vault.own_token.ttl metric with initial data.
+func (m *metricVaultOwnTokenTTL) init() {
+	m.data.SetName("vault.own_token.ttl")
+	m.data.SetDescription("Time until the end of the token that the receiver itself uses. Left out of a token without an end, and while none works.")
+	m.data.SetUnit("s")
+	m.data.SetEmptyGauge()
+	m.data.Gauge().DataPoints().EnsureCapacity(m.capacity)
+	m.aggDataPoints = m.aggDataPoints[:0]
+}
+
+func (m *metricVaultOwnTokenTTL) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val int64, vaultOwnTokenSourceAttributeValue string) {
+	if !m.config.Enabled {
+		return
+	}
+
+	dp := pmetric.NewNumberDataPoint()
+	dp.SetStartTimestamp(start)
+	dp.SetTimestamp(ts)
+	if slices.Contains(m.config.EnabledAttributes, VaultOwnTokenTTLMetricAttributeKeyVaultOwnTokenSource) {
+		dp.Attributes().PutStr("vault.own_token.source", vaultOwnTokenSourceAttributeValue)
+	}
+
+	var s string
+	dps := m.data.Gauge().DataPoints()
+	for i := 0; i < dps.Len(); i++ {
+		dpi := dps.At(i)
+		if dp.Attributes().Equal(dpi.Attributes()) && dp.StartTimestamp() == dpi.StartTimestamp() && dp.Timestamp() == dpi.Timestamp() {
+			switch s = m.config.AggregationStrategy; s {
+			case AggregationStrategySum, AggregationStrategyAvg:
+				dpi.SetIntValue(dpi.IntValue() + val)
+				m.aggDataPoints[i] += 1
+				return
+			case AggregationStrategyMin:
+				if dpi.IntValue() > val {
+					dpi.SetIntValue(val)
+				}
+				return
+			case AggregationStrategyMax:
+				if dpi.IntValue() < val {
+					dpi.SetIntValue(val)
+				}
+				return
+			}
+		}
+	}
+
+	dp.SetIntValue(val)
+	m.aggDataPoints = append(m.aggDataPoints, 1)
+	dp.MoveTo(dps.AppendEmpty())
+}
+
+// updateCapacity saves max length of data point slices that will be used for the slice capacity.
+func (m *metricVaultOwnTokenTTL) updateCapacity() {
+	if m.data.Gauge().DataPoints().Len() > m.capacity {
+		m.capacity = m.data.Gauge().DataPoints().Len()
+	}
+}
+
+// emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
+func (m *metricVaultOwnTokenTTL) emit(metrics pmetric.MetricSlice) {
+	if m.config.Enabled && m.data.Gauge().DataPoints().Len() > 0 {
+		if m.config.AggregationStrategy == AggregationStrategyAvg {
+			for i, aggCount := range m.aggDataPoints {
+				m.data.Gauge().DataPoints().At(i).SetIntValue(m.data.Gauge().DataPoints().At(i).IntValue() / aggCount)
+			}
+		}
+		m.updateCapacity()
+		m.data.MoveTo(metrics.AppendEmpty())
+		m.init()
+	}
+}
+
+func newMetricVaultOwnTokenTTL(cfg VaultOwnTokenTTLMetricConfig) metricVaultOwnTokenTTL {
+	m := metricVaultOwnTokenTTL{config: cfg}
 
 	if cfg.Enabled {
 		m.data = pmetric.NewMetric()
@@ -1596,6 +1754,7 @@ type MetricsBuilder struct {
 	metricVaultLeaderChanges         metricVaultLeaderChanges
 	metricVaultLeaseCount            metricVaultLeaseCount
 	metricVaultLeaseIrrevocableCount metricVaultLeaseIrrevocableCount
+	metricVaultOwnTokenTTL           metricVaultOwnTokenTTL
 	metricVaultPerformanceStandby    metricVaultPerformanceStandby
 	metricVaultRaftFailureTolerance  metricVaultRaftFailureTolerance
 	metricVaultRaftHealthy           metricVaultRaftHealthy
@@ -1646,6 +1805,7 @@ func NewMetricsBuilder(mbc MetricsBuilderConfig, settings receiver.Settings, opt
 		metricVaultLeaderChanges:         newMetricVaultLeaderChanges(mbc.Metrics.VaultLeaderChanges),
 		metricVaultLeaseCount:            newMetricVaultLeaseCount(mbc.Metrics.VaultLeaseCount),
 		metricVaultLeaseIrrevocableCount: newMetricVaultLeaseIrrevocableCount(mbc.Metrics.VaultLeaseIrrevocableCount),
+		metricVaultOwnTokenTTL:           newMetricVaultOwnTokenTTL(mbc.Metrics.VaultOwnTokenTTL),
 		metricVaultPerformanceStandby:    newMetricVaultPerformanceStandby(mbc.Metrics.VaultPerformanceStandby),
 		metricVaultRaftFailureTolerance:  newMetricVaultRaftFailureTolerance(mbc.Metrics.VaultRaftFailureTolerance),
 		metricVaultRaftHealthy:           newMetricVaultRaftHealthy(mbc.Metrics.VaultRaftHealthy),
@@ -1767,6 +1927,7 @@ func (mb *MetricsBuilder) EmitForResource(options ...ResourceMetricsOption) {
 	mb.metricVaultLeaderChanges.emit(ils.Metrics())
 	mb.metricVaultLeaseCount.emit(ils.Metrics())
 	mb.metricVaultLeaseIrrevocableCount.emit(ils.Metrics())
+	mb.metricVaultOwnTokenTTL.emit(ils.Metrics())
 	mb.metricVaultPerformanceStandby.emit(ils.Metrics())
 	mb.metricVaultRaftFailureTolerance.emit(ils.Metrics())
 	mb.metricVaultRaftHealthy.emit(ils.Metrics())
@@ -1861,6 +2022,11 @@ func (mb *MetricsBuilder) RecordVaultLeaseCountDataPoint(ts pcommon.Timestamp, v
 // RecordVaultLeaseIrrevocableCountDataPoint adds a data point to vault.lease.irrevocable.count metric.
 func (mb *MetricsBuilder) RecordVaultLeaseIrrevocableCountDataPoint(ts pcommon.Timestamp, val int64) {
 	mb.metricVaultLeaseIrrevocableCount.recordDataPoint(mb.startTime, ts, val)
+}
+
+// RecordVaultOwnTokenTTLDataPoint adds a data point to vault.own_token.ttl metric.
+func (mb *MetricsBuilder) RecordVaultOwnTokenTTLDataPoint(ts pcommon.Timestamp, val int64, vaultOwnTokenSourceAttributeValue AttributeVaultOwnTokenSource) {
+	mb.metricVaultOwnTokenTTL.recordDataPoint(mb.startTime, ts, val, vaultOwnTokenSourceAttributeValue.String())
 }
 
 // RecordVaultPerformanceStandbyDataPoint adds a data point to vault.performance_standby metric.

@@ -68,6 +68,7 @@ func TestMetricsBuilder(t *testing.T) {
 			mb := NewMetricsBuilder(loadMetricsBuilderConfig(t, tt.name), settings, WithStartTime(start))
 			aggMap := make(map[string]string) // contains the aggregation strategies for each metric name
 			aggMap["vault.info"] = mb.metricVaultInfo.config.AggregationStrategy
+			aggMap["vault.own_token.ttl"] = mb.metricVaultOwnTokenTTL.config.AggregationStrategy
 			aggMap["vault.seal.info"] = mb.metricVaultSealInfo.config.AggregationStrategy
 
 			expectedWarnings := 0
@@ -110,6 +111,12 @@ func TestMetricsBuilder(t *testing.T) {
 			defaultMetricsCount++
 			allMetricsCount++
 			mb.RecordVaultLeaseIrrevocableCountDataPoint(ts, 1)
+			defaultMetricsCount++
+			allMetricsCount++
+			mb.RecordVaultOwnTokenTTLDataPoint(ts, 1, AttributeVaultOwnTokenSourceToken)
+			if tt.name == "reaggregate_set" {
+				mb.RecordVaultOwnTokenTTLDataPoint(ts, 3, AttributeVaultOwnTokenSourceTokenFile)
+			}
 			defaultMetricsCount++
 			allMetricsCount++
 			mb.RecordVaultPerformanceStandbyDataPoint(ts, 1)
@@ -168,6 +175,7 @@ func TestMetricsBuilder(t *testing.T) {
 			metrics := mb.Emit(WithResource(res))
 			if tt.name == "reaggregate_set" {
 				assert.Empty(t, mb.metricVaultInfo.aggDataPoints)
+				assert.Empty(t, mb.metricVaultOwnTokenTTL.aggDataPoints)
 				assert.Empty(t, mb.metricVaultSealInfo.aggDataPoints)
 			}
 
@@ -361,6 +369,46 @@ func TestMetricsBuilder(t *testing.T) {
 					assert.Equal(t, ts, dp.Timestamp())
 					assert.Equal(t, pmetric.NumberDataPointValueTypeInt, dp.ValueType())
 					assert.Equal(t, int64(1), dp.IntValue())
+				case "vault.own_token.ttl":
+					if tt.name != "reaggregate_set" {
+						assert.False(t, validatedMetrics["vault.own_token.ttl"], "Found a duplicate in the metrics slice: vault.own_token.ttl")
+						validatedMetrics["vault.own_token.ttl"] = true
+						assert.Equal(t, pmetric.MetricTypeGauge, mi.Type())
+						assert.Equal(t, 1, mi.Gauge().DataPoints().Len())
+						assert.Equal(t, "Time until the end of the token that the receiver itself uses. Left out of a token without an end, and while none works.", mi.Description())
+						assert.Equal(t, "s", mi.Unit())
+						dp := mi.Gauge().DataPoints().At(0)
+						assert.Equal(t, start, dp.StartTimestamp())
+						assert.Equal(t, ts, dp.Timestamp())
+						assert.Equal(t, pmetric.NumberDataPointValueTypeInt, dp.ValueType())
+						assert.Equal(t, int64(1), dp.IntValue())
+						vaultOwnTokenSourceAttrVal, ok := dp.Attributes().Get("vault.own_token.source")
+						assert.True(t, ok)
+						assert.Equal(t, "token", vaultOwnTokenSourceAttrVal.Str())
+					} else {
+						assert.False(t, validatedMetrics["vault.own_token.ttl"], "Found a duplicate in the metrics slice: vault.own_token.ttl")
+						validatedMetrics["vault.own_token.ttl"] = true
+						assert.Equal(t, pmetric.MetricTypeGauge, mi.Type())
+						assert.Equal(t, 1, mi.Gauge().DataPoints().Len())
+						assert.Equal(t, "Time until the end of the token that the receiver itself uses. Left out of a token without an end, and while none works.", mi.Description())
+						assert.Equal(t, "s", mi.Unit())
+						dp := mi.Gauge().DataPoints().At(0)
+						assert.Equal(t, start, dp.StartTimestamp())
+						assert.Equal(t, ts, dp.Timestamp())
+						assert.Equal(t, pmetric.NumberDataPointValueTypeInt, dp.ValueType())
+						switch aggMap["vault.own_token.ttl"] {
+						case "sum":
+							assert.Equal(t, int64(4), dp.IntValue())
+						case "avg":
+							assert.Equal(t, int64(2), dp.IntValue())
+						case "min":
+							assert.Equal(t, int64(1), dp.IntValue())
+						case "max":
+							assert.Equal(t, int64(3), dp.IntValue())
+						}
+						_, ok := dp.Attributes().Get("vault.own_token.source")
+						assert.False(t, ok)
+					}
 				case "vault.performance_standby":
 					assert.False(t, validatedMetrics["vault.performance_standby"], "Found a duplicate in the metrics slice: vault.performance_standby")
 					validatedMetrics["vault.performance_standby"] = true
