@@ -85,7 +85,16 @@ func TestTheStoryArrives(t *testing.T) {
 	s := play(t)
 	const pace = 3 * demo.Interval
 	require.NoError(t, (&story.Story{Lab: s.Lab, Pace: pace, Progress: func(line string) { t.Log(line) }}).Tell(t.Context()))
-	p := look(t, s, "everything that the story leaves behind", func(p demo.Picture) bool { return len(p.Missing()) == 0 })
+	var missing []string
+	defer func() {
+		if len(missing) > 0 {
+			t.Logf("missing: %q", missing)
+		}
+	}()
+	p := look(t, s, "everything that the story leaves behind", func(p demo.Picture) bool {
+		missing = p.Missing()
+		return len(missing) == 0
+	})
 
 	t.Run("an outage is as long as it was", func(t *testing.T) {
 		outage := spans(p, "consul", "consul.check.outage")[0]
