@@ -107,7 +107,7 @@ func TestWhatChangesWhileTheReceiverIsStopped(t *testing.T) {
 		assert.Equal(t, marker.StartTimestamp(), attempt.StartTimestamp())
 		assert.Equal(t, marker.TraceID(), attempt.TraceID())
 		assert.Equal(t, marker.StartTimestamp(), wait.StartTimestamp())
-		assert.InDelta(t, int64(wait.EndTimestamp()), int64(hold.StartTimestamp()), 1)
+		assert.WithinDuration(t, wait.EndTimestamp().AsTime(), hold.StartTimestamp().AsTime(), time.Nanosecond)
 		assert.Equal(t, attempt.EndTimestamp(), hold.EndTimestamp())
 		for _, part := range []ptrace.Span{marker, wait, hold} {
 			assert.Equal(t, attempt.SpanID(), part.ParentSpanID())

@@ -205,11 +205,11 @@ func TestHundredsContendForALock(t *testing.T) {
 		wait, _ := o.span(telemetry.SpanWait, key)
 		assert.Equal(t, strconv.Itoa(positions[key]), value(wait.Attributes(), "etcd.lock.queue.position"))
 		// A span has a length of 1 ns at least.
-		assert.InDelta(t, int64(attempt.StartTimestamp()), int64(wait.StartTimestamp()), 1)
-		assert.InDelta(t, int64(wait.EndTimestamp()), int64(hold.StartTimestamp()), 1)
-		assert.InDelta(t, int64(hold.EndTimestamp()), int64(attempt.EndTimestamp()), 1)
+		assert.WithinDuration(t, attempt.StartTimestamp().AsTime(), wait.StartTimestamp().AsTime(), time.Nanosecond)
+		assert.WithinDuration(t, wait.EndTimestamp().AsTime(), hold.StartTimestamp().AsTime(), time.Nanosecond)
+		assert.WithinDuration(t, hold.EndTimestamp().AsTime(), attempt.EndTimestamp().AsTime(), time.Nanosecond)
 		if i > 0 && positions[key] > 0 {
-			assert.InDelta(t, int64(holds[i-1].EndTimestamp()), int64(hold.StartTimestamp()), 1, "when the one before releases")
+			assert.WithinDuration(t, holds[i-1].EndTimestamp().AsTime(), hold.StartTimestamp().AsTime(), time.Nanosecond, "when the one before releases")
 			require.Equal(t, 1, attempt.Links().Len())
 			assert.Equal(t, holds[i-1].SpanID(), attempt.Links().At(0).SpanID())
 		}
