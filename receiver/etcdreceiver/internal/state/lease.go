@@ -100,21 +100,22 @@ type leases struct {
 
 type lease struct {
 	Lease
-	deadline time.Time // it did not expire before; zero when not known
-	asked    time.Time // when it was asked for; zero when it was not
-	due      time.Time // when to ask for it
-	index    int       // in the heap
-	list     int       // the newest list that it is in, or could have been
-	alive    bool      // etcd said in this step that it is there
-	gone     bool      // etcd said that it is not
-	goneAt   time.Time // when it was asked that
-	over     bool      // and that was told; it is seen again as the watch is behind
-	late     bool      // that keys of it went was learnt late
-	last     int64     // revision at which it last lost what may have been all its keys
-	atEnd    int       // how many that were
-	resumed  bool      // not seen yet since an earlier process saved it
-	granted  int64     // revision of the change that it was told with; 0 for none
-	untold   bool      // the earlier process may not have told that change
+	deadline time.Time     // it did not expire before; zero when not known
+	asked    time.Time     // when it was asked for; zero when it was not
+	due      time.Time     // when to ask for it
+	again    time.Duration // how soon to ask again for one that has lost its keys; else 0
+	index    int           // in the heap
+	list     int           // the newest list that it is in, or could have been
+	alive    bool          // etcd said in this step that it is there
+	gone     bool          // etcd said that it is not
+	goneAt   time.Time     // when it was asked that
+	over     bool          // and that was told; it is seen again as the watch is behind
+	late     bool          // that keys of it went was learnt late
+	last     int64         // revision at which it last lost what may have been all its keys
+	atEnd    int           // how many that were
+	resumed  bool          // not seen yet since an earlier process saved it
+	granted  int64         // revision of the change that it was told with; 0 for none
+	untold   bool          // the earlier process may not have told that change
 }
 
 func newLeases(limit int, follow bool) *leases {
@@ -153,6 +154,7 @@ func (s *step) attach(key Key, news bool) {
 		}
 	}
 	l.Keys++
+	l.again = 0
 	if len(l.Names) < maxLeaseKeys && !slices.Contains(l.Names, key.Name) {
 		l.Names = append(l.Names[:len(l.Names):len(l.Names)], key.Name)
 	}
@@ -228,6 +230,7 @@ func (s *step) detach(id int64) {
 		return
 	}
 	if l.Keys--; l.Keys == 0 {
+		l.again = askAgain
 		ls.ask(l, l.asked.Add(askAgain)) // It may be gone, too.
 	}
 }
@@ -265,7 +268,12 @@ func (ls *leases) answered(now time.Time, answers []Answer) {
 		l.alive, l.gone, l.over, l.late, l.resumed, l.TTL = true, false, false, false, false, a.TTL
 		l.Cause, l.Certain, l.list, l.atEnd = LeaseEndUnknown, false, ls.list, 0
 		l.deadline = a.At.Add(time.Duration(a.Remaining) * time.Second)
-		ls.ask(l, latest(l.deadline, a.At.Add(askAgain)))
+		due := latest(l.deadline, a.At.Add(askAgain))
+		if soon := a.At.Add(l.again); l.again > 0 && soon.Before(due) {
+			due = soon // Who gives back a lock often revokes its lease next.
+			l.again *= 2
+		}
+		ls.ask(l, due)
 	}
 }
 

@@ -287,12 +287,24 @@ func TestWhenALeaseIsAskedFor(t *testing.T) {
 	assert.Zero(t, due(5499), "not even when its last key goes")
 	assert.EqualValues(t, 0xb, due(5500))
 	answer(5500, 0xb, 10, 9)
+	assert.Zero(t, due(5999))
+	assert.EqualValues(t, 0xb, due(6000), "without a key it is likely to be revoked soon,")
+	answer(6000, 0xb, 10, 9)
+	assert.Zero(t, due(6999))
+	assert.EqualValues(t, 0xb, due(7000), "and then less and less")
+	answer(7000, 0xb, 10, 9)
 	assert.Zero(t, due(8999))
 
 	answer(9000, 0xa, 0, -1)
-	assert.Zero(t, due(14000), "its keys are about to go")
-	assert.EqualValues(t, 0xb, due(15000))
-	answer(15000, 0xb, 10, 100)
+	answer(9000, 0xb, 10, 5)
+	assert.Zero(t, due(12999), "the keys of a are about to go")
+	assert.EqualValues(t, 0xb, due(13000))
+	answer(13000, 0xb, 10, 1)
+	assert.EqualValues(t, 0xb, due(14000), "its deadline comes first")
+	answer(14000, 0xb, 10, 100)
+	for again := range 4 { // 22, 38 and 70 seconds
+		answer(22000+again, 0xb, 10, 100)
+	}
 	assert.EqualValues(t, 0xa, due(69000), "but they did not")
 
 	m.StepLeases(ms(70000), listed(0xa, 0xb))
