@@ -130,7 +130,8 @@ func TestAnAppRoleOfARealVault(t *testing.T) {
 		o.Eventually(t, "it is logged in anew", o.HasEvent("vault.own_token.replaced"))
 		o.Eventually(t, "all is well", func() bool { return o.HasMetric("vault.lease.count") && o.Trouble() == "" })
 		for _, endpoint := range []string{loginAppRole, endpointRenew} {
-			assert.Zero(t, o.Warnings(endpoint), endpoint)
+			// A request under way may fail otherwise, just as the server is being sealed.
+			assert.LessOrEqual(t, o.Warnings(endpoint), 1, endpoint)
 		}
 	})
 
