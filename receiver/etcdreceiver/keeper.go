@@ -18,9 +18,9 @@ type keeper struct {
 	every time.Duration
 	keep  func(context.Context) bool // nil when there is no storage; says whether it did
 
-	last    time.Time
-	pending bool // something was told since it was kept last
-	ahead   bool // what is known is ahead of what was told; the watcher's lock guards it
+	last    time.Time // when it was kept, or tried to be
+	pending bool      // something was told since it was kept last
+	ahead   bool      // what is known is ahead of what was told; the watcher's lock guards it
 }
 
 func (w *watcher) newKeeper(every time.Duration, keep func(context.Context) bool) keeper {
@@ -54,9 +54,11 @@ func (k *keeper) delivered(ctx context.Context) {
 	if k.keep == nil {
 		return
 	}
-	if k.pending = time.Since(k.last) < k.every || !k.keep(ctx); !k.pending {
-		k.last = time.Now()
+	if k.pending = time.Since(k.last) < k.every; k.pending {
+		return
 	}
+	k.last = time.Now() // What cannot be kept now is not tried at once again.
+	k.pending = !k.keep(ctx)
 }
 
 // overdue says whether it is time to keep what is pending.
