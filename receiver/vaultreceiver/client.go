@@ -6,15 +6,14 @@ package vaultreceiver
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
-	"slices"
 	"strings"
 
 	"github.com/hashicorp/vault/api"
 	"go.opentelemetry.io/collector/component"
+	"go.opentelemetry.io/collector/receiver"
 )
 
 const (
@@ -42,14 +41,19 @@ type client struct {
 	api       *api.Client // has neither token nor namespace
 	http      *http.Client
 	session   *session
+	requests  *requests
 	namespace string
 }
 
 // newClient connects lazily: an absent server is found at the first request.
-func newClient(ctx context.Context, cfg *Config, host component.Host, settings component.TelemetrySettings) (*client, error) {
+func newClient(ctx context.Context, cfg *Config, host component.Host, settings receiver.Settings) (*client, error) {
+	requests, err := newRequests(settings)
+	if err != nil {
+		return nil, err
+	}
 	limited := cfg.HTTP
 	limited.Timeout = cmp.Or(limited.Timeout, defaultTimeout)
-	httpClient, err := limited.ToClient(ctx, host.GetExtensions(), settings)
+	httpClient, err := limited.ToClient(ctx, host.GetExtensions(), settings.TelemetrySettings)
 	if err != nil {
 		return nil, fmt.Errorf("http client for endpoint %s: %w", cfg.HTTP.Endpoint, err)
 	}
@@ -62,7 +66,7 @@ func newClient(ctx context.Context, cfg *Config, host component.Host, settings c
 	vault.ClearToken()
 	vault.SetHeaders(http.Header{api.RequestHeaderName: {"true"}})
 
-	c := &client{api: vault, http: httpClient, namespace: cfg.Namespace}
+	c := &client{api: vault, http: httpClient, requests: requests, namespace: cfg.Namespace}
 	c.session = newSession(cfg, c)
 	return c, nil
 }
@@ -90,7 +94,7 @@ func (c *client) Leases(ctx context.Context) (leases int64, known bool, err erro
 			Value float64
 		}
 	}
-	err = get(ctx, authenticated, endpointMetrics, nil, &answer)
+	err = c.get(ctx, authenticated, endpointMetrics, nil, &answer)
 	if errors.Is(err, errSealed) { // since a moment ago
 		return 0, false, nil
 	}
@@ -117,7 +121,7 @@ func (c *client) IrrevocableLeases(ctx context.Context) (leases int64, known boo
 			LeaseCount int64 `json:"lease_count"`
 		}
 	}
-	err = get(ctx, authenticated, endpointLeases, map[string][]string{"type": {"irrevocable"}}, &answer)
+	err = c.get(ctx, authenticated, endpointLeases, map[string][]string{"type": {"irrevocable"}}, &answer)
 	if errors.Is(err, errSealed) {
 		return 0, false, nil
 	}
@@ -141,80 +145,4 @@ func (c *client) as(token string) *api.Client {
 			r.Headers.Set(api.NamespaceHeaderName, c.namespace)
 		}
 	})
-}
-
-// get decodes the answer of an endpoint into answer, that of an error too.
-func get(ctx context.Context, from *api.Client, endpoint string, query map[string][]string, answer any) error {
-	_, err := ask(ctx, from, endpoint, query, answer)
-	return err
-}
-
-// ask is like get, and returns which node has answered, where Vault tells it.
-func ask(ctx context.Context, from *api.Client, endpoint string, query map[string][]string, answer any) (node string, err error) {
-	response, err := from.Logical().ReadRawWithDataWithContext(ctx, endpoint, query)
-	if response == nil {
-		return "", fmt.Errorf("%s: %w", endpoint, err)
-	}
-	defer response.Body.Close()
-	if location := response.Header.Get("Location"); location != "" {
-		return "", fmt.Errorf("%s: redirected to %s: set endpoint to the server itself", endpoint, location)
-	}
-	node = cmp.Or(response.Header.Get(headerNode), response.Header.Get(headerHost))
-	decodeErr := json.NewDecoder(response.Body).Decode(answer)
-	if err != nil {
-		return node, explain(endpoint, err)
-	}
-	var notJSON *json.SyntaxError
-	if errors.As(decodeErr, &notJSON) {
-		return node, fmt.Errorf("%s: %w: %w", endpoint, errForeign, decodeErr)
-	}
-	if decodeErr != nil {
-		return node, fmt.Errorf("%s: %w", endpoint, decodeErr)
-	}
-	return node, nil
-}
-
-// refusal is an answer of Vault that is an error.
-type refusal struct {
-	endpoint, said string
-	status         int
-	denial         error // of status 403: errInvalidToken or errDenied
-}
-
-// Unwrap returns what status 403 means.
-func (r *refusal) Unwrap() error { return r.denial }
-
-func (r *refusal) Error() string {
-	if r.denial != nil {
-		return fmt.Sprintf("%s: %v: %s", r.endpoint, r.denial, r.said)
-	}
-	return fmt.Sprintf("%s: status %d: %s", r.endpoint, r.status, r.said)
-}
-
-// refusedWith returns the status that Vault refused a request with, or 0.
-func refusedWith(err error) int {
-	var r *refusal
-	if errors.As(err, &r) {
-		return r.status
-	}
-	return 0
-}
-
-// explain says in one line what the API's own error says in many.
-func explain(endpoint string, err error) error {
-	var refused *api.ResponseError
-	if !errors.As(err, &refused) {
-		return fmt.Errorf("%s: %w", endpoint, err)
-	}
-	if refused.RawError {
-		return fmt.Errorf("%s: %w: status %d", endpoint, errForeign, refused.StatusCode)
-	}
-	if refused.StatusCode == http.StatusServiceUnavailable && slices.Contains(refused.Errors, saysSealed) {
-		return fmt.Errorf("%s: %w", endpoint, errSealed)
-	}
-	said := sayAll(refused.Errors)
-	if refused.StatusCode == http.StatusForbidden {
-		return explainDenial(endpoint, said)
-	}
-	return &refusal{endpoint: endpoint, said: said, status: refused.StatusCode}
 }

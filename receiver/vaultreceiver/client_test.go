@@ -18,7 +18,9 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.opentelemetry.io/collector/component/componenttest"
 	"go.opentelemetry.io/collector/config/configopaque"
+	"go.opentelemetry.io/collector/receiver/receivertest"
 
+	"github.com/otelcol-infra/otelcol-infra/receiver/vaultreceiver/internal/metadata"
 	"github.com/otelcol-infra/otelcol-infra/receiver/vaultreceiver/internal/state"
 )
 
@@ -58,7 +60,7 @@ func serve(t *testing.T, handlers map[string]http.Handler) *httptest.Server {
 
 func clientOf(t *testing.T, cfg *Config) *client {
 	t.Helper()
-	c, err := newClient(t.Context(), cfg, componenttest.NewNopHost(), componenttest.NewNopTelemetrySettings())
+	c, err := newClient(t.Context(), cfg, componenttest.NewNopHost(), receivertest.NewNopSettings(metadata.Type))
 	require.NoError(t, err)
 	t.Cleanup(c.close)
 	return c
@@ -249,7 +251,7 @@ func TestTheEnvironmentGivesATokenAtMost(t *testing.T) {
 
 func TestABrokenEnvironmentIsNamed(t *testing.T) {
 	t.Setenv(api.EnvVaultMaxRetries, "many")
-	_, err := newClient(t.Context(), configFor("http://127.0.0.1:1"), componenttest.NewNopHost(), componenttest.NewNopTelemetrySettings())
+	_, err := newClient(t.Context(), configFor("http://127.0.0.1:1"), componenttest.NewNopHost(), receivertest.NewNopSettings(metadata.Type))
 	require.ErrorContains(t, err, "vault client for endpoint http://127.0.0.1:1, check the environment variables VAULT_*: ")
 }
 

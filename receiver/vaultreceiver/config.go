@@ -59,6 +59,22 @@ type Config struct {
 	Storage *component.ID `mapstructure:"storage"`
 
 	Raft RaftConfig `mapstructure:"raft"`
+
+	// What else Vault keeps, each with a pace of its own.
+	Leases           LeasesConfig `mapstructure:"leases"`
+	Tokens           TokensConfig `mapstructure:"tokens"`
+	PKI              PKIConfig    `mapstructure:"pki"`
+	Mounts           DomainConfig `mapstructure:"mounts"` // and auth methods
+	Policies         DomainConfig `mapstructure:"policies"`
+	AuditDevices     DomainConfig `mapstructure:"audit_devices"`
+	Quotas           DomainConfig `mapstructure:"quotas"`
+	LockedUsers      DomainConfig `mapstructure:"locked_users"`
+	InFlightRequests DomainConfig `mapstructure:"in_flight_requests"`
+	Clients          DomainConfig `mapstructure:"clients"` // and entities
+
+	// ScrapeServerMetrics takes over metrics that Vault has of its own, a
+	// selection of sys/metrics.
+	ScrapeServerMetrics bool `mapstructure:"scrape_server_metrics"`
 }
 
 // RaftConfig is of the raft cluster, where that is the storage of Vault.
@@ -80,6 +96,7 @@ func (c *Config) Validate() error {
 		configcheck.Timeout("timeout", c.HTTP.Timeout, "5s"),
 		c.validateLogin(),
 		c.OwnToken.check(),
+		c.checkDomains(),
 	)
 }
 
@@ -94,7 +111,7 @@ func defaultConfig() *Config {
 	scrape := scraperhelper.NewDefaultControllerConfig()
 	scrape.CollectionInterval = 10 * time.Second
 	scrape.Timeout = defaultTimeout // the same key as the client's
-	return &Config{
+	cfg := &Config{
 		HTTP:     client,
 		Scrape:   scrape,
 		Raft:     RaftConfig{Enabled: true},
@@ -102,4 +119,6 @@ func defaultConfig() *Config {
 		Events:   metadata.DefaultLogsBuilderConfig(),
 		OwnToken: OwnTokenConfig{Enabled: true, ExpiryWarning: 24 * time.Hour},
 	}
+	cfg.setDomains()
+	return cfg
 }

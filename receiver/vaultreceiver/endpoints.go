@@ -4,8 +4,10 @@
 package vaultreceiver
 
 import (
+	"errors"
 	"maps"
 	"net/http"
+	"strings"
 	"sync"
 	"time"
 
@@ -21,13 +23,27 @@ type endpoints struct {
 	condition *condition.Reporter
 	interval  time.Duration
 
+	tell func(access)
+
 	mu     sync.Mutex
 	up     map[string]bool
 	denied map[string]time.Time // when it was
+	told   map[string]bool      // that it is denied
 }
 
-func newEndpoints(reporter *condition.Reporter, interval time.Duration) *endpoints {
-	return &endpoints{condition: reporter, interval: interval, up: map[string]bool{}, denied: map[string]time.Time{}}
+// access is what has become of a part of the API that the token may use, or not.
+type access struct {
+	endpoint string
+	denied   bool
+}
+
+// newEndpoints returns endpoints that tell, once each, which are denied and which
+// are allowed again.
+func newEndpoints(reporter *condition.Reporter, interval time.Duration, tell func(access)) *endpoints {
+	return &endpoints{
+		condition: reporter, interval: interval, tell: tell,
+		up: map[string]bool{}, denied: map[string]time.Time{}, told: map[string]bool{},
+	}
 }
 
 // set takes in the outcome of one use, and reports it.
@@ -39,8 +55,26 @@ func (e *endpoints) set(now time.Time, endpoint string, err error) {
 	} else {
 		delete(e.denied, endpoint)
 	}
+	news := e.news(endpoint, err)
 	e.mu.Unlock()
 	e.condition.Set(endpoint, err)
+	if news {
+		e.tell(access{endpoint, err != nil})
+	}
+}
+
+// news says whether an endpoint is denied now and was not, or the other way
+// round. A token that is not valid at all, and a login that is refused, are told
+// as such.
+func (e *endpoints) news(endpoint string, err error) bool {
+	if err != nil && (!errors.Is(err, errDenied) || strings.HasSuffix(endpoint, "/login")) {
+		return false
+	}
+	if e.told[endpoint] == (err != nil) {
+		return false
+	}
+	e.told[endpoint] = err != nil
+	return true
 }
 
 // off says whether the endpoint was denied, and it is too early to ask again.

@@ -18,8 +18,8 @@ import (
 func TestWhatIsDeniedIsAskedForAgainWithAnotherToken(t *testing.T) {
 	now := time.Now()
 	for said, meaning := range map[string]error{"permission denied": errDenied, "* permission denied * invalid token": errInvalidToken} {
-		e := newEndpoints(condition.NewReporter(zap.NewNop()), time.Minute)
-		err := explainDenial(endpointNodes, said)
+		e := newEndpoints(condition.NewReporter(zap.NewNop()), time.Minute, func(access) {})
+		err := explainDenial(endpointNodes, "read", said)
 		require.ErrorIs(t, err, meaning)
 		require.Equal(t, http.StatusForbidden, refusedWith(err))
 		e.set(now, endpointNodes, err)
@@ -36,7 +36,7 @@ func TestAnotherTokenIsSaidOnce(t *testing.T) {
 	cfg.Token = "planted"
 	s := clientOf(t, cfg).session
 	fresh := 0
-	s.attach(zap.NewNop(), newEndpoints(condition.NewReporter(zap.NewNop()), time.Minute), func() { fresh++ })
+	s.attach(zap.NewNop(), newEndpoints(condition.NewReporter(zap.NewNop()), time.Minute, func(access) {}), func() { fresh++ })
 	accept := func(token string) int {
 		s.accept(token, time.Now(), time.Hour, time.Time{})
 		return fresh

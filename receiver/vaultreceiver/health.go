@@ -52,7 +52,7 @@ func (c *client) look(ctx context.Context) (r round, err error) {
 		return r, nil // It does not know the leader.
 	}
 	var leader api.LeaderResponse
-	node, err := ask(ctx, c.api, endpointLeader, nil, &leader)
+	node, err := c.ask(ctx, c.api, endpointLeader, nil, &leader)
 	r.from(node)
 	if errors.Is(err, errSealed) {
 		r.contradicts = true
@@ -86,10 +86,13 @@ func (c *client) health(ctx context.Context) (s state.Server, r state.Replicatio
 	}
 	// The body tells all that the status code does. For most states the code
 	// is one of an error, and proxies have errors with these codes too.
-	node, err = ask(ctx, c.api, endpointHealth, nil, &answer)
+	node, err = c.ask(ctx, c.api, endpointHealth, nil, &answer)
 	if answer.Initialized == nil {
-		return s, r, node, cmp.Or(err, errors.New(endpointHealth+": the answer does not tell the state of a Vault server, check endpoint"))
+		err = cmp.Or(err, errors.New(endpointHealth+": the answer does not tell the state of a Vault server, check endpoint"))
+		c.requests.count(endpointHealth, err)
+		return s, r, node, err
 	}
+	c.requests.count(endpointHealth, nil)
 	s = state.Server{
 		Initialized:        *answer.Initialized,
 		Sealed:             answer.Sealed,
@@ -125,7 +128,7 @@ func (c *client) sealStatus(ctx context.Context, r *round) error {
 		api.SealStatusResponse
 		Initialized *bool `json:"initialized"`
 	}
-	node, err := ask(ctx, c.api, endpointSeal, nil, &answer)
+	node, err := c.ask(ctx, c.api, endpointSeal, nil, &answer)
 	if err == nil && answer.Initialized == nil {
 		err = errors.New(endpointSeal + ": the answer does not tell how the server is sealed, check endpoint")
 	}

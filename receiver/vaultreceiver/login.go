@@ -119,7 +119,7 @@ var errRefused = errors.New("vault refuses the login")
 func (m *method) explain(with credentials, err error) error {
 	var answer *api.ResponseError
 	if !errors.As(err, &answer) {
-		return explain(m.endpoint, err)
+		return explain(m.endpoint, "update", err)
 	}
 	told := *answer
 	told.Errors = make([]string, len(answer.Errors))
@@ -130,7 +130,7 @@ func (m *method) explain(with credentials, err error) error {
 		told.Errors[i] = said
 	}
 	if told.RawError || told.StatusCode != http.StatusBadRequest && told.StatusCode != http.StatusForbidden {
-		return explain(m.endpoint, &told)
+		return explain(m.endpoint, "update", &told)
 	}
 	return fmt.Errorf("%s: %w: status %d: %s (%s)", m.endpoint, errRefused, told.StatusCode, sayAll(told.Errors), m.hint)
 }
@@ -147,7 +147,7 @@ func (s *session) checkNamespace(ctx context.Context) {
 		return
 	}
 	var answer struct{ Enterprise *bool }
-	if err := get(ctx, s.client.api, endpointHealth, nil, &answer); err != nil {
+	if err := s.client.get(ctx, s.client.api, endpointHealth, nil, &answer); err != nil {
 		return // It is tried again with the next turn.
 	}
 	s.checked = true

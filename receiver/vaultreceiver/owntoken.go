@@ -43,15 +43,11 @@ var (
 )
 
 // explainDenial says whether a token is to be replaced, or given a capability.
-func explainDenial(endpoint, said string) error {
+func explainDenial(endpoint, needs, said string) error {
 	if strings.Contains(said, saysInvalid) {
 		return &refusal{endpoint: endpoint, said: "status 403: " + said, status: http.StatusForbidden, denial: errInvalidToken}
 	}
-	capability := "read"
-	if endpoint == endpointRenew {
-		capability = "update"
-	}
-	said += fmt.Sprintf(" (the token needs %s on %s)", capability, endpoint)
+	said += fmt.Sprintf(" (the token needs %s on %s)", needs, endpoint)
 	return &refusal{endpoint: endpoint, said: said, status: http.StatusForbidden, denial: errDenied}
 }
 
@@ -85,7 +81,7 @@ func (s *session) look(ctx context.Context) error {
 		}
 	}
 	now := time.Now()
-	err = get(ctx, s.client.as(token), endpointLookup, nil, &answer)
+	err = s.client.get(ctx, s.client.as(token), endpointLookup, nil, &answer)
 	if errors.Is(err, errSealed) { // since a moment ago
 		return err
 	}
@@ -136,10 +132,11 @@ func (s *session) renew(ctx context.Context) error {
 	}
 	now := time.Now()
 	secret, err := s.client.as(token).Auth().Token().RenewSelfWithContext(ctx, 0)
+	s.client.requests.count(endpointRenew, err)
 	var answer *api.ResponseError
 	refused := errors.As(err, &answer) && !answer.RawError && answer.StatusCode < http.StatusInternalServerError
 	if err != nil {
-		err = explain(endpointRenew, err)
+		err = explain(endpointRenew, "update", err)
 	}
 	switch {
 	case errors.Is(err, errSealed): // since a moment ago

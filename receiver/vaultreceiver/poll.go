@@ -85,20 +85,41 @@ func (w *watcher) saw(now time.Time, r round, err error) {
 	if w.server.err == nil && w.server.value.Active() != r.Active() {
 		w.hasten()
 	}
+	if err == nil {
+		w.count(r.Server)
+	}
 	w.server = answer[round]{value: r, at: now, err: err}
 }
 
-// hasten has what needs a token asked for at once.
+// count begins another term when the server is of another cluster, or was seen
+// to be a standby. The watcher is locked.
+func (w *watcher) count(s state.Server) {
+	stands := s.Initialized && !s.Sealed && s.Standby
+	other := s.ClusterID != "" && w.cluster.clusterID != "" && s.ClusterID != w.cluster.clusterID
+	if stands && !w.standsBy || other {
+		w.terms++
+	}
+	if !s.Sealed {
+		w.standsBy = stands
+	}
+	w.cluster.learn(s)
+}
+
+// hasten has what needs a token asked for at once. The watcher is locked.
 func (w *watcher) hasten() {
-	select {
-	case w.turned <- struct{}{}:
-	default:
+	for _, turned := range w.turned {
+		select {
+		case turned <- struct{}{}:
+		default:
+		}
 	}
 }
 
 // retry has what needs a token asked for at once, as there is another.
 func (w *watcher) retry() {
 	w.endpoints.forgive()
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	w.hasten()
 }
 
@@ -107,12 +128,9 @@ func (w *watcher) retry() {
 func (w *watcher) pollCluster(ctx context.Context) {
 	ticker := time.NewTicker(w.cfg.Scrape.CollectionInterval)
 	defer ticker.Stop()
-	select {
-	case <-w.asked:
-	case <-ctx.Done():
-	}
+	turned := w.turns()
 	var peersGap, healthGap bool
-	for ctx.Err() == nil {
+	for w.wait(ctx, w.asked) {
 		r, known := w.now()
 		token := known && w.client.hasToken()
 		active := token && r.AcceptsTokens()
@@ -132,11 +150,11 @@ func (w *watcher) pollCluster(ctx context.Context) {
 		}
 		peersGap, healthGap = seen.Peers == nil, seen.Healthy == nil
 		if !peersGap || !healthGap {
-			w.news.put(sighting{at: time.Now(), raft: seen})
+			w.news.put(sighting{at: time.Now(), raft: &seen})
 		}
 		select {
 		case <-ticker.C:
-		case <-w.turned:
+		case <-turned:
 		case <-ctx.Done():
 		}
 	}

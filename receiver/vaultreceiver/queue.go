@@ -18,8 +18,9 @@ const maxQueue = 1000
 // sighting is what was seen at a time: of the server, or of the raft cluster.
 type sighting struct {
 	at     time.Time
-	server *state.Observation // nil: of the raft cluster
-	raft   state.RaftObservation
+	server *state.Observation
+	raft   *state.RaftObservation
+	access *access
 	err    error // there was nothing to be seen
 }
 

@@ -27,7 +27,7 @@ func seen(version string) sighting {
 func TestTheQueueKeepsWhatDiffers(t *testing.T) {
 	q := newQueue()
 	failed := errors.New("failed")
-	for _, s := range []sighting{seen("a"), seen("a"), {err: failed}, seen("b"), seen("b"), seen("a"), {raft: state.RaftObservation{Tell: true}}} {
+	for _, s := range []sighting{seen("a"), seen("a"), {err: failed}, seen("b"), seen("b"), seen("a"), {raft: &state.RaftObservation{Tell: true}}} {
 		q.put(s)
 	}
 	var got []string

@@ -12,15 +12,6 @@ import (
 	"github.com/otelcol-infra/otelcol-infra/receiver/vaultreceiver/internal/state"
 )
 
-// getWithToken is like get, for what Vault does not tell to anybody.
-func (c *client) getWithToken(ctx context.Context, endpoint string, answer any) error {
-	authenticated, err := c.authenticated()
-	if err != nil {
-		return err
-	}
-	return get(ctx, authenticated, endpoint, nil, answer)
-}
-
 // Nodes returns the nodes that the active one has heard of in the last 15 s.
 func (c *client) Nodes(ctx context.Context) ([]state.Node, error) {
 	var answer struct {

@@ -62,8 +62,17 @@ func (s *metricsScraper) Scrape(ctx context.Context) pmetric.Metrics {
 		// What cannot be asked of this server does not fail either.
 		w.endpoints.rest(endpointMetrics, endpointLeases)
 	}
-	cluster := w.record(s.builder, time.Now())
-	return s.builder.Emit(metadata.WithResource(resource(s.builder.NewResourceBuilder(), s.cfg.HTTP.Endpoint, cluster)))
+	now := time.Now()
+	cluster := w.record(s.builder, now)
+	metrics := s.builder.Emit(metadata.WithResource(resource(s.builder.NewResourceBuilder(), s.cfg.HTTP.Endpoint, cluster)))
+	if metrics.ResourceMetrics().Len() > 0 && w.acceptsTokens() {
+		for _, d := range w.domains {
+			if r, ok := d.(recorder); ok {
+				r.appendTo(metrics.ResourceMetrics().At(0).ScopeMetrics().At(0).Metrics(), now)
+			}
+		}
+	}
+	return metrics
 }
 
 // scrapeLeases asks for what needs a token, unless nobody wants it.
@@ -124,6 +133,9 @@ func (w *watcher) record(mb *metadata.MetricsBuilder, now time.Time) identity {
 	}
 	if w.autopilot.fresh(now, age) && len(w.autopilot.value.Servers) > 0 {
 		telemetry.RecordAutopilot(mb, ts, w.autopilot.value)
+	}
+	for _, d := range w.domains {
+		d.record(mb, now)
 	}
 	return w.cluster
 }

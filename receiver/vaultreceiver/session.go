@@ -304,6 +304,7 @@ func (s *session) logIn(ctx context.Context) error {
 	}
 	began := time.Now()
 	auth, err := s.method.logIn(ctx, with, s.client.as(""))
+	s.client.requests.count(s.method.endpoint, err)
 	if errors.Is(err, errSealed) { // since a moment ago
 		return err
 	}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"go.opentelemetry.io/collector/component"
+	"go.opentelemetry.io/collector/pdata/pcommon"
 	"go.opentelemetry.io/collector/receiver"
 
 	"github.com/otelcol-infra/otelcol-infra/internal/address"
@@ -36,9 +37,12 @@ type watcher struct {
 	endpoints *endpoints
 	news      *queue
 	asked     chan struct{} // closed when the server was asked once
-	turned    chan struct{} // what needs a token may be answered otherwise now
+	domains   []domain
 
 	mu        sync.Mutex
+	turned    []chan struct{} // What needs a token may be answered otherwise now.
+	terms     int             // see term
+	standsBy  bool            // as it was seen last when it was not sealed
 	machine   state.Machine
 	cluster   identity
 	server    answer[round]
@@ -64,21 +68,25 @@ func newWatcher(cfg *Config, settings receiver.Settings) (*watcher, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &watcher{
-		Base:      base,
-		cfg:       cfg,
-		settings:  settings,
-		story:     telemetry.NewStory(cfg.Events, settings),
-		endpoints: newEndpoints(base.Condition, cfg.Scrape.CollectionInterval),
-		news:      newQueue(),
-		asked:     make(chan struct{}),
-		turned:    make(chan struct{}, 1),
-	}, nil
+	news := newQueue()
+	w := &watcher{
+		Base:     base,
+		cfg:      cfg,
+		settings: settings,
+		story:    telemetry.NewStory(cfg.Events, settings),
+		endpoints: newEndpoints(base.Condition, cfg.Scrape.CollectionInterval, func(a access) {
+			news.put(sighting{at: time.Now(), access: &a})
+		}),
+		news:  news,
+		asked: make(chan struct{}),
+	}
+	w.domains = newDomains(w)
+	return w, nil
 }
 
 // Start begins to watch and returns; an absent server is waited for.
 func (w *watcher) Start(ctx context.Context, host component.Host) (err error) {
-	if w.client, err = newClient(ctx, w.cfg, host, w.settings.TelemetrySettings); err != nil {
+	if w.client, err = newClient(ctx, w.cfg, host, w.settings); err != nil {
 		return err
 	}
 	w.client.session.attach(w.settings.Logger, w.endpoints, w.retry)
@@ -99,6 +107,9 @@ func (w *watcher) run(ctx context.Context) {
 	loops.Go(func() { w.tell(ctx) })
 	loops.Go(func() { w.pollServer(ctx) })
 	loops.Go(func() { w.pollCluster(ctx) })
+	for _, d := range w.domains {
+		loops.Go(func() { d.run(ctx) })
+	}
 	watch.Loop[sighting]{
 		Next:      w.news.next,
 		Step:      w.step,
@@ -116,18 +127,26 @@ func (w *watcher) Shutdown(ctx context.Context) error {
 }
 
 func (w *watcher) step(now time.Time, seen sighting) watch.Telemetry {
+	if seen.access != nil {
+		return w.story.RenderAccess(now, seen.at, w.resource(), seen.access.endpoint, seen.access.denied)
+	}
 	w.mu.Lock()
 	var effects []state.Effect
 	if seen.server != nil {
 		effects = w.machine.Step(seen.at, *seen.server)
 		w.cluster.learn(seen.server.Server)
 	} else {
-		effects = w.machine.StepRaft(seen.at, seen.raft)
+		effects = w.machine.StepRaft(seen.at, *seen.raft)
 	}
-	cluster := w.cluster
 	w.mu.Unlock()
-	res := resource(metadata.NewResourceBuilder(w.cfg.Events.ResourceAttributes), w.cfg.HTTP.Endpoint, cluster)
-	return w.story.Render(now, w.instance(), res, effects)
+	return w.story.Render(now, w.instance(), w.resource(), effects)
+}
+
+// resource is that of events and spans.
+func (w *watcher) resource() pcommon.Resource {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return resource(metadata.NewResourceBuilder(w.cfg.Events.ResourceAttributes), w.cfg.HTTP.Endpoint, w.cluster)
 }
 
 func (w *watcher) instance() string { return address.HostPort(w.cfg.HTTP.Endpoint) }

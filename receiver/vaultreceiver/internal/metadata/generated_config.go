@@ -4,6 +4,7 @@ package metadata
 
 import (
 	"fmt"
+	"slices"
 
 	"go.opentelemetry.io/collector/confmap"
 	"go.opentelemetry.io/collector/filter"
@@ -30,6 +31,46 @@ func (ms *VaultActiveMetricConfig) Unmarshal(parser *confmap.Conf) error {
 	return nil
 }
 
+// VaultAuditDeviceCountMetricConfig provides config for the vault.audit.device.count metric.
+type VaultAuditDeviceCountMetricConfig struct {
+	Enabled          bool `mapstructure:"enabled"`
+	enabledSetByUser bool
+}
+
+func (ms *VaultAuditDeviceCountMetricConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+
+	err := parser.Unmarshal(ms)
+	if err != nil {
+		return err
+	}
+
+	ms.enabledSetByUser = parser.IsSet("enabled")
+	return nil
+}
+
+// VaultClientCountMetricConfig provides config for the vault.client.count metric.
+type VaultClientCountMetricConfig struct {
+	Enabled          bool `mapstructure:"enabled"`
+	enabledSetByUser bool
+}
+
+func (ms *VaultClientCountMetricConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+
+	err := parser.Unmarshal(ms)
+	if err != nil {
+		return err
+	}
+
+	ms.enabledSetByUser = parser.IsSet("enabled")
+	return nil
+}
+
 // VaultEndpointUpMetricConfig provides config for the vault.endpoint.up metric.
 type VaultEndpointUpMetricConfig struct {
 	Enabled          bool `mapstructure:"enabled"`
@@ -37,6 +78,26 @@ type VaultEndpointUpMetricConfig struct {
 }
 
 func (ms *VaultEndpointUpMetricConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+
+	err := parser.Unmarshal(ms)
+	if err != nil {
+		return err
+	}
+
+	ms.enabledSetByUser = parser.IsSet("enabled")
+	return nil
+}
+
+// VaultEntityCountMetricConfig provides config for the vault.entity.count metric.
+type VaultEntityCountMetricConfig struct {
+	Enabled          bool `mapstructure:"enabled"`
+	enabledSetByUser bool
+}
+
+func (ms *VaultEntityCountMetricConfig) Unmarshal(parser *confmap.Conf) error {
 	if parser == nil {
 		return nil
 	}
@@ -218,6 +279,66 @@ func (ms *VaultLeaseCountMetricConfig) Unmarshal(parser *confmap.Conf) error {
 	return nil
 }
 
+// VaultLeaseCreatedMetricConfig provides config for the vault.lease.created metric.
+type VaultLeaseCreatedMetricConfig struct {
+	Enabled          bool `mapstructure:"enabled"`
+	enabledSetByUser bool
+}
+
+func (ms *VaultLeaseCreatedMetricConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+
+	err := parser.Unmarshal(ms)
+	if err != nil {
+		return err
+	}
+
+	ms.enabledSetByUser = parser.IsSet("enabled")
+	return nil
+}
+
+// VaultLeaseEndedMetricConfig provides config for the vault.lease.ended metric.
+type VaultLeaseEndedMetricConfig struct {
+	Enabled          bool `mapstructure:"enabled"`
+	enabledSetByUser bool
+}
+
+func (ms *VaultLeaseEndedMetricConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+
+	err := parser.Unmarshal(ms)
+	if err != nil {
+		return err
+	}
+
+	ms.enabledSetByUser = parser.IsSet("enabled")
+	return nil
+}
+
+// VaultLeaseFollowedCountMetricConfig provides config for the vault.lease.followed.count metric.
+type VaultLeaseFollowedCountMetricConfig struct {
+	Enabled          bool `mapstructure:"enabled"`
+	enabledSetByUser bool
+}
+
+func (ms *VaultLeaseFollowedCountMetricConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+
+	err := parser.Unmarshal(ms)
+	if err != nil {
+		return err
+	}
+
+	ms.enabledSetByUser = parser.IsSet("enabled")
+	return nil
+}
+
 // VaultLeaseIrrevocableCountMetricConfig provides config for the vault.lease.irrevocable.count metric.
 type VaultLeaseIrrevocableCountMetricConfig struct {
 	Enabled          bool `mapstructure:"enabled"`
@@ -225,6 +346,126 @@ type VaultLeaseIrrevocableCountMetricConfig struct {
 }
 
 func (ms *VaultLeaseIrrevocableCountMetricConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+
+	err := parser.Unmarshal(ms)
+	if err != nil {
+		return err
+	}
+
+	ms.enabledSetByUser = parser.IsSet("enabled")
+	return nil
+}
+
+// VaultLeaseMountCountMetricConfig provides config for the vault.lease.mount.count metric.
+type VaultLeaseMountCountMetricConfig struct {
+	Enabled          bool `mapstructure:"enabled"`
+	enabledSetByUser bool
+}
+
+func (ms *VaultLeaseMountCountMetricConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+
+	err := parser.Unmarshal(ms)
+	if err != nil {
+		return err
+	}
+
+	ms.enabledSetByUser = parser.IsSet("enabled")
+	return nil
+}
+
+// VaultLeaseRenewalsMetricConfig provides config for the vault.lease.renewals metric.
+type VaultLeaseRenewalsMetricConfig struct {
+	Enabled          bool `mapstructure:"enabled"`
+	enabledSetByUser bool
+}
+
+func (ms *VaultLeaseRenewalsMetricConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+
+	err := parser.Unmarshal(ms)
+	if err != nil {
+		return err
+	}
+
+	ms.enabledSetByUser = parser.IsSet("enabled")
+	return nil
+}
+
+// VaultLeaseUnfollowedCountMetricConfig provides config for the vault.lease.unfollowed.count metric.
+type VaultLeaseUnfollowedCountMetricConfig struct {
+	Enabled          bool `mapstructure:"enabled"`
+	enabledSetByUser bool
+}
+
+func (ms *VaultLeaseUnfollowedCountMetricConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+
+	err := parser.Unmarshal(ms)
+	if err != nil {
+		return err
+	}
+
+	ms.enabledSetByUser = parser.IsSet("enabled")
+	return nil
+}
+
+// VaultLeaseUnreadCountMetricConfig provides config for the vault.lease.unread.count metric.
+type VaultLeaseUnreadCountMetricConfig struct {
+	Enabled          bool `mapstructure:"enabled"`
+	enabledSetByUser bool
+}
+
+func (ms *VaultLeaseUnreadCountMetricConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+
+	err := parser.Unmarshal(ms)
+	if err != nil {
+		return err
+	}
+
+	ms.enabledSetByUser = parser.IsSet("enabled")
+	return nil
+}
+
+// VaultLockedUserCountMetricConfig provides config for the vault.locked_user.count metric.
+type VaultLockedUserCountMetricConfig struct {
+	Enabled          bool `mapstructure:"enabled"`
+	enabledSetByUser bool
+}
+
+func (ms *VaultLockedUserCountMetricConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+
+	err := parser.Unmarshal(ms)
+	if err != nil {
+		return err
+	}
+
+	ms.enabledSetByUser = parser.IsSet("enabled")
+	return nil
+}
+
+// VaultMountCountMetricConfig provides config for the vault.mount.count metric.
+type VaultMountCountMetricConfig struct {
+	Enabled          bool `mapstructure:"enabled"`
+	enabledSetByUser bool
+}
+
+func (ms *VaultMountCountMetricConfig) Unmarshal(parser *confmap.Conf) error {
 	if parser == nil {
 		return nil
 	}
@@ -293,6 +534,278 @@ type VaultPerformanceStandbyMetricConfig struct {
 }
 
 func (ms *VaultPerformanceStandbyMetricConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+
+	err := parser.Unmarshal(ms)
+	if err != nil {
+		return err
+	}
+
+	ms.enabledSetByUser = parser.IsSet("enabled")
+	return nil
+}
+
+// VaultPkiCaExpiryMetricAttributeKey specifies the key of an attribute for the vault.pki.ca.expiry metric.
+type VaultPkiCaExpiryMetricAttributeKey string
+
+const (
+	VaultPkiCaExpiryMetricAttributeKeyVaultMountPath  VaultPkiCaExpiryMetricAttributeKey = "vault.mount.path"
+	VaultPkiCaExpiryMetricAttributeKeyVaultIssuerID   VaultPkiCaExpiryMetricAttributeKey = "vault.issuer.id"
+	VaultPkiCaExpiryMetricAttributeKeyVaultIssuerName VaultPkiCaExpiryMetricAttributeKey = "vault.issuer.name"
+)
+
+// VaultPkiCaExpiryMetricConfig provides config for the vault.pki.ca.expiry metric.
+type VaultPkiCaExpiryMetricConfig struct {
+	Enabled          bool `mapstructure:"enabled"`
+	enabledSetByUser bool
+
+	AggregationStrategy string                               `mapstructure:"aggregation_strategy"`
+	EnabledAttributes   []VaultPkiCaExpiryMetricAttributeKey `mapstructure:"attributes"`
+}
+
+func (ms *VaultPkiCaExpiryMetricConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+
+	err := parser.Unmarshal(ms)
+	if err != nil {
+		return err
+	}
+
+	ms.enabledSetByUser = parser.IsSet("enabled")
+	return nil
+}
+
+func (ms *VaultPkiCaExpiryMetricConfig) Validate() error {
+	for _, val := range ms.EnabledAttributes {
+		switch val {
+		case VaultPkiCaExpiryMetricAttributeKeyVaultMountPath, VaultPkiCaExpiryMetricAttributeKeyVaultIssuerID, VaultPkiCaExpiryMetricAttributeKeyVaultIssuerName:
+		default:
+			return fmt.Errorf("metric vault.pki.ca.expiry doesn't have an attribute %v, valid attributes: [vault.mount.path, vault.issuer.id, vault.issuer.name]", val)
+		}
+	}
+	if !slices.Contains(ms.EnabledAttributes, VaultPkiCaExpiryMetricAttributeKeyVaultMountPath) {
+		return fmt.Errorf("vault.mount.path is a required attribute for vault.pki.ca.expiry metric and must be included")
+	}
+	if !slices.Contains(ms.EnabledAttributes, VaultPkiCaExpiryMetricAttributeKeyVaultIssuerID) {
+		return fmt.Errorf("vault.issuer.id is a required attribute for vault.pki.ca.expiry metric and must be included")
+	}
+
+	switch ms.AggregationStrategy {
+	case AggregationStrategySum, AggregationStrategyAvg, AggregationStrategyMin, AggregationStrategyMax:
+	default:
+		return fmt.Errorf("invalid aggregation strategy %q, valid strategies: [%s, %s, %s, %s]", ms.AggregationStrategy, AggregationStrategySum, AggregationStrategyAvg, AggregationStrategyMin, AggregationStrategyMax)
+	}
+
+	return nil
+}
+
+// VaultPkiCertificateCountMetricConfig provides config for the vault.pki.certificate.count metric.
+type VaultPkiCertificateCountMetricConfig struct {
+	Enabled          bool `mapstructure:"enabled"`
+	enabledSetByUser bool
+}
+
+func (ms *VaultPkiCertificateCountMetricConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+
+	err := parser.Unmarshal(ms)
+	if err != nil {
+		return err
+	}
+
+	ms.enabledSetByUser = parser.IsSet("enabled")
+	return nil
+}
+
+// VaultPkiCertificateExpiryMetricConfig provides config for the vault.pki.certificate.expiry metric.
+type VaultPkiCertificateExpiryMetricConfig struct {
+	Enabled          bool `mapstructure:"enabled"`
+	enabledSetByUser bool
+}
+
+func (ms *VaultPkiCertificateExpiryMetricConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+
+	err := parser.Unmarshal(ms)
+	if err != nil {
+		return err
+	}
+
+	ms.enabledSetByUser = parser.IsSet("enabled")
+	return nil
+}
+
+// VaultPkiCertificateUnfollowedCountMetricConfig provides config for the vault.pki.certificate.unfollowed.count metric.
+type VaultPkiCertificateUnfollowedCountMetricConfig struct {
+	Enabled          bool `mapstructure:"enabled"`
+	enabledSetByUser bool
+}
+
+func (ms *VaultPkiCertificateUnfollowedCountMetricConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+
+	err := parser.Unmarshal(ms)
+	if err != nil {
+		return err
+	}
+
+	ms.enabledSetByUser = parser.IsSet("enabled")
+	return nil
+}
+
+// VaultPkiCertificateUnreadCountMetricConfig provides config for the vault.pki.certificate.unread.count metric.
+type VaultPkiCertificateUnreadCountMetricConfig struct {
+	Enabled          bool `mapstructure:"enabled"`
+	enabledSetByUser bool
+}
+
+func (ms *VaultPkiCertificateUnreadCountMetricConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+
+	err := parser.Unmarshal(ms)
+	if err != nil {
+		return err
+	}
+
+	ms.enabledSetByUser = parser.IsSet("enabled")
+	return nil
+}
+
+// VaultPkiCrlExpiryMetricAttributeKey specifies the key of an attribute for the vault.pki.crl.expiry metric.
+type VaultPkiCrlExpiryMetricAttributeKey string
+
+const (
+	VaultPkiCrlExpiryMetricAttributeKeyVaultMountPath  VaultPkiCrlExpiryMetricAttributeKey = "vault.mount.path"
+	VaultPkiCrlExpiryMetricAttributeKeyVaultIssuerID   VaultPkiCrlExpiryMetricAttributeKey = "vault.issuer.id"
+	VaultPkiCrlExpiryMetricAttributeKeyVaultIssuerName VaultPkiCrlExpiryMetricAttributeKey = "vault.issuer.name"
+)
+
+// VaultPkiCrlExpiryMetricConfig provides config for the vault.pki.crl.expiry metric.
+type VaultPkiCrlExpiryMetricConfig struct {
+	Enabled          bool `mapstructure:"enabled"`
+	enabledSetByUser bool
+
+	AggregationStrategy string                                `mapstructure:"aggregation_strategy"`
+	EnabledAttributes   []VaultPkiCrlExpiryMetricAttributeKey `mapstructure:"attributes"`
+}
+
+func (ms *VaultPkiCrlExpiryMetricConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+
+	err := parser.Unmarshal(ms)
+	if err != nil {
+		return err
+	}
+
+	ms.enabledSetByUser = parser.IsSet("enabled")
+	return nil
+}
+
+func (ms *VaultPkiCrlExpiryMetricConfig) Validate() error {
+	for _, val := range ms.EnabledAttributes {
+		switch val {
+		case VaultPkiCrlExpiryMetricAttributeKeyVaultMountPath, VaultPkiCrlExpiryMetricAttributeKeyVaultIssuerID, VaultPkiCrlExpiryMetricAttributeKeyVaultIssuerName:
+		default:
+			return fmt.Errorf("metric vault.pki.crl.expiry doesn't have an attribute %v, valid attributes: [vault.mount.path, vault.issuer.id, vault.issuer.name]", val)
+		}
+	}
+	if !slices.Contains(ms.EnabledAttributes, VaultPkiCrlExpiryMetricAttributeKeyVaultMountPath) {
+		return fmt.Errorf("vault.mount.path is a required attribute for vault.pki.crl.expiry metric and must be included")
+	}
+	if !slices.Contains(ms.EnabledAttributes, VaultPkiCrlExpiryMetricAttributeKeyVaultIssuerID) {
+		return fmt.Errorf("vault.issuer.id is a required attribute for vault.pki.crl.expiry metric and must be included")
+	}
+
+	switch ms.AggregationStrategy {
+	case AggregationStrategySum, AggregationStrategyAvg, AggregationStrategyMin, AggregationStrategyMax:
+	default:
+		return fmt.Errorf("invalid aggregation strategy %q, valid strategies: [%s, %s, %s, %s]", ms.AggregationStrategy, AggregationStrategySum, AggregationStrategyAvg, AggregationStrategyMin, AggregationStrategyMax)
+	}
+
+	return nil
+}
+
+// VaultPkiRevokedCountMetricConfig provides config for the vault.pki.revoked.count metric.
+type VaultPkiRevokedCountMetricConfig struct {
+	Enabled          bool `mapstructure:"enabled"`
+	enabledSetByUser bool
+}
+
+func (ms *VaultPkiRevokedCountMetricConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+
+	err := parser.Unmarshal(ms)
+	if err != nil {
+		return err
+	}
+
+	ms.enabledSetByUser = parser.IsSet("enabled")
+	return nil
+}
+
+// VaultPolicyCountMetricConfig provides config for the vault.policy.count metric.
+type VaultPolicyCountMetricConfig struct {
+	Enabled          bool `mapstructure:"enabled"`
+	enabledSetByUser bool
+}
+
+func (ms *VaultPolicyCountMetricConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+
+	err := parser.Unmarshal(ms)
+	if err != nil {
+		return err
+	}
+
+	ms.enabledSetByUser = parser.IsSet("enabled")
+	return nil
+}
+
+// VaultQuotaRateLimitMetricConfig provides config for the vault.quota.rate_limit metric.
+type VaultQuotaRateLimitMetricConfig struct {
+	Enabled          bool `mapstructure:"enabled"`
+	enabledSetByUser bool
+}
+
+func (ms *VaultQuotaRateLimitMetricConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+
+	err := parser.Unmarshal(ms)
+	if err != nil {
+		return err
+	}
+
+	ms.enabledSetByUser = parser.IsSet("enabled")
+	return nil
+}
+
+// VaultQuotaRefusalsMetricConfig provides config for the vault.quota.refusals metric.
+type VaultQuotaRefusalsMetricConfig struct {
+	Enabled          bool `mapstructure:"enabled"`
+	enabledSetByUser bool
+}
+
+func (ms *VaultQuotaRefusalsMetricConfig) Unmarshal(parser *confmap.Conf) error {
 	if parser == nil {
 		return nil
 	}
@@ -466,6 +979,46 @@ func (ms *VaultReplicationModeMetricConfig) Unmarshal(parser *confmap.Conf) erro
 	return nil
 }
 
+// VaultRequestInFlightAgeMetricConfig provides config for the vault.request.in_flight.age metric.
+type VaultRequestInFlightAgeMetricConfig struct {
+	Enabled          bool `mapstructure:"enabled"`
+	enabledSetByUser bool
+}
+
+func (ms *VaultRequestInFlightAgeMetricConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+
+	err := parser.Unmarshal(ms)
+	if err != nil {
+		return err
+	}
+
+	ms.enabledSetByUser = parser.IsSet("enabled")
+	return nil
+}
+
+// VaultRequestInFlightCountMetricConfig provides config for the vault.request.in_flight.count metric.
+type VaultRequestInFlightCountMetricConfig struct {
+	Enabled          bool `mapstructure:"enabled"`
+	enabledSetByUser bool
+}
+
+func (ms *VaultRequestInFlightCountMetricConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+
+	err := parser.Unmarshal(ms)
+	if err != nil {
+		return err
+	}
+
+	ms.enabledSetByUser = parser.IsSet("enabled")
+	return nil
+}
+
 // VaultSealInfoMetricAttributeKey specifies the key of an attribute for the vault.seal.info metric.
 type VaultSealInfoMetricAttributeKey string
 
@@ -522,6 +1075,86 @@ type VaultSealedMetricConfig struct {
 }
 
 func (ms *VaultSealedMetricConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+
+	err := parser.Unmarshal(ms)
+	if err != nil {
+		return err
+	}
+
+	ms.enabledSetByUser = parser.IsSet("enabled")
+	return nil
+}
+
+// VaultTokenCountMetricConfig provides config for the vault.token.count metric.
+type VaultTokenCountMetricConfig struct {
+	Enabled          bool `mapstructure:"enabled"`
+	enabledSetByUser bool
+}
+
+func (ms *VaultTokenCountMetricConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+
+	err := parser.Unmarshal(ms)
+	if err != nil {
+		return err
+	}
+
+	ms.enabledSetByUser = parser.IsSet("enabled")
+	return nil
+}
+
+// VaultTokenFollowedCountMetricConfig provides config for the vault.token.followed.count metric.
+type VaultTokenFollowedCountMetricConfig struct {
+	Enabled          bool `mapstructure:"enabled"`
+	enabledSetByUser bool
+}
+
+func (ms *VaultTokenFollowedCountMetricConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+
+	err := parser.Unmarshal(ms)
+	if err != nil {
+		return err
+	}
+
+	ms.enabledSetByUser = parser.IsSet("enabled")
+	return nil
+}
+
+// VaultTokenUnfollowedCountMetricConfig provides config for the vault.token.unfollowed.count metric.
+type VaultTokenUnfollowedCountMetricConfig struct {
+	Enabled          bool `mapstructure:"enabled"`
+	enabledSetByUser bool
+}
+
+func (ms *VaultTokenUnfollowedCountMetricConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+
+	err := parser.Unmarshal(ms)
+	if err != nil {
+		return err
+	}
+
+	ms.enabledSetByUser = parser.IsSet("enabled")
+	return nil
+}
+
+// VaultTokenUnreadCountMetricConfig provides config for the vault.token.unread.count metric.
+type VaultTokenUnreadCountMetricConfig struct {
+	Enabled          bool `mapstructure:"enabled"`
+	enabledSetByUser bool
+}
+
+func (ms *VaultTokenUnreadCountMetricConfig) Unmarshal(parser *confmap.Conf) error {
 	if parser == nil {
 		return nil
 	}
@@ -617,32 +1250,60 @@ func (ms *VaultUpMetricConfig) Unmarshal(parser *confmap.Conf) error {
 
 // MetricsConfig provides config for vault metrics.
 type MetricsConfig struct {
-	VaultActive                VaultActiveMetricConfig                `mapstructure:"vault.active"`
-	VaultEndpointUp            VaultEndpointUpMetricConfig            `mapstructure:"vault.endpoint.up"`
-	VaultHaNodeClockSkew       VaultHaNodeClockSkewMetricConfig       `mapstructure:"vault.ha.node.clock.skew"`
-	VaultHaNodeCount           VaultHaNodeCountMetricConfig           `mapstructure:"vault.ha.node.count"`
-	VaultHasLeader             VaultHasLeaderMetricConfig             `mapstructure:"vault.has_leader"`
-	VaultInfo                  VaultInfoMetricConfig                  `mapstructure:"vault.info"`
-	VaultInitialized           VaultInitializedMetricConfig           `mapstructure:"vault.initialized"`
-	VaultLeaderChanges         VaultLeaderChangesMetricConfig         `mapstructure:"vault.leader.changes"`
-	VaultLeaseCount            VaultLeaseCountMetricConfig            `mapstructure:"vault.lease.count"`
-	VaultLeaseIrrevocableCount VaultLeaseIrrevocableCountMetricConfig `mapstructure:"vault.lease.irrevocable.count"`
-	VaultOwnTokenTTL           VaultOwnTokenTTLMetricConfig           `mapstructure:"vault.own_token.ttl"`
-	VaultPerformanceStandby    VaultPerformanceStandbyMetricConfig    `mapstructure:"vault.performance_standby"`
-	VaultRaftFailureTolerance  VaultRaftFailureToleranceMetricConfig  `mapstructure:"vault.raft.failure_tolerance"`
-	VaultRaftHealthy           VaultRaftHealthyMetricConfig           `mapstructure:"vault.raft.healthy"`
-	VaultRaftPeerCount         VaultRaftPeerCountMetricConfig         `mapstructure:"vault.raft.peer.count"`
-	VaultRaftPeerHealthy       VaultRaftPeerHealthyMetricConfig       `mapstructure:"vault.raft.peer.healthy"`
-	VaultRaftPeerLastContact   VaultRaftPeerLastContactMetricConfig   `mapstructure:"vault.raft.peer.last_contact"`
-	VaultRaftPeerLogLag        VaultRaftPeerLogLagMetricConfig        `mapstructure:"vault.raft.peer.log_lag"`
-	VaultRemoved               VaultRemovedMetricConfig               `mapstructure:"vault.removed"`
-	VaultReplicationMode       VaultReplicationModeMetricConfig       `mapstructure:"vault.replication.mode"`
-	VaultSealInfo              VaultSealInfoMetricConfig              `mapstructure:"vault.seal.info"`
-	VaultSealed                VaultSealedMetricConfig                `mapstructure:"vault.sealed"`
-	VaultUnsealProgress        VaultUnsealProgressMetricConfig        `mapstructure:"vault.unseal.progress"`
-	VaultUnsealShares          VaultUnsealSharesMetricConfig          `mapstructure:"vault.unseal.shares"`
-	VaultUnsealThreshold       VaultUnsealThresholdMetricConfig       `mapstructure:"vault.unseal.threshold"`
-	VaultUp                    VaultUpMetricConfig                    `mapstructure:"vault.up"`
+	VaultActive                        VaultActiveMetricConfig                        `mapstructure:"vault.active"`
+	VaultAuditDeviceCount              VaultAuditDeviceCountMetricConfig              `mapstructure:"vault.audit.device.count"`
+	VaultClientCount                   VaultClientCountMetricConfig                   `mapstructure:"vault.client.count"`
+	VaultEndpointUp                    VaultEndpointUpMetricConfig                    `mapstructure:"vault.endpoint.up"`
+	VaultEntityCount                   VaultEntityCountMetricConfig                   `mapstructure:"vault.entity.count"`
+	VaultHaNodeClockSkew               VaultHaNodeClockSkewMetricConfig               `mapstructure:"vault.ha.node.clock.skew"`
+	VaultHaNodeCount                   VaultHaNodeCountMetricConfig                   `mapstructure:"vault.ha.node.count"`
+	VaultHasLeader                     VaultHasLeaderMetricConfig                     `mapstructure:"vault.has_leader"`
+	VaultInfo                          VaultInfoMetricConfig                          `mapstructure:"vault.info"`
+	VaultInitialized                   VaultInitializedMetricConfig                   `mapstructure:"vault.initialized"`
+	VaultLeaderChanges                 VaultLeaderChangesMetricConfig                 `mapstructure:"vault.leader.changes"`
+	VaultLeaseCount                    VaultLeaseCountMetricConfig                    `mapstructure:"vault.lease.count"`
+	VaultLeaseCreated                  VaultLeaseCreatedMetricConfig                  `mapstructure:"vault.lease.created"`
+	VaultLeaseEnded                    VaultLeaseEndedMetricConfig                    `mapstructure:"vault.lease.ended"`
+	VaultLeaseFollowedCount            VaultLeaseFollowedCountMetricConfig            `mapstructure:"vault.lease.followed.count"`
+	VaultLeaseIrrevocableCount         VaultLeaseIrrevocableCountMetricConfig         `mapstructure:"vault.lease.irrevocable.count"`
+	VaultLeaseMountCount               VaultLeaseMountCountMetricConfig               `mapstructure:"vault.lease.mount.count"`
+	VaultLeaseRenewals                 VaultLeaseRenewalsMetricConfig                 `mapstructure:"vault.lease.renewals"`
+	VaultLeaseUnfollowedCount          VaultLeaseUnfollowedCountMetricConfig          `mapstructure:"vault.lease.unfollowed.count"`
+	VaultLeaseUnreadCount              VaultLeaseUnreadCountMetricConfig              `mapstructure:"vault.lease.unread.count"`
+	VaultLockedUserCount               VaultLockedUserCountMetricConfig               `mapstructure:"vault.locked_user.count"`
+	VaultMountCount                    VaultMountCountMetricConfig                    `mapstructure:"vault.mount.count"`
+	VaultOwnTokenTTL                   VaultOwnTokenTTLMetricConfig                   `mapstructure:"vault.own_token.ttl"`
+	VaultPerformanceStandby            VaultPerformanceStandbyMetricConfig            `mapstructure:"vault.performance_standby"`
+	VaultPkiCaExpiry                   VaultPkiCaExpiryMetricConfig                   `mapstructure:"vault.pki.ca.expiry"`
+	VaultPkiCertificateCount           VaultPkiCertificateCountMetricConfig           `mapstructure:"vault.pki.certificate.count"`
+	VaultPkiCertificateExpiry          VaultPkiCertificateExpiryMetricConfig          `mapstructure:"vault.pki.certificate.expiry"`
+	VaultPkiCertificateUnfollowedCount VaultPkiCertificateUnfollowedCountMetricConfig `mapstructure:"vault.pki.certificate.unfollowed.count"`
+	VaultPkiCertificateUnreadCount     VaultPkiCertificateUnreadCountMetricConfig     `mapstructure:"vault.pki.certificate.unread.count"`
+	VaultPkiCrlExpiry                  VaultPkiCrlExpiryMetricConfig                  `mapstructure:"vault.pki.crl.expiry"`
+	VaultPkiRevokedCount               VaultPkiRevokedCountMetricConfig               `mapstructure:"vault.pki.revoked.count"`
+	VaultPolicyCount                   VaultPolicyCountMetricConfig                   `mapstructure:"vault.policy.count"`
+	VaultQuotaRateLimit                VaultQuotaRateLimitMetricConfig                `mapstructure:"vault.quota.rate_limit"`
+	VaultQuotaRefusals                 VaultQuotaRefusalsMetricConfig                 `mapstructure:"vault.quota.refusals"`
+	VaultRaftFailureTolerance          VaultRaftFailureToleranceMetricConfig          `mapstructure:"vault.raft.failure_tolerance"`
+	VaultRaftHealthy                   VaultRaftHealthyMetricConfig                   `mapstructure:"vault.raft.healthy"`
+	VaultRaftPeerCount                 VaultRaftPeerCountMetricConfig                 `mapstructure:"vault.raft.peer.count"`
+	VaultRaftPeerHealthy               VaultRaftPeerHealthyMetricConfig               `mapstructure:"vault.raft.peer.healthy"`
+	VaultRaftPeerLastContact           VaultRaftPeerLastContactMetricConfig           `mapstructure:"vault.raft.peer.last_contact"`
+	VaultRaftPeerLogLag                VaultRaftPeerLogLagMetricConfig                `mapstructure:"vault.raft.peer.log_lag"`
+	VaultRemoved                       VaultRemovedMetricConfig                       `mapstructure:"vault.removed"`
+	VaultReplicationMode               VaultReplicationModeMetricConfig               `mapstructure:"vault.replication.mode"`
+	VaultRequestInFlightAge            VaultRequestInFlightAgeMetricConfig            `mapstructure:"vault.request.in_flight.age"`
+	VaultRequestInFlightCount          VaultRequestInFlightCountMetricConfig          `mapstructure:"vault.request.in_flight.count"`
+	VaultSealInfo                      VaultSealInfoMetricConfig                      `mapstructure:"vault.seal.info"`
+	VaultSealed                        VaultSealedMetricConfig                        `mapstructure:"vault.sealed"`
+	VaultTokenCount                    VaultTokenCountMetricConfig                    `mapstructure:"vault.token.count"`
+	VaultTokenFollowedCount            VaultTokenFollowedCountMetricConfig            `mapstructure:"vault.token.followed.count"`
+	VaultTokenUnfollowedCount          VaultTokenUnfollowedCountMetricConfig          `mapstructure:"vault.token.unfollowed.count"`
+	VaultTokenUnreadCount              VaultTokenUnreadCountMetricConfig              `mapstructure:"vault.token.unread.count"`
+	VaultUnsealProgress                VaultUnsealProgressMetricConfig                `mapstructure:"vault.unseal.progress"`
+	VaultUnsealShares                  VaultUnsealSharesMetricConfig                  `mapstructure:"vault.unseal.shares"`
+	VaultUnsealThreshold               VaultUnsealThresholdMetricConfig               `mapstructure:"vault.unseal.threshold"`
+	VaultUp                            VaultUpMetricConfig                            `mapstructure:"vault.up"`
 }
 
 func DefaultMetricsConfig() MetricsConfig {
@@ -650,7 +1311,16 @@ func DefaultMetricsConfig() MetricsConfig {
 		VaultActive: VaultActiveMetricConfig{
 			Enabled: true,
 		},
+		VaultAuditDeviceCount: VaultAuditDeviceCountMetricConfig{
+			Enabled: true,
+		},
+		VaultClientCount: VaultClientCountMetricConfig{
+			Enabled: true,
+		},
 		VaultEndpointUp: VaultEndpointUpMetricConfig{
+			Enabled: true,
+		},
+		VaultEntityCount: VaultEntityCountMetricConfig{
 			Enabled: true,
 		},
 		VaultHaNodeClockSkew: VaultHaNodeClockSkewMetricConfig{
@@ -676,7 +1346,34 @@ func DefaultMetricsConfig() MetricsConfig {
 		VaultLeaseCount: VaultLeaseCountMetricConfig{
 			Enabled: true,
 		},
+		VaultLeaseCreated: VaultLeaseCreatedMetricConfig{
+			Enabled: true,
+		},
+		VaultLeaseEnded: VaultLeaseEndedMetricConfig{
+			Enabled: true,
+		},
+		VaultLeaseFollowedCount: VaultLeaseFollowedCountMetricConfig{
+			Enabled: true,
+		},
 		VaultLeaseIrrevocableCount: VaultLeaseIrrevocableCountMetricConfig{
+			Enabled: true,
+		},
+		VaultLeaseMountCount: VaultLeaseMountCountMetricConfig{
+			Enabled: false,
+		},
+		VaultLeaseRenewals: VaultLeaseRenewalsMetricConfig{
+			Enabled: true,
+		},
+		VaultLeaseUnfollowedCount: VaultLeaseUnfollowedCountMetricConfig{
+			Enabled: true,
+		},
+		VaultLeaseUnreadCount: VaultLeaseUnreadCountMetricConfig{
+			Enabled: true,
+		},
+		VaultLockedUserCount: VaultLockedUserCountMetricConfig{
+			Enabled: true,
+		},
+		VaultMountCount: VaultMountCountMetricConfig{
 			Enabled: true,
 		},
 		VaultOwnTokenTTL: VaultOwnTokenTTLMetricConfig{
@@ -685,6 +1382,40 @@ func DefaultMetricsConfig() MetricsConfig {
 			EnabledAttributes:   []VaultOwnTokenTTLMetricAttributeKey{VaultOwnTokenTTLMetricAttributeKeyVaultOwnTokenSource},
 		},
 		VaultPerformanceStandby: VaultPerformanceStandbyMetricConfig{
+			Enabled: true,
+		},
+		VaultPkiCaExpiry: VaultPkiCaExpiryMetricConfig{
+			Enabled:             true,
+			AggregationStrategy: AggregationStrategyAvg,
+			EnabledAttributes:   []VaultPkiCaExpiryMetricAttributeKey{VaultPkiCaExpiryMetricAttributeKeyVaultMountPath, VaultPkiCaExpiryMetricAttributeKeyVaultIssuerID, VaultPkiCaExpiryMetricAttributeKeyVaultIssuerName},
+		},
+		VaultPkiCertificateCount: VaultPkiCertificateCountMetricConfig{
+			Enabled: true,
+		},
+		VaultPkiCertificateExpiry: VaultPkiCertificateExpiryMetricConfig{
+			Enabled: true,
+		},
+		VaultPkiCertificateUnfollowedCount: VaultPkiCertificateUnfollowedCountMetricConfig{
+			Enabled: true,
+		},
+		VaultPkiCertificateUnreadCount: VaultPkiCertificateUnreadCountMetricConfig{
+			Enabled: true,
+		},
+		VaultPkiCrlExpiry: VaultPkiCrlExpiryMetricConfig{
+			Enabled:             true,
+			AggregationStrategy: AggregationStrategyAvg,
+			EnabledAttributes:   []VaultPkiCrlExpiryMetricAttributeKey{VaultPkiCrlExpiryMetricAttributeKeyVaultMountPath, VaultPkiCrlExpiryMetricAttributeKeyVaultIssuerID, VaultPkiCrlExpiryMetricAttributeKeyVaultIssuerName},
+		},
+		VaultPkiRevokedCount: VaultPkiRevokedCountMetricConfig{
+			Enabled: true,
+		},
+		VaultPolicyCount: VaultPolicyCountMetricConfig{
+			Enabled: true,
+		},
+		VaultQuotaRateLimit: VaultQuotaRateLimitMetricConfig{
+			Enabled: true,
+		},
+		VaultQuotaRefusals: VaultQuotaRefusalsMetricConfig{
 			Enabled: true,
 		},
 		VaultRaftFailureTolerance: VaultRaftFailureToleranceMetricConfig{
@@ -711,12 +1442,30 @@ func DefaultMetricsConfig() MetricsConfig {
 		VaultReplicationMode: VaultReplicationModeMetricConfig{
 			Enabled: true,
 		},
+		VaultRequestInFlightAge: VaultRequestInFlightAgeMetricConfig{
+			Enabled: true,
+		},
+		VaultRequestInFlightCount: VaultRequestInFlightCountMetricConfig{
+			Enabled: true,
+		},
 		VaultSealInfo: VaultSealInfoMetricConfig{
 			Enabled:             true,
 			AggregationStrategy: AggregationStrategyAvg,
 			EnabledAttributes:   []VaultSealInfoMetricAttributeKey{VaultSealInfoMetricAttributeKeyVaultSealType, VaultSealInfoMetricAttributeKeyVaultStorageType},
 		},
 		VaultSealed: VaultSealedMetricConfig{
+			Enabled: true,
+		},
+		VaultTokenCount: VaultTokenCountMetricConfig{
+			Enabled: true,
+		},
+		VaultTokenFollowedCount: VaultTokenFollowedCountMetricConfig{
+			Enabled: true,
+		},
+		VaultTokenUnfollowedCount: VaultTokenUnfollowedCountMetricConfig{
+			Enabled: true,
+		},
+		VaultTokenUnreadCount: VaultTokenUnreadCountMetricConfig{
 			Enabled: true,
 		},
 		VaultUnsealProgress: VaultUnsealProgressMetricConfig{
@@ -755,29 +1504,94 @@ func (ec *EventConfig) Unmarshal(parser *confmap.Conf) error {
 
 // EventsConfig provides config for vault events.
 type EventsConfig struct {
-	VaultInitialized       EventConfig `mapstructure:"vault.initialized"`
-	VaultLeaderChanged     EventConfig `mapstructure:"vault.leader.changed"`
-	VaultOwnTokenDenied    EventConfig `mapstructure:"vault.own_token.denied"`
-	VaultOwnTokenExpiring  EventConfig `mapstructure:"vault.own_token.expiring"`
-	VaultOwnTokenRenewed   EventConfig `mapstructure:"vault.own_token.renewed"`
-	VaultOwnTokenReplaced  EventConfig `mapstructure:"vault.own_token.replaced"`
-	VaultRaftPeerAdded     EventConfig `mapstructure:"vault.raft.peer.added"`
-	VaultRaftPeerHealthy   EventConfig `mapstructure:"vault.raft.peer.healthy"`
-	VaultRaftPeerRemoved   EventConfig `mapstructure:"vault.raft.peer.removed"`
-	VaultRaftPeerUnhealthy EventConfig `mapstructure:"vault.raft.peer.unhealthy"`
-	VaultRemoved           EventConfig `mapstructure:"vault.removed"`
-	VaultSealed            EventConfig `mapstructure:"vault.sealed"`
-	VaultSteppedDown       EventConfig `mapstructure:"vault.stepped_down"`
-	VaultUnsealed          EventConfig `mapstructure:"vault.unsealed"`
-	VaultWatchGap          EventConfig `mapstructure:"vault.watch.gap"`
+	VaultAuditDeviceDisabled    EventConfig `mapstructure:"vault.audit.device.disabled"`
+	VaultAuditDeviceEnabled     EventConfig `mapstructure:"vault.audit.device.enabled"`
+	VaultEndpointAllowed        EventConfig `mapstructure:"vault.endpoint.allowed"`
+	VaultEndpointDenied         EventConfig `mapstructure:"vault.endpoint.denied"`
+	VaultInitialized            EventConfig `mapstructure:"vault.initialized"`
+	VaultLeaderChanged          EventConfig `mapstructure:"vault.leader.changed"`
+	VaultLeaseCreated           EventConfig `mapstructure:"vault.lease.created"`
+	VaultLeaseEnded             EventConfig `mapstructure:"vault.lease.ended"`
+	VaultLeaseExpiring          EventConfig `mapstructure:"vault.lease.expiring"`
+	VaultLeaseIrrevocable       EventConfig `mapstructure:"vault.lease.irrevocable"`
+	VaultLeaseRenewed           EventConfig `mapstructure:"vault.lease.renewed"`
+	VaultMountDisabled          EventConfig `mapstructure:"vault.mount.disabled"`
+	VaultMountEnabled           EventConfig `mapstructure:"vault.mount.enabled"`
+	VaultMountMoved             EventConfig `mapstructure:"vault.mount.moved"`
+	VaultMountTuned             EventConfig `mapstructure:"vault.mount.tuned"`
+	VaultMountUpgraded          EventConfig `mapstructure:"vault.mount.upgraded"`
+	VaultOwnTokenDenied         EventConfig `mapstructure:"vault.own_token.denied"`
+	VaultOwnTokenExpiring       EventConfig `mapstructure:"vault.own_token.expiring"`
+	VaultOwnTokenRenewed        EventConfig `mapstructure:"vault.own_token.renewed"`
+	VaultOwnTokenReplaced       EventConfig `mapstructure:"vault.own_token.replaced"`
+	VaultPkiCaExpiring          EventConfig `mapstructure:"vault.pki.ca.expiring"`
+	VaultPkiCertificateExpiring EventConfig `mapstructure:"vault.pki.certificate.expiring"`
+	VaultPkiCertificateRevoked  EventConfig `mapstructure:"vault.pki.certificate.revoked"`
+	VaultPkiCrlExpiring         EventConfig `mapstructure:"vault.pki.crl.expiring"`
+	VaultPolicyChanged          EventConfig `mapstructure:"vault.policy.changed"`
+	VaultPolicyCreated          EventConfig `mapstructure:"vault.policy.created"`
+	VaultPolicyDeleted          EventConfig `mapstructure:"vault.policy.deleted"`
+	VaultQuotaExceeded          EventConfig `mapstructure:"vault.quota.exceeded"`
+	VaultRaftPeerAdded          EventConfig `mapstructure:"vault.raft.peer.added"`
+	VaultRaftPeerHealthy        EventConfig `mapstructure:"vault.raft.peer.healthy"`
+	VaultRaftPeerRemoved        EventConfig `mapstructure:"vault.raft.peer.removed"`
+	VaultRaftPeerUnhealthy      EventConfig `mapstructure:"vault.raft.peer.unhealthy"`
+	VaultRemoved                EventConfig `mapstructure:"vault.removed"`
+	VaultSealed                 EventConfig `mapstructure:"vault.sealed"`
+	VaultSteppedDown            EventConfig `mapstructure:"vault.stepped_down"`
+	VaultTokenExpiring          EventConfig `mapstructure:"vault.token.expiring"`
+	VaultUnsealed               EventConfig `mapstructure:"vault.unsealed"`
+	VaultWatchGap               EventConfig `mapstructure:"vault.watch.gap"`
 }
 
 func DefaultEventsConfig() EventsConfig {
 	return EventsConfig{
+		VaultAuditDeviceDisabled: EventConfig{
+			Enabled: true,
+		},
+		VaultAuditDeviceEnabled: EventConfig{
+			Enabled: true,
+		},
+		VaultEndpointAllowed: EventConfig{
+			Enabled: true,
+		},
+		VaultEndpointDenied: EventConfig{
+			Enabled: true,
+		},
 		VaultInitialized: EventConfig{
 			Enabled: true,
 		},
 		VaultLeaderChanged: EventConfig{
+			Enabled: true,
+		},
+		VaultLeaseCreated: EventConfig{
+			Enabled: true,
+		},
+		VaultLeaseEnded: EventConfig{
+			Enabled: true,
+		},
+		VaultLeaseExpiring: EventConfig{
+			Enabled: true,
+		},
+		VaultLeaseIrrevocable: EventConfig{
+			Enabled: true,
+		},
+		VaultLeaseRenewed: EventConfig{
+			Enabled: true,
+		},
+		VaultMountDisabled: EventConfig{
+			Enabled: true,
+		},
+		VaultMountEnabled: EventConfig{
+			Enabled: true,
+		},
+		VaultMountMoved: EventConfig{
+			Enabled: true,
+		},
+		VaultMountTuned: EventConfig{
+			Enabled: true,
+		},
+		VaultMountUpgraded: EventConfig{
 			Enabled: true,
 		},
 		VaultOwnTokenDenied: EventConfig{
@@ -790,6 +1604,30 @@ func DefaultEventsConfig() EventsConfig {
 			Enabled: true,
 		},
 		VaultOwnTokenReplaced: EventConfig{
+			Enabled: true,
+		},
+		VaultPkiCaExpiring: EventConfig{
+			Enabled: true,
+		},
+		VaultPkiCertificateExpiring: EventConfig{
+			Enabled: true,
+		},
+		VaultPkiCertificateRevoked: EventConfig{
+			Enabled: true,
+		},
+		VaultPkiCrlExpiring: EventConfig{
+			Enabled: true,
+		},
+		VaultPolicyChanged: EventConfig{
+			Enabled: true,
+		},
+		VaultPolicyCreated: EventConfig{
+			Enabled: true,
+		},
+		VaultPolicyDeleted: EventConfig{
+			Enabled: true,
+		},
+		VaultQuotaExceeded: EventConfig{
 			Enabled: true,
 		},
 		VaultRaftPeerAdded: EventConfig{
@@ -811,6 +1649,9 @@ func DefaultEventsConfig() EventsConfig {
 			Enabled: true,
 		},
 		VaultSteppedDown: EventConfig{
+			Enabled: true,
+		},
+		VaultTokenExpiring: EventConfig{
 			Enabled: true,
 		},
 		VaultUnsealed: EventConfig{

@@ -30,7 +30,16 @@ func TestMetricsBuilderConfig(t *testing.T) {
 					VaultActive: VaultActiveMetricConfig{
 						Enabled: true,
 					},
+					VaultAuditDeviceCount: VaultAuditDeviceCountMetricConfig{
+						Enabled: true,
+					},
+					VaultClientCount: VaultClientCountMetricConfig{
+						Enabled: true,
+					},
 					VaultEndpointUp: VaultEndpointUpMetricConfig{
+						Enabled: true,
+					},
+					VaultEntityCount: VaultEntityCountMetricConfig{
 						Enabled: true,
 					},
 					VaultHaNodeClockSkew: VaultHaNodeClockSkewMetricConfig{
@@ -56,7 +65,34 @@ func TestMetricsBuilderConfig(t *testing.T) {
 					VaultLeaseCount: VaultLeaseCountMetricConfig{
 						Enabled: true,
 					},
+					VaultLeaseCreated: VaultLeaseCreatedMetricConfig{
+						Enabled: true,
+					},
+					VaultLeaseEnded: VaultLeaseEndedMetricConfig{
+						Enabled: true,
+					},
+					VaultLeaseFollowedCount: VaultLeaseFollowedCountMetricConfig{
+						Enabled: true,
+					},
 					VaultLeaseIrrevocableCount: VaultLeaseIrrevocableCountMetricConfig{
+						Enabled: true,
+					},
+					VaultLeaseMountCount: VaultLeaseMountCountMetricConfig{
+						Enabled: true,
+					},
+					VaultLeaseRenewals: VaultLeaseRenewalsMetricConfig{
+						Enabled: true,
+					},
+					VaultLeaseUnfollowedCount: VaultLeaseUnfollowedCountMetricConfig{
+						Enabled: true,
+					},
+					VaultLeaseUnreadCount: VaultLeaseUnreadCountMetricConfig{
+						Enabled: true,
+					},
+					VaultLockedUserCount: VaultLockedUserCountMetricConfig{
+						Enabled: true,
+					},
+					VaultMountCount: VaultMountCountMetricConfig{
 						Enabled: true,
 					},
 					VaultOwnTokenTTL: VaultOwnTokenTTLMetricConfig{
@@ -65,6 +101,40 @@ func TestMetricsBuilderConfig(t *testing.T) {
 						EnabledAttributes:   []VaultOwnTokenTTLMetricAttributeKey{VaultOwnTokenTTLMetricAttributeKeyVaultOwnTokenSource},
 					},
 					VaultPerformanceStandby: VaultPerformanceStandbyMetricConfig{
+						Enabled: true,
+					},
+					VaultPkiCaExpiry: VaultPkiCaExpiryMetricConfig{
+						Enabled:             true,
+						AggregationStrategy: AggregationStrategyAvg,
+						EnabledAttributes:   []VaultPkiCaExpiryMetricAttributeKey{VaultPkiCaExpiryMetricAttributeKeyVaultMountPath, VaultPkiCaExpiryMetricAttributeKeyVaultIssuerID, VaultPkiCaExpiryMetricAttributeKeyVaultIssuerName},
+					},
+					VaultPkiCertificateCount: VaultPkiCertificateCountMetricConfig{
+						Enabled: true,
+					},
+					VaultPkiCertificateExpiry: VaultPkiCertificateExpiryMetricConfig{
+						Enabled: true,
+					},
+					VaultPkiCertificateUnfollowedCount: VaultPkiCertificateUnfollowedCountMetricConfig{
+						Enabled: true,
+					},
+					VaultPkiCertificateUnreadCount: VaultPkiCertificateUnreadCountMetricConfig{
+						Enabled: true,
+					},
+					VaultPkiCrlExpiry: VaultPkiCrlExpiryMetricConfig{
+						Enabled:             true,
+						AggregationStrategy: AggregationStrategyAvg,
+						EnabledAttributes:   []VaultPkiCrlExpiryMetricAttributeKey{VaultPkiCrlExpiryMetricAttributeKeyVaultMountPath, VaultPkiCrlExpiryMetricAttributeKeyVaultIssuerID, VaultPkiCrlExpiryMetricAttributeKeyVaultIssuerName},
+					},
+					VaultPkiRevokedCount: VaultPkiRevokedCountMetricConfig{
+						Enabled: true,
+					},
+					VaultPolicyCount: VaultPolicyCountMetricConfig{
+						Enabled: true,
+					},
+					VaultQuotaRateLimit: VaultQuotaRateLimitMetricConfig{
+						Enabled: true,
+					},
+					VaultQuotaRefusals: VaultQuotaRefusalsMetricConfig{
 						Enabled: true,
 					},
 					VaultRaftFailureTolerance: VaultRaftFailureToleranceMetricConfig{
@@ -91,12 +161,30 @@ func TestMetricsBuilderConfig(t *testing.T) {
 					VaultReplicationMode: VaultReplicationModeMetricConfig{
 						Enabled: true,
 					},
+					VaultRequestInFlightAge: VaultRequestInFlightAgeMetricConfig{
+						Enabled: true,
+					},
+					VaultRequestInFlightCount: VaultRequestInFlightCountMetricConfig{
+						Enabled: true,
+					},
 					VaultSealInfo: VaultSealInfoMetricConfig{
 						Enabled:             true,
 						AggregationStrategy: AggregationStrategyAvg,
 						EnabledAttributes:   []VaultSealInfoMetricAttributeKey{VaultSealInfoMetricAttributeKeyVaultSealType, VaultSealInfoMetricAttributeKeyVaultStorageType},
 					},
 					VaultSealed: VaultSealedMetricConfig{
+						Enabled: true,
+					},
+					VaultTokenCount: VaultTokenCountMetricConfig{
+						Enabled: true,
+					},
+					VaultTokenFollowedCount: VaultTokenFollowedCountMetricConfig{
+						Enabled: true,
+					},
+					VaultTokenUnfollowedCount: VaultTokenUnfollowedCountMetricConfig{
+						Enabled: true,
+					},
+					VaultTokenUnreadCount: VaultTokenUnreadCountMetricConfig{
 						Enabled: true,
 					},
 					VaultUnsealProgress: VaultUnsealProgressMetricConfig{
@@ -127,7 +215,16 @@ func TestMetricsBuilderConfig(t *testing.T) {
 					VaultActive: VaultActiveMetricConfig{
 						Enabled: false,
 					},
+					VaultAuditDeviceCount: VaultAuditDeviceCountMetricConfig{
+						Enabled: false,
+					},
+					VaultClientCount: VaultClientCountMetricConfig{
+						Enabled: false,
+					},
 					VaultEndpointUp: VaultEndpointUpMetricConfig{
+						Enabled: false,
+					},
+					VaultEntityCount: VaultEntityCountMetricConfig{
 						Enabled: false,
 					},
 					VaultHaNodeClockSkew: VaultHaNodeClockSkewMetricConfig{
@@ -153,7 +250,34 @@ func TestMetricsBuilderConfig(t *testing.T) {
 					VaultLeaseCount: VaultLeaseCountMetricConfig{
 						Enabled: false,
 					},
+					VaultLeaseCreated: VaultLeaseCreatedMetricConfig{
+						Enabled: false,
+					},
+					VaultLeaseEnded: VaultLeaseEndedMetricConfig{
+						Enabled: false,
+					},
+					VaultLeaseFollowedCount: VaultLeaseFollowedCountMetricConfig{
+						Enabled: false,
+					},
 					VaultLeaseIrrevocableCount: VaultLeaseIrrevocableCountMetricConfig{
+						Enabled: false,
+					},
+					VaultLeaseMountCount: VaultLeaseMountCountMetricConfig{
+						Enabled: false,
+					},
+					VaultLeaseRenewals: VaultLeaseRenewalsMetricConfig{
+						Enabled: false,
+					},
+					VaultLeaseUnfollowedCount: VaultLeaseUnfollowedCountMetricConfig{
+						Enabled: false,
+					},
+					VaultLeaseUnreadCount: VaultLeaseUnreadCountMetricConfig{
+						Enabled: false,
+					},
+					VaultLockedUserCount: VaultLockedUserCountMetricConfig{
+						Enabled: false,
+					},
+					VaultMountCount: VaultMountCountMetricConfig{
 						Enabled: false,
 					},
 					VaultOwnTokenTTL: VaultOwnTokenTTLMetricConfig{
@@ -162,6 +286,40 @@ func TestMetricsBuilderConfig(t *testing.T) {
 						EnabledAttributes:   []VaultOwnTokenTTLMetricAttributeKey{VaultOwnTokenTTLMetricAttributeKeyVaultOwnTokenSource},
 					},
 					VaultPerformanceStandby: VaultPerformanceStandbyMetricConfig{
+						Enabled: false,
+					},
+					VaultPkiCaExpiry: VaultPkiCaExpiryMetricConfig{
+						Enabled:             false,
+						AggregationStrategy: AggregationStrategyAvg,
+						EnabledAttributes:   []VaultPkiCaExpiryMetricAttributeKey{VaultPkiCaExpiryMetricAttributeKeyVaultMountPath, VaultPkiCaExpiryMetricAttributeKeyVaultIssuerID, VaultPkiCaExpiryMetricAttributeKeyVaultIssuerName},
+					},
+					VaultPkiCertificateCount: VaultPkiCertificateCountMetricConfig{
+						Enabled: false,
+					},
+					VaultPkiCertificateExpiry: VaultPkiCertificateExpiryMetricConfig{
+						Enabled: false,
+					},
+					VaultPkiCertificateUnfollowedCount: VaultPkiCertificateUnfollowedCountMetricConfig{
+						Enabled: false,
+					},
+					VaultPkiCertificateUnreadCount: VaultPkiCertificateUnreadCountMetricConfig{
+						Enabled: false,
+					},
+					VaultPkiCrlExpiry: VaultPkiCrlExpiryMetricConfig{
+						Enabled:             false,
+						AggregationStrategy: AggregationStrategyAvg,
+						EnabledAttributes:   []VaultPkiCrlExpiryMetricAttributeKey{VaultPkiCrlExpiryMetricAttributeKeyVaultMountPath, VaultPkiCrlExpiryMetricAttributeKeyVaultIssuerID, VaultPkiCrlExpiryMetricAttributeKeyVaultIssuerName},
+					},
+					VaultPkiRevokedCount: VaultPkiRevokedCountMetricConfig{
+						Enabled: false,
+					},
+					VaultPolicyCount: VaultPolicyCountMetricConfig{
+						Enabled: false,
+					},
+					VaultQuotaRateLimit: VaultQuotaRateLimitMetricConfig{
+						Enabled: false,
+					},
+					VaultQuotaRefusals: VaultQuotaRefusalsMetricConfig{
 						Enabled: false,
 					},
 					VaultRaftFailureTolerance: VaultRaftFailureToleranceMetricConfig{
@@ -188,12 +346,30 @@ func TestMetricsBuilderConfig(t *testing.T) {
 					VaultReplicationMode: VaultReplicationModeMetricConfig{
 						Enabled: false,
 					},
+					VaultRequestInFlightAge: VaultRequestInFlightAgeMetricConfig{
+						Enabled: false,
+					},
+					VaultRequestInFlightCount: VaultRequestInFlightCountMetricConfig{
+						Enabled: false,
+					},
 					VaultSealInfo: VaultSealInfoMetricConfig{
 						Enabled:             false,
 						AggregationStrategy: AggregationStrategyAvg,
 						EnabledAttributes:   []VaultSealInfoMetricAttributeKey{VaultSealInfoMetricAttributeKeyVaultSealType, VaultSealInfoMetricAttributeKeyVaultStorageType},
 					},
 					VaultSealed: VaultSealedMetricConfig{
+						Enabled: false,
+					},
+					VaultTokenCount: VaultTokenCountMetricConfig{
+						Enabled: false,
+					},
+					VaultTokenFollowedCount: VaultTokenFollowedCountMetricConfig{
+						Enabled: false,
+					},
+					VaultTokenUnfollowedCount: VaultTokenUnfollowedCountMetricConfig{
+						Enabled: false,
+					},
+					VaultTokenUnreadCount: VaultTokenUnreadCountMetricConfig{
 						Enabled: false,
 					},
 					VaultUnsealProgress: VaultUnsealProgressMetricConfig{
@@ -221,7 +397,7 @@ func TestMetricsBuilderConfig(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			cfg := loadMetricsBuilderConfig(t, tt.name)
-			diff := cmp.Diff(tt.want, cfg, cmpopts.IgnoreUnexported(VaultActiveMetricConfig{}, VaultEndpointUpMetricConfig{}, VaultHaNodeClockSkewMetricConfig{}, VaultHaNodeCountMetricConfig{}, VaultHasLeaderMetricConfig{}, VaultInfoMetricConfig{}, VaultInitializedMetricConfig{}, VaultLeaderChangesMetricConfig{}, VaultLeaseCountMetricConfig{}, VaultLeaseIrrevocableCountMetricConfig{}, VaultOwnTokenTTLMetricConfig{}, VaultPerformanceStandbyMetricConfig{}, VaultRaftFailureToleranceMetricConfig{}, VaultRaftHealthyMetricConfig{}, VaultRaftPeerCountMetricConfig{}, VaultRaftPeerHealthyMetricConfig{}, VaultRaftPeerLastContactMetricConfig{}, VaultRaftPeerLogLagMetricConfig{}, VaultRemovedMetricConfig{}, VaultReplicationModeMetricConfig{}, VaultSealInfoMetricConfig{}, VaultSealedMetricConfig{}, VaultUnsealProgressMetricConfig{}, VaultUnsealSharesMetricConfig{}, VaultUnsealThresholdMetricConfig{}, VaultUpMetricConfig{}, ServiceInstanceIDResourceAttributeConfig{}, ServiceNameResourceAttributeConfig{}, VaultClusterIDResourceAttributeConfig{}, VaultClusterNameResourceAttributeConfig{}))
+			diff := cmp.Diff(tt.want, cfg, cmpopts.IgnoreUnexported(VaultActiveMetricConfig{}, VaultAuditDeviceCountMetricConfig{}, VaultClientCountMetricConfig{}, VaultEndpointUpMetricConfig{}, VaultEntityCountMetricConfig{}, VaultHaNodeClockSkewMetricConfig{}, VaultHaNodeCountMetricConfig{}, VaultHasLeaderMetricConfig{}, VaultInfoMetricConfig{}, VaultInitializedMetricConfig{}, VaultLeaderChangesMetricConfig{}, VaultLeaseCountMetricConfig{}, VaultLeaseCreatedMetricConfig{}, VaultLeaseEndedMetricConfig{}, VaultLeaseFollowedCountMetricConfig{}, VaultLeaseIrrevocableCountMetricConfig{}, VaultLeaseMountCountMetricConfig{}, VaultLeaseRenewalsMetricConfig{}, VaultLeaseUnfollowedCountMetricConfig{}, VaultLeaseUnreadCountMetricConfig{}, VaultLockedUserCountMetricConfig{}, VaultMountCountMetricConfig{}, VaultOwnTokenTTLMetricConfig{}, VaultPerformanceStandbyMetricConfig{}, VaultPkiCaExpiryMetricConfig{}, VaultPkiCertificateCountMetricConfig{}, VaultPkiCertificateExpiryMetricConfig{}, VaultPkiCertificateUnfollowedCountMetricConfig{}, VaultPkiCertificateUnreadCountMetricConfig{}, VaultPkiCrlExpiryMetricConfig{}, VaultPkiRevokedCountMetricConfig{}, VaultPolicyCountMetricConfig{}, VaultQuotaRateLimitMetricConfig{}, VaultQuotaRefusalsMetricConfig{}, VaultRaftFailureToleranceMetricConfig{}, VaultRaftHealthyMetricConfig{}, VaultRaftPeerCountMetricConfig{}, VaultRaftPeerHealthyMetricConfig{}, VaultRaftPeerLastContactMetricConfig{}, VaultRaftPeerLogLagMetricConfig{}, VaultRemovedMetricConfig{}, VaultReplicationModeMetricConfig{}, VaultRequestInFlightAgeMetricConfig{}, VaultRequestInFlightCountMetricConfig{}, VaultSealInfoMetricConfig{}, VaultSealedMetricConfig{}, VaultTokenCountMetricConfig{}, VaultTokenFollowedCountMetricConfig{}, VaultTokenUnfollowedCountMetricConfig{}, VaultTokenUnreadCountMetricConfig{}, VaultUnsealProgressMetricConfig{}, VaultUnsealSharesMetricConfig{}, VaultUnsealThresholdMetricConfig{}, VaultUpMetricConfig{}, ServiceInstanceIDResourceAttributeConfig{}, ServiceNameResourceAttributeConfig{}, VaultClusterIDResourceAttributeConfig{}, VaultClusterNameResourceAttributeConfig{}))
 			require.Emptyf(t, diff, "Config mismatch (-expected +actual):\n%s", diff)
 		})
 	}
@@ -247,6 +423,30 @@ func TestVaultOwnTokenTTLMetricsConfig_Validate(t *testing.T) {
 	require.ErrorContains(t, cfg.Validate(), "metric vault.own_token.ttl doesn't have an attribute invalid, valid attributes: [vault.own_token.source]")
 
 	cfg = DefaultMetricsConfig().VaultOwnTokenTTL
+	cfg.AggregationStrategy = "invalid"
+	require.ErrorContains(t, cfg.Validate(), "invalid aggregation strategy")
+}
+
+func TestVaultPkiCaExpiryMetricsConfig_Validate(t *testing.T) {
+	cfg := DefaultMetricsConfig().VaultPkiCaExpiry
+	require.NoError(t, cfg.Validate())
+
+	cfg.EnabledAttributes = []VaultPkiCaExpiryMetricAttributeKey{"invalid"}
+	require.ErrorContains(t, cfg.Validate(), "metric vault.pki.ca.expiry doesn't have an attribute invalid, valid attributes: [vault.mount.path, vault.issuer.id, vault.issuer.name]")
+
+	cfg = DefaultMetricsConfig().VaultPkiCaExpiry
+	cfg.AggregationStrategy = "invalid"
+	require.ErrorContains(t, cfg.Validate(), "invalid aggregation strategy")
+}
+
+func TestVaultPkiCrlExpiryMetricsConfig_Validate(t *testing.T) {
+	cfg := DefaultMetricsConfig().VaultPkiCrlExpiry
+	require.NoError(t, cfg.Validate())
+
+	cfg.EnabledAttributes = []VaultPkiCrlExpiryMetricAttributeKey{"invalid"}
+	require.ErrorContains(t, cfg.Validate(), "metric vault.pki.crl.expiry doesn't have an attribute invalid, valid attributes: [vault.mount.path, vault.issuer.id, vault.issuer.name]")
+
+	cfg = DefaultMetricsConfig().VaultPkiCrlExpiry
 	cfg.AggregationStrategy = "invalid"
 	require.ErrorContains(t, cfg.Validate(), "invalid aggregation strategy")
 }

@@ -12,6 +12,154 @@ import (
 	"go.opentelemetry.io/otel/trace"
 )
 
+type eventVaultAuditDeviceDisabled struct {
+	data   plog.LogRecordSlice // data buffer for generated log records.
+	config EventConfig         // event config provided by user.
+}
+
+func (e *eventVaultAuditDeviceDisabled) recordEvent(ctx context.Context, timestamp pcommon.Timestamp, vaultAuditDevicePathAttributeValue string, vaultAuditDeviceTypeAttributeValue string, observationReconciledAttributeValue bool) {
+	if !e.config.Enabled {
+		return
+	}
+	dp := e.data.AppendEmpty()
+	dp.SetEventName("vault.audit.device.disabled")
+	dp.SetTimestamp(timestamp)
+
+	if span := trace.SpanContextFromContext(ctx); span.IsValid() {
+		dp.SetTraceID(pcommon.TraceID(span.TraceID()))
+		dp.SetSpanID(pcommon.SpanID(span.SpanID()))
+	}
+	dp.Attributes().PutStr("vault.audit.device.path", vaultAuditDevicePathAttributeValue)
+	dp.Attributes().PutStr("vault.audit.device.type", vaultAuditDeviceTypeAttributeValue)
+	dp.Attributes().PutBool("observation.reconciled", observationReconciledAttributeValue)
+
+}
+
+// emit appends recorded event data to a events slice and prepares it for recording another set of log records.
+func (e *eventVaultAuditDeviceDisabled) emit(lrs plog.LogRecordSlice) {
+	if e.config.Enabled && e.data.Len() > 0 {
+		e.data.MoveAndAppendTo(lrs)
+	}
+}
+
+func newEventVaultAuditDeviceDisabled(cfg EventConfig) eventVaultAuditDeviceDisabled {
+	e := eventVaultAuditDeviceDisabled{config: cfg}
+	if cfg.Enabled {
+		e.data = plog.NewLogRecordSlice()
+	}
+	return e
+}
+
+type eventVaultAuditDeviceEnabled struct {
+	data   plog.LogRecordSlice // data buffer for generated log records.
+	config EventConfig         // event config provided by user.
+}
+
+func (e *eventVaultAuditDeviceEnabled) recordEvent(ctx context.Context, timestamp pcommon.Timestamp, vaultAuditDevicePathAttributeValue string, vaultAuditDeviceTypeAttributeValue string, observationReconciledAttributeValue bool) {
+	if !e.config.Enabled {
+		return
+	}
+	dp := e.data.AppendEmpty()
+	dp.SetEventName("vault.audit.device.enabled")
+	dp.SetTimestamp(timestamp)
+
+	if span := trace.SpanContextFromContext(ctx); span.IsValid() {
+		dp.SetTraceID(pcommon.TraceID(span.TraceID()))
+		dp.SetSpanID(pcommon.SpanID(span.SpanID()))
+	}
+	dp.Attributes().PutStr("vault.audit.device.path", vaultAuditDevicePathAttributeValue)
+	dp.Attributes().PutStr("vault.audit.device.type", vaultAuditDeviceTypeAttributeValue)
+	dp.Attributes().PutBool("observation.reconciled", observationReconciledAttributeValue)
+
+}
+
+// emit appends recorded event data to a events slice and prepares it for recording another set of log records.
+func (e *eventVaultAuditDeviceEnabled) emit(lrs plog.LogRecordSlice) {
+	if e.config.Enabled && e.data.Len() > 0 {
+		e.data.MoveAndAppendTo(lrs)
+	}
+}
+
+func newEventVaultAuditDeviceEnabled(cfg EventConfig) eventVaultAuditDeviceEnabled {
+	e := eventVaultAuditDeviceEnabled{config: cfg}
+	if cfg.Enabled {
+		e.data = plog.NewLogRecordSlice()
+	}
+	return e
+}
+
+type eventVaultEndpointAllowed struct {
+	data   plog.LogRecordSlice // data buffer for generated log records.
+	config EventConfig         // event config provided by user.
+}
+
+func (e *eventVaultEndpointAllowed) recordEvent(ctx context.Context, timestamp pcommon.Timestamp, vaultEndpointAttributeValue string) {
+	if !e.config.Enabled {
+		return
+	}
+	dp := e.data.AppendEmpty()
+	dp.SetEventName("vault.endpoint.allowed")
+	dp.SetTimestamp(timestamp)
+
+	if span := trace.SpanContextFromContext(ctx); span.IsValid() {
+		dp.SetTraceID(pcommon.TraceID(span.TraceID()))
+		dp.SetSpanID(pcommon.SpanID(span.SpanID()))
+	}
+	dp.Attributes().PutStr("vault.endpoint", vaultEndpointAttributeValue)
+
+}
+
+// emit appends recorded event data to a events slice and prepares it for recording another set of log records.
+func (e *eventVaultEndpointAllowed) emit(lrs plog.LogRecordSlice) {
+	if e.config.Enabled && e.data.Len() > 0 {
+		e.data.MoveAndAppendTo(lrs)
+	}
+}
+
+func newEventVaultEndpointAllowed(cfg EventConfig) eventVaultEndpointAllowed {
+	e := eventVaultEndpointAllowed{config: cfg}
+	if cfg.Enabled {
+		e.data = plog.NewLogRecordSlice()
+	}
+	return e
+}
+
+type eventVaultEndpointDenied struct {
+	data   plog.LogRecordSlice // data buffer for generated log records.
+	config EventConfig         // event config provided by user.
+}
+
+func (e *eventVaultEndpointDenied) recordEvent(ctx context.Context, timestamp pcommon.Timestamp, vaultEndpointAttributeValue string) {
+	if !e.config.Enabled {
+		return
+	}
+	dp := e.data.AppendEmpty()
+	dp.SetEventName("vault.endpoint.denied")
+	dp.SetTimestamp(timestamp)
+
+	if span := trace.SpanContextFromContext(ctx); span.IsValid() {
+		dp.SetTraceID(pcommon.TraceID(span.TraceID()))
+		dp.SetSpanID(pcommon.SpanID(span.SpanID()))
+	}
+	dp.Attributes().PutStr("vault.endpoint", vaultEndpointAttributeValue)
+
+}
+
+// emit appends recorded event data to a events slice and prepares it for recording another set of log records.
+func (e *eventVaultEndpointDenied) emit(lrs plog.LogRecordSlice) {
+	if e.config.Enabled && e.data.Len() > 0 {
+		e.data.MoveAndAppendTo(lrs)
+	}
+}
+
+func newEventVaultEndpointDenied(cfg EventConfig) eventVaultEndpointDenied {
+	e := eventVaultEndpointDenied{config: cfg}
+	if cfg.Enabled {
+		e.data = plog.NewLogRecordSlice()
+	}
+	return e
+}
+
 type eventVaultInitialized struct {
 	data   plog.LogRecordSlice // data buffer for generated log records.
 	config EventConfig         // event config provided by user.
@@ -80,6 +228,426 @@ func (e *eventVaultLeaderChanged) emit(lrs plog.LogRecordSlice) {
 
 func newEventVaultLeaderChanged(cfg EventConfig) eventVaultLeaderChanged {
 	e := eventVaultLeaderChanged{config: cfg}
+	if cfg.Enabled {
+		e.data = plog.NewLogRecordSlice()
+	}
+	return e
+}
+
+type eventVaultLeaseCreated struct {
+	data   plog.LogRecordSlice // data buffer for generated log records.
+	config EventConfig         // event config provided by user.
+}
+
+func (e *eventVaultLeaseCreated) recordEvent(ctx context.Context, timestamp pcommon.Timestamp, vaultMountPathAttributeValue string, vaultLeasePrefixAttributeValue string, vaultLeaseRoleAttributeValue string, vaultLeaseHashAttributeValue string, vaultLeaseIDAttributeValue string, vaultLeaseTTLAttributeValue float64, observationReconciledAttributeValue bool) {
+	if !e.config.Enabled {
+		return
+	}
+	dp := e.data.AppendEmpty()
+	dp.SetEventName("vault.lease.created")
+	dp.SetTimestamp(timestamp)
+
+	if span := trace.SpanContextFromContext(ctx); span.IsValid() {
+		dp.SetTraceID(pcommon.TraceID(span.TraceID()))
+		dp.SetSpanID(pcommon.SpanID(span.SpanID()))
+	}
+	dp.Attributes().PutStr("vault.mount.path", vaultMountPathAttributeValue)
+	dp.Attributes().PutStr("vault.lease.prefix", vaultLeasePrefixAttributeValue)
+	dp.Attributes().PutStr("vault.lease.role", vaultLeaseRoleAttributeValue)
+	dp.Attributes().PutStr("vault.lease.hash", vaultLeaseHashAttributeValue)
+	dp.Attributes().PutStr("vault.lease.id", vaultLeaseIDAttributeValue)
+	dp.Attributes().PutDouble("vault.lease.ttl", vaultLeaseTTLAttributeValue)
+	dp.Attributes().PutBool("observation.reconciled", observationReconciledAttributeValue)
+
+}
+
+// emit appends recorded event data to a events slice and prepares it for recording another set of log records.
+func (e *eventVaultLeaseCreated) emit(lrs plog.LogRecordSlice) {
+	if e.config.Enabled && e.data.Len() > 0 {
+		e.data.MoveAndAppendTo(lrs)
+	}
+}
+
+func newEventVaultLeaseCreated(cfg EventConfig) eventVaultLeaseCreated {
+	e := eventVaultLeaseCreated{config: cfg}
+	if cfg.Enabled {
+		e.data = plog.NewLogRecordSlice()
+	}
+	return e
+}
+
+type eventVaultLeaseEnded struct {
+	data   plog.LogRecordSlice // data buffer for generated log records.
+	config EventConfig         // event config provided by user.
+}
+
+func (e *eventVaultLeaseEnded) recordEvent(ctx context.Context, timestamp pcommon.Timestamp, vaultMountPathAttributeValue string, vaultLeasePrefixAttributeValue string, vaultLeaseRoleAttributeValue string, vaultLeaseHashAttributeValue string, vaultLeaseIDAttributeValue string, vaultLeaseEndCauseAttributeValue string, vaultLeaseEndConfidenceAttributeValue string, vaultLeaseLifetimeAttributeValue float64, observationReconciledAttributeValue bool) {
+	if !e.config.Enabled {
+		return
+	}
+	dp := e.data.AppendEmpty()
+	dp.SetEventName("vault.lease.ended")
+	dp.SetTimestamp(timestamp)
+
+	if span := trace.SpanContextFromContext(ctx); span.IsValid() {
+		dp.SetTraceID(pcommon.TraceID(span.TraceID()))
+		dp.SetSpanID(pcommon.SpanID(span.SpanID()))
+	}
+	dp.Attributes().PutStr("vault.mount.path", vaultMountPathAttributeValue)
+	dp.Attributes().PutStr("vault.lease.prefix", vaultLeasePrefixAttributeValue)
+	dp.Attributes().PutStr("vault.lease.role", vaultLeaseRoleAttributeValue)
+	dp.Attributes().PutStr("vault.lease.hash", vaultLeaseHashAttributeValue)
+	dp.Attributes().PutStr("vault.lease.id", vaultLeaseIDAttributeValue)
+	dp.Attributes().PutStr("vault.lease.end.cause", vaultLeaseEndCauseAttributeValue)
+	dp.Attributes().PutStr("vault.lease.end.confidence", vaultLeaseEndConfidenceAttributeValue)
+	dp.Attributes().PutDouble("vault.lease.lifetime", vaultLeaseLifetimeAttributeValue)
+	dp.Attributes().PutBool("observation.reconciled", observationReconciledAttributeValue)
+
+}
+
+// emit appends recorded event data to a events slice and prepares it for recording another set of log records.
+func (e *eventVaultLeaseEnded) emit(lrs plog.LogRecordSlice) {
+	if e.config.Enabled && e.data.Len() > 0 {
+		e.data.MoveAndAppendTo(lrs)
+	}
+}
+
+func newEventVaultLeaseEnded(cfg EventConfig) eventVaultLeaseEnded {
+	e := eventVaultLeaseEnded{config: cfg}
+	if cfg.Enabled {
+		e.data = plog.NewLogRecordSlice()
+	}
+	return e
+}
+
+type eventVaultLeaseExpiring struct {
+	data   plog.LogRecordSlice // data buffer for generated log records.
+	config EventConfig         // event config provided by user.
+}
+
+func (e *eventVaultLeaseExpiring) recordEvent(ctx context.Context, timestamp pcommon.Timestamp, vaultMountPathAttributeValue string, vaultLeasePrefixAttributeValue string, vaultLeaseRoleAttributeValue string, vaultLeaseHashAttributeValue string, vaultLeaseIDAttributeValue string, vaultLeaseLeftAttributeValue float64) {
+	if !e.config.Enabled {
+		return
+	}
+	dp := e.data.AppendEmpty()
+	dp.SetEventName("vault.lease.expiring")
+	dp.SetTimestamp(timestamp)
+
+	if span := trace.SpanContextFromContext(ctx); span.IsValid() {
+		dp.SetTraceID(pcommon.TraceID(span.TraceID()))
+		dp.SetSpanID(pcommon.SpanID(span.SpanID()))
+	}
+	dp.Attributes().PutStr("vault.mount.path", vaultMountPathAttributeValue)
+	dp.Attributes().PutStr("vault.lease.prefix", vaultLeasePrefixAttributeValue)
+	dp.Attributes().PutStr("vault.lease.role", vaultLeaseRoleAttributeValue)
+	dp.Attributes().PutStr("vault.lease.hash", vaultLeaseHashAttributeValue)
+	dp.Attributes().PutStr("vault.lease.id", vaultLeaseIDAttributeValue)
+	dp.Attributes().PutDouble("vault.lease.left", vaultLeaseLeftAttributeValue)
+
+}
+
+// emit appends recorded event data to a events slice and prepares it for recording another set of log records.
+func (e *eventVaultLeaseExpiring) emit(lrs plog.LogRecordSlice) {
+	if e.config.Enabled && e.data.Len() > 0 {
+		e.data.MoveAndAppendTo(lrs)
+	}
+}
+
+func newEventVaultLeaseExpiring(cfg EventConfig) eventVaultLeaseExpiring {
+	e := eventVaultLeaseExpiring{config: cfg}
+	if cfg.Enabled {
+		e.data = plog.NewLogRecordSlice()
+	}
+	return e
+}
+
+type eventVaultLeaseIrrevocable struct {
+	data   plog.LogRecordSlice // data buffer for generated log records.
+	config EventConfig         // event config provided by user.
+}
+
+func (e *eventVaultLeaseIrrevocable) recordEvent(ctx context.Context, timestamp pcommon.Timestamp, vaultMountPathAttributeValue string, vaultLeasePrefixAttributeValue string, vaultLeaseRoleAttributeValue string, vaultLeaseHashAttributeValue string, vaultLeaseIDAttributeValue string) {
+	if !e.config.Enabled {
+		return
+	}
+	dp := e.data.AppendEmpty()
+	dp.SetEventName("vault.lease.irrevocable")
+	dp.SetTimestamp(timestamp)
+
+	if span := trace.SpanContextFromContext(ctx); span.IsValid() {
+		dp.SetTraceID(pcommon.TraceID(span.TraceID()))
+		dp.SetSpanID(pcommon.SpanID(span.SpanID()))
+	}
+	dp.Attributes().PutStr("vault.mount.path", vaultMountPathAttributeValue)
+	dp.Attributes().PutStr("vault.lease.prefix", vaultLeasePrefixAttributeValue)
+	dp.Attributes().PutStr("vault.lease.role", vaultLeaseRoleAttributeValue)
+	dp.Attributes().PutStr("vault.lease.hash", vaultLeaseHashAttributeValue)
+	dp.Attributes().PutStr("vault.lease.id", vaultLeaseIDAttributeValue)
+
+}
+
+// emit appends recorded event data to a events slice and prepares it for recording another set of log records.
+func (e *eventVaultLeaseIrrevocable) emit(lrs plog.LogRecordSlice) {
+	if e.config.Enabled && e.data.Len() > 0 {
+		e.data.MoveAndAppendTo(lrs)
+	}
+}
+
+func newEventVaultLeaseIrrevocable(cfg EventConfig) eventVaultLeaseIrrevocable {
+	e := eventVaultLeaseIrrevocable{config: cfg}
+	if cfg.Enabled {
+		e.data = plog.NewLogRecordSlice()
+	}
+	return e
+}
+
+type eventVaultLeaseRenewed struct {
+	data   plog.LogRecordSlice // data buffer for generated log records.
+	config EventConfig         // event config provided by user.
+}
+
+func (e *eventVaultLeaseRenewed) recordEvent(ctx context.Context, timestamp pcommon.Timestamp, vaultMountPathAttributeValue string, vaultLeasePrefixAttributeValue string, vaultLeaseRoleAttributeValue string, vaultLeaseHashAttributeValue string, vaultLeaseIDAttributeValue string, vaultLeaseTTLAttributeValue float64) {
+	if !e.config.Enabled {
+		return
+	}
+	dp := e.data.AppendEmpty()
+	dp.SetEventName("vault.lease.renewed")
+	dp.SetTimestamp(timestamp)
+
+	if span := trace.SpanContextFromContext(ctx); span.IsValid() {
+		dp.SetTraceID(pcommon.TraceID(span.TraceID()))
+		dp.SetSpanID(pcommon.SpanID(span.SpanID()))
+	}
+	dp.Attributes().PutStr("vault.mount.path", vaultMountPathAttributeValue)
+	dp.Attributes().PutStr("vault.lease.prefix", vaultLeasePrefixAttributeValue)
+	dp.Attributes().PutStr("vault.lease.role", vaultLeaseRoleAttributeValue)
+	dp.Attributes().PutStr("vault.lease.hash", vaultLeaseHashAttributeValue)
+	dp.Attributes().PutStr("vault.lease.id", vaultLeaseIDAttributeValue)
+	dp.Attributes().PutDouble("vault.lease.ttl", vaultLeaseTTLAttributeValue)
+
+}
+
+// emit appends recorded event data to a events slice and prepares it for recording another set of log records.
+func (e *eventVaultLeaseRenewed) emit(lrs plog.LogRecordSlice) {
+	if e.config.Enabled && e.data.Len() > 0 {
+		e.data.MoveAndAppendTo(lrs)
+	}
+}
+
+func newEventVaultLeaseRenewed(cfg EventConfig) eventVaultLeaseRenewed {
+	e := eventVaultLeaseRenewed{config: cfg}
+	if cfg.Enabled {
+		e.data = plog.NewLogRecordSlice()
+	}
+	return e
+}
+
+type eventVaultMountDisabled struct {
+	data   plog.LogRecordSlice // data buffer for generated log records.
+	config EventConfig         // event config provided by user.
+}
+
+func (e *eventVaultMountDisabled) recordEvent(ctx context.Context, timestamp pcommon.Timestamp, vaultMountPathAttributeValue string, vaultMountClassAttributeValue string, vaultMountTypeAttributeValue string, vaultMountVersionAttributeValue string, vaultPluginVersionAttributeValue string, vaultMountAccessorAttributeValue string, observationReconciledAttributeValue bool) {
+	if !e.config.Enabled {
+		return
+	}
+	dp := e.data.AppendEmpty()
+	dp.SetEventName("vault.mount.disabled")
+	dp.SetTimestamp(timestamp)
+
+	if span := trace.SpanContextFromContext(ctx); span.IsValid() {
+		dp.SetTraceID(pcommon.TraceID(span.TraceID()))
+		dp.SetSpanID(pcommon.SpanID(span.SpanID()))
+	}
+	dp.Attributes().PutStr("vault.mount.path", vaultMountPathAttributeValue)
+	dp.Attributes().PutStr("vault.mount.class", vaultMountClassAttributeValue)
+	dp.Attributes().PutStr("vault.mount.type", vaultMountTypeAttributeValue)
+	dp.Attributes().PutStr("vault.mount.version", vaultMountVersionAttributeValue)
+	dp.Attributes().PutStr("vault.plugin.version", vaultPluginVersionAttributeValue)
+	dp.Attributes().PutStr("vault.mount.accessor", vaultMountAccessorAttributeValue)
+	dp.Attributes().PutBool("observation.reconciled", observationReconciledAttributeValue)
+
+}
+
+// emit appends recorded event data to a events slice and prepares it for recording another set of log records.
+func (e *eventVaultMountDisabled) emit(lrs plog.LogRecordSlice) {
+	if e.config.Enabled && e.data.Len() > 0 {
+		e.data.MoveAndAppendTo(lrs)
+	}
+}
+
+func newEventVaultMountDisabled(cfg EventConfig) eventVaultMountDisabled {
+	e := eventVaultMountDisabled{config: cfg}
+	if cfg.Enabled {
+		e.data = plog.NewLogRecordSlice()
+	}
+	return e
+}
+
+type eventVaultMountEnabled struct {
+	data   plog.LogRecordSlice // data buffer for generated log records.
+	config EventConfig         // event config provided by user.
+}
+
+func (e *eventVaultMountEnabled) recordEvent(ctx context.Context, timestamp pcommon.Timestamp, vaultMountPathAttributeValue string, vaultMountClassAttributeValue string, vaultMountTypeAttributeValue string, vaultMountVersionAttributeValue string, vaultPluginVersionAttributeValue string, vaultMountAccessorAttributeValue string, observationReconciledAttributeValue bool) {
+	if !e.config.Enabled {
+		return
+	}
+	dp := e.data.AppendEmpty()
+	dp.SetEventName("vault.mount.enabled")
+	dp.SetTimestamp(timestamp)
+
+	if span := trace.SpanContextFromContext(ctx); span.IsValid() {
+		dp.SetTraceID(pcommon.TraceID(span.TraceID()))
+		dp.SetSpanID(pcommon.SpanID(span.SpanID()))
+	}
+	dp.Attributes().PutStr("vault.mount.path", vaultMountPathAttributeValue)
+	dp.Attributes().PutStr("vault.mount.class", vaultMountClassAttributeValue)
+	dp.Attributes().PutStr("vault.mount.type", vaultMountTypeAttributeValue)
+	dp.Attributes().PutStr("vault.mount.version", vaultMountVersionAttributeValue)
+	dp.Attributes().PutStr("vault.plugin.version", vaultPluginVersionAttributeValue)
+	dp.Attributes().PutStr("vault.mount.accessor", vaultMountAccessorAttributeValue)
+	dp.Attributes().PutBool("observation.reconciled", observationReconciledAttributeValue)
+
+}
+
+// emit appends recorded event data to a events slice and prepares it for recording another set of log records.
+func (e *eventVaultMountEnabled) emit(lrs plog.LogRecordSlice) {
+	if e.config.Enabled && e.data.Len() > 0 {
+		e.data.MoveAndAppendTo(lrs)
+	}
+}
+
+func newEventVaultMountEnabled(cfg EventConfig) eventVaultMountEnabled {
+	e := eventVaultMountEnabled{config: cfg}
+	if cfg.Enabled {
+		e.data = plog.NewLogRecordSlice()
+	}
+	return e
+}
+
+type eventVaultMountMoved struct {
+	data   plog.LogRecordSlice // data buffer for generated log records.
+	config EventConfig         // event config provided by user.
+}
+
+func (e *eventVaultMountMoved) recordEvent(ctx context.Context, timestamp pcommon.Timestamp, vaultMountPathAttributeValue string, vaultMountClassAttributeValue string, vaultMountTypeAttributeValue string, vaultMountVersionAttributeValue string, vaultPluginVersionAttributeValue string, vaultMountAccessorAttributeValue string, vaultMountPathOldAttributeValue string, observationReconciledAttributeValue bool) {
+	if !e.config.Enabled {
+		return
+	}
+	dp := e.data.AppendEmpty()
+	dp.SetEventName("vault.mount.moved")
+	dp.SetTimestamp(timestamp)
+
+	if span := trace.SpanContextFromContext(ctx); span.IsValid() {
+		dp.SetTraceID(pcommon.TraceID(span.TraceID()))
+		dp.SetSpanID(pcommon.SpanID(span.SpanID()))
+	}
+	dp.Attributes().PutStr("vault.mount.path", vaultMountPathAttributeValue)
+	dp.Attributes().PutStr("vault.mount.class", vaultMountClassAttributeValue)
+	dp.Attributes().PutStr("vault.mount.type", vaultMountTypeAttributeValue)
+	dp.Attributes().PutStr("vault.mount.version", vaultMountVersionAttributeValue)
+	dp.Attributes().PutStr("vault.plugin.version", vaultPluginVersionAttributeValue)
+	dp.Attributes().PutStr("vault.mount.accessor", vaultMountAccessorAttributeValue)
+	dp.Attributes().PutStr("vault.mount.path.old", vaultMountPathOldAttributeValue)
+	dp.Attributes().PutBool("observation.reconciled", observationReconciledAttributeValue)
+
+}
+
+// emit appends recorded event data to a events slice and prepares it for recording another set of log records.
+func (e *eventVaultMountMoved) emit(lrs plog.LogRecordSlice) {
+	if e.config.Enabled && e.data.Len() > 0 {
+		e.data.MoveAndAppendTo(lrs)
+	}
+}
+
+func newEventVaultMountMoved(cfg EventConfig) eventVaultMountMoved {
+	e := eventVaultMountMoved{config: cfg}
+	if cfg.Enabled {
+		e.data = plog.NewLogRecordSlice()
+	}
+	return e
+}
+
+type eventVaultMountTuned struct {
+	data   plog.LogRecordSlice // data buffer for generated log records.
+	config EventConfig         // event config provided by user.
+}
+
+func (e *eventVaultMountTuned) recordEvent(ctx context.Context, timestamp pcommon.Timestamp, vaultMountPathAttributeValue string, vaultMountClassAttributeValue string, vaultMountTypeAttributeValue string, vaultMountVersionAttributeValue string, vaultPluginVersionAttributeValue string, vaultMountAccessorAttributeValue string, observationReconciledAttributeValue bool) {
+	if !e.config.Enabled {
+		return
+	}
+	dp := e.data.AppendEmpty()
+	dp.SetEventName("vault.mount.tuned")
+	dp.SetTimestamp(timestamp)
+
+	if span := trace.SpanContextFromContext(ctx); span.IsValid() {
+		dp.SetTraceID(pcommon.TraceID(span.TraceID()))
+		dp.SetSpanID(pcommon.SpanID(span.SpanID()))
+	}
+	dp.Attributes().PutStr("vault.mount.path", vaultMountPathAttributeValue)
+	dp.Attributes().PutStr("vault.mount.class", vaultMountClassAttributeValue)
+	dp.Attributes().PutStr("vault.mount.type", vaultMountTypeAttributeValue)
+	dp.Attributes().PutStr("vault.mount.version", vaultMountVersionAttributeValue)
+	dp.Attributes().PutStr("vault.plugin.version", vaultPluginVersionAttributeValue)
+	dp.Attributes().PutStr("vault.mount.accessor", vaultMountAccessorAttributeValue)
+	dp.Attributes().PutBool("observation.reconciled", observationReconciledAttributeValue)
+
+}
+
+// emit appends recorded event data to a events slice and prepares it for recording another set of log records.
+func (e *eventVaultMountTuned) emit(lrs plog.LogRecordSlice) {
+	if e.config.Enabled && e.data.Len() > 0 {
+		e.data.MoveAndAppendTo(lrs)
+	}
+}
+
+func newEventVaultMountTuned(cfg EventConfig) eventVaultMountTuned {
+	e := eventVaultMountTuned{config: cfg}
+	if cfg.Enabled {
+		e.data = plog.NewLogRecordSlice()
+	}
+	return e
+}
+
+type eventVaultMountUpgraded struct {
+	data   plog.LogRecordSlice // data buffer for generated log records.
+	config EventConfig         // event config provided by user.
+}
+
+func (e *eventVaultMountUpgraded) recordEvent(ctx context.Context, timestamp pcommon.Timestamp, vaultMountPathAttributeValue string, vaultMountClassAttributeValue string, vaultMountTypeAttributeValue string, vaultMountVersionAttributeValue string, vaultPluginVersionAttributeValue string, vaultMountAccessorAttributeValue string, vaultPluginVersionOldAttributeValue string, observationReconciledAttributeValue bool) {
+	if !e.config.Enabled {
+		return
+	}
+	dp := e.data.AppendEmpty()
+	dp.SetEventName("vault.mount.upgraded")
+	dp.SetTimestamp(timestamp)
+
+	if span := trace.SpanContextFromContext(ctx); span.IsValid() {
+		dp.SetTraceID(pcommon.TraceID(span.TraceID()))
+		dp.SetSpanID(pcommon.SpanID(span.SpanID()))
+	}
+	dp.Attributes().PutStr("vault.mount.path", vaultMountPathAttributeValue)
+	dp.Attributes().PutStr("vault.mount.class", vaultMountClassAttributeValue)
+	dp.Attributes().PutStr("vault.mount.type", vaultMountTypeAttributeValue)
+	dp.Attributes().PutStr("vault.mount.version", vaultMountVersionAttributeValue)
+	dp.Attributes().PutStr("vault.plugin.version", vaultPluginVersionAttributeValue)
+	dp.Attributes().PutStr("vault.mount.accessor", vaultMountAccessorAttributeValue)
+	dp.Attributes().PutStr("vault.plugin.version.old", vaultPluginVersionOldAttributeValue)
+	dp.Attributes().PutBool("observation.reconciled", observationReconciledAttributeValue)
+
+}
+
+// emit appends recorded event data to a events slice and prepares it for recording another set of log records.
+func (e *eventVaultMountUpgraded) emit(lrs plog.LogRecordSlice) {
+	if e.config.Enabled && e.data.Len() > 0 {
+		e.data.MoveAndAppendTo(lrs)
+	}
+}
+
+func newEventVaultMountUpgraded(cfg EventConfig) eventVaultMountUpgraded {
+	e := eventVaultMountUpgraded{config: cfg}
 	if cfg.Enabled {
 		e.data = plog.NewLogRecordSlice()
 	}
@@ -228,6 +796,312 @@ func (e *eventVaultOwnTokenReplaced) emit(lrs plog.LogRecordSlice) {
 
 func newEventVaultOwnTokenReplaced(cfg EventConfig) eventVaultOwnTokenReplaced {
 	e := eventVaultOwnTokenReplaced{config: cfg}
+	if cfg.Enabled {
+		e.data = plog.NewLogRecordSlice()
+	}
+	return e
+}
+
+type eventVaultPkiCaExpiring struct {
+	data   plog.LogRecordSlice // data buffer for generated log records.
+	config EventConfig         // event config provided by user.
+}
+
+func (e *eventVaultPkiCaExpiring) recordEvent(ctx context.Context, timestamp pcommon.Timestamp, vaultMountPathAttributeValue string, vaultIssuerIDAttributeValue string, vaultIssuerNameAttributeValue string, vaultPkiLeftAttributeValue float64) {
+	if !e.config.Enabled {
+		return
+	}
+	dp := e.data.AppendEmpty()
+	dp.SetEventName("vault.pki.ca.expiring")
+	dp.SetTimestamp(timestamp)
+
+	if span := trace.SpanContextFromContext(ctx); span.IsValid() {
+		dp.SetTraceID(pcommon.TraceID(span.TraceID()))
+		dp.SetSpanID(pcommon.SpanID(span.SpanID()))
+	}
+	dp.Attributes().PutStr("vault.mount.path", vaultMountPathAttributeValue)
+	dp.Attributes().PutStr("vault.issuer.id", vaultIssuerIDAttributeValue)
+	dp.Attributes().PutStr("vault.issuer.name", vaultIssuerNameAttributeValue)
+	dp.Attributes().PutDouble("vault.pki.left", vaultPkiLeftAttributeValue)
+
+}
+
+// emit appends recorded event data to a events slice and prepares it for recording another set of log records.
+func (e *eventVaultPkiCaExpiring) emit(lrs plog.LogRecordSlice) {
+	if e.config.Enabled && e.data.Len() > 0 {
+		e.data.MoveAndAppendTo(lrs)
+	}
+}
+
+func newEventVaultPkiCaExpiring(cfg EventConfig) eventVaultPkiCaExpiring {
+	e := eventVaultPkiCaExpiring{config: cfg}
+	if cfg.Enabled {
+		e.data = plog.NewLogRecordSlice()
+	}
+	return e
+}
+
+type eventVaultPkiCertificateExpiring struct {
+	data   plog.LogRecordSlice // data buffer for generated log records.
+	config EventConfig         // event config provided by user.
+}
+
+func (e *eventVaultPkiCertificateExpiring) recordEvent(ctx context.Context, timestamp pcommon.Timestamp, vaultMountPathAttributeValue string, vaultPkiRoleAttributeValue string, vaultPkiCertificateSerialAttributeValue string, vaultPkiLeftAttributeValue float64, vaultPkiSupersededAttributeValue bool) {
+	if !e.config.Enabled {
+		return
+	}
+	dp := e.data.AppendEmpty()
+	dp.SetEventName("vault.pki.certificate.expiring")
+	dp.SetTimestamp(timestamp)
+
+	if span := trace.SpanContextFromContext(ctx); span.IsValid() {
+		dp.SetTraceID(pcommon.TraceID(span.TraceID()))
+		dp.SetSpanID(pcommon.SpanID(span.SpanID()))
+	}
+	dp.Attributes().PutStr("vault.mount.path", vaultMountPathAttributeValue)
+	dp.Attributes().PutStr("vault.pki.role", vaultPkiRoleAttributeValue)
+	dp.Attributes().PutStr("vault.pki.certificate.serial", vaultPkiCertificateSerialAttributeValue)
+	dp.Attributes().PutDouble("vault.pki.left", vaultPkiLeftAttributeValue)
+	dp.Attributes().PutBool("vault.pki.superseded", vaultPkiSupersededAttributeValue)
+
+}
+
+// emit appends recorded event data to a events slice and prepares it for recording another set of log records.
+func (e *eventVaultPkiCertificateExpiring) emit(lrs plog.LogRecordSlice) {
+	if e.config.Enabled && e.data.Len() > 0 {
+		e.data.MoveAndAppendTo(lrs)
+	}
+}
+
+func newEventVaultPkiCertificateExpiring(cfg EventConfig) eventVaultPkiCertificateExpiring {
+	e := eventVaultPkiCertificateExpiring{config: cfg}
+	if cfg.Enabled {
+		e.data = plog.NewLogRecordSlice()
+	}
+	return e
+}
+
+type eventVaultPkiCertificateRevoked struct {
+	data   plog.LogRecordSlice // data buffer for generated log records.
+	config EventConfig         // event config provided by user.
+}
+
+func (e *eventVaultPkiCertificateRevoked) recordEvent(ctx context.Context, timestamp pcommon.Timestamp, vaultMountPathAttributeValue string, vaultPkiRoleAttributeValue string, vaultPkiCertificateSerialAttributeValue string, observationReconciledAttributeValue bool) {
+	if !e.config.Enabled {
+		return
+	}
+	dp := e.data.AppendEmpty()
+	dp.SetEventName("vault.pki.certificate.revoked")
+	dp.SetTimestamp(timestamp)
+
+	if span := trace.SpanContextFromContext(ctx); span.IsValid() {
+		dp.SetTraceID(pcommon.TraceID(span.TraceID()))
+		dp.SetSpanID(pcommon.SpanID(span.SpanID()))
+	}
+	dp.Attributes().PutStr("vault.mount.path", vaultMountPathAttributeValue)
+	dp.Attributes().PutStr("vault.pki.role", vaultPkiRoleAttributeValue)
+	dp.Attributes().PutStr("vault.pki.certificate.serial", vaultPkiCertificateSerialAttributeValue)
+	dp.Attributes().PutBool("observation.reconciled", observationReconciledAttributeValue)
+
+}
+
+// emit appends recorded event data to a events slice and prepares it for recording another set of log records.
+func (e *eventVaultPkiCertificateRevoked) emit(lrs plog.LogRecordSlice) {
+	if e.config.Enabled && e.data.Len() > 0 {
+		e.data.MoveAndAppendTo(lrs)
+	}
+}
+
+func newEventVaultPkiCertificateRevoked(cfg EventConfig) eventVaultPkiCertificateRevoked {
+	e := eventVaultPkiCertificateRevoked{config: cfg}
+	if cfg.Enabled {
+		e.data = plog.NewLogRecordSlice()
+	}
+	return e
+}
+
+type eventVaultPkiCrlExpiring struct {
+	data   plog.LogRecordSlice // data buffer for generated log records.
+	config EventConfig         // event config provided by user.
+}
+
+func (e *eventVaultPkiCrlExpiring) recordEvent(ctx context.Context, timestamp pcommon.Timestamp, vaultMountPathAttributeValue string, vaultIssuerIDAttributeValue string, vaultIssuerNameAttributeValue string, vaultPkiLeftAttributeValue float64) {
+	if !e.config.Enabled {
+		return
+	}
+	dp := e.data.AppendEmpty()
+	dp.SetEventName("vault.pki.crl.expiring")
+	dp.SetTimestamp(timestamp)
+
+	if span := trace.SpanContextFromContext(ctx); span.IsValid() {
+		dp.SetTraceID(pcommon.TraceID(span.TraceID()))
+		dp.SetSpanID(pcommon.SpanID(span.SpanID()))
+	}
+	dp.Attributes().PutStr("vault.mount.path", vaultMountPathAttributeValue)
+	dp.Attributes().PutStr("vault.issuer.id", vaultIssuerIDAttributeValue)
+	dp.Attributes().PutStr("vault.issuer.name", vaultIssuerNameAttributeValue)
+	dp.Attributes().PutDouble("vault.pki.left", vaultPkiLeftAttributeValue)
+
+}
+
+// emit appends recorded event data to a events slice and prepares it for recording another set of log records.
+func (e *eventVaultPkiCrlExpiring) emit(lrs plog.LogRecordSlice) {
+	if e.config.Enabled && e.data.Len() > 0 {
+		e.data.MoveAndAppendTo(lrs)
+	}
+}
+
+func newEventVaultPkiCrlExpiring(cfg EventConfig) eventVaultPkiCrlExpiring {
+	e := eventVaultPkiCrlExpiring{config: cfg}
+	if cfg.Enabled {
+		e.data = plog.NewLogRecordSlice()
+	}
+	return e
+}
+
+type eventVaultPolicyChanged struct {
+	data   plog.LogRecordSlice // data buffer for generated log records.
+	config EventConfig         // event config provided by user.
+}
+
+func (e *eventVaultPolicyChanged) recordEvent(ctx context.Context, timestamp pcommon.Timestamp, vaultPolicyNameAttributeValue string, observationReconciledAttributeValue bool) {
+	if !e.config.Enabled {
+		return
+	}
+	dp := e.data.AppendEmpty()
+	dp.SetEventName("vault.policy.changed")
+	dp.SetTimestamp(timestamp)
+
+	if span := trace.SpanContextFromContext(ctx); span.IsValid() {
+		dp.SetTraceID(pcommon.TraceID(span.TraceID()))
+		dp.SetSpanID(pcommon.SpanID(span.SpanID()))
+	}
+	dp.Attributes().PutStr("vault.policy.name", vaultPolicyNameAttributeValue)
+	dp.Attributes().PutBool("observation.reconciled", observationReconciledAttributeValue)
+
+}
+
+// emit appends recorded event data to a events slice and prepares it for recording another set of log records.
+func (e *eventVaultPolicyChanged) emit(lrs plog.LogRecordSlice) {
+	if e.config.Enabled && e.data.Len() > 0 {
+		e.data.MoveAndAppendTo(lrs)
+	}
+}
+
+func newEventVaultPolicyChanged(cfg EventConfig) eventVaultPolicyChanged {
+	e := eventVaultPolicyChanged{config: cfg}
+	if cfg.Enabled {
+		e.data = plog.NewLogRecordSlice()
+	}
+	return e
+}
+
+type eventVaultPolicyCreated struct {
+	data   plog.LogRecordSlice // data buffer for generated log records.
+	config EventConfig         // event config provided by user.
+}
+
+func (e *eventVaultPolicyCreated) recordEvent(ctx context.Context, timestamp pcommon.Timestamp, vaultPolicyNameAttributeValue string, observationReconciledAttributeValue bool) {
+	if !e.config.Enabled {
+		return
+	}
+	dp := e.data.AppendEmpty()
+	dp.SetEventName("vault.policy.created")
+	dp.SetTimestamp(timestamp)
+
+	if span := trace.SpanContextFromContext(ctx); span.IsValid() {
+		dp.SetTraceID(pcommon.TraceID(span.TraceID()))
+		dp.SetSpanID(pcommon.SpanID(span.SpanID()))
+	}
+	dp.Attributes().PutStr("vault.policy.name", vaultPolicyNameAttributeValue)
+	dp.Attributes().PutBool("observation.reconciled", observationReconciledAttributeValue)
+
+}
+
+// emit appends recorded event data to a events slice and prepares it for recording another set of log records.
+func (e *eventVaultPolicyCreated) emit(lrs plog.LogRecordSlice) {
+	if e.config.Enabled && e.data.Len() > 0 {
+		e.data.MoveAndAppendTo(lrs)
+	}
+}
+
+func newEventVaultPolicyCreated(cfg EventConfig) eventVaultPolicyCreated {
+	e := eventVaultPolicyCreated{config: cfg}
+	if cfg.Enabled {
+		e.data = plog.NewLogRecordSlice()
+	}
+	return e
+}
+
+type eventVaultPolicyDeleted struct {
+	data   plog.LogRecordSlice // data buffer for generated log records.
+	config EventConfig         // event config provided by user.
+}
+
+func (e *eventVaultPolicyDeleted) recordEvent(ctx context.Context, timestamp pcommon.Timestamp, vaultPolicyNameAttributeValue string, observationReconciledAttributeValue bool) {
+	if !e.config.Enabled {
+		return
+	}
+	dp := e.data.AppendEmpty()
+	dp.SetEventName("vault.policy.deleted")
+	dp.SetTimestamp(timestamp)
+
+	if span := trace.SpanContextFromContext(ctx); span.IsValid() {
+		dp.SetTraceID(pcommon.TraceID(span.TraceID()))
+		dp.SetSpanID(pcommon.SpanID(span.SpanID()))
+	}
+	dp.Attributes().PutStr("vault.policy.name", vaultPolicyNameAttributeValue)
+	dp.Attributes().PutBool("observation.reconciled", observationReconciledAttributeValue)
+
+}
+
+// emit appends recorded event data to a events slice and prepares it for recording another set of log records.
+func (e *eventVaultPolicyDeleted) emit(lrs plog.LogRecordSlice) {
+	if e.config.Enabled && e.data.Len() > 0 {
+		e.data.MoveAndAppendTo(lrs)
+	}
+}
+
+func newEventVaultPolicyDeleted(cfg EventConfig) eventVaultPolicyDeleted {
+	e := eventVaultPolicyDeleted{config: cfg}
+	if cfg.Enabled {
+		e.data = plog.NewLogRecordSlice()
+	}
+	return e
+}
+
+type eventVaultQuotaExceeded struct {
+	data   plog.LogRecordSlice // data buffer for generated log records.
+	config EventConfig         // event config provided by user.
+}
+
+func (e *eventVaultQuotaExceeded) recordEvent(ctx context.Context, timestamp pcommon.Timestamp, vaultQuotaNameAttributeValue string, vaultQuotaPathAttributeValue string, vaultQuotaRefusedAttributeValue int64) {
+	if !e.config.Enabled {
+		return
+	}
+	dp := e.data.AppendEmpty()
+	dp.SetEventName("vault.quota.exceeded")
+	dp.SetTimestamp(timestamp)
+
+	if span := trace.SpanContextFromContext(ctx); span.IsValid() {
+		dp.SetTraceID(pcommon.TraceID(span.TraceID()))
+		dp.SetSpanID(pcommon.SpanID(span.SpanID()))
+	}
+	dp.Attributes().PutStr("vault.quota.name", vaultQuotaNameAttributeValue)
+	dp.Attributes().PutStr("vault.quota.path", vaultQuotaPathAttributeValue)
+	dp.Attributes().PutInt("vault.quota.refused", vaultQuotaRefusedAttributeValue)
+
+}
+
+// emit appends recorded event data to a events slice and prepares it for recording another set of log records.
+func (e *eventVaultQuotaExceeded) emit(lrs plog.LogRecordSlice) {
+	if e.config.Enabled && e.data.Len() > 0 {
+		e.data.MoveAndAppendTo(lrs)
+	}
+}
+
+func newEventVaultQuotaExceeded(cfg EventConfig) eventVaultQuotaExceeded {
+	e := eventVaultQuotaExceeded{config: cfg}
 	if cfg.Enabled {
 		e.data = plog.NewLogRecordSlice()
 	}
@@ -498,6 +1372,46 @@ func newEventVaultSteppedDown(cfg EventConfig) eventVaultSteppedDown {
 	return e
 }
 
+type eventVaultTokenExpiring struct {
+	data   plog.LogRecordSlice // data buffer for generated log records.
+	config EventConfig         // event config provided by user.
+}
+
+func (e *eventVaultTokenExpiring) recordEvent(ctx context.Context, timestamp pcommon.Timestamp, vaultMountPathAttributeValue string, vaultTokenPathAttributeValue string, vaultTokenDisplayNameAttributeValue string, vaultTokenHashAttributeValue string, vaultTokenLeftAttributeValue float64) {
+	if !e.config.Enabled {
+		return
+	}
+	dp := e.data.AppendEmpty()
+	dp.SetEventName("vault.token.expiring")
+	dp.SetTimestamp(timestamp)
+
+	if span := trace.SpanContextFromContext(ctx); span.IsValid() {
+		dp.SetTraceID(pcommon.TraceID(span.TraceID()))
+		dp.SetSpanID(pcommon.SpanID(span.SpanID()))
+	}
+	dp.Attributes().PutStr("vault.mount.path", vaultMountPathAttributeValue)
+	dp.Attributes().PutStr("vault.token.path", vaultTokenPathAttributeValue)
+	dp.Attributes().PutStr("vault.token.display_name", vaultTokenDisplayNameAttributeValue)
+	dp.Attributes().PutStr("vault.token.hash", vaultTokenHashAttributeValue)
+	dp.Attributes().PutDouble("vault.token.left", vaultTokenLeftAttributeValue)
+
+}
+
+// emit appends recorded event data to a events slice and prepares it for recording another set of log records.
+func (e *eventVaultTokenExpiring) emit(lrs plog.LogRecordSlice) {
+	if e.config.Enabled && e.data.Len() > 0 {
+		e.data.MoveAndAppendTo(lrs)
+	}
+}
+
+func newEventVaultTokenExpiring(cfg EventConfig) eventVaultTokenExpiring {
+	e := eventVaultTokenExpiring{config: cfg}
+	if cfg.Enabled {
+		e.data = plog.NewLogRecordSlice()
+	}
+	return e
+}
+
 type eventVaultUnsealed struct {
 	data   plog.LogRecordSlice // data buffer for generated log records.
 	config EventConfig         // event config provided by user.
@@ -573,27 +1487,50 @@ func newEventVaultWatchGap(cfg EventConfig) eventVaultWatchGap {
 // LogsBuilder provides an interface for scrapers to report logs while taking care of all the transformations
 // required to produce log representation defined in metadata and user config.
 type LogsBuilder struct {
-	config                         LogsBuilderConfig // config of the logs builder.
-	logsBuffer                     plog.Logs
-	logRecordsBuffer               plog.LogRecordSlice
-	buildInfo                      component.BuildInfo // contains version information.
-	resourceAttributeIncludeFilter map[string]filter.Filter
-	resourceAttributeExcludeFilter map[string]filter.Filter
-	eventVaultInitialized          eventVaultInitialized
-	eventVaultLeaderChanged        eventVaultLeaderChanged
-	eventVaultOwnTokenDenied       eventVaultOwnTokenDenied
-	eventVaultOwnTokenExpiring     eventVaultOwnTokenExpiring
-	eventVaultOwnTokenRenewed      eventVaultOwnTokenRenewed
-	eventVaultOwnTokenReplaced     eventVaultOwnTokenReplaced
-	eventVaultRaftPeerAdded        eventVaultRaftPeerAdded
-	eventVaultRaftPeerHealthy      eventVaultRaftPeerHealthy
-	eventVaultRaftPeerRemoved      eventVaultRaftPeerRemoved
-	eventVaultRaftPeerUnhealthy    eventVaultRaftPeerUnhealthy
-	eventVaultRemoved              eventVaultRemoved
-	eventVaultSealed               eventVaultSealed
-	eventVaultSteppedDown          eventVaultSteppedDown
-	eventVaultUnsealed             eventVaultUnsealed
-	eventVaultWatchGap             eventVaultWatchGap
+	config                           LogsBuilderConfig // config of the logs builder.
+	logsBuffer                       plog.Logs
+	logRecordsBuffer                 plog.LogRecordSlice
+	buildInfo                        component.BuildInfo // contains version information.
+	resourceAttributeIncludeFilter   map[string]filter.Filter
+	resourceAttributeExcludeFilter   map[string]filter.Filter
+	eventVaultAuditDeviceDisabled    eventVaultAuditDeviceDisabled
+	eventVaultAuditDeviceEnabled     eventVaultAuditDeviceEnabled
+	eventVaultEndpointAllowed        eventVaultEndpointAllowed
+	eventVaultEndpointDenied         eventVaultEndpointDenied
+	eventVaultInitialized            eventVaultInitialized
+	eventVaultLeaderChanged          eventVaultLeaderChanged
+	eventVaultLeaseCreated           eventVaultLeaseCreated
+	eventVaultLeaseEnded             eventVaultLeaseEnded
+	eventVaultLeaseExpiring          eventVaultLeaseExpiring
+	eventVaultLeaseIrrevocable       eventVaultLeaseIrrevocable
+	eventVaultLeaseRenewed           eventVaultLeaseRenewed
+	eventVaultMountDisabled          eventVaultMountDisabled
+	eventVaultMountEnabled           eventVaultMountEnabled
+	eventVaultMountMoved             eventVaultMountMoved
+	eventVaultMountTuned             eventVaultMountTuned
+	eventVaultMountUpgraded          eventVaultMountUpgraded
+	eventVaultOwnTokenDenied         eventVaultOwnTokenDenied
+	eventVaultOwnTokenExpiring       eventVaultOwnTokenExpiring
+	eventVaultOwnTokenRenewed        eventVaultOwnTokenRenewed
+	eventVaultOwnTokenReplaced       eventVaultOwnTokenReplaced
+	eventVaultPkiCaExpiring          eventVaultPkiCaExpiring
+	eventVaultPkiCertificateExpiring eventVaultPkiCertificateExpiring
+	eventVaultPkiCertificateRevoked  eventVaultPkiCertificateRevoked
+	eventVaultPkiCrlExpiring         eventVaultPkiCrlExpiring
+	eventVaultPolicyChanged          eventVaultPolicyChanged
+	eventVaultPolicyCreated          eventVaultPolicyCreated
+	eventVaultPolicyDeleted          eventVaultPolicyDeleted
+	eventVaultQuotaExceeded          eventVaultQuotaExceeded
+	eventVaultRaftPeerAdded          eventVaultRaftPeerAdded
+	eventVaultRaftPeerHealthy        eventVaultRaftPeerHealthy
+	eventVaultRaftPeerRemoved        eventVaultRaftPeerRemoved
+	eventVaultRaftPeerUnhealthy      eventVaultRaftPeerUnhealthy
+	eventVaultRemoved                eventVaultRemoved
+	eventVaultSealed                 eventVaultSealed
+	eventVaultSteppedDown            eventVaultSteppedDown
+	eventVaultTokenExpiring          eventVaultTokenExpiring
+	eventVaultUnsealed               eventVaultUnsealed
+	eventVaultWatchGap               eventVaultWatchGap
 }
 
 // LogBuilderOption applies changes to default logs builder.
@@ -603,27 +1540,50 @@ type LogBuilderOption interface {
 
 func NewLogsBuilder(lbc LogsBuilderConfig, settings receiver.Settings) *LogsBuilder {
 	lb := &LogsBuilder{
-		config:                         lbc,
-		logsBuffer:                     plog.NewLogs(),
-		logRecordsBuffer:               plog.NewLogRecordSlice(),
-		buildInfo:                      settings.BuildInfo,
-		eventVaultInitialized:          newEventVaultInitialized(lbc.Events.VaultInitialized),
-		eventVaultLeaderChanged:        newEventVaultLeaderChanged(lbc.Events.VaultLeaderChanged),
-		eventVaultOwnTokenDenied:       newEventVaultOwnTokenDenied(lbc.Events.VaultOwnTokenDenied),
-		eventVaultOwnTokenExpiring:     newEventVaultOwnTokenExpiring(lbc.Events.VaultOwnTokenExpiring),
-		eventVaultOwnTokenRenewed:      newEventVaultOwnTokenRenewed(lbc.Events.VaultOwnTokenRenewed),
-		eventVaultOwnTokenReplaced:     newEventVaultOwnTokenReplaced(lbc.Events.VaultOwnTokenReplaced),
-		eventVaultRaftPeerAdded:        newEventVaultRaftPeerAdded(lbc.Events.VaultRaftPeerAdded),
-		eventVaultRaftPeerHealthy:      newEventVaultRaftPeerHealthy(lbc.Events.VaultRaftPeerHealthy),
-		eventVaultRaftPeerRemoved:      newEventVaultRaftPeerRemoved(lbc.Events.VaultRaftPeerRemoved),
-		eventVaultRaftPeerUnhealthy:    newEventVaultRaftPeerUnhealthy(lbc.Events.VaultRaftPeerUnhealthy),
-		eventVaultRemoved:              newEventVaultRemoved(lbc.Events.VaultRemoved),
-		eventVaultSealed:               newEventVaultSealed(lbc.Events.VaultSealed),
-		eventVaultSteppedDown:          newEventVaultSteppedDown(lbc.Events.VaultSteppedDown),
-		eventVaultUnsealed:             newEventVaultUnsealed(lbc.Events.VaultUnsealed),
-		eventVaultWatchGap:             newEventVaultWatchGap(lbc.Events.VaultWatchGap),
-		resourceAttributeIncludeFilter: make(map[string]filter.Filter),
-		resourceAttributeExcludeFilter: make(map[string]filter.Filter),
+		config:                           lbc,
+		logsBuffer:                       plog.NewLogs(),
+		logRecordsBuffer:                 plog.NewLogRecordSlice(),
+		buildInfo:                        settings.BuildInfo,
+		eventVaultAuditDeviceDisabled:    newEventVaultAuditDeviceDisabled(lbc.Events.VaultAuditDeviceDisabled),
+		eventVaultAuditDeviceEnabled:     newEventVaultAuditDeviceEnabled(lbc.Events.VaultAuditDeviceEnabled),
+		eventVaultEndpointAllowed:        newEventVaultEndpointAllowed(lbc.Events.VaultEndpointAllowed),
+		eventVaultEndpointDenied:         newEventVaultEndpointDenied(lbc.Events.VaultEndpointDenied),
+		eventVaultInitialized:            newEventVaultInitialized(lbc.Events.VaultInitialized),
+		eventVaultLeaderChanged:          newEventVaultLeaderChanged(lbc.Events.VaultLeaderChanged),
+		eventVaultLeaseCreated:           newEventVaultLeaseCreated(lbc.Events.VaultLeaseCreated),
+		eventVaultLeaseEnded:             newEventVaultLeaseEnded(lbc.Events.VaultLeaseEnded),
+		eventVaultLeaseExpiring:          newEventVaultLeaseExpiring(lbc.Events.VaultLeaseExpiring),
+		eventVaultLeaseIrrevocable:       newEventVaultLeaseIrrevocable(lbc.Events.VaultLeaseIrrevocable),
+		eventVaultLeaseRenewed:           newEventVaultLeaseRenewed(lbc.Events.VaultLeaseRenewed),
+		eventVaultMountDisabled:          newEventVaultMountDisabled(lbc.Events.VaultMountDisabled),
+		eventVaultMountEnabled:           newEventVaultMountEnabled(lbc.Events.VaultMountEnabled),
+		eventVaultMountMoved:             newEventVaultMountMoved(lbc.Events.VaultMountMoved),
+		eventVaultMountTuned:             newEventVaultMountTuned(lbc.Events.VaultMountTuned),
+		eventVaultMountUpgraded:          newEventVaultMountUpgraded(lbc.Events.VaultMountUpgraded),
+		eventVaultOwnTokenDenied:         newEventVaultOwnTokenDenied(lbc.Events.VaultOwnTokenDenied),
+		eventVaultOwnTokenExpiring:       newEventVaultOwnTokenExpiring(lbc.Events.VaultOwnTokenExpiring),
+		eventVaultOwnTokenRenewed:        newEventVaultOwnTokenRenewed(lbc.Events.VaultOwnTokenRenewed),
+		eventVaultOwnTokenReplaced:       newEventVaultOwnTokenReplaced(lbc.Events.VaultOwnTokenReplaced),
+		eventVaultPkiCaExpiring:          newEventVaultPkiCaExpiring(lbc.Events.VaultPkiCaExpiring),
+		eventVaultPkiCertificateExpiring: newEventVaultPkiCertificateExpiring(lbc.Events.VaultPkiCertificateExpiring),
+		eventVaultPkiCertificateRevoked:  newEventVaultPkiCertificateRevoked(lbc.Events.VaultPkiCertificateRevoked),
+		eventVaultPkiCrlExpiring:         newEventVaultPkiCrlExpiring(lbc.Events.VaultPkiCrlExpiring),
+		eventVaultPolicyChanged:          newEventVaultPolicyChanged(lbc.Events.VaultPolicyChanged),
+		eventVaultPolicyCreated:          newEventVaultPolicyCreated(lbc.Events.VaultPolicyCreated),
+		eventVaultPolicyDeleted:          newEventVaultPolicyDeleted(lbc.Events.VaultPolicyDeleted),
+		eventVaultQuotaExceeded:          newEventVaultQuotaExceeded(lbc.Events.VaultQuotaExceeded),
+		eventVaultRaftPeerAdded:          newEventVaultRaftPeerAdded(lbc.Events.VaultRaftPeerAdded),
+		eventVaultRaftPeerHealthy:        newEventVaultRaftPeerHealthy(lbc.Events.VaultRaftPeerHealthy),
+		eventVaultRaftPeerRemoved:        newEventVaultRaftPeerRemoved(lbc.Events.VaultRaftPeerRemoved),
+		eventVaultRaftPeerUnhealthy:      newEventVaultRaftPeerUnhealthy(lbc.Events.VaultRaftPeerUnhealthy),
+		eventVaultRemoved:                newEventVaultRemoved(lbc.Events.VaultRemoved),
+		eventVaultSealed:                 newEventVaultSealed(lbc.Events.VaultSealed),
+		eventVaultSteppedDown:            newEventVaultSteppedDown(lbc.Events.VaultSteppedDown),
+		eventVaultTokenExpiring:          newEventVaultTokenExpiring(lbc.Events.VaultTokenExpiring),
+		eventVaultUnsealed:               newEventVaultUnsealed(lbc.Events.VaultUnsealed),
+		eventVaultWatchGap:               newEventVaultWatchGap(lbc.Events.VaultWatchGap),
+		resourceAttributeIncludeFilter:   make(map[string]filter.Filter),
+		resourceAttributeExcludeFilter:   make(map[string]filter.Filter),
 	}
 	if lbc.ResourceAttributes.ServiceInstanceID.EventsInclude != nil {
 		lb.resourceAttributeIncludeFilter["service.instance.id"] = filter.CreateFilter(lbc.ResourceAttributes.ServiceInstanceID.EventsInclude)
@@ -692,12 +1652,34 @@ func (lb *LogsBuilder) EmitForResource(options ...ResourceLogsOption) {
 	ils := rl.ScopeLogs().AppendEmpty()
 	ils.Scope().SetName(ScopeName)
 	ils.Scope().SetVersion(lb.buildInfo.Version)
+	lb.eventVaultAuditDeviceDisabled.emit(ils.LogRecords())
+	lb.eventVaultAuditDeviceEnabled.emit(ils.LogRecords())
+	lb.eventVaultEndpointAllowed.emit(ils.LogRecords())
+	lb.eventVaultEndpointDenied.emit(ils.LogRecords())
 	lb.eventVaultInitialized.emit(ils.LogRecords())
 	lb.eventVaultLeaderChanged.emit(ils.LogRecords())
+	lb.eventVaultLeaseCreated.emit(ils.LogRecords())
+	lb.eventVaultLeaseEnded.emit(ils.LogRecords())
+	lb.eventVaultLeaseExpiring.emit(ils.LogRecords())
+	lb.eventVaultLeaseIrrevocable.emit(ils.LogRecords())
+	lb.eventVaultLeaseRenewed.emit(ils.LogRecords())
+	lb.eventVaultMountDisabled.emit(ils.LogRecords())
+	lb.eventVaultMountEnabled.emit(ils.LogRecords())
+	lb.eventVaultMountMoved.emit(ils.LogRecords())
+	lb.eventVaultMountTuned.emit(ils.LogRecords())
+	lb.eventVaultMountUpgraded.emit(ils.LogRecords())
 	lb.eventVaultOwnTokenDenied.emit(ils.LogRecords())
 	lb.eventVaultOwnTokenExpiring.emit(ils.LogRecords())
 	lb.eventVaultOwnTokenRenewed.emit(ils.LogRecords())
 	lb.eventVaultOwnTokenReplaced.emit(ils.LogRecords())
+	lb.eventVaultPkiCaExpiring.emit(ils.LogRecords())
+	lb.eventVaultPkiCertificateExpiring.emit(ils.LogRecords())
+	lb.eventVaultPkiCertificateRevoked.emit(ils.LogRecords())
+	lb.eventVaultPkiCrlExpiring.emit(ils.LogRecords())
+	lb.eventVaultPolicyChanged.emit(ils.LogRecords())
+	lb.eventVaultPolicyCreated.emit(ils.LogRecords())
+	lb.eventVaultPolicyDeleted.emit(ils.LogRecords())
+	lb.eventVaultQuotaExceeded.emit(ils.LogRecords())
 	lb.eventVaultRaftPeerAdded.emit(ils.LogRecords())
 	lb.eventVaultRaftPeerHealthy.emit(ils.LogRecords())
 	lb.eventVaultRaftPeerRemoved.emit(ils.LogRecords())
@@ -705,6 +1687,7 @@ func (lb *LogsBuilder) EmitForResource(options ...ResourceLogsOption) {
 	lb.eventVaultRemoved.emit(ils.LogRecords())
 	lb.eventVaultSealed.emit(ils.LogRecords())
 	lb.eventVaultSteppedDown.emit(ils.LogRecords())
+	lb.eventVaultTokenExpiring.emit(ils.LogRecords())
 	lb.eventVaultUnsealed.emit(ils.LogRecords())
 	lb.eventVaultWatchGap.emit(ils.LogRecords())
 
@@ -743,6 +1726,26 @@ func (lb *LogsBuilder) Emit(options ...ResourceLogsOption) plog.Logs {
 	return logs
 }
 
+// RecordVaultAuditDeviceDisabledEvent adds a log record of vault.audit.device.disabled event.
+func (lb *LogsBuilder) RecordVaultAuditDeviceDisabledEvent(ctx context.Context, timestamp pcommon.Timestamp, vaultAuditDevicePathAttributeValue string, vaultAuditDeviceTypeAttributeValue string, observationReconciledAttributeValue bool) {
+	lb.eventVaultAuditDeviceDisabled.recordEvent(ctx, timestamp, vaultAuditDevicePathAttributeValue, vaultAuditDeviceTypeAttributeValue, observationReconciledAttributeValue)
+}
+
+// RecordVaultAuditDeviceEnabledEvent adds a log record of vault.audit.device.enabled event.
+func (lb *LogsBuilder) RecordVaultAuditDeviceEnabledEvent(ctx context.Context, timestamp pcommon.Timestamp, vaultAuditDevicePathAttributeValue string, vaultAuditDeviceTypeAttributeValue string, observationReconciledAttributeValue bool) {
+	lb.eventVaultAuditDeviceEnabled.recordEvent(ctx, timestamp, vaultAuditDevicePathAttributeValue, vaultAuditDeviceTypeAttributeValue, observationReconciledAttributeValue)
+}
+
+// RecordVaultEndpointAllowedEvent adds a log record of vault.endpoint.allowed event.
+func (lb *LogsBuilder) RecordVaultEndpointAllowedEvent(ctx context.Context, timestamp pcommon.Timestamp, vaultEndpointAttributeValue string) {
+	lb.eventVaultEndpointAllowed.recordEvent(ctx, timestamp, vaultEndpointAttributeValue)
+}
+
+// RecordVaultEndpointDeniedEvent adds a log record of vault.endpoint.denied event.
+func (lb *LogsBuilder) RecordVaultEndpointDeniedEvent(ctx context.Context, timestamp pcommon.Timestamp, vaultEndpointAttributeValue string) {
+	lb.eventVaultEndpointDenied.recordEvent(ctx, timestamp, vaultEndpointAttributeValue)
+}
+
 // RecordVaultInitializedEvent adds a log record of vault.initialized event.
 func (lb *LogsBuilder) RecordVaultInitializedEvent(ctx context.Context, timestamp pcommon.Timestamp, observationReconciledAttributeValue bool) {
 	lb.eventVaultInitialized.recordEvent(ctx, timestamp, observationReconciledAttributeValue)
@@ -751,6 +1754,56 @@ func (lb *LogsBuilder) RecordVaultInitializedEvent(ctx context.Context, timestam
 // RecordVaultLeaderChangedEvent adds a log record of vault.leader.changed event.
 func (lb *LogsBuilder) RecordVaultLeaderChangedEvent(ctx context.Context, timestamp pcommon.Timestamp, vaultLeaderAddressOldAttributeValue string, vaultLeaderAddressNewAttributeValue string, observationReconciledAttributeValue bool) {
 	lb.eventVaultLeaderChanged.recordEvent(ctx, timestamp, vaultLeaderAddressOldAttributeValue, vaultLeaderAddressNewAttributeValue, observationReconciledAttributeValue)
+}
+
+// RecordVaultLeaseCreatedEvent adds a log record of vault.lease.created event.
+func (lb *LogsBuilder) RecordVaultLeaseCreatedEvent(ctx context.Context, timestamp pcommon.Timestamp, vaultMountPathAttributeValue string, vaultLeasePrefixAttributeValue string, vaultLeaseRoleAttributeValue string, vaultLeaseHashAttributeValue string, vaultLeaseIDAttributeValue string, vaultLeaseTTLAttributeValue float64, observationReconciledAttributeValue bool) {
+	lb.eventVaultLeaseCreated.recordEvent(ctx, timestamp, vaultMountPathAttributeValue, vaultLeasePrefixAttributeValue, vaultLeaseRoleAttributeValue, vaultLeaseHashAttributeValue, vaultLeaseIDAttributeValue, vaultLeaseTTLAttributeValue, observationReconciledAttributeValue)
+}
+
+// RecordVaultLeaseEndedEvent adds a log record of vault.lease.ended event.
+func (lb *LogsBuilder) RecordVaultLeaseEndedEvent(ctx context.Context, timestamp pcommon.Timestamp, vaultMountPathAttributeValue string, vaultLeasePrefixAttributeValue string, vaultLeaseRoleAttributeValue string, vaultLeaseHashAttributeValue string, vaultLeaseIDAttributeValue string, vaultLeaseEndCauseAttributeValue AttributeVaultLeaseEndCause, vaultLeaseEndConfidenceAttributeValue AttributeVaultLeaseEndConfidence, vaultLeaseLifetimeAttributeValue float64, observationReconciledAttributeValue bool) {
+	lb.eventVaultLeaseEnded.recordEvent(ctx, timestamp, vaultMountPathAttributeValue, vaultLeasePrefixAttributeValue, vaultLeaseRoleAttributeValue, vaultLeaseHashAttributeValue, vaultLeaseIDAttributeValue, vaultLeaseEndCauseAttributeValue.String(), vaultLeaseEndConfidenceAttributeValue.String(), vaultLeaseLifetimeAttributeValue, observationReconciledAttributeValue)
+}
+
+// RecordVaultLeaseExpiringEvent adds a log record of vault.lease.expiring event.
+func (lb *LogsBuilder) RecordVaultLeaseExpiringEvent(ctx context.Context, timestamp pcommon.Timestamp, vaultMountPathAttributeValue string, vaultLeasePrefixAttributeValue string, vaultLeaseRoleAttributeValue string, vaultLeaseHashAttributeValue string, vaultLeaseIDAttributeValue string, vaultLeaseLeftAttributeValue float64) {
+	lb.eventVaultLeaseExpiring.recordEvent(ctx, timestamp, vaultMountPathAttributeValue, vaultLeasePrefixAttributeValue, vaultLeaseRoleAttributeValue, vaultLeaseHashAttributeValue, vaultLeaseIDAttributeValue, vaultLeaseLeftAttributeValue)
+}
+
+// RecordVaultLeaseIrrevocableEvent adds a log record of vault.lease.irrevocable event.
+func (lb *LogsBuilder) RecordVaultLeaseIrrevocableEvent(ctx context.Context, timestamp pcommon.Timestamp, vaultMountPathAttributeValue string, vaultLeasePrefixAttributeValue string, vaultLeaseRoleAttributeValue string, vaultLeaseHashAttributeValue string, vaultLeaseIDAttributeValue string) {
+	lb.eventVaultLeaseIrrevocable.recordEvent(ctx, timestamp, vaultMountPathAttributeValue, vaultLeasePrefixAttributeValue, vaultLeaseRoleAttributeValue, vaultLeaseHashAttributeValue, vaultLeaseIDAttributeValue)
+}
+
+// RecordVaultLeaseRenewedEvent adds a log record of vault.lease.renewed event.
+func (lb *LogsBuilder) RecordVaultLeaseRenewedEvent(ctx context.Context, timestamp pcommon.Timestamp, vaultMountPathAttributeValue string, vaultLeasePrefixAttributeValue string, vaultLeaseRoleAttributeValue string, vaultLeaseHashAttributeValue string, vaultLeaseIDAttributeValue string, vaultLeaseTTLAttributeValue float64) {
+	lb.eventVaultLeaseRenewed.recordEvent(ctx, timestamp, vaultMountPathAttributeValue, vaultLeasePrefixAttributeValue, vaultLeaseRoleAttributeValue, vaultLeaseHashAttributeValue, vaultLeaseIDAttributeValue, vaultLeaseTTLAttributeValue)
+}
+
+// RecordVaultMountDisabledEvent adds a log record of vault.mount.disabled event.
+func (lb *LogsBuilder) RecordVaultMountDisabledEvent(ctx context.Context, timestamp pcommon.Timestamp, vaultMountPathAttributeValue string, vaultMountClassAttributeValue AttributeVaultMountClass, vaultMountTypeAttributeValue string, vaultMountVersionAttributeValue string, vaultPluginVersionAttributeValue string, vaultMountAccessorAttributeValue string, observationReconciledAttributeValue bool) {
+	lb.eventVaultMountDisabled.recordEvent(ctx, timestamp, vaultMountPathAttributeValue, vaultMountClassAttributeValue.String(), vaultMountTypeAttributeValue, vaultMountVersionAttributeValue, vaultPluginVersionAttributeValue, vaultMountAccessorAttributeValue, observationReconciledAttributeValue)
+}
+
+// RecordVaultMountEnabledEvent adds a log record of vault.mount.enabled event.
+func (lb *LogsBuilder) RecordVaultMountEnabledEvent(ctx context.Context, timestamp pcommon.Timestamp, vaultMountPathAttributeValue string, vaultMountClassAttributeValue AttributeVaultMountClass, vaultMountTypeAttributeValue string, vaultMountVersionAttributeValue string, vaultPluginVersionAttributeValue string, vaultMountAccessorAttributeValue string, observationReconciledAttributeValue bool) {
+	lb.eventVaultMountEnabled.recordEvent(ctx, timestamp, vaultMountPathAttributeValue, vaultMountClassAttributeValue.String(), vaultMountTypeAttributeValue, vaultMountVersionAttributeValue, vaultPluginVersionAttributeValue, vaultMountAccessorAttributeValue, observationReconciledAttributeValue)
+}
+
+// RecordVaultMountMovedEvent adds a log record of vault.mount.moved event.
+func (lb *LogsBuilder) RecordVaultMountMovedEvent(ctx context.Context, timestamp pcommon.Timestamp, vaultMountPathAttributeValue string, vaultMountClassAttributeValue AttributeVaultMountClass, vaultMountTypeAttributeValue string, vaultMountVersionAttributeValue string, vaultPluginVersionAttributeValue string, vaultMountAccessorAttributeValue string, vaultMountPathOldAttributeValue string, observationReconciledAttributeValue bool) {
+	lb.eventVaultMountMoved.recordEvent(ctx, timestamp, vaultMountPathAttributeValue, vaultMountClassAttributeValue.String(), vaultMountTypeAttributeValue, vaultMountVersionAttributeValue, vaultPluginVersionAttributeValue, vaultMountAccessorAttributeValue, vaultMountPathOldAttributeValue, observationReconciledAttributeValue)
+}
+
+// RecordVaultMountTunedEvent adds a log record of vault.mount.tuned event.
+func (lb *LogsBuilder) RecordVaultMountTunedEvent(ctx context.Context, timestamp pcommon.Timestamp, vaultMountPathAttributeValue string, vaultMountClassAttributeValue AttributeVaultMountClass, vaultMountTypeAttributeValue string, vaultMountVersionAttributeValue string, vaultPluginVersionAttributeValue string, vaultMountAccessorAttributeValue string, observationReconciledAttributeValue bool) {
+	lb.eventVaultMountTuned.recordEvent(ctx, timestamp, vaultMountPathAttributeValue, vaultMountClassAttributeValue.String(), vaultMountTypeAttributeValue, vaultMountVersionAttributeValue, vaultPluginVersionAttributeValue, vaultMountAccessorAttributeValue, observationReconciledAttributeValue)
+}
+
+// RecordVaultMountUpgradedEvent adds a log record of vault.mount.upgraded event.
+func (lb *LogsBuilder) RecordVaultMountUpgradedEvent(ctx context.Context, timestamp pcommon.Timestamp, vaultMountPathAttributeValue string, vaultMountClassAttributeValue AttributeVaultMountClass, vaultMountTypeAttributeValue string, vaultMountVersionAttributeValue string, vaultPluginVersionAttributeValue string, vaultMountAccessorAttributeValue string, vaultPluginVersionOldAttributeValue string, observationReconciledAttributeValue bool) {
+	lb.eventVaultMountUpgraded.recordEvent(ctx, timestamp, vaultMountPathAttributeValue, vaultMountClassAttributeValue.String(), vaultMountTypeAttributeValue, vaultMountVersionAttributeValue, vaultPluginVersionAttributeValue, vaultMountAccessorAttributeValue, vaultPluginVersionOldAttributeValue, observationReconciledAttributeValue)
 }
 
 // RecordVaultOwnTokenDeniedEvent adds a log record of vault.own_token.denied event.
@@ -771,6 +1824,46 @@ func (lb *LogsBuilder) RecordVaultOwnTokenRenewedEvent(ctx context.Context, time
 // RecordVaultOwnTokenReplacedEvent adds a log record of vault.own_token.replaced event.
 func (lb *LogsBuilder) RecordVaultOwnTokenReplacedEvent(ctx context.Context, timestamp pcommon.Timestamp, vaultOwnTokenSourceAttributeValue AttributeVaultOwnTokenSource, vaultOwnTokenLeftAttributeValue float64) {
 	lb.eventVaultOwnTokenReplaced.recordEvent(ctx, timestamp, vaultOwnTokenSourceAttributeValue.String(), vaultOwnTokenLeftAttributeValue)
+}
+
+// RecordVaultPkiCaExpiringEvent adds a log record of vault.pki.ca.expiring event.
+func (lb *LogsBuilder) RecordVaultPkiCaExpiringEvent(ctx context.Context, timestamp pcommon.Timestamp, vaultMountPathAttributeValue string, vaultIssuerIDAttributeValue string, vaultIssuerNameAttributeValue string, vaultPkiLeftAttributeValue float64) {
+	lb.eventVaultPkiCaExpiring.recordEvent(ctx, timestamp, vaultMountPathAttributeValue, vaultIssuerIDAttributeValue, vaultIssuerNameAttributeValue, vaultPkiLeftAttributeValue)
+}
+
+// RecordVaultPkiCertificateExpiringEvent adds a log record of vault.pki.certificate.expiring event.
+func (lb *LogsBuilder) RecordVaultPkiCertificateExpiringEvent(ctx context.Context, timestamp pcommon.Timestamp, vaultMountPathAttributeValue string, vaultPkiRoleAttributeValue string, vaultPkiCertificateSerialAttributeValue string, vaultPkiLeftAttributeValue float64, vaultPkiSupersededAttributeValue bool) {
+	lb.eventVaultPkiCertificateExpiring.recordEvent(ctx, timestamp, vaultMountPathAttributeValue, vaultPkiRoleAttributeValue, vaultPkiCertificateSerialAttributeValue, vaultPkiLeftAttributeValue, vaultPkiSupersededAttributeValue)
+}
+
+// RecordVaultPkiCertificateRevokedEvent adds a log record of vault.pki.certificate.revoked event.
+func (lb *LogsBuilder) RecordVaultPkiCertificateRevokedEvent(ctx context.Context, timestamp pcommon.Timestamp, vaultMountPathAttributeValue string, vaultPkiRoleAttributeValue string, vaultPkiCertificateSerialAttributeValue string, observationReconciledAttributeValue bool) {
+	lb.eventVaultPkiCertificateRevoked.recordEvent(ctx, timestamp, vaultMountPathAttributeValue, vaultPkiRoleAttributeValue, vaultPkiCertificateSerialAttributeValue, observationReconciledAttributeValue)
+}
+
+// RecordVaultPkiCrlExpiringEvent adds a log record of vault.pki.crl.expiring event.
+func (lb *LogsBuilder) RecordVaultPkiCrlExpiringEvent(ctx context.Context, timestamp pcommon.Timestamp, vaultMountPathAttributeValue string, vaultIssuerIDAttributeValue string, vaultIssuerNameAttributeValue string, vaultPkiLeftAttributeValue float64) {
+	lb.eventVaultPkiCrlExpiring.recordEvent(ctx, timestamp, vaultMountPathAttributeValue, vaultIssuerIDAttributeValue, vaultIssuerNameAttributeValue, vaultPkiLeftAttributeValue)
+}
+
+// RecordVaultPolicyChangedEvent adds a log record of vault.policy.changed event.
+func (lb *LogsBuilder) RecordVaultPolicyChangedEvent(ctx context.Context, timestamp pcommon.Timestamp, vaultPolicyNameAttributeValue string, observationReconciledAttributeValue bool) {
+	lb.eventVaultPolicyChanged.recordEvent(ctx, timestamp, vaultPolicyNameAttributeValue, observationReconciledAttributeValue)
+}
+
+// RecordVaultPolicyCreatedEvent adds a log record of vault.policy.created event.
+func (lb *LogsBuilder) RecordVaultPolicyCreatedEvent(ctx context.Context, timestamp pcommon.Timestamp, vaultPolicyNameAttributeValue string, observationReconciledAttributeValue bool) {
+	lb.eventVaultPolicyCreated.recordEvent(ctx, timestamp, vaultPolicyNameAttributeValue, observationReconciledAttributeValue)
+}
+
+// RecordVaultPolicyDeletedEvent adds a log record of vault.policy.deleted event.
+func (lb *LogsBuilder) RecordVaultPolicyDeletedEvent(ctx context.Context, timestamp pcommon.Timestamp, vaultPolicyNameAttributeValue string, observationReconciledAttributeValue bool) {
+	lb.eventVaultPolicyDeleted.recordEvent(ctx, timestamp, vaultPolicyNameAttributeValue, observationReconciledAttributeValue)
+}
+
+// RecordVaultQuotaExceededEvent adds a log record of vault.quota.exceeded event.
+func (lb *LogsBuilder) RecordVaultQuotaExceededEvent(ctx context.Context, timestamp pcommon.Timestamp, vaultQuotaNameAttributeValue string, vaultQuotaPathAttributeValue string, vaultQuotaRefusedAttributeValue int64) {
+	lb.eventVaultQuotaExceeded.recordEvent(ctx, timestamp, vaultQuotaNameAttributeValue, vaultQuotaPathAttributeValue, vaultQuotaRefusedAttributeValue)
 }
 
 // RecordVaultRaftPeerAddedEvent adds a log record of vault.raft.peer.added event.
@@ -806,6 +1899,11 @@ func (lb *LogsBuilder) RecordVaultSealedEvent(ctx context.Context, timestamp pco
 // RecordVaultSteppedDownEvent adds a log record of vault.stepped_down event.
 func (lb *LogsBuilder) RecordVaultSteppedDownEvent(ctx context.Context, timestamp pcommon.Timestamp, vaultLeaderAddressNewAttributeValue string) {
 	lb.eventVaultSteppedDown.recordEvent(ctx, timestamp, vaultLeaderAddressNewAttributeValue)
+}
+
+// RecordVaultTokenExpiringEvent adds a log record of vault.token.expiring event.
+func (lb *LogsBuilder) RecordVaultTokenExpiringEvent(ctx context.Context, timestamp pcommon.Timestamp, vaultMountPathAttributeValue string, vaultTokenPathAttributeValue string, vaultTokenDisplayNameAttributeValue string, vaultTokenHashAttributeValue string, vaultTokenLeftAttributeValue float64) {
+	lb.eventVaultTokenExpiring.recordEvent(ctx, timestamp, vaultMountPathAttributeValue, vaultTokenPathAttributeValue, vaultTokenDisplayNameAttributeValue, vaultTokenHashAttributeValue, vaultTokenLeftAttributeValue)
 }
 
 // RecordVaultUnsealedEvent adds a log record of vault.unsealed event.

@@ -131,10 +131,52 @@ func TestLogsBuilder(t *testing.T) {
 			allEventsCount := 0
 			defaultEventsCount++
 			allEventsCount++
+			lb.RecordVaultAuditDeviceDisabledEvent(ctx, timestamp, "vault.audit.device.path-val", "vault.audit.device.type-val", true)
+			defaultEventsCount++
+			allEventsCount++
+			lb.RecordVaultAuditDeviceEnabledEvent(ctx, timestamp, "vault.audit.device.path-val", "vault.audit.device.type-val", true)
+			defaultEventsCount++
+			allEventsCount++
+			lb.RecordVaultEndpointAllowedEvent(ctx, timestamp, "vault.endpoint-val")
+			defaultEventsCount++
+			allEventsCount++
+			lb.RecordVaultEndpointDeniedEvent(ctx, timestamp, "vault.endpoint-val")
+			defaultEventsCount++
+			allEventsCount++
 			lb.RecordVaultInitializedEvent(ctx, timestamp, true)
 			defaultEventsCount++
 			allEventsCount++
 			lb.RecordVaultLeaderChangedEvent(ctx, timestamp, "vault.leader.address.old-val", "vault.leader.address.new-val", true)
+			defaultEventsCount++
+			allEventsCount++
+			lb.RecordVaultLeaseCreatedEvent(ctx, timestamp, "vault.mount.path-val", "vault.lease.prefix-val", "vault.lease.role-val", "vault.lease.hash-val", "vault.lease.id-val", 15.100000, true)
+			defaultEventsCount++
+			allEventsCount++
+			lb.RecordVaultLeaseEndedEvent(ctx, timestamp, "vault.mount.path-val", "vault.lease.prefix-val", "vault.lease.role-val", "vault.lease.hash-val", "vault.lease.id-val", AttributeVaultLeaseEndCauseExpired, AttributeVaultLeaseEndConfidenceCertain, 20.100000, true)
+			defaultEventsCount++
+			allEventsCount++
+			lb.RecordVaultLeaseExpiringEvent(ctx, timestamp, "vault.mount.path-val", "vault.lease.prefix-val", "vault.lease.role-val", "vault.lease.hash-val", "vault.lease.id-val", 16.100000)
+			defaultEventsCount++
+			allEventsCount++
+			lb.RecordVaultLeaseIrrevocableEvent(ctx, timestamp, "vault.mount.path-val", "vault.lease.prefix-val", "vault.lease.role-val", "vault.lease.hash-val", "vault.lease.id-val")
+			defaultEventsCount++
+			allEventsCount++
+			lb.RecordVaultLeaseRenewedEvent(ctx, timestamp, "vault.mount.path-val", "vault.lease.prefix-val", "vault.lease.role-val", "vault.lease.hash-val", "vault.lease.id-val", 15.100000)
+			defaultEventsCount++
+			allEventsCount++
+			lb.RecordVaultMountDisabledEvent(ctx, timestamp, "vault.mount.path-val", AttributeVaultMountClassSecret, "vault.mount.type-val", "vault.mount.version-val", "vault.plugin.version-val", "vault.mount.accessor-val", true)
+			defaultEventsCount++
+			allEventsCount++
+			lb.RecordVaultMountEnabledEvent(ctx, timestamp, "vault.mount.path-val", AttributeVaultMountClassSecret, "vault.mount.type-val", "vault.mount.version-val", "vault.plugin.version-val", "vault.mount.accessor-val", true)
+			defaultEventsCount++
+			allEventsCount++
+			lb.RecordVaultMountMovedEvent(ctx, timestamp, "vault.mount.path-val", AttributeVaultMountClassSecret, "vault.mount.type-val", "vault.mount.version-val", "vault.plugin.version-val", "vault.mount.accessor-val", "vault.mount.path.old-val", true)
+			defaultEventsCount++
+			allEventsCount++
+			lb.RecordVaultMountTunedEvent(ctx, timestamp, "vault.mount.path-val", AttributeVaultMountClassSecret, "vault.mount.type-val", "vault.mount.version-val", "vault.plugin.version-val", "vault.mount.accessor-val", true)
+			defaultEventsCount++
+			allEventsCount++
+			lb.RecordVaultMountUpgradedEvent(ctx, timestamp, "vault.mount.path-val", AttributeVaultMountClassSecret, "vault.mount.type-val", "vault.mount.version-val", "vault.plugin.version-val", "vault.mount.accessor-val", "vault.plugin.version.old-val", true)
 			defaultEventsCount++
 			allEventsCount++
 			lb.RecordVaultOwnTokenDeniedEvent(ctx, timestamp, AttributeVaultOwnTokenSourceToken, AttributeVaultOwnTokenDenialInvalidToken)
@@ -147,6 +189,30 @@ func TestLogsBuilder(t *testing.T) {
 			defaultEventsCount++
 			allEventsCount++
 			lb.RecordVaultOwnTokenReplacedEvent(ctx, timestamp, AttributeVaultOwnTokenSourceToken, 20.100000)
+			defaultEventsCount++
+			allEventsCount++
+			lb.RecordVaultPkiCaExpiringEvent(ctx, timestamp, "vault.mount.path-val", "vault.issuer.id-val", "vault.issuer.name-val", 14.100000)
+			defaultEventsCount++
+			allEventsCount++
+			lb.RecordVaultPkiCertificateExpiringEvent(ctx, timestamp, "vault.mount.path-val", "vault.pki.role-val", "vault.pki.certificate.serial-val", 14.100000, true)
+			defaultEventsCount++
+			allEventsCount++
+			lb.RecordVaultPkiCertificateRevokedEvent(ctx, timestamp, "vault.mount.path-val", "vault.pki.role-val", "vault.pki.certificate.serial-val", true)
+			defaultEventsCount++
+			allEventsCount++
+			lb.RecordVaultPkiCrlExpiringEvent(ctx, timestamp, "vault.mount.path-val", "vault.issuer.id-val", "vault.issuer.name-val", 14.100000)
+			defaultEventsCount++
+			allEventsCount++
+			lb.RecordVaultPolicyChangedEvent(ctx, timestamp, "vault.policy.name-val", true)
+			defaultEventsCount++
+			allEventsCount++
+			lb.RecordVaultPolicyCreatedEvent(ctx, timestamp, "vault.policy.name-val", true)
+			defaultEventsCount++
+			allEventsCount++
+			lb.RecordVaultPolicyDeletedEvent(ctx, timestamp, "vault.policy.name-val", true)
+			defaultEventsCount++
+			allEventsCount++
+			lb.RecordVaultQuotaExceededEvent(ctx, timestamp, "vault.quota.name-val", "vault.quota.path-val", 19)
 			defaultEventsCount++
 			allEventsCount++
 			lb.RecordVaultRaftPeerAddedEvent(ctx, timestamp, "vault.raft.peer.id-val", "vault.raft.peer.address-val", AttributeVaultRaftPeerRoleVoter, true)
@@ -168,6 +234,9 @@ func TestLogsBuilder(t *testing.T) {
 			defaultEventsCount++
 			allEventsCount++
 			lb.RecordVaultSteppedDownEvent(ctx, timestamp, "vault.leader.address.new-val")
+			defaultEventsCount++
+			allEventsCount++
+			lb.RecordVaultTokenExpiringEvent(ctx, timestamp, "vault.mount.path-val", "vault.token.path-val", "vault.token.display_name-val", "vault.token.hash-val", 16.100000)
 			defaultEventsCount++
 			allEventsCount++
 			lb.RecordVaultUnsealedEvent(ctx, timestamp, true)
@@ -202,6 +271,58 @@ func TestLogsBuilder(t *testing.T) {
 			validatedEvents := make(map[string]bool)
 			for i := 0; i < lrs.Len(); i++ {
 				switch lrs.At(i).EventName() {
+				case "vault.audit.device.disabled":
+					assert.False(t, validatedEvents["vault.audit.device.disabled"], "Found a duplicate in the events slice: vault.audit.device.disabled")
+					validatedEvents["vault.audit.device.disabled"] = true
+					lr := lrs.At(i)
+					assert.Equal(t, timestamp, lr.Timestamp())
+					assert.Equal(t, pcommon.TraceID(traceID), lr.TraceID())
+					assert.Equal(t, pcommon.SpanID(spanID), lr.SpanID())
+					attrVal, ok := lr.Attributes().Get("vault.audit.device.path")
+					assert.True(t, ok)
+					assert.Equal(t, "vault.audit.device.path-val", attrVal.Str())
+					attrVal, ok = lr.Attributes().Get("vault.audit.device.type")
+					assert.True(t, ok)
+					assert.Equal(t, "vault.audit.device.type-val", attrVal.Str())
+					attrVal, ok = lr.Attributes().Get("observation.reconciled")
+					assert.True(t, ok)
+					assert.True(t, attrVal.Bool())
+				case "vault.audit.device.enabled":
+					assert.False(t, validatedEvents["vault.audit.device.enabled"], "Found a duplicate in the events slice: vault.audit.device.enabled")
+					validatedEvents["vault.audit.device.enabled"] = true
+					lr := lrs.At(i)
+					assert.Equal(t, timestamp, lr.Timestamp())
+					assert.Equal(t, pcommon.TraceID(traceID), lr.TraceID())
+					assert.Equal(t, pcommon.SpanID(spanID), lr.SpanID())
+					attrVal, ok := lr.Attributes().Get("vault.audit.device.path")
+					assert.True(t, ok)
+					assert.Equal(t, "vault.audit.device.path-val", attrVal.Str())
+					attrVal, ok = lr.Attributes().Get("vault.audit.device.type")
+					assert.True(t, ok)
+					assert.Equal(t, "vault.audit.device.type-val", attrVal.Str())
+					attrVal, ok = lr.Attributes().Get("observation.reconciled")
+					assert.True(t, ok)
+					assert.True(t, attrVal.Bool())
+				case "vault.endpoint.allowed":
+					assert.False(t, validatedEvents["vault.endpoint.allowed"], "Found a duplicate in the events slice: vault.endpoint.allowed")
+					validatedEvents["vault.endpoint.allowed"] = true
+					lr := lrs.At(i)
+					assert.Equal(t, timestamp, lr.Timestamp())
+					assert.Equal(t, pcommon.TraceID(traceID), lr.TraceID())
+					assert.Equal(t, pcommon.SpanID(spanID), lr.SpanID())
+					attrVal, ok := lr.Attributes().Get("vault.endpoint")
+					assert.True(t, ok)
+					assert.Equal(t, "vault.endpoint-val", attrVal.Str())
+				case "vault.endpoint.denied":
+					assert.False(t, validatedEvents["vault.endpoint.denied"], "Found a duplicate in the events slice: vault.endpoint.denied")
+					validatedEvents["vault.endpoint.denied"] = true
+					lr := lrs.At(i)
+					assert.Equal(t, timestamp, lr.Timestamp())
+					assert.Equal(t, pcommon.TraceID(traceID), lr.TraceID())
+					assert.Equal(t, pcommon.SpanID(spanID), lr.SpanID())
+					attrVal, ok := lr.Attributes().Get("vault.endpoint")
+					assert.True(t, ok)
+					assert.Equal(t, "vault.endpoint-val", attrVal.Str())
 				case "vault.initialized":
 					assert.False(t, validatedEvents["vault.initialized"], "Found a duplicate in the events slice: vault.initialized")
 					validatedEvents["vault.initialized"] = true
@@ -225,6 +346,286 @@ func TestLogsBuilder(t *testing.T) {
 					attrVal, ok = lr.Attributes().Get("vault.leader.address.new")
 					assert.True(t, ok)
 					assert.Equal(t, "vault.leader.address.new-val", attrVal.Str())
+					attrVal, ok = lr.Attributes().Get("observation.reconciled")
+					assert.True(t, ok)
+					assert.True(t, attrVal.Bool())
+				case "vault.lease.created":
+					assert.False(t, validatedEvents["vault.lease.created"], "Found a duplicate in the events slice: vault.lease.created")
+					validatedEvents["vault.lease.created"] = true
+					lr := lrs.At(i)
+					assert.Equal(t, timestamp, lr.Timestamp())
+					assert.Equal(t, pcommon.TraceID(traceID), lr.TraceID())
+					assert.Equal(t, pcommon.SpanID(spanID), lr.SpanID())
+					attrVal, ok := lr.Attributes().Get("vault.mount.path")
+					assert.True(t, ok)
+					assert.Equal(t, "vault.mount.path-val", attrVal.Str())
+					attrVal, ok = lr.Attributes().Get("vault.lease.prefix")
+					assert.True(t, ok)
+					assert.Equal(t, "vault.lease.prefix-val", attrVal.Str())
+					attrVal, ok = lr.Attributes().Get("vault.lease.role")
+					assert.True(t, ok)
+					assert.Equal(t, "vault.lease.role-val", attrVal.Str())
+					attrVal, ok = lr.Attributes().Get("vault.lease.hash")
+					assert.True(t, ok)
+					assert.Equal(t, "vault.lease.hash-val", attrVal.Str())
+					attrVal, ok = lr.Attributes().Get("vault.lease.id")
+					assert.True(t, ok)
+					assert.Equal(t, "vault.lease.id-val", attrVal.Str())
+					attrVal, ok = lr.Attributes().Get("vault.lease.ttl")
+					assert.True(t, ok)
+					assert.Equal(t, 15.100000, attrVal.Double())
+					attrVal, ok = lr.Attributes().Get("observation.reconciled")
+					assert.True(t, ok)
+					assert.True(t, attrVal.Bool())
+				case "vault.lease.ended":
+					assert.False(t, validatedEvents["vault.lease.ended"], "Found a duplicate in the events slice: vault.lease.ended")
+					validatedEvents["vault.lease.ended"] = true
+					lr := lrs.At(i)
+					assert.Equal(t, timestamp, lr.Timestamp())
+					assert.Equal(t, pcommon.TraceID(traceID), lr.TraceID())
+					assert.Equal(t, pcommon.SpanID(spanID), lr.SpanID())
+					attrVal, ok := lr.Attributes().Get("vault.mount.path")
+					assert.True(t, ok)
+					assert.Equal(t, "vault.mount.path-val", attrVal.Str())
+					attrVal, ok = lr.Attributes().Get("vault.lease.prefix")
+					assert.True(t, ok)
+					assert.Equal(t, "vault.lease.prefix-val", attrVal.Str())
+					attrVal, ok = lr.Attributes().Get("vault.lease.role")
+					assert.True(t, ok)
+					assert.Equal(t, "vault.lease.role-val", attrVal.Str())
+					attrVal, ok = lr.Attributes().Get("vault.lease.hash")
+					assert.True(t, ok)
+					assert.Equal(t, "vault.lease.hash-val", attrVal.Str())
+					attrVal, ok = lr.Attributes().Get("vault.lease.id")
+					assert.True(t, ok)
+					assert.Equal(t, "vault.lease.id-val", attrVal.Str())
+					attrVal, ok = lr.Attributes().Get("vault.lease.end.cause")
+					assert.True(t, ok)
+					assert.Equal(t, "expired", attrVal.Str())
+					attrVal, ok = lr.Attributes().Get("vault.lease.end.confidence")
+					assert.True(t, ok)
+					assert.Equal(t, "certain", attrVal.Str())
+					attrVal, ok = lr.Attributes().Get("vault.lease.lifetime")
+					assert.True(t, ok)
+					assert.Equal(t, 20.100000, attrVal.Double())
+					attrVal, ok = lr.Attributes().Get("observation.reconciled")
+					assert.True(t, ok)
+					assert.True(t, attrVal.Bool())
+				case "vault.lease.expiring":
+					assert.False(t, validatedEvents["vault.lease.expiring"], "Found a duplicate in the events slice: vault.lease.expiring")
+					validatedEvents["vault.lease.expiring"] = true
+					lr := lrs.At(i)
+					assert.Equal(t, timestamp, lr.Timestamp())
+					assert.Equal(t, pcommon.TraceID(traceID), lr.TraceID())
+					assert.Equal(t, pcommon.SpanID(spanID), lr.SpanID())
+					attrVal, ok := lr.Attributes().Get("vault.mount.path")
+					assert.True(t, ok)
+					assert.Equal(t, "vault.mount.path-val", attrVal.Str())
+					attrVal, ok = lr.Attributes().Get("vault.lease.prefix")
+					assert.True(t, ok)
+					assert.Equal(t, "vault.lease.prefix-val", attrVal.Str())
+					attrVal, ok = lr.Attributes().Get("vault.lease.role")
+					assert.True(t, ok)
+					assert.Equal(t, "vault.lease.role-val", attrVal.Str())
+					attrVal, ok = lr.Attributes().Get("vault.lease.hash")
+					assert.True(t, ok)
+					assert.Equal(t, "vault.lease.hash-val", attrVal.Str())
+					attrVal, ok = lr.Attributes().Get("vault.lease.id")
+					assert.True(t, ok)
+					assert.Equal(t, "vault.lease.id-val", attrVal.Str())
+					attrVal, ok = lr.Attributes().Get("vault.lease.left")
+					assert.True(t, ok)
+					assert.Equal(t, 16.100000, attrVal.Double())
+				case "vault.lease.irrevocable":
+					assert.False(t, validatedEvents["vault.lease.irrevocable"], "Found a duplicate in the events slice: vault.lease.irrevocable")
+					validatedEvents["vault.lease.irrevocable"] = true
+					lr := lrs.At(i)
+					assert.Equal(t, timestamp, lr.Timestamp())
+					assert.Equal(t, pcommon.TraceID(traceID), lr.TraceID())
+					assert.Equal(t, pcommon.SpanID(spanID), lr.SpanID())
+					attrVal, ok := lr.Attributes().Get("vault.mount.path")
+					assert.True(t, ok)
+					assert.Equal(t, "vault.mount.path-val", attrVal.Str())
+					attrVal, ok = lr.Attributes().Get("vault.lease.prefix")
+					assert.True(t, ok)
+					assert.Equal(t, "vault.lease.prefix-val", attrVal.Str())
+					attrVal, ok = lr.Attributes().Get("vault.lease.role")
+					assert.True(t, ok)
+					assert.Equal(t, "vault.lease.role-val", attrVal.Str())
+					attrVal, ok = lr.Attributes().Get("vault.lease.hash")
+					assert.True(t, ok)
+					assert.Equal(t, "vault.lease.hash-val", attrVal.Str())
+					attrVal, ok = lr.Attributes().Get("vault.lease.id")
+					assert.True(t, ok)
+					assert.Equal(t, "vault.lease.id-val", attrVal.Str())
+				case "vault.lease.renewed":
+					assert.False(t, validatedEvents["vault.lease.renewed"], "Found a duplicate in the events slice: vault.lease.renewed")
+					validatedEvents["vault.lease.renewed"] = true
+					lr := lrs.At(i)
+					assert.Equal(t, timestamp, lr.Timestamp())
+					assert.Equal(t, pcommon.TraceID(traceID), lr.TraceID())
+					assert.Equal(t, pcommon.SpanID(spanID), lr.SpanID())
+					attrVal, ok := lr.Attributes().Get("vault.mount.path")
+					assert.True(t, ok)
+					assert.Equal(t, "vault.mount.path-val", attrVal.Str())
+					attrVal, ok = lr.Attributes().Get("vault.lease.prefix")
+					assert.True(t, ok)
+					assert.Equal(t, "vault.lease.prefix-val", attrVal.Str())
+					attrVal, ok = lr.Attributes().Get("vault.lease.role")
+					assert.True(t, ok)
+					assert.Equal(t, "vault.lease.role-val", attrVal.Str())
+					attrVal, ok = lr.Attributes().Get("vault.lease.hash")
+					assert.True(t, ok)
+					assert.Equal(t, "vault.lease.hash-val", attrVal.Str())
+					attrVal, ok = lr.Attributes().Get("vault.lease.id")
+					assert.True(t, ok)
+					assert.Equal(t, "vault.lease.id-val", attrVal.Str())
+					attrVal, ok = lr.Attributes().Get("vault.lease.ttl")
+					assert.True(t, ok)
+					assert.Equal(t, 15.100000, attrVal.Double())
+				case "vault.mount.disabled":
+					assert.False(t, validatedEvents["vault.mount.disabled"], "Found a duplicate in the events slice: vault.mount.disabled")
+					validatedEvents["vault.mount.disabled"] = true
+					lr := lrs.At(i)
+					assert.Equal(t, timestamp, lr.Timestamp())
+					assert.Equal(t, pcommon.TraceID(traceID), lr.TraceID())
+					assert.Equal(t, pcommon.SpanID(spanID), lr.SpanID())
+					attrVal, ok := lr.Attributes().Get("vault.mount.path")
+					assert.True(t, ok)
+					assert.Equal(t, "vault.mount.path-val", attrVal.Str())
+					attrVal, ok = lr.Attributes().Get("vault.mount.class")
+					assert.True(t, ok)
+					assert.Equal(t, "secret", attrVal.Str())
+					attrVal, ok = lr.Attributes().Get("vault.mount.type")
+					assert.True(t, ok)
+					assert.Equal(t, "vault.mount.type-val", attrVal.Str())
+					attrVal, ok = lr.Attributes().Get("vault.mount.version")
+					assert.True(t, ok)
+					assert.Equal(t, "vault.mount.version-val", attrVal.Str())
+					attrVal, ok = lr.Attributes().Get("vault.plugin.version")
+					assert.True(t, ok)
+					assert.Equal(t, "vault.plugin.version-val", attrVal.Str())
+					attrVal, ok = lr.Attributes().Get("vault.mount.accessor")
+					assert.True(t, ok)
+					assert.Equal(t, "vault.mount.accessor-val", attrVal.Str())
+					attrVal, ok = lr.Attributes().Get("observation.reconciled")
+					assert.True(t, ok)
+					assert.True(t, attrVal.Bool())
+				case "vault.mount.enabled":
+					assert.False(t, validatedEvents["vault.mount.enabled"], "Found a duplicate in the events slice: vault.mount.enabled")
+					validatedEvents["vault.mount.enabled"] = true
+					lr := lrs.At(i)
+					assert.Equal(t, timestamp, lr.Timestamp())
+					assert.Equal(t, pcommon.TraceID(traceID), lr.TraceID())
+					assert.Equal(t, pcommon.SpanID(spanID), lr.SpanID())
+					attrVal, ok := lr.Attributes().Get("vault.mount.path")
+					assert.True(t, ok)
+					assert.Equal(t, "vault.mount.path-val", attrVal.Str())
+					attrVal, ok = lr.Attributes().Get("vault.mount.class")
+					assert.True(t, ok)
+					assert.Equal(t, "secret", attrVal.Str())
+					attrVal, ok = lr.Attributes().Get("vault.mount.type")
+					assert.True(t, ok)
+					assert.Equal(t, "vault.mount.type-val", attrVal.Str())
+					attrVal, ok = lr.Attributes().Get("vault.mount.version")
+					assert.True(t, ok)
+					assert.Equal(t, "vault.mount.version-val", attrVal.Str())
+					attrVal, ok = lr.Attributes().Get("vault.plugin.version")
+					assert.True(t, ok)
+					assert.Equal(t, "vault.plugin.version-val", attrVal.Str())
+					attrVal, ok = lr.Attributes().Get("vault.mount.accessor")
+					assert.True(t, ok)
+					assert.Equal(t, "vault.mount.accessor-val", attrVal.Str())
+					attrVal, ok = lr.Attributes().Get("observation.reconciled")
+					assert.True(t, ok)
+					assert.True(t, attrVal.Bool())
+				case "vault.mount.moved":
+					assert.False(t, validatedEvents["vault.mount.moved"], "Found a duplicate in the events slice: vault.mount.moved")
+					validatedEvents["vault.mount.moved"] = true
+					lr := lrs.At(i)
+					assert.Equal(t, timestamp, lr.Timestamp())
+					assert.Equal(t, pcommon.TraceID(traceID), lr.TraceID())
+					assert.Equal(t, pcommon.SpanID(spanID), lr.SpanID())
+					attrVal, ok := lr.Attributes().Get("vault.mount.path")
+					assert.True(t, ok)
+					assert.Equal(t, "vault.mount.path-val", attrVal.Str())
+					attrVal, ok = lr.Attributes().Get("vault.mount.class")
+					assert.True(t, ok)
+					assert.Equal(t, "secret", attrVal.Str())
+					attrVal, ok = lr.Attributes().Get("vault.mount.type")
+					assert.True(t, ok)
+					assert.Equal(t, "vault.mount.type-val", attrVal.Str())
+					attrVal, ok = lr.Attributes().Get("vault.mount.version")
+					assert.True(t, ok)
+					assert.Equal(t, "vault.mount.version-val", attrVal.Str())
+					attrVal, ok = lr.Attributes().Get("vault.plugin.version")
+					assert.True(t, ok)
+					assert.Equal(t, "vault.plugin.version-val", attrVal.Str())
+					attrVal, ok = lr.Attributes().Get("vault.mount.accessor")
+					assert.True(t, ok)
+					assert.Equal(t, "vault.mount.accessor-val", attrVal.Str())
+					attrVal, ok = lr.Attributes().Get("vault.mount.path.old")
+					assert.True(t, ok)
+					assert.Equal(t, "vault.mount.path.old-val", attrVal.Str())
+					attrVal, ok = lr.Attributes().Get("observation.reconciled")
+					assert.True(t, ok)
+					assert.True(t, attrVal.Bool())
+				case "vault.mount.tuned":
+					assert.False(t, validatedEvents["vault.mount.tuned"], "Found a duplicate in the events slice: vault.mount.tuned")
+					validatedEvents["vault.mount.tuned"] = true
+					lr := lrs.At(i)
+					assert.Equal(t, timestamp, lr.Timestamp())
+					assert.Equal(t, pcommon.TraceID(traceID), lr.TraceID())
+					assert.Equal(t, pcommon.SpanID(spanID), lr.SpanID())
+					attrVal, ok := lr.Attributes().Get("vault.mount.path")
+					assert.True(t, ok)
+					assert.Equal(t, "vault.mount.path-val", attrVal.Str())
+					attrVal, ok = lr.Attributes().Get("vault.mount.class")
+					assert.True(t, ok)
+					assert.Equal(t, "secret", attrVal.Str())
+					attrVal, ok = lr.Attributes().Get("vault.mount.type")
+					assert.True(t, ok)
+					assert.Equal(t, "vault.mount.type-val", attrVal.Str())
+					attrVal, ok = lr.Attributes().Get("vault.mount.version")
+					assert.True(t, ok)
+					assert.Equal(t, "vault.mount.version-val", attrVal.Str())
+					attrVal, ok = lr.Attributes().Get("vault.plugin.version")
+					assert.True(t, ok)
+					assert.Equal(t, "vault.plugin.version-val", attrVal.Str())
+					attrVal, ok = lr.Attributes().Get("vault.mount.accessor")
+					assert.True(t, ok)
+					assert.Equal(t, "vault.mount.accessor-val", attrVal.Str())
+					attrVal, ok = lr.Attributes().Get("observation.reconciled")
+					assert.True(t, ok)
+					assert.True(t, attrVal.Bool())
+				case "vault.mount.upgraded":
+					assert.False(t, validatedEvents["vault.mount.upgraded"], "Found a duplicate in the events slice: vault.mount.upgraded")
+					validatedEvents["vault.mount.upgraded"] = true
+					lr := lrs.At(i)
+					assert.Equal(t, timestamp, lr.Timestamp())
+					assert.Equal(t, pcommon.TraceID(traceID), lr.TraceID())
+					assert.Equal(t, pcommon.SpanID(spanID), lr.SpanID())
+					attrVal, ok := lr.Attributes().Get("vault.mount.path")
+					assert.True(t, ok)
+					assert.Equal(t, "vault.mount.path-val", attrVal.Str())
+					attrVal, ok = lr.Attributes().Get("vault.mount.class")
+					assert.True(t, ok)
+					assert.Equal(t, "secret", attrVal.Str())
+					attrVal, ok = lr.Attributes().Get("vault.mount.type")
+					assert.True(t, ok)
+					assert.Equal(t, "vault.mount.type-val", attrVal.Str())
+					attrVal, ok = lr.Attributes().Get("vault.mount.version")
+					assert.True(t, ok)
+					assert.Equal(t, "vault.mount.version-val", attrVal.Str())
+					attrVal, ok = lr.Attributes().Get("vault.plugin.version")
+					assert.True(t, ok)
+					assert.Equal(t, "vault.plugin.version-val", attrVal.Str())
+					attrVal, ok = lr.Attributes().Get("vault.mount.accessor")
+					assert.True(t, ok)
+					assert.Equal(t, "vault.mount.accessor-val", attrVal.Str())
+					attrVal, ok = lr.Attributes().Get("vault.plugin.version.old")
+					assert.True(t, ok)
+					assert.Equal(t, "vault.plugin.version.old-val", attrVal.Str())
 					attrVal, ok = lr.Attributes().Get("observation.reconciled")
 					assert.True(t, ok)
 					assert.True(t, attrVal.Bool())
@@ -280,6 +681,140 @@ func TestLogsBuilder(t *testing.T) {
 					attrVal, ok = lr.Attributes().Get("vault.own_token.left")
 					assert.True(t, ok)
 					assert.Equal(t, 20.100000, attrVal.Double())
+				case "vault.pki.ca.expiring":
+					assert.False(t, validatedEvents["vault.pki.ca.expiring"], "Found a duplicate in the events slice: vault.pki.ca.expiring")
+					validatedEvents["vault.pki.ca.expiring"] = true
+					lr := lrs.At(i)
+					assert.Equal(t, timestamp, lr.Timestamp())
+					assert.Equal(t, pcommon.TraceID(traceID), lr.TraceID())
+					assert.Equal(t, pcommon.SpanID(spanID), lr.SpanID())
+					attrVal, ok := lr.Attributes().Get("vault.mount.path")
+					assert.True(t, ok)
+					assert.Equal(t, "vault.mount.path-val", attrVal.Str())
+					attrVal, ok = lr.Attributes().Get("vault.issuer.id")
+					assert.True(t, ok)
+					assert.Equal(t, "vault.issuer.id-val", attrVal.Str())
+					attrVal, ok = lr.Attributes().Get("vault.issuer.name")
+					assert.True(t, ok)
+					assert.Equal(t, "vault.issuer.name-val", attrVal.Str())
+					attrVal, ok = lr.Attributes().Get("vault.pki.left")
+					assert.True(t, ok)
+					assert.Equal(t, 14.100000, attrVal.Double())
+				case "vault.pki.certificate.expiring":
+					assert.False(t, validatedEvents["vault.pki.certificate.expiring"], "Found a duplicate in the events slice: vault.pki.certificate.expiring")
+					validatedEvents["vault.pki.certificate.expiring"] = true
+					lr := lrs.At(i)
+					assert.Equal(t, timestamp, lr.Timestamp())
+					assert.Equal(t, pcommon.TraceID(traceID), lr.TraceID())
+					assert.Equal(t, pcommon.SpanID(spanID), lr.SpanID())
+					attrVal, ok := lr.Attributes().Get("vault.mount.path")
+					assert.True(t, ok)
+					assert.Equal(t, "vault.mount.path-val", attrVal.Str())
+					attrVal, ok = lr.Attributes().Get("vault.pki.role")
+					assert.True(t, ok)
+					assert.Equal(t, "vault.pki.role-val", attrVal.Str())
+					attrVal, ok = lr.Attributes().Get("vault.pki.certificate.serial")
+					assert.True(t, ok)
+					assert.Equal(t, "vault.pki.certificate.serial-val", attrVal.Str())
+					attrVal, ok = lr.Attributes().Get("vault.pki.left")
+					assert.True(t, ok)
+					assert.Equal(t, 14.100000, attrVal.Double())
+					attrVal, ok = lr.Attributes().Get("vault.pki.superseded")
+					assert.True(t, ok)
+					assert.True(t, attrVal.Bool())
+				case "vault.pki.certificate.revoked":
+					assert.False(t, validatedEvents["vault.pki.certificate.revoked"], "Found a duplicate in the events slice: vault.pki.certificate.revoked")
+					validatedEvents["vault.pki.certificate.revoked"] = true
+					lr := lrs.At(i)
+					assert.Equal(t, timestamp, lr.Timestamp())
+					assert.Equal(t, pcommon.TraceID(traceID), lr.TraceID())
+					assert.Equal(t, pcommon.SpanID(spanID), lr.SpanID())
+					attrVal, ok := lr.Attributes().Get("vault.mount.path")
+					assert.True(t, ok)
+					assert.Equal(t, "vault.mount.path-val", attrVal.Str())
+					attrVal, ok = lr.Attributes().Get("vault.pki.role")
+					assert.True(t, ok)
+					assert.Equal(t, "vault.pki.role-val", attrVal.Str())
+					attrVal, ok = lr.Attributes().Get("vault.pki.certificate.serial")
+					assert.True(t, ok)
+					assert.Equal(t, "vault.pki.certificate.serial-val", attrVal.Str())
+					attrVal, ok = lr.Attributes().Get("observation.reconciled")
+					assert.True(t, ok)
+					assert.True(t, attrVal.Bool())
+				case "vault.pki.crl.expiring":
+					assert.False(t, validatedEvents["vault.pki.crl.expiring"], "Found a duplicate in the events slice: vault.pki.crl.expiring")
+					validatedEvents["vault.pki.crl.expiring"] = true
+					lr := lrs.At(i)
+					assert.Equal(t, timestamp, lr.Timestamp())
+					assert.Equal(t, pcommon.TraceID(traceID), lr.TraceID())
+					assert.Equal(t, pcommon.SpanID(spanID), lr.SpanID())
+					attrVal, ok := lr.Attributes().Get("vault.mount.path")
+					assert.True(t, ok)
+					assert.Equal(t, "vault.mount.path-val", attrVal.Str())
+					attrVal, ok = lr.Attributes().Get("vault.issuer.id")
+					assert.True(t, ok)
+					assert.Equal(t, "vault.issuer.id-val", attrVal.Str())
+					attrVal, ok = lr.Attributes().Get("vault.issuer.name")
+					assert.True(t, ok)
+					assert.Equal(t, "vault.issuer.name-val", attrVal.Str())
+					attrVal, ok = lr.Attributes().Get("vault.pki.left")
+					assert.True(t, ok)
+					assert.Equal(t, 14.100000, attrVal.Double())
+				case "vault.policy.changed":
+					assert.False(t, validatedEvents["vault.policy.changed"], "Found a duplicate in the events slice: vault.policy.changed")
+					validatedEvents["vault.policy.changed"] = true
+					lr := lrs.At(i)
+					assert.Equal(t, timestamp, lr.Timestamp())
+					assert.Equal(t, pcommon.TraceID(traceID), lr.TraceID())
+					assert.Equal(t, pcommon.SpanID(spanID), lr.SpanID())
+					attrVal, ok := lr.Attributes().Get("vault.policy.name")
+					assert.True(t, ok)
+					assert.Equal(t, "vault.policy.name-val", attrVal.Str())
+					attrVal, ok = lr.Attributes().Get("observation.reconciled")
+					assert.True(t, ok)
+					assert.True(t, attrVal.Bool())
+				case "vault.policy.created":
+					assert.False(t, validatedEvents["vault.policy.created"], "Found a duplicate in the events slice: vault.policy.created")
+					validatedEvents["vault.policy.created"] = true
+					lr := lrs.At(i)
+					assert.Equal(t, timestamp, lr.Timestamp())
+					assert.Equal(t, pcommon.TraceID(traceID), lr.TraceID())
+					assert.Equal(t, pcommon.SpanID(spanID), lr.SpanID())
+					attrVal, ok := lr.Attributes().Get("vault.policy.name")
+					assert.True(t, ok)
+					assert.Equal(t, "vault.policy.name-val", attrVal.Str())
+					attrVal, ok = lr.Attributes().Get("observation.reconciled")
+					assert.True(t, ok)
+					assert.True(t, attrVal.Bool())
+				case "vault.policy.deleted":
+					assert.False(t, validatedEvents["vault.policy.deleted"], "Found a duplicate in the events slice: vault.policy.deleted")
+					validatedEvents["vault.policy.deleted"] = true
+					lr := lrs.At(i)
+					assert.Equal(t, timestamp, lr.Timestamp())
+					assert.Equal(t, pcommon.TraceID(traceID), lr.TraceID())
+					assert.Equal(t, pcommon.SpanID(spanID), lr.SpanID())
+					attrVal, ok := lr.Attributes().Get("vault.policy.name")
+					assert.True(t, ok)
+					assert.Equal(t, "vault.policy.name-val", attrVal.Str())
+					attrVal, ok = lr.Attributes().Get("observation.reconciled")
+					assert.True(t, ok)
+					assert.True(t, attrVal.Bool())
+				case "vault.quota.exceeded":
+					assert.False(t, validatedEvents["vault.quota.exceeded"], "Found a duplicate in the events slice: vault.quota.exceeded")
+					validatedEvents["vault.quota.exceeded"] = true
+					lr := lrs.At(i)
+					assert.Equal(t, timestamp, lr.Timestamp())
+					assert.Equal(t, pcommon.TraceID(traceID), lr.TraceID())
+					assert.Equal(t, pcommon.SpanID(spanID), lr.SpanID())
+					attrVal, ok := lr.Attributes().Get("vault.quota.name")
+					assert.True(t, ok)
+					assert.Equal(t, "vault.quota.name-val", attrVal.Str())
+					attrVal, ok = lr.Attributes().Get("vault.quota.path")
+					assert.True(t, ok)
+					assert.Equal(t, "vault.quota.path-val", attrVal.Str())
+					attrVal, ok = lr.Attributes().Get("vault.quota.refused")
+					assert.True(t, ok)
+					assert.EqualValues(t, 19, attrVal.Int())
 				case "vault.raft.peer.added":
 					assert.False(t, validatedEvents["vault.raft.peer.added"], "Found a duplicate in the events slice: vault.raft.peer.added")
 					validatedEvents["vault.raft.peer.added"] = true
@@ -386,6 +921,28 @@ func TestLogsBuilder(t *testing.T) {
 					attrVal, ok := lr.Attributes().Get("vault.leader.address.new")
 					assert.True(t, ok)
 					assert.Equal(t, "vault.leader.address.new-val", attrVal.Str())
+				case "vault.token.expiring":
+					assert.False(t, validatedEvents["vault.token.expiring"], "Found a duplicate in the events slice: vault.token.expiring")
+					validatedEvents["vault.token.expiring"] = true
+					lr := lrs.At(i)
+					assert.Equal(t, timestamp, lr.Timestamp())
+					assert.Equal(t, pcommon.TraceID(traceID), lr.TraceID())
+					assert.Equal(t, pcommon.SpanID(spanID), lr.SpanID())
+					attrVal, ok := lr.Attributes().Get("vault.mount.path")
+					assert.True(t, ok)
+					assert.Equal(t, "vault.mount.path-val", attrVal.Str())
+					attrVal, ok = lr.Attributes().Get("vault.token.path")
+					assert.True(t, ok)
+					assert.Equal(t, "vault.token.path-val", attrVal.Str())
+					attrVal, ok = lr.Attributes().Get("vault.token.display_name")
+					assert.True(t, ok)
+					assert.Equal(t, "vault.token.display_name-val", attrVal.Str())
+					attrVal, ok = lr.Attributes().Get("vault.token.hash")
+					assert.True(t, ok)
+					assert.Equal(t, "vault.token.hash-val", attrVal.Str())
+					attrVal, ok = lr.Attributes().Get("vault.token.left")
+					assert.True(t, ok)
+					assert.Equal(t, 16.100000, attrVal.Double())
 				case "vault.unsealed":
 					assert.False(t, validatedEvents["vault.unsealed"], "Found a duplicate in the events slice: vault.unsealed")
 					validatedEvents["vault.unsealed"] = true

@@ -19,6 +19,202 @@ const (
 	AggregationStrategyMax = "max"
 )
 
+// AttributeOutcome specifies the value outcome attribute.
+type AttributeOutcome int
+
+const (
+	_ AttributeOutcome = iota
+	AttributeOutcomeSuccess
+	AttributeOutcomeFailure
+)
+
+// String returns the string representation of the AttributeOutcome.
+func (av AttributeOutcome) String() string {
+	switch av {
+	case AttributeOutcomeSuccess:
+		return "success"
+	case AttributeOutcomeFailure:
+		return "failure"
+	}
+	return ""
+}
+
+// MapAttributeOutcome is a helper map of string to AttributeOutcome attribute value.
+var MapAttributeOutcome = map[string]AttributeOutcome{
+	"success": AttributeOutcomeSuccess,
+	"failure": AttributeOutcomeFailure,
+}
+
+// AttributeVaultClientType specifies the value vault.client.type attribute.
+type AttributeVaultClientType int
+
+const (
+	_ AttributeVaultClientType = iota
+	AttributeVaultClientTypeAcme
+	AttributeVaultClientTypeEntity
+	AttributeVaultClientTypeNonEntity
+	AttributeVaultClientTypeSecretSync
+)
+
+// String returns the string representation of the AttributeVaultClientType.
+func (av AttributeVaultClientType) String() string {
+	switch av {
+	case AttributeVaultClientTypeAcme:
+		return "acme"
+	case AttributeVaultClientTypeEntity:
+		return "entity"
+	case AttributeVaultClientTypeNonEntity:
+		return "non_entity"
+	case AttributeVaultClientTypeSecretSync:
+		return "secret_sync"
+	}
+	return ""
+}
+
+// MapAttributeVaultClientType is a helper map of string to AttributeVaultClientType attribute value.
+var MapAttributeVaultClientType = map[string]AttributeVaultClientType{
+	"acme":        AttributeVaultClientTypeAcme,
+	"entity":      AttributeVaultClientTypeEntity,
+	"non_entity":  AttributeVaultClientTypeNonEntity,
+	"secret_sync": AttributeVaultClientTypeSecretSync,
+}
+
+// AttributeVaultExpiry specifies the value vault.expiry attribute.
+type AttributeVaultExpiry int
+
+const (
+	_ AttributeVaultExpiry = iota
+	AttributeVaultExpiryPassed
+	AttributeVaultExpiryMinute
+	AttributeVaultExpiryTenMinutes
+	AttributeVaultExpiryHour
+	AttributeVaultExpiryDay
+	AttributeVaultExpiryWeek
+	AttributeVaultExpiryLater
+	AttributeVaultExpiryNever
+)
+
+// String returns the string representation of the AttributeVaultExpiry.
+func (av AttributeVaultExpiry) String() string {
+	switch av {
+	case AttributeVaultExpiryPassed:
+		return "passed"
+	case AttributeVaultExpiryMinute:
+		return "minute"
+	case AttributeVaultExpiryTenMinutes:
+		return "ten_minutes"
+	case AttributeVaultExpiryHour:
+		return "hour"
+	case AttributeVaultExpiryDay:
+		return "day"
+	case AttributeVaultExpiryWeek:
+		return "week"
+	case AttributeVaultExpiryLater:
+		return "later"
+	case AttributeVaultExpiryNever:
+		return "never"
+	}
+	return ""
+}
+
+// MapAttributeVaultExpiry is a helper map of string to AttributeVaultExpiry attribute value.
+var MapAttributeVaultExpiry = map[string]AttributeVaultExpiry{
+	"passed":      AttributeVaultExpiryPassed,
+	"minute":      AttributeVaultExpiryMinute,
+	"ten_minutes": AttributeVaultExpiryTenMinutes,
+	"hour":        AttributeVaultExpiryHour,
+	"day":         AttributeVaultExpiryDay,
+	"week":        AttributeVaultExpiryWeek,
+	"later":       AttributeVaultExpiryLater,
+	"never":       AttributeVaultExpiryNever,
+}
+
+// AttributeVaultLeaseEndCause specifies the value vault.lease.end.cause attribute.
+type AttributeVaultLeaseEndCause int
+
+const (
+	_ AttributeVaultLeaseEndCause = iota
+	AttributeVaultLeaseEndCauseExpired
+	AttributeVaultLeaseEndCauseRevoked
+	AttributeVaultLeaseEndCauseUnknown
+)
+
+// String returns the string representation of the AttributeVaultLeaseEndCause.
+func (av AttributeVaultLeaseEndCause) String() string {
+	switch av {
+	case AttributeVaultLeaseEndCauseExpired:
+		return "expired"
+	case AttributeVaultLeaseEndCauseRevoked:
+		return "revoked"
+	case AttributeVaultLeaseEndCauseUnknown:
+		return "unknown"
+	}
+	return ""
+}
+
+// MapAttributeVaultLeaseEndCause is a helper map of string to AttributeVaultLeaseEndCause attribute value.
+var MapAttributeVaultLeaseEndCause = map[string]AttributeVaultLeaseEndCause{
+	"expired": AttributeVaultLeaseEndCauseExpired,
+	"revoked": AttributeVaultLeaseEndCauseRevoked,
+	"unknown": AttributeVaultLeaseEndCauseUnknown,
+}
+
+// AttributeVaultLeaseEndConfidence specifies the value vault.lease.end.confidence attribute.
+type AttributeVaultLeaseEndConfidence int
+
+const (
+	_ AttributeVaultLeaseEndConfidence = iota
+	AttributeVaultLeaseEndConfidenceCertain
+	AttributeVaultLeaseEndConfidenceLikely
+	AttributeVaultLeaseEndConfidenceNone
+)
+
+// String returns the string representation of the AttributeVaultLeaseEndConfidence.
+func (av AttributeVaultLeaseEndConfidence) String() string {
+	switch av {
+	case AttributeVaultLeaseEndConfidenceCertain:
+		return "certain"
+	case AttributeVaultLeaseEndConfidenceLikely:
+		return "likely"
+	case AttributeVaultLeaseEndConfidenceNone:
+		return "none"
+	}
+	return ""
+}
+
+// MapAttributeVaultLeaseEndConfidence is a helper map of string to AttributeVaultLeaseEndConfidence attribute value.
+var MapAttributeVaultLeaseEndConfidence = map[string]AttributeVaultLeaseEndConfidence{
+	"certain": AttributeVaultLeaseEndConfidenceCertain,
+	"likely":  AttributeVaultLeaseEndConfidenceLikely,
+	"none":    AttributeVaultLeaseEndConfidenceNone,
+}
+
+// AttributeVaultMountClass specifies the value vault.mount.class attribute.
+type AttributeVaultMountClass int
+
+const (
+	_ AttributeVaultMountClass = iota
+	AttributeVaultMountClassSecret
+	AttributeVaultMountClassAuth
+)
+
+// String returns the string representation of the AttributeVaultMountClass.
+func (av AttributeVaultMountClass) String() string {
+	switch av {
+	case AttributeVaultMountClassSecret:
+		return "secret"
+	case AttributeVaultMountClassAuth:
+		return "auth"
+	}
+	return ""
+}
+
+// MapAttributeVaultMountClass is a helper map of string to AttributeVaultMountClass attribute value.
+var MapAttributeVaultMountClass = map[string]AttributeVaultMountClass{
+	"secret": AttributeVaultMountClassSecret,
+	"auth":   AttributeVaultMountClassAuth,
+}
+
 // AttributeVaultNodeRole specifies the value vault.node.role attribute.
 type AttributeVaultNodeRole int
 
@@ -165,9 +361,20 @@ var MetricsInfo = metricsInfo{
 	VaultActive: metricInfo{
 		Name: "vault.active",
 	},
+	VaultAuditDeviceCount: metricInfo{
+		Name:       "vault.audit.device.count",
+		Attributes: []string{"vault.audit.device.type"},
+	},
+	VaultClientCount: metricInfo{
+		Name:       "vault.client.count",
+		Attributes: []string{"vault.client.type"},
+	},
 	VaultEndpointUp: metricInfo{
 		Name:       "vault.endpoint.up",
 		Attributes: []string{"vault.endpoint"},
+	},
+	VaultEntityCount: metricInfo{
+		Name: "vault.entity.count",
 	},
 	VaultHaNodeClockSkew: metricInfo{
 		Name:       "vault.ha.node.clock.skew",
@@ -193,8 +400,42 @@ var MetricsInfo = metricsInfo{
 	VaultLeaseCount: metricInfo{
 		Name: "vault.lease.count",
 	},
+	VaultLeaseCreated: metricInfo{
+		Name:       "vault.lease.created",
+		Attributes: []string{"vault.mount.path"},
+	},
+	VaultLeaseEnded: metricInfo{
+		Name:       "vault.lease.ended",
+		Attributes: []string{"vault.mount.path", "vault.lease.end.cause"},
+	},
+	VaultLeaseFollowedCount: metricInfo{
+		Name:       "vault.lease.followed.count",
+		Attributes: []string{"vault.expiry"},
+	},
 	VaultLeaseIrrevocableCount: metricInfo{
 		Name: "vault.lease.irrevocable.count",
+	},
+	VaultLeaseMountCount: metricInfo{
+		Name:       "vault.lease.mount.count",
+		Attributes: []string{"vault.mount.path"},
+	},
+	VaultLeaseRenewals: metricInfo{
+		Name:       "vault.lease.renewals",
+		Attributes: []string{"vault.mount.path"},
+	},
+	VaultLeaseUnfollowedCount: metricInfo{
+		Name: "vault.lease.unfollowed.count",
+	},
+	VaultLeaseUnreadCount: metricInfo{
+		Name: "vault.lease.unread.count",
+	},
+	VaultLockedUserCount: metricInfo{
+		Name:       "vault.locked_user.count",
+		Attributes: []string{"vault.mount.path"},
+	},
+	VaultMountCount: metricInfo{
+		Name:       "vault.mount.count",
+		Attributes: []string{"vault.mount.class", "vault.mount.type", "vault.mount.version", "vault.plugin.version"},
 	},
 	VaultOwnTokenTTL: metricInfo{
 		Name:       "vault.own_token.ttl",
@@ -202,6 +443,45 @@ var MetricsInfo = metricsInfo{
 	},
 	VaultPerformanceStandby: metricInfo{
 		Name: "vault.performance_standby",
+	},
+	VaultPkiCaExpiry: metricInfo{
+		Name:       "vault.pki.ca.expiry",
+		Attributes: []string{"vault.mount.path", "vault.issuer.id", "vault.issuer.name"},
+	},
+	VaultPkiCertificateCount: metricInfo{
+		Name:       "vault.pki.certificate.count",
+		Attributes: []string{"vault.mount.path", "vault.pki.role", "vault.expiry"},
+	},
+	VaultPkiCertificateExpiry: metricInfo{
+		Name:       "vault.pki.certificate.expiry",
+		Attributes: []string{"vault.mount.path", "vault.pki.role"},
+	},
+	VaultPkiCertificateUnfollowedCount: metricInfo{
+		Name:       "vault.pki.certificate.unfollowed.count",
+		Attributes: []string{"vault.mount.path"},
+	},
+	VaultPkiCertificateUnreadCount: metricInfo{
+		Name:       "vault.pki.certificate.unread.count",
+		Attributes: []string{"vault.mount.path"},
+	},
+	VaultPkiCrlExpiry: metricInfo{
+		Name:       "vault.pki.crl.expiry",
+		Attributes: []string{"vault.mount.path", "vault.issuer.id", "vault.issuer.name"},
+	},
+	VaultPkiRevokedCount: metricInfo{
+		Name:       "vault.pki.revoked.count",
+		Attributes: []string{"vault.mount.path"},
+	},
+	VaultPolicyCount: metricInfo{
+		Name: "vault.policy.count",
+	},
+	VaultQuotaRateLimit: metricInfo{
+		Name:       "vault.quota.rate_limit",
+		Attributes: []string{"vault.quota.name", "vault.quota.path"},
+	},
+	VaultQuotaRefusals: metricInfo{
+		Name:       "vault.quota.refusals",
+		Attributes: []string{"vault.quota.name"},
 	},
 	VaultRaftFailureTolerance: metricInfo{
 		Name: "vault.raft.failure_tolerance",
@@ -232,12 +512,31 @@ var MetricsInfo = metricsInfo{
 		Name:       "vault.replication.mode",
 		Attributes: []string{"vault.replication.kind", "vault.replication.mode"},
 	},
+	VaultRequestInFlightAge: metricInfo{
+		Name: "vault.request.in_flight.age",
+	},
+	VaultRequestInFlightCount: metricInfo{
+		Name: "vault.request.in_flight.count",
+	},
 	VaultSealInfo: metricInfo{
 		Name:       "vault.seal.info",
 		Attributes: []string{"vault.seal.type", "vault.storage.type"},
 	},
 	VaultSealed: metricInfo{
 		Name: "vault.sealed",
+	},
+	VaultTokenCount: metricInfo{
+		Name: "vault.token.count",
+	},
+	VaultTokenFollowedCount: metricInfo{
+		Name:       "vault.token.followed.count",
+		Attributes: []string{"vault.mount.path", "vault.expiry"},
+	},
+	VaultTokenUnfollowedCount: metricInfo{
+		Name: "vault.token.unfollowed.count",
+	},
+	VaultTokenUnreadCount: metricInfo{
+		Name: "vault.token.unread.count",
 	},
 	VaultUnsealProgress: metricInfo{
 		Name: "vault.unseal.progress",
@@ -254,32 +553,60 @@ var MetricsInfo = metricsInfo{
 }
 
 type metricsInfo struct {
-	VaultActive                metricInfo
-	VaultEndpointUp            metricInfo
-	VaultHaNodeClockSkew       metricInfo
-	VaultHaNodeCount           metricInfo
-	VaultHasLeader             metricInfo
-	VaultInfo                  metricInfo
-	VaultInitialized           metricInfo
-	VaultLeaderChanges         metricInfo
-	VaultLeaseCount            metricInfo
-	VaultLeaseIrrevocableCount metricInfo
-	VaultOwnTokenTTL           metricInfo
-	VaultPerformanceStandby    metricInfo
-	VaultRaftFailureTolerance  metricInfo
-	VaultRaftHealthy           metricInfo
-	VaultRaftPeerCount         metricInfo
-	VaultRaftPeerHealthy       metricInfo
-	VaultRaftPeerLastContact   metricInfo
-	VaultRaftPeerLogLag        metricInfo
-	VaultRemoved               metricInfo
-	VaultReplicationMode       metricInfo
-	VaultSealInfo              metricInfo
-	VaultSealed                metricInfo
-	VaultUnsealProgress        metricInfo
-	VaultUnsealShares          metricInfo
-	VaultUnsealThreshold       metricInfo
-	VaultUp                    metricInfo
+	VaultActive                        metricInfo
+	VaultAuditDeviceCount              metricInfo
+	VaultClientCount                   metricInfo
+	VaultEndpointUp                    metricInfo
+	VaultEntityCount                   metricInfo
+	VaultHaNodeClockSkew               metricInfo
+	VaultHaNodeCount                   metricInfo
+	VaultHasLeader                     metricInfo
+	VaultInfo                          metricInfo
+	VaultInitialized                   metricInfo
+	VaultLeaderChanges                 metricInfo
+	VaultLeaseCount                    metricInfo
+	VaultLeaseCreated                  metricInfo
+	VaultLeaseEnded                    metricInfo
+	VaultLeaseFollowedCount            metricInfo
+	VaultLeaseIrrevocableCount         metricInfo
+	VaultLeaseMountCount               metricInfo
+	VaultLeaseRenewals                 metricInfo
+	VaultLeaseUnfollowedCount          metricInfo
+	VaultLeaseUnreadCount              metricInfo
+	VaultLockedUserCount               metricInfo
+	VaultMountCount                    metricInfo
+	VaultOwnTokenTTL                   metricInfo
+	VaultPerformanceStandby            metricInfo
+	VaultPkiCaExpiry                   metricInfo
+	VaultPkiCertificateCount           metricInfo
+	VaultPkiCertificateExpiry          metricInfo
+	VaultPkiCertificateUnfollowedCount metricInfo
+	VaultPkiCertificateUnreadCount     metricInfo
+	VaultPkiCrlExpiry                  metricInfo
+	VaultPkiRevokedCount               metricInfo
+	VaultPolicyCount                   metricInfo
+	VaultQuotaRateLimit                metricInfo
+	VaultQuotaRefusals                 metricInfo
+	VaultRaftFailureTolerance          metricInfo
+	VaultRaftHealthy                   metricInfo
+	VaultRaftPeerCount                 metricInfo
+	VaultRaftPeerHealthy               metricInfo
+	VaultRaftPeerLastContact           metricInfo
+	VaultRaftPeerLogLag                metricInfo
+	VaultRemoved                       metricInfo
+	VaultReplicationMode               metricInfo
+	VaultRequestInFlightAge            metricInfo
+	VaultRequestInFlightCount          metricInfo
+	VaultSealInfo                      metricInfo
+	VaultSealed                        metricInfo
+	VaultTokenCount                    metricInfo
+	VaultTokenFollowedCount            metricInfo
+	VaultTokenUnfollowedCount          metricInfo
+	VaultTokenUnreadCount              metricInfo
+	VaultUnsealProgress                metricInfo
+	VaultUnsealShares                  metricInfo
+	VaultUnsealThreshold               metricInfo
+	VaultUp                            metricInfo
 }
 
 type metricInfo struct {
@@ -337,6 +664,114 @@ func newMetricVaultActive(cfg VaultActiveMetricConfig) metricVaultActive {
 	return m
 }
 
+type metricVaultAuditDeviceCount struct {
+	data     pmetric.Metric                    // data buffer for generated metric.
+	config   VaultAuditDeviceCountMetricConfig // metric config provided by user.
+	capacity int                               // max observed number of data points added to the metric.
+}
+
+// init fills vault.audit.device.count metric with initial data.
+func (m *metricVaultAuditDeviceCount) init() {
+	m.data.SetName("vault.audit.device.count")
+	m.data.SetDescription("Audit devices that are enabled. Vault refuses all requests when it has some and none works.")
+	m.data.SetUnit("{device}")
+	m.data.SetEmptySum()
+	m.data.Sum().SetIsMonotonic(false)
+	m.data.Sum().SetAggregationTemporality(pmetric.AggregationTemporalityCumulative)
+	m.data.Sum().DataPoints().EnsureCapacity(m.capacity)
+}
+
+func (m *metricVaultAuditDeviceCount) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val int64, vaultAuditDeviceTypeAttributeValue string) {
+	if !m.config.Enabled {
+		return
+	}
+	dp := m.data.Sum().DataPoints().AppendEmpty()
+	dp.SetStartTimestamp(start)
+	dp.SetTimestamp(ts)
+	dp.SetIntValue(val)
+	dp.Attributes().PutStr("vault.audit.device.type", vaultAuditDeviceTypeAttributeValue)
+}
+
+// updateCapacity saves max length of data point slices that will be used for the slice capacity.
+func (m *metricVaultAuditDeviceCount) updateCapacity() {
+	if m.data.Sum().DataPoints().Len() > m.capacity {
+		m.capacity = m.data.Sum().DataPoints().Len()
+	}
+}
+
+// emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
+func (m *metricVaultAuditDeviceCount) emit(metrics pmetric.MetricSlice) {
+	if m.config.Enabled && m.data.Sum().DataPoints().Len() > 0 {
+		m.updateCapacity()
+		m.data.MoveTo(metrics.AppendEmpty())
+		m.init()
+	}
+}
+
+func newMetricVaultAuditDeviceCount(cfg VaultAuditDeviceCountMetricConfig) metricVaultAuditDeviceCount {
+	m := metricVaultAuditDeviceCount{config: cfg}
+
+	if cfg.Enabled {
+		m.data = pmetric.NewMetric()
+		m.init()
+	}
+	return m
+}
+
+type metricVaultClientCount struct {
+	data     pmetric.Metric               // data buffer for generated metric.
+	config   VaultClientCountMetricConfig // metric config provided by user.
+	capacity int                          // max observed number of data points added to the metric.
+}
+
+// init fills vault.client.count metric with initial data.
+func (m *metricVaultClientCount) init() {
+	m.data.SetName("vault.client.count")
+	m.data.SetDescription("Clients of the current month so far, as Vault counts them for its license. Left out where Vault does not count them, as the community edition by default.")
+	m.data.SetUnit("{client}")
+	m.data.SetEmptySum()
+	m.data.Sum().SetIsMonotonic(false)
+	m.data.Sum().SetAggregationTemporality(pmetric.AggregationTemporalityCumulative)
+	m.data.Sum().DataPoints().EnsureCapacity(m.capacity)
+}
+
+func (m *metricVaultClientCount) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val int64, vaultClientTypeAttributeValue string) {
+	if !m.config.Enabled {
+		return
+	}
+	dp := m.data.Sum().DataPoints().AppendEmpty()
+	dp.SetStartTimestamp(start)
+	dp.SetTimestamp(ts)
+	dp.SetIntValue(val)
+	dp.Attributes().PutStr("vault.client.type", vaultClientTypeAttributeValue)
+}
+
+// updateCapacity saves max length of data point slices that will be used for the slice capacity.
+func (m *metricVaultClientCount) updateCapacity() {
+	if m.data.Sum().DataPoints().Len() > m.capacity {
+		m.capacity = m.data.Sum().DataPoints().Len()
+	}
+}
+
+// emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
+func (m *metricVaultClientCount) emit(metrics pmetric.MetricSlice) {
+	if m.config.Enabled && m.data.Sum().DataPoints().Len() > 0 {
+		m.updateCapacity()
+		m.data.MoveTo(metrics.AppendEmpty())
+		m.init()
+	}
+}
+
+func newMetricVaultClientCount(cfg VaultClientCountMetricConfig) metricVaultClientCount {
+	m := metricVaultClientCount{config: cfg}
+
+	if cfg.Enabled {
+		m.data = pmetric.NewMetric()
+		m.init()
+	}
+	return m
+}
+
 type metricVaultEndpointUp struct {
 	data     pmetric.Metric              // data buffer for generated metric.
 	config   VaultEndpointUpMetricConfig // metric config provided by user.
@@ -381,6 +816,58 @@ func (m *metricVaultEndpointUp) emit(metrics pmetric.MetricSlice) {
 
 func newMetricVaultEndpointUp(cfg VaultEndpointUpMetricConfig) metricVaultEndpointUp {
 	m := metricVaultEndpointUp{config: cfg}
+
+	if cfg.Enabled {
+		m.data = pmetric.NewMetric()
+		m.init()
+	}
+	return m
+}
+
+type metricVaultEntityCount struct {
+	data     pmetric.Metric               // data buffer for generated metric.
+	config   VaultEntityCountMetricConfig // metric config provided by user.
+	capacity int                          // max observed number of data points added to the metric.
+}
+
+// init fills vault.entity.count metric with initial data.
+func (m *metricVaultEntityCount) init() {
+	m.data.SetName("vault.entity.count")
+	m.data.SetDescription("Entities of the identity store.")
+	m.data.SetUnit("{entity}")
+	m.data.SetEmptySum()
+	m.data.Sum().SetIsMonotonic(false)
+	m.data.Sum().SetAggregationTemporality(pmetric.AggregationTemporalityCumulative)
+}
+
+func (m *metricVaultEntityCount) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val int64) {
+	if !m.config.Enabled {
+		return
+	}
+	dp := m.data.Sum().DataPoints().AppendEmpty()
+	dp.SetStartTimestamp(start)
+	dp.SetTimestamp(ts)
+	dp.SetIntValue(val)
+}
+
+// updateCapacity saves max length of data point slices that will be used for the slice capacity.
+func (m *metricVaultEntityCount) updateCapacity() {
+	if m.data.Sum().DataPoints().Len() > m.capacity {
+		m.capacity = m.data.Sum().DataPoints().Len()
+	}
+}
+
+// emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
+func (m *metricVaultEntityCount) emit(metrics pmetric.MetricSlice) {
+	if m.config.Enabled && m.data.Sum().DataPoints().Len() > 0 {
+		m.updateCapacity()
+		m.data.MoveTo(metrics.AppendEmpty())
+		m.init()
+	}
+}
+
+func newMetricVaultEntityCount(cfg VaultEntityCountMetricConfig) metricVaultEntityCount {
+	m := metricVaultEntityCount{config: cfg}
 
 	if cfg.Enabled {
 		m.data = pmetric.NewMetric()
@@ -788,6 +1275,169 @@ func newMetricVaultLeaseCount(cfg VaultLeaseCountMetricConfig) metricVaultLeaseC
 	return m
 }
 
+type metricVaultLeaseCreated struct {
+	data     pmetric.Metric                // data buffer for generated metric.
+	config   VaultLeaseCreatedMetricConfig // metric config provided by user.
+	capacity int                           // max observed number of data points added to the metric.
+}
+
+// init fills vault.lease.created metric with initial data.
+func (m *metricVaultLeaseCreated) init() {
+	m.data.SetName("vault.lease.created")
+	m.data.SetDescription("Leases that were issued while they were observed.")
+	m.data.SetUnit("{lease}")
+	m.data.SetEmptySum()
+	m.data.Sum().SetIsMonotonic(true)
+	m.data.Sum().SetAggregationTemporality(pmetric.AggregationTemporalityCumulative)
+	m.data.Sum().DataPoints().EnsureCapacity(m.capacity)
+}
+
+func (m *metricVaultLeaseCreated) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val int64, vaultMountPathAttributeValue string) {
+	if !m.config.Enabled {
+		return
+	}
+	dp := m.data.Sum().DataPoints().AppendEmpty()
+	dp.SetStartTimestamp(start)
+	dp.SetTimestamp(ts)
+	dp.SetIntValue(val)
+	dp.Attributes().PutStr("vault.mount.path", vaultMountPathAttributeValue)
+}
+
+// updateCapacity saves max length of data point slices that will be used for the slice capacity.
+func (m *metricVaultLeaseCreated) updateCapacity() {
+	if m.data.Sum().DataPoints().Len() > m.capacity {
+		m.capacity = m.data.Sum().DataPoints().Len()
+	}
+}
+
+// emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
+func (m *metricVaultLeaseCreated) emit(metrics pmetric.MetricSlice) {
+	if m.config.Enabled && m.data.Sum().DataPoints().Len() > 0 {
+		m.updateCapacity()
+		m.data.MoveTo(metrics.AppendEmpty())
+		m.init()
+	}
+}
+
+func newMetricVaultLeaseCreated(cfg VaultLeaseCreatedMetricConfig) metricVaultLeaseCreated {
+	m := metricVaultLeaseCreated{config: cfg}
+
+	if cfg.Enabled {
+		m.data = pmetric.NewMetric()
+		m.init()
+	}
+	return m
+}
+
+type metricVaultLeaseEnded struct {
+	data     pmetric.Metric              // data buffer for generated metric.
+	config   VaultLeaseEndedMetricConfig // metric config provided by user.
+	capacity int                         // max observed number of data points added to the metric.
+}
+
+// init fills vault.lease.ended metric with initial data.
+func (m *metricVaultLeaseEnded) init() {
+	m.data.SetName("vault.lease.ended")
+	m.data.SetDescription("Leases that ended while they were observed.")
+	m.data.SetUnit("{lease}")
+	m.data.SetEmptySum()
+	m.data.Sum().SetIsMonotonic(true)
+	m.data.Sum().SetAggregationTemporality(pmetric.AggregationTemporalityCumulative)
+	m.data.Sum().DataPoints().EnsureCapacity(m.capacity)
+}
+
+func (m *metricVaultLeaseEnded) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val int64, vaultMountPathAttributeValue string, vaultLeaseEndCauseAttributeValue string) {
+	if !m.config.Enabled {
+		return
+	}
+	dp := m.data.Sum().DataPoints().AppendEmpty()
+	dp.SetStartTimestamp(start)
+	dp.SetTimestamp(ts)
+	dp.SetIntValue(val)
+	dp.Attributes().PutStr("vault.mount.path", vaultMountPathAttributeValue)
+	dp.Attributes().PutStr("vault.lease.end.cause", vaultLeaseEndCauseAttributeValue)
+}
+
+// updateCapacity saves max length of data point slices that will be used for the slice capacity.
+func (m *metricVaultLeaseEnded) updateCapacity() {
+	if m.data.Sum().DataPoints().Len() > m.capacity {
+		m.capacity = m.data.Sum().DataPoints().Len()
+	}
+}
+
+// emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
+func (m *metricVaultLeaseEnded) emit(metrics pmetric.MetricSlice) {
+	if m.config.Enabled && m.data.Sum().DataPoints().Len() > 0 {
+		m.updateCapacity()
+		m.data.MoveTo(metrics.AppendEmpty())
+		m.init()
+	}
+}
+
+func newMetricVaultLeaseEnded(cfg VaultLeaseEndedMetricConfig) metricVaultLeaseEnded {
+	m := metricVaultLeaseEnded{config: cfg}
+
+	if cfg.Enabled {
+		m.data = pmetric.NewMetric()
+		m.init()
+	}
+	return m
+}
+
+type metricVaultLeaseFollowedCount struct {
+	data     pmetric.Metric                      // data buffer for generated metric.
+	config   VaultLeaseFollowedCountMetricConfig // metric config provided by user.
+	capacity int                                 // max observed number of data points added to the metric.
+}
+
+// init fills vault.lease.followed.count metric with initial data.
+func (m *metricVaultLeaseFollowedCount) init() {
+	m.data.SetName("vault.lease.followed.count")
+	m.data.SetDescription("Leases under the prefixes, by how long until they expire.")
+	m.data.SetUnit("{lease}")
+	m.data.SetEmptySum()
+	m.data.Sum().SetIsMonotonic(false)
+	m.data.Sum().SetAggregationTemporality(pmetric.AggregationTemporalityCumulative)
+	m.data.Sum().DataPoints().EnsureCapacity(m.capacity)
+}
+
+func (m *metricVaultLeaseFollowedCount) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val int64, vaultExpiryAttributeValue string) {
+	if !m.config.Enabled {
+		return
+	}
+	dp := m.data.Sum().DataPoints().AppendEmpty()
+	dp.SetStartTimestamp(start)
+	dp.SetTimestamp(ts)
+	dp.SetIntValue(val)
+	dp.Attributes().PutStr("vault.expiry", vaultExpiryAttributeValue)
+}
+
+// updateCapacity saves max length of data point slices that will be used for the slice capacity.
+func (m *metricVaultLeaseFollowedCount) updateCapacity() {
+	if m.data.Sum().DataPoints().Len() > m.capacity {
+		m.capacity = m.data.Sum().DataPoints().Len()
+	}
+}
+
+// emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
+func (m *metricVaultLeaseFollowedCount) emit(metrics pmetric.MetricSlice) {
+	if m.config.Enabled && m.data.Sum().DataPoints().Len() > 0 {
+		m.updateCapacity()
+		m.data.MoveTo(metrics.AppendEmpty())
+		m.init()
+	}
+}
+
+func newMetricVaultLeaseFollowedCount(cfg VaultLeaseFollowedCountMetricConfig) metricVaultLeaseFollowedCount {
+	m := metricVaultLeaseFollowedCount{config: cfg}
+
+	if cfg.Enabled {
+		m.data = pmetric.NewMetric()
+		m.init()
+	}
+	return m
+}
+
 type metricVaultLeaseIrrevocableCount struct {
 	data     pmetric.Metric                         // data buffer for generated metric.
 	config   VaultLeaseIrrevocableCountMetricConfig // metric config provided by user.
@@ -832,6 +1482,329 @@ func (m *metricVaultLeaseIrrevocableCount) emit(metrics pmetric.MetricSlice) {
 
 func newMetricVaultLeaseIrrevocableCount(cfg VaultLeaseIrrevocableCountMetricConfig) metricVaultLeaseIrrevocableCount {
 	m := metricVaultLeaseIrrevocableCount{config: cfg}
+
+	if cfg.Enabled {
+		m.data = pmetric.NewMetric()
+		m.init()
+	}
+	return m
+}
+
+type metricVaultLeaseMountCount struct {
+	data     pmetric.Metric                   // data buffer for generated metric.
+	config   VaultLeaseMountCountMetricConfig // metric config provided by user.
+	capacity int                              // max observed number of data points added to the metric.
+}
+
+// init fills vault.lease.mount.count metric with initial data.
+func (m *metricVaultLeaseMountCount) init() {
+	m.data.SetName("vault.lease.mount.count")
+	m.data.SetDescription("Leases under the prefixes, by mount.")
+	m.data.SetUnit("{lease}")
+	m.data.SetEmptySum()
+	m.data.Sum().SetIsMonotonic(false)
+	m.data.Sum().SetAggregationTemporality(pmetric.AggregationTemporalityCumulative)
+	m.data.Sum().DataPoints().EnsureCapacity(m.capacity)
+}
+
+func (m *metricVaultLeaseMountCount) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val int64, vaultMountPathAttributeValue string) {
+	if !m.config.Enabled {
+		return
+	}
+	dp := m.data.Sum().DataPoints().AppendEmpty()
+	dp.SetStartTimestamp(start)
+	dp.SetTimestamp(ts)
+	dp.SetIntValue(val)
+	dp.Attributes().PutStr("vault.mount.path", vaultMountPathAttributeValue)
+}
+
+// updateCapacity saves max length of data point slices that will be used for the slice capacity.
+func (m *metricVaultLeaseMountCount) updateCapacity() {
+	if m.data.Sum().DataPoints().Len() > m.capacity {
+		m.capacity = m.data.Sum().DataPoints().Len()
+	}
+}
+
+// emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
+func (m *metricVaultLeaseMountCount) emit(metrics pmetric.MetricSlice) {
+	if m.config.Enabled && m.data.Sum().DataPoints().Len() > 0 {
+		m.updateCapacity()
+		m.data.MoveTo(metrics.AppendEmpty())
+		m.init()
+	}
+}
+
+func newMetricVaultLeaseMountCount(cfg VaultLeaseMountCountMetricConfig) metricVaultLeaseMountCount {
+	m := metricVaultLeaseMountCount{config: cfg}
+
+	if cfg.Enabled {
+		m.data = pmetric.NewMetric()
+		m.init()
+	}
+	return m
+}
+
+type metricVaultLeaseRenewals struct {
+	data     pmetric.Metric                 // data buffer for generated metric.
+	config   VaultLeaseRenewalsMetricConfig // metric config provided by user.
+	capacity int                            // max observed number of data points added to the metric.
+}
+
+// init fills vault.lease.renewals metric with initial data.
+func (m *metricVaultLeaseRenewals) init() {
+	m.data.SetName("vault.lease.renewals")
+	m.data.SetDescription("Renewals that were seen. Of several between two looks at a lease only the last one is seen.")
+	m.data.SetUnit("{renewal}")
+	m.data.SetEmptySum()
+	m.data.Sum().SetIsMonotonic(true)
+	m.data.Sum().SetAggregationTemporality(pmetric.AggregationTemporalityCumulative)
+	m.data.Sum().DataPoints().EnsureCapacity(m.capacity)
+}
+
+func (m *metricVaultLeaseRenewals) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val int64, vaultMountPathAttributeValue string) {
+	if !m.config.Enabled {
+		return
+	}
+	dp := m.data.Sum().DataPoints().AppendEmpty()
+	dp.SetStartTimestamp(start)
+	dp.SetTimestamp(ts)
+	dp.SetIntValue(val)
+	dp.Attributes().PutStr("vault.mount.path", vaultMountPathAttributeValue)
+}
+
+// updateCapacity saves max length of data point slices that will be used for the slice capacity.
+func (m *metricVaultLeaseRenewals) updateCapacity() {
+	if m.data.Sum().DataPoints().Len() > m.capacity {
+		m.capacity = m.data.Sum().DataPoints().Len()
+	}
+}
+
+// emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
+func (m *metricVaultLeaseRenewals) emit(metrics pmetric.MetricSlice) {
+	if m.config.Enabled && m.data.Sum().DataPoints().Len() > 0 {
+		m.updateCapacity()
+		m.data.MoveTo(metrics.AppendEmpty())
+		m.init()
+	}
+}
+
+func newMetricVaultLeaseRenewals(cfg VaultLeaseRenewalsMetricConfig) metricVaultLeaseRenewals {
+	m := metricVaultLeaseRenewals{config: cfg}
+
+	if cfg.Enabled {
+		m.data = pmetric.NewMetric()
+		m.init()
+	}
+	return m
+}
+
+type metricVaultLeaseUnfollowedCount struct {
+	data     pmetric.Metric                        // data buffer for generated metric.
+	config   VaultLeaseUnfollowedCountMetricConfig // metric config provided by user.
+	capacity int                                   // max observed number of data points added to the metric.
+}
+
+// init fills vault.lease.unfollowed.count metric with initial data.
+func (m *metricVaultLeaseUnfollowedCount) init() {
+	m.data.SetName("vault.lease.unfollowed.count")
+	m.data.SetDescription("Leases under the prefixes that are not followed, as there are more than leases::limit.")
+	m.data.SetUnit("{lease}")
+	m.data.SetEmptySum()
+	m.data.Sum().SetIsMonotonic(false)
+	m.data.Sum().SetAggregationTemporality(pmetric.AggregationTemporalityCumulative)
+}
+
+func (m *metricVaultLeaseUnfollowedCount) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val int64) {
+	if !m.config.Enabled {
+		return
+	}
+	dp := m.data.Sum().DataPoints().AppendEmpty()
+	dp.SetStartTimestamp(start)
+	dp.SetTimestamp(ts)
+	dp.SetIntValue(val)
+}
+
+// updateCapacity saves max length of data point slices that will be used for the slice capacity.
+func (m *metricVaultLeaseUnfollowedCount) updateCapacity() {
+	if m.data.Sum().DataPoints().Len() > m.capacity {
+		m.capacity = m.data.Sum().DataPoints().Len()
+	}
+}
+
+// emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
+func (m *metricVaultLeaseUnfollowedCount) emit(metrics pmetric.MetricSlice) {
+	if m.config.Enabled && m.data.Sum().DataPoints().Len() > 0 {
+		m.updateCapacity()
+		m.data.MoveTo(metrics.AppendEmpty())
+		m.init()
+	}
+}
+
+func newMetricVaultLeaseUnfollowedCount(cfg VaultLeaseUnfollowedCountMetricConfig) metricVaultLeaseUnfollowedCount {
+	m := metricVaultLeaseUnfollowedCount{config: cfg}
+
+	if cfg.Enabled {
+		m.data = pmetric.NewMetric()
+		m.init()
+	}
+	return m
+}
+
+type metricVaultLeaseUnreadCount struct {
+	data     pmetric.Metric                    // data buffer for generated metric.
+	config   VaultLeaseUnreadCountMetricConfig // metric config provided by user.
+	capacity int                               // max observed number of data points added to the metric.
+}
+
+// init fills vault.lease.unread.count metric with initial data.
+func (m *metricVaultLeaseUnreadCount) init() {
+	m.data.SetName("vault.lease.unread.count")
+	m.data.SetDescription("Leases under the prefixes of which the times are not known yet, as the budget of requests has not sufficed so far.")
+	m.data.SetUnit("{lease}")
+	m.data.SetEmptySum()
+	m.data.Sum().SetIsMonotonic(false)
+	m.data.Sum().SetAggregationTemporality(pmetric.AggregationTemporalityCumulative)
+}
+
+func (m *metricVaultLeaseUnreadCount) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val int64) {
+	if !m.config.Enabled {
+		return
+	}
+	dp := m.data.Sum().DataPoints().AppendEmpty()
+	dp.SetStartTimestamp(start)
+	dp.SetTimestamp(ts)
+	dp.SetIntValue(val)
+}
+
+// updateCapacity saves max length of data point slices that will be used for the slice capacity.
+func (m *metricVaultLeaseUnreadCount) updateCapacity() {
+	if m.data.Sum().DataPoints().Len() > m.capacity {
+		m.capacity = m.data.Sum().DataPoints().Len()
+	}
+}
+
+// emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
+func (m *metricVaultLeaseUnreadCount) emit(metrics pmetric.MetricSlice) {
+	if m.config.Enabled && m.data.Sum().DataPoints().Len() > 0 {
+		m.updateCapacity()
+		m.data.MoveTo(metrics.AppendEmpty())
+		m.init()
+	}
+}
+
+func newMetricVaultLeaseUnreadCount(cfg VaultLeaseUnreadCountMetricConfig) metricVaultLeaseUnreadCount {
+	m := metricVaultLeaseUnreadCount{config: cfg}
+
+	if cfg.Enabled {
+		m.data = pmetric.NewMetric()
+		m.init()
+	}
+	return m
+}
+
+type metricVaultLockedUserCount struct {
+	data     pmetric.Metric                   // data buffer for generated metric.
+	config   VaultLockedUserCountMetricConfig // metric config provided by user.
+	capacity int                              // max observed number of data points added to the metric.
+}
+
+// init fills vault.locked_user.count metric with initial data.
+func (m *metricVaultLockedUserCount) init() {
+	m.data.SetName("vault.locked_user.count")
+	m.data.SetDescription("Users that are locked out after wrong logins, by the auth method.")
+	m.data.SetUnit("{user}")
+	m.data.SetEmptySum()
+	m.data.Sum().SetIsMonotonic(false)
+	m.data.Sum().SetAggregationTemporality(pmetric.AggregationTemporalityCumulative)
+	m.data.Sum().DataPoints().EnsureCapacity(m.capacity)
+}
+
+func (m *metricVaultLockedUserCount) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val int64, vaultMountPathAttributeValue string) {
+	if !m.config.Enabled {
+		return
+	}
+	dp := m.data.Sum().DataPoints().AppendEmpty()
+	dp.SetStartTimestamp(start)
+	dp.SetTimestamp(ts)
+	dp.SetIntValue(val)
+	dp.Attributes().PutStr("vault.mount.path", vaultMountPathAttributeValue)
+}
+
+// updateCapacity saves max length of data point slices that will be used for the slice capacity.
+func (m *metricVaultLockedUserCount) updateCapacity() {
+	if m.data.Sum().DataPoints().Len() > m.capacity {
+		m.capacity = m.data.Sum().DataPoints().Len()
+	}
+}
+
+// emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
+func (m *metricVaultLockedUserCount) emit(metrics pmetric.MetricSlice) {
+	if m.config.Enabled && m.data.Sum().DataPoints().Len() > 0 {
+		m.updateCapacity()
+		m.data.MoveTo(metrics.AppendEmpty())
+		m.init()
+	}
+}
+
+func newMetricVaultLockedUserCount(cfg VaultLockedUserCountMetricConfig) metricVaultLockedUserCount {
+	m := metricVaultLockedUserCount{config: cfg}
+
+	if cfg.Enabled {
+		m.data = pmetric.NewMetric()
+		m.init()
+	}
+	return m
+}
+
+type metricVaultMountCount struct {
+	data     pmetric.Metric              // data buffer for generated metric.
+	config   VaultMountCountMetricConfig // metric config provided by user.
+	capacity int                         // max observed number of data points added to the metric.
+}
+
+// init fills vault.mount.count metric with initial data.
+func (m *metricVaultMountCount) init() {
+	m.data.SetName("vault.mount.count")
+	m.data.SetDescription("Secrets engines and auth methods that are enabled.")
+	m.data.SetUnit("{mount}")
+	m.data.SetEmptySum()
+	m.data.Sum().SetIsMonotonic(false)
+	m.data.Sum().SetAggregationTemporality(pmetric.AggregationTemporalityCumulative)
+	m.data.Sum().DataPoints().EnsureCapacity(m.capacity)
+}
+
+func (m *metricVaultMountCount) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val int64, vaultMountClassAttributeValue string, vaultMountTypeAttributeValue string, vaultMountVersionAttributeValue string, vaultPluginVersionAttributeValue string) {
+	if !m.config.Enabled {
+		return
+	}
+	dp := m.data.Sum().DataPoints().AppendEmpty()
+	dp.SetStartTimestamp(start)
+	dp.SetTimestamp(ts)
+	dp.SetIntValue(val)
+	dp.Attributes().PutStr("vault.mount.class", vaultMountClassAttributeValue)
+	dp.Attributes().PutStr("vault.mount.type", vaultMountTypeAttributeValue)
+	dp.Attributes().PutStr("vault.mount.version", vaultMountVersionAttributeValue)
+	dp.Attributes().PutStr("vault.plugin.version", vaultPluginVersionAttributeValue)
+}
+
+// updateCapacity saves max length of data point slices that will be used for the slice capacity.
+func (m *metricVaultMountCount) updateCapacity() {
+	if m.data.Sum().DataPoints().Len() > m.capacity {
+		m.capacity = m.data.Sum().DataPoints().Len()
+	}
+}
+
+// emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
+func (m *metricVaultMountCount) emit(metrics pmetric.MetricSlice) {
+	if m.config.Enabled && m.data.Sum().DataPoints().Len() > 0 {
+		m.updateCapacity()
+		m.data.MoveTo(metrics.AppendEmpty())
+		m.init()
+	}
+}
+
+func newMetricVaultMountCount(cfg VaultMountCountMetricConfig) metricVaultMountCount {
+	m := metricVaultMountCount{config: cfg}
 
 	if cfg.Enabled {
 		m.data = pmetric.NewMetric()
@@ -971,6 +1944,626 @@ func (m *metricVaultPerformanceStandby) emit(metrics pmetric.MetricSlice) {
 
 func newMetricVaultPerformanceStandby(cfg VaultPerformanceStandbyMetricConfig) metricVaultPerformanceStandby {
 	m := metricVaultPerformanceStandby{config: cfg}
+
+	if cfg.Enabled {
+		m.data = pmetric.NewMetric()
+		m.init()
+	}
+	return m
+}
+
+type metricVaultPkiCaExpiry struct {
+	data          pmetric.Metric               // data buffer for generated metric.
+	config        VaultPkiCaExpiryMetricConfig // metric config provided by user.
+	capacity      int                          // max observed number of data points added to the metric.
+	aggDataPoints []float64                    // slice containing number of aggregated datapoints at each index
+}
+
+// init fills vault.pki.ca.expiry metric with initial data.
+func (m *metricVaultPkiCaExpiry) init() {
+	m.data.SetName("vault.pki.ca.expiry")
+	m.data.SetDescription("Time until the certificate of an issuer ends; negative when it has.")
+	m.data.SetUnit("s")
+	m.data.SetEmptyGauge()
+	m.data.Gauge().DataPoints().EnsureCapacity(m.capacity)
+	m.aggDataPoints = m.aggDataPoints[:0]
+}
+
+func (m *metricVaultPkiCaExpiry) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val float64, vaultMountPathAttributeValue string, vaultIssuerIDAttributeValue string, vaultIssuerNameAttributeValue string) {
+	if !m.config.Enabled {
+		return
+	}
+
+	dp := pmetric.NewNumberDataPoint()
+	dp.SetStartTimestamp(start)
+	dp.SetTimestamp(ts)
+	if slices.Contains(m.config.EnabledAttributes, VaultPkiCaExpiryMetricAttributeKeyVaultMountPath) {
+		dp.Attributes().PutStr("vault.mount.path", vaultMountPathAttributeValue)
+	}
+	if slices.Contains(m.config.EnabledAttributes, VaultPkiCaExpiryMetricAttributeKeyVaultIssuerID) {
+		dp.Attributes().PutStr("vault.issuer.id", vaultIssuerIDAttributeValue)
+	}
+	if slices.Contains(m.config.EnabledAttributes, VaultPkiCaExpiryMetricAttributeKeyVaultIssuerName) {
+		dp.Attributes().PutStr("vault.issuer.name", vaultIssuerNameAttributeValue)
+	}
+
+	var s string
+	dps := m.data.Gauge().DataPoints()
+	for i := 0; i < dps.Len(); i++ {
+		dpi := dps.At(i)
+		if dp.Attributes().Equal(dpi.Attributes()) && dp.StartTimestamp() == dpi.StartTimestamp() && dp.Timestamp() == dpi.Timestamp() {
+			switch s = m.config.AggregationStrategy; s {
+			case AggregationStrategySum, AggregationStrategyAvg:
+				dpi.SetDoubleValue(dpi.DoubleValue() + val)
+				m.aggDataPoints[i] += 1
+				return
+			case AggregationStrategyMin:
+				if dpi.DoubleValue() > val {
+					dpi.SetDoubleValue(val)
+				}
+				return
+			case AggregationStrategyMax:
+				if dpi.DoubleValue() < val {
+					dpi.SetDoubleValue(val)
+				}
+				return
+			}
+		}
+	}
+
+	dp.SetDoubleValue(val)
+	m.aggDataPoints = append(m.aggDataPoints, 1)
+	dp.MoveTo(dps.AppendEmpty())
+}
+
+// updateCapacity saves max length of data point slices that will be used for the slice capacity.
+func (m *metricVaultPkiCaExpiry) updateCapacity() {
+	if m.data.Gauge().DataPoints().Len() > m.capacity {
+		m.capacity = m.data.Gauge().DataPoints().Len()
+	}
+}
+
+// emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
+func (m *metricVaultPkiCaExpiry) emit(metrics pmetric.MetricSlice) {
+	if m.config.Enabled && m.data.Gauge().DataPoints().Len() > 0 {
+		if m.config.AggregationStrategy == AggregationStrategyAvg {
+			for i, aggCount := range m.aggDataPoints {
+				m.data.Gauge().DataPoints().At(i).SetDoubleValue(m.data.Gauge().DataPoints().At(i).DoubleValue() / aggCount)
+			}
+		}
+		m.updateCapacity()
+		m.data.MoveTo(metrics.AppendEmpty())
+		m.init()
+	}
+}
+
+func newMetricVaultPkiCaExpiry(cfg VaultPkiCaExpiryMetricConfig) metricVaultPkiCaExpiry {
+	m := metricVaultPkiCaExpiry{config: cfg}
+
+	if cfg.Enabled {
+		m.data = pmetric.NewMetric()
+		m.init()
+	}
+	return m
+}
+
+type metricVaultPkiCertificateCount struct {
+	data     pmetric.Metric                       // data buffer for generated metric.
+	config   VaultPkiCertificateCountMetricConfig // metric config provided by user.
+	capacity int                                  // max observed number of data points added to the metric.
+}
+
+// init fills vault.pki.certificate.count metric with initial data.
+func (m *metricVaultPkiCertificateCount) init() {
+	m.data.SetName("vault.pki.certificate.count")
+	m.data.SetDescription("Certificates that are neither revoked nor issuers, by how long until they end.")
+	m.data.SetUnit("{certificate}")
+	m.data.SetEmptySum()
+	m.data.Sum().SetIsMonotonic(false)
+	m.data.Sum().SetAggregationTemporality(pmetric.AggregationTemporalityCumulative)
+	m.data.Sum().DataPoints().EnsureCapacity(m.capacity)
+}
+
+func (m *metricVaultPkiCertificateCount) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val int64, vaultMountPathAttributeValue string, vaultPkiRoleAttributeValue string, vaultExpiryAttributeValue string) {
+	if !m.config.Enabled {
+		return
+	}
+	dp := m.data.Sum().DataPoints().AppendEmpty()
+	dp.SetStartTimestamp(start)
+	dp.SetTimestamp(ts)
+	dp.SetIntValue(val)
+	dp.Attributes().PutStr("vault.mount.path", vaultMountPathAttributeValue)
+	dp.Attributes().PutStr("vault.pki.role", vaultPkiRoleAttributeValue)
+	dp.Attributes().PutStr("vault.expiry", vaultExpiryAttributeValue)
+}
+
+// updateCapacity saves max length of data point slices that will be used for the slice capacity.
+func (m *metricVaultPkiCertificateCount) updateCapacity() {
+	if m.data.Sum().DataPoints().Len() > m.capacity {
+		m.capacity = m.data.Sum().DataPoints().Len()
+	}
+}
+
+// emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
+func (m *metricVaultPkiCertificateCount) emit(metrics pmetric.MetricSlice) {
+	if m.config.Enabled && m.data.Sum().DataPoints().Len() > 0 {
+		m.updateCapacity()
+		m.data.MoveTo(metrics.AppendEmpty())
+		m.init()
+	}
+}
+
+func newMetricVaultPkiCertificateCount(cfg VaultPkiCertificateCountMetricConfig) metricVaultPkiCertificateCount {
+	m := metricVaultPkiCertificateCount{config: cfg}
+
+	if cfg.Enabled {
+		m.data = pmetric.NewMetric()
+		m.init()
+	}
+	return m
+}
+
+type metricVaultPkiCertificateExpiry struct {
+	data     pmetric.Metric                        // data buffer for generated metric.
+	config   VaultPkiCertificateExpiryMetricConfig // metric config provided by user.
+	capacity int                                   // max observed number of data points added to the metric.
+}
+
+// init fills vault.pki.certificate.expiry metric with initial data.
+func (m *metricVaultPkiCertificateExpiry) init() {
+	m.data.SetName("vault.pki.certificate.expiry")
+	m.data.SetDescription("Time until the next certificate ends that is not revoked and has no successor for the same names.")
+	m.data.SetUnit("s")
+	m.data.SetEmptyGauge()
+	m.data.Gauge().DataPoints().EnsureCapacity(m.capacity)
+}
+
+func (m *metricVaultPkiCertificateExpiry) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val float64, vaultMountPathAttributeValue string, vaultPkiRoleAttributeValue string) {
+	if !m.config.Enabled {
+		return
+	}
+	dp := m.data.Gauge().DataPoints().AppendEmpty()
+	dp.SetStartTimestamp(start)
+	dp.SetTimestamp(ts)
+	dp.SetDoubleValue(val)
+	dp.Attributes().PutStr("vault.mount.path", vaultMountPathAttributeValue)
+	dp.Attributes().PutStr("vault.pki.role", vaultPkiRoleAttributeValue)
+}
+
+// updateCapacity saves max length of data point slices that will be used for the slice capacity.
+func (m *metricVaultPkiCertificateExpiry) updateCapacity() {
+	if m.data.Gauge().DataPoints().Len() > m.capacity {
+		m.capacity = m.data.Gauge().DataPoints().Len()
+	}
+}
+
+// emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
+func (m *metricVaultPkiCertificateExpiry) emit(metrics pmetric.MetricSlice) {
+	if m.config.Enabled && m.data.Gauge().DataPoints().Len() > 0 {
+		m.updateCapacity()
+		m.data.MoveTo(metrics.AppendEmpty())
+		m.init()
+	}
+}
+
+func newMetricVaultPkiCertificateExpiry(cfg VaultPkiCertificateExpiryMetricConfig) metricVaultPkiCertificateExpiry {
+	m := metricVaultPkiCertificateExpiry{config: cfg}
+
+	if cfg.Enabled {
+		m.data = pmetric.NewMetric()
+		m.init()
+	}
+	return m
+}
+
+type metricVaultPkiCertificateUnfollowedCount struct {
+	data     pmetric.Metric                                 // data buffer for generated metric.
+	config   VaultPkiCertificateUnfollowedCountMetricConfig // metric config provided by user.
+	capacity int                                            // max observed number of data points added to the metric.
+}
+
+// init fills vault.pki.certificate.unfollowed.count metric with initial data.
+func (m *metricVaultPkiCertificateUnfollowedCount) init() {
+	m.data.SetName("vault.pki.certificate.unfollowed.count")
+	m.data.SetDescription("Certificates that are not followed, as there are more than pki::limit.")
+	m.data.SetUnit("{certificate}")
+	m.data.SetEmptySum()
+	m.data.Sum().SetIsMonotonic(false)
+	m.data.Sum().SetAggregationTemporality(pmetric.AggregationTemporalityCumulative)
+	m.data.Sum().DataPoints().EnsureCapacity(m.capacity)
+}
+
+func (m *metricVaultPkiCertificateUnfollowedCount) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val int64, vaultMountPathAttributeValue string) {
+	if !m.config.Enabled {
+		return
+	}
+	dp := m.data.Sum().DataPoints().AppendEmpty()
+	dp.SetStartTimestamp(start)
+	dp.SetTimestamp(ts)
+	dp.SetIntValue(val)
+	dp.Attributes().PutStr("vault.mount.path", vaultMountPathAttributeValue)
+}
+
+// updateCapacity saves max length of data point slices that will be used for the slice capacity.
+func (m *metricVaultPkiCertificateUnfollowedCount) updateCapacity() {
+	if m.data.Sum().DataPoints().Len() > m.capacity {
+		m.capacity = m.data.Sum().DataPoints().Len()
+	}
+}
+
+// emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
+func (m *metricVaultPkiCertificateUnfollowedCount) emit(metrics pmetric.MetricSlice) {
+	if m.config.Enabled && m.data.Sum().DataPoints().Len() > 0 {
+		m.updateCapacity()
+		m.data.MoveTo(metrics.AppendEmpty())
+		m.init()
+	}
+}
+
+func newMetricVaultPkiCertificateUnfollowedCount(cfg VaultPkiCertificateUnfollowedCountMetricConfig) metricVaultPkiCertificateUnfollowedCount {
+	m := metricVaultPkiCertificateUnfollowedCount{config: cfg}
+
+	if cfg.Enabled {
+		m.data = pmetric.NewMetric()
+		m.init()
+	}
+	return m
+}
+
+type metricVaultPkiCertificateUnreadCount struct {
+	data     pmetric.Metric                             // data buffer for generated metric.
+	config   VaultPkiCertificateUnreadCountMetricConfig // metric config provided by user.
+	capacity int                                        // max observed number of data points added to the metric.
+}
+
+// init fills vault.pki.certificate.unread.count metric with initial data.
+func (m *metricVaultPkiCertificateUnreadCount) init() {
+	m.data.SetName("vault.pki.certificate.unread.count")
+	m.data.SetDescription("Certificates that were not read yet, as the budget of requests has not sufficed so far.")
+	m.data.SetUnit("{certificate}")
+	m.data.SetEmptySum()
+	m.data.Sum().SetIsMonotonic(false)
+	m.data.Sum().SetAggregationTemporality(pmetric.AggregationTemporalityCumulative)
+	m.data.Sum().DataPoints().EnsureCapacity(m.capacity)
+}
+
+func (m *metricVaultPkiCertificateUnreadCount) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val int64, vaultMountPathAttributeValue string) {
+	if !m.config.Enabled {
+		return
+	}
+	dp := m.data.Sum().DataPoints().AppendEmpty()
+	dp.SetStartTimestamp(start)
+	dp.SetTimestamp(ts)
+	dp.SetIntValue(val)
+	dp.Attributes().PutStr("vault.mount.path", vaultMountPathAttributeValue)
+}
+
+// updateCapacity saves max length of data point slices that will be used for the slice capacity.
+func (m *metricVaultPkiCertificateUnreadCount) updateCapacity() {
+	if m.data.Sum().DataPoints().Len() > m.capacity {
+		m.capacity = m.data.Sum().DataPoints().Len()
+	}
+}
+
+// emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
+func (m *metricVaultPkiCertificateUnreadCount) emit(metrics pmetric.MetricSlice) {
+	if m.config.Enabled && m.data.Sum().DataPoints().Len() > 0 {
+		m.updateCapacity()
+		m.data.MoveTo(metrics.AppendEmpty())
+		m.init()
+	}
+}
+
+func newMetricVaultPkiCertificateUnreadCount(cfg VaultPkiCertificateUnreadCountMetricConfig) metricVaultPkiCertificateUnreadCount {
+	m := metricVaultPkiCertificateUnreadCount{config: cfg}
+
+	if cfg.Enabled {
+		m.data = pmetric.NewMetric()
+		m.init()
+	}
+	return m
+}
+
+type metricVaultPkiCrlExpiry struct {
+	data          pmetric.Metric                // data buffer for generated metric.
+	config        VaultPkiCrlExpiryMetricConfig // metric config provided by user.
+	capacity      int                           // max observed number of data points added to the metric.
+	aggDataPoints []float64                     // slice containing number of aggregated datapoints at each index
+}
+
+// init fills vault.pki.crl.expiry metric with initial data.
+func (m *metricVaultPkiCrlExpiry) init() {
+	m.data.SetName("vault.pki.crl.expiry")
+	m.data.SetDescription("Time until the revocation list of an issuer is out of date; negative when it is.")
+	m.data.SetUnit("s")
+	m.data.SetEmptyGauge()
+	m.data.Gauge().DataPoints().EnsureCapacity(m.capacity)
+	m.aggDataPoints = m.aggDataPoints[:0]
+}
+
+func (m *metricVaultPkiCrlExpiry) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val float64, vaultMountPathAttributeValue string, vaultIssuerIDAttributeValue string, vaultIssuerNameAttributeValue string) {
+	if !m.config.Enabled {
+		return
+	}
+
+	dp := pmetric.NewNumberDataPoint()
+	dp.SetStartTimestamp(start)
+	dp.SetTimestamp(ts)
+	if slices.Contains(m.config.EnabledAttributes, VaultPkiCrlExpiryMetricAttributeKeyVaultMountPath) {
+		dp.Attributes().PutStr("vault.mount.path", vaultMountPathAttributeValue)
+	}
+	if slices.Contains(m.config.EnabledAttributes, VaultPkiCrlExpiryMetricAttributeKeyVaultIssuerID) {
+		dp.Attributes().PutStr("vault.issuer.id", vaultIssuerIDAttributeValue)
+	}
+	if slices.Contains(m.config.EnabledAttributes, VaultPkiCrlExpiryMetricAttributeKeyVaultIssuerName) {
+		dp.Attributes().PutStr("vault.issuer.name", vaultIssuerNameAttributeValue)
+	}
+
+	var s string
+	dps := m.data.Gauge().DataPoints()
+	for i := 0; i < dps.Len(); i++ {
+		dpi := dps.At(i)
+		if dp.Attributes().Equal(dpi.Attributes()) && dp.StartTimestamp() == dpi.StartTimestamp() && dp.Timestamp() == dpi.Timestamp() {
+			switch s = m.config.AggregationStrategy; s {
+			case AggregationStrategySum, AggregationStrategyAvg:
+				dpi.SetDoubleValue(dpi.DoubleValue() + val)
+				m.aggDataPoints[i] += 1
+				return
+			case AggregationStrategyMin:
+				if dpi.DoubleValue() > val {
+					dpi.SetDoubleValue(val)
+				}
+				return
+			case AggregationStrategyMax:
+				if dpi.DoubleValue() < val {
+					dpi.SetDoubleValue(val)
+				}
+				return
+			}
+		}
+	}
+
+	dp.SetDoubleValue(val)
+	m.aggDataPoints = append(m.aggDataPoints, 1)
+	dp.MoveTo(dps.AppendEmpty())
+}
+
+// updateCapacity saves max length of data point slices that will be used for the slice capacity.
+func (m *metricVaultPkiCrlExpiry) updateCapacity() {
+	if m.data.Gauge().DataPoints().Len() > m.capacity {
+		m.capacity = m.data.Gauge().DataPoints().Len()
+	}
+}
+
+// emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
+func (m *metricVaultPkiCrlExpiry) emit(metrics pmetric.MetricSlice) {
+	if m.config.Enabled && m.data.Gauge().DataPoints().Len() > 0 {
+		if m.config.AggregationStrategy == AggregationStrategyAvg {
+			for i, aggCount := range m.aggDataPoints {
+				m.data.Gauge().DataPoints().At(i).SetDoubleValue(m.data.Gauge().DataPoints().At(i).DoubleValue() / aggCount)
+			}
+		}
+		m.updateCapacity()
+		m.data.MoveTo(metrics.AppendEmpty())
+		m.init()
+	}
+}
+
+func newMetricVaultPkiCrlExpiry(cfg VaultPkiCrlExpiryMetricConfig) metricVaultPkiCrlExpiry {
+	m := metricVaultPkiCrlExpiry{config: cfg}
+
+	if cfg.Enabled {
+		m.data = pmetric.NewMetric()
+		m.init()
+	}
+	return m
+}
+
+type metricVaultPkiRevokedCount struct {
+	data     pmetric.Metric                   // data buffer for generated metric.
+	config   VaultPkiRevokedCountMetricConfig // metric config provided by user.
+	capacity int                              // max observed number of data points added to the metric.
+}
+
+// init fills vault.pki.revoked.count metric with initial data.
+func (m *metricVaultPkiRevokedCount) init() {
+	m.data.SetName("vault.pki.revoked.count")
+	m.data.SetDescription("Certificates that are revoked.")
+	m.data.SetUnit("{certificate}")
+	m.data.SetEmptySum()
+	m.data.Sum().SetIsMonotonic(false)
+	m.data.Sum().SetAggregationTemporality(pmetric.AggregationTemporalityCumulative)
+	m.data.Sum().DataPoints().EnsureCapacity(m.capacity)
+}
+
+func (m *metricVaultPkiRevokedCount) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val int64, vaultMountPathAttributeValue string) {
+	if !m.config.Enabled {
+		return
+	}
+	dp := m.data.Sum().DataPoints().AppendEmpty()
+	dp.SetStartTimestamp(start)
+	dp.SetTimestamp(ts)
+	dp.SetIntValue(val)
+	dp.Attributes().PutStr("vault.mount.path", vaultMountPathAttributeValue)
+}
+
+// updateCapacity saves max length of data point slices that will be used for the slice capacity.
+func (m *metricVaultPkiRevokedCount) updateCapacity() {
+	if m.data.Sum().DataPoints().Len() > m.capacity {
+		m.capacity = m.data.Sum().DataPoints().Len()
+	}
+}
+
+// emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
+func (m *metricVaultPkiRevokedCount) emit(metrics pmetric.MetricSlice) {
+	if m.config.Enabled && m.data.Sum().DataPoints().Len() > 0 {
+		m.updateCapacity()
+		m.data.MoveTo(metrics.AppendEmpty())
+		m.init()
+	}
+}
+
+func newMetricVaultPkiRevokedCount(cfg VaultPkiRevokedCountMetricConfig) metricVaultPkiRevokedCount {
+	m := metricVaultPkiRevokedCount{config: cfg}
+
+	if cfg.Enabled {
+		m.data = pmetric.NewMetric()
+		m.init()
+	}
+	return m
+}
+
+type metricVaultPolicyCount struct {
+	data     pmetric.Metric               // data buffer for generated metric.
+	config   VaultPolicyCountMetricConfig // metric config provided by user.
+	capacity int                          // max observed number of data points added to the metric.
+}
+
+// init fills vault.policy.count metric with initial data.
+func (m *metricVaultPolicyCount) init() {
+	m.data.SetName("vault.policy.count")
+	m.data.SetDescription("ACL policies.")
+	m.data.SetUnit("{policy}")
+	m.data.SetEmptySum()
+	m.data.Sum().SetIsMonotonic(false)
+	m.data.Sum().SetAggregationTemporality(pmetric.AggregationTemporalityCumulative)
+}
+
+func (m *metricVaultPolicyCount) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val int64) {
+	if !m.config.Enabled {
+		return
+	}
+	dp := m.data.Sum().DataPoints().AppendEmpty()
+	dp.SetStartTimestamp(start)
+	dp.SetTimestamp(ts)
+	dp.SetIntValue(val)
+}
+
+// updateCapacity saves max length of data point slices that will be used for the slice capacity.
+func (m *metricVaultPolicyCount) updateCapacity() {
+	if m.data.Sum().DataPoints().Len() > m.capacity {
+		m.capacity = m.data.Sum().DataPoints().Len()
+	}
+}
+
+// emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
+func (m *metricVaultPolicyCount) emit(metrics pmetric.MetricSlice) {
+	if m.config.Enabled && m.data.Sum().DataPoints().Len() > 0 {
+		m.updateCapacity()
+		m.data.MoveTo(metrics.AppendEmpty())
+		m.init()
+	}
+}
+
+func newMetricVaultPolicyCount(cfg VaultPolicyCountMetricConfig) metricVaultPolicyCount {
+	m := metricVaultPolicyCount{config: cfg}
+
+	if cfg.Enabled {
+		m.data = pmetric.NewMetric()
+		m.init()
+	}
+	return m
+}
+
+type metricVaultQuotaRateLimit struct {
+	data     pmetric.Metric                  // data buffer for generated metric.
+	config   VaultQuotaRateLimitMetricConfig // metric config provided by user.
+	capacity int                             // max observed number of data points added to the metric.
+}
+
+// init fills vault.quota.rate_limit metric with initial data.
+func (m *metricVaultQuotaRateLimit) init() {
+	m.data.SetName("vault.quota.rate_limit")
+	m.data.SetDescription("Requests in a second that a quota allows.")
+	m.data.SetUnit("{request}/s")
+	m.data.SetEmptyGauge()
+	m.data.Gauge().DataPoints().EnsureCapacity(m.capacity)
+}
+
+func (m *metricVaultQuotaRateLimit) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val float64, vaultQuotaNameAttributeValue string, vaultQuotaPathAttributeValue string) {
+	if !m.config.Enabled {
+		return
+	}
+	dp := m.data.Gauge().DataPoints().AppendEmpty()
+	dp.SetStartTimestamp(start)
+	dp.SetTimestamp(ts)
+	dp.SetDoubleValue(val)
+	dp.Attributes().PutStr("vault.quota.name", vaultQuotaNameAttributeValue)
+	dp.Attributes().PutStr("vault.quota.path", vaultQuotaPathAttributeValue)
+}
+
+// updateCapacity saves max length of data point slices that will be used for the slice capacity.
+func (m *metricVaultQuotaRateLimit) updateCapacity() {
+	if m.data.Gauge().DataPoints().Len() > m.capacity {
+		m.capacity = m.data.Gauge().DataPoints().Len()
+	}
+}
+
+// emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
+func (m *metricVaultQuotaRateLimit) emit(metrics pmetric.MetricSlice) {
+	if m.config.Enabled && m.data.Gauge().DataPoints().Len() > 0 {
+		m.updateCapacity()
+		m.data.MoveTo(metrics.AppendEmpty())
+		m.init()
+	}
+}
+
+func newMetricVaultQuotaRateLimit(cfg VaultQuotaRateLimitMetricConfig) metricVaultQuotaRateLimit {
+	m := metricVaultQuotaRateLimit{config: cfg}
+
+	if cfg.Enabled {
+		m.data = pmetric.NewMetric()
+		m.init()
+	}
+	return m
+}
+
+type metricVaultQuotaRefusals struct {
+	data     pmetric.Metric                 // data buffer for generated metric.
+	config   VaultQuotaRefusalsMetricConfig // metric config provided by user.
+	capacity int                            // max observed number of data points added to the metric.
+}
+
+// init fills vault.quota.refusals metric with initial data.
+func (m *metricVaultQuotaRefusals) init() {
+	m.data.SetName("vault.quota.refusals")
+	m.data.SetDescription("Requests that were refused because of a quota.")
+	m.data.SetUnit("{request}")
+	m.data.SetEmptySum()
+	m.data.Sum().SetIsMonotonic(true)
+	m.data.Sum().SetAggregationTemporality(pmetric.AggregationTemporalityCumulative)
+	m.data.Sum().DataPoints().EnsureCapacity(m.capacity)
+}
+
+func (m *metricVaultQuotaRefusals) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val int64, vaultQuotaNameAttributeValue string) {
+	if !m.config.Enabled {
+		return
+	}
+	dp := m.data.Sum().DataPoints().AppendEmpty()
+	dp.SetStartTimestamp(start)
+	dp.SetTimestamp(ts)
+	dp.SetIntValue(val)
+	dp.Attributes().PutStr("vault.quota.name", vaultQuotaNameAttributeValue)
+}
+
+// updateCapacity saves max length of data point slices that will be used for the slice capacity.
+func (m *metricVaultQuotaRefusals) updateCapacity() {
+	if m.data.Sum().DataPoints().Len() > m.capacity {
+		m.capacity = m.data.Sum().DataPoints().Len()
+	}
+}
+
+// emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
+func (m *metricVaultQuotaRefusals) emit(metrics pmetric.MetricSlice) {
+	if m.config.Enabled && m.data.Sum().DataPoints().Len() > 0 {
+		m.updateCapacity()
+		m.data.MoveTo(metrics.AppendEmpty())
+		m.init()
+	}
+}
+
+func newMetricVaultQuotaRefusals(cfg VaultQuotaRefusalsMetricConfig) metricVaultQuotaRefusals {
+	m := metricVaultQuotaRefusals{config: cfg}
 
 	if cfg.Enabled {
 		m.data = pmetric.NewMetric()
@@ -1392,6 +2985,108 @@ func newMetricVaultReplicationMode(cfg VaultReplicationModeMetricConfig) metricV
 	return m
 }
 
+type metricVaultRequestInFlightAge struct {
+	data     pmetric.Metric                      // data buffer for generated metric.
+	config   VaultRequestInFlightAgeMetricConfig // metric config provided by user.
+	capacity int                                 // max observed number of data points added to the metric.
+}
+
+// init fills vault.request.in_flight.age metric with initial data.
+func (m *metricVaultRequestInFlightAge) init() {
+	m.data.SetName("vault.request.in_flight.age")
+	m.data.SetDescription("Time since the oldest request began that is being handled; 0 when there is none.")
+	m.data.SetUnit("s")
+	m.data.SetEmptyGauge()
+}
+
+func (m *metricVaultRequestInFlightAge) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val float64) {
+	if !m.config.Enabled {
+		return
+	}
+	dp := m.data.Gauge().DataPoints().AppendEmpty()
+	dp.SetStartTimestamp(start)
+	dp.SetTimestamp(ts)
+	dp.SetDoubleValue(val)
+}
+
+// updateCapacity saves max length of data point slices that will be used for the slice capacity.
+func (m *metricVaultRequestInFlightAge) updateCapacity() {
+	if m.data.Gauge().DataPoints().Len() > m.capacity {
+		m.capacity = m.data.Gauge().DataPoints().Len()
+	}
+}
+
+// emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
+func (m *metricVaultRequestInFlightAge) emit(metrics pmetric.MetricSlice) {
+	if m.config.Enabled && m.data.Gauge().DataPoints().Len() > 0 {
+		m.updateCapacity()
+		m.data.MoveTo(metrics.AppendEmpty())
+		m.init()
+	}
+}
+
+func newMetricVaultRequestInFlightAge(cfg VaultRequestInFlightAgeMetricConfig) metricVaultRequestInFlightAge {
+	m := metricVaultRequestInFlightAge{config: cfg}
+
+	if cfg.Enabled {
+		m.data = pmetric.NewMetric()
+		m.init()
+	}
+	return m
+}
+
+type metricVaultRequestInFlightCount struct {
+	data     pmetric.Metric                        // data buffer for generated metric.
+	config   VaultRequestInFlightCountMetricConfig // metric config provided by user.
+	capacity int                                   // max observed number of data points added to the metric.
+}
+
+// init fills vault.request.in_flight.count metric with initial data.
+func (m *metricVaultRequestInFlightCount) init() {
+	m.data.SetName("vault.request.in_flight.count")
+	m.data.SetDescription("Requests that are being handled, without that of the receiver which asks.")
+	m.data.SetUnit("{request}")
+	m.data.SetEmptySum()
+	m.data.Sum().SetIsMonotonic(false)
+	m.data.Sum().SetAggregationTemporality(pmetric.AggregationTemporalityCumulative)
+}
+
+func (m *metricVaultRequestInFlightCount) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val int64) {
+	if !m.config.Enabled {
+		return
+	}
+	dp := m.data.Sum().DataPoints().AppendEmpty()
+	dp.SetStartTimestamp(start)
+	dp.SetTimestamp(ts)
+	dp.SetIntValue(val)
+}
+
+// updateCapacity saves max length of data point slices that will be used for the slice capacity.
+func (m *metricVaultRequestInFlightCount) updateCapacity() {
+	if m.data.Sum().DataPoints().Len() > m.capacity {
+		m.capacity = m.data.Sum().DataPoints().Len()
+	}
+}
+
+// emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
+func (m *metricVaultRequestInFlightCount) emit(metrics pmetric.MetricSlice) {
+	if m.config.Enabled && m.data.Sum().DataPoints().Len() > 0 {
+		m.updateCapacity()
+		m.data.MoveTo(metrics.AppendEmpty())
+		m.init()
+	}
+}
+
+func newMetricVaultRequestInFlightCount(cfg VaultRequestInFlightCountMetricConfig) metricVaultRequestInFlightCount {
+	m := metricVaultRequestInFlightCount{config: cfg}
+
+	if cfg.Enabled {
+		m.data = pmetric.NewMetric()
+		m.init()
+	}
+	return m
+}
+
 type metricVaultSealInfo struct {
 	data          pmetric.Metric            // data buffer for generated metric.
 	config        VaultSealInfoMetricConfig // metric config provided by user.
@@ -1526,6 +3221,217 @@ func (m *metricVaultSealed) emit(metrics pmetric.MetricSlice) {
 
 func newMetricVaultSealed(cfg VaultSealedMetricConfig) metricVaultSealed {
 	m := metricVaultSealed{config: cfg}
+
+	if cfg.Enabled {
+		m.data = pmetric.NewMetric()
+		m.init()
+	}
+	return m
+}
+
+type metricVaultTokenCount struct {
+	data     pmetric.Metric              // data buffer for generated metric.
+	config   VaultTokenCountMetricConfig // metric config provided by user.
+	capacity int                         // max observed number of data points added to the metric.
+}
+
+// init fills vault.token.count metric with initial data.
+func (m *metricVaultTokenCount) init() {
+	m.data.SetName("vault.token.count")
+	m.data.SetDescription("Service tokens.")
+	m.data.SetUnit("{token}")
+	m.data.SetEmptySum()
+	m.data.Sum().SetIsMonotonic(false)
+	m.data.Sum().SetAggregationTemporality(pmetric.AggregationTemporalityCumulative)
+}
+
+func (m *metricVaultTokenCount) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val int64) {
+	if !m.config.Enabled {
+		return
+	}
+	dp := m.data.Sum().DataPoints().AppendEmpty()
+	dp.SetStartTimestamp(start)
+	dp.SetTimestamp(ts)
+	dp.SetIntValue(val)
+}
+
+// updateCapacity saves max length of data point slices that will be used for the slice capacity.
+func (m *metricVaultTokenCount) updateCapacity() {
+	if m.data.Sum().DataPoints().Len() > m.capacity {
+		m.capacity = m.data.Sum().DataPoints().Len()
+	}
+}
+
+// emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
+func (m *metricVaultTokenCount) emit(metrics pmetric.MetricSlice) {
+	if m.config.Enabled && m.data.Sum().DataPoints().Len() > 0 {
+		m.updateCapacity()
+		m.data.MoveTo(metrics.AppendEmpty())
+		m.init()
+	}
+}
+
+func newMetricVaultTokenCount(cfg VaultTokenCountMetricConfig) metricVaultTokenCount {
+	m := metricVaultTokenCount{config: cfg}
+
+	if cfg.Enabled {
+		m.data = pmetric.NewMetric()
+		m.init()
+	}
+	return m
+}
+
+type metricVaultTokenFollowedCount struct {
+	data     pmetric.Metric                      // data buffer for generated metric.
+	config   VaultTokenFollowedCountMetricConfig // metric config provided by user.
+	capacity int                                 // max observed number of data points added to the metric.
+}
+
+// init fills vault.token.followed.count metric with initial data.
+func (m *metricVaultTokenFollowedCount) init() {
+	m.data.SetName("vault.token.followed.count")
+	m.data.SetDescription("Tokens, by the auth method and by how long until they end.")
+	m.data.SetUnit("{token}")
+	m.data.SetEmptySum()
+	m.data.Sum().SetIsMonotonic(false)
+	m.data.Sum().SetAggregationTemporality(pmetric.AggregationTemporalityCumulative)
+	m.data.Sum().DataPoints().EnsureCapacity(m.capacity)
+}
+
+func (m *metricVaultTokenFollowedCount) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val int64, vaultMountPathAttributeValue string, vaultExpiryAttributeValue string) {
+	if !m.config.Enabled {
+		return
+	}
+	dp := m.data.Sum().DataPoints().AppendEmpty()
+	dp.SetStartTimestamp(start)
+	dp.SetTimestamp(ts)
+	dp.SetIntValue(val)
+	dp.Attributes().PutStr("vault.mount.path", vaultMountPathAttributeValue)
+	dp.Attributes().PutStr("vault.expiry", vaultExpiryAttributeValue)
+}
+
+// updateCapacity saves max length of data point slices that will be used for the slice capacity.
+func (m *metricVaultTokenFollowedCount) updateCapacity() {
+	if m.data.Sum().DataPoints().Len() > m.capacity {
+		m.capacity = m.data.Sum().DataPoints().Len()
+	}
+}
+
+// emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
+func (m *metricVaultTokenFollowedCount) emit(metrics pmetric.MetricSlice) {
+	if m.config.Enabled && m.data.Sum().DataPoints().Len() > 0 {
+		m.updateCapacity()
+		m.data.MoveTo(metrics.AppendEmpty())
+		m.init()
+	}
+}
+
+func newMetricVaultTokenFollowedCount(cfg VaultTokenFollowedCountMetricConfig) metricVaultTokenFollowedCount {
+	m := metricVaultTokenFollowedCount{config: cfg}
+
+	if cfg.Enabled {
+		m.data = pmetric.NewMetric()
+		m.init()
+	}
+	return m
+}
+
+type metricVaultTokenUnfollowedCount struct {
+	data     pmetric.Metric                        // data buffer for generated metric.
+	config   VaultTokenUnfollowedCountMetricConfig // metric config provided by user.
+	capacity int                                   // max observed number of data points added to the metric.
+}
+
+// init fills vault.token.unfollowed.count metric with initial data.
+func (m *metricVaultTokenUnfollowedCount) init() {
+	m.data.SetName("vault.token.unfollowed.count")
+	m.data.SetDescription("Tokens that are not followed, as there are more than tokens::limit.")
+	m.data.SetUnit("{token}")
+	m.data.SetEmptySum()
+	m.data.Sum().SetIsMonotonic(false)
+	m.data.Sum().SetAggregationTemporality(pmetric.AggregationTemporalityCumulative)
+}
+
+func (m *metricVaultTokenUnfollowedCount) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val int64) {
+	if !m.config.Enabled {
+		return
+	}
+	dp := m.data.Sum().DataPoints().AppendEmpty()
+	dp.SetStartTimestamp(start)
+	dp.SetTimestamp(ts)
+	dp.SetIntValue(val)
+}
+
+// updateCapacity saves max length of data point slices that will be used for the slice capacity.
+func (m *metricVaultTokenUnfollowedCount) updateCapacity() {
+	if m.data.Sum().DataPoints().Len() > m.capacity {
+		m.capacity = m.data.Sum().DataPoints().Len()
+	}
+}
+
+// emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
+func (m *metricVaultTokenUnfollowedCount) emit(metrics pmetric.MetricSlice) {
+	if m.config.Enabled && m.data.Sum().DataPoints().Len() > 0 {
+		m.updateCapacity()
+		m.data.MoveTo(metrics.AppendEmpty())
+		m.init()
+	}
+}
+
+func newMetricVaultTokenUnfollowedCount(cfg VaultTokenUnfollowedCountMetricConfig) metricVaultTokenUnfollowedCount {
+	m := metricVaultTokenUnfollowedCount{config: cfg}
+
+	if cfg.Enabled {
+		m.data = pmetric.NewMetric()
+		m.init()
+	}
+	return m
+}
+
+type metricVaultTokenUnreadCount struct {
+	data     pmetric.Metric                    // data buffer for generated metric.
+	config   VaultTokenUnreadCountMetricConfig // metric config provided by user.
+	capacity int                               // max observed number of data points added to the metric.
+}
+
+// init fills vault.token.unread.count metric with initial data.
+func (m *metricVaultTokenUnreadCount) init() {
+	m.data.SetName("vault.token.unread.count")
+	m.data.SetDescription("Tokens that were not looked up yet, as the budget of requests has not sufficed so far.")
+	m.data.SetUnit("{token}")
+	m.data.SetEmptySum()
+	m.data.Sum().SetIsMonotonic(false)
+	m.data.Sum().SetAggregationTemporality(pmetric.AggregationTemporalityCumulative)
+}
+
+func (m *metricVaultTokenUnreadCount) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val int64) {
+	if !m.config.Enabled {
+		return
+	}
+	dp := m.data.Sum().DataPoints().AppendEmpty()
+	dp.SetStartTimestamp(start)
+	dp.SetTimestamp(ts)
+	dp.SetIntValue(val)
+}
+
+// updateCapacity saves max length of data point slices that will be used for the slice capacity.
+func (m *metricVaultTokenUnreadCount) updateCapacity() {
+	if m.data.Sum().DataPoints().Len() > m.capacity {
+		m.capacity = m.data.Sum().DataPoints().Len()
+	}
+}
+
+// emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
+func (m *metricVaultTokenUnreadCount) emit(metrics pmetric.MetricSlice) {
+	if m.config.Enabled && m.data.Sum().DataPoints().Len() > 0 {
+		m.updateCapacity()
+		m.data.MoveTo(metrics.AppendEmpty())
+		m.init()
+	}
+}
+
+func newMetricVaultTokenUnreadCount(cfg VaultTokenUnreadCountMetricConfig) metricVaultTokenUnreadCount {
+	m := metricVaultTokenUnreadCount{config: cfg}
 
 	if cfg.Enabled {
 		m.data = pmetric.NewMetric()
@@ -1737,39 +3643,67 @@ func newMetricVaultUp(cfg VaultUpMetricConfig) metricVaultUp {
 // MetricsBuilder provides an interface for scrapers to report metrics while taking care of all the transformations
 // required to produce metric representation defined in metadata and user config.
 type MetricsBuilder struct {
-	config                           MetricsBuilderConfig // config of the metrics builder.
-	startTime                        pcommon.Timestamp    // start time that will be applied to all recorded data points.
-	metricsCapacity                  int                  // maximum observed number of metrics per resource.
-	metricsBuffer                    pmetric.Metrics      // accumulates metrics data before emitting.
-	buildInfo                        component.BuildInfo  // contains version information.
-	resourceAttributeIncludeFilter   map[string]filter.Filter
-	resourceAttributeExcludeFilter   map[string]filter.Filter
-	metricVaultActive                metricVaultActive
-	metricVaultEndpointUp            metricVaultEndpointUp
-	metricVaultHaNodeClockSkew       metricVaultHaNodeClockSkew
-	metricVaultHaNodeCount           metricVaultHaNodeCount
-	metricVaultHasLeader             metricVaultHasLeader
-	metricVaultInfo                  metricVaultInfo
-	metricVaultInitialized           metricVaultInitialized
-	metricVaultLeaderChanges         metricVaultLeaderChanges
-	metricVaultLeaseCount            metricVaultLeaseCount
-	metricVaultLeaseIrrevocableCount metricVaultLeaseIrrevocableCount
-	metricVaultOwnTokenTTL           metricVaultOwnTokenTTL
-	metricVaultPerformanceStandby    metricVaultPerformanceStandby
-	metricVaultRaftFailureTolerance  metricVaultRaftFailureTolerance
-	metricVaultRaftHealthy           metricVaultRaftHealthy
-	metricVaultRaftPeerCount         metricVaultRaftPeerCount
-	metricVaultRaftPeerHealthy       metricVaultRaftPeerHealthy
-	metricVaultRaftPeerLastContact   metricVaultRaftPeerLastContact
-	metricVaultRaftPeerLogLag        metricVaultRaftPeerLogLag
-	metricVaultRemoved               metricVaultRemoved
-	metricVaultReplicationMode       metricVaultReplicationMode
-	metricVaultSealInfo              metricVaultSealInfo
-	metricVaultSealed                metricVaultSealed
-	metricVaultUnsealProgress        metricVaultUnsealProgress
-	metricVaultUnsealShares          metricVaultUnsealShares
-	metricVaultUnsealThreshold       metricVaultUnsealThreshold
-	metricVaultUp                    metricVaultUp
+	config                                   MetricsBuilderConfig // config of the metrics builder.
+	startTime                                pcommon.Timestamp    // start time that will be applied to all recorded data points.
+	metricsCapacity                          int                  // maximum observed number of metrics per resource.
+	metricsBuffer                            pmetric.Metrics      // accumulates metrics data before emitting.
+	buildInfo                                component.BuildInfo  // contains version information.
+	resourceAttributeIncludeFilter           map[string]filter.Filter
+	resourceAttributeExcludeFilter           map[string]filter.Filter
+	metricVaultActive                        metricVaultActive
+	metricVaultAuditDeviceCount              metricVaultAuditDeviceCount
+	metricVaultClientCount                   metricVaultClientCount
+	metricVaultEndpointUp                    metricVaultEndpointUp
+	metricVaultEntityCount                   metricVaultEntityCount
+	metricVaultHaNodeClockSkew               metricVaultHaNodeClockSkew
+	metricVaultHaNodeCount                   metricVaultHaNodeCount
+	metricVaultHasLeader                     metricVaultHasLeader
+	metricVaultInfo                          metricVaultInfo
+	metricVaultInitialized                   metricVaultInitialized
+	metricVaultLeaderChanges                 metricVaultLeaderChanges
+	metricVaultLeaseCount                    metricVaultLeaseCount
+	metricVaultLeaseCreated                  metricVaultLeaseCreated
+	metricVaultLeaseEnded                    metricVaultLeaseEnded
+	metricVaultLeaseFollowedCount            metricVaultLeaseFollowedCount
+	metricVaultLeaseIrrevocableCount         metricVaultLeaseIrrevocableCount
+	metricVaultLeaseMountCount               metricVaultLeaseMountCount
+	metricVaultLeaseRenewals                 metricVaultLeaseRenewals
+	metricVaultLeaseUnfollowedCount          metricVaultLeaseUnfollowedCount
+	metricVaultLeaseUnreadCount              metricVaultLeaseUnreadCount
+	metricVaultLockedUserCount               metricVaultLockedUserCount
+	metricVaultMountCount                    metricVaultMountCount
+	metricVaultOwnTokenTTL                   metricVaultOwnTokenTTL
+	metricVaultPerformanceStandby            metricVaultPerformanceStandby
+	metricVaultPkiCaExpiry                   metricVaultPkiCaExpiry
+	metricVaultPkiCertificateCount           metricVaultPkiCertificateCount
+	metricVaultPkiCertificateExpiry          metricVaultPkiCertificateExpiry
+	metricVaultPkiCertificateUnfollowedCount metricVaultPkiCertificateUnfollowedCount
+	metricVaultPkiCertificateUnreadCount     metricVaultPkiCertificateUnreadCount
+	metricVaultPkiCrlExpiry                  metricVaultPkiCrlExpiry
+	metricVaultPkiRevokedCount               metricVaultPkiRevokedCount
+	metricVaultPolicyCount                   metricVaultPolicyCount
+	metricVaultQuotaRateLimit                metricVaultQuotaRateLimit
+	metricVaultQuotaRefusals                 metricVaultQuotaRefusals
+	metricVaultRaftFailureTolerance          metricVaultRaftFailureTolerance
+	metricVaultRaftHealthy                   metricVaultRaftHealthy
+	metricVaultRaftPeerCount                 metricVaultRaftPeerCount
+	metricVaultRaftPeerHealthy               metricVaultRaftPeerHealthy
+	metricVaultRaftPeerLastContact           metricVaultRaftPeerLastContact
+	metricVaultRaftPeerLogLag                metricVaultRaftPeerLogLag
+	metricVaultRemoved                       metricVaultRemoved
+	metricVaultReplicationMode               metricVaultReplicationMode
+	metricVaultRequestInFlightAge            metricVaultRequestInFlightAge
+	metricVaultRequestInFlightCount          metricVaultRequestInFlightCount
+	metricVaultSealInfo                      metricVaultSealInfo
+	metricVaultSealed                        metricVaultSealed
+	metricVaultTokenCount                    metricVaultTokenCount
+	metricVaultTokenFollowedCount            metricVaultTokenFollowedCount
+	metricVaultTokenUnfollowedCount          metricVaultTokenUnfollowedCount
+	metricVaultTokenUnreadCount              metricVaultTokenUnreadCount
+	metricVaultUnsealProgress                metricVaultUnsealProgress
+	metricVaultUnsealShares                  metricVaultUnsealShares
+	metricVaultUnsealThreshold               metricVaultUnsealThreshold
+	metricVaultUp                            metricVaultUp
 }
 
 // MetricBuilderOption applies changes to default metrics builder.
@@ -1791,38 +3725,66 @@ func WithStartTime(startTime pcommon.Timestamp) MetricBuilderOption {
 }
 func NewMetricsBuilder(mbc MetricsBuilderConfig, settings receiver.Settings, options ...MetricBuilderOption) *MetricsBuilder {
 	mb := &MetricsBuilder{
-		config:                           mbc,
-		startTime:                        pcommon.NewTimestampFromTime(time.Now()),
-		metricsBuffer:                    pmetric.NewMetrics(),
-		buildInfo:                        settings.BuildInfo,
-		metricVaultActive:                newMetricVaultActive(mbc.Metrics.VaultActive),
-		metricVaultEndpointUp:            newMetricVaultEndpointUp(mbc.Metrics.VaultEndpointUp),
-		metricVaultHaNodeClockSkew:       newMetricVaultHaNodeClockSkew(mbc.Metrics.VaultHaNodeClockSkew),
-		metricVaultHaNodeCount:           newMetricVaultHaNodeCount(mbc.Metrics.VaultHaNodeCount),
-		metricVaultHasLeader:             newMetricVaultHasLeader(mbc.Metrics.VaultHasLeader),
-		metricVaultInfo:                  newMetricVaultInfo(mbc.Metrics.VaultInfo),
-		metricVaultInitialized:           newMetricVaultInitialized(mbc.Metrics.VaultInitialized),
-		metricVaultLeaderChanges:         newMetricVaultLeaderChanges(mbc.Metrics.VaultLeaderChanges),
-		metricVaultLeaseCount:            newMetricVaultLeaseCount(mbc.Metrics.VaultLeaseCount),
-		metricVaultLeaseIrrevocableCount: newMetricVaultLeaseIrrevocableCount(mbc.Metrics.VaultLeaseIrrevocableCount),
-		metricVaultOwnTokenTTL:           newMetricVaultOwnTokenTTL(mbc.Metrics.VaultOwnTokenTTL),
-		metricVaultPerformanceStandby:    newMetricVaultPerformanceStandby(mbc.Metrics.VaultPerformanceStandby),
-		metricVaultRaftFailureTolerance:  newMetricVaultRaftFailureTolerance(mbc.Metrics.VaultRaftFailureTolerance),
-		metricVaultRaftHealthy:           newMetricVaultRaftHealthy(mbc.Metrics.VaultRaftHealthy),
-		metricVaultRaftPeerCount:         newMetricVaultRaftPeerCount(mbc.Metrics.VaultRaftPeerCount),
-		metricVaultRaftPeerHealthy:       newMetricVaultRaftPeerHealthy(mbc.Metrics.VaultRaftPeerHealthy),
-		metricVaultRaftPeerLastContact:   newMetricVaultRaftPeerLastContact(mbc.Metrics.VaultRaftPeerLastContact),
-		metricVaultRaftPeerLogLag:        newMetricVaultRaftPeerLogLag(mbc.Metrics.VaultRaftPeerLogLag),
-		metricVaultRemoved:               newMetricVaultRemoved(mbc.Metrics.VaultRemoved),
-		metricVaultReplicationMode:       newMetricVaultReplicationMode(mbc.Metrics.VaultReplicationMode),
-		metricVaultSealInfo:              newMetricVaultSealInfo(mbc.Metrics.VaultSealInfo),
-		metricVaultSealed:                newMetricVaultSealed(mbc.Metrics.VaultSealed),
-		metricVaultUnsealProgress:        newMetricVaultUnsealProgress(mbc.Metrics.VaultUnsealProgress),
-		metricVaultUnsealShares:          newMetricVaultUnsealShares(mbc.Metrics.VaultUnsealShares),
-		metricVaultUnsealThreshold:       newMetricVaultUnsealThreshold(mbc.Metrics.VaultUnsealThreshold),
-		metricVaultUp:                    newMetricVaultUp(mbc.Metrics.VaultUp),
-		resourceAttributeIncludeFilter:   make(map[string]filter.Filter),
-		resourceAttributeExcludeFilter:   make(map[string]filter.Filter),
+		config:                                   mbc,
+		startTime:                                pcommon.NewTimestampFromTime(time.Now()),
+		metricsBuffer:                            pmetric.NewMetrics(),
+		buildInfo:                                settings.BuildInfo,
+		metricVaultActive:                        newMetricVaultActive(mbc.Metrics.VaultActive),
+		metricVaultAuditDeviceCount:              newMetricVaultAuditDeviceCount(mbc.Metrics.VaultAuditDeviceCount),
+		metricVaultClientCount:                   newMetricVaultClientCount(mbc.Metrics.VaultClientCount),
+		metricVaultEndpointUp:                    newMetricVaultEndpointUp(mbc.Metrics.VaultEndpointUp),
+		metricVaultEntityCount:                   newMetricVaultEntityCount(mbc.Metrics.VaultEntityCount),
+		metricVaultHaNodeClockSkew:               newMetricVaultHaNodeClockSkew(mbc.Metrics.VaultHaNodeClockSkew),
+		metricVaultHaNodeCount:                   newMetricVaultHaNodeCount(mbc.Metrics.VaultHaNodeCount),
+		metricVaultHasLeader:                     newMetricVaultHasLeader(mbc.Metrics.VaultHasLeader),
+		metricVaultInfo:                          newMetricVaultInfo(mbc.Metrics.VaultInfo),
+		metricVaultInitialized:                   newMetricVaultInitialized(mbc.Metrics.VaultInitialized),
+		metricVaultLeaderChanges:                 newMetricVaultLeaderChanges(mbc.Metrics.VaultLeaderChanges),
+		metricVaultLeaseCount:                    newMetricVaultLeaseCount(mbc.Metrics.VaultLeaseCount),
+		metricVaultLeaseCreated:                  newMetricVaultLeaseCreated(mbc.Metrics.VaultLeaseCreated),
+		metricVaultLeaseEnded:                    newMetricVaultLeaseEnded(mbc.Metrics.VaultLeaseEnded),
+		metricVaultLeaseFollowedCount:            newMetricVaultLeaseFollowedCount(mbc.Metrics.VaultLeaseFollowedCount),
+		metricVaultLeaseIrrevocableCount:         newMetricVaultLeaseIrrevocableCount(mbc.Metrics.VaultLeaseIrrevocableCount),
+		metricVaultLeaseMountCount:               newMetricVaultLeaseMountCount(mbc.Metrics.VaultLeaseMountCount),
+		metricVaultLeaseRenewals:                 newMetricVaultLeaseRenewals(mbc.Metrics.VaultLeaseRenewals),
+		metricVaultLeaseUnfollowedCount:          newMetricVaultLeaseUnfollowedCount(mbc.Metrics.VaultLeaseUnfollowedCount),
+		metricVaultLeaseUnreadCount:              newMetricVaultLeaseUnreadCount(mbc.Metrics.VaultLeaseUnreadCount),
+		metricVaultLockedUserCount:               newMetricVaultLockedUserCount(mbc.Metrics.VaultLockedUserCount),
+		metricVaultMountCount:                    newMetricVaultMountCount(mbc.Metrics.VaultMountCount),
+		metricVaultOwnTokenTTL:                   newMetricVaultOwnTokenTTL(mbc.Metrics.VaultOwnTokenTTL),
+		metricVaultPerformanceStandby:            newMetricVaultPerformanceStandby(mbc.Metrics.VaultPerformanceStandby),
+		metricVaultPkiCaExpiry:                   newMetricVaultPkiCaExpiry(mbc.Metrics.VaultPkiCaExpiry),
+		metricVaultPkiCertificateCount:           newMetricVaultPkiCertificateCount(mbc.Metrics.VaultPkiCertificateCount),
+		metricVaultPkiCertificateExpiry:          newMetricVaultPkiCertificateExpiry(mbc.Metrics.VaultPkiCertificateExpiry),
+		metricVaultPkiCertificateUnfollowedCount: newMetricVaultPkiCertificateUnfollowedCount(mbc.Metrics.VaultPkiCertificateUnfollowedCount),
+		metricVaultPkiCertificateUnreadCount:     newMetricVaultPkiCertificateUnreadCount(mbc.Metrics.VaultPkiCertificateUnreadCount),
+		metricVaultPkiCrlExpiry:                  newMetricVaultPkiCrlExpiry(mbc.Metrics.VaultPkiCrlExpiry),
+		metricVaultPkiRevokedCount:               newMetricVaultPkiRevokedCount(mbc.Metrics.VaultPkiRevokedCount),
+		metricVaultPolicyCount:                   newMetricVaultPolicyCount(mbc.Metrics.VaultPolicyCount),
+		metricVaultQuotaRateLimit:                newMetricVaultQuotaRateLimit(mbc.Metrics.VaultQuotaRateLimit),
+		metricVaultQuotaRefusals:                 newMetricVaultQuotaRefusals(mbc.Metrics.VaultQuotaRefusals),
+		metricVaultRaftFailureTolerance:          newMetricVaultRaftFailureTolerance(mbc.Metrics.VaultRaftFailureTolerance),
+		metricVaultRaftHealthy:                   newMetricVaultRaftHealthy(mbc.Metrics.VaultRaftHealthy),
+		metricVaultRaftPeerCount:                 newMetricVaultRaftPeerCount(mbc.Metrics.VaultRaftPeerCount),
+		metricVaultRaftPeerHealthy:               newMetricVaultRaftPeerHealthy(mbc.Metrics.VaultRaftPeerHealthy),
+		metricVaultRaftPeerLastContact:           newMetricVaultRaftPeerLastContact(mbc.Metrics.VaultRaftPeerLastContact),
+		metricVaultRaftPeerLogLag:                newMetricVaultRaftPeerLogLag(mbc.Metrics.VaultRaftPeerLogLag),
+		metricVaultRemoved:                       newMetricVaultRemoved(mbc.Metrics.VaultRemoved),
+		metricVaultReplicationMode:               newMetricVaultReplicationMode(mbc.Metrics.VaultReplicationMode),
+		metricVaultRequestInFlightAge:            newMetricVaultRequestInFlightAge(mbc.Metrics.VaultRequestInFlightAge),
+		metricVaultRequestInFlightCount:          newMetricVaultRequestInFlightCount(mbc.Metrics.VaultRequestInFlightCount),
+		metricVaultSealInfo:                      newMetricVaultSealInfo(mbc.Metrics.VaultSealInfo),
+		metricVaultSealed:                        newMetricVaultSealed(mbc.Metrics.VaultSealed),
+		metricVaultTokenCount:                    newMetricVaultTokenCount(mbc.Metrics.VaultTokenCount),
+		metricVaultTokenFollowedCount:            newMetricVaultTokenFollowedCount(mbc.Metrics.VaultTokenFollowedCount),
+		metricVaultTokenUnfollowedCount:          newMetricVaultTokenUnfollowedCount(mbc.Metrics.VaultTokenUnfollowedCount),
+		metricVaultTokenUnreadCount:              newMetricVaultTokenUnreadCount(mbc.Metrics.VaultTokenUnreadCount),
+		metricVaultUnsealProgress:                newMetricVaultUnsealProgress(mbc.Metrics.VaultUnsealProgress),
+		metricVaultUnsealShares:                  newMetricVaultUnsealShares(mbc.Metrics.VaultUnsealShares),
+		metricVaultUnsealThreshold:               newMetricVaultUnsealThreshold(mbc.Metrics.VaultUnsealThreshold),
+		metricVaultUp:                            newMetricVaultUp(mbc.Metrics.VaultUp),
+		resourceAttributeIncludeFilter:           make(map[string]filter.Filter),
+		resourceAttributeExcludeFilter:           make(map[string]filter.Filter),
 	}
 	if mbc.ResourceAttributes.ServiceInstanceID.MetricsInclude != nil {
 		mb.resourceAttributeIncludeFilter["service.instance.id"] = filter.CreateFilter(mbc.ResourceAttributes.ServiceInstanceID.MetricsInclude)
@@ -1918,7 +3880,10 @@ func (mb *MetricsBuilder) EmitForResource(options ...ResourceMetricsOption) {
 	ils.Scope().SetVersion(mb.buildInfo.Version)
 	ils.Metrics().EnsureCapacity(mb.metricsCapacity)
 	mb.metricVaultActive.emit(ils.Metrics())
+	mb.metricVaultAuditDeviceCount.emit(ils.Metrics())
+	mb.metricVaultClientCount.emit(ils.Metrics())
 	mb.metricVaultEndpointUp.emit(ils.Metrics())
+	mb.metricVaultEntityCount.emit(ils.Metrics())
 	mb.metricVaultHaNodeClockSkew.emit(ils.Metrics())
 	mb.metricVaultHaNodeCount.emit(ils.Metrics())
 	mb.metricVaultHasLeader.emit(ils.Metrics())
@@ -1926,9 +3891,28 @@ func (mb *MetricsBuilder) EmitForResource(options ...ResourceMetricsOption) {
 	mb.metricVaultInitialized.emit(ils.Metrics())
 	mb.metricVaultLeaderChanges.emit(ils.Metrics())
 	mb.metricVaultLeaseCount.emit(ils.Metrics())
+	mb.metricVaultLeaseCreated.emit(ils.Metrics())
+	mb.metricVaultLeaseEnded.emit(ils.Metrics())
+	mb.metricVaultLeaseFollowedCount.emit(ils.Metrics())
 	mb.metricVaultLeaseIrrevocableCount.emit(ils.Metrics())
+	mb.metricVaultLeaseMountCount.emit(ils.Metrics())
+	mb.metricVaultLeaseRenewals.emit(ils.Metrics())
+	mb.metricVaultLeaseUnfollowedCount.emit(ils.Metrics())
+	mb.metricVaultLeaseUnreadCount.emit(ils.Metrics())
+	mb.metricVaultLockedUserCount.emit(ils.Metrics())
+	mb.metricVaultMountCount.emit(ils.Metrics())
 	mb.metricVaultOwnTokenTTL.emit(ils.Metrics())
 	mb.metricVaultPerformanceStandby.emit(ils.Metrics())
+	mb.metricVaultPkiCaExpiry.emit(ils.Metrics())
+	mb.metricVaultPkiCertificateCount.emit(ils.Metrics())
+	mb.metricVaultPkiCertificateExpiry.emit(ils.Metrics())
+	mb.metricVaultPkiCertificateUnfollowedCount.emit(ils.Metrics())
+	mb.metricVaultPkiCertificateUnreadCount.emit(ils.Metrics())
+	mb.metricVaultPkiCrlExpiry.emit(ils.Metrics())
+	mb.metricVaultPkiRevokedCount.emit(ils.Metrics())
+	mb.metricVaultPolicyCount.emit(ils.Metrics())
+	mb.metricVaultQuotaRateLimit.emit(ils.Metrics())
+	mb.metricVaultQuotaRefusals.emit(ils.Metrics())
 	mb.metricVaultRaftFailureTolerance.emit(ils.Metrics())
 	mb.metricVaultRaftHealthy.emit(ils.Metrics())
 	mb.metricVaultRaftPeerCount.emit(ils.Metrics())
@@ -1937,8 +3921,14 @@ func (mb *MetricsBuilder) EmitForResource(options ...ResourceMetricsOption) {
 	mb.metricVaultRaftPeerLogLag.emit(ils.Metrics())
 	mb.metricVaultRemoved.emit(ils.Metrics())
 	mb.metricVaultReplicationMode.emit(ils.Metrics())
+	mb.metricVaultRequestInFlightAge.emit(ils.Metrics())
+	mb.metricVaultRequestInFlightCount.emit(ils.Metrics())
 	mb.metricVaultSealInfo.emit(ils.Metrics())
 	mb.metricVaultSealed.emit(ils.Metrics())
+	mb.metricVaultTokenCount.emit(ils.Metrics())
+	mb.metricVaultTokenFollowedCount.emit(ils.Metrics())
+	mb.metricVaultTokenUnfollowedCount.emit(ils.Metrics())
+	mb.metricVaultTokenUnreadCount.emit(ils.Metrics())
 	mb.metricVaultUnsealProgress.emit(ils.Metrics())
 	mb.metricVaultUnsealShares.emit(ils.Metrics())
 	mb.metricVaultUnsealThreshold.emit(ils.Metrics())
@@ -1979,9 +3969,24 @@ func (mb *MetricsBuilder) RecordVaultActiveDataPoint(ts pcommon.Timestamp, val i
 	mb.metricVaultActive.recordDataPoint(mb.startTime, ts, val)
 }
 
+// RecordVaultAuditDeviceCountDataPoint adds a data point to vault.audit.device.count metric.
+func (mb *MetricsBuilder) RecordVaultAuditDeviceCountDataPoint(ts pcommon.Timestamp, val int64, vaultAuditDeviceTypeAttributeValue string) {
+	mb.metricVaultAuditDeviceCount.recordDataPoint(mb.startTime, ts, val, vaultAuditDeviceTypeAttributeValue)
+}
+
+// RecordVaultClientCountDataPoint adds a data point to vault.client.count metric.
+func (mb *MetricsBuilder) RecordVaultClientCountDataPoint(ts pcommon.Timestamp, val int64, vaultClientTypeAttributeValue AttributeVaultClientType) {
+	mb.metricVaultClientCount.recordDataPoint(mb.startTime, ts, val, vaultClientTypeAttributeValue.String())
+}
+
 // RecordVaultEndpointUpDataPoint adds a data point to vault.endpoint.up metric.
 func (mb *MetricsBuilder) RecordVaultEndpointUpDataPoint(ts pcommon.Timestamp, val int64, vaultEndpointAttributeValue string) {
 	mb.metricVaultEndpointUp.recordDataPoint(mb.startTime, ts, val, vaultEndpointAttributeValue)
+}
+
+// RecordVaultEntityCountDataPoint adds a data point to vault.entity.count metric.
+func (mb *MetricsBuilder) RecordVaultEntityCountDataPoint(ts pcommon.Timestamp, val int64) {
+	mb.metricVaultEntityCount.recordDataPoint(mb.startTime, ts, val)
 }
 
 // RecordVaultHaNodeClockSkewDataPoint adds a data point to vault.ha.node.clock.skew metric.
@@ -2019,9 +4024,54 @@ func (mb *MetricsBuilder) RecordVaultLeaseCountDataPoint(ts pcommon.Timestamp, v
 	mb.metricVaultLeaseCount.recordDataPoint(mb.startTime, ts, val)
 }
 
+// RecordVaultLeaseCreatedDataPoint adds a data point to vault.lease.created metric.
+func (mb *MetricsBuilder) RecordVaultLeaseCreatedDataPoint(ts pcommon.Timestamp, val int64, vaultMountPathAttributeValue string) {
+	mb.metricVaultLeaseCreated.recordDataPoint(mb.startTime, ts, val, vaultMountPathAttributeValue)
+}
+
+// RecordVaultLeaseEndedDataPoint adds a data point to vault.lease.ended metric.
+func (mb *MetricsBuilder) RecordVaultLeaseEndedDataPoint(ts pcommon.Timestamp, val int64, vaultMountPathAttributeValue string, vaultLeaseEndCauseAttributeValue AttributeVaultLeaseEndCause) {
+	mb.metricVaultLeaseEnded.recordDataPoint(mb.startTime, ts, val, vaultMountPathAttributeValue, vaultLeaseEndCauseAttributeValue.String())
+}
+
+// RecordVaultLeaseFollowedCountDataPoint adds a data point to vault.lease.followed.count metric.
+func (mb *MetricsBuilder) RecordVaultLeaseFollowedCountDataPoint(ts pcommon.Timestamp, val int64, vaultExpiryAttributeValue AttributeVaultExpiry) {
+	mb.metricVaultLeaseFollowedCount.recordDataPoint(mb.startTime, ts, val, vaultExpiryAttributeValue.String())
+}
+
 // RecordVaultLeaseIrrevocableCountDataPoint adds a data point to vault.lease.irrevocable.count metric.
 func (mb *MetricsBuilder) RecordVaultLeaseIrrevocableCountDataPoint(ts pcommon.Timestamp, val int64) {
 	mb.metricVaultLeaseIrrevocableCount.recordDataPoint(mb.startTime, ts, val)
+}
+
+// RecordVaultLeaseMountCountDataPoint adds a data point to vault.lease.mount.count metric.
+func (mb *MetricsBuilder) RecordVaultLeaseMountCountDataPoint(ts pcommon.Timestamp, val int64, vaultMountPathAttributeValue string) {
+	mb.metricVaultLeaseMountCount.recordDataPoint(mb.startTime, ts, val, vaultMountPathAttributeValue)
+}
+
+// RecordVaultLeaseRenewalsDataPoint adds a data point to vault.lease.renewals metric.
+func (mb *MetricsBuilder) RecordVaultLeaseRenewalsDataPoint(ts pcommon.Timestamp, val int64, vaultMountPathAttributeValue string) {
+	mb.metricVaultLeaseRenewals.recordDataPoint(mb.startTime, ts, val, vaultMountPathAttributeValue)
+}
+
+// RecordVaultLeaseUnfollowedCountDataPoint adds a data point to vault.lease.unfollowed.count metric.
+func (mb *MetricsBuilder) RecordVaultLeaseUnfollowedCountDataPoint(ts pcommon.Timestamp, val int64) {
+	mb.metricVaultLeaseUnfollowedCount.recordDataPoint(mb.startTime, ts, val)
+}
+
+// RecordVaultLeaseUnreadCountDataPoint adds a data point to vault.lease.unread.count metric.
+func (mb *MetricsBuilder) RecordVaultLeaseUnreadCountDataPoint(ts pcommon.Timestamp, val int64) {
+	mb.metricVaultLeaseUnreadCount.recordDataPoint(mb.startTime, ts, val)
+}
+
+// RecordVaultLockedUserCountDataPoint adds a data point to vault.locked_user.count metric.
+func (mb *MetricsBuilder) RecordVaultLockedUserCountDataPoint(ts pcommon.Timestamp, val int64, vaultMountPathAttributeValue string) {
+	mb.metricVaultLockedUserCount.recordDataPoint(mb.startTime, ts, val, vaultMountPathAttributeValue)
+}
+
+// RecordVaultMountCountDataPoint adds a data point to vault.mount.count metric.
+func (mb *MetricsBuilder) RecordVaultMountCountDataPoint(ts pcommon.Timestamp, val int64, vaultMountClassAttributeValue AttributeVaultMountClass, vaultMountTypeAttributeValue string, vaultMountVersionAttributeValue string, vaultPluginVersionAttributeValue string) {
+	mb.metricVaultMountCount.recordDataPoint(mb.startTime, ts, val, vaultMountClassAttributeValue.String(), vaultMountTypeAttributeValue, vaultMountVersionAttributeValue, vaultPluginVersionAttributeValue)
 }
 
 // RecordVaultOwnTokenTTLDataPoint adds a data point to vault.own_token.ttl metric.
@@ -2032,6 +4082,56 @@ func (mb *MetricsBuilder) RecordVaultOwnTokenTTLDataPoint(ts pcommon.Timestamp, 
 // RecordVaultPerformanceStandbyDataPoint adds a data point to vault.performance_standby metric.
 func (mb *MetricsBuilder) RecordVaultPerformanceStandbyDataPoint(ts pcommon.Timestamp, val int64) {
 	mb.metricVaultPerformanceStandby.recordDataPoint(mb.startTime, ts, val)
+}
+
+// RecordVaultPkiCaExpiryDataPoint adds a data point to vault.pki.ca.expiry metric.
+func (mb *MetricsBuilder) RecordVaultPkiCaExpiryDataPoint(ts pcommon.Timestamp, val float64, vaultMountPathAttributeValue string, vaultIssuerIDAttributeValue string, vaultIssuerNameAttributeValue string) {
+	mb.metricVaultPkiCaExpiry.recordDataPoint(mb.startTime, ts, val, vaultMountPathAttributeValue, vaultIssuerIDAttributeValue, vaultIssuerNameAttributeValue)
+}
+
+// RecordVaultPkiCertificateCountDataPoint adds a data point to vault.pki.certificate.count metric.
+func (mb *MetricsBuilder) RecordVaultPkiCertificateCountDataPoint(ts pcommon.Timestamp, val int64, vaultMountPathAttributeValue string, vaultPkiRoleAttributeValue string, vaultExpiryAttributeValue AttributeVaultExpiry) {
+	mb.metricVaultPkiCertificateCount.recordDataPoint(mb.startTime, ts, val, vaultMountPathAttributeValue, vaultPkiRoleAttributeValue, vaultExpiryAttributeValue.String())
+}
+
+// RecordVaultPkiCertificateExpiryDataPoint adds a data point to vault.pki.certificate.expiry metric.
+func (mb *MetricsBuilder) RecordVaultPkiCertificateExpiryDataPoint(ts pcommon.Timestamp, val float64, vaultMountPathAttributeValue string, vaultPkiRoleAttributeValue string) {
+	mb.metricVaultPkiCertificateExpiry.recordDataPoint(mb.startTime, ts, val, vaultMountPathAttributeValue, vaultPkiRoleAttributeValue)
+}
+
+// RecordVaultPkiCertificateUnfollowedCountDataPoint adds a data point to vault.pki.certificate.unfollowed.count metric.
+func (mb *MetricsBuilder) RecordVaultPkiCertificateUnfollowedCountDataPoint(ts pcommon.Timestamp, val int64, vaultMountPathAttributeValue string) {
+	mb.metricVaultPkiCertificateUnfollowedCount.recordDataPoint(mb.startTime, ts, val, vaultMountPathAttributeValue)
+}
+
+// RecordVaultPkiCertificateUnreadCountDataPoint adds a data point to vault.pki.certificate.unread.count metric.
+func (mb *MetricsBuilder) RecordVaultPkiCertificateUnreadCountDataPoint(ts pcommon.Timestamp, val int64, vaultMountPathAttributeValue string) {
+	mb.metricVaultPkiCertificateUnreadCount.recordDataPoint(mb.startTime, ts, val, vaultMountPathAttributeValue)
+}
+
+// RecordVaultPkiCrlExpiryDataPoint adds a data point to vault.pki.crl.expiry metric.
+func (mb *MetricsBuilder) RecordVaultPkiCrlExpiryDataPoint(ts pcommon.Timestamp, val float64, vaultMountPathAttributeValue string, vaultIssuerIDAttributeValue string, vaultIssuerNameAttributeValue string) {
+	mb.metricVaultPkiCrlExpiry.recordDataPoint(mb.startTime, ts, val, vaultMountPathAttributeValue, vaultIssuerIDAttributeValue, vaultIssuerNameAttributeValue)
+}
+
+// RecordVaultPkiRevokedCountDataPoint adds a data point to vault.pki.revoked.count metric.
+func (mb *MetricsBuilder) RecordVaultPkiRevokedCountDataPoint(ts pcommon.Timestamp, val int64, vaultMountPathAttributeValue string) {
+	mb.metricVaultPkiRevokedCount.recordDataPoint(mb.startTime, ts, val, vaultMountPathAttributeValue)
+}
+
+// RecordVaultPolicyCountDataPoint adds a data point to vault.policy.count metric.
+func (mb *MetricsBuilder) RecordVaultPolicyCountDataPoint(ts pcommon.Timestamp, val int64) {
+	mb.metricVaultPolicyCount.recordDataPoint(mb.startTime, ts, val)
+}
+
+// RecordVaultQuotaRateLimitDataPoint adds a data point to vault.quota.rate_limit metric.
+func (mb *MetricsBuilder) RecordVaultQuotaRateLimitDataPoint(ts pcommon.Timestamp, val float64, vaultQuotaNameAttributeValue string, vaultQuotaPathAttributeValue string) {
+	mb.metricVaultQuotaRateLimit.recordDataPoint(mb.startTime, ts, val, vaultQuotaNameAttributeValue, vaultQuotaPathAttributeValue)
+}
+
+// RecordVaultQuotaRefusalsDataPoint adds a data point to vault.quota.refusals metric.
+func (mb *MetricsBuilder) RecordVaultQuotaRefusalsDataPoint(ts pcommon.Timestamp, val int64, vaultQuotaNameAttributeValue string) {
+	mb.metricVaultQuotaRefusals.recordDataPoint(mb.startTime, ts, val, vaultQuotaNameAttributeValue)
 }
 
 // RecordVaultRaftFailureToleranceDataPoint adds a data point to vault.raft.failure_tolerance metric.
@@ -2074,6 +4174,16 @@ func (mb *MetricsBuilder) RecordVaultReplicationModeDataPoint(ts pcommon.Timesta
 	mb.metricVaultReplicationMode.recordDataPoint(mb.startTime, ts, val, vaultReplicationKindAttributeValue.String(), vaultReplicationModeAttributeValue)
 }
 
+// RecordVaultRequestInFlightAgeDataPoint adds a data point to vault.request.in_flight.age metric.
+func (mb *MetricsBuilder) RecordVaultRequestInFlightAgeDataPoint(ts pcommon.Timestamp, val float64) {
+	mb.metricVaultRequestInFlightAge.recordDataPoint(mb.startTime, ts, val)
+}
+
+// RecordVaultRequestInFlightCountDataPoint adds a data point to vault.request.in_flight.count metric.
+func (mb *MetricsBuilder) RecordVaultRequestInFlightCountDataPoint(ts pcommon.Timestamp, val int64) {
+	mb.metricVaultRequestInFlightCount.recordDataPoint(mb.startTime, ts, val)
+}
+
 // RecordVaultSealInfoDataPoint adds a data point to vault.seal.info metric.
 func (mb *MetricsBuilder) RecordVaultSealInfoDataPoint(ts pcommon.Timestamp, val int64, vaultSealTypeAttributeValue string, vaultStorageTypeAttributeValue string) {
 	mb.metricVaultSealInfo.recordDataPoint(mb.startTime, ts, val, vaultSealTypeAttributeValue, vaultStorageTypeAttributeValue)
@@ -2082,6 +4192,26 @@ func (mb *MetricsBuilder) RecordVaultSealInfoDataPoint(ts pcommon.Timestamp, val
 // RecordVaultSealedDataPoint adds a data point to vault.sealed metric.
 func (mb *MetricsBuilder) RecordVaultSealedDataPoint(ts pcommon.Timestamp, val int64) {
 	mb.metricVaultSealed.recordDataPoint(mb.startTime, ts, val)
+}
+
+// RecordVaultTokenCountDataPoint adds a data point to vault.token.count metric.
+func (mb *MetricsBuilder) RecordVaultTokenCountDataPoint(ts pcommon.Timestamp, val int64) {
+	mb.metricVaultTokenCount.recordDataPoint(mb.startTime, ts, val)
+}
+
+// RecordVaultTokenFollowedCountDataPoint adds a data point to vault.token.followed.count metric.
+func (mb *MetricsBuilder) RecordVaultTokenFollowedCountDataPoint(ts pcommon.Timestamp, val int64, vaultMountPathAttributeValue string, vaultExpiryAttributeValue AttributeVaultExpiry) {
+	mb.metricVaultTokenFollowedCount.recordDataPoint(mb.startTime, ts, val, vaultMountPathAttributeValue, vaultExpiryAttributeValue.String())
+}
+
+// RecordVaultTokenUnfollowedCountDataPoint adds a data point to vault.token.unfollowed.count metric.
+func (mb *MetricsBuilder) RecordVaultTokenUnfollowedCountDataPoint(ts pcommon.Timestamp, val int64) {
+	mb.metricVaultTokenUnfollowedCount.recordDataPoint(mb.startTime, ts, val)
+}
+
+// RecordVaultTokenUnreadCountDataPoint adds a data point to vault.token.unread.count metric.
+func (mb *MetricsBuilder) RecordVaultTokenUnreadCountDataPoint(ts pcommon.Timestamp, val int64) {
+	mb.metricVaultTokenUnreadCount.recordDataPoint(mb.startTime, ts, val)
 }
 
 // RecordVaultUnsealProgressDataPoint adds a data point to vault.unseal.progress metric.

@@ -69,6 +69,8 @@ func TestMetricsBuilder(t *testing.T) {
 			aggMap := make(map[string]string) // contains the aggregation strategies for each metric name
 			aggMap["vault.info"] = mb.metricVaultInfo.config.AggregationStrategy
 			aggMap["vault.own_token.ttl"] = mb.metricVaultOwnTokenTTL.config.AggregationStrategy
+			aggMap["vault.pki.ca.expiry"] = mb.metricVaultPkiCaExpiry.config.AggregationStrategy
+			aggMap["vault.pki.crl.expiry"] = mb.metricVaultPkiCrlExpiry.config.AggregationStrategy
 			aggMap["vault.seal.info"] = mb.metricVaultSealInfo.config.AggregationStrategy
 
 			expectedWarnings := 0
@@ -83,7 +85,16 @@ func TestMetricsBuilder(t *testing.T) {
 			mb.RecordVaultActiveDataPoint(ts, 1)
 			defaultMetricsCount++
 			allMetricsCount++
+			mb.RecordVaultAuditDeviceCountDataPoint(ts, 1, "vault.audit.device.type-val")
+			defaultMetricsCount++
+			allMetricsCount++
+			mb.RecordVaultClientCountDataPoint(ts, 1, AttributeVaultClientTypeAcme)
+			defaultMetricsCount++
+			allMetricsCount++
 			mb.RecordVaultEndpointUpDataPoint(ts, 1, "vault.endpoint-val")
+			defaultMetricsCount++
+			allMetricsCount++
+			mb.RecordVaultEntityCountDataPoint(ts, 1)
 			defaultMetricsCount++
 			allMetricsCount++
 			mb.RecordVaultHaNodeClockSkewDataPoint(ts, 1, "vault.node.address-val")
@@ -110,7 +121,34 @@ func TestMetricsBuilder(t *testing.T) {
 			mb.RecordVaultLeaseCountDataPoint(ts, 1)
 			defaultMetricsCount++
 			allMetricsCount++
+			mb.RecordVaultLeaseCreatedDataPoint(ts, 1, "vault.mount.path-val")
+			defaultMetricsCount++
+			allMetricsCount++
+			mb.RecordVaultLeaseEndedDataPoint(ts, 1, "vault.mount.path-val", AttributeVaultLeaseEndCauseExpired)
+			defaultMetricsCount++
+			allMetricsCount++
+			mb.RecordVaultLeaseFollowedCountDataPoint(ts, 1, AttributeVaultExpiryPassed)
+			defaultMetricsCount++
+			allMetricsCount++
 			mb.RecordVaultLeaseIrrevocableCountDataPoint(ts, 1)
+
+			allMetricsCount++
+			mb.RecordVaultLeaseMountCountDataPoint(ts, 1, "vault.mount.path-val")
+			defaultMetricsCount++
+			allMetricsCount++
+			mb.RecordVaultLeaseRenewalsDataPoint(ts, 1, "vault.mount.path-val")
+			defaultMetricsCount++
+			allMetricsCount++
+			mb.RecordVaultLeaseUnfollowedCountDataPoint(ts, 1)
+			defaultMetricsCount++
+			allMetricsCount++
+			mb.RecordVaultLeaseUnreadCountDataPoint(ts, 1)
+			defaultMetricsCount++
+			allMetricsCount++
+			mb.RecordVaultLockedUserCountDataPoint(ts, 1, "vault.mount.path-val")
+			defaultMetricsCount++
+			allMetricsCount++
+			mb.RecordVaultMountCountDataPoint(ts, 1, AttributeVaultMountClassSecret, "vault.mount.type-val", "vault.mount.version-val", "vault.plugin.version-val")
 			defaultMetricsCount++
 			allMetricsCount++
 			mb.RecordVaultOwnTokenTTLDataPoint(ts, 1, AttributeVaultOwnTokenSourceToken)
@@ -120,6 +158,42 @@ func TestMetricsBuilder(t *testing.T) {
 			defaultMetricsCount++
 			allMetricsCount++
 			mb.RecordVaultPerformanceStandbyDataPoint(ts, 1)
+			defaultMetricsCount++
+			allMetricsCount++
+			mb.RecordVaultPkiCaExpiryDataPoint(ts, 1, "vault.mount.path-val", "vault.issuer.id-val", "vault.issuer.name-val")
+			if tt.name == "reaggregate_set" {
+				mb.RecordVaultPkiCaExpiryDataPoint(ts, 3, "vault.mount.path-val", "vault.issuer.id-val", "vault.issuer.name-val-2")
+			}
+			defaultMetricsCount++
+			allMetricsCount++
+			mb.RecordVaultPkiCertificateCountDataPoint(ts, 1, "vault.mount.path-val", "vault.pki.role-val", AttributeVaultExpiryPassed)
+			defaultMetricsCount++
+			allMetricsCount++
+			mb.RecordVaultPkiCertificateExpiryDataPoint(ts, 1, "vault.mount.path-val", "vault.pki.role-val")
+			defaultMetricsCount++
+			allMetricsCount++
+			mb.RecordVaultPkiCertificateUnfollowedCountDataPoint(ts, 1, "vault.mount.path-val")
+			defaultMetricsCount++
+			allMetricsCount++
+			mb.RecordVaultPkiCertificateUnreadCountDataPoint(ts, 1, "vault.mount.path-val")
+			defaultMetricsCount++
+			allMetricsCount++
+			mb.RecordVaultPkiCrlExpiryDataPoint(ts, 1, "vault.mount.path-val", "vault.issuer.id-val", "vault.issuer.name-val")
+			if tt.name == "reaggregate_set" {
+				mb.RecordVaultPkiCrlExpiryDataPoint(ts, 3, "vault.mount.path-val", "vault.issuer.id-val", "vault.issuer.name-val-2")
+			}
+			defaultMetricsCount++
+			allMetricsCount++
+			mb.RecordVaultPkiRevokedCountDataPoint(ts, 1, "vault.mount.path-val")
+			defaultMetricsCount++
+			allMetricsCount++
+			mb.RecordVaultPolicyCountDataPoint(ts, 1)
+			defaultMetricsCount++
+			allMetricsCount++
+			mb.RecordVaultQuotaRateLimitDataPoint(ts, 1, "vault.quota.name-val", "vault.quota.path-val")
+			defaultMetricsCount++
+			allMetricsCount++
+			mb.RecordVaultQuotaRefusalsDataPoint(ts, 1, "vault.quota.name-val")
 			defaultMetricsCount++
 			allMetricsCount++
 			mb.RecordVaultRaftFailureToleranceDataPoint(ts, 1)
@@ -146,6 +220,12 @@ func TestMetricsBuilder(t *testing.T) {
 			mb.RecordVaultReplicationModeDataPoint(ts, 1, AttributeVaultReplicationKindPerformance, "vault.replication.mode-val")
 			defaultMetricsCount++
 			allMetricsCount++
+			mb.RecordVaultRequestInFlightAgeDataPoint(ts, 1)
+			defaultMetricsCount++
+			allMetricsCount++
+			mb.RecordVaultRequestInFlightCountDataPoint(ts, 1)
+			defaultMetricsCount++
+			allMetricsCount++
 			mb.RecordVaultSealInfoDataPoint(ts, 1, "vault.seal.type-val", "vault.storage.type-val")
 			if tt.name == "reaggregate_set" {
 				mb.RecordVaultSealInfoDataPoint(ts, 3, "vault.seal.type-val-2", "vault.storage.type-val-2")
@@ -153,6 +233,18 @@ func TestMetricsBuilder(t *testing.T) {
 			defaultMetricsCount++
 			allMetricsCount++
 			mb.RecordVaultSealedDataPoint(ts, 1)
+			defaultMetricsCount++
+			allMetricsCount++
+			mb.RecordVaultTokenCountDataPoint(ts, 1)
+			defaultMetricsCount++
+			allMetricsCount++
+			mb.RecordVaultTokenFollowedCountDataPoint(ts, 1, "vault.mount.path-val", AttributeVaultExpiryPassed)
+			defaultMetricsCount++
+			allMetricsCount++
+			mb.RecordVaultTokenUnfollowedCountDataPoint(ts, 1)
+			defaultMetricsCount++
+			allMetricsCount++
+			mb.RecordVaultTokenUnreadCountDataPoint(ts, 1)
 			defaultMetricsCount++
 			allMetricsCount++
 			mb.RecordVaultUnsealProgressDataPoint(ts, 1)
@@ -176,6 +268,8 @@ func TestMetricsBuilder(t *testing.T) {
 			if tt.name == "reaggregate_set" {
 				assert.Empty(t, mb.metricVaultInfo.aggDataPoints)
 				assert.Empty(t, mb.metricVaultOwnTokenTTL.aggDataPoints)
+				assert.Empty(t, mb.metricVaultPkiCaExpiry.aggDataPoints)
+				assert.Empty(t, mb.metricVaultPkiCrlExpiry.aggDataPoints)
 				assert.Empty(t, mb.metricVaultSealInfo.aggDataPoints)
 			}
 
@@ -216,6 +310,40 @@ func TestMetricsBuilder(t *testing.T) {
 					assert.Equal(t, ts, dp.Timestamp())
 					assert.Equal(t, pmetric.NumberDataPointValueTypeInt, dp.ValueType())
 					assert.Equal(t, int64(1), dp.IntValue())
+				case "vault.audit.device.count":
+					assert.False(t, validatedMetrics["vault.audit.device.count"], "Found a duplicate in the metrics slice: vault.audit.device.count")
+					validatedMetrics["vault.audit.device.count"] = true
+					assert.Equal(t, pmetric.MetricTypeSum, mi.Type())
+					assert.Equal(t, 1, mi.Sum().DataPoints().Len())
+					assert.Equal(t, "Audit devices that are enabled. Vault refuses all requests when it has some and none works.", mi.Description())
+					assert.Equal(t, "{device}", mi.Unit())
+					assert.False(t, mi.Sum().IsMonotonic())
+					assert.Equal(t, pmetric.AggregationTemporalityCumulative, mi.Sum().AggregationTemporality())
+					dp := mi.Sum().DataPoints().At(0)
+					assert.Equal(t, start, dp.StartTimestamp())
+					assert.Equal(t, ts, dp.Timestamp())
+					assert.Equal(t, pmetric.NumberDataPointValueTypeInt, dp.ValueType())
+					assert.Equal(t, int64(1), dp.IntValue())
+					vaultAuditDeviceTypeAttrVal, ok := dp.Attributes().Get("vault.audit.device.type")
+					assert.True(t, ok)
+					assert.Equal(t, "vault.audit.device.type-val", vaultAuditDeviceTypeAttrVal.Str())
+				case "vault.client.count":
+					assert.False(t, validatedMetrics["vault.client.count"], "Found a duplicate in the metrics slice: vault.client.count")
+					validatedMetrics["vault.client.count"] = true
+					assert.Equal(t, pmetric.MetricTypeSum, mi.Type())
+					assert.Equal(t, 1, mi.Sum().DataPoints().Len())
+					assert.Equal(t, "Clients of the current month so far, as Vault counts them for its license. Left out where Vault does not count them, as the community edition by default.", mi.Description())
+					assert.Equal(t, "{client}", mi.Unit())
+					assert.False(t, mi.Sum().IsMonotonic())
+					assert.Equal(t, pmetric.AggregationTemporalityCumulative, mi.Sum().AggregationTemporality())
+					dp := mi.Sum().DataPoints().At(0)
+					assert.Equal(t, start, dp.StartTimestamp())
+					assert.Equal(t, ts, dp.Timestamp())
+					assert.Equal(t, pmetric.NumberDataPointValueTypeInt, dp.ValueType())
+					assert.Equal(t, int64(1), dp.IntValue())
+					vaultClientTypeAttrVal, ok := dp.Attributes().Get("vault.client.type")
+					assert.True(t, ok)
+					assert.Equal(t, "acme", vaultClientTypeAttrVal.Str())
 				case "vault.endpoint.up":
 					assert.False(t, validatedMetrics["vault.endpoint.up"], "Found a duplicate in the metrics slice: vault.endpoint.up")
 					validatedMetrics["vault.endpoint.up"] = true
@@ -231,6 +359,20 @@ func TestMetricsBuilder(t *testing.T) {
 					vaultEndpointAttrVal, ok := dp.Attributes().Get("vault.endpoint")
 					assert.True(t, ok)
 					assert.Equal(t, "vault.endpoint-val", vaultEndpointAttrVal.Str())
+				case "vault.entity.count":
+					assert.False(t, validatedMetrics["vault.entity.count"], "Found a duplicate in the metrics slice: vault.entity.count")
+					validatedMetrics["vault.entity.count"] = true
+					assert.Equal(t, pmetric.MetricTypeSum, mi.Type())
+					assert.Equal(t, 1, mi.Sum().DataPoints().Len())
+					assert.Equal(t, "Entities of the identity store.", mi.Description())
+					assert.Equal(t, "{entity}", mi.Unit())
+					assert.False(t, mi.Sum().IsMonotonic())
+					assert.Equal(t, pmetric.AggregationTemporalityCumulative, mi.Sum().AggregationTemporality())
+					dp := mi.Sum().DataPoints().At(0)
+					assert.Equal(t, start, dp.StartTimestamp())
+					assert.Equal(t, ts, dp.Timestamp())
+					assert.Equal(t, pmetric.NumberDataPointValueTypeInt, dp.ValueType())
+					assert.Equal(t, int64(1), dp.IntValue())
 				case "vault.ha.node.clock.skew":
 					assert.False(t, validatedMetrics["vault.ha.node.clock.skew"], "Found a duplicate in the metrics slice: vault.ha.node.clock.skew")
 					validatedMetrics["vault.ha.node.clock.skew"] = true
@@ -355,6 +497,60 @@ func TestMetricsBuilder(t *testing.T) {
 					assert.Equal(t, ts, dp.Timestamp())
 					assert.Equal(t, pmetric.NumberDataPointValueTypeInt, dp.ValueType())
 					assert.Equal(t, int64(1), dp.IntValue())
+				case "vault.lease.created":
+					assert.False(t, validatedMetrics["vault.lease.created"], "Found a duplicate in the metrics slice: vault.lease.created")
+					validatedMetrics["vault.lease.created"] = true
+					assert.Equal(t, pmetric.MetricTypeSum, mi.Type())
+					assert.Equal(t, 1, mi.Sum().DataPoints().Len())
+					assert.Equal(t, "Leases that were issued while they were observed.", mi.Description())
+					assert.Equal(t, "{lease}", mi.Unit())
+					assert.True(t, mi.Sum().IsMonotonic())
+					assert.Equal(t, pmetric.AggregationTemporalityCumulative, mi.Sum().AggregationTemporality())
+					dp := mi.Sum().DataPoints().At(0)
+					assert.Equal(t, start, dp.StartTimestamp())
+					assert.Equal(t, ts, dp.Timestamp())
+					assert.Equal(t, pmetric.NumberDataPointValueTypeInt, dp.ValueType())
+					assert.Equal(t, int64(1), dp.IntValue())
+					vaultMountPathAttrVal, ok := dp.Attributes().Get("vault.mount.path")
+					assert.True(t, ok)
+					assert.Equal(t, "vault.mount.path-val", vaultMountPathAttrVal.Str())
+				case "vault.lease.ended":
+					assert.False(t, validatedMetrics["vault.lease.ended"], "Found a duplicate in the metrics slice: vault.lease.ended")
+					validatedMetrics["vault.lease.ended"] = true
+					assert.Equal(t, pmetric.MetricTypeSum, mi.Type())
+					assert.Equal(t, 1, mi.Sum().DataPoints().Len())
+					assert.Equal(t, "Leases that ended while they were observed.", mi.Description())
+					assert.Equal(t, "{lease}", mi.Unit())
+					assert.True(t, mi.Sum().IsMonotonic())
+					assert.Equal(t, pmetric.AggregationTemporalityCumulative, mi.Sum().AggregationTemporality())
+					dp := mi.Sum().DataPoints().At(0)
+					assert.Equal(t, start, dp.StartTimestamp())
+					assert.Equal(t, ts, dp.Timestamp())
+					assert.Equal(t, pmetric.NumberDataPointValueTypeInt, dp.ValueType())
+					assert.Equal(t, int64(1), dp.IntValue())
+					vaultMountPathAttrVal, ok := dp.Attributes().Get("vault.mount.path")
+					assert.True(t, ok)
+					assert.Equal(t, "vault.mount.path-val", vaultMountPathAttrVal.Str())
+					vaultLeaseEndCauseAttrVal, ok := dp.Attributes().Get("vault.lease.end.cause")
+					assert.True(t, ok)
+					assert.Equal(t, "expired", vaultLeaseEndCauseAttrVal.Str())
+				case "vault.lease.followed.count":
+					assert.False(t, validatedMetrics["vault.lease.followed.count"], "Found a duplicate in the metrics slice: vault.lease.followed.count")
+					validatedMetrics["vault.lease.followed.count"] = true
+					assert.Equal(t, pmetric.MetricTypeSum, mi.Type())
+					assert.Equal(t, 1, mi.Sum().DataPoints().Len())
+					assert.Equal(t, "Leases under the prefixes, by how long until they expire.", mi.Description())
+					assert.Equal(t, "{lease}", mi.Unit())
+					assert.False(t, mi.Sum().IsMonotonic())
+					assert.Equal(t, pmetric.AggregationTemporalityCumulative, mi.Sum().AggregationTemporality())
+					dp := mi.Sum().DataPoints().At(0)
+					assert.Equal(t, start, dp.StartTimestamp())
+					assert.Equal(t, ts, dp.Timestamp())
+					assert.Equal(t, pmetric.NumberDataPointValueTypeInt, dp.ValueType())
+					assert.Equal(t, int64(1), dp.IntValue())
+					vaultExpiryAttrVal, ok := dp.Attributes().Get("vault.expiry")
+					assert.True(t, ok)
+					assert.Equal(t, "passed", vaultExpiryAttrVal.Str())
 				case "vault.lease.irrevocable.count":
 					assert.False(t, validatedMetrics["vault.lease.irrevocable.count"], "Found a duplicate in the metrics slice: vault.lease.irrevocable.count")
 					validatedMetrics["vault.lease.irrevocable.count"] = true
@@ -369,6 +565,111 @@ func TestMetricsBuilder(t *testing.T) {
 					assert.Equal(t, ts, dp.Timestamp())
 					assert.Equal(t, pmetric.NumberDataPointValueTypeInt, dp.ValueType())
 					assert.Equal(t, int64(1), dp.IntValue())
+				case "vault.lease.mount.count":
+					assert.False(t, validatedMetrics["vault.lease.mount.count"], "Found a duplicate in the metrics slice: vault.lease.mount.count")
+					validatedMetrics["vault.lease.mount.count"] = true
+					assert.Equal(t, pmetric.MetricTypeSum, mi.Type())
+					assert.Equal(t, 1, mi.Sum().DataPoints().Len())
+					assert.Equal(t, "Leases under the prefixes, by mount.", mi.Description())
+					assert.Equal(t, "{lease}", mi.Unit())
+					assert.False(t, mi.Sum().IsMonotonic())
+					assert.Equal(t, pmetric.AggregationTemporalityCumulative, mi.Sum().AggregationTemporality())
+					dp := mi.Sum().DataPoints().At(0)
+					assert.Equal(t, start, dp.StartTimestamp())
+					assert.Equal(t, ts, dp.Timestamp())
+					assert.Equal(t, pmetric.NumberDataPointValueTypeInt, dp.ValueType())
+					assert.Equal(t, int64(1), dp.IntValue())
+					vaultMountPathAttrVal, ok := dp.Attributes().Get("vault.mount.path")
+					assert.True(t, ok)
+					assert.Equal(t, "vault.mount.path-val", vaultMountPathAttrVal.Str())
+				case "vault.lease.renewals":
+					assert.False(t, validatedMetrics["vault.lease.renewals"], "Found a duplicate in the metrics slice: vault.lease.renewals")
+					validatedMetrics["vault.lease.renewals"] = true
+					assert.Equal(t, pmetric.MetricTypeSum, mi.Type())
+					assert.Equal(t, 1, mi.Sum().DataPoints().Len())
+					assert.Equal(t, "Renewals that were seen. Of several between two looks at a lease only the last one is seen.", mi.Description())
+					assert.Equal(t, "{renewal}", mi.Unit())
+					assert.True(t, mi.Sum().IsMonotonic())
+					assert.Equal(t, pmetric.AggregationTemporalityCumulative, mi.Sum().AggregationTemporality())
+					dp := mi.Sum().DataPoints().At(0)
+					assert.Equal(t, start, dp.StartTimestamp())
+					assert.Equal(t, ts, dp.Timestamp())
+					assert.Equal(t, pmetric.NumberDataPointValueTypeInt, dp.ValueType())
+					assert.Equal(t, int64(1), dp.IntValue())
+					vaultMountPathAttrVal, ok := dp.Attributes().Get("vault.mount.path")
+					assert.True(t, ok)
+					assert.Equal(t, "vault.mount.path-val", vaultMountPathAttrVal.Str())
+				case "vault.lease.unfollowed.count":
+					assert.False(t, validatedMetrics["vault.lease.unfollowed.count"], "Found a duplicate in the metrics slice: vault.lease.unfollowed.count")
+					validatedMetrics["vault.lease.unfollowed.count"] = true
+					assert.Equal(t, pmetric.MetricTypeSum, mi.Type())
+					assert.Equal(t, 1, mi.Sum().DataPoints().Len())
+					assert.Equal(t, "Leases under the prefixes that are not followed, as there are more than leases::limit.", mi.Description())
+					assert.Equal(t, "{lease}", mi.Unit())
+					assert.False(t, mi.Sum().IsMonotonic())
+					assert.Equal(t, pmetric.AggregationTemporalityCumulative, mi.Sum().AggregationTemporality())
+					dp := mi.Sum().DataPoints().At(0)
+					assert.Equal(t, start, dp.StartTimestamp())
+					assert.Equal(t, ts, dp.Timestamp())
+					assert.Equal(t, pmetric.NumberDataPointValueTypeInt, dp.ValueType())
+					assert.Equal(t, int64(1), dp.IntValue())
+				case "vault.lease.unread.count":
+					assert.False(t, validatedMetrics["vault.lease.unread.count"], "Found a duplicate in the metrics slice: vault.lease.unread.count")
+					validatedMetrics["vault.lease.unread.count"] = true
+					assert.Equal(t, pmetric.MetricTypeSum, mi.Type())
+					assert.Equal(t, 1, mi.Sum().DataPoints().Len())
+					assert.Equal(t, "Leases under the prefixes of which the times are not known yet, as the budget of requests has not sufficed so far.", mi.Description())
+					assert.Equal(t, "{lease}", mi.Unit())
+					assert.False(t, mi.Sum().IsMonotonic())
+					assert.Equal(t, pmetric.AggregationTemporalityCumulative, mi.Sum().AggregationTemporality())
+					dp := mi.Sum().DataPoints().At(0)
+					assert.Equal(t, start, dp.StartTimestamp())
+					assert.Equal(t, ts, dp.Timestamp())
+					assert.Equal(t, pmetric.NumberDataPointValueTypeInt, dp.ValueType())
+					assert.Equal(t, int64(1), dp.IntValue())
+				case "vault.locked_user.count":
+					assert.False(t, validatedMetrics["vault.locked_user.count"], "Found a duplicate in the metrics slice: vault.locked_user.count")
+					validatedMetrics["vault.locked_user.count"] = true
+					assert.Equal(t, pmetric.MetricTypeSum, mi.Type())
+					assert.Equal(t, 1, mi.Sum().DataPoints().Len())
+					assert.Equal(t, "Users that are locked out after wrong logins, by the auth method.", mi.Description())
+					assert.Equal(t, "{user}", mi.Unit())
+					assert.False(t, mi.Sum().IsMonotonic())
+					assert.Equal(t, pmetric.AggregationTemporalityCumulative, mi.Sum().AggregationTemporality())
+					dp := mi.Sum().DataPoints().At(0)
+					assert.Equal(t, start, dp.StartTimestamp())
+					assert.Equal(t, ts, dp.Timestamp())
+					assert.Equal(t, pmetric.NumberDataPointValueTypeInt, dp.ValueType())
+					assert.Equal(t, int64(1), dp.IntValue())
+					vaultMountPathAttrVal, ok := dp.Attributes().Get("vault.mount.path")
+					assert.True(t, ok)
+					assert.Equal(t, "vault.mount.path-val", vaultMountPathAttrVal.Str())
+				case "vault.mount.count":
+					assert.False(t, validatedMetrics["vault.mount.count"], "Found a duplicate in the metrics slice: vault.mount.count")
+					validatedMetrics["vault.mount.count"] = true
+					assert.Equal(t, pmetric.MetricTypeSum, mi.Type())
+					assert.Equal(t, 1, mi.Sum().DataPoints().Len())
+					assert.Equal(t, "Secrets engines and auth methods that are enabled.", mi.Description())
+					assert.Equal(t, "{mount}", mi.Unit())
+					assert.False(t, mi.Sum().IsMonotonic())
+					assert.Equal(t, pmetric.AggregationTemporalityCumulative, mi.Sum().AggregationTemporality())
+					dp := mi.Sum().DataPoints().At(0)
+					assert.Equal(t, start, dp.StartTimestamp())
+					assert.Equal(t, ts, dp.Timestamp())
+					assert.Equal(t, pmetric.NumberDataPointValueTypeInt, dp.ValueType())
+					assert.Equal(t, int64(1), dp.IntValue())
+					vaultMountClassAttrVal, ok := dp.Attributes().Get("vault.mount.class")
+					assert.True(t, ok)
+					assert.Equal(t, "secret", vaultMountClassAttrVal.Str())
+					vaultMountTypeAttrVal, ok := dp.Attributes().Get("vault.mount.type")
+					assert.True(t, ok)
+					assert.Equal(t, "vault.mount.type-val", vaultMountTypeAttrVal.Str())
+					vaultMountVersionAttrVal, ok := dp.Attributes().Get("vault.mount.version")
+					assert.True(t, ok)
+					assert.Equal(t, "vault.mount.version-val", vaultMountVersionAttrVal.Str())
+					vaultPluginVersionAttrVal, ok := dp.Attributes().Get("vault.plugin.version")
+					assert.True(t, ok)
+					assert.Equal(t, "vault.plugin.version-val", vaultPluginVersionAttrVal.Str())
 				case "vault.own_token.ttl":
 					if tt.name != "reaggregate_set" {
 						assert.False(t, validatedMetrics["vault.own_token.ttl"], "Found a duplicate in the metrics slice: vault.own_token.ttl")
@@ -421,6 +722,247 @@ func TestMetricsBuilder(t *testing.T) {
 					assert.Equal(t, ts, dp.Timestamp())
 					assert.Equal(t, pmetric.NumberDataPointValueTypeInt, dp.ValueType())
 					assert.Equal(t, int64(1), dp.IntValue())
+				case "vault.pki.ca.expiry":
+					if tt.name != "reaggregate_set" {
+						assert.False(t, validatedMetrics["vault.pki.ca.expiry"], "Found a duplicate in the metrics slice: vault.pki.ca.expiry")
+						validatedMetrics["vault.pki.ca.expiry"] = true
+						assert.Equal(t, pmetric.MetricTypeGauge, mi.Type())
+						assert.Equal(t, 1, mi.Gauge().DataPoints().Len())
+						assert.Equal(t, "Time until the certificate of an issuer ends; negative when it has.", mi.Description())
+						assert.Equal(t, "s", mi.Unit())
+						dp := mi.Gauge().DataPoints().At(0)
+						assert.Equal(t, start, dp.StartTimestamp())
+						assert.Equal(t, ts, dp.Timestamp())
+						assert.Equal(t, pmetric.NumberDataPointValueTypeDouble, dp.ValueType())
+						assert.InDelta(t, float64(1), dp.DoubleValue(), 0.01)
+						vaultMountPathAttrVal, ok := dp.Attributes().Get("vault.mount.path")
+						assert.True(t, ok)
+						assert.Equal(t, "vault.mount.path-val", vaultMountPathAttrVal.Str())
+						vaultIssuerIDAttrVal, ok := dp.Attributes().Get("vault.issuer.id")
+						assert.True(t, ok)
+						assert.Equal(t, "vault.issuer.id-val", vaultIssuerIDAttrVal.Str())
+						vaultIssuerNameAttrVal, ok := dp.Attributes().Get("vault.issuer.name")
+						assert.True(t, ok)
+						assert.Equal(t, "vault.issuer.name-val", vaultIssuerNameAttrVal.Str())
+					} else {
+						assert.False(t, validatedMetrics["vault.pki.ca.expiry"], "Found a duplicate in the metrics slice: vault.pki.ca.expiry")
+						validatedMetrics["vault.pki.ca.expiry"] = true
+						assert.Equal(t, pmetric.MetricTypeGauge, mi.Type())
+						assert.Equal(t, 1, mi.Gauge().DataPoints().Len())
+						assert.Equal(t, "Time until the certificate of an issuer ends; negative when it has.", mi.Description())
+						assert.Equal(t, "s", mi.Unit())
+						dp := mi.Gauge().DataPoints().At(0)
+						assert.Equal(t, start, dp.StartTimestamp())
+						assert.Equal(t, ts, dp.Timestamp())
+						assert.Equal(t, pmetric.NumberDataPointValueTypeDouble, dp.ValueType())
+						switch aggMap["vault.pki.ca.expiry"] {
+						case "sum":
+							assert.InDelta(t, float64(4), dp.DoubleValue(), 0.01)
+						case "avg":
+							assert.InDelta(t, float64(2), dp.DoubleValue(), 0.01)
+						case "min":
+							assert.InDelta(t, float64(1), dp.DoubleValue(), 0.01)
+						case "max":
+							assert.InDelta(t, float64(3), dp.DoubleValue(), 0.01)
+						}
+						_, ok := dp.Attributes().Get("vault.mount.path")
+						assert.True(t, ok)
+						_, ok = dp.Attributes().Get("vault.issuer.id")
+						assert.True(t, ok)
+						_, ok = dp.Attributes().Get("vault.issuer.name")
+						assert.False(t, ok)
+					}
+				case "vault.pki.certificate.count":
+					assert.False(t, validatedMetrics["vault.pki.certificate.count"], "Found a duplicate in the metrics slice: vault.pki.certificate.count")
+					validatedMetrics["vault.pki.certificate.count"] = true
+					assert.Equal(t, pmetric.MetricTypeSum, mi.Type())
+					assert.Equal(t, 1, mi.Sum().DataPoints().Len())
+					assert.Equal(t, "Certificates that are neither revoked nor issuers, by how long until they end.", mi.Description())
+					assert.Equal(t, "{certificate}", mi.Unit())
+					assert.False(t, mi.Sum().IsMonotonic())
+					assert.Equal(t, pmetric.AggregationTemporalityCumulative, mi.Sum().AggregationTemporality())
+					dp := mi.Sum().DataPoints().At(0)
+					assert.Equal(t, start, dp.StartTimestamp())
+					assert.Equal(t, ts, dp.Timestamp())
+					assert.Equal(t, pmetric.NumberDataPointValueTypeInt, dp.ValueType())
+					assert.Equal(t, int64(1), dp.IntValue())
+					vaultMountPathAttrVal, ok := dp.Attributes().Get("vault.mount.path")
+					assert.True(t, ok)
+					assert.Equal(t, "vault.mount.path-val", vaultMountPathAttrVal.Str())
+					vaultPkiRoleAttrVal, ok := dp.Attributes().Get("vault.pki.role")
+					assert.True(t, ok)
+					assert.Equal(t, "vault.pki.role-val", vaultPkiRoleAttrVal.Str())
+					vaultExpiryAttrVal, ok := dp.Attributes().Get("vault.expiry")
+					assert.True(t, ok)
+					assert.Equal(t, "passed", vaultExpiryAttrVal.Str())
+				case "vault.pki.certificate.expiry":
+					assert.False(t, validatedMetrics["vault.pki.certificate.expiry"], "Found a duplicate in the metrics slice: vault.pki.certificate.expiry")
+					validatedMetrics["vault.pki.certificate.expiry"] = true
+					assert.Equal(t, pmetric.MetricTypeGauge, mi.Type())
+					assert.Equal(t, 1, mi.Gauge().DataPoints().Len())
+					assert.Equal(t, "Time until the next certificate ends that is not revoked and has no successor for the same names.", mi.Description())
+					assert.Equal(t, "s", mi.Unit())
+					dp := mi.Gauge().DataPoints().At(0)
+					assert.Equal(t, start, dp.StartTimestamp())
+					assert.Equal(t, ts, dp.Timestamp())
+					assert.Equal(t, pmetric.NumberDataPointValueTypeDouble, dp.ValueType())
+					assert.InDelta(t, float64(1), dp.DoubleValue(), 0.01)
+					vaultMountPathAttrVal, ok := dp.Attributes().Get("vault.mount.path")
+					assert.True(t, ok)
+					assert.Equal(t, "vault.mount.path-val", vaultMountPathAttrVal.Str())
+					vaultPkiRoleAttrVal, ok := dp.Attributes().Get("vault.pki.role")
+					assert.True(t, ok)
+					assert.Equal(t, "vault.pki.role-val", vaultPkiRoleAttrVal.Str())
+				case "vault.pki.certificate.unfollowed.count":
+					assert.False(t, validatedMetrics["vault.pki.certificate.unfollowed.count"], "Found a duplicate in the metrics slice: vault.pki.certificate.unfollowed.count")
+					validatedMetrics["vault.pki.certificate.unfollowed.count"] = true
+					assert.Equal(t, pmetric.MetricTypeSum, mi.Type())
+					assert.Equal(t, 1, mi.Sum().DataPoints().Len())
+					assert.Equal(t, "Certificates that are not followed, as there are more than pki::limit.", mi.Description())
+					assert.Equal(t, "{certificate}", mi.Unit())
+					assert.False(t, mi.Sum().IsMonotonic())
+					assert.Equal(t, pmetric.AggregationTemporalityCumulative, mi.Sum().AggregationTemporality())
+					dp := mi.Sum().DataPoints().At(0)
+					assert.Equal(t, start, dp.StartTimestamp())
+					assert.Equal(t, ts, dp.Timestamp())
+					assert.Equal(t, pmetric.NumberDataPointValueTypeInt, dp.ValueType())
+					assert.Equal(t, int64(1), dp.IntValue())
+					vaultMountPathAttrVal, ok := dp.Attributes().Get("vault.mount.path")
+					assert.True(t, ok)
+					assert.Equal(t, "vault.mount.path-val", vaultMountPathAttrVal.Str())
+				case "vault.pki.certificate.unread.count":
+					assert.False(t, validatedMetrics["vault.pki.certificate.unread.count"], "Found a duplicate in the metrics slice: vault.pki.certificate.unread.count")
+					validatedMetrics["vault.pki.certificate.unread.count"] = true
+					assert.Equal(t, pmetric.MetricTypeSum, mi.Type())
+					assert.Equal(t, 1, mi.Sum().DataPoints().Len())
+					assert.Equal(t, "Certificates that were not read yet, as the budget of requests has not sufficed so far.", mi.Description())
+					assert.Equal(t, "{certificate}", mi.Unit())
+					assert.False(t, mi.Sum().IsMonotonic())
+					assert.Equal(t, pmetric.AggregationTemporalityCumulative, mi.Sum().AggregationTemporality())
+					dp := mi.Sum().DataPoints().At(0)
+					assert.Equal(t, start, dp.StartTimestamp())
+					assert.Equal(t, ts, dp.Timestamp())
+					assert.Equal(t, pmetric.NumberDataPointValueTypeInt, dp.ValueType())
+					assert.Equal(t, int64(1), dp.IntValue())
+					vaultMountPathAttrVal, ok := dp.Attributes().Get("vault.mount.path")
+					assert.True(t, ok)
+					assert.Equal(t, "vault.mount.path-val", vaultMountPathAttrVal.Str())
+				case "vault.pki.crl.expiry":
+					if tt.name != "reaggregate_set" {
+						assert.False(t, validatedMetrics["vault.pki.crl.expiry"], "Found a duplicate in the metrics slice: vault.pki.crl.expiry")
+						validatedMetrics["vault.pki.crl.expiry"] = true
+						assert.Equal(t, pmetric.MetricTypeGauge, mi.Type())
+						assert.Equal(t, 1, mi.Gauge().DataPoints().Len())
+						assert.Equal(t, "Time until the revocation list of an issuer is out of date; negative when it is.", mi.Description())
+						assert.Equal(t, "s", mi.Unit())
+						dp := mi.Gauge().DataPoints().At(0)
+						assert.Equal(t, start, dp.StartTimestamp())
+						assert.Equal(t, ts, dp.Timestamp())
+						assert.Equal(t, pmetric.NumberDataPointValueTypeDouble, dp.ValueType())
+						assert.InDelta(t, float64(1), dp.DoubleValue(), 0.01)
+						vaultMountPathAttrVal, ok := dp.Attributes().Get("vault.mount.path")
+						assert.True(t, ok)
+						assert.Equal(t, "vault.mount.path-val", vaultMountPathAttrVal.Str())
+						vaultIssuerIDAttrVal, ok := dp.Attributes().Get("vault.issuer.id")
+						assert.True(t, ok)
+						assert.Equal(t, "vault.issuer.id-val", vaultIssuerIDAttrVal.Str())
+						vaultIssuerNameAttrVal, ok := dp.Attributes().Get("vault.issuer.name")
+						assert.True(t, ok)
+						assert.Equal(t, "vault.issuer.name-val", vaultIssuerNameAttrVal.Str())
+					} else {
+						assert.False(t, validatedMetrics["vault.pki.crl.expiry"], "Found a duplicate in the metrics slice: vault.pki.crl.expiry")
+						validatedMetrics["vault.pki.crl.expiry"] = true
+						assert.Equal(t, pmetric.MetricTypeGauge, mi.Type())
+						assert.Equal(t, 1, mi.Gauge().DataPoints().Len())
+						assert.Equal(t, "Time until the revocation list of an issuer is out of date; negative when it is.", mi.Description())
+						assert.Equal(t, "s", mi.Unit())
+						dp := mi.Gauge().DataPoints().At(0)
+						assert.Equal(t, start, dp.StartTimestamp())
+						assert.Equal(t, ts, dp.Timestamp())
+						assert.Equal(t, pmetric.NumberDataPointValueTypeDouble, dp.ValueType())
+						switch aggMap["vault.pki.crl.expiry"] {
+						case "sum":
+							assert.InDelta(t, float64(4), dp.DoubleValue(), 0.01)
+						case "avg":
+							assert.InDelta(t, float64(2), dp.DoubleValue(), 0.01)
+						case "min":
+							assert.InDelta(t, float64(1), dp.DoubleValue(), 0.01)
+						case "max":
+							assert.InDelta(t, float64(3), dp.DoubleValue(), 0.01)
+						}
+						_, ok := dp.Attributes().Get("vault.mount.path")
+						assert.True(t, ok)
+						_, ok = dp.Attributes().Get("vault.issuer.id")
+						assert.True(t, ok)
+						_, ok = dp.Attributes().Get("vault.issuer.name")
+						assert.False(t, ok)
+					}
+				case "vault.pki.revoked.count":
+					assert.False(t, validatedMetrics["vault.pki.revoked.count"], "Found a duplicate in the metrics slice: vault.pki.revoked.count")
+					validatedMetrics["vault.pki.revoked.count"] = true
+					assert.Equal(t, pmetric.MetricTypeSum, mi.Type())
+					assert.Equal(t, 1, mi.Sum().DataPoints().Len())
+					assert.Equal(t, "Certificates that are revoked.", mi.Description())
+					assert.Equal(t, "{certificate}", mi.Unit())
+					assert.False(t, mi.Sum().IsMonotonic())
+					assert.Equal(t, pmetric.AggregationTemporalityCumulative, mi.Sum().AggregationTemporality())
+					dp := mi.Sum().DataPoints().At(0)
+					assert.Equal(t, start, dp.StartTimestamp())
+					assert.Equal(t, ts, dp.Timestamp())
+					assert.Equal(t, pmetric.NumberDataPointValueTypeInt, dp.ValueType())
+					assert.Equal(t, int64(1), dp.IntValue())
+					vaultMountPathAttrVal, ok := dp.Attributes().Get("vault.mount.path")
+					assert.True(t, ok)
+					assert.Equal(t, "vault.mount.path-val", vaultMountPathAttrVal.Str())
+				case "vault.policy.count":
+					assert.False(t, validatedMetrics["vault.policy.count"], "Found a duplicate in the metrics slice: vault.policy.count")
+					validatedMetrics["vault.policy.count"] = true
+					assert.Equal(t, pmetric.MetricTypeSum, mi.Type())
+					assert.Equal(t, 1, mi.Sum().DataPoints().Len())
+					assert.Equal(t, "ACL policies.", mi.Description())
+					assert.Equal(t, "{policy}", mi.Unit())
+					assert.False(t, mi.Sum().IsMonotonic())
+					assert.Equal(t, pmetric.AggregationTemporalityCumulative, mi.Sum().AggregationTemporality())
+					dp := mi.Sum().DataPoints().At(0)
+					assert.Equal(t, start, dp.StartTimestamp())
+					assert.Equal(t, ts, dp.Timestamp())
+					assert.Equal(t, pmetric.NumberDataPointValueTypeInt, dp.ValueType())
+					assert.Equal(t, int64(1), dp.IntValue())
+				case "vault.quota.rate_limit":
+					assert.False(t, validatedMetrics["vault.quota.rate_limit"], "Found a duplicate in the metrics slice: vault.quota.rate_limit")
+					validatedMetrics["vault.quota.rate_limit"] = true
+					assert.Equal(t, pmetric.MetricTypeGauge, mi.Type())
+					assert.Equal(t, 1, mi.Gauge().DataPoints().Len())
+					assert.Equal(t, "Requests in a second that a quota allows.", mi.Description())
+					assert.Equal(t, "{request}/s", mi.Unit())
+					dp := mi.Gauge().DataPoints().At(0)
+					assert.Equal(t, start, dp.StartTimestamp())
+					assert.Equal(t, ts, dp.Timestamp())
+					assert.Equal(t, pmetric.NumberDataPointValueTypeDouble, dp.ValueType())
+					assert.InDelta(t, float64(1), dp.DoubleValue(), 0.01)
+					vaultQuotaNameAttrVal, ok := dp.Attributes().Get("vault.quota.name")
+					assert.True(t, ok)
+					assert.Equal(t, "vault.quota.name-val", vaultQuotaNameAttrVal.Str())
+					vaultQuotaPathAttrVal, ok := dp.Attributes().Get("vault.quota.path")
+					assert.True(t, ok)
+					assert.Equal(t, "vault.quota.path-val", vaultQuotaPathAttrVal.Str())
+				case "vault.quota.refusals":
+					assert.False(t, validatedMetrics["vault.quota.refusals"], "Found a duplicate in the metrics slice: vault.quota.refusals")
+					validatedMetrics["vault.quota.refusals"] = true
+					assert.Equal(t, pmetric.MetricTypeSum, mi.Type())
+					assert.Equal(t, 1, mi.Sum().DataPoints().Len())
+					assert.Equal(t, "Requests that were refused because of a quota.", mi.Description())
+					assert.Equal(t, "{request}", mi.Unit())
+					assert.True(t, mi.Sum().IsMonotonic())
+					assert.Equal(t, pmetric.AggregationTemporalityCumulative, mi.Sum().AggregationTemporality())
+					dp := mi.Sum().DataPoints().At(0)
+					assert.Equal(t, start, dp.StartTimestamp())
+					assert.Equal(t, ts, dp.Timestamp())
+					assert.Equal(t, pmetric.NumberDataPointValueTypeInt, dp.ValueType())
+					assert.Equal(t, int64(1), dp.IntValue())
+					vaultQuotaNameAttrVal, ok := dp.Attributes().Get("vault.quota.name")
+					assert.True(t, ok)
+					assert.Equal(t, "vault.quota.name-val", vaultQuotaNameAttrVal.Str())
 				case "vault.raft.failure_tolerance":
 					assert.False(t, validatedMetrics["vault.raft.failure_tolerance"], "Found a duplicate in the metrics slice: vault.raft.failure_tolerance")
 					validatedMetrics["vault.raft.failure_tolerance"] = true
@@ -537,6 +1079,32 @@ func TestMetricsBuilder(t *testing.T) {
 					vaultReplicationModeAttrVal, ok := dp.Attributes().Get("vault.replication.mode")
 					assert.True(t, ok)
 					assert.Equal(t, "vault.replication.mode-val", vaultReplicationModeAttrVal.Str())
+				case "vault.request.in_flight.age":
+					assert.False(t, validatedMetrics["vault.request.in_flight.age"], "Found a duplicate in the metrics slice: vault.request.in_flight.age")
+					validatedMetrics["vault.request.in_flight.age"] = true
+					assert.Equal(t, pmetric.MetricTypeGauge, mi.Type())
+					assert.Equal(t, 1, mi.Gauge().DataPoints().Len())
+					assert.Equal(t, "Time since the oldest request began that is being handled; 0 when there is none.", mi.Description())
+					assert.Equal(t, "s", mi.Unit())
+					dp := mi.Gauge().DataPoints().At(0)
+					assert.Equal(t, start, dp.StartTimestamp())
+					assert.Equal(t, ts, dp.Timestamp())
+					assert.Equal(t, pmetric.NumberDataPointValueTypeDouble, dp.ValueType())
+					assert.InDelta(t, float64(1), dp.DoubleValue(), 0.01)
+				case "vault.request.in_flight.count":
+					assert.False(t, validatedMetrics["vault.request.in_flight.count"], "Found a duplicate in the metrics slice: vault.request.in_flight.count")
+					validatedMetrics["vault.request.in_flight.count"] = true
+					assert.Equal(t, pmetric.MetricTypeSum, mi.Type())
+					assert.Equal(t, 1, mi.Sum().DataPoints().Len())
+					assert.Equal(t, "Requests that are being handled, without that of the receiver which asks.", mi.Description())
+					assert.Equal(t, "{request}", mi.Unit())
+					assert.False(t, mi.Sum().IsMonotonic())
+					assert.Equal(t, pmetric.AggregationTemporalityCumulative, mi.Sum().AggregationTemporality())
+					dp := mi.Sum().DataPoints().At(0)
+					assert.Equal(t, start, dp.StartTimestamp())
+					assert.Equal(t, ts, dp.Timestamp())
+					assert.Equal(t, pmetric.NumberDataPointValueTypeInt, dp.ValueType())
+					assert.Equal(t, int64(1), dp.IntValue())
 				case "vault.seal.info":
 					if tt.name != "reaggregate_set" {
 						assert.False(t, validatedMetrics["vault.seal.info"], "Found a duplicate in the metrics slice: vault.seal.info")
@@ -590,6 +1158,68 @@ func TestMetricsBuilder(t *testing.T) {
 					assert.Equal(t, "1 when the server is sealed, else 0. A server that does not answer is not sealed but has vault.up 0.", mi.Description())
 					assert.Equal(t, "{server}", mi.Unit())
 					dp := mi.Gauge().DataPoints().At(0)
+					assert.Equal(t, start, dp.StartTimestamp())
+					assert.Equal(t, ts, dp.Timestamp())
+					assert.Equal(t, pmetric.NumberDataPointValueTypeInt, dp.ValueType())
+					assert.Equal(t, int64(1), dp.IntValue())
+				case "vault.token.count":
+					assert.False(t, validatedMetrics["vault.token.count"], "Found a duplicate in the metrics slice: vault.token.count")
+					validatedMetrics["vault.token.count"] = true
+					assert.Equal(t, pmetric.MetricTypeSum, mi.Type())
+					assert.Equal(t, 1, mi.Sum().DataPoints().Len())
+					assert.Equal(t, "Service tokens.", mi.Description())
+					assert.Equal(t, "{token}", mi.Unit())
+					assert.False(t, mi.Sum().IsMonotonic())
+					assert.Equal(t, pmetric.AggregationTemporalityCumulative, mi.Sum().AggregationTemporality())
+					dp := mi.Sum().DataPoints().At(0)
+					assert.Equal(t, start, dp.StartTimestamp())
+					assert.Equal(t, ts, dp.Timestamp())
+					assert.Equal(t, pmetric.NumberDataPointValueTypeInt, dp.ValueType())
+					assert.Equal(t, int64(1), dp.IntValue())
+				case "vault.token.followed.count":
+					assert.False(t, validatedMetrics["vault.token.followed.count"], "Found a duplicate in the metrics slice: vault.token.followed.count")
+					validatedMetrics["vault.token.followed.count"] = true
+					assert.Equal(t, pmetric.MetricTypeSum, mi.Type())
+					assert.Equal(t, 1, mi.Sum().DataPoints().Len())
+					assert.Equal(t, "Tokens, by the auth method and by how long until they end.", mi.Description())
+					assert.Equal(t, "{token}", mi.Unit())
+					assert.False(t, mi.Sum().IsMonotonic())
+					assert.Equal(t, pmetric.AggregationTemporalityCumulative, mi.Sum().AggregationTemporality())
+					dp := mi.Sum().DataPoints().At(0)
+					assert.Equal(t, start, dp.StartTimestamp())
+					assert.Equal(t, ts, dp.Timestamp())
+					assert.Equal(t, pmetric.NumberDataPointValueTypeInt, dp.ValueType())
+					assert.Equal(t, int64(1), dp.IntValue())
+					vaultMountPathAttrVal, ok := dp.Attributes().Get("vault.mount.path")
+					assert.True(t, ok)
+					assert.Equal(t, "vault.mount.path-val", vaultMountPathAttrVal.Str())
+					vaultExpiryAttrVal, ok := dp.Attributes().Get("vault.expiry")
+					assert.True(t, ok)
+					assert.Equal(t, "passed", vaultExpiryAttrVal.Str())
+				case "vault.token.unfollowed.count":
+					assert.False(t, validatedMetrics["vault.token.unfollowed.count"], "Found a duplicate in the metrics slice: vault.token.unfollowed.count")
+					validatedMetrics["vault.token.unfollowed.count"] = true
+					assert.Equal(t, pmetric.MetricTypeSum, mi.Type())
+					assert.Equal(t, 1, mi.Sum().DataPoints().Len())
+					assert.Equal(t, "Tokens that are not followed, as there are more than tokens::limit.", mi.Description())
+					assert.Equal(t, "{token}", mi.Unit())
+					assert.False(t, mi.Sum().IsMonotonic())
+					assert.Equal(t, pmetric.AggregationTemporalityCumulative, mi.Sum().AggregationTemporality())
+					dp := mi.Sum().DataPoints().At(0)
+					assert.Equal(t, start, dp.StartTimestamp())
+					assert.Equal(t, ts, dp.Timestamp())
+					assert.Equal(t, pmetric.NumberDataPointValueTypeInt, dp.ValueType())
+					assert.Equal(t, int64(1), dp.IntValue())
+				case "vault.token.unread.count":
+					assert.False(t, validatedMetrics["vault.token.unread.count"], "Found a duplicate in the metrics slice: vault.token.unread.count")
+					validatedMetrics["vault.token.unread.count"] = true
+					assert.Equal(t, pmetric.MetricTypeSum, mi.Type())
+					assert.Equal(t, 1, mi.Sum().DataPoints().Len())
+					assert.Equal(t, "Tokens that were not looked up yet, as the budget of requests has not sufficed so far.", mi.Description())
+					assert.Equal(t, "{token}", mi.Unit())
+					assert.False(t, mi.Sum().IsMonotonic())
+					assert.Equal(t, pmetric.AggregationTemporalityCumulative, mi.Sum().AggregationTemporality())
+					dp := mi.Sum().DataPoints().At(0)
 					assert.Equal(t, start, dp.StartTimestamp())
 					assert.Equal(t, ts, dp.Timestamp())
 					assert.Equal(t, pmetric.NumberDataPointValueTypeInt, dp.ValueType())

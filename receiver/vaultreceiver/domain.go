@@ -1,0 +1,214 @@
+// Copyright The otelcol-infra Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package vaultreceiver
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"go.opentelemetry.io/collector/pdata/pcommon"
+	"go.opentelemetry.io/collector/pdata/pmetric"
+
+	"github.com/otelcol-infra/otelcol-infra/internal/watch"
+	"github.com/otelcol-infra/otelcol-infra/receiver/vaultreceiver/internal/metadata"
+)
+
+// domain is a part of what Vault keeps. It is asked for with the token, at a pace
+// of its own, and only while the server is the active node, which tells it for all.
+type domain interface {
+	// run asks for it and tells of it until ctx ends.
+	run(ctx context.Context)
+
+	// record records what is known of it, if that is not too old. The watcher is
+	// locked.
+	record(mb *metadata.MetricsBuilder, now time.Time)
+}
+
+// recorder is a domain with metrics that the generated builder cannot make.
+type recorder interface {
+	appendTo(metrics pmetric.MetricSlice, now time.Time)
+}
+
+// topic is a domain that is small enough to be read whole at each interval.
+// What is read is compared with what was told last. It does not wait for a
+// consumer: of what was read meanwhile the newest is told, which is enough, as
+// each answer tells all.
+type topic[T any] struct {
+	w        *watcher
+	endpoint string // by which it is denied, and its condition is told
+	every    time.Duration
+	read     func(ctx context.Context) (T, error)
+
+	// measure records the newest answer; nil: it has no metrics.
+	measure func(mb *metadata.MetricsBuilder, now pcommon.Timestamp, value T)
+
+	// tell says what has changed; nil: it is only measured.
+	tell func(observed time.Time, c change[T]) watch.Telemetry
+
+	// stored is the key under which what was told survives a restart; empty: it
+	// does not, and what changed meanwhile is not told. T has to be fit for JSON.
+	stored string
+
+	last answer[T] // The watcher's lock guards it.
+}
+
+// change is between two answers.
+type change[T any] struct {
+	at            time.Time // of the later one
+	before, after T
+	resource      pcommon.Resource
+
+	// reconciled says that it was not asked, or not answered, in between.
+	reconciled bool
+}
+
+// sight is an answer on its way to be told.
+type sight[T any] struct {
+	answer[T]
+	term term
+	gap  bool // the time before, it was not answered
+}
+
+// term is a time in which one cluster was told by this receiver. What was known
+// before it says nothing: another node was active, and its receiver has told.
+type term struct {
+	Cluster string
+	Number  int
+}
+
+func (t *topic[T]) run(ctx context.Context) {
+	news := make(chan sight[T], 1)
+	var asking sync.WaitGroup
+	defer asking.Wait()
+	asking.Go(func() { t.ask(ctx, news) })
+	if t.tell == nil {
+		return
+	}
+	var told memory[T]
+	restored := false
+	watch.Loop[sight[T]]{
+		Next: func(ctx context.Context) (s sight[T], err error) {
+			select {
+			case s = <-news:
+				return s, nil
+			case <-ctx.Done():
+				return s, ctx.Err()
+			}
+		},
+		Step: func(now time.Time, s sight[T]) watch.Telemetry {
+			if !restored {
+				restored = true
+				told = t.restore(ctx, s.term)
+			}
+			before := told
+			told = memory[T]{Known: true, Cluster: s.term.Cluster, term: s.term, Value: s.value}
+			if !before.Known || before.term != s.term {
+				return watch.Silence()
+			}
+			return t.tell(now, change[T]{
+				at: s.at, before: before.Value, after: s.value, resource: t.w.resource(), reconciled: s.gap || before.old,
+			})
+		},
+		Delivery: t.w.Delivery(),
+		Commit: func(ctx context.Context) {
+			if t.stored != "" {
+				t.w.Condition.Set(storageState, t.w.store.Save(ctx, t.stored, told))
+			}
+		},
+		Condition: func(error) {}, // The endpoint has one of its own.
+	}.Run(ctx)
+}
+
+// memory is what was told last.
+type memory[T any] struct {
+	Known   bool
+	Cluster string
+	Value   T
+
+	term term
+	old  bool // by an earlier process
+}
+
+// restore takes in what an earlier process told of the cluster.
+func (t *topic[T]) restore(ctx context.Context, now term) (m memory[T]) {
+	if t.stored == "" {
+		return m
+	}
+	found, err := t.w.store.Load(ctx, t.stored, &m)
+	t.w.Condition.Set(storageState, err)
+	if !found || err != nil || m.Cluster != now.Cluster {
+		return memory[T]{}
+	}
+	m.term, m.old = now, true
+	return m
+}
+
+// ask asks at each interval, and at once when the server becomes active or there
+// is another token.
+func (t *topic[T]) ask(ctx context.Context, news chan sight[T]) {
+	turned := t.w.turns()
+	gap := false
+	for t.w.wait(ctx, t.w.asked) {
+		possible, term := t.w.possible()
+		value, ok := poll(ctx, t.w, t.endpoint, possible, &t.last, t.read)
+		if _, still := t.w.possible(); ok && still == term {
+			s := sight[T]{answer: answer[T]{value: value, at: time.Now()}, term: term, gap: gap}
+			select {
+			case waiting := <-news: // The newer one tells it too.
+				s.gap = s.gap || waiting.gap
+			default:
+			}
+			news <- s
+		}
+		gap = !ok
+		pauseUntil(ctx, t.every, turned)
+	}
+}
+
+func (t *topic[T]) record(mb *metadata.MetricsBuilder, now time.Time) {
+	if t.measure != nil && t.last.fresh(now, max(2*t.every, stale)) {
+		t.measure(mb, pcommon.NewTimestampFromTime(now), t.last.value)
+	}
+}
+
+// wait waits for a channel that is closed once; it is false when ctx has ended.
+func (w *watcher) wait(ctx context.Context, once <-chan struct{}) bool {
+	select {
+	case <-once:
+	case <-ctx.Done():
+	}
+	return ctx.Err() == nil
+}
+
+// pauseUntil waits for some time, or for less when there is a turn.
+func pauseUntil(ctx context.Context, d time.Duration, turned <-chan struct{}) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-turned:
+	case <-ctx.Done():
+	}
+}
+
+// possible says whether what needs a token can be asked of this server for all
+// of the cluster, and in which term.
+func (w *watcher) possible() (bool, term) {
+	token := w.client.hasToken()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return token && w.server.err == nil && !w.server.at.IsZero() && w.server.value.AcceptsTokens(),
+		term{Cluster: w.cluster.clusterID, Number: w.terms}
+}
+
+// turns returns a channel that has something when the server has become active,
+// or there is another token.
+func (w *watcher) turns() <-chan struct{} {
+	turned := make(chan struct{}, 1)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.turned = append(w.turned, turned)
+	return turned
+}

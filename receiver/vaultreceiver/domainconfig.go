@@ -1,0 +1,185 @@
+// Copyright The otelcol-infra Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package vaultreceiver
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/otelcol-infra/otelcol-infra/internal/configcheck"
+)
+
+// DomainConfig is of a part of what Vault keeps that is read whole.
+type DomainConfig struct {
+	// Enabled asks for it.
+	Enabled bool `mapstructure:"enabled"`
+
+	// Interval is the time between two readings.
+	Interval time.Duration `mapstructure:"interval"`
+}
+
+func (c DomainConfig) check(key string) error {
+	if !c.Enabled {
+		return nil
+	}
+	return configcheck.Duration(key+"::interval", c.Interval, "1m")
+}
+
+// The modes of `leases` and `tokens`.
+const (
+	ModeOff       = "off"       // nothing is asked
+	ModeCount     = "count"     // their number
+	ModePrefixes  = "prefixes"  // of leases: each one under the prefixes, too
+	ModeAccessors = "accessors" // of tokens: each one, too
+)
+
+// FollowConfig is of what is listed at each interval, and then asked for one by
+// one, within a budget.
+type FollowConfig struct {
+	// Interval is the time between two lists.
+	Interval time.Duration `mapstructure:"interval"`
+
+	// RequestsPerSecond bounds the requests, those for lists among them. Vault
+	// audits each.
+	RequestsPerSecond float64 `mapstructure:"requests_per_second"`
+
+	// Limit is how many are followed at most.
+	Limit int `mapstructure:"limit"`
+
+	// ExpiryWarning is how long before its end one is told to expire, or a
+	// quarter of its TTL if that is less.
+	ExpiryWarning time.Duration `mapstructure:"expiry_warning"`
+}
+
+func (c FollowConfig) check(key string) error {
+	var budget error
+	if !(c.RequestsPerSecond > 0) { // Written so that NaN is refused too.
+		budget = fmt.Errorf("%s::requests_per_second is %v: set it to more than 0, such as 10", key, c.RequestsPerSecond)
+	}
+	return errors.Join(
+		configcheck.Duration(key+"::interval", c.Interval, "1m"),
+		budget,
+		configcheck.Positive(key+"::limit", c.Limit),
+		configcheck.Duration(key+"::expiry_warning", c.ExpiryWarning, "1h"),
+	)
+}
+
+// LeasesConfig is of the leases.
+type LeasesConfig struct {
+	// Mode is off, count or prefixes.
+	Mode string `mapstructure:"mode"`
+
+	// Prefixes are the beginnings of the IDs of the leases that are followed,
+	// such as database/creds.
+	Prefixes []string `mapstructure:"prefixes"`
+
+	// Depth is how many levels below a prefix are looked into.
+	Depth int `mapstructure:"depth"`
+
+	// FullIDs tells the whole ID of a lease, instead of its prefix and a hash.
+	// Whoever may revoke leases can revoke one whose ID is known.
+	FullIDs bool `mapstructure:"full_ids"`
+
+	FollowConfig `mapstructure:",squash"`
+}
+
+func (c LeasesConfig) check() error {
+	if c.Mode != ModePrefixes {
+		return checkMode("leases::mode", c.Mode, ModeOff, ModeCount, ModePrefixes)
+	}
+	var errs []error
+	if len(c.Prefixes) == 0 {
+		errs = append(errs, errors.New("leases::prefixes is empty: name beginnings of the IDs of leases, such as database/creds"))
+	}
+	for i, prefix := range c.Prefixes {
+		if strings.Trim(prefix, "/") == "" {
+			errs = append(errs, fmt.Errorf("leases::prefixes[%d] is empty: name the beginning of the IDs of leases, such as database/creds", i))
+		}
+	}
+	return errors.Join(append(errs, configcheck.Positive("leases::depth", c.Depth), c.FollowConfig.check("leases"))...)
+}
+
+// TokensConfig is of the tokens.
+type TokensConfig struct {
+	// Mode is off, count or accessors.
+	Mode string `mapstructure:"mode"`
+
+	FollowConfig `mapstructure:",squash"`
+}
+
+func (c TokensConfig) check() error {
+	if c.Mode != ModeAccessors {
+		return checkMode("tokens::mode", c.Mode, ModeOff, ModeCount, ModeAccessors)
+	}
+	return c.FollowConfig.check("tokens")
+}
+
+func checkMode(key, mode string, modes ...string) error {
+	if slices.Contains(modes, mode) {
+		return nil
+	}
+	return fmt.Errorf("%s is %q: set it to one of %s", key, mode, strings.Join(modes, ", "))
+}
+
+// PKIConfig is of certificates.
+type PKIConfig struct {
+	// Mounts are the paths of the PKI secrets engines that are observed.
+	Mounts []string `mapstructure:"mounts"`
+
+	// Roles finds out which role a certificate was issued with, as far as that
+	// can be concluded from what the roles allow.
+	Roles bool `mapstructure:"roles"`
+
+	// Lifetimes tells the life of each certificate as a span.
+	Lifetimes bool `mapstructure:"lifetimes"`
+
+	FollowConfig `mapstructure:",squash"`
+}
+
+func (c PKIConfig) check() error {
+	if len(c.Mounts) == 0 {
+		return nil
+	}
+	var errs []error
+	for i, mount := range c.Mounts {
+		if strings.Trim(mount, "/") == "" {
+			errs = append(errs, fmt.Errorf("pki::mounts[%d] is empty: name the path of a PKI secrets engine, such as pki", i))
+		}
+	}
+	return errors.Join(append(errs, c.FollowConfig.check("pki"))...)
+}
+
+// checkDomains checks the settings of all domains.
+func (c *Config) checkDomains() error {
+	return errors.Join(
+		c.Leases.check(),
+		c.Tokens.check(),
+		c.PKI.check(),
+		c.Mounts.check("mounts"),
+		c.Policies.check("policies"),
+		c.AuditDevices.check("audit_devices"),
+		c.Quotas.check("quotas"),
+		c.LockedUsers.check("locked_users"),
+		c.InFlightRequests.check("in_flight_requests"),
+		c.Clients.check("clients"),
+	)
+}
+
+// setDomains sets the defaults: what costs a request in an interval is on, and
+// what costs one for each object is off, but for policies and quotas, of which
+// there are few.
+func (c *Config) setDomains() {
+	follow := FollowConfig{Interval: time.Minute, RequestsPerSecond: 10, Limit: 20000, ExpiryWarning: time.Hour}
+	c.Leases = LeasesConfig{Mode: ModeCount, Depth: 8, FollowConfig: follow}
+	c.Tokens = TokensConfig{Mode: ModeCount, FollowConfig: follow}
+	c.PKI = PKIConfig{Roles: true, FollowConfig: follow}
+	c.PKI.Interval, c.PKI.ExpiryWarning = 10*time.Minute, 30*24*time.Hour
+	each := func(interval time.Duration) DomainConfig { return DomainConfig{Enabled: true, Interval: interval} }
+	c.Mounts, c.AuditDevices, c.Quotas, c.LockedUsers = each(time.Minute), each(time.Minute), each(time.Minute), each(time.Minute)
+	c.Policies, c.Clients = each(5*time.Minute), each(10*time.Minute)
+	c.InFlightRequests = each(10 * time.Second)
+}

@@ -1,0 +1,12 @@
+// Copyright The otelcol-infra Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package vaultreceiver
+
+// newDomains returns the domains that are configured.
+func newDomains(w *watcher) (domains []domain) {
+	if w.cfg.AuditDevices.Enabled {
+		domains = append(domains, newAuditDevices(w))
+	}
+	return domains
+}
