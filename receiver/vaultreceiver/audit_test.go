@@ -41,7 +41,7 @@ func tokenFor(t *testing.T, client *api.Client, rules string) string {
 
 func TestAuditDevices(t *testing.T) {
 	vault, client := startVault(t)
-	cfg := only(vault.Addr, tokenFor(t, client, `path "sys/audit" { capabilities = ["read", "sudo"] }`))
+	cfg := only(vault.Addr, tokenFor(t, client, policyOf(t, "Audit devices")))
 	cfg.AuditDevices.Enabled = true
 	folder := t.TempDir()
 	enable := func(path string) {
@@ -78,7 +78,7 @@ func TestWhatIsDeniedIsToldOnceAndComesBack(t *testing.T) {
 	assert.Equal(t, map[string]any{"vault.endpoint": endpointAudit}, denied[0].Attributes().AsRaw())
 	assert.Equal(t, plog.SeverityNumberWarn, denied[0].SeverityNumber())
 
-	require.NoError(t, client.Sys().PutPolicy("part", `path "sys/audit" { capabilities = ["read", "sudo"] }`))
+	require.NoError(t, client.Sys().PutPolicy("part", policyOf(t, "Audit devices")))
 	o.Eventually(t, "it is allowed again", o.HasEvent("vault.endpoint.allowed", "vault.endpoint", endpointAudit))
 	o.Eventually(t, "the metric", o.HasValue(1, "vault.endpoint.up", "vault.endpoint", endpointAudit))
 }

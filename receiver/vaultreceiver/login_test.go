@@ -44,7 +44,7 @@ type role struct{ name, id string }
 // newRole makes an AppRole with the README's policy, and that of every token.
 func newRole(t *testing.T, client *api.Client, name string, settings map[string]any) role {
 	t.Helper()
-	require.NoError(t, client.Sys().PutPolicy("otelcol", policy(t)))
+	require.NoError(t, client.Sys().PutPolicy("otelcol", policyOf(t, "Cluster")))
 	methods, err := client.Sys().ListAuth()
 	require.NoError(t, err)
 	if methods["approle/"] == nil {
@@ -283,7 +283,7 @@ func TestTokensThatAreGivenToARealVault(t *testing.T) {
 	vault, client := startVault(t)
 	create := func(t *testing.T, request api.TokenCreateRequest) *api.SecretAuth {
 		t.Helper()
-		require.NoError(t, client.Sys().PutPolicy("otelcol", policy(t)))
+		require.NoError(t, client.Sys().PutPolicy("otelcol", policyOf(t, "Cluster")))
 		request.Policies = []string{"otelcol"}
 		secret, err := client.Auth().Token().Create(&request)
 		require.NoError(t, err)

@@ -152,7 +152,7 @@ func TestWhatIsDeniedIsOffUntilItIsAllowed(t *testing.T) {
 	assert.False(t, o.HasMetric("vault.raft.healthy"))
 	assert.False(t, o.HasMetric("vault.ha.node.count"))
 
-	require.NoError(t, client.Sys().PutPolicy("otelcol", policy(t)))
+	require.NoError(t, client.Sys().PutPolicy("otelcol", policyOf(t, "Cluster")))
 	for _, endpoint := range []string{endpointNodes, endpointAutopilot} {
 		o.Eventually(t, endpoint+" is allowed", o.HasValue(1, "vault.endpoint.up", "vault.endpoint", endpoint))
 		assert.Equal(t, 1, o.Warnings(endpoint))

@@ -24,6 +24,7 @@ import (
 
 	"github.com/otelcol-infra/otelcol-infra/internal/observedtest"
 	"github.com/otelcol-infra/otelcol-infra/internal/period"
+	"github.com/otelcol-infra/otelcol-infra/internal/readmetest"
 	"github.com/otelcol-infra/otelcol-infra/lab"
 	"github.com/otelcol-infra/otelcol-infra/receiver/vaultreceiver/internal/telemetry"
 )
@@ -62,22 +63,27 @@ func startVault(t *testing.T) (*lab.Vault, *api.Client) {
 	return vault, client
 }
 
-// policy is the one that the README shows.
-func policy(t *testing.T) string {
+// policyOf returns the policies that the README shows under the headings.
+func policyOf(t *testing.T, headings ...string) string {
 	t.Helper()
-	readme, err := os.ReadFile("README.md")
-	require.NoError(t, err)
-	_, after, found := strings.Cut(string(readme), "```hcl\n")
-	require.True(t, found)
-	rules, _, found := strings.Cut(after, "```")
-	require.True(t, found)
-	return rules
+	var rules strings.Builder
+	for _, heading := range headings {
+		_, section, found := strings.Cut(readmetest.Read(t), "\n### "+heading+"\n")
+		require.True(t, found, heading)
+		section, _, _ = strings.Cut(section, "\n##")
+		_, block, found := strings.Cut(section, "```hcl\n")
+		require.True(t, found, heading)
+		block, _, found = strings.Cut(block, "```")
+		require.True(t, found, heading)
+		rules.WriteString(block)
+	}
+	return rules.String()
 }
 
 // newToken returns a token with the README's policy, which is a lease itself.
 func newToken(t *testing.T, client *api.Client) string {
 	t.Helper()
-	require.NoError(t, client.Sys().PutPolicy("otelcol", policy(t)))
+	require.NoError(t, client.Sys().PutPolicy("otelcol", policyOf(t, "Cluster")))
 	secret, err := client.Auth().Token().Create(&api.TokenCreateRequest{
 		Policies: []string{"otelcol"}, NoDefaultPolicy: true, TTL: "1h", NoParent: true,
 	})
