@@ -24,7 +24,7 @@ import (
 // play starts a scene; when the test has failed, the logs of everything follow.
 func play(t *testing.T) *demo.Scene {
 	t.Helper()
-	s, err := demo.Start(t.Context(), demo.Options{Binary: binary(t), Config: config, Progress: os.Stderr})
+	s, err := demo.Start(t.Context(), demo.Options{Binary: binary(t), Config: config, Policy: policy, Progress: os.Stderr})
 	require.NoError(t, err)
 	t.Cleanup(func() {
 		if t.Failed() {
@@ -225,7 +225,7 @@ func TestTheStoryArrives(t *testing.T) {
 		events, err := os.ReadFile(string(s.Events))
 		require.NoError(t, err)
 		told := fmt.Sprint(string(events), s.Collector.LogTail(100_000), p.Spans, p.Series)
-		for _, secret := range append(s.Lab.Vault.UnsealKeys, s.Lab.Vault.RootToken) {
+		for _, secret := range append(s.Lab.Vault.UnsealKeys, s.Lab.Vault.RootToken, s.Token) {
 			assert.NotContains(t, told, secret)
 		}
 	})
@@ -294,7 +294,7 @@ func TestWhatLastsShowsWhileItLasts(t *testing.T) {
 // The demo's command, as a person runs it.
 func TestDemoCheck(t *testing.T) {
 	var out strings.Builder
-	err := demo.Run(t.Context(), demo.Options{Binary: binary(t), Config: config, Progress: os.Stderr}, &out, nil)
+	err := demo.Run(t.Context(), demo.Options{Binary: binary(t), Config: config, Policy: policy, Progress: os.Stderr}, &out, nil)
 	require.NoError(t, err, out.String())
 	for _, want := range []string{
 		"CONSUL", "ETCD", "VAULT", "consul_health_check_count{", "vault.sealed", "/api/v3/traces/",
