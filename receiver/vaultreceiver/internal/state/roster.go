@@ -218,6 +218,7 @@ func (r *Roster[D]) Answer(asked, now time.Time, id string, f Facts, detail D) (
 	switch {
 	case l.expires == 0:
 		l.sure, l.expected, l.late = 0, 0, 0
+		l.warned, l.outlived, l.shortened = false, false, false
 	case !was.read || l.expires != was.expires:
 		left := max(0, f.Left)
 		l.sure, l.expected = asked.Add(left-leftTooMuch).UnixNano(), asked.Add(left).UnixNano()
