@@ -74,6 +74,7 @@ type follower[D any] struct {
 	cfg  FollowConfig
 	pace *rate.Limiter
 
+	most        int // of what waits, before it holds
 	ready, room chan struct{}
 	first       chan struct{} // closed after the first round of lists
 
@@ -92,7 +93,7 @@ type follower[D any] struct {
 func newFollower[D any](w *watcher, cfg FollowConfig, of subject[D]) *follower[D] {
 	f := &follower[D]{
 		subject: of, w: w, cfg: cfg, pace: rate.NewLimiter(rate.Limit(cfg.RequestsPerSecond), 1),
-		ready: make(chan struct{}, 1), room: make(chan struct{}, 1), first: make(chan struct{}),
+		most: maxWaiting, ready: make(chan struct{}, 1), room: make(chan struct{}, 1), first: make(chan struct{}),
 	}
 	f.forget()
 	return f
@@ -300,7 +301,7 @@ func signal(c chan struct{}) {
 func (f *follower[D]) hold(ctx context.Context) bool {
 	for ctx.Err() == nil {
 		f.mu.Lock()
-		full := len(f.waiting) >= maxWaiting
+		full := len(f.waiting) >= f.most
 		f.mu.Unlock()
 		if !full {
 			return true
