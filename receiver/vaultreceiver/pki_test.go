@@ -55,7 +55,7 @@ func observedPKI(t *testing.T, vault *lab.Vault, client *api.Client, mounts ...s
 func newPKIMount(t *testing.T, client *api.Client, mount, ttl string) string {
 	t.Helper()
 	require.NoError(t, client.Sys().Mount(mount, &api.MountInput{Type: "pki"}))
-	require.NoError(t, client.Sys().TuneMount(mount, api.MountConfigInput{MaxLeaseTTL: "87600h"}))
+	write(t, client, "sys/mounts/"+mount+"/tune", map[string]any{"max_lease_ttl": "87600h"})
 	root := write(t, client, mount+"/root/generate/internal", map[string]any{
 		"common_name": "Root of " + mount, "issuer_name": "root", "key_type": "ec", "ttl": ttl,
 	})
@@ -87,6 +87,16 @@ const (
 	roleAttr   = "vault.pki.role"
 	mountAttr  = "vault.mount.path"
 )
+
+func TestTheMountsOfPKIAreChecked(t *testing.T) {
+	cfg := configFor("http://127.0.0.1:8200")
+	cfg.PKI.Mounts = []string{"pki", "team/pki/"}
+	require.NoError(t, cfg.Validate())
+	cfg.PKI.Mounts = []string{"pki", "/", "pki/"}
+	err := cfg.Validate()
+	require.ErrorContains(t, err, "pki::mounts[1] is empty: name the path of a PKI secrets engine, such as pki")
+	require.ErrorContains(t, err, "pki::mounts[2] is pki, which is named before: name each mount once")
+}
 
 // requireAllowed requires that all parts of the mounts could be used.
 func requireAllowed(t *testing.T, o *observedtest.Receiver, mounts ...string) {

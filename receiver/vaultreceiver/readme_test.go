@@ -13,6 +13,7 @@ import (
 
 func TestTheReadmeNamesEverything(t *testing.T) {
 	names := []string{telemetry.SpanSealed, telemetry.SpanLeaderless, telemetry.SpanSealed + ".start", telemetry.SpanLeaderless + ".start"}
+	names = append(names, telemetry.SpanCertificate, telemetry.SpanCertificate+".start")
 	names = append(names, readmetest.Settings[metadata.MetricsConfig]()...)
 	names = append(names, readmetest.Settings[metadata.EventsConfig]()...)
 	names = append(names, readmetest.Settings[Config]()...)

@@ -221,6 +221,9 @@ func (m *PKIMount) advance() {
 			}
 			*queue = (*queue)[1:]
 		}
+		if len(*queue) == 0 {
+			*queue = nil // so that it takes no memory
+		}
 	}
 }
 
@@ -263,7 +266,8 @@ func (m *PKIMount) Read(now time.Time, serial Serial, x *x509.Certificate, revok
 
 // settle notes what is not to be told of a certificate that was read.
 func (m *PKIMount) settle(c *certificate, first bool) {
-	if c.is(wasRevoked) && !(m.restored && !c.is(revokedUnseen) && c.revoked > m.progress.Revoked) {
+	meanwhile := m.restored && !c.is(revokedUnseen) && c.revoked > m.progress.Revoked
+	if c.is(wasRevoked) && !meanwhile {
 		c.sign |= revocationTold | endTold
 	}
 	if !first {

@@ -223,7 +223,8 @@ func (r Role) allowsNames(c *x509.Certificate) bool {
 		return false
 	}
 	for _, uri := range c.URIs {
-		if !anyGlob(r.AllowedURISANs, uri.String()) && !(r.AllowedURISANsTemplate && anyTemplate(r.AllowedURISANs)) {
+		depends := r.AllowedURISANsTemplate && anyTemplate(r.AllowedURISANs)
+		if !depends && !anyGlob(r.AllowedURISANs, uri.String()) {
 			return false
 		}
 	}
@@ -244,10 +245,10 @@ func (r Role) allowsCommonName(name string) bool {
 // allowsName says whether a role allows a host name or an address of email. What
 // depends on who asked for the certificate may be allowed.
 func (r Role) allowsName(name string) bool {
-	user, host, isEmail := strings.Cut(name, "@")
+	_, host, isEmail := strings.Cut(name, "@")
 	if !isEmail {
-		user, host = "", name
-	} else if user == "" && host == "" || strings.Contains(host, "@") {
+		host = name
+	} else if strings.Contains(host, "@") {
 		return false
 	}
 	base, isWildcard := host, strings.Contains(host, "*")
