@@ -11,5 +11,8 @@ func newDomains(w *watcher) (domains []domain) {
 	if w.cfg.AuditDevices.Enabled {
 		domains = append(domains, newAuditDevices(w))
 	}
+	if len(w.cfg.PKI.Mounts) > 0 {
+		domains = append(domains, newPKI(w))
+	}
 	return domains
 }

@@ -28,6 +28,7 @@ func TestTheReadmeNamesEverything(t *testing.T) {
 	names := []string{telemetry.SpanSealed, telemetry.SpanLeaderless, telemetry.SpanSealed + ".start", telemetry.SpanLeaderless + ".start",
 		telemetry.SpanLease, telemetry.SpanLease + ".start"}
 	names = append(names, histogramNames()...)
+	names = append(names, telemetry.SpanCertificate, telemetry.SpanCertificate+".start")
 	names = append(names, readmetest.Settings[metadata.MetricsConfig]()...)
 	names = append(names, readmetest.Settings[metadata.EventsConfig]()...)
 	names = append(names, readmetest.Settings[Config]()...)
