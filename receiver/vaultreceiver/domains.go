@@ -8,5 +8,8 @@ func newDomains(w *watcher) (domains []domain) {
 	if w.cfg.AuditDevices.Enabled {
 		domains = append(domains, newAuditDevices(w))
 	}
+	if w.cfg.Quotas.Enabled {
+		domains = append(domains, newQuotas(w))
+	}
 	return domains
 }

@@ -414,7 +414,7 @@ func TestALoginWithKubernetes(t *testing.T) {
 		case r.Header.Get(api.AuthHeaderName) != planted || denies.Load():
 			recorded{403, "denied_403.json"}.ServeHTTP(w, r)
 		case r.URL.Path == "/v1/sys/metrics":
-			recorded{200, "metrics.json"}.ServeHTTP(w, r)
+			answerPage(w, r)
 		case r.URL.Path == "/v1/"+endpointLookup:
 			recorded{200, "lookup_self_kubernetes.json"}.ServeHTTP(w, r)
 		default:
@@ -454,7 +454,7 @@ func TestMetricsAloneKeepTheTokenToo(t *testing.T) {
 	server := serve(t, map[string]http.Handler{
 		"sys/health":       recorded{200, "health_200_active.json"},
 		"sys/leader":       recorded{200, "leader_active.json"},
-		"sys/metrics":      recorded{200, "metrics.json"},
+		"sys/metrics":      http.HandlerFunc(answerPage),
 		"sys/leases/count": recorded{200, "leases_count.json"},
 		endpointLookup: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			lookups.Add(1)
