@@ -345,7 +345,7 @@ func TestPagesThatCannotBeRead(t *testing.T) {
 	} {
 		t.Run(reason, func(t *testing.T) {
 			cfg := configFor(serve(t, map[string]http.Handler{"sys/metrics": handler}).URL)
-			cfg.Token = "planted"
+			cfg.Token, cfg.HTTP.Timeout = "planted", time.Minute
 			_, err := clientOf(t, cfg).Page(t.Context())
 			require.ErrorContains(t, err, reason)
 		})
