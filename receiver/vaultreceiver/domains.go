@@ -14,5 +14,8 @@ func newDomains(w *watcher) (domains []domain) {
 	if len(w.cfg.PKI.Mounts) > 0 {
 		domains = append(domains, newPKI(w))
 	}
+	if w.cfg.Quotas.Enabled {
+		domains = append(domains, newQuotas(w))
+	}
 	return domains
 }

@@ -39,6 +39,7 @@ type watcher struct {
 	news      *queue
 	asked     chan struct{} // closed when the server was asked once
 	domains   []domain
+	pages     *pages
 
 	mu        sync.Mutex
 	turned    []chan struct{} // What needs a token may be answered otherwise now.
@@ -83,6 +84,7 @@ func newWatcher(cfg *Config, settings receiver.Settings) (*watcher, error) {
 		news:  news,
 		asked: make(chan struct{}),
 	}
+	w.pages = &pages{w: w}
 	w.domains = newDomains(w)
 	return w, nil
 }

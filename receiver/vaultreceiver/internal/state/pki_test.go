@@ -651,7 +651,7 @@ func TestMuchIsToldInParts(t *testing.T) {
 }
 
 func TestExpiries(t *testing.T) {
-	for left, want := range map[time.Duration]PKIExpiry{
+	for left, want := range map[time.Duration]Expiry{
 		-time.Hour: ExpiryPassed, 0: ExpiryPassed, time.Second: ExpiryMinute, time.Minute: ExpiryMinute, time.Minute + 1: ExpiryTenMinutes,
 		time.Hour: ExpiryHour, 24 * time.Hour: ExpiryDay, 100 * time.Hour: ExpiryWeek, 8 * 24 * time.Hour: ExpiryLater,
 	} {

@@ -10,36 +10,15 @@ import (
 	"time"
 )
 
-// PKIExpiry is how long until a certificate ends, as metrics tell it.
-type PKIExpiry int
-
-// Each stands for up to that much, and more than the one before.
-const (
-	ExpiryPassed PKIExpiry = iota
-	ExpiryMinute
-	ExpiryTenMinutes
-	ExpiryHour
-	ExpiryDay
-	ExpiryWeek
-	ExpiryLater
-	ExpiryNever
-)
-
 // noEnd is the end of what has none, as RFC 5280 has it: the last second of the
 // year 9999.
 const noEnd = 253402300799
 
-func expiryOf(now time.Time, notAfter int64) PKIExpiry {
+func expiryOf(now time.Time, notAfter int64) Expiry {
 	if notAfter == noEnd {
 		return ExpiryNever
 	}
-	left := time.Unix(notAfter, 0).Sub(now)
-	ends := []time.Duration{0, time.Minute, 10 * time.Minute, time.Hour, 24 * time.Hour, 7 * 24 * time.Hour}
-	found := slices.IndexFunc(ends, func(end time.Duration) bool { return left <= end })
-	if found < 0 {
-		return ExpiryLater
-	}
-	return PKIExpiry(found)
+	return ExpiryOf(time.Unix(notAfter, 0).Sub(now))
 }
 
 // PKICounts is what metrics tell of a mount.
@@ -58,7 +37,7 @@ type PKICounts struct {
 // CertificateCount is how many certificates of a role have so long until they end.
 type CertificateCount struct {
 	Role   string
-	Expiry PKIExpiry
+	Expiry Expiry
 	Count  int
 }
 
@@ -99,7 +78,7 @@ func (m *PKIMount) Count(now time.Time, age time.Duration) (counts PKICounts) {
 func (m *PKIMount) countCertificates(now time.Time, counts *PKICounts) {
 	type kind struct {
 		role   string
-		expiry PKIExpiry
+		expiry Expiry
 	}
 	count, first := map[kind]int{}, map[string]time.Duration{}
 	counts.Unfollowed = m.unfollowed

@@ -20,22 +20,11 @@ import (
 // SpanCertificate is the name of the span of the life of a certificate.
 const SpanCertificate = "vault.pki.certificate"
 
-var pkiExpiries = map[state.PKIExpiry]metadata.AttributeVaultExpiry{
-	state.ExpiryPassed:     metadata.AttributeVaultExpiryPassed,
-	state.ExpiryMinute:     metadata.AttributeVaultExpiryMinute,
-	state.ExpiryTenMinutes: metadata.AttributeVaultExpiryTenMinutes,
-	state.ExpiryHour:       metadata.AttributeVaultExpiryHour,
-	state.ExpiryDay:        metadata.AttributeVaultExpiryDay,
-	state.ExpiryWeek:       metadata.AttributeVaultExpiryWeek,
-	state.ExpiryLater:      metadata.AttributeVaultExpiryLater,
-	state.ExpiryNever:      metadata.AttributeVaultExpiryNever,
-}
-
 // RecordPKI records what is known of a PKI mount.
 func RecordPKI(mb *metadata.MetricsBuilder, now pcommon.Timestamp, mount string, counts state.PKICounts) {
 	if counts.CertificatesKnown {
 		for _, c := range counts.Certificates {
-			mb.RecordVaultPkiCertificateCountDataPoint(now, int64(c.Count), mount, c.Role, pkiExpiries[c.Expiry])
+			mb.RecordVaultPkiCertificateCountDataPoint(now, int64(c.Count), mount, c.Role, expiries[c.Expiry])
 		}
 		for _, e := range counts.Expiry {
 			mb.RecordVaultPkiCertificateExpiryDataPoint(now, e.Left.Seconds(), mount, e.Role)
