@@ -5,6 +5,9 @@ package vaultreceiver
 
 // newDomains returns the domains that are configured.
 func newDomains(w *watcher) (domains []domain) {
+	if w.cfg.Leases.Mode == ModePrefixes {
+		domains = append(domains, newLeases(w))
+	}
 	if w.cfg.AuditDevices.Enabled {
 		domains = append(domains, newAuditDevices(w))
 	}

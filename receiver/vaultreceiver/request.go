@@ -27,6 +27,8 @@ type call struct {
 	// needs are the capabilities that the token needs there; empty: read.
 	needs string
 
+	query map[string][]string
+
 	list bool              // what is below the path, instead of reading it
 	body map[string]string // nil: nothing is written
 }
@@ -51,7 +53,7 @@ func (c *client) do(ctx context.Context, request call, answer any) error {
 	case request.list:
 		response, err = from.ReadRawWithDataWithContext(ctx, path, map[string][]string{"list": {"true"}})
 	default:
-		response, err = from.ReadRawWithContext(ctx, path)
+		response, err = from.ReadRawWithDataWithContext(ctx, path, request.query)
 	}
 	_, err = c.take(request.endpoint, cmp.Or(request.needs, "read"), response, err, answer)
 	return err

@@ -78,6 +78,9 @@ func (s *metricsScraper) Scrape(ctx context.Context) pmetric.Metrics {
 // scrapeLeases asks for what needs a token, unless nobody wants it.
 func (s *metricsScraper) scrapeLeases(ctx context.Context, now pcommon.Timestamp) {
 	endpoints := s.Observer.endpoints
+	if s.cfg.Leases.Mode == ModeOff {
+		return
+	}
 	if s.cfg.Metrics.Metrics.VaultLeaseCount.Enabled && !endpoints.off(now.AsTime(), endpointMetrics) {
 		leases, known, err := s.client.Leases(ctx)
 		endpoints.set(now.AsTime(), endpointMetrics, err)

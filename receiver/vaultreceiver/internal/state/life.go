@@ -5,7 +5,7 @@ package state
 
 import "time"
 
-// LifeEvent is what happens to one lease, or token, that a Roster follows.
+// LifeEvent is what happens to one lease, or token.
 type LifeEvent int
 
 // What can happen.
@@ -14,6 +14,7 @@ const (
 	LifeRenewed
 	LifeExpiring
 	LifeEnded
+	LifeIrrevocable // Vault has given up to revoke it; no Roster finds that out
 )
 
 // EndCause is why one ended.

@@ -187,14 +187,18 @@ func (r *Roster[D]) Due(now time.Time) (id string, ok bool) {
 	return "", false
 }
 
-// Answer takes in an answer, to a question of asked, which came at now.
-func (r *Roster[D]) Answer(asked, now time.Time, id string, f Facts, detail D) (effects []LifeEffect[D]) {
+// Answer takes in an answer, to a question of asked, which came at now. The
+// details stay as they are when there are none.
+func (r *Roster[D]) Answer(asked, now time.Time, id string, f Facts, detail *D) (effects []LifeEffect[D]) {
 	l := r.known[id]
 	if l == nil {
 		return nil
 	}
 	was := *l
-	l.detail, l.resumed, l.read, l.renewable = detail, false, true, f.Renewable
+	if detail != nil {
+		l.detail = *detail
+	}
+	l.resumed, l.read, l.renewable = false, true, f.Renewable
 	l.issued, l.expires, l.renewed = nano(f.Issued), nano(f.Expires), nano(f.Renewed)
 	if !was.read {
 		r.unread--

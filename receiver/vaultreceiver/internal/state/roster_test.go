@@ -70,7 +70,7 @@ func (s *script) answer(at int, id string, issued, renewed, expires int, renewab
 		f.Expires = after(expires)
 		f.Left = time.Duration(expires-at) * time.Second
 	}
-	s.take(s.r.Answer(after(at), after(at), id, f, "detail"))
+	s.take(s.r.Answer(after(at), after(at), id, f, new("detail")))
 }
 
 func (s *script) require(told ...string) {
@@ -369,7 +369,7 @@ func FuzzRoster(f *testing.F) {
 				if b%3 == 0 {
 					facts.Renewed = facts.Issued.Add(time.Duration(a) * time.Second)
 				}
-				take(r.Answer(now, now.Add(time.Duration(a)*time.Millisecond), due, facts, int(a)))
+				take(r.Answer(now, now.Add(time.Duration(a)*time.Millisecond), due, facts, new(int(a))))
 			case 8:
 				take(r.Gone(now, id))
 				r.Failed(now, fmt.Sprint(name, int(b)%14))
@@ -428,7 +428,7 @@ func BenchmarkRoster(b *testing.B) {
 	}
 	list()
 	for id, ok := r.Due(now); ok; id, ok = r.Due(now) {
-		r.Answer(now, now, id, Facts{Issued: now, Expires: now.Add(time.Hour), Left: time.Hour, Renewable: true}, struct{}{})
+		r.Answer(now, now, id, Facts{Issued: now, Expires: now.Add(time.Hour), Left: time.Hour, Renewable: true}, nil)
 	}
 	size := float64(heap()-before) / many
 	for b.Loop() {
