@@ -8,6 +8,9 @@ func newDomains(w *watcher) (domains []domain) {
 	if w.cfg.Leases.Mode == ModePrefixes {
 		domains = append(domains, newLeases(w))
 	}
+	if w.cfg.Tokens.Mode == ModeAccessors {
+		domains = append(domains, newTokens(w))
+	}
 	if w.cfg.AuditDevices.Enabled {
 		domains = append(domains, newAuditDevices(w))
 	}

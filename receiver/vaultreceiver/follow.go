@@ -39,6 +39,7 @@ type subject[D any] struct {
 	parts  []string // each is listed on its own
 	lookup string   // endpoint that is asked for one
 	stored string   // key under which it survives a restart
+	secret bool     // the IDs must not be stored, so only what more returns is
 
 	// list is the endpoint by which lists of a part are denied, and have a condition.
 	list func(part string) string
@@ -48,8 +49,11 @@ type subject[D any] struct {
 	look func(ctx context.Context, id string) (state.Facts, *D, error)
 
 	// took takes in what has happened, for the metrics; it is told later. The
-	// follower is locked.
+	// follower is locked. nil: there is nothing to do.
 	took func(now time.Time, effects []state.LifeEffect[D])
+
+	// news returns what of it is to be told. The follower is locked. nil: all.
+	news func(now time.Time, effects []state.LifeEffect[D]) []state.LifeEffect[D]
 
 	// walked is called after each round of lists; nil: there is nothing to do.
 	walked func(ctx context.Context, possible bool)
@@ -282,10 +286,15 @@ func (f *follower[D]) learn(change func(now time.Time) []state.LifeEffect[D]) {
 
 // put is called with the follower locked.
 func (f *follower[D]) put(now time.Time, effects []state.LifeEffect[D]) {
+	if f.took != nil && len(effects) > 0 {
+		f.took(now, effects)
+	}
+	if f.news != nil {
+		effects = f.news(now, effects)
+	}
 	if len(effects) == 0 {
 		return
 	}
-	f.took(now, effects)
 	f.waiting = append(f.waiting, effects...)
 	signal(f.ready)
 }
@@ -346,8 +355,8 @@ func (f *follower[D]) delivered(ctx context.Context) {
 // keptRoster is what of a follower survives a restart.
 type keptRoster[D any] struct {
 	Cluster string
-	Roster  state.SavedRoster[D]
-	More    json.RawMessage `json:",omitempty"`
+	Roster  state.SavedRoster[D] `json:",omitzero"`
+	More    json.RawMessage      `json:",omitempty"`
 }
 
 // save saves what is known, if that was told, and was not saved within some time.
@@ -360,7 +369,10 @@ func (f *follower[D]) save(ctx context.Context, every time.Duration) {
 		f.mu.Unlock()
 		return
 	}
-	kept := keptRoster[D]{Cluster: f.term.Cluster, Roster: f.roster.Save()}
+	kept := keptRoster[D]{Cluster: f.term.Cluster}
+	if !f.secret {
+		kept.Roster = f.roster.Save()
+	}
 	var err error
 	if f.more != nil {
 		kept.More, err = json.Marshal(f.more())
