@@ -27,7 +27,8 @@ const (
 	// dueEvery is how often it is looked whether one is to be asked for.
 	dueEvery = 100 * time.Millisecond
 
-	// saveEvery is how often what is followed is saved at most.
+	// saveEvery is how often what is followed is saved at most, or once in an
+	// interval if that is longer: it is written as a whole.
 	saveEvery = 10 * time.Second
 )
 
@@ -89,7 +90,9 @@ type follower[D any] struct {
 	gaps    map[string]bool       // parts whose newest list has failed
 	waiting []state.LifeEffect[D] // what is to be told
 	telling bool                  // some was taken and is not told yet
-	dirty   bool                  // something was learnt since it was saved
+	dirty   bool                  // more is to be saved
+	savedOf *state.Roster[D]      // that was saved, or tried to be, at a version and a time
+	version uint64
 	saved   time.Time
 	looked  time.Time // when a list was answered last
 }
@@ -109,6 +112,13 @@ func (f *follower[D]) forget() {
 	f.gaps = map[string]bool{}
 	if f.resume != nil {
 		f.resume(nil)
+	}
+}
+
+// miss takes in that nobody looks at any part now. The follower is locked.
+func (f *follower[D]) miss() {
+	for _, part := range f.parts {
+		f.gaps[part] = true
 	}
 }
 
@@ -143,9 +153,7 @@ func (f *follower[D]) begin(ctx context.Context) (possible bool) {
 	defer f.mu.Unlock()
 	switch {
 	case !possible:
-		for _, part := range f.parts {
-			f.gaps[part] = true
-		}
+		f.miss()
 	case !f.begun:
 		f.begun, f.term = true, term
 		f.load(ctx)
@@ -280,12 +288,6 @@ func (f *follower[D]) learn(change func(now time.Time) []state.LifeEffect[D]) {
 	defer f.mu.Unlock()
 	now := time.Now()
 	effects := change(now)
-	f.dirty = true
-	f.put(now, effects)
-}
-
-// put is called with the follower locked.
-func (f *follower[D]) put(now time.Time, effects []state.LifeEffect[D]) {
 	if f.took != nil && len(effects) > 0 {
 		f.took(now, effects)
 	}
@@ -311,6 +313,9 @@ func (f *follower[D]) hold(ctx context.Context) bool {
 	for ctx.Err() == nil {
 		f.mu.Lock()
 		full := len(f.waiting) >= f.most
+		if full {
+			f.miss()
+		}
 		f.mu.Unlock()
 		if !full {
 			return true
@@ -326,7 +331,7 @@ func (f *follower[D]) next(ctx context.Context) ([]state.LifeEffect[D], error) {
 		if effects := f.take(); len(effects) > 0 {
 			return effects, nil
 		}
-		f.save(ctx, saveEvery)
+		f.save(ctx, max(saveEvery, f.cfg.Interval))
 		pauseUntil(ctx, saveEvery, f.ready)
 	}
 	return nil, ctx.Err()
@@ -349,7 +354,7 @@ func (f *follower[D]) delivered(ctx context.Context) {
 	f.mu.Lock()
 	f.telling = false
 	f.mu.Unlock()
-	f.save(ctx, saveEvery)
+	f.save(ctx, max(saveEvery, f.cfg.Interval))
 }
 
 // keptRoster is what of a follower survives a restart.
@@ -365,7 +370,8 @@ func (f *follower[D]) save(ctx context.Context, every time.Duration) {
 		return
 	}
 	f.mu.Lock()
-	if f.telling || len(f.waiting) > 0 || !f.begun || !f.dirty || time.Since(f.saved) < every {
+	same := f.savedOf == f.roster && f.version == f.roster.Version() && !f.dirty
+	if f.telling || len(f.waiting) > 0 || !f.begun || same || time.Since(f.saved) < every {
 		f.mu.Unlock()
 		return
 	}
@@ -377,7 +383,7 @@ func (f *follower[D]) save(ctx context.Context, every time.Duration) {
 	if f.more != nil {
 		kept.More, err = json.Marshal(f.more())
 	}
-	f.saved, f.dirty = time.Now(), false
+	f.savedOf, f.version, f.saved, f.dirty = f.roster, f.roster.Version(), time.Now(), false
 	f.mu.Unlock()
 	err = errors.Join(err, f.w.store.Save(ctx, f.stored, kept))
 	f.w.Condition.Set(storageState, err)
@@ -401,7 +407,5 @@ func (f *follower[D]) load(ctx context.Context) {
 	if f.resume != nil {
 		f.resume(kept.More)
 	}
-	for _, part := range f.parts {
-		f.gaps[part] = true
-	}
+	f.miss()
 }
