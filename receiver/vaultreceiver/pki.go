@@ -162,9 +162,13 @@ func (p *pki) next(ctx context.Context) time.Duration {
 		p.mu.Lock()
 		serial, ok := m.state.Next()
 		p.mu.Unlock()
-		if ok && !p.w.endpoints.off(now, m.path+"cert/+") {
+		if !ok {
+			continue
+		}
+		if !p.w.endpoints.off(now, m.path+"cert/+") {
 			return p.read(ctx, m, serial)
 		}
+		p.learn(m.state.RevokedUnseen)
 	}
 	return soonest
 }
@@ -334,8 +338,7 @@ func (p *pki) read(ctx context.Context, m *pkiMount, serial state.Serial) time.D
 		return 0
 	case !ok:
 		if p.w.endpoints.off(time.Now(), endpoint) {
-			p.learn(func(now time.Time) { m.state.RevokedUnseen(now, serial) })
-			return 0
+			return 0 // Others may be read.
 		}
 		return p.soon(1)
 	case found.text == "":

@@ -140,13 +140,13 @@ func TestPKI(t *testing.T) {
 	assert.True(t, ok && left > 7000 && left < 7201, left)
 
 	t.Run("one is issued, expires and ends", func(t *testing.T) {
-		serial := issue(t, client, "pki", "web", "short.example.com", "4s")
+		serial := issue(t, client, "pki", "web", "short.example.com", "12s")
 		o.Eventually(t, "its start", o.HasSpan(telemetry.SpanCertificate+".start", serialAttr, serial))
 		o.Eventually(t, "that it expires", o.HasEvent("vault.pki.certificate.expiring", serialAttr, serial))
 		o.Eventually(t, "its end", o.HasSpan(telemetry.SpanCertificate, serialAttr, serial))
 		span, start := o.Spans(telemetry.SpanCertificate, serialAttr, serial)[0], o.Spans(telemetry.SpanCertificate+".start", serialAttr, serial)[0]
 		life := span.EndTimestamp().AsTime().Sub(span.StartTimestamp().AsTime())
-		assert.InDelta(t, 5, life.Seconds(), 1, "the role backdates by a second")
+		assert.InDelta(t, 13, life.Seconds(), 1, "the role backdates by a second")
 		assert.Equal(t, map[string]any{
 			mountAttr: "pki/", roleAttr: "web", serialAttr: serial, "vault.issuer.id": issuer, "vault.issuer.name": "root", "vault.pki.revoked": false,
 		}, span.Attributes().AsRaw())
@@ -161,10 +161,10 @@ func TestPKI(t *testing.T) {
 		told := attributes(events[0])
 		assert.Equal(t, false, told["vault.pki.superseded"])
 		secondsLeft := told["vault.pki.left"].(float64)
-		assert.True(t, secondsLeft > 0 && secondsLeft <= 1.5, "a quarter of its life before, at the earliest: %v", secondsLeft)
+		assert.True(t, secondsLeft > 0 && secondsLeft <= 3.5, "a quarter of its life before, at the earliest: %v", secondsLeft)
 	})
 	t.Run("one is replaced", func(t *testing.T) {
-		serial := issue(t, client, "pki", "web", "twice.example.com", "8s")
+		serial := issue(t, client, "pki", "web", "twice.example.com", "16s")
 		issue(t, client, "pki", "web", "twice.example.com", "1h")
 		o.Eventually(t, "that it expires", o.HasEvent("vault.pki.certificate.expiring", serialAttr, serial, "vault.pki.superseded", "true"))
 		assert.Equal(t, plog.SeverityNumberInfo, o.Events("vault.pki.certificate.expiring", serialAttr, serial)[0].SeverityNumber())
@@ -486,7 +486,7 @@ func TestManyCertificatesAreReadWithinTheBudget(t *testing.T) {
 		assert.Equal(t, 1, times, "%s never changes", serial)
 	}
 	span := asked[len(asked)-1].Sub(asked[0])
-	assert.LessOrEqual(t, float64(len(asked)), budget*span.Seconds()*1.02+2, "in %s", span)
+	assert.LessOrEqual(t, float64(len(asked)), budget*span.Seconds()+2, "in %s", span)
 	t.Logf("%d requests in %s", len(asked), span)
 }
 
@@ -532,7 +532,7 @@ func TestPKIGoesOnAfterARestart(t *testing.T) {
 		return observedtest.StartOn(t, host, NewFactory(), cfg)
 	}
 	newPKIRole(t, client, "pki", "backdated", "example.org", map[string]any{"not_before_duration": "1h"})
-	expiring := issue(t, client, "pki", "backdated", "c.example.org", "20s") // It is in its last quarter at once.
+	expiring := issue(t, client, "pki", "backdated", "c.example.org", "30s") // It is in its last quarter at once.
 	first := start()
 	first.Eventually(t, "the baseline", first.HasValue(1, "vault.pki.certificate.count", roleAttr, "web", "vault.expiry", "week"))
 	first.Eventually(t, "what expires already", first.HasEvent("vault.pki.certificate.expiring", serialAttr, expiring))
@@ -608,4 +608,35 @@ func TestOneOfThreeServersTellsOfPKI(t *testing.T) {
 		}
 		assert.Empty(t, o.Spans(telemetry.SpanCertificate+".start"), "nothing is new")
 	}
+}
+
+func TestACertificateThatIsRevokedWhileItIsDenied(t *testing.T) {
+	vault, client := startVault(t)
+	newPKIMount(t, client, "pki", "8760h")
+	newPKIRole(t, client, "pki", "web", "example.com", nil)
+	serials := []string{issue(t, client, "pki", "web", "a.example.com", "2h"), issue(t, client, "pki", "web", "b.example.com", "2h")}
+	cfg := observedPKI(t, vault, client, "pki")
+	var denied atomic.Bool
+	cfg.HTTP.Endpoint = before(t, vault.Addr, func(w http.ResponseWriter, path string) bool {
+		if !denied.Load() || !strings.HasPrefix(path, "pki/cert/") {
+			return false
+		}
+		w.WriteHeader(http.StatusForbidden) // Vault itself denies it to nobody.
+		assert.NoError(t, json.NewEncoder(w).Encode(map[string]any{"errors": []string{"permission denied"}}))
+		return true
+	})
+	o := observe(t, cfg, string(cfg.Token))
+	o.Eventually(t, "the baseline", o.HasValue(2, "vault.pki.certificate.count", roleAttr, "web"))
+	denied.Store(true)
+	for _, serial := range serials {
+		write(t, client, "pki/revoke", map[string]any{"serial_number": serial})
+	}
+	for _, serial := range serials {
+		o.Eventually(t, "that it is", o.HasEvent("vault.pki.certificate.revoked", serialAttr, serial, "observation.reconciled", "true"))
+		o.Eventually(t, "its end", o.HasSpan(telemetry.SpanCertificate, serialAttr, serial, "observation.reconciled", "true"))
+	}
+	o.Eventually(t, "the denial", o.HasEvent("vault.endpoint.denied", "vault.endpoint", "pki/cert/+"))
+	denied.Store(false)
+	short := issue(t, client, "pki", "web", "c.example.com", "2h")
+	o.Eventually(t, "it is read again", o.HasSpan(telemetry.SpanCertificate+".start", serialAttr, short))
 }

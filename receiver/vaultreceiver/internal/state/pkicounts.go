@@ -91,7 +91,7 @@ func (m *PKIMount) countCertificates(now time.Time, counts *PKICounts) {
 		}
 		expiry := expiryOf(now, c.notAfter)
 		count[kind{c.role, expiry}]++
-		if expiry == ExpiryPassed || m.superseded(&c) {
+		if expiry == ExpiryPassed || expiry == ExpiryNever || m.superseded(&c) {
 			continue
 		}
 		left := time.Unix(c.notAfter, 0).Sub(now)

@@ -55,6 +55,7 @@ type PKIMount struct {
 
 	rolesKnown  bool
 	unfollowed  int
+	crowded     bool // Some are beyond the limit.
 	revocations int
 	listed      time.Time // when the certificates were
 	listedGone  time.Time // and those that are revoked
@@ -139,8 +140,8 @@ func (m *PKIMount) List(now time.Time, serials []Serial, unknown, limit int) {
 		}
 	}
 	// While some were not followed, one that comes to be followed may be old.
-	fresh := m.begunList && m.unfollowed == 0
-	m.unfollowed, m.begunList, m.listed, m.latestKept = unknown, true, now, false
+	fresh := m.begunList && !m.crowded
+	m.unfollowed, m.crowded, m.begunList, m.listed, m.latestKept = unknown, false, true, now, false
 	m.unread, m.roleless = nil, nil
 	for _, serial := range serials {
 		if own[serial] {
@@ -149,6 +150,7 @@ func (m *PKIMount) List(now time.Time, serials []Serial, unknown, limit int) {
 		c, followed := m.certs[serial]
 		if !followed && len(m.certs) >= limit {
 			m.unfollowed++
+			m.crowded = true
 			continue
 		}
 		if !followed && fresh {
@@ -286,14 +288,17 @@ func (m *PKIMount) settle(c *certificate, first bool) {
 // after the next list.
 func (m *PKIMount) Unreadable(serial Serial) { m.sign(serial, isUnreadable) }
 
-// RevokedUnseen takes in that it cannot be learnt when a certificate was revoked.
-func (m *PKIMount) RevokedUnseen(now time.Time, serial Serial) {
-	if c, followed := m.certs[serial]; followed && c.is(isRevoked) && c.is(wasRead) && c.revoked == 0 {
-		c.revoked = now.UnixNano()
-		c.sign |= revokedUnseen
-		m.settle(&c, false)
-		m.certs[serial] = c
+// RevokedUnseen takes in that it cannot be learnt when certificates were revoked.
+func (m *PKIMount) RevokedUnseen(now time.Time) {
+	for _, serial := range m.newlyRevoked {
+		if c, followed := m.certs[serial]; followed && c.revoked == 0 {
+			c.revoked = now.UnixNano()
+			c.sign |= revokedUnseen
+			m.settle(&c, false)
+			m.certs[serial] = c
+		}
 	}
+	m.newlyRevoked = nil
 }
 
 // Forget takes in that a certificate is gone.
