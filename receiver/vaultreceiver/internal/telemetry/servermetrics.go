@@ -257,7 +257,7 @@ func (p *point) set(k kind, series *dto.Metric, divisor float64) error {
 func (p *point) setSummary(from *dto.Summary, divisor float64) {
 	p.value, p.count = from.GetSampleSum()/divisor, from.GetSampleCount()
 	for _, q := range from.GetQuantile() {
-		if !math.IsNaN(q.GetValue()) {
+		if math.Abs(q.GetValue()) < unlimited { // as above
 			p.quantiles = append(p.quantiles, quantile{q.GetQuantile(), q.GetValue() / divisor})
 		}
 	}
