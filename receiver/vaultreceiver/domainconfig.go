@@ -99,9 +99,17 @@ func (c LeasesConfig) check() error {
 		if strings.Trim(prefix, "/") == "" {
 			errs = append(errs, fmt.Errorf("leases::prefixes[%d] is empty: name the beginning of the IDs of leases, such as database/creds", i))
 		}
+		for j, other := range c.Prefixes[:i] {
+			if one, all := within(prefix), within(other); strings.HasPrefix(one, all) || strings.HasPrefix(all, one) {
+				errs = append(errs, fmt.Errorf("leases::prefixes[%d] and leases::prefixes[%d] overlap: leave out the longer one", j, i))
+			}
+		}
 	}
 	return errors.Join(append(errs, configcheck.Positive("leases::depth", c.Depth), c.FollowConfig.check("leases"))...)
 }
+
+// within returns what all that is within a prefix begins with.
+func within(prefix string) string { return strings.Trim(prefix, "/") + "/" }
 
 // TokensConfig is of the tokens.
 type TokensConfig struct {

@@ -27,12 +27,18 @@ const (
 	// dueEvery is how often it is looked whether one is to be asked for.
 	dueEvery = 100 * time.Millisecond
 
-	// saveEvery is how often what is followed is saved at most.
+	// saveEvery is how often what is followed is saved at most, or once in an
+	// interval if that is longer: it is written as a whole.
 	saveEvery = 10 * time.Second
 )
 
-// errGone is the error of one that Vault does not know any more.
-var errGone = errors.New("it is there no more")
+var (
+	// errGone is the error of one that Vault does not know any more.
+	errGone = errors.New("it is there no more")
+
+	// errSilent is the error of one that Vault lists, but says nothing of.
+	errSilent = errors.New("nothing is said of it")
+)
 
 // subject is what a follower follows: leases, or tokens.
 type subject[D any] struct {
@@ -78,6 +84,7 @@ type follower[D any] struct {
 	cfg  FollowConfig
 	pace *rate.Limiter
 
+	most        int // of what waits, before it holds
 	ready, room chan struct{}
 	first       chan struct{} // closed after the first round of lists
 
@@ -88,7 +95,9 @@ type follower[D any] struct {
 	gaps    map[string]bool       // parts whose newest list has failed
 	waiting []state.LifeEffect[D] // what is to be told
 	telling bool                  // some was taken and is not told yet
-	dirty   bool                  // something was learnt since it was saved
+	dirty   bool                  // more is to be saved
+	savedOf *state.Roster[D]      // that was saved, or tried to be, at a version and a time
+	version uint64
 	saved   time.Time
 	looked  time.Time // when a list was answered last
 }
@@ -96,7 +105,7 @@ type follower[D any] struct {
 func newFollower[D any](w *watcher, cfg FollowConfig, of subject[D]) *follower[D] {
 	f := &follower[D]{
 		subject: of, w: w, cfg: cfg, pace: rate.NewLimiter(rate.Limit(cfg.RequestsPerSecond), 1),
-		ready: make(chan struct{}, 1), room: make(chan struct{}, 1), first: make(chan struct{}),
+		most: maxWaiting, ready: make(chan struct{}, 1), room: make(chan struct{}, 1), first: make(chan struct{}),
 	}
 	f.forget()
 	return f
@@ -108,6 +117,13 @@ func (f *follower[D]) forget() {
 	f.gaps = map[string]bool{}
 	if f.resume != nil {
 		f.resume(nil)
+	}
+}
+
+// miss takes in that nobody looks at any part now. The follower is locked.
+func (f *follower[D]) miss() {
+	for _, part := range f.parts {
+		f.gaps[part] = true
 	}
 }
 
@@ -142,9 +158,7 @@ func (f *follower[D]) begin(ctx context.Context) (possible bool) {
 	defer f.mu.Unlock()
 	switch {
 	case !possible:
-		for _, part := range f.parts {
-			f.gaps[part] = true
-		}
+		f.miss()
 	case !f.begun:
 		f.begun, f.term = true, term
 		f.load(ctx)
@@ -242,7 +256,7 @@ func (f *follower[D]) askOne(ctx context.Context, id string) bool {
 		facts  state.Facts
 		detail *D
 		asked  time.Time
-		gone   bool
+		none   error // instead of it
 	}
 	var into answer[found]
 	a, ok := poll(ctx, f.w, f.lookup, f.possible(), &into, func(ctx context.Context) (a found, err error) {
@@ -251,8 +265,8 @@ func (f *follower[D]) askOne(ctx context.Context, id string) bool {
 		}
 		a.asked = time.Now()
 		a.facts, a.detail, err = f.look(ctx, id)
-		if a.gone = errors.Is(err, errGone); a.gone {
-			return a, nil
+		if errors.Is(err, errGone) || errors.Is(err, errSilent) {
+			a.none, err = err, nil
 		}
 		return a, err
 	})
@@ -261,8 +275,10 @@ func (f *follower[D]) askOne(ctx context.Context, id string) bool {
 	}
 	f.learn(func(now time.Time) []state.LifeEffect[D] {
 		switch {
-		case ok && a.gone:
+		case ok && errors.Is(a.none, errGone):
 			return f.roster.Gone(now, id)
+		case ok && a.none != nil:
+			f.roster.Silent(now, id)
 		case ok:
 			return f.roster.Answer(a.asked, now, id, a.facts, a.detail)
 		case into.err != nil: // It was asked for; else what is due stays so.
@@ -279,12 +295,6 @@ func (f *follower[D]) learn(change func(now time.Time) []state.LifeEffect[D]) {
 	defer f.mu.Unlock()
 	now := time.Now()
 	effects := change(now)
-	f.dirty = true
-	f.put(now, effects)
-}
-
-// put is called with the follower locked.
-func (f *follower[D]) put(now time.Time, effects []state.LifeEffect[D]) {
 	if f.took != nil && len(effects) > 0 {
 		f.took(now, effects)
 	}
@@ -309,7 +319,10 @@ func signal(c chan struct{}) {
 func (f *follower[D]) hold(ctx context.Context) bool {
 	for ctx.Err() == nil {
 		f.mu.Lock()
-		full := len(f.waiting) >= maxWaiting
+		full := len(f.waiting) >= f.most
+		if full {
+			f.miss()
+		}
 		f.mu.Unlock()
 		if !full {
 			return true
@@ -325,7 +338,7 @@ func (f *follower[D]) next(ctx context.Context) ([]state.LifeEffect[D], error) {
 		if effects := f.take(); len(effects) > 0 {
 			return effects, nil
 		}
-		f.save(ctx, saveEvery)
+		f.save(ctx, max(saveEvery, f.cfg.Interval))
 		pauseUntil(ctx, saveEvery, f.ready)
 	}
 	return nil, ctx.Err()
@@ -348,7 +361,7 @@ func (f *follower[D]) delivered(ctx context.Context) {
 	f.mu.Lock()
 	f.telling = false
 	f.mu.Unlock()
-	f.save(ctx, saveEvery)
+	f.save(ctx, max(saveEvery, f.cfg.Interval))
 }
 
 // keptRoster is what of a follower survives a restart.
@@ -364,7 +377,8 @@ func (f *follower[D]) save(ctx context.Context, every time.Duration) {
 		return
 	}
 	f.mu.Lock()
-	if f.telling || len(f.waiting) > 0 || !f.begun || !f.dirty || time.Since(f.saved) < every {
+	same := f.savedOf == f.roster && f.version == f.roster.Version() && !f.dirty
+	if f.telling || len(f.waiting) > 0 || !f.begun || same || time.Since(f.saved) < every {
 		f.mu.Unlock()
 		return
 	}
@@ -376,7 +390,7 @@ func (f *follower[D]) save(ctx context.Context, every time.Duration) {
 	if f.more != nil {
 		kept.More, err = json.Marshal(f.more())
 	}
-	f.saved, f.dirty = time.Now(), false
+	f.savedOf, f.version, f.saved, f.dirty = f.roster, f.roster.Version(), time.Now(), false
 	f.mu.Unlock()
 	err = errors.Join(err, f.w.store.Save(ctx, f.stored, kept))
 	f.w.Condition.Set(storageState, err)
@@ -400,7 +414,5 @@ func (f *follower[D]) load(ctx context.Context) {
 	if f.resume != nil {
 		f.resume(kept.More)
 	}
-	for _, part := range f.parts {
-		f.gaps[part] = true
-	}
+	f.miss()
 }

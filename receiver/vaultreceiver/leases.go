@@ -131,7 +131,7 @@ func (l *leases) seeIrrevocable(ctx context.Context, possible bool) {
 			}
 			return l.w.client.listIrrevocable(ctx)
 		})
-	case !possible:
+	case ok || !possible:
 		l.w.endpoints.rest(endpointIrrevocable)
 	}
 	if !ok || !l.possible() {
@@ -146,6 +146,7 @@ func (l *leases) seeIrrevocable(ctx context.Context, possible bool) {
 		for _, id := range l.irrevocable.Step(ids) {
 			effects = append(effects, state.IrrevocableLease(now, id))
 		}
+		l.dirty = l.dirty || len(ids) > 0
 		return effects
 	})
 }

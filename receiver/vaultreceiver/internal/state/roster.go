@@ -11,8 +11,10 @@ import (
 )
 
 const (
-	// askAgain is how long one is left alone that could not be asked for.
-	askAgain = time.Minute
+	// askAgain is how long one is left alone that could not be asked for, and
+	// askSeldom how long at most when Vault lists it but says nothing of it.
+	askAgain  = time.Minute
+	askSeldom = time.Hour
 
 	// maxRenewals is how many renewals of one are remembered, the newest.
 	maxRenewals = 16
@@ -49,6 +51,8 @@ type Roster[D any] struct {
 	soon   dues[D] // what is new, and what is to be asked for again
 	later  dues[D] // the baseline, which waits
 	unread int
+
+	version uint64
 }
 
 // part is of what has lists of its own.
@@ -97,6 +101,9 @@ func NewRoster[D any](limit int, warning time.Duration) *Roster[D] {
 	return &Roster[D]{limit: limit, warning: warning, known: map[string]*life[D]{}, parts: map[string]*part{}}
 }
 
+// Version is another one whenever there is something else to be saved.
+func (r *Roster[D]) Version() uint64 { return r.version }
+
 // Begin begins a list of a part; one that was not finished counts for nothing
 // that is absent from it.
 func (r *Roster[D]) Begin(name string) {
@@ -135,6 +142,7 @@ func (r *Roster[D]) See(now time.Time, name, id string, gap bool) {
 	l.waits = !l.news
 	r.known[l.id] = l
 	r.unread++
+	r.version++
 	r.ask(l, l.seen)
 }
 
@@ -151,6 +159,7 @@ func (r *Roster[D]) outlives(l *life[D], now int64) {
 		return
 	}
 	l.outlived = true
+	r.version++
 }
 
 // Finish ends a list of a part, at now: what is absent has ended. The first one
@@ -163,6 +172,7 @@ func (r *Roster[D]) Finish(now time.Time, name string, gap bool) (effects []Life
 	p.listing, p.beyond = false, p.over
 	if p.begun == 0 {
 		p.begun = now.UnixNano()
+		r.version++
 	}
 	var ended []*life[D]
 	for _, l := range r.known {
@@ -194,6 +204,7 @@ func (r *Roster[D]) Answer(asked, now time.Time, id string, f Facts, detail *D) 
 	if l == nil {
 		return nil
 	}
+	r.version++
 	was := *l
 	if detail != nil {
 		l.detail = *detail
@@ -284,19 +295,31 @@ func (r *Roster[D]) Gone(now time.Time, id string) []LifeEffect[D] {
 // Failed takes in that one could not be asked for, which is left alone for a while.
 func (r *Roster[D]) Failed(now time.Time, id string) {
 	if l := r.known[id]; l != nil {
+		r.version++
 		r.ask(l, now.Add(askAgain).UnixNano())
+	}
+}
+
+// Silent takes in that Vault lists one but says nothing of it, as while it is
+// made or revoked. Should that last, it is asked for ever more seldom.
+func (r *Roster[D]) Silent(now time.Time, id string) {
+	if l := r.known[id]; l != nil {
+		pause := time.Duration(now.UnixNano() - l.seen)
+		r.ask(l, now.Add(min(max(askAgain, pause), askSeldom)).UnixNano())
 	}
 }
 
 // Change changes the details of one, if it is followed.
 func (r *Roster[D]) Change(id string, change func(*D)) {
 	if l := r.known[id]; l != nil {
+		r.version++
 		change(&l.detail)
 	}
 }
 
 // end forgets one that has ended, which was found out at now, and tells of it.
 func (r *Roster[D]) end(l *life[D], now time.Time, gap bool) (effects []LifeEffect[D]) {
+	r.version++
 	r.ask(l, 0)
 	delete(r.known, l.id)
 	if !l.read {

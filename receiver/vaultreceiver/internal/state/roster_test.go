@@ -304,6 +304,32 @@ func TestWhatHappenedBetweenTwoProcesses(t *testing.T) {
 	s.due(749, "")
 }
 
+func TestTheVersionTellsWhetherThereIsSomethingToSave(t *testing.T) {
+	s := newScript(t, 20)
+	s.list(0, false, "a", "b")
+	s.answer(1, "a", 0, -1, 100, false)
+	s.list(2, false, "a", "b")
+	before, version := s.r.Save(), s.r.Version()
+	s.list(3, false, "a", "b")
+	s.due(3, "b")
+	assert.Equal(t, before, s.r.Save())
+	assert.Equal(t, version, s.r.Version())
+	for name, change := range []func(){
+		func() { s.list(4, false, "a", "b", "c") },
+		func() { s.answer(5, "c", 4, -1, 100, false) },
+		func() { s.r.Failed(after(6), "b") },
+		func() { s.r.Change("a", func(detail *string) { *detail = "other" }) },
+		func() { s.list(110, false, "a", "b", "c") },
+		func() { s.list(111, false, "b", "c") },
+		func() { s.r.Gone(after(112), "b") },
+	} {
+		before, version := s.r.Save(), s.r.Version()
+		change()
+		require.NotEqual(t, before, s.r.Save(), name)
+		require.NotEqual(t, version, s.r.Version(), name)
+	}
+}
+
 func TestAPartThatIsNewBeginsWithABaseline(t *testing.T) {
 	s := newScript(t, 20)
 	s.list(0, false, "a", "b", "c")

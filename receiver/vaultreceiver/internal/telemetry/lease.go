@@ -161,8 +161,10 @@ func describeLease(event plog.LogRecord) (plog.SeverityNumber, string) {
 		return value.Type() == pcommon.ValueTypeDouble && value.Double() == unknown
 	})
 	text := func(name string) string {
-		value, _ := event.Attributes().Get(name)
-		return value.AsString()
+		if value, ok := event.Attributes().Get(name); ok {
+			return value.AsString()
+		}
+		return ""
 	}
 	lease := "a lease of " + text("vault.lease.prefix")
 	switch event.EventName() {
