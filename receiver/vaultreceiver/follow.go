@@ -32,8 +32,13 @@ const (
 	saveEvery = 10 * time.Second
 )
 
-// errGone is the error of one that Vault does not know any more.
-var errGone = errors.New("it is there no more")
+var (
+	// errGone is the error of one that Vault does not know any more.
+	errGone = errors.New("it is there no more")
+
+	// errSilent is the error of one that Vault lists, but says nothing of.
+	errSilent = errors.New("nothing is said of it")
+)
 
 // subject is what a follower follows: leases, or tokens.
 type subject[D any] struct {
@@ -251,7 +256,7 @@ func (f *follower[D]) askOne(ctx context.Context, id string) bool {
 		facts  state.Facts
 		detail *D
 		asked  time.Time
-		gone   bool
+		none   error // instead of it
 	}
 	var into answer[found]
 	a, ok := poll(ctx, f.w, f.lookup, f.possible(), &into, func(ctx context.Context) (a found, err error) {
@@ -260,8 +265,8 @@ func (f *follower[D]) askOne(ctx context.Context, id string) bool {
 		}
 		a.asked = time.Now()
 		a.facts, a.detail, err = f.look(ctx, id)
-		if a.gone = errors.Is(err, errGone); a.gone {
-			return a, nil
+		if errors.Is(err, errGone) || errors.Is(err, errSilent) {
+			a.none, err = err, nil
 		}
 		return a, err
 	})
@@ -270,8 +275,10 @@ func (f *follower[D]) askOne(ctx context.Context, id string) bool {
 	}
 	f.learn(func(now time.Time) []state.LifeEffect[D] {
 		switch {
-		case ok && a.gone:
+		case ok && errors.Is(a.none, errGone):
 			return f.roster.Gone(now, id)
+		case ok && a.none != nil:
+			f.roster.Silent(now, id)
 		case ok:
 			return f.roster.Answer(a.asked, now, id, a.facts, a.detail)
 		case into.err != nil: // It was asked for; else what is due stays so.

@@ -24,6 +24,9 @@ const (
 
 	// saysNoToken is how Vault says that there is no token with the accessor.
 	saysNoToken = "invalid accessor"
+
+	// noAccessor is one that no token has.
+	noAccessor = "none"
 )
 
 // tokens follows the tokens by their accessors, of which Vault has one list. The
@@ -39,7 +42,7 @@ func newTokens(w *watcher) domain {
 		parts: []string{""}, lookup: endpointToken, stored: "tokens", secret: true,
 		list: func(string) string { return endpointAccessors },
 		walk: func(ctx context.Context, _ string, see func([]string)) error { return t.walk(ctx, see) },
-		look: w.lookToken, news: t.warnings.Take,
+		look: t.look, news: t.warnings.Take,
 		tell: func(observed time.Time, effects []state.TokenEffect) watch.Telemetry {
 			return w.story.RenderTokens(observed, w.resource(), w.mounts(), effects)
 		},
@@ -74,8 +77,18 @@ func (t *tokens) record(mb *metadata.MetricsBuilder, now time.Time) {
 	}
 }
 
-func (w *watcher) lookToken(ctx context.Context, accessor string) (state.Facts, *state.Token, error) {
-	return w.client.Token(ctx, accessor)
+// look asks for a token. That of a token which is being made or revoked, or was
+// lost while its accessor was not, is denied just like one that the policy does
+// not allow. So what the policy allows is found out with another.
+func (t *tokens) look(ctx context.Context, accessor string) (state.Facts, *state.Token, error) {
+	facts, token, err := t.w.client.Token(ctx, accessor)
+	if !errors.Is(err, errDenied) || t.pace.Wait(ctx) != nil {
+		return facts, token, err
+	}
+	if _, _, denied := t.w.client.Token(ctx, noAccessor); errors.Is(denied, errGone) {
+		err = errSilent
+	}
+	return facts, token, err
 }
 
 // Token asks for the token with an accessor.

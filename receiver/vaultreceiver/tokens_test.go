@@ -7,6 +7,7 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -17,6 +18,7 @@ import (
 	"go.opentelemetry.io/collector/component/componenttest"
 	"go.opentelemetry.io/collector/pdata/plog"
 	"go.opentelemetry.io/collector/receiver/receivertest"
+	"go.uber.org/zap"
 
 	"github.com/otelcol-infra/otelcol-infra/internal/observedtest"
 	"github.com/otelcol-infra/otelcol-infra/receiver/vaultreceiver/internal/metadata"
@@ -312,7 +314,35 @@ func TestTokensThatAreRevokedBeforeTheyAreLookedUp(t *testing.T) {
 	o.Eventually(t, "what is left", func() bool {
 		return o.HasValue(0, "vault.token.unread.count")() && tokensThatEnd(o, 1, "auth/token/", "hour")()
 	})
-	assert.Zero(t, o.Warnings(endpointToken), "that is no failure")
+	assert.Empty(t, o.Log.FilterLevelExact(zap.WarnLevel).FilterField(zap.String("endpoint", endpointToken)).All(), "that is no failure")
+}
+
+func TestAnAccessorWithoutATokenIsNotDenied(t *testing.T) {
+	vault, client := startVaultWith(t, "raw_storage_endpoint = true")
+	m := minter{t, client}
+	lost := m.token(api.TokenCreateRequest{TTL: "10h"})
+	entries, err := client.Logical().ListWithContext(t.Context(), "sys/raw/sys/token/id/")
+	require.NoError(t, err)
+	for _, key := range entries.Data["keys"].([]any) {
+		path := "sys/raw/sys/token/id/" + key.(string)
+		entry, readErr := client.Logical().ReadWithContext(t.Context(), path)
+		require.NoError(t, readErr)
+		if strings.Contains(entry.Data["value"].(string), lost.Accessor) {
+			_, err = client.Logical().DeleteWithContext(t.Context(), path)
+			require.NoError(t, err)
+		}
+	}
+	cfg := accessors(vault.Addr, tokenFor(t, client, policyOf(t, "Tokens")))
+	o := observe(t, cfg, string(cfg.Token), lost.Accessor)
+	o.Eventually(t, "the others are looked up", func() bool {
+		return tokensThatEnd(o, 1, "auth/token/", "hour")() && tokensThatEnd(o, 1, "auth/token/", "never")()
+	})
+	o.Eventually(t, "nothing is known of it", func() bool {
+		return o.HasValue(1, "vault.token.unread.count")() && o.Own(t, "otelcol_vault_requests", "request", endpointToken, "outcome", "failure") == 2
+	})
+	assert.True(t, tokensThatEnd(o, 0, "auth/token/", "day")())
+	assert.True(t, o.HasValue(1, "vault.endpoint.up", "vault.endpoint", endpointToken)())
+	assert.Empty(t, o.Events("vault.endpoint.denied", "vault.endpoint", endpointToken))
 }
 
 func TestFiveThousandTokensWithinTheBudget(t *testing.T) {

@@ -11,8 +11,10 @@ import (
 )
 
 const (
-	// askAgain is how long one is left alone that could not be asked for.
-	askAgain = time.Minute
+	// askAgain is how long one is left alone that could not be asked for, and
+	// askSeldom how long at most when Vault lists it but says nothing of it.
+	askAgain  = time.Minute
+	askSeldom = time.Hour
 
 	// maxRenewals is how many renewals of one are remembered, the newest.
 	maxRenewals = 16
@@ -295,6 +297,15 @@ func (r *Roster[D]) Failed(now time.Time, id string) {
 	if l := r.known[id]; l != nil {
 		r.version++
 		r.ask(l, now.Add(askAgain).UnixNano())
+	}
+}
+
+// Silent takes in that Vault lists one but says nothing of it, as while it is
+// made or revoked. Should that last, it is asked for ever more seldom.
+func (r *Roster[D]) Silent(now time.Time, id string) {
+	if l := r.known[id]; l != nil {
+		pause := time.Duration(now.UnixNano() - l.seen)
+		r.ask(l, now.Add(min(max(askAgain, pause), askSeldom)).UnixNano())
 	}
 }
 

@@ -226,6 +226,21 @@ func TestWhatCannotBeAskedForIsLeftAlone(t *testing.T) {
 	s.due(61, "a")
 }
 
+func TestWhatIsListedInSilenceIsAskedForEverMoreSeldom(t *testing.T) {
+	s := newScript(t, 10)
+	s.list(0, false, "a")
+	s.due(0, "a")
+	for at, pause := 1, 60; at < 20_000; at, pause = at+pause, min(at+pause, 3600) {
+		s.r.Silent(after(at), "a")
+		s.due(at+pause-1, "")
+		s.due(at+pause, "a")
+	}
+	s.list(20_000, false)
+	s.require("ended a 20000 unknown none")
+	s.r.Silent(after(20_000), "a")
+	s.due(30_000, "")
+}
+
 func TestOneThatIsFoundGoneDuringAListDoesNotComeBack(t *testing.T) {
 	s := newScript(t, 10)
 	s.list(0, false, "a")
@@ -399,6 +414,7 @@ func FuzzRoster(f *testing.F) {
 			case 8:
 				take(r.Gone(now, id))
 				r.Failed(now, fmt.Sprint(name, int(b)%14))
+				r.Silent(now, fmt.Sprint(name, int(b)%13))
 			case 9:
 				saved := r.Save()
 				r = NewRoster[int](5, time.Hour)

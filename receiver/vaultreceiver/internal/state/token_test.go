@@ -83,7 +83,7 @@ func FuzzWarnings(f *testing.F) {
 		w := NewWarnings(limit)
 		told := map[string]bool{} // of those that are remembered
 		for i, now := 0, after(0); i+1 < len(script); i += 2 {
-			id, ends := fmt.Sprint(script[i+1]%8), int(script[i+1]/8)*600
+			id, ends := string('a'+rune(script[i+1]%8)), int(script[i+1]/8)*600
 			key := fmt.Sprint(HashAccessor(id), after(ends).UnixNano())
 			_, remembered := w.ends[HashAccessor(id)]
 			switch script[i] % 5 {
