@@ -4,6 +4,8 @@
 package vaultreceiver
 
 import (
+	"net/http"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -11,6 +13,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/otelcol-infra/otelcol-infra/internal/condition"
+	"github.com/otelcol-infra/otelcol-infra/internal/observedtest"
 	"github.com/otelcol-infra/otelcol-infra/receiver/vaultreceiver/internal/state"
 )
 
@@ -89,4 +92,74 @@ func TestWhatIsDeniedIsAskedForAgainAtItsOwnPace(t *testing.T) {
 	assert.False(t, e.off(now.Add(time.Minute), endpointNodes))
 	assert.True(t, e.off(now.Add(5*time.Hour), endpointAudit))
 	assert.False(t, e.off(now.Add(6*time.Hour), endpointAudit))
+}
+
+// mountsFake is a server that answers as Vault does, of two mounts if there are more.
+type mountsFake struct {
+	url                   string
+	standsBy, more, quits atomic.Bool
+}
+
+func newMountsFake(t *testing.T) *mountsFake {
+	t.Helper()
+	const first, second = `"kv/":{"type":"kv","accessor":"kv_1","uuid":"1"}`, `,"new/":{"type":"kv","accessor":"kv_2","uuid":"2"}`
+	var f mountsFake
+	f.url = serve(t, map[string]http.Handler{
+		"sys/health": http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if f.standsBy.Load() {
+				recorded{429, "health_429_standby.json"}.ServeHTTP(w, r)
+			} else {
+				recorded{200, "health_200_active.json"}.ServeHTTP(w, r)
+			}
+		}),
+		"sys/mounts": http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			if f.quits.Load() {
+				f.standsBy.Store(true)
+			}
+			if f.more.Load() {
+				_, _ = w.Write([]byte(`{"data":{` + first + second + `}}`))
+			} else {
+				_, _ = w.Write([]byte(`{"data":{` + first + `}}`))
+			}
+		}),
+	}).URL
+	return &f
+}
+
+// A node that has just given up passes requests on to the one that leads.
+func TestWhatAnotherNodeHasAnsweredIsNotTold(t *testing.T) {
+	vault := newMountsFake(t)
+	cfg := only(vault.url, "planted")
+	cfg.Mounts.Enabled = true
+	o := observe(t, cfg, "planted")
+	o.Eventually(t, "the baseline", o.HasValue(1, "vault.mount.count", "vault.mount.type", "kv"))
+	vault.more.Store(true)
+	vault.quits.Store(true)
+	o.Eventually(t, "it stands by", o.HasValue(0, "vault.active"))
+	o.Shutdown(t)
+	assert.Empty(t, eventsOf(o, "vault.mount."))
+}
+
+func TestWhatAnotherNodeHasToldIsNotToldAfterARestart(t *testing.T) {
+	vault := newMountsFake(t)
+	dir := t.TempDir()
+	cfg := only(vault.url, "planted")
+	cfg.Mounts.Enabled = true
+	start := func() *observedtest.Receiver { return startStored(t, cfg, dir) }
+	o := start()
+	o.Eventually(t, "what it knows", o.HasValue(1, "vault.mount.count", "vault.mount.type", "kv"))
+	o.Shutdown(t)
+
+	vault.standsBy.Store(true)
+	o = start()
+	o.Eventually(t, "it stands by", o.HasValue(0, "vault.active"))
+	vault.more.Store(true)
+	vault.standsBy.Store(false)
+	o.Eventually(t, "it leads again", o.HasValue(2, "vault.mount.count", "vault.mount.type", "kv"))
+	o.Shutdown(t)
+	assert.Empty(t, eventsOf(o, "vault.mount."))
+
+	vault.more.Store(false)
+	o = start()
+	o.Eventually(t, "what it has told itself", o.HasEvent("vault.mount.disabled", "vault.mount.path", "new/", "observation.reconciled", "true"))
 }

@@ -5,6 +5,9 @@ package vaultreceiver
 
 // newDomains returns the domains that are configured.
 func newDomains(w *watcher) (domains []domain) {
+	if w.cfg.Mounts.Enabled {
+		domains = append(domains, newSecretsEngines(w), newAuthMethods(w))
+	}
 	if w.cfg.AuditDevices.Enabled {
 		domains = append(domains, newAuditDevices(w))
 	}
