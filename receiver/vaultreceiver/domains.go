@@ -11,5 +11,8 @@ func newDomains(w *watcher) (domains []domain) {
 	if w.cfg.AuditDevices.Enabled {
 		domains = append(domains, newAuditDevices(w))
 	}
+	if w.cfg.Policies.Enabled {
+		domains = append(domains, newPolicies(w))
+	}
 	return domains
 }
