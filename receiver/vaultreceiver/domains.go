@@ -3,16 +3,32 @@
 
 package vaultreceiver
 
+import "github.com/otelcol-infra/otelcol-infra/receiver/vaultreceiver/internal/state"
+
 // newDomains returns the domains that are configured.
 func newDomains(w *watcher) (domains []domain) {
+	var methods *topic[state.Mounts]
 	if w.cfg.Mounts.Enabled {
-		domains = append(domains, newSecretsEngines(w), newAuthMethods(w))
+		methods = newAuthMethods(w)
+		domains = append(domains, newSecretsEngines(w), methods)
+	}
+	if w.cfg.LockedUsers.Enabled {
+		domains = append(domains, newLockedUsers(w, methods))
 	}
 	if w.cfg.AuditDevices.Enabled {
 		domains = append(domains, newAuditDevices(w))
 	}
 	if w.cfg.Policies.Enabled {
 		domains = append(domains, newPolicies(w))
+	}
+	if w.cfg.InFlightRequests.Enabled {
+		domains = append(domains, newInFlightRequests(w))
+	}
+	if w.cfg.Clients.Enabled {
+		domains = append(domains, newClients(w), newEntities(w))
+	}
+	if w.cfg.Tokens.Mode != ModeOff {
+		domains = append(domains, newTokenCount(w))
 	}
 	return domains
 }
