@@ -23,6 +23,7 @@ import (
 
 const (
 	config = "../collector-config.yaml"
+	policy = "../distribution/vault-policy.hcl"
 	status = "../distribution/status.yaml"
 	soon   = 30 * time.Second
 )

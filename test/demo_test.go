@@ -24,7 +24,7 @@ import (
 // play starts a scene; when the test has failed, the logs of everything follow.
 func play(t *testing.T) *demo.Scene {
 	t.Helper()
-	s, err := demo.Start(t.Context(), demo.Options{Binary: binary(t), Config: config, Progress: os.Stderr})
+	s, err := demo.Start(t.Context(), demo.Options{Binary: binary(t), Config: config, Policy: policy, Progress: os.Stderr})
 	require.NoError(t, err)
 	t.Cleanup(func() {
 		if t.Failed() {
@@ -197,12 +197,49 @@ func TestTheStoryArrives(t *testing.T) {
 		assert.Equal(t, []any{story.LeasedKey}, span.Attributes["etcd.lease.keys"])
 	})
 
+	t.Run("leases of Vault live from their issue to their end", func(t *testing.T) {
+		leases := spans(p, "vault", "vault.lease")
+		require.Len(t, leases, story.VaultLeases)
+		for _, lease := range leases {
+			assert.False(t, lease.Failed)
+			assert.NotContains(t, lease.Attributes, "vault.lease.id", "the ID itself is not told")
+			switch prefix := lease.Attributes["vault.lease.prefix"]; prefix {
+			case story.CertificateLeases + "/" + story.PKIRole:
+				assert.Equal(t, "expired", lease.Attributes["vault.lease.end.cause"])
+				assert.Equal(t, story.PKIRole, lease.Attributes["vault.lease.role"])
+				assert.InDelta(t, 2*pace.Seconds(), lease.Duration.Seconds(), 1)
+			case story.LoginLeases + "/login/" + story.User:
+				assert.Equal(t, "revoked", lease.Attributes["vault.lease.end.cause"])
+				assert.InDelta(t, 2*pace.Seconds(), lease.Duration.Seconds(), 3)
+			default:
+				assert.Fail(t, "another lease", prefix)
+			}
+		}
+		assert.True(t, has(p, 1, "vault", "vault_lease_renewals_total", "vault_mount_path", "auth/userpass/"))
+		led := 0
+		for _, exemplar := range p.Exemplars["vault"] {
+			lease := target(t, []readback.Link{{TraceID: exemplar.TraceID, SpanID: exemplar.SpanID}}, leases)
+			assert.InDelta(t, lease.Duration.Seconds(), exemplar.Value, 1e-3)
+			led++
+		}
+		assert.Positive(t, led, "the histogram of lifetimes leads to a lease")
+	})
+
+	t.Run("certificates of Vault are counted down", func(t *testing.T) {
+		expiry, ok := value(p, "vault", "vault_pki_ca_expiry_seconds", "vault_mount_path", story.PKIMount+"/")
+		assert.True(t, ok)
+		assert.InDelta(t, (720 * time.Hour).Seconds(), expiry, 120)
+		_, ok = value(p, "vault", "vault_pki_certificate_count", "vault_mount_path", story.PKIMount+"/", "vault_pki_role", story.PKIRole)
+		assert.True(t, ok)
+	})
+
 	t.Run("a sealed time is as long as it was", func(t *testing.T) {
 		sealed := spans(p, "vault", "vault.sealed")[0]
 		assert.InDelta(t, pace.Seconds(), sealed.Duration.Seconds(), 3)
 		assert.True(t, sealed.Failed)
-		assert.True(t, has(p, 0, "vault", "vault_sealed"))
-		assert.True(t, has(p, 1, "vault", "vault_active"))
+		look(t, s, "Vault is unsealed and active again, last of all", func(p demo.Picture) bool {
+			return has(p, 0, "vault", "vault_sealed") && has(p, 1, "vault", "vault_active")
+		})
 	})
 
 	t.Run("events lead to their spans", func(t *testing.T) {
@@ -225,7 +262,7 @@ func TestTheStoryArrives(t *testing.T) {
 		events, err := os.ReadFile(string(s.Events))
 		require.NoError(t, err)
 		told := fmt.Sprint(string(events), s.Collector.LogTail(100_000), p.Spans, p.Series)
-		for _, secret := range append(s.Lab.Vault.UnsealKeys, s.Lab.Vault.RootToken) {
+		for _, secret := range append(s.Lab.Vault.UnsealKeys, s.Lab.Vault.RootToken, s.Token) {
 			assert.NotContains(t, told, secret)
 		}
 	})
@@ -294,7 +331,7 @@ func TestWhatLastsShowsWhileItLasts(t *testing.T) {
 // The demo's command, as a person runs it.
 func TestDemoCheck(t *testing.T) {
 	var out strings.Builder
-	err := demo.Run(t.Context(), demo.Options{Binary: binary(t), Config: config, Progress: os.Stderr}, &out, nil)
+	err := demo.Run(t.Context(), demo.Options{Binary: binary(t), Config: config, Policy: policy, Progress: os.Stderr}, &out, nil)
 	require.NoError(t, err, out.String())
 	for _, want := range []string{
 		"CONSUL", "ETCD", "VAULT", "consul_health_check_count{", "vault.sealed", "/api/v3/traces/",

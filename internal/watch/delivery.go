@@ -30,13 +30,20 @@ type Delivery struct {
 	Logs   consumer.Logs
 	Traces consumer.Traces
 
-	refused   atomic.Int32 // batches that are held, as they were refused
+	logs      held
+	traces    held
 	logger    *zap.Logger
 	condition *condition.Reporter
 	report    *receiverhelper.ObsReport
 	telemetry *metadata.TelemetryBuilder
 	receiver  attribute.KeyValue
 	format    string
+}
+
+// held is of one signal: how many loops hold a batch that was refused.
+type held struct {
+	signal string
+	loops  atomic.Int32
 }
 
 // NewDelivery returns a Delivery without consumers, which reports their
@@ -55,6 +62,8 @@ func NewDelivery(settings receiver.Settings, reporter *condition.Reporter) (*Del
 		return nil, err
 	}
 	return &Delivery{
+		logs:      held{signal: "logs"},
+		traces:    held{signal: "traces"},
 		logger:    settings.Logger,
 		condition: reporter,
 		report:    report,
@@ -69,7 +78,7 @@ func (d *Delivery) Wanted() bool { return d.Logs != nil || d.Traces != nil }
 
 // Holds says whether a batch is held because a consumer refuses it. What its
 // loop knows is then not up to date.
-func (d *Delivery) Holds() bool { return d.refused.Load() > 0 }
+func (d *Delivery) Holds() bool { return d.logs.loops.Load()+d.traces.loops.Load() > 0 }
 
 // Deliver returns nil when every consumer has accepted its part, or has
 // refused it for good, which is counted and logged. A refusal that is not for
@@ -78,7 +87,7 @@ func (d *Delivery) Holds() bool { return d.refused.Load() > 0 }
 func (d *Delivery) Deliver(ctx context.Context, t Telemetry) error {
 	var notLogs, notTraces error
 	if records := t.Logs.LogRecordCount(); d.Logs != nil && records > 0 {
-		notLogs = d.insist(ctx, "logs", records, func() error {
+		notLogs = d.insist(ctx, &d.logs, records, func() error {
 			// A consumer owns what it was given, even if it refuses it.
 			logs := plog.NewLogs()
 			t.Logs.CopyTo(logs)
@@ -89,7 +98,7 @@ func (d *Delivery) Deliver(ctx context.Context, t Telemetry) error {
 		})
 	}
 	if spans := t.Traces.SpanCount(); d.Traces != nil && spans > 0 {
-		notTraces = d.insist(ctx, "traces", spans, func() error {
+		notTraces = d.insist(ctx, &d.traces, spans, func() error {
 			traces := ptrace.NewTraces()
 			t.Traces.CopyTo(traces)
 			op := d.report.StartTracesOp(ctx)
@@ -101,30 +110,40 @@ func (d *Delivery) Deliver(ctx context.Context, t Telemetry) error {
 	return errors.Join(notLogs, notTraces)
 }
 
-func (d *Delivery) insist(ctx context.Context, signal string, records int, consume func() error) error {
+// insist consumes until that is accepted or refused for good. The condition of
+// the signal lasts while any loop holds a batch.
+func (d *Delivery) insist(ctx context.Context, of *held, records int, consume func() error) error {
 	var refusal error
 	holds := false
-	defer func() {
+	release := func() {
 		if holds {
-			d.refused.Add(-1)
+			holds = false
+			of.loops.Add(-1)
 		}
-	}()
+	}
+	defer release()
 	_, err := backoff.Retry(ctx, func() (struct{}, error) {
 		refusal = consume()
-		if consumererror.IsPermanent(refusal) {
+		switch {
+		case consumererror.IsPermanent(refusal):
 			return struct{}{}, backoff.Permanent(refusal)
-		}
-		d.condition.Set("delivery of "+signal, refusal)
-		if refusal != nil && !holds {
+		case refusal == nil:
+			release()
+			if of.loops.Load() == 0 {
+				d.condition.Set("delivery of "+of.signal, nil)
+			}
+			return struct{}{}, nil
+		case !holds:
 			holds = true
-			d.refused.Add(1)
+			of.loops.Add(1)
 		}
+		d.condition.Set("delivery of "+of.signal, refusal)
 		return struct{}{}, refusal
 	}, backoff.WithMaxElapsedTime(0))
 	if err == nil {
 		return nil
 	}
-	d.drop(ctx, signal, records, refusal)
+	d.drop(ctx, of.signal, records, refusal)
 	if consumererror.IsPermanent(refusal) {
 		return nil
 	}

@@ -23,6 +23,8 @@ import (
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 	"go.opentelemetry.io/otel/sdk/metric/metricdata/metricdatatest"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zaptest/observer"
 
 	"github.com/otelcol-infra/otelcol-infra/internal/condition"
 	"github.com/otelcol-infra/otelcol-infra/internal/watch/internal/metadatatest"
@@ -108,6 +110,31 @@ func TestThatABatchIsHeldIsKnown(t *testing.T) {
 		assert.True(t, d.Holds(), "it was refused once")
 		require.NoError(t, <-delivered)
 		assert.False(t, d.Holds())
+	})
+}
+
+func TestARefusalLastsUntilNoLoopHoldsABatch(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		core, log := observer.New(zap.InfoLevel)
+		d, _ := newDelivery(t)
+		d.condition = condition.NewReporter(zap.New(core))
+		next, err := consumer.NewLogs(func(_ context.Context, ld plog.Logs) error {
+			name := ld.ResourceLogs().At(0).ScopeLogs().At(0).LogRecords().At(0).EventName()
+			if name == "big" && time.Since(time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)) < time.Hour {
+				return errors.New("too big for now")
+			}
+			return nil
+		})
+		require.NoError(t, err)
+		d.Logs = next
+		delivered := make(chan error)
+		go func() { delivered <- d.Deliver(t.Context(), someTelemetry("big")) }()
+		synctest.Wait()
+		require.NoError(t, d.Deliver(t.Context(), someTelemetry("small")))
+		recovered := func() int { return log.FilterLevelExact(zap.InfoLevel).Len() }
+		assert.Zero(t, recovered(), "the big one waits yet")
+		require.NoError(t, <-delivered)
+		assert.Equal(t, 1, recovered())
 	})
 }
 

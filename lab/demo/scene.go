@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"path/filepath"
 	"time"
 
@@ -28,6 +29,9 @@ type Options struct {
 	// configuration.
 	Binary, Config string
 
+	// Policy is the path of what the collector's token may do in Vault.
+	Policy string
+
 	// Progress is told what is being built and started; may be nil.
 	Progress io.Writer
 }
@@ -44,6 +48,9 @@ type Scene struct {
 	// Metrics and Health are host:port of the collector's Prometheus exporter
 	// and of its health check.
 	Metrics, Health string
+
+	// Token is the collector's, in Vault.
+	Token string
 
 	// Since is when the scene began: nothing in it is older.
 	Since time.Time
@@ -70,7 +77,15 @@ func Start(ctx context.Context, opts Options) (*Scene, error) {
 }
 
 func (s *Scene) startCollector(ctx context.Context, opts Options) error {
-	if err := (&story.Story{Lab: s.Lab}).Prepare(ctx); err != nil {
+	told := &story.Story{Lab: s.Lab}
+	if err := told.Prepare(ctx); err != nil {
+		return err
+	}
+	policy, err := os.ReadFile(opts.Policy)
+	if err != nil {
+		return fmt.Errorf("read the policy of the collector's token: %w", err)
+	}
+	if s.Token, err = told.VaultToken(ctx, string(policy)); err != nil {
 		return err
 	}
 	config, err := filepath.Abs(opts.Config)
@@ -89,6 +104,12 @@ func (s *Scene) startOn(ctx context.Context, binary, config string, ports []int)
 		Dir:      s.Lab.Dir,
 		ReadyURL: "http://" + s.Health,
 		Env: append(s.Lab.Env(),
+			"VAULT_TOKEN="+s.Token,
+			"VAULT_LEASES_MODE=prefixes",
+			"VAULT_LEASE_PREFIXES="+story.CertificateLeases+","+story.LoginLeases,
+			"VAULT_PKI_MOUNTS="+story.PKIMount,
+			"VAULT_LEASES_INTERVAL="+Interval.String(),
+			"VAULT_PKI_INTERVAL="+Interval.String(),
 			"COLLECTION_INTERVAL="+Interval.String(),
 			"CONSUL_KV_PREFIXES="+story.ConsulPrefix,
 			"ETCD_WATCH_PREFIXES="+story.KeyPrefix+","+story.LeasedPrefix,
@@ -123,8 +144,10 @@ func (s *Scene) Stop() error {
 // AwaitBaseline waits until every receiver has looked at its server, as
 // Prometheus tells: only what happens later is news to them.
 func (s *Scene) AwaitBaseline(ctx context.Context) error {
-	// In etcd there is a watch for each of the four prefixes.
-	const looked = `count(otelcol_watch_observations{receiver=~"consul|vault"} > 0) == 2 and count(otelcol_etcd_requests{request="watch",outcome="success"} >= 4) and count(consul_up == 1) and count(etcd_member_up == 1) and count(vault_up == 1)`
+	// In etcd there is a watch for each of the four prefixes, in Vault a list for
+	// each of the two.
+	const looked = `count(otelcol_watch_observations{receiver=~"consul|vault"} > 0) == 2 and count(otelcol_etcd_requests{request="watch",outcome="success"} >= 4) and count(consul_up == 1) and count(etcd_member_up == 1) and count(vault_up == 1)` +
+		` and count(otelcol_vault_requests{request=~"sys/leases/lookup/.*",outcome="success"} >= 1) >= 2`
 	return until(ctx, "the first observation of every server", func() (bool, error) {
 		series, err := s.Prometheus.Query(ctx, looked)
 		return len(series) > 0, err

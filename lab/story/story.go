@@ -3,7 +3,7 @@
 
 // Package story drives real servers through a small story that an observer
 // should be able to tell afterwards: a service fails and recovers, clients
-// contend for a lock and lead after each other, a lease expires, keys change, Vault is sealed and unsealed.
+// contend for a lock and lead after each other, leases expire, keys change, Vault is sealed and unsealed.
 package story
 
 import (
@@ -73,7 +73,7 @@ func (s *Story) Prepare(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("register service %s: %w", Service, err)
 	}
-	return nil
+	return s.prepareVault(ctx)
 }
 
 // Tell drives the three servers at once and returns when all is well again.
@@ -86,20 +86,8 @@ func (s *Story) Tell(ctx context.Context) error {
 	acts.Go(func() error { return s.handOver(ctx) })
 	acts.Go(func() error { return s.expire(ctx) })
 	acts.Go(func() error { return s.changeKeys(ctx) })
-	acts.Go(func() error { return s.sealVault(ctx) })
+	acts.Go(func() error { return s.vault(ctx) })
 	return acts.Wait()
-}
-
-func (s *Story) sealVault(ctx context.Context) error {
-	s.say("vault: is sealed")
-	if err := s.Lab.Vault.Seal(ctx); err != nil {
-		return err
-	}
-	if err := pause(ctx, s.Pace); err != nil {
-		return err
-	}
-	s.say("vault: is unsealed")
-	return s.Lab.Vault.Unseal(ctx)
 }
 
 func pause(ctx context.Context, d time.Duration) error {

@@ -49,6 +49,8 @@ func TestConfig(t *testing.T) {
 			assert.Equal(t, "team", cfg.Namespace)
 			assert.Equal(t, "file_storage/vault", cfg.Storage.String())
 			assert.False(t, cfg.Raft.Enabled)
+			assert.True(t, cfg.ScrapeServerMetrics)
+			assert.Equal(t, DomainConfig{Enabled: true, Interval: 2 * time.Minute}, cfg.Quotas)
 			assert.False(t, cfg.Metrics.Metrics.VaultUp.Enabled)
 			assert.False(t, cfg.Events.Events.VaultSealed.Enabled)
 			assert.Equal(t, "[REDACTED]", cfg.Token.String())

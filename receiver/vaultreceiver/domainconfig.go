@@ -148,10 +148,15 @@ func (c PKIConfig) check() error {
 		return nil
 	}
 	var errs []error
+	seen := map[string]bool{}
 	for i, mount := range c.Mounts {
-		if strings.Trim(mount, "/") == "" {
+		mount = strings.Trim(mount, "/")
+		if mount == "" {
 			errs = append(errs, fmt.Errorf("pki::mounts[%d] is empty: name the path of a PKI secrets engine, such as pki", i))
+		} else if seen[mount] {
+			errs = append(errs, fmt.Errorf("pki::mounts[%d] is %s, which is named before: name each mount once", i, mount))
 		}
+		seen[mount] = true
 	}
 	return errors.Join(append(errs, c.FollowConfig.check("pki"))...)
 }

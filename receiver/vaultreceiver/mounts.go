@@ -6,6 +6,8 @@ package vaultreceiver
 import (
 	"context"
 	"maps"
+	"slices"
+	"sync"
 	"time"
 
 	"go.opentelemetry.io/collector/pdata/pcommon"
@@ -21,20 +23,23 @@ const (
 	endpointAuth   = "sys/auth"
 )
 
-// newSecretsEngines follows the secrets engines.
-func newSecretsEngines(w *watcher) *topic[state.Mounts] {
-	return newMounts(w, endpointMounts, "", metadata.AttributeVaultMountClassSecret)
+// newMounts follows the secrets engines and the auth methods.
+func newMounts(w *watcher) (engines, methods *topic[state.Mounts]) {
+	known := &mountPaths{of: map[string][]string{}}
+	return mountTopic(w, endpointMounts, "", metadata.AttributeVaultMountClassSecret, known),
+		mountTopic(w, endpointAuth, "auth/", metadata.AttributeVaultMountClassAuth, known)
 }
 
-// newAuthMethods follows the auth methods.
-func newAuthMethods(w *watcher) *topic[state.Mounts] {
-	return newMounts(w, endpointAuth, "auth/", metadata.AttributeVaultMountClassAuth)
-}
-
-func newMounts(w *watcher, endpoint, below string, class telemetry.MountClass) *topic[state.Mounts] {
+func mountTopic(w *watcher, endpoint, below string, class telemetry.MountClass, known *mountPaths) *topic[state.Mounts] {
 	return &topic[state.Mounts]{
 		w: w, endpoint: endpoint, every: w.cfg.Mounts.Interval, stored: "mounts of " + endpoint,
-		read: func(ctx context.Context) (state.Mounts, error) { return w.client.Mounts(ctx, endpoint, below) },
+		read: func(ctx context.Context) (state.Mounts, error) {
+			mounts, err := w.client.Mounts(ctx, endpoint, below)
+			if err == nil {
+				w.learnMounts(known.learn(endpoint, mounts))
+			}
+			return mounts, err
+		},
 		measure: func(mb *metadata.MetricsBuilder, now pcommon.Timestamp, mounts state.Mounts) {
 			telemetry.RecordMounts(mb, now, class, mounts)
 		},
@@ -42,6 +47,20 @@ func newMounts(w *watcher, endpoint, below string, class telemetry.MountClass) *
 			return w.story.RenderMounts(observed, c.at, c.resource, class, c.before.Compare(c.after), c.reconciled)
 		},
 	}
+}
+
+// mountPaths are the paths of mounts, by the endpoints that list them.
+type mountPaths struct {
+	mu sync.Mutex
+	of map[string][]string
+}
+
+// learn takes in those that an endpoint lists now, and returns all.
+func (p *mountPaths) learn(endpoint string, mounts state.Mounts) []string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.of[endpoint] = slices.Sorted(maps.Values(mounts.Paths()))
+	return slices.Concat(p.of[endpointMounts], p.of[endpointAuth])
 }
 
 // Mounts returns the mounts that an endpoint lists, with what their paths are below.

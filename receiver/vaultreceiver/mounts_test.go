@@ -22,17 +22,12 @@ import (
 
 	"github.com/otelcol-infra/otelcol-infra/internal/observedtest"
 	"github.com/otelcol-infra/otelcol-infra/lab"
+	"github.com/otelcol-infra/otelcol-infra/receiver/vaultreceiver/internal/state"
 )
 
 func enableKV(t *testing.T, client *api.Client, path, version string) {
 	t.Helper()
 	require.NoError(t, client.Sys().MountWithContext(t.Context(), path, &api.MountInput{Type: "kv", Options: map[string]string{"version": version}}))
-}
-
-// text returns a string attribute of an event.
-func text(event plog.LogRecord, name string) string {
-	value, _ := event.Attributes().Get(name)
-	return value.AsString()
 }
 
 // startStored starts a receiver that keeps what it has told in dir.
@@ -76,26 +71,26 @@ func TestMounts(t *testing.T) {
 	}
 
 	enableKV(t, client, "second", "1")
-	accessor := text(next("vault.mount.enabled", "second/"), "vault.mount.accessor")
+	accessor := text(next("vault.mount.enabled", "second/").Attributes(), "vault.mount.accessor")
 	_, err := client.Logical().Write("sys/mounts/second/tune", map[string]any{"description": "planted", "default_lease_ttl": "1h"})
 	require.NoError(t, err)
 	next("vault.mount.tuned", "second/")
 	_, err = client.Logical().Write("sys/mounts/second/tune", map[string]any{"options": map[string]any{"version": "2"}})
 	require.NoError(t, err)
 	upgraded := next("vault.mount.upgraded", "second/")
-	assert.Equal(t, "1", text(upgraded, "vault.mount.version.old"))
-	assert.Equal(t, "2", text(upgraded, "vault.mount.version"))
+	assert.Equal(t, "1", text(upgraded.Attributes(), "vault.mount.version.old"))
+	assert.Equal(t, "2", text(upgraded.Attributes(), "vault.mount.version"))
 	require.NoError(t, client.Sys().Remount("second", "team/third"))
 	moved := next("vault.mount.moved", "team/third/")
-	assert.Equal(t, "second/", text(moved, "vault.mount.path.old"))
-	assert.Equal(t, accessor, text(moved, "vault.mount.accessor"))
+	assert.Equal(t, "second/", text(moved.Attributes(), "vault.mount.path.old"))
+	assert.Equal(t, accessor, text(moved.Attributes(), "vault.mount.accessor"))
 	require.NoError(t, client.Sys().Unmount("team/third"))
 	gone := next("vault.mount.disabled", "team/third/")
 	assert.Equal(t, plog.SeverityNumberWarn, gone.SeverityNumber())
 	assert.Equal(t, "secrets engine team/third/ was disabled", gone.Body().Str())
 
 	require.NoError(t, client.Sys().EnableAuthWithOptions("userpass", &api.EnableAuthOptions{Type: "userpass"}))
-	before := text(next("vault.mount.enabled", "auth/userpass/"), "vault.mount.accessor")
+	before := text(next("vault.mount.enabled", "auth/userpass/").Attributes(), "vault.mount.accessor")
 	o.Eventually(t, "its number", o.HasValue(1, "vault.mount.count", of("auth", "userpass")...))
 	require.NoError(t, client.Sys().Remount("auth/userpass", "auth/people"))
 	next("vault.mount.moved", "auth/people/")
@@ -103,12 +98,12 @@ func TestMounts(t *testing.T) {
 	require.NoError(t, client.Sys().EnableAuthWithOptions("people", &api.EnableAuthOptions{Type: "userpass"}))
 	gone = next("vault.mount.disabled", "auth/people/")
 	again := next("vault.mount.enabled", "auth/people/")
-	assert.Equal(t, before, text(gone, "vault.mount.accessor"))
-	assert.NotEqual(t, before, text(again, "vault.mount.accessor"))
+	assert.Equal(t, before, text(gone.Attributes(), "vault.mount.accessor"))
+	assert.NotEqual(t, before, text(again.Attributes(), "vault.mount.accessor"))
 
 	assert.Len(t, eventsOf(o, "vault.mount."), len(told), "nothing else, and nothing twice")
 	for _, event := range told {
-		assert.Equal(t, "false", text(event, "observation.reconciled"), event.EventName())
+		assert.Equal(t, "false", text(event.Attributes(), "observation.reconciled"), event.EventName())
 	}
 	assert.Zero(t, o.Warnings(endpointMounts)+o.Warnings(endpointAuth))
 }
@@ -300,4 +295,14 @@ func mustClient(t *testing.T, vault *lab.Vault, i int) *api.Client {
 	client, err := vault.Client(i)
 	require.NoError(t, err)
 	return client
+}
+
+func TestThePathsOfAllMountsAreKnown(t *testing.T) {
+	known := &mountPaths{of: map[string][]string{}}
+	engines := state.Mounts{"1": {Path: "kv/", Accessor: "kv_1"}, "2": {Path: "a/kv/", Accessor: "kv_2"}}
+	assert.Equal(t, []string{"a/kv/", "kv/"}, known.learn(endpointMounts, engines))
+	methods := state.Mounts{"3": {Path: "auth/token/", Accessor: "token_3"}}
+	assert.Equal(t, []string{"a/kv/", "kv/", "auth/token/"}, known.learn(endpointAuth, methods))
+	delete(engines, "2")
+	assert.Equal(t, []string{"kv/", "auth/token/"}, known.learn(endpointMounts, engines))
 }

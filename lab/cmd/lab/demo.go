@@ -16,10 +16,11 @@ func runDemo(ctx context.Context, c *call) (err error) {
 	check := c.flags.Bool("check", false, "play the demo once: exit 0 if everything has arrived, else 1")
 	collector := c.flags.String("collector", "distribution/_build/otelcol-infra", "the collector's executable")
 	config := c.flags.String("config", "collector-config.yaml", "the collector's configuration")
+	policy := c.flags.String("policy", "distribution/vault-policy.hcl", "what the collector's token may do in Vault")
 	if err := c.noArguments(); err != nil {
 		return err
 	}
-	opts := demo.Options{Binary: *collector, Config: *config, Progress: c.stderr}
+	opts := demo.Options{Binary: *collector, Config: *config, Policy: *policy, Progress: c.stderr}
 	if *check {
 		return demo.Run(ctx, opts, c.stdout, nil)
 	}

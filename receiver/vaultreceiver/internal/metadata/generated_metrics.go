@@ -2530,7 +2530,7 @@ type metricVaultQuotaRateLimit struct {
 // init fills vault.quota.rate_limit metric with initial data.
 func (m *metricVaultQuotaRateLimit) init() {
 	m.data.SetName("vault.quota.rate_limit")
-	m.data.SetDescription("Requests in a second that a quota allows.")
+	m.data.SetDescription("Requests in a second that a quota allows each client address.")
 	m.data.SetUnit("{request}/s")
 	m.data.SetEmptyGauge()
 	m.data.Gauge().DataPoints().EnsureCapacity(m.capacity)
@@ -2583,7 +2583,7 @@ type metricVaultQuotaRefusals struct {
 // init fills vault.quota.refusals metric with initial data.
 func (m *metricVaultQuotaRefusals) init() {
 	m.data.SetName("vault.quota.refusals")
-	m.data.SetDescription("Requests that were refused because of a quota.")
+	m.data.SetDescription("Requests that were refused because of a quota. Vault counts them, since its process began.")
 	m.data.SetUnit("{request}")
 	m.data.SetEmptySum()
 	m.data.Sum().SetIsMonotonic(true)

@@ -950,7 +950,7 @@ func TestMetricsBuilder(t *testing.T) {
 					validatedMetrics["vault.quota.rate_limit"] = true
 					assert.Equal(t, pmetric.MetricTypeGauge, mi.Type())
 					assert.Equal(t, 1, mi.Gauge().DataPoints().Len())
-					assert.Equal(t, "Requests in a second that a quota allows.", mi.Description())
+					assert.Equal(t, "Requests in a second that a quota allows each client address.", mi.Description())
 					assert.Equal(t, "{request}/s", mi.Unit())
 					dp := mi.Gauge().DataPoints().At(0)
 					assert.Equal(t, start, dp.StartTimestamp())
@@ -968,7 +968,7 @@ func TestMetricsBuilder(t *testing.T) {
 					validatedMetrics["vault.quota.refusals"] = true
 					assert.Equal(t, pmetric.MetricTypeSum, mi.Type())
 					assert.Equal(t, 1, mi.Sum().DataPoints().Len())
-					assert.Equal(t, "Requests that were refused because of a quota.", mi.Description())
+					assert.Equal(t, "Requests that were refused because of a quota. Vault counts them, since its process began.", mi.Description())
 					assert.Equal(t, "{request}", mi.Unit())
 					assert.True(t, mi.Sum().IsMonotonic())
 					assert.Equal(t, pmetric.AggregationTemporalityCumulative, mi.Sum().AggregationTemporality())
