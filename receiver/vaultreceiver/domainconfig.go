@@ -120,10 +120,13 @@ type TokensConfig struct {
 }
 
 func (c TokensConfig) check() error {
-	if c.Mode != ModeAccessors {
-		return checkMode("tokens::mode", c.Mode, ModeOff, ModeCount, ModeAccessors)
+	switch c.Mode {
+	case ModeCount:
+		return configcheck.Duration("tokens::interval", c.Interval, "1m")
+	case ModeAccessors:
+		return c.FollowConfig.check("tokens")
 	}
-	return c.FollowConfig.check("tokens")
+	return checkMode("tokens::mode", c.Mode, ModeOff, ModeCount, ModeAccessors)
 }
 
 func checkMode(key, mode string, modes ...string) error {

@@ -109,7 +109,8 @@ func take(endpoint, needs string, response *api.Response, err error, answer any)
 	return node, decoded
 }
 
-// decode decodes the body also when err is set, and then returns nil.
+// decode decodes the body also when err is set, and then returns nil. An answer
+// that has no body leaves the answer as it is.
 func decode(endpoint string, response *api.Response, err error, answer any) error {
 	if response == nil {
 		return fmt.Errorf("%s: %w", endpoint, err)
@@ -118,7 +119,10 @@ func decode(endpoint string, response *api.Response, err error, answer any) erro
 	if location := response.Header.Get("Location"); location != "" {
 		return fmt.Errorf("%s: redirected to %s: set endpoint to the server itself", endpoint, location)
 	}
-	decodeErr := json.NewDecoder(response.Body).Decode(answer)
+	if err == nil && response.StatusCode == http.StatusNoContent {
+		return nil
+	}
+	decodeErr := decodeBody(json.NewDecoder(response.Body), answer)
 	if err != nil || decodeErr == nil {
 		return nil
 	}
@@ -127,6 +131,18 @@ func decode(endpoint string, response *api.Response, err error, answer any) erro
 		return fmt.Errorf("%s: %w: %w", endpoint, errForeign, decodeErr)
 	}
 	return fmt.Errorf("%s: %w", endpoint, decodeErr)
+}
+
+// decoder is an answer that is taken in piece by piece.
+type decoder interface {
+	decodeFrom(from *json.Decoder) error
+}
+
+func decodeBody(from *json.Decoder, answer any) error {
+	if pieces, ok := answer.(decoder); ok {
+		return pieces.decodeFrom(from)
+	}
+	return from.Decode(answer)
 }
 
 // refusal is an answer of Vault that is an error.

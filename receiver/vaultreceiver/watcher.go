@@ -44,7 +44,8 @@ type watcher struct {
 	mu        sync.Mutex
 	turned    []chan struct{} // What needs a token may be answered otherwise now.
 	terms     int             // see term
-	standsBy  bool            // as it was seen last when it was not sealed
+	follows   bool            // another node leads
+	address   string          // of the server itself, as it told it when it led
 	machine   state.Machine
 	cluster   identity
 	server    answer[round]

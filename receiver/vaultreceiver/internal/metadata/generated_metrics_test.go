@@ -190,6 +190,9 @@ func TestMetricsBuilder(t *testing.T) {
 			mb.RecordVaultPolicyCountDataPoint(ts, 1)
 			defaultMetricsCount++
 			allMetricsCount++
+			mb.RecordVaultPolicyUnreadCountDataPoint(ts, 1)
+			defaultMetricsCount++
+			allMetricsCount++
 			mb.RecordVaultQuotaRateLimitDataPoint(ts, 1, "vault.quota.name-val", "vault.quota.path-val")
 			defaultMetricsCount++
 			allMetricsCount++
@@ -920,6 +923,20 @@ func TestMetricsBuilder(t *testing.T) {
 					assert.Equal(t, pmetric.MetricTypeSum, mi.Type())
 					assert.Equal(t, 1, mi.Sum().DataPoints().Len())
 					assert.Equal(t, "ACL policies.", mi.Description())
+					assert.Equal(t, "{policy}", mi.Unit())
+					assert.False(t, mi.Sum().IsMonotonic())
+					assert.Equal(t, pmetric.AggregationTemporalityCumulative, mi.Sum().AggregationTemporality())
+					dp := mi.Sum().DataPoints().At(0)
+					assert.Equal(t, start, dp.StartTimestamp())
+					assert.Equal(t, ts, dp.Timestamp())
+					assert.Equal(t, pmetric.NumberDataPointValueTypeInt, dp.ValueType())
+					assert.Equal(t, int64(1), dp.IntValue())
+				case "vault.policy.unread.count":
+					assert.False(t, validatedMetrics["vault.policy.unread.count"], "Found a duplicate in the metrics slice: vault.policy.unread.count")
+					validatedMetrics["vault.policy.unread.count"] = true
+					assert.Equal(t, pmetric.MetricTypeSum, mi.Type())
+					assert.Equal(t, 1, mi.Sum().DataPoints().Len())
+					assert.Equal(t, "ACL policies of which changes are not seen, as the token may not read them or there are more than 1,000.", mi.Description())
 					assert.Equal(t, "{policy}", mi.Unit())
 					assert.False(t, mi.Sum().IsMonotonic())
 					assert.Equal(t, pmetric.AggregationTemporalityCumulative, mi.Sum().AggregationTemporality())
