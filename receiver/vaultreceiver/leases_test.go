@@ -293,7 +293,8 @@ func TestLeasesOfLogins(t *testing.T) {
 
 func TestLeasesOverARestart(t *testing.T) {
 	vault, client := startVault(t)
-	cfg := following(t, vault.Addr, client)
+	address, say := giveUp(t, vault.Addr)
+	cfg := following(t, address, client)
 	cfg.Leases.Prefixes = []string{"pki/issue"}
 	issuer := newIssuer(t, client)
 	dir := t.TempDir()
@@ -307,7 +308,10 @@ func TestLeasesOverARestart(t *testing.T) {
 	o.Eventually(t, "the baseline", o.HasValue(0, "vault.lease.unread.count"))
 	stays, revoked, expires := issuer.certificate("1h"), issuer.certificate("1h"), issuer.certificate("8s")
 	o.Eventually(t, "they are read", func() bool { return len(o.Events("vault.lease.created")) == 3 })
+	say("ssh/creds/app/told")
+	o.Eventually(t, "one that is given up", o.HasEvent("vault.lease.irrevocable"))
 	o.Shutdown(t)
+	say("ssh/creds/app/told", "ssh/creds/app/new")
 
 	require.NoError(t, client.Sys().Revoke(revoked))
 	between := issuer.certificate("2h")
@@ -322,6 +326,8 @@ func TestLeasesOverARestart(t *testing.T) {
 		assert.Equal(t, "true", text(span.Attributes(), period.AttrReconciled), cause)
 	}
 	o.Eventually(t, "one was issued meanwhile", o.HasEvent("vault.lease.created", "vault.lease.hash", hash(between), "observation.reconciled", "true"))
+	o.Eventually(t, "another one that is given up", o.HasEvent("vault.lease.irrevocable", "vault.lease.hash", hash("ssh/creds/app/new")))
+	assert.Len(t, o.Events("vault.lease.irrevocable"), 1)
 	require.NoError(t, client.Sys().RevokePrefix("pki"))
 	o.Eventually(t, "the end of one that was known before", o.HasEvent("vault.lease.ended", "vault.lease.hash", hash(stays)))
 	span := requireEnd(t, o, stays, "revoked")
