@@ -7,6 +7,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"net/http"
 	"sync"
 	"time"
 
@@ -61,7 +62,9 @@ type subject[D any] struct {
 	// news returns what of it is to be told. The follower is locked. nil: all.
 	news func(now time.Time, effects []state.LifeEffect[D]) []state.LifeEffect[D]
 
-	// walked is called after each round of lists; nil: there is nothing to do.
+	// listed is called after a complete list of a part, with the follower locked,
+	// and walked after each round of lists. nil: there is nothing to do.
+	listed func(now time.Time, part string)
 	walked func(ctx context.Context, possible bool)
 
 	// tell renders what has happened.
@@ -99,6 +102,7 @@ type follower[D any] struct {
 	savedOf *state.Roster[D]      // that was saved, or tried to be, at a version and a time
 	version uint64
 	saved   time.Time
+	whole   bool      // all parts were listed, or tried to be
 	looked  time.Time // when a list was answered last
 }
 
@@ -113,7 +117,7 @@ func newFollower[D any](w *watcher, cfg FollowConfig, of subject[D]) *follower[D
 
 // forget begins with nothing known, so with a new baseline.
 func (f *follower[D]) forget() {
-	f.roster = state.NewRoster[D](f.cfg.Limit, f.cfg.ExpiryWarning)
+	f.roster, f.whole = state.NewRoster[D](f.cfg.Limit, f.cfg.ExpiryWarning), false
 	f.gaps = map[string]bool{}
 	if f.resume != nil {
 		f.resume(nil)
@@ -156,15 +160,16 @@ func (f *follower[D]) begin(ctx context.Context) (possible bool) {
 	possible, term := f.w.possible()
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if f.begun && term != f.term { // Be it that the server stands by now.
+		f.term = term
+		f.forget()
+	}
 	switch {
 	case !possible:
 		f.miss()
 	case !f.begun:
 		f.begun, f.term = true, term
 		f.load(ctx)
-	case term != f.term:
-		f.term = term
-		f.forget()
 	}
 	return possible
 }
@@ -186,6 +191,9 @@ func (f *follower[D]) walkAll(ctx context.Context) {
 			f.walked(ctx, possible)
 		}
 		if possible {
+			f.mu.Lock()
+			f.whole = true
+			f.mu.Unlock()
 			first()
 		}
 		select {
@@ -217,7 +225,7 @@ func (f *follower[D]) listPart(ctx context.Context, part string, possible bool) 
 		})
 	}
 	var into answer[struct{}]
-	_, ok := poll(ctx, f.w, f.subject.list(part), possible, &into, func(ctx context.Context) (struct{}, error) {
+	_, ok := poll(ctx, f.w, f.list(part), possible, &into, func(ctx context.Context) (struct{}, error) {
 		return struct{}{}, f.walk(ctx, part, see)
 	})
 	ok = ok && f.possible()
@@ -226,7 +234,11 @@ func (f *follower[D]) listPart(ctx context.Context, part string, possible bool) 
 		if !ok {
 			return nil
 		}
-		return f.roster.Finish(now, part, gap)
+		effects := f.roster.Finish(now, part, gap)
+		if f.listed != nil {
+			f.listed(now, part)
+		}
+		return effects
 	})
 }
 
@@ -281,12 +293,25 @@ func (f *follower[D]) askOne(ctx context.Context, id string) bool {
 			f.roster.Silent(now, id)
 		case ok:
 			return f.roster.Answer(a.asked, now, id, a.facts, a.detail)
-		case into.err != nil: // It was asked for; else what is due stays so.
+		case fault(into.err): // Else what is due stays so.
 			f.roster.Failed(now, id)
 		}
 		return nil
 	})
 	return ok
+}
+
+// fault says whether an error is of the one that was asked for, so that others
+// may be answered.
+func fault(err error) bool {
+	status := refusedWith(err)
+	return status != 0 && status != http.StatusForbidden
+}
+
+// current says whether what is known is of all parts, and not too old. The
+// follower is locked.
+func (f *follower[D]) current(now time.Time) bool {
+	return f.whole && now.Sub(f.looked) <= max(2*f.cfg.Interval, stale)
 }
 
 // learn changes what is known, and puts what has happened into the queue.

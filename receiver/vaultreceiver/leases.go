@@ -48,7 +48,7 @@ func newLeases(w *watcher) domain {
 	l.follower = newFollower(w, cfg.FollowConfig, subject[state.LeaseDetail]{
 		parts: parts, lookup: endpointLease, stored: "leases",
 		list: func(prefix string) string { return endpointLease + "/" + prefix },
-		walk: l.walk, look: l.look, took: l.counts.Take, walked: l.walked,
+		walk: l.walk, look: l.look, took: l.counts.Take, listed: l.measure, walked: l.seeIrrevocable,
 		tell: func(observed time.Time, effects []state.LifeEffect[state.LeaseDetail]) watch.Telemetry {
 			return w.story.RenderLeases(observed, w.resource(), l.of, effects)
 		},
@@ -100,15 +100,9 @@ func (l *leases) look(ctx context.Context, id string) (state.Facts, *state.Lease
 	return facts, nil, err
 }
 
-// walked is called after each round of lists.
-func (l *leases) walked(ctx context.Context, possible bool) {
-	if possible {
-		l.learn(func(now time.Time) []state.LifeEffect[state.LeaseDetail] {
-			l.roster.EachLeft(now, func(left time.Duration) { l.counts.Left(now, left) })
-			return nil
-		})
-	}
-	l.seeIrrevocable(ctx, possible)
+// measure takes in what is left of each lease that a list has named.
+func (l *leases) measure(now time.Time, prefix string) {
+	l.roster.EachLeft(now, prefix, func(left time.Duration) { l.counts.Left(now, left) })
 }
 
 // seeIrrevocable asks which leases Vault has given up on, if there are any.
@@ -156,7 +150,7 @@ func (l *leases) record(mb *metadata.MetricsBuilder, now time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.counts.Record(mb, ts)
-	if now.Sub(l.looked) <= max(2*l.cfg.Interval, stale) {
+	if l.current(now) {
 		telemetry.RecordLeaseCounts(mb, ts, l.roster.Count(now, l.group()))
 	}
 }

@@ -77,14 +77,6 @@ func (i *issuer) login() string {
 	return i.write("auth/userpass/login/ann", map[string]any{"password": "p"}).Auth.ClientToken
 }
 
-// token makes one of its own, for a time.
-func (i *issuer) token(ttl string) string {
-	i.t.Helper()
-	secret, err := i.client.Auth().Token().Create(&api.TokenCreateRequest{Policies: []string{"default"}, TTL: ttl})
-	require.NoError(i.t, err)
-	return secret.Auth.ClientToken
-}
-
 func (i *issuer) renew(token, increment string) {
 	i.t.Helper()
 	i.write("auth/token/renew", map[string]any{"token": token, "increment": increment})
@@ -128,7 +120,7 @@ func TestLeasesOfACertificate(t *testing.T) {
 	o.Eventually(t, "its mount", o.HasValue(1, "vault.lease.mount.count", "vault.mount.path", "pki/"))
 
 	fresh := issuer.certificate("30h")
-	brief := issuer.certificate("3s")
+	brief := issuer.certificate("6s")
 	o.Eventually(t, "the new ones", func() bool { return len(o.Events("vault.lease.created", "vault.lease.prefix", "pki/issue/web")) == 2 })
 	o.Eventually(t, "the counter", o.HasValue(2, "vault.lease.created", "vault.mount.path", "pki/"))
 	o.Eventually(t, "when it expires", o.HasValue(1, "vault.lease.followed.count", "vault.expiry", "week"))
@@ -301,7 +293,8 @@ func TestLeasesOfLogins(t *testing.T) {
 
 func TestLeasesOverARestart(t *testing.T) {
 	vault, client := startVault(t)
-	cfg := following(t, vault.Addr, client)
+	address, say := giveUp(t, vault.Addr)
+	cfg := following(t, address, client)
 	cfg.Leases.Prefixes = []string{"pki/issue"}
 	issuer := newIssuer(t, client)
 	dir := t.TempDir()
@@ -313,9 +306,12 @@ func TestLeasesOverARestart(t *testing.T) {
 	}
 	o := start()
 	o.Eventually(t, "the baseline", o.HasValue(0, "vault.lease.unread.count"))
-	stays, revoked, expires := issuer.certificate("1h"), issuer.certificate("1h"), issuer.certificate("4s")
+	stays, revoked, expires := issuer.certificate("1h"), issuer.certificate("1h"), issuer.certificate("8s")
 	o.Eventually(t, "they are read", func() bool { return len(o.Events("vault.lease.created")) == 3 })
+	say("ssh/creds/app/told")
+	o.Eventually(t, "one that is given up", o.HasEvent("vault.lease.irrevocable"))
 	o.Shutdown(t)
+	say("ssh/creds/app/told", "ssh/creds/app/new")
 
 	require.NoError(t, client.Sys().Revoke(revoked))
 	between := issuer.certificate("2h")
@@ -330,6 +326,8 @@ func TestLeasesOverARestart(t *testing.T) {
 		assert.Equal(t, "true", text(span.Attributes(), period.AttrReconciled), cause)
 	}
 	o.Eventually(t, "one was issued meanwhile", o.HasEvent("vault.lease.created", "vault.lease.hash", hash(between), "observation.reconciled", "true"))
+	o.Eventually(t, "another one that is given up", o.HasEvent("vault.lease.irrevocable", "vault.lease.hash", hash("ssh/creds/app/new")))
+	assert.Len(t, o.Events("vault.lease.irrevocable"), 1)
 	require.NoError(t, client.Sys().RevokePrefix("pki"))
 	o.Eventually(t, "the end of one that was known before", o.HasEvent("vault.lease.ended", "vault.lease.hash", hash(stays)))
 	span := requireEnd(t, o, stays, "revoked")
@@ -344,7 +342,7 @@ func TestLeasesOfASealedVault(t *testing.T) {
 	issuer := newIssuer(t, client)
 	o := observe(t, cfg, string(cfg.Token))
 	o.Eventually(t, "the baseline", o.HasValue(0, "vault.lease.unread.count"))
-	stays, expires := issuer.certificate("1h"), issuer.certificate("3s")
+	stays, expires := issuer.certificate("1h"), issuer.certificate("6s")
 	o.Eventually(t, "they are read", func() bool { return len(o.Events("vault.lease.created")) == 2 })
 	require.NoError(t, vault.Seal(t.Context()))
 	o.Eventually(t, "it is seen sealed", o.HasValue(1, "vault.sealed"))
@@ -448,6 +446,20 @@ func TestLeasesThatAreDeniedAndAllowed(t *testing.T) {
 	assert.Len(t, o.Events("vault.endpoint.denied", "vault.endpoint", lists), 1)
 }
 
+func TestNothingIsAskedOfLeasesThatAreOff(t *testing.T) {
+	vault, client := startVault(t)
+	asked := func(mode string) int64 {
+		cfg := only(vault.Addr, tokenFor(t, client, policyOf(t, "Cluster")))
+		cfg.Leases.Mode = mode
+		o := observe(t, cfg)
+		scraped := func() bool { return len(o.Metrics.AllMetrics()) > 3 && o.HasMetric("vault.ha.node.count") }
+		o.Eventually(t, "some metrics", scraped)
+		return o.Own(t, "otelcol_vault_requests", "request", endpointMetrics) + o.Own(t, "otelcol_vault_requests", "request", endpointLeases)
+	}
+	assert.Zero(t, asked(ModeOff))
+	assert.Positive(t, asked(ModeCount))
+}
+
 func TestMoreLeasesThanTheLimit(t *testing.T) {
 	vault, client := startVault(t)
 	cfg := following(t, vault.Addr, client)
@@ -470,8 +482,8 @@ func TestMoreLeasesThanTheLimit(t *testing.T) {
 }
 
 // giveUp returns the address of a Vault that says of some leases that it has
-// given up to revoke them. The answers are those of the real API, for which it
-// would take Vault ten minutes to give up.
+// given up to revoke them. The answers are recorded ones: to give up takes Vault
+// ten minutes, or a plugin that refuses to revoke.
 func giveUp(t *testing.T, vault string) (address string, say func(leases ...string)) {
 	t.Helper()
 	target, err := url.Parse(vault)
@@ -496,7 +508,7 @@ func giveUp(t *testing.T, vault string) (address string, say func(leases ...stri
 	mux.HandleFunc("/v1/sys/leases", answer("leases_irrevocable.json", func(leases []string) []any {
 		said := make([]string, len(leases))
 		for i, lease := range leases {
-			said[i] = fmt.Sprintf(`{"lease_id":%q,"mount_id":"pki_1","error":"planted in an error"}`, lease)
+			said[i] = fmt.Sprintf(`{"lease_id":%q,"mount_id":"pki_8ad48657","error":"planted in an error"}`, lease)
 		}
 		return []any{len(leases), strings.Join(said, ",")}
 	}))
@@ -602,6 +614,44 @@ func TestWhenTooMuchWaitsNothingMoreIsAsked(t *testing.T) {
 		return n
 	}
 	eventually("all is told", func() bool { return created() == 8 })
+}
+
+func TestLeasesOfAMountWithALongPath(t *testing.T) {
+	vault, client := startVault(t)
+	cfg := following(t, vault.Addr, client)
+	require.NoError(t, client.Sys().PutPolicy("part", strings.ReplaceAll(policyOf(t, "Leases"), "lookup/pki/issue/*", "lookup/team/*")))
+	cfg.Leases.Prefixes = []string{"team"}
+	issuer := newIssuer(t, client)
+	require.NoError(t, client.Sys().Mount("team/of/pki", &api.MountInput{Type: "pki"}))
+	issuer.write("team/of/pki/root/generate/internal", map[string]any{"common_name": "root", "key_type": "ec", "key_bits": 256})
+	issuer.write("team/of/pki/roles/web", map[string]any{"allow_any_name": true, "generate_lease": true, "key_type": "ec", "key_bits": 256})
+	w, err := newWatcher(cfg, receivertest.NewNopSettings(metadata.Type))
+	require.NoError(t, err)
+	next := &refusing{}
+	w.Delivery().Logs = next
+	w.learnMounts([]string{"pki/", "team/of/pki/", "auth/token/"})
+	l := w.domains[0].(*leases)
+	require.NoError(t, w.Start(t.Context(), componenttest.NewNopHost()))
+	defer func() { assert.NoError(t, w.Shutdown(context.Background())) }()
+	require.Eventually(t, func() bool {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		return l.roster.Version() > 0
+	}, 30*time.Second, 20*time.Millisecond, "the baseline")
+	issuer.write("team/of/pki/issue/web", map[string]any{"common_name": "a.example", "ttl": "1h"})
+	found := func() (attributes map[string]any) {
+		for _, logs := range next.AllLogs() {
+			eventlog.Each(logs, func(record plog.LogRecord) {
+				if record.EventName() == "vault.lease.created" {
+					attributes = record.Attributes().AsRaw()
+				}
+			})
+		}
+		return attributes
+	}
+	require.Eventually(t, func() bool { return found() != nil }, 30*time.Second, 20*time.Millisecond)
+	assert.Equal(t, "team/of/pki/", found()["vault.mount.path"])
+	assert.Equal(t, "web", found()["vault.lease.role"])
 }
 
 // manyLeases is how many are made where there are to be many.

@@ -26,8 +26,8 @@ type LeaseName struct {
 	Role   string // or the user of a login; empty when there is none
 }
 
-// NameLease takes the ID of a lease apart. Its mount is the longest one of those
-// that are known, else what the path begins with.
+// NameLease takes the ID of a lease apart. Its mount is the one of those that are
+// known, else what the path begins with.
 func NameLease(id string, mounts []string) LeaseName {
 	prefix := id[:max(0, strings.LastIndexByte(id, '/'))]
 	name := LeaseName{Prefix: prefix, Mount: MountOf(id, mounts)}

@@ -304,6 +304,7 @@ func (r *Roster[D]) Failed(now time.Time, id string) {
 // made or revoked. Should that last, it is asked for ever more seldom.
 func (r *Roster[D]) Silent(now time.Time, id string) {
 	if l := r.known[id]; l != nil {
+		r.version++
 		pause := time.Duration(now.UnixNano() - l.seen)
 		r.ask(l, now.Add(min(max(askAgain, pause), askSeldom)).UnixNano())
 	}

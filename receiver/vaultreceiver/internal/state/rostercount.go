@@ -63,11 +63,11 @@ func (r *Roster[D]) Count(now time.Time, group func(id string, detail D) string)
 	return c
 }
 
-// EachLeft calls do with how long it is until the end of each one that has an
-// end, as far as known. The order is of no meaning.
-func (r *Roster[D]) EachLeft(now time.Time, do func(left time.Duration)) {
+// EachLeft calls do with how long it is until the end of each one of a part that
+// has an end, as far as known. The order is of no meaning.
+func (r *Roster[D]) EachLeft(now time.Time, part string, do func(left time.Duration)) {
 	for _, l := range r.known {
-		if l.expires > 0 {
+		if l.expires > 0 && l.part.name == part {
 			do(time.Duration(l.expected - now.UnixNano()))
 		}
 	}
