@@ -32,7 +32,7 @@ func rulesOf(t *testing.T, policy string) map[string]string {
 		require.True(t, !twice || before == match[2], "%s has two rules", match[1])
 		rules[match[1]] = match[2]
 	}
-	require.Equal(t, strings.Count(policy, "path \""), len(rule.FindAllString(policy, -1)), "a rule has another form")
+	require.Len(t, rule.FindAllString(policy, -1), strings.Count(policy, "path \""), "a rule has another form")
 	return rules
 }
 

@@ -122,7 +122,7 @@ func TestNoSecretIsTold(t *testing.T) {
 	planted("planted-wrong-password")
 	require.NoError(t, client.Sys().PutPolicy("app", `path "kv/planted-other-path" { capabilities = ["read"] }`))
 	description := "planted-new-description"
-	require.NoError(t, client.Sys().TuneMount("kv", api.MountConfigInput{Description: &description}))
+	require.NoError(t, client.Sys().TuneMountAllowNil("kv", api.TuneMountConfigInput{Description: &description}))
 	planted("planted-other-path", "planted-new-description")
 	for _, event := range []string{
 		"vault.lease.created", "vault.lease.expiring", "vault.lease.ended", "vault.token.expiring", "vault.pki.certificate.expiring",
