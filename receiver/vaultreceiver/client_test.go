@@ -231,7 +231,7 @@ func TestTheEnvironmentGivesATokenAtMost(t *testing.T) {
 		cfg := configFor(server.URL)
 		cfg.Token = configopaque.String(configured)
 		c := clientOf(t, cfg)
-		require.True(t, c.hasToken())
+		require.True(t, c.session.hasToken())
 		_, err := c.Health(t.Context())
 		require.NoError(t, err)
 		_, _, err = c.Leases(t.Context())

@@ -41,7 +41,7 @@ func (s *metricsScraper) Start(ctx context.Context, host component.Host) error {
 	}
 	s.client = s.Observer.client
 	if !s.client.session.configured() {
-		s.settings.Logger.Info("leases are not counted, and other servers not known: set token, token_file, approle or kubernetes")
+		s.settings.Logger.Warn("nothing but the state of the server is told, as there is no token: set token, token_file, approle or kubernetes")
 	}
 	return nil
 }
