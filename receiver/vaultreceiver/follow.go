@@ -158,6 +158,10 @@ func (f *follower[D]) possible() bool {
 // another node has told, so what is known says nothing.
 func (f *follower[D]) begin(ctx context.Context) (possible bool) {
 	possible, term := f.w.possible()
+	var kept *keptRoster[D]
+	if possible && !f.hasBegun() { // To read and decode it takes time, so nothing is locked.
+		kept = f.load(ctx, term)
+	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.begun && term != f.term { // Be it that the server stands by now.
@@ -169,9 +173,17 @@ func (f *follower[D]) begin(ctx context.Context) (possible bool) {
 		f.miss()
 	case !f.begun:
 		f.begun, f.term = true, term
-		f.load(ctx)
+		if kept != nil {
+			f.restore(kept)
+		}
 	}
 	return possible
+}
+
+func (f *follower[D]) hasBegun() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.begun
 }
 
 // walkAll lists all parts at each interval, and at once when the server becomes

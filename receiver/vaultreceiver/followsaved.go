@@ -49,15 +49,19 @@ func (f *follower[D]) save(ctx context.Context, every time.Duration) {
 	}
 }
 
-// load goes on from what an earlier process saved of the cluster. The follower
-// is locked.
-func (f *follower[D]) load(ctx context.Context) {
+// load returns what an earlier process saved that goes on in the term, or nil.
+func (f *follower[D]) load(ctx context.Context, now term) *keptRoster[D] {
 	var kept keptRoster[D]
 	found, err := f.w.store.Load(ctx, f.stored, &kept)
 	f.w.Condition.Set(storageState, err)
-	if !found || err != nil || kept.Cluster != f.term.Cluster {
-		return
+	if !found || err != nil || !now.continues(kept.Cluster) {
+		return nil
 	}
+	return &kept
+}
+
+// restore goes on from what an earlier process saved. The follower is locked.
+func (f *follower[D]) restore(kept *keptRoster[D]) {
 	f.roster.Restore(kept.Roster, f.parts...)
 	if f.resume != nil {
 		f.resume(kept.More)
