@@ -45,6 +45,7 @@ var (
 type subject[D any] struct {
 	parts  []string // each is listed on its own
 	lookup string   // endpoint that is asked for one
+	also   []string // further endpoints that are asked in each interval
 	stored string   // key under which it survives a restart
 	secret bool     // the IDs must not be stored, so only what more returns is
 
@@ -112,6 +113,10 @@ func newFollower[D any](w *watcher, cfg FollowConfig, of subject[D]) *follower[D
 		most: maxWaiting, ready: make(chan struct{}, 1), room: make(chan struct{}, 1), first: make(chan struct{}),
 	}
 	f.forget()
+	w.endpoints.pace(cfg.Interval, append([]string{f.lookup}, f.also...)...)
+	for _, part := range f.parts {
+		w.endpoints.pace(cfg.Interval, f.list(part))
+	}
 	return f
 }
 

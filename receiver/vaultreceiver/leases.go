@@ -46,7 +46,7 @@ func newLeases(w *watcher) domain {
 		parts[i] = strings.Trim(prefix, "/")
 	}
 	l.follower = newFollower(w, cfg.FollowConfig, subject[state.LeaseDetail]{
-		parts: parts, lookup: endpointLease, stored: "leases",
+		parts: parts, lookup: endpointLease, also: []string{endpointIrrevocable}, stored: "leases",
 		list: func(prefix string) string { return endpointLease + "/" + prefix },
 		walk: l.walk, look: l.look, took: l.counts.Take, listed: l.measure, walked: l.seeIrrevocable,
 		tell: func(observed time.Time, effects []state.LifeEffect[state.LeaseDetail]) watch.Telemetry {
