@@ -52,8 +52,9 @@ type subject[D any] struct {
 	// list is the endpoint by which lists of a part are denied, and have a condition.
 	list func(part string) string
 
-	// walk sees each ID of a part; look asks for one. Each request waits for the pace.
-	walk func(ctx context.Context, part string, see func(ids []string)) error
+	// walk sees each ID of a part, folder by folder if it has any; look asks for
+	// one. Each request waits for the pace.
+	walk func(ctx context.Context, part string, see func(folder string, ids []string)) error
 	look func(ctx context.Context, id string) (state.Facts, *D, error)
 
 	// took takes in what has happened, for the metrics; it is told later. The
@@ -232,9 +233,10 @@ func (f *follower[D]) listPart(ctx context.Context, part string, possible bool) 
 		f.roster.Begin(part)
 		return nil
 	})
-	see := func(ids []string) {
+	see := func(folder string, ids []string) {
 		f.learn(func(now time.Time) []state.LifeEffect[D] {
 			f.looked = now
+			f.roster.Read(now, part, folder)
 			for _, id := range ids {
 				f.roster.See(now, part, id, gap)
 			}

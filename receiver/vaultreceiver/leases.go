@@ -63,7 +63,7 @@ func newLeases(w *watcher) domain {
 }
 
 // walk lists a prefix, and the folders below it as deep as is configured.
-func (l *leases) walk(ctx context.Context, prefix string, see func(ids []string)) error {
+func (l *leases) walk(ctx context.Context, prefix string, see func(folder string, ids []string)) error {
 	type folder struct {
 		path  string
 		depth int
@@ -89,7 +89,7 @@ func (l *leases) walk(ctx context.Context, prefix string, see func(ids []string)
 				folders = append(folders, folder{at.path + name, at.depth + 1})
 			}
 		}
-		see(ids)
+		see(at.path, ids)
 	}
 	return nil
 }
