@@ -48,6 +48,7 @@ type subject[D any] struct {
 	also   []string // further endpoints that are asked in each interval
 	stored string   // key under which it survives a restart
 	secret bool     // the IDs must not be stored, so only what more returns is
+	depth  int      // of the folders that are listed; with another one, what was stored says nothing
 
 	// list is the endpoint by which lists of a part are denied, and have a condition.
 	list func(part string) string
@@ -68,6 +69,10 @@ type subject[D any] struct {
 	// and walked after each round of lists. nil: there is nothing to do.
 	listed func(now time.Time, part string)
 	walked func(ctx context.Context, possible bool)
+
+	// idle is called instead of a list of a part that cannot be made now. nil:
+	// there is nothing to do.
+	idle func(part string)
 
 	// tell renders what has happened.
 	tell func(observed time.Time, effects []state.LifeEffect[D]) watch.Telemetry
@@ -226,6 +231,9 @@ func (f *follower[D]) walkAll(ctx context.Context) {
 func (f *follower[D]) listPart(ctx context.Context, part string, possible bool) {
 	if !f.hold(ctx) {
 		return
+	}
+	if !possible && f.idle != nil {
+		f.idle(part)
 	}
 	gap := false
 	f.learn(func(time.Time) []state.LifeEffect[D] {

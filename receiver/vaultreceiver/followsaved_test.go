@@ -112,3 +112,21 @@ func TestWhatAnotherNodeHasToldOfLeasesIsNotToldAfterARestart(t *testing.T) {
 	o.Eventually(t, "what it has seen itself", o.HasEvent("vault.lease.ended", "vault.lease.hash", hash("pki/issue/web/c")))
 	assert.Len(t, eventsOf(o, "vault.lease."), 1)
 }
+
+func TestAnotherDepthBeginsWithABaseline(t *testing.T) {
+	vault := newLeasesFake(t, "pki/issue/a", "pki/issue/web/b")
+	dir, cfg := t.TempDir(), vault.followed()
+	const depth = "leases::depth of pki"
+	for _, levels := range []struct {
+		depth  int
+		leases int64
+		warned bool
+	}{{2, 2, false}, {1, 1, true}, {2, 2, false}} {
+		cfg.Leases.Depth = levels.depth
+		o := startStored(t, cfg, dir)
+		o.Eventually(t, "what is not too deep", known(o, levels.leases))
+		o.Eventually(t, "what is too deep is said", func() bool { return o.Warnings(depth) > 0 == levels.warned })
+		o.Shutdown(t)
+		assert.Empty(t, eventsOf(o, "vault.lease."), levels.depth)
+	}
+}

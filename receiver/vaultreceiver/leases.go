@@ -7,6 +7,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 	"strings"
 	"time"
@@ -46,9 +47,10 @@ func newLeases(w *watcher) domain {
 		parts[i] = strings.Trim(prefix, "/")
 	}
 	l.follower = newFollower(w, cfg.FollowConfig, subject[state.LeaseDetail]{
-		parts: parts, lookup: endpointLease, also: []string{endpointIrrevocable}, stored: "leases",
+		parts: parts, lookup: endpointLease, also: []string{endpointIrrevocable}, stored: "leases", depth: cfg.Depth,
 		list: func(prefix string) string { return endpointLease + "/" + prefix },
 		walk: l.walk, look: l.look, took: l.counts.Take, listed: l.measure, walked: l.seeIrrevocable,
+		idle: func(prefix string) { l.reached(prefix, false) },
 		tell: func(observed time.Time, effects []state.LifeEffect[state.LeaseDetail]) watch.Telemetry {
 			return w.story.RenderLeases(observed, w.resource(), l.of, effects)
 		},
@@ -68,6 +70,7 @@ func (l *leases) walk(ctx context.Context, prefix string, see func(folder string
 		path  string
 		depth int
 	}
+	deeper := false
 	for folders := []folder{{path: prefix + "/"}}; len(folders) > 0; {
 		at := folders[len(folders)-1]
 		folders = folders[:len(folders)-1]
@@ -87,11 +90,24 @@ func (l *leases) walk(ctx context.Context, prefix string, see func(folder string
 				ids = append(ids, at.path+name)
 			case at.depth < l.w.cfg.Leases.Depth:
 				folders = append(folders, folder{at.path + name, at.depth + 1})
+			default:
+				deeper = true
 			}
 		}
 		see(at.path, ids)
 	}
+	l.reached(prefix, deeper)
 	return nil
+}
+
+// reached takes in whether there are folders that are too deep to be listed.
+// How many leases they hold is not known, so they are a condition of their own.
+func (l *leases) reached(prefix string, deeper bool) {
+	var err error
+	if deeper {
+		err = fmt.Errorf("leases in folders more than %d levels below %s are not followed: raise leases::depth", l.depth, prefix)
+	}
+	l.w.Condition.Set("leases::depth of "+prefix, err)
 }
 
 // look asks for a lease.
