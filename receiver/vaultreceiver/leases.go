@@ -151,12 +151,16 @@ func (l *leases) seeIrrevocable(ctx context.Context, possible bool) {
 		ids := make([]string, len(count.Leases))
 		for i, lease := range count.Leases {
 			ids[i] = lease.ID
-			l.roster.Change(lease.ID, func(detail *state.LeaseDetail) { detail.Irrevocable = true })
+			l.roster.Change(lease.ID, func(detail *state.LeaseDetail) (changed bool) {
+				changed, detail.Irrevocable = !detail.Irrevocable, true
+				return changed
+			})
 		}
-		for _, id := range l.irrevocable.Step(ids) {
+		news, changed := l.irrevocable.Step(ids)
+		for _, id := range news {
 			effects = append(effects, state.IrrevocableLease(now, id))
 		}
-		l.dirty = l.dirty || len(ids) > 0
+		l.dirty = l.dirty || changed
 		return effects
 	})
 }

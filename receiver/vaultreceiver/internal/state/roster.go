@@ -340,11 +340,11 @@ func (r *Roster[D]) Silent(now time.Time, id string) {
 	}
 }
 
-// Change changes the details of one, if it is followed.
-func (r *Roster[D]) Change(id string, change func(*D)) {
-	if l := r.known[id]; l != nil {
+// Change changes the details of one, if it is followed; change says whether it
+// has done so.
+func (r *Roster[D]) Change(id string, change func(*D) bool) {
+	if l := r.known[id]; l != nil && change(&l.detail) {
 		r.version++
-		change(&l.detail)
 	}
 }
 

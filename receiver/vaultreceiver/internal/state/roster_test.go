@@ -361,13 +361,14 @@ func TestTheVersionTellsWhetherThereIsSomethingToSave(t *testing.T) {
 	before, version := s.r.Save(), s.r.Version()
 	s.list(3, false, "a", "b")
 	s.due(3, "b")
+	s.r.Change("a", func(*string) bool { return false })
 	assert.Equal(t, before, s.r.Save())
 	assert.Equal(t, version, s.r.Version())
 	for name, change := range []func(){
 		func() { s.list(4, false, "a", "b", "c") },
 		func() { s.answer(5, "c", 4, -1, 100, false) },
 		func() { s.r.Failed(after(6), "b") },
-		func() { s.r.Change("a", func(detail *string) { *detail = "other" }) },
+		func() { s.r.Change("a", func(detail *string) bool { *detail = "other"; return true }) },
 		func() { s.list(110, false, "a", "b", "c") },
 		func() { s.list(111, false, "b", "c") },
 		func() { s.r.Gone(after(112), "b") },
