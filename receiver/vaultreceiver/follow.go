@@ -65,10 +65,9 @@ type subject[D any] struct {
 	// news returns what of it is to be told. The follower is locked. nil: all.
 	news func(now time.Time, effects []state.LifeEffect[D]) []state.LifeEffect[D]
 
-	// listed is called after a complete list of a part, with the follower locked,
-	// and walked after each round of lists. nil: there is nothing to do.
+	// listed is called after a complete list of a part, with the follower locked.
+	// nil: there is nothing to do.
 	listed func(now time.Time, part string)
-	walked func(ctx context.Context, possible bool)
 
 	// idle is called instead of a list of a part that cannot be made now. nil:
 	// there is nothing to do.
@@ -96,6 +95,7 @@ type follower[D any] struct {
 
 	most        int // of what waits, before it holds
 	ready, room chan struct{}
+	opened      chan struct{} // closed when the term is known
 	first       chan struct{} // closed after the first round of lists
 
 	mu      sync.Mutex
@@ -116,7 +116,8 @@ type follower[D any] struct {
 func newFollower[D any](w *watcher, cfg FollowConfig, of subject[D]) *follower[D] {
 	f := &follower[D]{
 		subject: of, w: w, cfg: cfg, pace: rate.NewLimiter(rate.Limit(cfg.RequestsPerSecond), 1),
-		most: maxWaiting, ready: make(chan struct{}, 1), room: make(chan struct{}, 1), first: make(chan struct{}),
+		most: maxWaiting, ready: make(chan struct{}, 1), room: make(chan struct{}, 1),
+		opened: make(chan struct{}), first: make(chan struct{}),
 	}
 	f.forget()
 	w.endpoints.pace(cfg.Interval, append([]string{f.lookup}, f.also...)...)
@@ -187,6 +188,7 @@ func (f *follower[D]) begin(ctx context.Context) (possible bool) {
 		if kept != nil {
 			f.restore(kept)
 		}
+		close(f.opened)
 	}
 	return possible
 }
@@ -209,9 +211,6 @@ func (f *follower[D]) walkAll(ctx context.Context) {
 		possible := f.begin(ctx)
 		for _, part := range f.parts {
 			f.listPart(ctx, part, possible)
-		}
-		if f.walked != nil {
-			f.walked(ctx, possible)
 		}
 		if possible {
 			f.mu.Lock()

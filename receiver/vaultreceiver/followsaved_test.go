@@ -22,6 +22,7 @@ import (
 type leasesFake struct {
 	url      string
 	standsBy atomic.Bool
+	asked    atomic.Int64 // for the number of those that cannot be revoked
 	ids      atomic.Pointer[[]string]
 }
 
@@ -39,6 +40,7 @@ func newLeasesFake(t *testing.T, ids ...string) *leasesFake {
 		}
 	})
 	mux.HandleFunc("/v1/sys/leases/count", func(w http.ResponseWriter, r *http.Request) {
+		f.asked.Add(1)
 		recorded{200, "leases_count.json"}.ServeHTTP(w, r)
 	})
 	mux.HandleFunc("/v1/sys/leases/lookup/", func(w http.ResponseWriter, r *http.Request) {
