@@ -5,6 +5,7 @@ package vaultreceiver
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"go.opentelemetry.io/collector/component"
@@ -79,19 +80,21 @@ func (s *metricsScraper) Scrape(ctx context.Context) pmetric.Metrics {
 	return metrics
 }
 
-// scrapeLeases asks for the leases that Vault has given up on, unless nobody wants it.
+// scrapeLeases asks for the leases that Vault has given up on, unless nobody
+// wants it, or the domain of leases asks.
 func (s *metricsScraper) scrapeLeases(ctx context.Context, now pcommon.Timestamp) {
 	endpoints := s.Observer.endpoints
-	if s.cfg.Leases.Mode == ModeOff {
+	if s.cfg.Leases.Mode != ModeCount || !s.cfg.Metrics.Metrics.VaultLeaseIrrevocableCount.Enabled || endpoints.off(now.AsTime(), endpointLeases) {
 		return
 	}
-	if s.cfg.Metrics.Metrics.VaultLeaseIrrevocableCount.Enabled && !endpoints.off(now.AsTime(), endpointLeases) {
-		leases, known, err := s.client.IrrevocableLeases(ctx)
-		endpoints.set(now.AsTime(), endpointLeases, err)
-		if known {
-			telemetry.RecordIrrevocableLeases(s.builder, now, leases)
-		}
+	leases, err := s.client.countIrrevocable(ctx)
+	if err == nil {
+		telemetry.RecordIrrevocableLeases(s.builder, now, leases.LeaseCount)
 	}
+	if errors.Is(err, errSealed) { // since a moment ago
+		err = nil
+	}
+	endpoints.set(now.AsTime(), endpointLeases, err)
 }
 
 // acceptsTokens says whether requests with a token can be made of the server.
