@@ -122,7 +122,7 @@ func (p *pki) begin(ctx context.Context, now term) {
 	}
 	var told pkiTold
 	if !p.begun {
-		told = p.restore(ctx, now.Cluster)
+		told = p.restore(ctx, now)
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -369,10 +369,10 @@ type pkiTold struct {
 	Mounts  map[string]state.PKIProgress
 }
 
-func (p *pki) restore(ctx context.Context, cluster string) (told pkiTold) {
+func (p *pki) restore(ctx context.Context, now term) (told pkiTold) {
 	found, err := p.w.store.Load(ctx, storedPKI, &told)
 	p.w.Condition.Set(storageState, err)
-	if !found || err != nil || told.Cluster != cluster {
+	if !found || err != nil || !now.continues(told.Cluster) {
 		return pkiTold{}
 	}
 	return told
