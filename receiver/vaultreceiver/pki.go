@@ -6,7 +6,9 @@ package vaultreceiver
 import (
 	"context"
 	"crypto/x509"
+	"errors"
 	"fmt"
+	"net/http"
 	"strings"
 	"sync"
 	"time"
@@ -330,8 +332,13 @@ func (p *pki) listCertificates(ctx context.Context, m *pkiMount) bool {
 // read reads a certificate, and returns how long nothing can be read.
 func (p *pki) read(ctx context.Context, m *pkiMount, serial state.Serial) time.Duration {
 	endpoint := m.path + "cert/+"
+	var fault error // of the certificate, rather than of the server
 	found, ok := request(ctx, p, endpoint, func(ctx context.Context) (issued, error) {
-		return p.w.client.Certificate(ctx, strings.TrimSuffix(m.path, "/"), serial)
+		found, err := p.w.client.Certificate(ctx, strings.TrimSuffix(m.path, "/"), serial)
+		if unserved(err) && p.w.leads(ctx) {
+			fault, err = err, nil
+		}
+		return found, err
 	})
 	switch {
 	case ctx.Err() != nil:
@@ -341,26 +348,34 @@ func (p *pki) read(ctx context.Context, m *pkiMount, serial state.Serial) time.D
 			return 0 // Others may be read.
 		}
 		return p.soon(1)
+	case fault != nil:
+		p.fail(m, serial, fmt.Errorf("%s: certificate %s cannot be read, and is asked for again: %w", m.path, serial, fault))
+		return 0
 	case found.text == "":
 		p.learn(func(time.Time) { m.state.Forget(serial) })
 		return 0
 	}
 	certificate, err := state.ParseCertificate(found.text)
 	if err != nil {
-		err = fmt.Errorf("%s: certificate %s %w", m.path, serial, err)
+		p.fail(m, serial, fmt.Errorf("%s: certificate %s %w", m.path, serial, err))
+		return 0
 	}
-	p.learn(func(now time.Time) {
-		if err != nil {
-			m.state.Unreadable(serial)
-		} else {
-			m.state.Read(now, serial, certificate, found.revoked)
-		}
-	})
-	if err != nil {
-		m.unreadable = true
-		p.w.Condition.Set(m.path+"certificates", err)
-	}
+	p.learn(func(now time.Time) { m.state.Read(now, serial, certificate, found.revoked) })
 	return 0
+}
+
+// unserved says whether Vault refused one thing, and may answer others: not
+// because of the token, nor of too many requests, nor because it is sealed.
+func unserved(err error) bool {
+	refused := refusedWith(err)
+	return refused == http.StatusBadRequest || refused >= http.StatusInternalServerError && !errors.Is(err, errSealed)
+}
+
+// fail takes in that a certificate cannot be read now, which holds no other back.
+func (p *pki) fail(m *pkiMount, serial state.Serial, err error) {
+	p.learn(func(time.Time) { m.state.Unreadable(serial) })
+	m.unreadable = true
+	p.w.Condition.Set(m.path+"certificates", err)
 }
 
 // pkiTold is what is stored of all mounts, by their paths.

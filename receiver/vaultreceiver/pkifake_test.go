@@ -34,13 +34,12 @@ type pkiFake struct {
 	mu      sync.Mutex
 	revoked map[string]time.Time // by serial number
 	faulty  map[string]bool      // by mount and serial number
-	asked   map[string]int       // by mount and serial number
 }
 
 // newPKIFake returns one that has these certificates in each mount.
 func newPKIFake(t *testing.T, mounts []string, certificates ...string) *pkiFake {
 	t.Helper()
-	f := &pkiFake{revoked: map[string]time.Time{}, faulty: map[string]bool{}, asked: map[string]int{}}
+	f := &pkiFake{revoked: map[string]time.Time{}, faulty: map[string]bool{}}
 	text := newCertificate(t)
 	answer := func(w http.ResponseWriter, data any) {
 		assert.NoError(t, json.NewEncoder(w).Encode(map[string]any{"data": data}))
@@ -57,6 +56,9 @@ func newPKIFake(t *testing.T, mounts []string, certificates ...string) *pkiFake 
 	for _, mount := range mounts {
 		handlers[endpointMount+"/"+mount] = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 			answer(w, map[string]any{"type": "pki", "path": mount + "/"})
+		})
+		handlers[mount+"/issuers"] = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			answer(w, map[string]any{"keys": []string{}})
 		})
 		handlers[mount+"/certs"] = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 			answer(w, map[string]any{"keys": certificates})
@@ -75,7 +77,6 @@ func newPKIFake(t *testing.T, mounts []string, certificates ...string) *pkiFake 
 			serial := strings.TrimPrefix(r.URL.Path, "/v1/"+mount+"/cert/")
 			f.mu.Lock()
 			defer f.mu.Unlock()
-			f.asked[mount+" "+serial]++
 			if f.faulty[mount+" "+serial] {
 				w.WriteHeader(http.StatusInternalServerError)
 				_, _ = w.Write([]byte(`{"errors":["it cannot be served"]}`))
@@ -147,4 +148,21 @@ func TestWhatAnotherNodeHasToldOfPKIIsNotToldAfterARestart(t *testing.T) {
 	o.Eventually(t, "what is revoked in its term", o.HasEvent("vault.pki.certificate.revoked", serialAttr, "00:02"))
 	o.Shutdown(t)
 	assert.Len(t, o.Events("vault.pki.certificate.revoked"), 1)
+}
+
+func TestACertificateThatVaultCannotServeHoldsNothingBack(t *testing.T) {
+	vault := newPKIFake(t, []string{"one", "two"}, "00:01", "00:02", "00:03")
+	vault.fault("one 00:01", true)
+	cfg := vault.config("one", "two")
+	o := observe(t, cfg, "planted")
+	o.Eventually(t, "those after it", o.HasValue(2, "vault.pki.certificate.count", mountAttr, "one/", "vault.expiry", "day"))
+	o.Eventually(t, "it is left", o.HasValue(1, "vault.pki.certificate.unread.count", mountAttr, "one/"))
+	o.Eventually(t, "those of the other mount", o.HasValue(3, "vault.pki.certificate.count", mountAttr, "two/", "vault.expiry", "day"))
+	want := "one/: certificate 00:01 cannot be read, and is asked for again"
+	o.Eventually(t, want, func() bool { return strings.Contains(o.Trouble(), want) })
+	assert.True(t, o.HasValue(1, "vault.endpoint.up", "vault.endpoint", "one/cert/+")(), "others can be read")
+	assert.NotContains(t, o.Trouble(), "two/")
+	vault.fault("one 00:01", false)
+	o.Eventually(t, "it is read", o.HasValue(3, "vault.pki.certificate.count", mountAttr, "one/", "vault.expiry", "day"))
+	o.Eventually(t, "all is well", func() bool { return !strings.Contains(o.Trouble(), "one/") })
 }

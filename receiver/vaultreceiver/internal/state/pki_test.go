@@ -624,9 +624,25 @@ func TestWhatCannotBeReadHoldsNothingBack(t *testing.T) {
 	_, ok = m.Next()
 	require.False(t, ok)
 	assert.Equal(t, 1, m.Count(pkiAt(0), time.Hour).Unread)
-	m.List(pkiAt(1), mustSerials(1, 1), 0, 10)
-	_, ok = m.Next()
+	m.List(pkiAt(1), mustSerials(1, 2), 0, 10)
+	s, ok = m.Next()
+	require.True(t, ok)
+	require.Equal(t, pkiSerial(2), s, "others go before it")
+	m.Read(pkiAt(1), s, lasting(t, "a.example.com", 0, time.Hour), time.Time{})
+	s, ok = m.Next()
 	require.True(t, ok, "it is tried again after the next list")
+	require.Equal(t, pkiSerial(1), s)
+	m.Read(pkiAt(1), s, lasting(t, "b.example.com", 0, time.Hour), time.Time{})
+
+	m.List(pkiAt(2), mustSerials(1, 2), 0, 10)
+	m.ListRevoked(pkiAt(2), mustSerials(1, 2), 0)
+	m.Unreadable(pkiSerial(1))
+	s, ok = m.Next()
+	require.True(t, ok, "it holds back none that was revoked either")
+	require.Equal(t, pkiSerial(2), s)
+	m.Read(pkiAt(2), s, nil, pkiAt(2))
+	_, ok = m.Next()
+	require.False(t, ok)
 }
 
 func TestMuchIsToldInParts(t *testing.T) {
