@@ -66,12 +66,21 @@ type pkiMount struct {
 	state *state.PKIMount // pki.mu guards it.
 }
 
+// endpoints are those by which parts of the mount are denied.
+func (m *pkiMount) endpoints() (all []string) {
+	for _, part := range []string{"certs", "certs/revoked", "cert/+", "issuers", "issuer/+", "issuer/+/crl", "roles", "roles/+"} {
+		all = append(all, m.path+part)
+	}
+	return all
+}
+
 func newPKI(w *watcher) *pki {
 	p := &pki{w: w, cfg: w.cfg.PKI, budget: rate.NewLimiter(rate.Limit(w.cfg.PKI.RequestsPerSecond), 1), news: make(chan struct{}, 1)}
 	for i, path := range p.cfg.Mounts {
 		m := &pkiMount{name: fmt.Sprintf("pki::mounts[%d]", i), path: strings.Trim(path, "/") + "/"}
 		p.reset(m)
 		p.mounts = append(p.mounts, m)
+		w.endpoints.pace(p.cfg.Interval, m.endpoints()...)
 	}
 	return p
 }
@@ -142,9 +151,7 @@ func (p *pki) begin(ctx context.Context, now term) {
 func (p *pki) rest() {
 	for _, m := range p.mounts {
 		p.w.Condition.Set(m.name, nil)
-		for _, part := range []string{"certs", "certs/revoked", "cert/+", "issuers", "issuer/+", "issuer/+/crl", "roles", "roles/+"} {
-			p.w.endpoints.rest(m.path + part)
-		}
+		p.w.endpoints.rest(m.endpoints()...)
 	}
 }
 
@@ -216,7 +223,10 @@ func (p *pki) list(ctx context.Context, m *pkiMount) time.Duration {
 		return p.soon(1) // The server says so itself.
 	}
 	p.w.Condition.Set(m.name, err)
-	if err != nil {
+	switch {
+	case refusedWith(err) == http.StatusForbidden:
+		return deniedEvery * p.cfg.Interval // Another token is tried at once.
+	case err != nil:
 		return p.soon(deniedEvery)
 	}
 	p.listIssuers(ctx, m)

@@ -22,9 +22,36 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"go.opentelemetry.io/collector/receiver/receivertest"
 
 	"github.com/otelcol-infra/otelcol-infra/internal/observedtest"
+	"github.com/otelcol-infra/otelcol-infra/receiver/vaultreceiver/internal/metadata"
 )
+
+func TestWhatIsDeniedOfPKIIsAskedForAgainAtItsOwnPace(t *testing.T) {
+	cfg := only("http://127.0.0.1:8200", "planted")
+	cfg.PKI.Mounts, cfg.PKI.Interval = []string{"pki"}, time.Hour
+	w, err := newWatcher(cfg, receivertest.NewNopSettings(metadata.Type))
+	require.NoError(t, err)
+	now := time.Now()
+	for _, endpoint := range newPKI(w).mounts[0].endpoints() {
+		w.endpoints.set(now, endpoint, explainDenial(endpoint, "read", "permission denied"))
+		assert.True(t, w.endpoints.off(now.Add(5*time.Hour), endpoint), endpoint)
+		assert.False(t, w.endpoints.off(now.Add(6*time.Hour), endpoint), endpoint)
+	}
+}
+
+// A mount that is not there is denied as one that may not be used, and each such
+// request is audited.
+func TestAMountThatIsDeniedIsAskedForAgainAtItsOwnPace(t *testing.T) {
+	cfg := only(serve(t, map[string]http.Handler{endpointMount + "/pki": recorded{403, "denied_403.json"}}).URL, "planted")
+	cfg.PKI.Mounts, cfg.PKI.Interval, cfg.PKI.RequestsPerSecond = []string{"pki"}, time.Hour, 1000
+	w, err := newWatcher(cfg, receivertest.NewNopSettings(metadata.Type))
+	require.NoError(t, err)
+	w.client = clientOf(t, cfg)
+	p := newPKI(w)
+	assert.Equal(t, deniedEvery*time.Hour, p.list(t.Context(), p.mounts[0]))
+}
 
 // pkiFake is a server that answers as Vault does, of certificates of several mounts.
 type pkiFake struct {
