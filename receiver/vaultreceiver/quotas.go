@@ -32,7 +32,10 @@ const (
 // refused is on the page of Vault's own metrics.
 type quotas struct {
 	*topic[state.Quotas]
-	known state.Quotas // It belongs to read.
+
+	// These belong to read.
+	begun bool
+	known state.Quotas
 }
 
 func newQuotas(w *watcher) domain {
@@ -49,6 +52,10 @@ func newQuotas(w *watcher) domain {
 }
 
 func (q *quotas) readAll(ctx context.Context) (state.Quotas, error) {
+	if !q.begun { // What Vault has forgotten is known from what was told.
+		_, now := q.w.possible()
+		q.known, q.begun = q.restore(ctx, now).Value, true
+	}
 	limits, all, err := q.w.client.RateLimits(ctx)
 	if err != nil {
 		return state.Quotas{}, err

@@ -22,7 +22,7 @@ func RecordQuotas(mb *metadata.MetricsBuilder, now pcommon.Timestamp, quotas sta
 	for name, limit := range quotas.Limits {
 		mb.RecordVaultQuotaRateLimitDataPoint(now, limit.PerSecond, name, limit.Path)
 		if !quotas.Old { // What is not counted has refused nothing.
-			mb.RecordVaultQuotaRefusalsDataPoint(now, quotas.Refusals.Counts[name], name)
+			mb.RecordVaultQuotaRefusalsDataPoint(now, quotas.Refusals.Total(name), name)
 		}
 	}
 }
