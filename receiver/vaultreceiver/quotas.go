@@ -11,6 +11,7 @@ import (
 	"slices"
 	"time"
 
+	"go.opentelemetry.io/collector/pdata/pcommon"
 	"go.opentelemetry.io/collector/pdata/pmetric"
 
 	"github.com/otelcol-infra/otelcol-infra/internal/watch"
@@ -72,12 +73,15 @@ func (q *quotas) readAll(ctx context.Context) (state.Quotas, error) {
 	return q.known, nil
 }
 
-// appendTo appends nothing, but has the counters begin with Vault's process.
-func (q *quotas) appendTo(metrics pmetric.MetricSlice, _ time.Time) {
+// appendTo appends what they refused, which Vault counts since its process began,
+// rather than since the receiver did.
+func (q *quotas) appendTo(metrics pmetric.MetricSlice, now time.Time) {
 	q.w.mu.Lock()
-	since := q.last.value.Refusals.Since
+	last := q.last
 	q.w.mu.Unlock()
-	telemetry.BeginRefusals(metrics, since)
+	if last.fresh(now, max(2*q.every, stale)) {
+		telemetry.AppendRefusals(metrics, q.w.cfg.Metrics, q.w.settings, pcommon.NewTimestampFromTime(now), last.value)
+	}
 }
 
 // RateLimits returns the rate-limit quotas that there are, and how many, as of
