@@ -11,6 +11,7 @@ import (
 	"crypto/x509/pkix"
 	"encoding/json"
 	"encoding/pem"
+	"fmt"
 	"math/big"
 	"net"
 	"net/url"
@@ -603,6 +604,7 @@ func TestRolesThatBecomeKnown(t *testing.T) {
 	_, ok := m.Next()
 	require.False(t, ok)
 	assert.Equal(t, []CertificateCount{{"", ExpiryHour, 1}}, m.Count(pkiAt(0), time.Hour).Certificates)
+	assert.Equal(t, []string{""}, m.Count(pkiAt(0), time.Hour).Roles)
 	m.SetRoles(map[string]Role{"web": webRole(nil)}, time.Hour)
 	m.List(pkiAt(1), mustSerials(1, 1), 0, 10)
 	s, ok := m.Next()
@@ -611,6 +613,28 @@ func TestRolesThatBecomeKnown(t *testing.T) {
 	_, ok = m.Next()
 	require.False(t, ok)
 	assert.Equal(t, []CertificateCount{{"web", ExpiryHour, 1}}, m.Count(pkiAt(1), time.Hour).Certificates)
+}
+
+func TestOfManyRolesTheFirstAreCountedApart(t *testing.T) {
+	m := newMount(t, PKIProgress{}, 0)
+	m.List(pkiAt(0), mustSerials(1, 1), 0, 10)
+	m.Read(pkiAt(0), pkiSerial(1), lasting(t, "a.example.com", 0, time.Hour), time.Time{})
+	assert.Equal(t, []string{"", "web"}, m.Count(pkiAt(0), time.Hour).Roles)
+	roles := map[string]Role{}
+	for i := range maxRoles - 2 {
+		roles[fmt.Sprintf("role%04d", i)] = Role{}
+	}
+	m.SetRoles(roles, 0)
+	assert.Len(t, m.Count(pkiAt(0), time.Hour).Roles, maxRoles)
+	assert.Equal(t, []CertificateCount{{"web", ExpiryHour, 1}}, m.Count(pkiAt(0), time.Hour).Certificates, "it is of one that was deleted")
+	for i := range 2 {
+		roles[fmt.Sprintf("more%04d", i)] = Role{}
+	}
+	counts := m.Count(pkiAt(0), time.Hour)
+	assert.Len(t, counts.Roles, maxRoles+1)
+	assert.Equal(t, []CertificateCount{{"other", ExpiryHour, 1}}, counts.Certificates)
+	assert.Equal(t, "other", counts.Expiry[0].Role)
+	assert.Contains(t, counts.Roles, "other")
 }
 
 func TestWhatCannotBeReadHoldsNothingBack(t *testing.T) {
