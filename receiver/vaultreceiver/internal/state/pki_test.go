@@ -504,6 +504,50 @@ func TestARestart(t *testing.T) {
 	assert.Equal(t, []string{"expiring 01"}, tellPKI(fourth, 59*time.Minute), "with another setting it is told anew")
 }
 
+func TestARestartBeforeAllIsRead(t *testing.T) {
+	read := func(m *PKIMount, certificates ...byte) {
+		m.List(pkiAt(55*time.Minute), mustSerials(1, 3), 0, 10)
+		for _, n := range certificates {
+			m.Read(pkiAt(55*time.Minute), pkiSerial(n), lasting(t, "a.example.com", 0, time.Hour), time.Time{})
+		}
+	}
+	first := newMount(t, PKIProgress{}, 55*time.Minute)
+	read(first, 1)
+	require.Equal(t, []string{"expiring 01"}, tellPKI(first, 55*time.Minute))
+	second := newMount(t, restarted(t, first.Progress()), 55*time.Minute)
+	read(second, 2, 1)
+	require.Equal(t, []string{"expiring 02"}, tellPKI(second, 55*time.Minute))
+	third := newMount(t, restarted(t, second.Progress()), 55*time.Minute)
+	read(third, 1, 2, 3)
+	require.Equal(t, []string{"expiring 03"}, tellPKI(third, 55*time.Minute))
+	assert.Empty(t, third.Progress().Warnings, "all was told until then")
+	fourth := newMount(t, restarted(t, third.Progress()), 55*time.Minute)
+	read(fourth, 1, 2, 3)
+	assert.Empty(t, tellPKI(fourth, 55*time.Minute))
+
+	changed := &PKIMount{Warning: time.Minute}
+	changed.Begin(pkiAt(55*time.Minute), restarted(t, second.Progress()))
+	read(changed, 1, 2, 3)
+	assert.Len(t, tellPKI(changed, 59*time.Minute), 3, "with another setting it is told anew")
+}
+
+func TestOfManyWarningsTheFirstAreKept(t *testing.T) {
+	m := newMount(t, PKIProgress{}, 0)
+	var serials []Serial
+	for i := range maxWarnings + 2 {
+		serials = append(serials, Serial{octets: [maxSerial]byte{byte(i >> 8), byte(i)}, length: 2})
+	}
+	m.List(pkiAt(0), serials, 0, 2*maxWarnings)
+	c := lasting(t, "a.example.com", 0, time.Hour)
+	for _, serial := range serials[1:] {
+		m.Read(pkiAt(0), serial, c, time.Time{})
+	}
+	effects, _ := m.Due(pkiAt(55*time.Minute), 2*maxWarnings)
+	require.Len(t, effects, maxWarnings+1)
+	m.Told(effects, true)
+	assert.Len(t, m.Progress().Warnings, maxWarnings)
+}
+
 func TestAnotherTerm(t *testing.T) {
 	m := newMount(t, PKIProgress{}, 0)
 	long := lasting(t, "a.example.com", 0, time.Hour)

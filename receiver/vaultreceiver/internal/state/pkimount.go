@@ -75,6 +75,7 @@ type PKIMount struct {
 
 	progress PKIProgress
 	due      PKIProgress // when what Due has returned is told
+	dueWhole bool        // All was read then.
 
 	latest     map[uint64]int64 // end of the last certificate for the same names
 	latestKept bool
@@ -90,9 +91,10 @@ func (m *PKIMount) Begin(now time.Time, told PKIProgress) {
 		if m.restored {
 			m.since = told.Ended
 		}
-		if told.Warning == m.Warning {
-			m.warned = told.Warned
+		if told.Warning != m.Warning { // All are told anew.
+			m.progress.Warned, m.progress.Warnings, m.progress.Warning = time.Time{}, nil, m.Warning
 		}
+		m.warned = m.progress.Warned
 	} else {
 		m.restored, m.since, m.warned = false, now, time.Time{}
 	}
@@ -277,6 +279,9 @@ func (m *PKIMount) Read(now time.Time, serial Serial, x *x509.Certificate, revok
 		c.sign |= revokedUnseen
 	}
 	m.settle(&c, first)
+	if first && m.progress.Warnings[serial.String()] {
+		c.sign |= warningTold
+	}
 	m.certs[serial] = c
 }
 
