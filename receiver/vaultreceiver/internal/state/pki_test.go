@@ -659,6 +659,21 @@ func TestRolesThatBecomeKnown(t *testing.T) {
 	assert.Equal(t, []CertificateCount{{"web", ExpiryHour, 1}}, m.Count(pkiAt(1), time.Hour).Certificates)
 }
 
+func TestACertificateThatHasEndedWithoutASuccessor(t *testing.T) {
+	m := newMount(t, PKIProgress{}, 0)
+	m.List(pkiAt(0), mustSerials(1, 2), 0, 10)
+	m.Read(pkiAt(0), pkiSerial(1), lasting(t, "a.example.com", 0, time.Hour), time.Time{})
+	m.Read(pkiAt(0), pkiSerial(2), lasting(t, "b.example.com", 0, 10*time.Hour), time.Time{})
+	for after, want := range map[time.Duration]time.Duration{
+		50 * time.Minute: 10 * time.Minute, time.Hour: 0, 75 * time.Minute: -15 * time.Minute, 76 * time.Minute: 524 * time.Minute,
+	} {
+		assert.Equal(t, []RoleExpiry{{"web", want}}, m.Count(pkiAt(after), 24*time.Hour).Expiry, after)
+	}
+	m.List(pkiAt(0), mustSerials(1, 3), 0, 10)
+	m.Read(pkiAt(0), pkiSerial(3), lasting(t, "a.example.com", time.Minute, 2*time.Hour), time.Time{})
+	assert.Equal(t, []RoleExpiry{{"web", time.Hour}}, m.Count(pkiAt(time.Hour), 24*time.Hour).Expiry, "one that has a successor is not missed")
+}
+
 func TestOfManyRolesTheFirstAreCountedApart(t *testing.T) {
 	m := newMount(t, PKIProgress{}, 0)
 	m.List(pkiAt(0), mustSerials(1, 1), 0, 10)

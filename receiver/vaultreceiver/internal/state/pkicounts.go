@@ -49,7 +49,8 @@ type CertificateCount struct {
 	Count  int
 }
 
-// RoleExpiry is how long until the next certificate of a role ends.
+// RoleExpiry is how long until the next certificate of a role ends. It is
+// negative for some time after one has ended that has no successor.
 type RoleExpiry struct {
 	Role string
 	Left time.Duration
@@ -103,10 +104,11 @@ func (m *PKIMount) countCertificates(now time.Time, counts *PKICounts) {
 			role = otherRoles
 		}
 		count[kind{role, expiry}]++
-		if expiry == ExpiryPassed || expiry == ExpiryNever || m.superseded(&c) {
+		left := time.Unix(c.notAfter, 0).Sub(now)
+		// What has ended stays for as long as it was about to, so that an alert does.
+		if expiry == ExpiryNever || left < -m.warnedFor(&c) || m.superseded(&c) {
 			continue
 		}
-		left := time.Unix(c.notAfter, 0).Sub(now)
 		if least, known := first[role]; !known || left < least {
 			first[role] = left
 		}
@@ -141,4 +143,10 @@ func (m *PKIMount) countedRoles() []string {
 		sorted = slices.Compact(sorted)
 	}
 	return sorted
+}
+
+// warnedFor is how long before its end a certificate is told to expire.
+func (m *PKIMount) warnedFor(c *certificate) time.Duration {
+	end := time.Unix(c.notAfter, 0)
+	return end.Sub(warnAt(time.Unix(c.notBefore, 0), end, m.Warning, certificatePart))
 }
