@@ -69,7 +69,6 @@ func (s *metricsScraper) Scrape(ctx context.Context) pmetric.Metrics {
 	cluster := w.record(s.builder, now)
 	metrics := s.builder.Emit(metadata.WithResource(resource(s.builder.NewResourceBuilder(), s.cfg.HTTP.Endpoint, cluster)))
 	if metrics.ResourceMetrics().Len() > 0 && w.acceptsTokens() {
-		// A page is older than half an interval in the next cycle, which reads another.
 		own.MoveAndAppendTo(metrics.ResourceMetrics().At(0).ScopeMetrics().At(0).Metrics())
 		for _, d := range w.domains {
 			if r, ok := d.(recorder); ok {
