@@ -158,7 +158,7 @@ func (c *client) Lease(ctx context.Context, id string) (facts state.Facts, err e
 			Renewable   bool
 		}
 	}
-	err = c.do(ctx, call{endpoint: endpointLease, needs: "update", body: map[string]string{"lease_id": id}}, &answer)
+	err = c.do(ctx, call{endpoint: endpointLease, needs: "update", absent: saysNoLease, body: map[string]string{"lease_id": id}}, &answer)
 	if err != nil {
 		return facts, explainLease(err, id)
 	}

@@ -104,7 +104,7 @@ func (c *client) Token(ctx context.Context, accessor string) (state.Facts, *stat
 			DisplayName string `json:"display_name"`
 		}
 	}
-	err := c.do(ctx, call{endpoint: endpointToken, needs: "update", body: map[string]string{"accessor": accessor}}, &answer)
+	err := c.do(ctx, call{endpoint: endpointToken, needs: "update", absent: saysNoToken, body: map[string]string{"accessor": accessor}}, &answer)
 	if err != nil {
 		return state.Facts{}, nil, explainToken(err, accessor)
 	}
