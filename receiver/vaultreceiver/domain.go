@@ -205,6 +205,14 @@ func (w *watcher) wait(ctx context.Context, once <-chan struct{}) bool {
 	return ctx.Err() == nil
 }
 
+// signal has a channel hold something, if it does not yet; it has room for one.
+func signal(c chan struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
+}
+
 // pauseUntil waits for some time, or for less when there is a turn.
 func pauseUntil(ctx context.Context, d time.Duration, turned <-chan struct{}) {
 	timer := time.NewTimer(d)

@@ -358,10 +358,3 @@ func (f *follower[D]) learn(change func(now time.Time) []state.LifeEffect[D]) {
 	f.waiting = append(f.waiting, effects...)
 	signal(f.ready)
 }
-
-func signal(c chan struct{}) {
-	select {
-	case c <- struct{}{}:
-	default:
-	}
-}

@@ -204,10 +204,7 @@ func (p *pki) learn(take func(now time.Time)) {
 }
 
 func (p *pki) wake() {
-	select {
-	case p.news <- struct{}{}:
-	default:
-	}
+	signal(p.news)
 }
 
 // soon is as many intervals of what needs a token, or one of this if it is shorter.

@@ -123,10 +123,7 @@ func (w *watcher) count(s state.Server) {
 // hasten has what needs a token asked for at once. The watcher is locked.
 func (w *watcher) hasten() {
 	for _, turned := range w.turned {
-		select {
-		case turned <- struct{}{}:
-		default:
-		}
+		signal(turned)
 	}
 }
 

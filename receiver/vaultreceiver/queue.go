@@ -54,10 +54,7 @@ func (q *queue) put(s sighting) bool {
 		q.last, q.missed = *s.server, false
 	}
 	q.seen = append(q.seen, s)
-	select {
-	case q.ready <- struct{}{}:
-	default:
-	}
+	signal(q.ready)
 	return true
 }
 

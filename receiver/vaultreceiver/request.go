@@ -42,12 +42,12 @@ type call struct {
 // do makes a request with the token, and decodes the whole answer into answer.
 // What a list finds nothing below is refused with 404, as refusedWith tells.
 func (c *client) do(ctx context.Context, request call, answer any) error {
-	token, err := c.session.Read()
+	authenticated, err := c.authenticated()
 	if err != nil {
 		return err
 	}
 	path := cmp.Or(request.path, request.endpoint)
-	from := c.as(token).WithResponseCallbacks(c.session.overhear).Logical()
+	from := authenticated.Logical()
 	var response *api.Response
 	switch {
 	case request.body != nil:

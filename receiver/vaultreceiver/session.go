@@ -140,10 +140,7 @@ func (s *session) use(token string) {
 
 // nudge has the token looked up soon, as a request was denied.
 func (s *session) nudge() {
-	select {
-	case s.nudges <- struct{}{}:
-	default:
-	}
+	signal(s.nudges)
 }
 
 // keep keeps the token alive and looks it up until ctx ends.
