@@ -51,7 +51,10 @@ require (
 	google.golang.org/grpc v1.83.2
 )
 
-require github.com/munnerz/goautoneg v0.0.0-20191010083416-a7dc8b61c822 // indirect
+require (
+	github.com/munnerz/goautoneg v0.0.0-20191010083416-a7dc8b61c822 // indirect
+	github.com/valyala/fastjson v1.6.10 // indirect
+)
 
 require (
 	github.com/Microsoft/go-winio v0.6.2 // indirect

@@ -1,0 +1,196 @@
+// Copyright The otelcol-infra Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package audit
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/valyala/fastjson"
+)
+
+// Kind is which half of an exchange an entry is.
+type Kind int
+
+// The halves.
+const (
+	Request Kind = iota + 1
+	Response
+)
+
+// Entry is what is used of one line of an audit device. What the line does not
+// say is zero. The fields are those of Vault's audit schema,
+// https://developer.hashicorp.com/vault/docs/audit/schema.
+type Entry struct {
+	Kind Kind
+	ID   string // of the exchange
+	Time time.Time
+
+	Operation string // such as read, update or list
+	Path      string
+	Namespace string // path; empty for the root namespace
+	Mount     Mount
+
+	RemoteAddress string
+	RemotePort    int
+	ForwardedFrom string // the node that has passed the request on
+
+	Auth    Auth
+	Failure Failure
+
+	// Of the request's headers, where they are audited without being hashed.
+	TraceParent, TraceState string
+
+	// Of a response.
+	Lease string        // ID of the lease that was issued or renewed
+	TTL   time.Duration // of the token that was issued or renewed
+}
+
+// Mount is the one that a request was routed to.
+type Mount struct {
+	Path  string // with a slash at its end
+	Type  string // such as kv
+	Class string // secret or auth
+}
+
+// Auth is whose token a request was made with.
+type Auth struct {
+	DisplayName string
+	EntityID    string
+	Accessor    string // as it was written, which is hashed unless Vault was told otherwise
+	TokenType   string
+	Judged      bool // whether policies were asked
+	Allowed     bool // by policies
+}
+
+// Failure is the class of an error. Its text may hold what a plugin has put into
+// it, so it is not kept.
+type Failure string
+
+// The failures.
+const (
+	None         Failure = ""
+	Denied       Failure = "permission_denied"
+	InvalidToken Failure = "invalid_token"
+	Unsupported  Failure = "unsupported"
+	Invalid      Failure = "invalid_request"
+	Limited      Failure = "quota_exceeded"
+	Other        Failure = "_OTHER" // as semantic conventions have it
+)
+
+// classes are known beginnings of what Vault writes, by what is in them. The
+// first that is found counts.
+var classes = []struct {
+	says  string
+	class Failure
+}{
+	{"invalid token", InvalidToken},
+	{"permission denied", Denied},
+	{"unsupported operation", Unsupported},
+	{"unsupported path", Unsupported},
+	{"quota exceeded", Limited},
+	{"invalid", Invalid},
+	{"missing", Invalid},
+}
+
+func classify(text string) Failure {
+	if text == "" {
+		return None
+	}
+	for _, c := range classes {
+		if strings.Contains(text, c.says) {
+			return c.class
+		}
+	}
+	return Other
+}
+
+// largest is the size of a line up to which a Reader keeps the memory that it
+// took to read it.
+const largest = 256 << 10
+
+// Reader reads entries. It is not safe for concurrent use.
+type Reader struct{ parser *fastjson.Parser }
+
+// Errors of lines that are no entries. They never hold any of the line.
+var (
+	ErrNotJSON  = errors.New("the line is not a JSON object")
+	ErrNotEntry = errors.New("the object is not an audit entry")
+)
+
+// Read reads a line. The entry holds none of its memory. The error wraps
+// ErrNotJSON or ErrNotEntry.
+func (r *Reader) Read(line []byte) (e Entry, err error) {
+	if r.parser == nil {
+		r.parser = new(fastjson.Parser)
+	}
+	value, err := r.parser.ParseBytes(line)
+	if len(line) > largest {
+		r.parser = nil // It has kept a value for each of the line's.
+	}
+	if err != nil || value.Type() != fastjson.TypeObject {
+		return e, ErrNotJSON // What the parser says holds parts of the line.
+	}
+	switch string(value.GetStringBytes("type")) {
+	case "request":
+		e.Kind = Request
+	case "response":
+		e.Kind = Response
+	default:
+		return e, fmt.Errorf("%w: its type is neither request nor response", ErrNotEntry)
+	}
+	request := value.Get("request")
+	if request == nil || request.Type() != fastjson.TypeObject {
+		return e, fmt.Errorf("%w: it has no request", ErrNotEntry)
+	}
+	if e.ID = text(request, "id"); e.ID == "" {
+		return e, fmt.Errorf("%w: the request has no id", ErrNotEntry)
+	}
+	if e.Time, err = time.Parse(time.RFC3339Nano, string(value.GetStringBytes("time"))); err != nil {
+		return e, fmt.Errorf("%w: its time is not in the form of RFC 3339", ErrNotEntry)
+	}
+	e.request(request)
+	e.ForwardedFrom = text(value, "forwarded_from")
+	e.Failure = classify(string(value.GetStringBytes("error")))
+	if auth := value.Get("auth"); auth != nil {
+		e.Auth = authOf(auth)
+	}
+	if response := value.Get("response"); response != nil {
+		e.Lease = text(response, "secret", "lease_id")
+		e.TTL = time.Duration(response.GetInt64("auth", "token_ttl")) * time.Second
+	}
+	return e, nil
+}
+
+func (e *Entry) request(request *fastjson.Value) {
+	e.Operation = text(request, "operation")
+	e.Path = text(request, "path")
+	e.Namespace = text(request, "namespace", "path")
+	e.Mount = Mount{Path: text(request, "mount_point"), Type: text(request, "mount_type"), Class: text(request, "mount_class")}
+	e.RemoteAddress = text(request, "remote_address")
+	e.RemotePort = request.GetInt("remote_port")
+	if headers := request.Get("headers"); headers != nil {
+		e.TraceParent = text(headers, "traceparent", "0")
+		e.TraceState = text(headers, "tracestate", "0")
+	}
+}
+
+func authOf(auth *fastjson.Value) Auth {
+	judged := auth.Get("policy_results")
+	return Auth{
+		DisplayName: text(auth, "display_name"),
+		EntityID:    text(auth, "entity_id"),
+		Accessor:    text(auth, "accessor"),
+		TokenType:   text(auth, "token_type"),
+		Judged:      judged != nil,
+		Allowed:     judged != nil && judged.GetBool("allowed"),
+	}
+}
+
+// text copies a string, empty when there is none.
+func text(value *fastjson.Value, keys ...string) string {
+	return string(value.GetStringBytes(keys...))
+}
