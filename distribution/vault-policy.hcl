@@ -38,15 +38,12 @@ path "sys/leases/lookup" {
   capabilities = ["update"]
 }
 path "sys/leases" {
-  capabilities = ["read", "list", "sudo"]
+  capabilities = ["read", "sudo"]
 }
 
 # Tokens; the last two with tokens::mode accessors.
 path "sys/internal/counters/tokens" {
   capabilities = ["read"]
-}
-path "auth/token/accessors" {
-  capabilities = ["list", "sudo"]
 }
 path "auth/token/accessors/" {
   capabilities = ["list", "sudo"]
@@ -55,23 +52,14 @@ path "auth/token/lookup-accessor" {
   capabilities = ["update"]
 }
 
-# Certificates: the same for each of pki::mounts.
+# Certificates: the same for each of pki::mounts. Vault tells the rest to anybody.
 path "pki/certs" {
   capabilities = ["list"]
 }
 path "pki/certs/revoked" {
   capabilities = ["list"]
 }
-path "pki/cert/+" {
-  capabilities = ["read"]
-}
-path "pki/issuers" {
-  capabilities = ["list"]
-}
 path "pki/issuer/+" {
-  capabilities = ["read"]
-}
-path "pki/issuer/+/crl" {
   capabilities = ["read"]
 }
 path "pki/roles" {
@@ -91,7 +79,7 @@ path "sys/auth" {
 path "sys/policies/acl" {
   capabilities = ["list"]
 }
-path "sys/policies/acl/+" {
+path "sys/policies/acl/*" {
   capabilities = ["read"]
 }
 path "sys/audit" {

@@ -197,6 +197,42 @@ func TestTheStoryArrives(t *testing.T) {
 		assert.Equal(t, []any{story.LeasedKey}, span.Attributes["etcd.lease.keys"])
 	})
 
+	t.Run("leases of Vault live from their issue to their end", func(t *testing.T) {
+		leases := spans(p, "vault", "vault.lease")
+		require.Len(t, leases, story.VaultLeases)
+		for _, lease := range leases {
+			assert.False(t, lease.Failed)
+			assert.NotContains(t, lease.Attributes, "vault.lease.id", "the ID itself is not told")
+			switch prefix := lease.Attributes["vault.lease.prefix"]; prefix {
+			case story.CertificateLeases + "/" + story.PKIRole:
+				assert.Equal(t, "expired", lease.Attributes["vault.lease.end.cause"])
+				assert.Equal(t, story.PKIRole, lease.Attributes["vault.lease.role"])
+				assert.InDelta(t, 2*pace.Seconds(), lease.Duration.Seconds(), 1)
+			case story.LoginLeases + "/login/" + story.User:
+				assert.Equal(t, "revoked", lease.Attributes["vault.lease.end.cause"])
+				assert.InDelta(t, 2*pace.Seconds(), lease.Duration.Seconds(), 3)
+			default:
+				assert.Fail(t, "another lease", prefix)
+			}
+		}
+		assert.True(t, has(p, 1, "vault", "vault_lease_renewals_total", "vault_mount_path", "auth/userpass/"))
+		led := 0
+		for _, exemplar := range p.Exemplars["vault"] {
+			lease := target(t, []readback.Link{{TraceID: exemplar.TraceID, SpanID: exemplar.SpanID}}, leases)
+			assert.InDelta(t, lease.Duration.Seconds(), exemplar.Value, 1e-3)
+			led++
+		}
+		assert.Positive(t, led, "the histogram of lifetimes leads to a lease")
+	})
+
+	t.Run("certificates of Vault are counted down", func(t *testing.T) {
+		expiry, ok := value(p, "vault", "vault_pki_ca_expiry_seconds", "vault_mount_path", story.PKIMount+"/")
+		assert.True(t, ok)
+		assert.InDelta(t, (720 * time.Hour).Seconds(), expiry, 120)
+		_, ok = value(p, "vault", "vault_pki_certificate_count", "vault_mount_path", story.PKIMount+"/", "vault_pki_role", story.PKIRole)
+		assert.True(t, ok)
+	})
+
 	t.Run("a sealed time is as long as it was", func(t *testing.T) {
 		sealed := spans(p, "vault", "vault.sealed")[0]
 		assert.InDelta(t, pace.Seconds(), sealed.Duration.Seconds(), 3)

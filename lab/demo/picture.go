@@ -82,10 +82,23 @@ var Systems = []System{
 		},
 	},
 	{
-		Name:   "vault",
-		Series: []string{"vault_up", "vault_initialized", "vault_sealed", "vault_active", "vault_lease_count"},
-		Spans:  map[string]int{"vault.sealed.start": 1, "vault.sealed": 1},
-		Events: map[string]int{"vault.sealed": 1, "vault.unsealed": 1},
+		Name: "vault",
+		Series: []string{
+			"vault_up", "vault_initialized", "vault_sealed", "vault_active", "vault_lease_count",
+			"vault_lease_followed_count", "vault_lease_created_total", "vault_lease_renewals_total", "vault_lease_ended_total",
+			"vault_lease_lifetime_seconds_count", "vault_lease_ttl_issued_seconds_count", "vault_lease_ttl_remaining_seconds_count",
+			"vault_pki_certificate_count", "vault_pki_ca_expiry_seconds", "vault_pki_crl_expiry_seconds",
+			"vault_mount_count", "vault_policy_count", "vault_token_count", "vault_own_token_ttl_seconds",
+		},
+		Exemplars: []string{"vault_lease_lifetime_seconds_bucket"},
+		Spans: map[string]int{
+			"vault.sealed.start": 1, "vault.sealed": 1,
+			"vault.lease.start": story.VaultLeases, "vault.lease": story.VaultLeases,
+		},
+		Events: map[string]int{
+			"vault.sealed": 1, "vault.unsealed": 1,
+			"vault.lease.created": story.VaultLeases, "vault.lease.renewed": 1, "vault.lease.expiring": 1, "vault.lease.ended": story.VaultLeases,
+		},
 	},
 }
 

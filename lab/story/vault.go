@@ -44,7 +44,6 @@ func (s *Story) prepareVault(ctx context.Context) error {
 		{PKIMount + "/roles/" + PKIRole, map[string]any{
 			"allowed_domains": "example", "allow_subdomains": true, "key_type": "ec", "generate_lease": true,
 		}},
-		{"auth/userpass/users/" + User, map[string]any{"password": password, "token_ttl": "1h"}},
 	} {
 		if _, err := client.Logical().WriteWithContext(ctx, write.path, write.data); err != nil {
 			return fmt.Errorf("write %s: %w", write.path, err)
@@ -88,6 +87,10 @@ func (s *Story) leaseVault(ctx context.Context) error {
 		return fmt.Errorf("issue a certificate: %w", err)
 	}
 	expires := time.Now().Add(ttl)
+	_, err = client.Logical().WriteWithContext(ctx, LoginLeases+"/users/"+User, map[string]any{"password": password, "token_ttl": ttl.String()})
+	if err != nil {
+		return fmt.Errorf("make the user %s: %w", User, err)
+	}
 	s.say(fmt.Sprintf("vault: %s logs in, and renews the token", User))
 	login, err := client.Logical().WriteWithContext(ctx, LoginLeases+"/login/"+User, map[string]any{"password": password})
 	if err != nil {

@@ -49,6 +49,8 @@ func TestConfig(t *testing.T) {
 			assert.Equal(t, "team", cfg.Namespace)
 			assert.Equal(t, "file_storage/vault", cfg.Storage.String())
 			assert.False(t, cfg.Raft.Enabled)
+			assert.True(t, cfg.ScrapeServerMetrics)
+			assert.Equal(t, DomainConfig{Enabled: true, Interval: 2 * time.Minute}, cfg.Quotas)
 			assert.False(t, cfg.Metrics.Metrics.VaultUp.Enabled)
 			assert.False(t, cfg.Events.Events.VaultSealed.Enabled)
 			assert.Equal(t, "[REDACTED]", cfg.Token.String())
@@ -65,6 +67,29 @@ func load(t *testing.T, file string) (*Config, error) {
 		return nil, err
 	}
 	return cfg, xconfmap.Validate(cfg)
+}
+
+func TestConfigOfLeases(t *testing.T) {
+	for file, wantErr := range map[string][]string{
+		"leases that overlap.yaml": {"leases::prefixes[1] and leases::prefixes[2] overlap: leave out the longer one"},
+		"leases of nothing.yaml": {
+			"leases::prefixes[0] is empty: name the beginning of the IDs of leases, such as database/creds",
+			"leases::prefixes[1] is empty",
+			"leases::requests_per_second is 0: set it to more than 0, such as 10",
+		},
+	} {
+		t.Run(file, func(t *testing.T) {
+			_, err := load(t, file)
+			for _, want := range wantErr {
+				require.ErrorContains(t, err, want)
+			}
+		})
+	}
+	cfg, err := load(t, "leases.yaml")
+	require.NoError(t, err)
+	assert.Equal(t, []string{"database/creds", "database/cred", "auth/userpass"}, cfg.Leases.Prefixes)
+	assert.True(t, cfg.Leases.FullIDs)
+	assert.Equal(t, FollowConfig{Interval: time.Minute, RequestsPerSecond: 10, Limit: 20000, ExpiryWarning: time.Hour}, cfg.Leases.FollowConfig)
 }
 
 func TestConfigOfALogin(t *testing.T) {

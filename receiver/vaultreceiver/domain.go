@@ -5,6 +5,7 @@ package vaultreceiver
 
 import (
 	"context"
+	"reflect"
 	"sync"
 	"time"
 
@@ -37,7 +38,8 @@ type recorder interface {
 // each answer tells all.
 type topic[T any] struct {
 	w        *watcher
-	endpoint string // by which it is denied, and its condition is told
+	endpoint string   // by which it is denied, and its condition is told
+	also     []string // further endpoints, of which read tells the condition itself
 	every    time.Duration
 	read     func(ctx context.Context) (T, error)
 
@@ -60,7 +62,8 @@ type change[T any] struct {
 	before, after T
 	resource      pcommon.Resource
 
-	// reconciled says that it was not asked, or not answered, in between.
+	// reconciled says that it was not asked, or not answered, in between, or that
+	// what was answered had to wait and was replaced by something newer.
 	reconciled bool
 }
 
@@ -68,14 +71,14 @@ type change[T any] struct {
 type sight[T any] struct {
 	answer[T]
 	term term
-	gap  bool // the time before, it was not answered
+	gap  bool // it is not known when it changed since the one before
 }
 
 // term is a time in which one cluster was told by this receiver. What was known
 // before it says nothing: another node was active, and its receiver has told.
 type term struct {
 	Cluster string
-	Number  int
+	Number  int // of nodes that were seen to lead since the receiver began
 }
 
 func (t *topic[T]) run(ctx context.Context) {
@@ -138,7 +141,7 @@ func (t *topic[T]) restore(ctx context.Context, now term) (m memory[T]) {
 	}
 	found, err := t.w.store.Load(ctx, t.stored, &m)
 	t.w.Condition.Set(storageState, err)
-	if !found || err != nil || m.Cluster != now.Cluster {
+	if !found || err != nil || m.Cluster != now.Cluster || now.Number > 0 {
 		return memory[T]{}
 	}
 	m.term, m.old = now, true
@@ -149,22 +152,37 @@ func (t *topic[T]) restore(ctx context.Context, now term) (m memory[T]) {
 // is another token.
 func (t *topic[T]) ask(ctx context.Context, news chan sight[T]) {
 	turned := t.w.turns()
+	t.w.endpoints.pace(t.every, append(t.also, t.endpoint)...)
 	gap := false
 	for t.w.wait(ctx, t.w.asked) {
 		possible, term := t.w.possible()
-		value, ok := poll(ctx, t.w, t.endpoint, possible, &t.last, t.read)
-		if _, still := t.w.possible(); ok && still == term {
-			s := sight[T]{answer: answer[T]{value: value, at: time.Now()}, term: term, gap: gap}
-			select {
-			case waiting := <-news: // The newer one tells it too.
-				s.gap = s.gap || waiting.gap
-			default:
-			}
-			news <- s
+		if !possible {
+			t.w.endpoints.rest(t.also...)
 		}
-		gap = !ok
+		value, ok := poll(ctx, t.w, t.endpoint, possible, &t.last, t.read)
+		shown := false
+		if _, still := t.w.possible(); ok && t.tell != nil && still == term && t.w.leads(ctx) {
+			show(news, sight[T]{answer: answer[T]{value: value, at: time.Now()}, term: term, gap: gap})
+			shown = true
+		}
+		gap = !shown
 		pauseUntil(ctx, t.every, turned)
 	}
+}
+
+// show puts an answer where the one before may still wait. One that says the
+// same stays, as it is of the time at which it was seen first.
+func show[T any](news chan sight[T], s sight[T]) {
+	select {
+	case waiting := <-news:
+		if waiting.term == s.term && reflect.DeepEqual(waiting.value, s.value) {
+			s = waiting
+		} else {
+			s.gap = true
+		}
+	default:
+	}
+	news <- s
 }
 
 func (t *topic[T]) record(mb *metadata.MetricsBuilder, now time.Time) {

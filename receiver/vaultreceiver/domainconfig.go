@@ -99,9 +99,17 @@ func (c LeasesConfig) check() error {
 		if strings.Trim(prefix, "/") == "" {
 			errs = append(errs, fmt.Errorf("leases::prefixes[%d] is empty: name the beginning of the IDs of leases, such as database/creds", i))
 		}
+		for j, other := range c.Prefixes[:i] {
+			if one, all := within(prefix), within(other); strings.HasPrefix(one, all) || strings.HasPrefix(all, one) {
+				errs = append(errs, fmt.Errorf("leases::prefixes[%d] and leases::prefixes[%d] overlap: leave out the longer one", j, i))
+			}
+		}
 	}
 	return errors.Join(append(errs, configcheck.Positive("leases::depth", c.Depth), c.FollowConfig.check("leases"))...)
 }
+
+// within returns what all that is within a prefix begins with.
+func within(prefix string) string { return strings.Trim(prefix, "/") + "/" }
 
 // TokensConfig is of the tokens.
 type TokensConfig struct {
@@ -112,10 +120,13 @@ type TokensConfig struct {
 }
 
 func (c TokensConfig) check() error {
-	if c.Mode != ModeAccessors {
-		return checkMode("tokens::mode", c.Mode, ModeOff, ModeCount, ModeAccessors)
+	switch c.Mode {
+	case ModeCount:
+		return configcheck.Duration("tokens::interval", c.Interval, "1m")
+	case ModeAccessors:
+		return c.FollowConfig.check("tokens")
 	}
-	return c.FollowConfig.check("tokens")
+	return checkMode("tokens::mode", c.Mode, ModeOff, ModeCount, ModeAccessors)
 }
 
 func checkMode(key, mode string, modes ...string) error {
@@ -145,10 +156,15 @@ func (c PKIConfig) check() error {
 		return nil
 	}
 	var errs []error
+	seen := map[string]bool{}
 	for i, mount := range c.Mounts {
-		if strings.Trim(mount, "/") == "" {
+		mount = strings.Trim(mount, "/")
+		if mount == "" {
 			errs = append(errs, fmt.Errorf("pki::mounts[%d] is empty: name the path of a PKI secrets engine, such as pki", i))
+		} else if seen[mount] {
+			errs = append(errs, fmt.Errorf("pki::mounts[%d] is %s, which is named before: name each mount once", i, mount))
 		}
+		seen[mount] = true
 	}
 	return errors.Join(append(errs, c.FollowConfig.check("pki"))...)
 }

@@ -4,6 +4,7 @@
 package vaultreceiver
 
 import (
+	"cmp"
 	"errors"
 	"maps"
 	"net/http"
@@ -26,6 +27,7 @@ type endpoints struct {
 	tell func(access)
 
 	mu     sync.Mutex
+	paces  map[string]time.Duration // of those that have an interval of their own
 	up     map[string]bool
 	denied map[string]time.Time // when it was
 	told   map[string]bool      // that it is denied
@@ -42,7 +44,7 @@ type access struct {
 func newEndpoints(reporter *condition.Reporter, interval time.Duration, tell func(access)) *endpoints {
 	return &endpoints{
 		condition: reporter, interval: interval, tell: tell,
-		up: map[string]bool{}, denied: map[string]time.Time{}, told: map[string]bool{},
+		paces: map[string]time.Duration{}, up: map[string]bool{}, denied: map[string]time.Time{}, told: map[string]bool{},
 	}
 }
 
@@ -82,7 +84,16 @@ func (e *endpoints) off(now time.Time, endpoint string) bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	at, denied := e.denied[endpoint]
-	return denied && now.Sub(at) < deniedEvery*e.interval
+	return denied && now.Sub(at) < deniedEvery*cmp.Or(e.paces[endpoint], e.interval)
+}
+
+// pace takes in at which interval endpoints are asked.
+func (e *endpoints) pace(every time.Duration, endpoints ...string) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for _, endpoint := range endpoints {
+		e.paces[endpoint] = every
+	}
 }
 
 // forgive has what was denied asked for again, as another token is used.

@@ -41,6 +41,13 @@ func write(t *testing.T, client *api.Client, path string, data map[string]any) *
 // role is an AppRole.
 type role struct{ name, id string }
 
+// clusterOnly returns a configuration for which the policy of the cluster is enough.
+func clusterOnly(endpoint string) *Config {
+	cfg := only(endpoint, "")
+	cfg.Leases.Mode = ModeCount
+	return cfg
+}
+
 // newRole makes an AppRole with the README's policy, and that of every token.
 func newRole(t *testing.T, client *api.Client, name string, settings map[string]any) role {
 	t.Helper()
@@ -118,7 +125,7 @@ func TestAnAppRoleOfARealVault(t *testing.T) {
 	t.Run("is not denied by a server that is sealed", func(t *testing.T) {
 		r := newRole(t, client, "sealed", map[string]any{"token_ttl": "3s", "token_max_ttl": "3s"})
 		secret := newSecretID(t, client, r)
-		cfg := configFor(vault.Addr)
+		cfg := clusterOnly(vault.Addr)
 		cfg.AppRole = &AppRoleConfig{RoleID: configopaque.String(r.id), SecretID: configopaque.String(secret)}
 		o := observe(t, cfg, r.id, secret)
 		o.Eventually(t, "its end", func() bool { return o.HasMetric("vault.own_token.ttl") })
@@ -140,7 +147,7 @@ func TestAnAppRoleOfARealVault(t *testing.T) {
 		t.Parallel()
 		r := newRole(t, client, "short", map[string]any{"token_ttl": "3s", "token_max_ttl": "7s"})
 		secret := newSecretID(t, client, r)
-		cfg := configFor(vault.Addr)
+		cfg := clusterOnly(vault.Addr)
 		cfg.AppRole = &AppRoleConfig{RoleID: configopaque.String(r.id), SecretID: configopaque.String(secret)}
 		o := observe(t, cfg, r.id, secret)
 		o.Eventually(t, "it may do what it should", func() bool { return o.HasMetric("vault.lease.count") })
@@ -158,7 +165,7 @@ func TestAnAppRoleOfARealVault(t *testing.T) {
 		t.Parallel()
 		r := newRole(t, client, "held", map[string]any{"token_period": "2s"})
 		secret := newSecretID(t, client, r)
-		cfg := configFor(vault.Addr)
+		cfg := clusterOnly(vault.Addr)
 		cfg.AppRole = &AppRoleConfig{RoleID: configopaque.String(r.id), SecretID: configopaque.String(secret)}
 		o := observe(t, cfg, r.id, secret)
 		requireEvent(t, o, "vault.own_token.renewed", plog.SeverityNumberInfo)
@@ -176,7 +183,7 @@ func TestAnAppRoleOfARealVault(t *testing.T) {
 		t.Parallel()
 		r := newRole(t, client, "revoked", map[string]any{"token_ttl": "1h"})
 		secret := newSecretID(t, client, r)
-		cfg := configFor(vault.Addr)
+		cfg := clusterOnly(vault.Addr)
 		cfg.AppRole = &AppRoleConfig{RoleID: configopaque.String(r.id), SecretID: configopaque.String(secret)}
 		o := observe(t, cfg, r.id, secret)
 		o.Eventually(t, "its end", func() bool { return o.HasMetric("vault.own_token.ttl") })
@@ -196,7 +203,7 @@ func TestAnAppRoleOfARealVault(t *testing.T) {
 		file := filepath.Join(t.TempDir(), "secret-id")
 		rotate(t, file, wrong)
 		address, logins := counted(t, vault.Addr, loginAppRole)
-		cfg := configFor(address)
+		cfg := clusterOnly(address)
 		cfg.AppRole = &AppRoleConfig{RoleID: configopaque.String(r.id), SecretIDFile: file}
 		o := observe(t, cfg, r.id, wrong)
 		requireEvent(t, o, "vault.own_token.denied", plog.SeverityNumberWarn, "vault.own_token.denial", "login_refused")
@@ -218,7 +225,7 @@ func TestAnAppRoleOfARealVault(t *testing.T) {
 		t.Parallel()
 		r := newRole(t, client, "fixed", map[string]any{"token_ttl": "3s", "token_no_default_policy": true})
 		secret := newSecretID(t, client, r)
-		cfg := configFor(vault.Addr)
+		cfg := clusterOnly(vault.Addr)
 		cfg.AppRole = &AppRoleConfig{RoleID: configopaque.String(r.id), SecretID: configopaque.String(secret)}
 		cfg.OwnToken.Enabled = false
 		o := observe(t, cfg, r.id, secret)
@@ -242,7 +249,7 @@ func TestAnAppRoleOfARealVault(t *testing.T) {
 		file := filepath.Join(t.TempDir(), "secret-id")
 		rotate(t, file, secret)
 		address, logins := counted(t, vault.Addr, loginAppRole)
-		cfg := configFor(address)
+		cfg := clusterOnly(address)
 		cfg.AppRole = &AppRoleConfig{RoleID: configopaque.String(r.id), SecretIDFile: file}
 		o := observe(t, cfg, r.id, secret)
 		o.Eventually(t, "its end", func() bool { return o.HasMetric("vault.own_token.ttl") })
@@ -265,7 +272,7 @@ func TestAnAppRoleOfARealVault(t *testing.T) {
 		first := newSecretID(t, client, r)
 		file := filepath.Join(t.TempDir(), "secret-id")
 		rotate(t, file, first)
-		cfg := configFor(vault.Addr)
+		cfg := clusterOnly(vault.Addr)
 		cfg.AppRole = &AppRoleConfig{RoleID: configopaque.String(r.id), SecretIDFile: file}
 		o := observe(t, cfg, r.id, first)
 		o.Eventually(t, "its end", func() bool { return o.HasMetric("vault.own_token.ttl") })
@@ -293,7 +300,7 @@ func TestTokensThatAreGivenToARealVault(t *testing.T) {
 	t.Run("one that is revoked is denied once", func(t *testing.T) {
 		t.Parallel()
 		token := create(t, api.TokenCreateRequest{TTL: "1h"})
-		cfg := configFor(vault.Addr)
+		cfg := clusterOnly(vault.Addr)
 		cfg.Token = configopaque.String(token.ClientToken)
 		o := observe(t, cfg, token.ClientToken, token.Accessor)
 		o.Eventually(t, "its end", func() bool {
@@ -313,7 +320,7 @@ func TestTokensThatAreGivenToARealVault(t *testing.T) {
 	t.Run("a file that is replaced", func(t *testing.T) {
 		t.Parallel()
 		old, fresh := create(t, api.TokenCreateRequest{TTL: "720h"}), create(t, api.TokenCreateRequest{TTL: "720h"})
-		cfg := configFor(vault.Addr)
+		cfg := clusterOnly(vault.Addr)
 		cfg.TokenFile = filepath.Join(t.TempDir(), "token")
 		rotate(t, cfg.TokenFile, old.ClientToken)
 		o := observe(t, cfg, old.ClientToken, fresh.ClientToken, old.Accessor, fresh.Accessor)
@@ -336,7 +343,7 @@ func TestTokensThatAreGivenToARealVault(t *testing.T) {
 	t.Run("a periodic one is renewed", func(t *testing.T) {
 		t.Parallel()
 		token := create(t, api.TokenCreateRequest{Period: "3s"})
-		cfg := configFor(vault.Addr)
+		cfg := clusterOnly(vault.Addr)
 		cfg.Token = configopaque.String(token.ClientToken)
 		o := observe(t, cfg, token.ClientToken)
 		requireEvent(t, o, "vault.own_token.renewed", plog.SeverityNumberInfo)
@@ -350,7 +357,7 @@ func TestTokensThatAreGivenToARealVault(t *testing.T) {
 		require.NoError(t, client.Sys().PutPolicy("looks", `path "auth/token/lookup-self" { capabilities = ["read"] }`))
 		secret, err := client.Auth().Token().Create(&api.TokenCreateRequest{Policies: []string{"looks"}, Period: "6s", NoDefaultPolicy: true})
 		require.NoError(t, err)
-		cfg := configFor(vault.Addr)
+		cfg := clusterOnly(vault.Addr)
 		cfg.Token = configopaque.String(secret.Auth.ClientToken)
 		o := observe(t, cfg, secret.Auth.ClientToken)
 		o.Eventually(t, "the refusal", func() bool { return o.Warnings(endpointRenew) == 1 })
@@ -362,7 +369,7 @@ func TestTokensThatAreGivenToARealVault(t *testing.T) {
 	t.Run("one that may not look itself up works, and is said to", func(t *testing.T) {
 		t.Parallel()
 		token := create(t, api.TokenCreateRequest{TTL: "1h", NoDefaultPolicy: true})
-		cfg := configFor(vault.Addr)
+		cfg := clusterOnly(vault.Addr)
 		cfg.Token = configopaque.String(token.ClientToken)
 		o := observe(t, cfg, token.ClientToken)
 		o.Eventually(t, "the refusal", func() bool { return o.Warnings(endpointLookup) == 1 })
@@ -373,7 +380,7 @@ func TestTokensThatAreGivenToARealVault(t *testing.T) {
 
 	t.Run("the root token has no end", func(t *testing.T) {
 		t.Parallel()
-		cfg := configFor(vault.Addr)
+		cfg := clusterOnly(vault.Addr)
 		cfg.Token, cfg.Namespace = configopaque.String(vault.RootToken), "team"
 		o := observe(t, cfg, vault.RootToken)
 		o.Eventually(t, "it counts", func() bool { return o.HasMetric("vault.lease.count") })
@@ -414,7 +421,7 @@ func TestALoginWithKubernetes(t *testing.T) {
 		case r.Header.Get(api.AuthHeaderName) != planted || denies.Load():
 			recorded{403, "denied_403.json"}.ServeHTTP(w, r)
 		case r.URL.Path == "/v1/sys/metrics":
-			recorded{200, "metrics.json"}.ServeHTTP(w, r)
+			answerPage(w, r)
 		case r.URL.Path == "/v1/"+endpointLookup:
 			recorded{200, "lookup_self_kubernetes.json"}.ServeHTTP(w, r)
 		default:
@@ -424,7 +431,7 @@ func TestALoginWithKubernetes(t *testing.T) {
 	server := httptest.NewServer(mux)
 	t.Cleanup(server.Close)
 
-	cfg := configFor(server.URL)
+	cfg := clusterOnly(server.URL)
 	cfg.Kubernetes = &KubernetesConfig{Mount: "/cluster-1/", Role: "otelcol", JWTFile: file}
 	require.NoError(t, cfg.Validate())
 	o := observe(t, cfg, jwt, planted, "planted-accessor")
@@ -454,14 +461,14 @@ func TestMetricsAloneKeepTheTokenToo(t *testing.T) {
 	server := serve(t, map[string]http.Handler{
 		"sys/health":       recorded{200, "health_200_active.json"},
 		"sys/leader":       recorded{200, "leader_active.json"},
-		"sys/metrics":      recorded{200, "metrics.json"},
+		"sys/metrics":      http.HandlerFunc(answerPage),
 		"sys/leases/count": recorded{200, "leases_count.json"},
 		endpointLookup: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			lookups.Add(1)
 			recorded{200, "lookup_self_kubernetes.json"}.ServeHTTP(w, r)
 		}),
 	})
-	cfg := configFor(server.URL)
+	cfg := clusterOnly(server.URL)
 	cfg.Token = "planted-token"
 	cfg.Scrape.CollectionInterval, cfg.Scrape.InitialDelay = 50*time.Millisecond, 0
 	var sink consumertest.MetricsSink
@@ -495,7 +502,7 @@ func TestALoginDoesNotTellItsCredentials(t *testing.T) {
 				_, _ = w.Write([]byte(tc.body))
 			}))
 			t.Cleanup(server.Close)
-			cfg := configFor(server.URL)
+			cfg := clusterOnly(server.URL)
 			cfg.AppRole = &AppRoleConfig{RoleID: roleID, SecretID: secret}
 			method := cfg.method()
 			with, err := method.read()

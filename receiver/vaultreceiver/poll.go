@@ -91,17 +91,18 @@ func (w *watcher) saw(now time.Time, r round, err error) {
 	w.server = answer[round]{value: r, at: now, err: err}
 }
 
-// count begins another term when the server is of another cluster, or was seen
-// to be a standby. The watcher is locked.
+// count begins another term when the server is of another cluster, or stands by
+// for another node. The watcher is locked.
 func (w *watcher) count(s state.Server) {
-	stands := s.Initialized && !s.Sealed && s.Standby
+	if s.Active() && s.LeaderAddress != "" {
+		w.address = s.LeaderAddress
+	}
+	follows := s.Led() && (s.LeaderAddress == "" || s.LeaderAddress != w.address)
 	other := s.ClusterID != "" && w.cluster.clusterID != "" && s.ClusterID != w.cluster.clusterID
-	if stands && !w.standsBy || other {
+	if follows && !w.follows || other {
 		w.terms++
 	}
-	if !s.Sealed {
-		w.standsBy = stands
-	}
+	w.follows = follows
 	w.cluster.learn(s)
 }
 

@@ -5,14 +5,30 @@ package vaultreceiver
 
 import (
 	"testing"
+	"time"
+
+	"go.opentelemetry.io/collector/pdata/pmetric"
 
 	"github.com/otelcol-infra/otelcol-infra/internal/readmetest"
 	"github.com/otelcol-infra/otelcol-infra/receiver/vaultreceiver/internal/metadata"
 	"github.com/otelcol-infra/otelcol-infra/receiver/vaultreceiver/internal/telemetry"
 )
 
+// histogramNames returns the metrics that mdatagen does not know.
+func histogramNames() (names []string) {
+	metrics := pmetric.NewMetricSlice()
+	telemetry.NewLeaseTally(time.Now(), telemetry.LeaseNaming{}).AppendTo(metrics, 0)
+	for _, metric := range metrics.All() {
+		names = append(names, metric.Name())
+	}
+	return names
+}
+
 func TestTheReadmeNamesEverything(t *testing.T) {
-	names := []string{telemetry.SpanSealed, telemetry.SpanLeaderless, telemetry.SpanSealed + ".start", telemetry.SpanLeaderless + ".start"}
+	names := []string{telemetry.SpanSealed, telemetry.SpanLeaderless, telemetry.SpanSealed + ".start", telemetry.SpanLeaderless + ".start",
+		telemetry.SpanLease, telemetry.SpanLease + ".start"}
+	names = append(names, histogramNames()...)
+	names = append(names, telemetry.SpanCertificate, telemetry.SpanCertificate+".start")
 	names = append(names, readmetest.Settings[metadata.MetricsConfig]()...)
 	names = append(names, readmetest.Settings[metadata.EventsConfig]()...)
 	names = append(names, readmetest.Settings[Config]()...)

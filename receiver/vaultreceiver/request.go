@@ -27,6 +27,8 @@ type call struct {
 	// needs are the capabilities that the token needs there; empty: read.
 	needs string
 
+	query map[string][]string
+
 	list bool              // what is below the path, instead of reading it
 	body map[string]string // nil: nothing is written
 }
@@ -51,9 +53,14 @@ func (c *client) do(ctx context.Context, request call, answer any) error {
 	case request.list:
 		response, err = from.ReadRawWithDataWithContext(ctx, path, map[string][]string{"list": {"true"}})
 	default:
-		response, err = from.ReadRawWithContext(ctx, path)
+		response, err = from.ReadRawWithDataWithContext(ctx, path, request.query)
 	}
-	_, err = c.take(request.endpoint, cmp.Or(request.needs, "read"), response, err, answer)
+	_, err = take(request.endpoint, cmp.Or(request.needs, "read"), response, err, answer)
+	if request.list && refusedWith(err) == http.StatusNotFound {
+		c.requests.count(request.endpoint, nil) // There is nothing below it.
+	} else {
+		c.requests.count(request.endpoint, err)
+	}
 	return err
 }
 
@@ -83,17 +90,18 @@ func (c *client) get(ctx context.Context, from *api.Client, endpoint string, que
 // ask is like get, and returns which node has answered, where Vault tells it.
 func (c *client) ask(ctx context.Context, from *api.Client, endpoint string, query map[string][]string, answer any) (node string, err error) {
 	response, err := from.Logical().ReadRawWithDataWithContext(ctx, endpoint, query)
-	return c.take(endpoint, "read", response, err, answer)
+	node, err = take(endpoint, "read", response, err, answer)
+	if endpoint != endpointHealth { // Its answers are errors for most states, and mean what their bodies tell.
+		c.requests.count(endpoint, err)
+	}
+	return node, err
 }
 
-// take decodes what was answered, be it an error, and counts the request.
-func (c *client) take(endpoint, needs string, response *api.Response, err error, answer any) (node string, _ error) {
+// take decodes what was answered, be it an error.
+func take(endpoint, needs string, response *api.Response, err error, answer any) (node string, _ error) {
 	decoded := decode(endpoint, response, err, answer)
 	if err != nil && decoded == nil {
 		decoded = explain(endpoint, needs, err)
-	}
-	if endpoint != endpointHealth { // Its answers are errors for most states, and mean what their bodies tell.
-		c.requests.count(endpoint, decoded)
 	}
 	if response != nil {
 		node = cmp.Or(response.Header.Get(headerNode), response.Header.Get(headerHost))
@@ -101,7 +109,8 @@ func (c *client) take(endpoint, needs string, response *api.Response, err error,
 	return node, decoded
 }
 
-// decode decodes the body also when err is set, and then returns nil.
+// decode decodes the body also when err is set, and then returns nil. An answer
+// that has no body leaves the answer as it is.
 func decode(endpoint string, response *api.Response, err error, answer any) error {
 	if response == nil {
 		return fmt.Errorf("%s: %w", endpoint, err)
@@ -110,7 +119,10 @@ func decode(endpoint string, response *api.Response, err error, answer any) erro
 	if location := response.Header.Get("Location"); location != "" {
 		return fmt.Errorf("%s: redirected to %s: set endpoint to the server itself", endpoint, location)
 	}
-	decodeErr := json.NewDecoder(response.Body).Decode(answer)
+	if err == nil && response.StatusCode == http.StatusNoContent {
+		return nil
+	}
+	decodeErr := decodeBody(json.NewDecoder(response.Body), answer)
 	if err != nil || decodeErr == nil {
 		return nil
 	}
@@ -119,6 +131,18 @@ func decode(endpoint string, response *api.Response, err error, answer any) erro
 		return fmt.Errorf("%s: %w: %w", endpoint, errForeign, decodeErr)
 	}
 	return fmt.Errorf("%s: %w", endpoint, decodeErr)
+}
+
+// decoder is an answer that is taken in piece by piece.
+type decoder interface {
+	decodeFrom(from *json.Decoder) error
+}
+
+func decodeBody(from *json.Decoder, answer any) error {
+	if pieces, ok := answer.(decoder); ok {
+		return pieces.decodeFrom(from)
+	}
+	return from.Decode(answer)
 }
 
 // refusal is an answer of Vault that is an error.

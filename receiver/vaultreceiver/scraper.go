@@ -21,7 +21,7 @@ import (
 const stale = 3 * time.Second
 
 // metricsScraper makes the metrics of what the watcher knows. It asks only for
-// the leases itself.
+// the leases and for Vault's own metrics itself.
 type metricsScraper struct {
 	*sharedcomponent.Shared[*watcher]
 	cfg      *Config
@@ -56,7 +56,9 @@ func (s *metricsScraper) Scrape(ctx context.Context) pmetric.Metrics {
 	case <-ctx.Done():
 		return pmetric.NewMetrics()
 	}
+	own := pmetric.NewMetricSlice()
 	if w.acceptsTokens() && s.client.hasToken() {
+		own = s.scrapePage(ctx, pcommon.NewTimestampFromTime(time.Now()))
 		s.scrapeLeases(ctx, pcommon.NewTimestampFromTime(time.Now()))
 	} else {
 		// What cannot be asked of this server does not fail either.
@@ -66,6 +68,8 @@ func (s *metricsScraper) Scrape(ctx context.Context) pmetric.Metrics {
 	cluster := w.record(s.builder, now)
 	metrics := s.builder.Emit(metadata.WithResource(resource(s.builder.NewResourceBuilder(), s.cfg.HTTP.Endpoint, cluster)))
 	if metrics.ResourceMetrics().Len() > 0 && w.acceptsTokens() {
+		// A page is older than half an interval in the next cycle, which reads another.
+		own.MoveAndAppendTo(metrics.ResourceMetrics().At(0).ScopeMetrics().At(0).Metrics())
 		for _, d := range w.domains {
 			if r, ok := d.(recorder); ok {
 				r.appendTo(metrics.ResourceMetrics().At(0).ScopeMetrics().At(0).Metrics(), now)
@@ -75,15 +79,11 @@ func (s *metricsScraper) Scrape(ctx context.Context) pmetric.Metrics {
 	return metrics
 }
 
-// scrapeLeases asks for what needs a token, unless nobody wants it.
+// scrapeLeases asks for the leases that Vault has given up on, unless nobody wants it.
 func (s *metricsScraper) scrapeLeases(ctx context.Context, now pcommon.Timestamp) {
 	endpoints := s.Observer.endpoints
-	if s.cfg.Metrics.Metrics.VaultLeaseCount.Enabled && !endpoints.off(now.AsTime(), endpointMetrics) {
-		leases, known, err := s.client.Leases(ctx)
-		endpoints.set(now.AsTime(), endpointMetrics, err)
-		if known {
-			telemetry.RecordLeases(s.builder, now, leases)
-		}
+	if s.cfg.Leases.Mode == ModeOff {
+		return
 	}
 	if s.cfg.Metrics.Metrics.VaultLeaseIrrevocableCount.Enabled && !endpoints.off(now.AsTime(), endpointLeases) {
 		leases, known, err := s.client.IrrevocableLeases(ctx)

@@ -50,11 +50,17 @@ func cluster(o *observedtest.Receiver) string {
 // startVault returns a real Vault and a client of it with the root token.
 func startVault(t *testing.T) (*lab.Vault, *api.Client) {
 	t.Helper()
+	return startVaultWith(t, "")
+}
+
+// startVaultWith starts one with more in its configuration.
+func startVaultWith(t *testing.T, hcl string) (*lab.Vault, *api.Client) {
+	t.Helper()
 	t.Parallel() // They wait more than they work.
 	if testing.Short() {
 		t.Skip("needs a real Vault; run without -short")
 	}
-	vault, err := lab.StartVault(t.Context(), lab.ServerOptions{})
+	vault, err := lab.StartVault(t.Context(), lab.ServerOptions{ExtraHCL: hcl})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, vault.Stop(context.Background())) })
 	client, err := api.NewClient(&api.Config{Address: vault.Addr})

@@ -6,6 +6,7 @@ package vaultreceiver
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"go.opentelemetry.io/collector/component"
@@ -38,17 +39,21 @@ type watcher struct {
 	news      *queue
 	asked     chan struct{} // closed when the server was asked once
 	domains   []domain
+	pages     *pages
 
 	mu        sync.Mutex
 	turned    []chan struct{} // What needs a token may be answered otherwise now.
 	terms     int             // see term
-	standsBy  bool            // as it was seen last when it was not sealed
+	follows   bool            // another node leads
+	address   string          // of the server itself, as it told it when it led
 	machine   state.Machine
 	cluster   identity
 	server    answer[round]
 	nodes     answer[[]state.Node]
 	peers     answer[state.RaftPeers]
 	autopilot answer[state.Autopilot]
+
+	mountPaths atomic.Pointer[[]string] // of secrets engines and auth methods
 }
 
 // answer is what was answered last.
@@ -80,6 +85,7 @@ func newWatcher(cfg *Config, settings receiver.Settings) (*watcher, error) {
 		news:  news,
 		asked: make(chan struct{}),
 	}
+	w.pages = &pages{w: w}
 	w.domains = newDomains(w)
 	return w, nil
 }
@@ -147,6 +153,18 @@ func (w *watcher) resource() pcommon.Resource {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return resource(metadata.NewResourceBuilder(w.cfg.Events.ResourceAttributes), w.cfg.HTTP.Endpoint, w.cluster)
+}
+
+// learnMounts takes in the paths of all mounts, with a slash at the end of each;
+// those of auth methods begin with auth/.
+func (w *watcher) learnMounts(paths []string) { w.mountPaths.Store(&paths) }
+
+// mounts returns the paths of the mounts, if they are known.
+func (w *watcher) mounts() []string {
+	if paths := w.mountPaths.Load(); paths != nil {
+		return *paths
+	}
+	return nil
 }
 
 func (w *watcher) instance() string { return address.HostPort(w.cfg.HTTP.Endpoint) }

@@ -779,6 +779,26 @@ func (ms *VaultPolicyCountMetricConfig) Unmarshal(parser *confmap.Conf) error {
 	return nil
 }
 
+// VaultPolicyUnreadCountMetricConfig provides config for the vault.policy.unread.count metric.
+type VaultPolicyUnreadCountMetricConfig struct {
+	Enabled          bool `mapstructure:"enabled"`
+	enabledSetByUser bool
+}
+
+func (ms *VaultPolicyUnreadCountMetricConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+
+	err := parser.Unmarshal(ms)
+	if err != nil {
+		return err
+	}
+
+	ms.enabledSetByUser = parser.IsSet("enabled")
+	return nil
+}
+
 // VaultQuotaRateLimitMetricConfig provides config for the vault.quota.rate_limit metric.
 type VaultQuotaRateLimitMetricConfig struct {
 	Enabled          bool `mapstructure:"enabled"`
@@ -1282,6 +1302,7 @@ type MetricsConfig struct {
 	VaultPkiCrlExpiry                  VaultPkiCrlExpiryMetricConfig                  `mapstructure:"vault.pki.crl.expiry"`
 	VaultPkiRevokedCount               VaultPkiRevokedCountMetricConfig               `mapstructure:"vault.pki.revoked.count"`
 	VaultPolicyCount                   VaultPolicyCountMetricConfig                   `mapstructure:"vault.policy.count"`
+	VaultPolicyUnreadCount             VaultPolicyUnreadCountMetricConfig             `mapstructure:"vault.policy.unread.count"`
 	VaultQuotaRateLimit                VaultQuotaRateLimitMetricConfig                `mapstructure:"vault.quota.rate_limit"`
 	VaultQuotaRefusals                 VaultQuotaRefusalsMetricConfig                 `mapstructure:"vault.quota.refusals"`
 	VaultRaftFailureTolerance          VaultRaftFailureToleranceMetricConfig          `mapstructure:"vault.raft.failure_tolerance"`
@@ -1410,6 +1431,9 @@ func DefaultMetricsConfig() MetricsConfig {
 			Enabled: true,
 		},
 		VaultPolicyCount: VaultPolicyCountMetricConfig{
+			Enabled: true,
+		},
+		VaultPolicyUnreadCount: VaultPolicyUnreadCountMetricConfig{
 			Enabled: true,
 		},
 		VaultQuotaRateLimit: VaultQuotaRateLimitMetricConfig{

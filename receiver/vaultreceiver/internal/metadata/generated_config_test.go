@@ -131,6 +131,9 @@ func TestMetricsBuilderConfig(t *testing.T) {
 					VaultPolicyCount: VaultPolicyCountMetricConfig{
 						Enabled: true,
 					},
+					VaultPolicyUnreadCount: VaultPolicyUnreadCountMetricConfig{
+						Enabled: true,
+					},
 					VaultQuotaRateLimit: VaultQuotaRateLimitMetricConfig{
 						Enabled: true,
 					},
@@ -316,6 +319,9 @@ func TestMetricsBuilderConfig(t *testing.T) {
 					VaultPolicyCount: VaultPolicyCountMetricConfig{
 						Enabled: false,
 					},
+					VaultPolicyUnreadCount: VaultPolicyUnreadCountMetricConfig{
+						Enabled: false,
+					},
 					VaultQuotaRateLimit: VaultQuotaRateLimitMetricConfig{
 						Enabled: false,
 					},
@@ -397,7 +403,7 @@ func TestMetricsBuilderConfig(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			cfg := loadMetricsBuilderConfig(t, tt.name)
-			diff := cmp.Diff(tt.want, cfg, cmpopts.IgnoreUnexported(VaultActiveMetricConfig{}, VaultAuditDeviceCountMetricConfig{}, VaultClientCountMetricConfig{}, VaultEndpointUpMetricConfig{}, VaultEntityCountMetricConfig{}, VaultHaNodeClockSkewMetricConfig{}, VaultHaNodeCountMetricConfig{}, VaultHasLeaderMetricConfig{}, VaultInfoMetricConfig{}, VaultInitializedMetricConfig{}, VaultLeaderChangesMetricConfig{}, VaultLeaseCountMetricConfig{}, VaultLeaseCreatedMetricConfig{}, VaultLeaseEndedMetricConfig{}, VaultLeaseFollowedCountMetricConfig{}, VaultLeaseIrrevocableCountMetricConfig{}, VaultLeaseMountCountMetricConfig{}, VaultLeaseRenewalsMetricConfig{}, VaultLeaseUnfollowedCountMetricConfig{}, VaultLeaseUnreadCountMetricConfig{}, VaultLockedUserCountMetricConfig{}, VaultMountCountMetricConfig{}, VaultOwnTokenTTLMetricConfig{}, VaultPerformanceStandbyMetricConfig{}, VaultPkiCaExpiryMetricConfig{}, VaultPkiCertificateCountMetricConfig{}, VaultPkiCertificateExpiryMetricConfig{}, VaultPkiCertificateUnfollowedCountMetricConfig{}, VaultPkiCertificateUnreadCountMetricConfig{}, VaultPkiCrlExpiryMetricConfig{}, VaultPkiRevokedCountMetricConfig{}, VaultPolicyCountMetricConfig{}, VaultQuotaRateLimitMetricConfig{}, VaultQuotaRefusalsMetricConfig{}, VaultRaftFailureToleranceMetricConfig{}, VaultRaftHealthyMetricConfig{}, VaultRaftPeerCountMetricConfig{}, VaultRaftPeerHealthyMetricConfig{}, VaultRaftPeerLastContactMetricConfig{}, VaultRaftPeerLogLagMetricConfig{}, VaultRemovedMetricConfig{}, VaultReplicationModeMetricConfig{}, VaultRequestInFlightAgeMetricConfig{}, VaultRequestInFlightCountMetricConfig{}, VaultSealInfoMetricConfig{}, VaultSealedMetricConfig{}, VaultTokenCountMetricConfig{}, VaultTokenFollowedCountMetricConfig{}, VaultTokenUnfollowedCountMetricConfig{}, VaultTokenUnreadCountMetricConfig{}, VaultUnsealProgressMetricConfig{}, VaultUnsealSharesMetricConfig{}, VaultUnsealThresholdMetricConfig{}, VaultUpMetricConfig{}, ServiceInstanceIDResourceAttributeConfig{}, ServiceNameResourceAttributeConfig{}, VaultClusterIDResourceAttributeConfig{}, VaultClusterNameResourceAttributeConfig{}))
+			diff := cmp.Diff(tt.want, cfg, cmpopts.IgnoreUnexported(VaultActiveMetricConfig{}, VaultAuditDeviceCountMetricConfig{}, VaultClientCountMetricConfig{}, VaultEndpointUpMetricConfig{}, VaultEntityCountMetricConfig{}, VaultHaNodeClockSkewMetricConfig{}, VaultHaNodeCountMetricConfig{}, VaultHasLeaderMetricConfig{}, VaultInfoMetricConfig{}, VaultInitializedMetricConfig{}, VaultLeaderChangesMetricConfig{}, VaultLeaseCountMetricConfig{}, VaultLeaseCreatedMetricConfig{}, VaultLeaseEndedMetricConfig{}, VaultLeaseFollowedCountMetricConfig{}, VaultLeaseIrrevocableCountMetricConfig{}, VaultLeaseMountCountMetricConfig{}, VaultLeaseRenewalsMetricConfig{}, VaultLeaseUnfollowedCountMetricConfig{}, VaultLeaseUnreadCountMetricConfig{}, VaultLockedUserCountMetricConfig{}, VaultMountCountMetricConfig{}, VaultOwnTokenTTLMetricConfig{}, VaultPerformanceStandbyMetricConfig{}, VaultPkiCaExpiryMetricConfig{}, VaultPkiCertificateCountMetricConfig{}, VaultPkiCertificateExpiryMetricConfig{}, VaultPkiCertificateUnfollowedCountMetricConfig{}, VaultPkiCertificateUnreadCountMetricConfig{}, VaultPkiCrlExpiryMetricConfig{}, VaultPkiRevokedCountMetricConfig{}, VaultPolicyCountMetricConfig{}, VaultPolicyUnreadCountMetricConfig{}, VaultQuotaRateLimitMetricConfig{}, VaultQuotaRefusalsMetricConfig{}, VaultRaftFailureToleranceMetricConfig{}, VaultRaftHealthyMetricConfig{}, VaultRaftPeerCountMetricConfig{}, VaultRaftPeerHealthyMetricConfig{}, VaultRaftPeerLastContactMetricConfig{}, VaultRaftPeerLogLagMetricConfig{}, VaultRemovedMetricConfig{}, VaultReplicationModeMetricConfig{}, VaultRequestInFlightAgeMetricConfig{}, VaultRequestInFlightCountMetricConfig{}, VaultSealInfoMetricConfig{}, VaultSealedMetricConfig{}, VaultTokenCountMetricConfig{}, VaultTokenFollowedCountMetricConfig{}, VaultTokenUnfollowedCountMetricConfig{}, VaultTokenUnreadCountMetricConfig{}, VaultUnsealProgressMetricConfig{}, VaultUnsealSharesMetricConfig{}, VaultUnsealThresholdMetricConfig{}, VaultUpMetricConfig{}, ServiceInstanceIDResourceAttributeConfig{}, ServiceNameResourceAttributeConfig{}, VaultClusterIDResourceAttributeConfig{}, VaultClusterNameResourceAttributeConfig{}))
 			require.Emptyf(t, diff, "Config mismatch (-expected +actual):\n%s", diff)
 		})
 	}

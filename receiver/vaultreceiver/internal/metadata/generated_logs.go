@@ -616,7 +616,7 @@ type eventVaultMountUpgraded struct {
 	config EventConfig         // event config provided by user.
 }
 
-func (e *eventVaultMountUpgraded) recordEvent(ctx context.Context, timestamp pcommon.Timestamp, vaultMountPathAttributeValue string, vaultMountClassAttributeValue string, vaultMountTypeAttributeValue string, vaultMountVersionAttributeValue string, vaultPluginVersionAttributeValue string, vaultMountAccessorAttributeValue string, vaultPluginVersionOldAttributeValue string, observationReconciledAttributeValue bool) {
+func (e *eventVaultMountUpgraded) recordEvent(ctx context.Context, timestamp pcommon.Timestamp, vaultMountPathAttributeValue string, vaultMountClassAttributeValue string, vaultMountTypeAttributeValue string, vaultMountVersionAttributeValue string, vaultPluginVersionAttributeValue string, vaultMountAccessorAttributeValue string, vaultMountVersionOldAttributeValue string, vaultPluginVersionOldAttributeValue string, observationReconciledAttributeValue bool) {
 	if !e.config.Enabled {
 		return
 	}
@@ -634,6 +634,7 @@ func (e *eventVaultMountUpgraded) recordEvent(ctx context.Context, timestamp pco
 	dp.Attributes().PutStr("vault.mount.version", vaultMountVersionAttributeValue)
 	dp.Attributes().PutStr("vault.plugin.version", vaultPluginVersionAttributeValue)
 	dp.Attributes().PutStr("vault.mount.accessor", vaultMountAccessorAttributeValue)
+	dp.Attributes().PutStr("vault.mount.version.old", vaultMountVersionOldAttributeValue)
 	dp.Attributes().PutStr("vault.plugin.version.old", vaultPluginVersionOldAttributeValue)
 	dp.Attributes().PutBool("observation.reconciled", observationReconciledAttributeValue)
 
@@ -1802,8 +1803,8 @@ func (lb *LogsBuilder) RecordVaultMountTunedEvent(ctx context.Context, timestamp
 }
 
 // RecordVaultMountUpgradedEvent adds a log record of vault.mount.upgraded event.
-func (lb *LogsBuilder) RecordVaultMountUpgradedEvent(ctx context.Context, timestamp pcommon.Timestamp, vaultMountPathAttributeValue string, vaultMountClassAttributeValue AttributeVaultMountClass, vaultMountTypeAttributeValue string, vaultMountVersionAttributeValue string, vaultPluginVersionAttributeValue string, vaultMountAccessorAttributeValue string, vaultPluginVersionOldAttributeValue string, observationReconciledAttributeValue bool) {
-	lb.eventVaultMountUpgraded.recordEvent(ctx, timestamp, vaultMountPathAttributeValue, vaultMountClassAttributeValue.String(), vaultMountTypeAttributeValue, vaultMountVersionAttributeValue, vaultPluginVersionAttributeValue, vaultMountAccessorAttributeValue, vaultPluginVersionOldAttributeValue, observationReconciledAttributeValue)
+func (lb *LogsBuilder) RecordVaultMountUpgradedEvent(ctx context.Context, timestamp pcommon.Timestamp, vaultMountPathAttributeValue string, vaultMountClassAttributeValue AttributeVaultMountClass, vaultMountTypeAttributeValue string, vaultMountVersionAttributeValue string, vaultPluginVersionAttributeValue string, vaultMountAccessorAttributeValue string, vaultMountVersionOldAttributeValue string, vaultPluginVersionOldAttributeValue string, observationReconciledAttributeValue bool) {
+	lb.eventVaultMountUpgraded.recordEvent(ctx, timestamp, vaultMountPathAttributeValue, vaultMountClassAttributeValue.String(), vaultMountTypeAttributeValue, vaultMountVersionAttributeValue, vaultPluginVersionAttributeValue, vaultMountAccessorAttributeValue, vaultMountVersionOldAttributeValue, vaultPluginVersionOldAttributeValue, observationReconciledAttributeValue)
 }
 
 // RecordVaultOwnTokenDeniedEvent adds a log record of vault.own_token.denied event.

@@ -176,7 +176,7 @@ func TestLogsBuilder(t *testing.T) {
 			lb.RecordVaultMountTunedEvent(ctx, timestamp, "vault.mount.path-val", AttributeVaultMountClassSecret, "vault.mount.type-val", "vault.mount.version-val", "vault.plugin.version-val", "vault.mount.accessor-val", true)
 			defaultEventsCount++
 			allEventsCount++
-			lb.RecordVaultMountUpgradedEvent(ctx, timestamp, "vault.mount.path-val", AttributeVaultMountClassSecret, "vault.mount.type-val", "vault.mount.version-val", "vault.plugin.version-val", "vault.mount.accessor-val", "vault.plugin.version.old-val", true)
+			lb.RecordVaultMountUpgradedEvent(ctx, timestamp, "vault.mount.path-val", AttributeVaultMountClassSecret, "vault.mount.type-val", "vault.mount.version-val", "vault.plugin.version-val", "vault.mount.accessor-val", "vault.mount.version.old-val", "vault.plugin.version.old-val", true)
 			defaultEventsCount++
 			allEventsCount++
 			lb.RecordVaultOwnTokenDeniedEvent(ctx, timestamp, AttributeVaultOwnTokenSourceToken, AttributeVaultOwnTokenDenialInvalidToken)
@@ -623,6 +623,9 @@ func TestLogsBuilder(t *testing.T) {
 					attrVal, ok = lr.Attributes().Get("vault.mount.accessor")
 					assert.True(t, ok)
 					assert.Equal(t, "vault.mount.accessor-val", attrVal.Str())
+					attrVal, ok = lr.Attributes().Get("vault.mount.version.old")
+					assert.True(t, ok)
+					assert.Equal(t, "vault.mount.version.old-val", attrVal.Str())
 					attrVal, ok = lr.Attributes().Get("vault.plugin.version.old")
 					assert.True(t, ok)
 					assert.Equal(t, "vault.plugin.version.old-val", attrVal.Str())

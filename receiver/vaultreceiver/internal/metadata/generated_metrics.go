@@ -475,6 +475,9 @@ var MetricsInfo = metricsInfo{
 	VaultPolicyCount: metricInfo{
 		Name: "vault.policy.count",
 	},
+	VaultPolicyUnreadCount: metricInfo{
+		Name: "vault.policy.unread.count",
+	},
 	VaultQuotaRateLimit: metricInfo{
 		Name:       "vault.quota.rate_limit",
 		Attributes: []string{"vault.quota.name", "vault.quota.path"},
@@ -585,6 +588,7 @@ type metricsInfo struct {
 	VaultPkiCrlExpiry                  metricInfo
 	VaultPkiRevokedCount               metricInfo
 	VaultPolicyCount                   metricInfo
+	VaultPolicyUnreadCount             metricInfo
 	VaultQuotaRateLimit                metricInfo
 	VaultQuotaRefusals                 metricInfo
 	VaultRaftFailureTolerance          metricInfo
@@ -2465,6 +2469,58 @@ func newMetricVaultPolicyCount(cfg VaultPolicyCountMetricConfig) metricVaultPoli
 	return m
 }
 
+type metricVaultPolicyUnreadCount struct {
+	data     pmetric.Metric                     // data buffer for generated metric.
+	config   VaultPolicyUnreadCountMetricConfig // metric config provided by user.
+	capacity int                                // max observed number of data points added to the metric.
+}
+
+// init fills vault.policy.unread.count metric with initial data.
+func (m *metricVaultPolicyUnreadCount) init() {
+	m.data.SetName("vault.policy.unread.count")
+	m.data.SetDescription("ACL policies of which changes are not seen, as the token may not read them or there are more than 1,000.")
+	m.data.SetUnit("{policy}")
+	m.data.SetEmptySum()
+	m.data.Sum().SetIsMonotonic(false)
+	m.data.Sum().SetAggregationTemporality(pmetric.AggregationTemporalityCumulative)
+}
+
+func (m *metricVaultPolicyUnreadCount) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val int64) {
+	if !m.config.Enabled {
+		return
+	}
+	dp := m.data.Sum().DataPoints().AppendEmpty()
+	dp.SetStartTimestamp(start)
+	dp.SetTimestamp(ts)
+	dp.SetIntValue(val)
+}
+
+// updateCapacity saves max length of data point slices that will be used for the slice capacity.
+func (m *metricVaultPolicyUnreadCount) updateCapacity() {
+	if m.data.Sum().DataPoints().Len() > m.capacity {
+		m.capacity = m.data.Sum().DataPoints().Len()
+	}
+}
+
+// emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
+func (m *metricVaultPolicyUnreadCount) emit(metrics pmetric.MetricSlice) {
+	if m.config.Enabled && m.data.Sum().DataPoints().Len() > 0 {
+		m.updateCapacity()
+		m.data.MoveTo(metrics.AppendEmpty())
+		m.init()
+	}
+}
+
+func newMetricVaultPolicyUnreadCount(cfg VaultPolicyUnreadCountMetricConfig) metricVaultPolicyUnreadCount {
+	m := metricVaultPolicyUnreadCount{config: cfg}
+
+	if cfg.Enabled {
+		m.data = pmetric.NewMetric()
+		m.init()
+	}
+	return m
+}
+
 type metricVaultQuotaRateLimit struct {
 	data     pmetric.Metric                  // data buffer for generated metric.
 	config   VaultQuotaRateLimitMetricConfig // metric config provided by user.
@@ -2474,7 +2530,7 @@ type metricVaultQuotaRateLimit struct {
 // init fills vault.quota.rate_limit metric with initial data.
 func (m *metricVaultQuotaRateLimit) init() {
 	m.data.SetName("vault.quota.rate_limit")
-	m.data.SetDescription("Requests in a second that a quota allows.")
+	m.data.SetDescription("Requests in a second that a quota allows each client address.")
 	m.data.SetUnit("{request}/s")
 	m.data.SetEmptyGauge()
 	m.data.Gauge().DataPoints().EnsureCapacity(m.capacity)
@@ -2527,7 +2583,7 @@ type metricVaultQuotaRefusals struct {
 // init fills vault.quota.refusals metric with initial data.
 func (m *metricVaultQuotaRefusals) init() {
 	m.data.SetName("vault.quota.refusals")
-	m.data.SetDescription("Requests that were refused because of a quota.")
+	m.data.SetDescription("Requests that were refused because of a quota. Vault counts them, since its process began.")
 	m.data.SetUnit("{request}")
 	m.data.SetEmptySum()
 	m.data.Sum().SetIsMonotonic(true)
@@ -3682,6 +3738,7 @@ type MetricsBuilder struct {
 	metricVaultPkiCrlExpiry                  metricVaultPkiCrlExpiry
 	metricVaultPkiRevokedCount               metricVaultPkiRevokedCount
 	metricVaultPolicyCount                   metricVaultPolicyCount
+	metricVaultPolicyUnreadCount             metricVaultPolicyUnreadCount
 	metricVaultQuotaRateLimit                metricVaultQuotaRateLimit
 	metricVaultQuotaRefusals                 metricVaultQuotaRefusals
 	metricVaultRaftFailureTolerance          metricVaultRaftFailureTolerance
@@ -3761,6 +3818,7 @@ func NewMetricsBuilder(mbc MetricsBuilderConfig, settings receiver.Settings, opt
 		metricVaultPkiCrlExpiry:                  newMetricVaultPkiCrlExpiry(mbc.Metrics.VaultPkiCrlExpiry),
 		metricVaultPkiRevokedCount:               newMetricVaultPkiRevokedCount(mbc.Metrics.VaultPkiRevokedCount),
 		metricVaultPolicyCount:                   newMetricVaultPolicyCount(mbc.Metrics.VaultPolicyCount),
+		metricVaultPolicyUnreadCount:             newMetricVaultPolicyUnreadCount(mbc.Metrics.VaultPolicyUnreadCount),
 		metricVaultQuotaRateLimit:                newMetricVaultQuotaRateLimit(mbc.Metrics.VaultQuotaRateLimit),
 		metricVaultQuotaRefusals:                 newMetricVaultQuotaRefusals(mbc.Metrics.VaultQuotaRefusals),
 		metricVaultRaftFailureTolerance:          newMetricVaultRaftFailureTolerance(mbc.Metrics.VaultRaftFailureTolerance),
@@ -3911,6 +3969,7 @@ func (mb *MetricsBuilder) EmitForResource(options ...ResourceMetricsOption) {
 	mb.metricVaultPkiCrlExpiry.emit(ils.Metrics())
 	mb.metricVaultPkiRevokedCount.emit(ils.Metrics())
 	mb.metricVaultPolicyCount.emit(ils.Metrics())
+	mb.metricVaultPolicyUnreadCount.emit(ils.Metrics())
 	mb.metricVaultQuotaRateLimit.emit(ils.Metrics())
 	mb.metricVaultQuotaRefusals.emit(ils.Metrics())
 	mb.metricVaultRaftFailureTolerance.emit(ils.Metrics())
@@ -4122,6 +4181,11 @@ func (mb *MetricsBuilder) RecordVaultPkiRevokedCountDataPoint(ts pcommon.Timesta
 // RecordVaultPolicyCountDataPoint adds a data point to vault.policy.count metric.
 func (mb *MetricsBuilder) RecordVaultPolicyCountDataPoint(ts pcommon.Timestamp, val int64) {
 	mb.metricVaultPolicyCount.recordDataPoint(mb.startTime, ts, val)
+}
+
+// RecordVaultPolicyUnreadCountDataPoint adds a data point to vault.policy.unread.count metric.
+func (mb *MetricsBuilder) RecordVaultPolicyUnreadCountDataPoint(ts pcommon.Timestamp, val int64) {
+	mb.metricVaultPolicyUnreadCount.recordDataPoint(mb.startTime, ts, val)
 }
 
 // RecordVaultQuotaRateLimitDataPoint adds a data point to vault.quota.rate_limit metric.

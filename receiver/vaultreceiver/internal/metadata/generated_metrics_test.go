@@ -190,6 +190,9 @@ func TestMetricsBuilder(t *testing.T) {
 			mb.RecordVaultPolicyCountDataPoint(ts, 1)
 			defaultMetricsCount++
 			allMetricsCount++
+			mb.RecordVaultPolicyUnreadCountDataPoint(ts, 1)
+			defaultMetricsCount++
+			allMetricsCount++
 			mb.RecordVaultQuotaRateLimitDataPoint(ts, 1, "vault.quota.name-val", "vault.quota.path-val")
 			defaultMetricsCount++
 			allMetricsCount++
@@ -928,12 +931,26 @@ func TestMetricsBuilder(t *testing.T) {
 					assert.Equal(t, ts, dp.Timestamp())
 					assert.Equal(t, pmetric.NumberDataPointValueTypeInt, dp.ValueType())
 					assert.Equal(t, int64(1), dp.IntValue())
+				case "vault.policy.unread.count":
+					assert.False(t, validatedMetrics["vault.policy.unread.count"], "Found a duplicate in the metrics slice: vault.policy.unread.count")
+					validatedMetrics["vault.policy.unread.count"] = true
+					assert.Equal(t, pmetric.MetricTypeSum, mi.Type())
+					assert.Equal(t, 1, mi.Sum().DataPoints().Len())
+					assert.Equal(t, "ACL policies of which changes are not seen, as the token may not read them or there are more than 1,000.", mi.Description())
+					assert.Equal(t, "{policy}", mi.Unit())
+					assert.False(t, mi.Sum().IsMonotonic())
+					assert.Equal(t, pmetric.AggregationTemporalityCumulative, mi.Sum().AggregationTemporality())
+					dp := mi.Sum().DataPoints().At(0)
+					assert.Equal(t, start, dp.StartTimestamp())
+					assert.Equal(t, ts, dp.Timestamp())
+					assert.Equal(t, pmetric.NumberDataPointValueTypeInt, dp.ValueType())
+					assert.Equal(t, int64(1), dp.IntValue())
 				case "vault.quota.rate_limit":
 					assert.False(t, validatedMetrics["vault.quota.rate_limit"], "Found a duplicate in the metrics slice: vault.quota.rate_limit")
 					validatedMetrics["vault.quota.rate_limit"] = true
 					assert.Equal(t, pmetric.MetricTypeGauge, mi.Type())
 					assert.Equal(t, 1, mi.Gauge().DataPoints().Len())
-					assert.Equal(t, "Requests in a second that a quota allows.", mi.Description())
+					assert.Equal(t, "Requests in a second that a quota allows each client address.", mi.Description())
 					assert.Equal(t, "{request}/s", mi.Unit())
 					dp := mi.Gauge().DataPoints().At(0)
 					assert.Equal(t, start, dp.StartTimestamp())
@@ -951,7 +968,7 @@ func TestMetricsBuilder(t *testing.T) {
 					validatedMetrics["vault.quota.refusals"] = true
 					assert.Equal(t, pmetric.MetricTypeSum, mi.Type())
 					assert.Equal(t, 1, mi.Sum().DataPoints().Len())
-					assert.Equal(t, "Requests that were refused because of a quota.", mi.Description())
+					assert.Equal(t, "Requests that were refused because of a quota. Vault counts them, since its process began.", mi.Description())
 					assert.Equal(t, "{request}", mi.Unit())
 					assert.True(t, mi.Sum().IsMonotonic())
 					assert.Equal(t, pmetric.AggregationTemporalityCumulative, mi.Sum().AggregationTemporality())

@@ -52,6 +52,12 @@ func (s Server) PassesTokens() bool {
 	return s.AcceptsTokens() || s.Initialized && !s.Sealed && !s.DRSecondary && connected
 }
 
+// Led says whether the server stands by for a node that leads, as far as it knows.
+// A server that leads again soon may name itself.
+func (s Server) Led() bool {
+	return s.Initialized && !s.Sealed && s.Standby && s.Connection != Broken && (s.LeaderAddress != "" || s.Connection == Healthy)
+}
+
 // Leaderless says whether the server, itself unsealed, sees no active node in
 // its cluster.
 func (s Server) Leaderless() bool {

@@ -1,0 +1,234 @@
+// Copyright The otelcol-infra Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package vaultreceiver
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"strings"
+	"time"
+
+	"go.opentelemetry.io/collector/pdata/pcommon"
+	"go.opentelemetry.io/collector/pdata/pmetric"
+
+	"github.com/otelcol-infra/otelcol-infra/internal/watch"
+	"github.com/otelcol-infra/otelcol-infra/receiver/vaultreceiver/internal/metadata"
+	"github.com/otelcol-infra/otelcol-infra/receiver/vaultreceiver/internal/state"
+	"github.com/otelcol-infra/otelcol-infra/receiver/vaultreceiver/internal/telemetry"
+)
+
+const (
+	endpointLease       = "sys/leases/lookup"
+	endpointIrrevocable = "sys/leases"
+
+	// saysNoLease is how Vault says that there is no such lease.
+	saysNoLease = "invalid lease"
+)
+
+// leases follows the leases under the configured prefixes. Vault lists the IDs
+// of leases like the files of folders.
+type leases struct {
+	*follower[state.LeaseDetail]
+	of          telemetry.LeaseNaming
+	counts      *telemetry.LeaseTally
+	irrevocable state.Irrevocable
+}
+
+func newLeases(w *watcher) domain {
+	cfg := w.cfg.Leases
+	l := &leases{of: telemetry.LeaseNaming{Mounts: w.mounts, FullIDs: cfg.FullIDs}}
+	l.counts = telemetry.NewLeaseTally(time.Now(), l.of)
+	parts := make([]string, len(cfg.Prefixes))
+	for i, prefix := range cfg.Prefixes {
+		parts[i] = strings.Trim(prefix, "/")
+	}
+	l.follower = newFollower(w, cfg.FollowConfig, subject[state.LeaseDetail]{
+		parts: parts, lookup: endpointLease, stored: "leases",
+		list: func(prefix string) string { return endpointLease + "/" + prefix },
+		walk: l.walk, look: l.look, took: l.counts.Take, listed: l.measure, walked: l.seeIrrevocable,
+		tell: func(observed time.Time, effects []state.LifeEffect[state.LeaseDetail]) watch.Telemetry {
+			return w.story.RenderLeases(observed, w.resource(), l.of, effects)
+		},
+		more: func() any { return l.irrevocable.Save() },
+		resume: func(more json.RawMessage) {
+			var saved state.SavedIrrevocable
+			_ = json.Unmarshal(more, &saved) // What cannot be read is a baseline.
+			l.irrevocable.Restore(saved)
+		},
+	})
+	return l
+}
+
+// walk lists a prefix, and the folders below it as deep as is configured.
+func (l *leases) walk(ctx context.Context, prefix string, see func(ids []string)) error {
+	type folder struct {
+		path  string
+		depth int
+	}
+	for folders := []folder{{path: prefix + "/"}}; len(folders) > 0; {
+		at := folders[len(folders)-1]
+		folders = folders[:len(folders)-1]
+		if err := l.pace.Wait(ctx); err != nil {
+			return err
+		}
+		names, err := l.w.client.list(ctx, call{
+			endpoint: l.list(prefix), path: endpointLease + "/" + at.path, needs: "sudo and list",
+		})
+		if err != nil {
+			return err
+		}
+		ids := names[:0]
+		for _, name := range names {
+			switch {
+			case !strings.HasSuffix(name, "/"):
+				ids = append(ids, at.path+name)
+			case at.depth < l.w.cfg.Leases.Depth:
+				folders = append(folders, folder{at.path + name, at.depth + 1})
+			}
+		}
+		see(ids)
+	}
+	return nil
+}
+
+// look asks for a lease.
+func (l *leases) look(ctx context.Context, id string) (state.Facts, *state.LeaseDetail, error) {
+	facts, err := l.w.client.Lease(ctx, id)
+	return facts, nil, err
+}
+
+// measure takes in what is left of each lease that a list has named.
+func (l *leases) measure(now time.Time, prefix string) {
+	l.roster.EachLeft(now, prefix, func(left time.Duration) { l.counts.Left(now, left) })
+}
+
+// seeIrrevocable asks which leases Vault has given up on, if there are any.
+func (l *leases) seeIrrevocable(ctx context.Context, possible bool) {
+	if !l.hold(ctx) {
+		return
+	}
+	var into answer[irrevocableLeases]
+	count, ok := poll(ctx, l.w, endpointLeases, possible, &into, func(ctx context.Context) (seen irrevocableLeases, err error) {
+		if err := l.pace.Wait(ctx); err != nil {
+			return seen, err
+		}
+		return l.w.client.countIrrevocable(ctx)
+	})
+	switch {
+	case ok && count.LeaseCount > 0:
+		count, ok = poll(ctx, l.w, endpointIrrevocable, possible, &into, func(ctx context.Context) (seen irrevocableLeases, err error) {
+			if err := l.pace.Wait(ctx); err != nil {
+				return seen, err
+			}
+			return l.w.client.listIrrevocable(ctx)
+		})
+	case ok || !possible:
+		l.w.endpoints.rest(endpointIrrevocable)
+	}
+	if !ok || !l.possible() {
+		return
+	}
+	l.learn(func(now time.Time) (effects []state.LifeEffect[state.LeaseDetail]) {
+		ids := make([]string, len(count.Leases))
+		for i, lease := range count.Leases {
+			ids[i] = lease.ID
+			l.roster.Change(lease.ID, func(detail *state.LeaseDetail) { detail.Irrevocable = true })
+		}
+		for _, id := range l.irrevocable.Step(ids) {
+			effects = append(effects, state.IrrevocableLease(now, id))
+		}
+		l.dirty = l.dirty || len(ids) > 0
+		return effects
+	})
+}
+
+func (l *leases) record(mb *metadata.MetricsBuilder, now time.Time) {
+	ts := pcommon.NewTimestampFromTime(now)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.counts.Record(mb, ts)
+	if l.current(now) {
+		telemetry.RecordLeaseCounts(mb, ts, l.roster.Count(now, l.group()))
+	}
+}
+
+// group returns what the leases are counted by.
+func (l *leases) group() func(id string, _ state.LeaseDetail) string {
+	if !l.w.cfg.Metrics.Metrics.VaultLeaseMountCount.Enabled {
+		return func(string, state.LeaseDetail) string { return "" }
+	}
+	mounts := l.w.mounts()
+	return func(id string, _ state.LeaseDetail) string { return state.MountOf(id, mounts) }
+}
+
+func (l *leases) appendTo(metrics pmetric.MetricSlice, now time.Time) {
+	l.counts.AppendTo(metrics, pcommon.NewTimestampFromTime(now))
+}
+
+// Lease asks for one lease.
+func (c *client) Lease(ctx context.Context, id string) (facts state.Facts, err error) {
+	var answer struct {
+		Data struct {
+			IssueTime   *time.Time `json:"issue_time"`
+			ExpireTime  *time.Time `json:"expire_time"`
+			LastRenewal *time.Time `json:"last_renewal"`
+			TTL         int64
+			Renewable   bool
+		}
+	}
+	err = c.do(ctx, call{endpoint: endpointLease, needs: "update", body: map[string]string{"lease_id": id}}, &answer)
+	if err != nil {
+		return facts, explainLease(err, id)
+	}
+	at := func(t *time.Time) (known time.Time) {
+		if t != nil {
+			known = *t
+		}
+		return known
+	}
+	data := answer.Data
+	return state.Facts{
+		Issued: at(data.IssueTime), Expires: at(data.ExpireTime), Renewed: at(data.LastRenewal),
+		Left: time.Duration(data.TTL) * time.Second, Renewable: data.Renewable,
+	}, nil
+}
+
+// explainLease finds out whether the lease is gone, and leaves its ID out.
+func explainLease(err error, id string) error {
+	var refused *refusal
+	if !errors.As(err, &refused) {
+		return err
+	}
+	if refused.status == http.StatusBadRequest && strings.Contains(refused.said, saysNoLease) {
+		return errGone
+	}
+	refused.said = strings.ReplaceAll(refused.said, id, "<lease>")
+	return err
+}
+
+// irrevocableLeases are leases that Vault could not revoke. Why not is not read:
+// it may hold anything.
+type irrevocableLeases struct {
+	LeaseCount int `json:"lease_count"`
+	Leases     []struct {
+		ID string `json:"lease_id"`
+	}
+}
+
+func (c *client) countIrrevocable(ctx context.Context) (irrevocableLeases, error) {
+	return c.irrevocable(ctx, call{endpoint: endpointLeases})
+}
+
+func (c *client) listIrrevocable(ctx context.Context) (irrevocableLeases, error) {
+	return c.irrevocable(ctx, call{endpoint: endpointIrrevocable, needs: "sudo and read"})
+}
+
+func (c *client) irrevocable(ctx context.Context, request call) (irrevocableLeases, error) {
+	request.query = map[string][]string{"type": {"irrevocable"}}
+	var answer struct{ Data irrevocableLeases }
+	err := c.do(ctx, request, &answer)
+	return answer.Data, err
+}
