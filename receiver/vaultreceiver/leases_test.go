@@ -8,16 +8,8 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
-	"fmt"
-	"net/http"
-	"net/http/httptest"
-	"net/http/httputil"
-	"net/url"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -481,71 +473,6 @@ func TestMoreLeasesThanTheLimit(t *testing.T) {
 	assert.Empty(t, o.Events("vault.lease.created"), "it is not new")
 }
 
-// giveUp returns the address of a Vault that says of some leases that it has
-// given up to revoke them. The answers are recorded ones: to give up takes Vault
-// ten minutes, or a plugin that refuses to revoke.
-func giveUp(t *testing.T, vault string) (address string, say func(leases ...string)) {
-	t.Helper()
-	target, err := url.Parse(vault)
-	require.NoError(t, err)
-	proxy := httputil.NewSingleHostReverseProxy(target)
-	var given atomic.Pointer[[]string]
-	given.Store(&[]string{})
-	answer := func(name string, fill func(leases []string) []any) http.HandlerFunc {
-		body, err := os.ReadFile(filepath.Join("testdata", "api", name))
-		require.NoError(t, err)
-		return func(w http.ResponseWriter, r *http.Request) {
-			if r.URL.Query().Get("type") != "irrevocable" || r.Method != http.MethodGet {
-				http.Error(w, `{"errors":["not what was expected"]}`, http.StatusBadRequest)
-				return
-			}
-			_, err := fmt.Fprintf(w, string(body), fill(*given.Load())...)
-			assert.NoError(t, err)
-		}
-	}
-	mux := http.NewServeMux()
-	mux.HandleFunc("/v1/sys/leases/count", answer("leases_count_irrevocable.json", func(leases []string) []any { return []any{len(leases)} }))
-	mux.HandleFunc("/v1/sys/leases", answer("leases_irrevocable.json", func(leases []string) []any {
-		said := make([]string, len(leases))
-		for i, lease := range leases {
-			said[i] = fmt.Sprintf(`{"lease_id":%q,"mount_id":"pki_8ad48657","error":"planted in an error"}`, lease)
-		}
-		return []any{len(leases), strings.Join(said, ",")}
-	}))
-	mux.Handle("/", proxy)
-	server := httptest.NewServer(mux)
-	t.Cleanup(server.Close)
-	return server.URL, func(leases ...string) { given.Store(&leases) }
-}
-
-func TestALeaseThatVaultHasGivenUpOn(t *testing.T) {
-	vault, client := startVault(t)
-	address, say := giveUp(t, vault.Addr)
-	cfg := following(t, address, client)
-	cfg.Leases.Prefixes = []string{"pki/issue"}
-	issuer := newIssuer(t, client)
-	before, lease := issuer.certificate("1h"), issuer.certificate("1h")
-	say(before)
-	o := observe(t, cfg, string(cfg.Token), "planted", leaf(before), leaf(lease))
-	o.Eventually(t, "the baseline", o.HasValue(2, "vault.lease.followed.count", "vault.expiry", "hour"))
-	o.Eventually(t, "it asks which", o.HasValue(1, "vault.endpoint.up", "vault.endpoint", endpointIrrevocable))
-	say(before, lease, "database/creds/app/other")
-	o.Eventually(t, "another one", o.HasEvent("vault.lease.irrevocable", "vault.lease.hash", hash(lease)))
-	o.Eventually(t, "one that is not followed", o.HasEvent("vault.lease.irrevocable", "vault.lease.prefix", "database/creds/app"))
-	event := o.Events("vault.lease.irrevocable", "vault.lease.hash", hash(lease))[0]
-	assert.Equal(t, plog.SeverityNumberError, event.SeverityNumber())
-	assert.Equal(t, map[string]any{
-		"vault.mount.path": "pki/", "vault.lease.prefix": "pki/issue/web", "vault.lease.role": "web", "vault.lease.hash": hash(lease),
-	}, event.Attributes().AsRaw())
-	require.NoError(t, client.Sys().Revoke(lease))
-	o.Eventually(t, "it is removed after all", o.HasEvent("vault.lease.ended", "vault.lease.hash", hash(lease)))
-	span := requireEnd(t, o, lease, "revoked")
-	assert.Equal(t, ptrace.StatusCodeError, span.Status().Code())
-	assert.Equal(t, "vault could not revoke the lease", span.Status().Message())
-	assert.Equal(t, span.SpanID(), event.SpanID())
-	assert.Len(t, o.Events("vault.lease.irrevocable"), 2, "each is told once, and the baseline is not news")
-}
-
 // refusing is a consumer that refuses events, but not for good, while told to.
 type refusing struct {
 	consumertest.LogsSink
@@ -652,71 +579,4 @@ func TestLeasesOfAMountWithALongPath(t *testing.T) {
 	require.Eventually(t, func() bool { return found() != nil }, 30*time.Second, 20*time.Millisecond)
 	assert.Equal(t, "team/of/pki/", found()["vault.mount.path"])
 	assert.Equal(t, "web", found()["vault.lease.role"])
-}
-
-// manyLeases is how many are made where there are to be many.
-const manyLeases = 20_000
-
-// issueMany makes leases of tokens, some at the same time.
-func issueMany(tb testing.TB, client *api.Client, n int) {
-	tb.Helper()
-	var next atomic.Int64
-	var workers sync.WaitGroup
-	for range 16 {
-		workers.Go(func() {
-			for int(next.Add(1)) <= n {
-				_, err := client.Auth().Token().Create(&api.TokenCreateRequest{Policies: []string{"default"}, TTL: "24h"})
-				if err != nil {
-					tb.Error(err)
-					return
-				}
-			}
-		})
-	}
-	workers.Wait()
-}
-
-func TestManyLeasesWithinTheBudget(t *testing.T) {
-	vault, client := startVault(t)
-	began := time.Now()
-	issueMany(t, client, manyLeases)
-	t.Logf("%d leases in %v", manyLeases, time.Since(began))
-	for name, rate := range map[string]float64{"low": 20, "high": 5000} {
-		t.Run(name, func(t *testing.T) {
-			cfg := following(t, vault.Addr, client)
-			cfg.Leases.Prefixes = []string{"auth"}
-			cfg.Leases.RequestsPerSecond = rate
-			cfg.Leases.Interval = time.Second
-			cfg.Leases.Limit = 2 * manyLeases
-			cfg.Metrics.Metrics.VaultLeaseIrrevocableCount.Enabled = false // It is asked for by the scraper.
-			began := time.Now()
-			o := observe(t, cfg, string(cfg.Token))
-			within := func() int64 {
-				requests := int64(0)
-				for _, endpoint := range []string{endpointLease, endpointLease + "/auth", endpointLeases, endpointIrrevocable} {
-					requests += o.Own(t, "otelcol_vault_requests", "request", endpoint)
-				}
-				require.LessOrEqual(t, float64(requests), 1+rate*time.Since(began).Seconds())
-				return requests
-			}
-			if rate < 100 {
-				o.Eventually(t, "some are read", func() bool { return within() >= 200 })
-				unread, _ := o.Value("vault.lease.unread.count")
-				assert.Greater(t, unread, int64(manyLeases/2))
-				return
-			}
-			require.Eventually(t, func() bool {
-				within()
-				return o.HasValue(0, "vault.lease.unread.count")() && o.HasMetric("vault.lease.followed.count")
-			}, 3*time.Minute, 100*time.Millisecond)
-			day, _ := o.Value("vault.lease.followed.count", "vault.expiry", "day")
-			assert.Equal(t, int64(manyLeases), day)
-			read := o.Own(t, "otelcol_vault_requests", "request", endpointLease)
-			assert.GreaterOrEqual(t, read, int64(manyLeases))
-			lists := o.Own(t, "otelcol_vault_requests", "request", endpointLease+"/auth")
-			o.Eventually(t, "they are listed again", func() bool { return o.Own(t, "otelcol_vault_requests", "request", endpointLease+"/auth") > lists+6 })
-			assert.LessOrEqual(t, o.Own(t, "otelcol_vault_requests", "request", endpointLease), read+2, "and not asked for again")
-			t.Logf("read in %v", time.Since(began))
-		})
-	}
 }
