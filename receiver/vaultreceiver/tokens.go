@@ -70,7 +70,7 @@ func (t *tokens) walk(ctx context.Context, see func(accessors []string)) error {
 func (t *tokens) record(mb *metadata.MetricsBuilder, now time.Time) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if now.Sub(t.looked) <= max(2*t.cfg.Interval, stale) {
+	if t.current(now) {
 		mounts := t.w.mounts()
 		telemetry.RecordTokenCounts(mb, pcommon.NewTimestampFromTime(now),
 			t.roster.Count(now, func(_ string, token state.Token) string { return token.Mount(mounts) }))
