@@ -107,6 +107,9 @@ func (w *watcher) record(mb *metadata.MetricsBuilder, now time.Time) identity {
 	ts := pcommon.NewTimestampFromTime(now)
 	age := max(2*w.cfg.Scrape.CollectionInterval, stale)
 	telemetry.RecordEndpoints(mb, ts, w.endpoints.known())
+	if w.audit != nil {
+		w.audit.record(mb, now)
+	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	up := w.server.fresh(now, age)

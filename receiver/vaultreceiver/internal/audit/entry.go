@@ -41,8 +41,9 @@ type Entry struct {
 	Auth    Auth
 	Failure Failure
 
-	// Of the request's headers, where they are audited without being hashed.
-	TraceParent, TraceState string
+	// Of the request's headers, where they are audited without being hashed, as
+	// Vault does with the first by default.
+	UserAgent, TraceParent, TraceState string
 
 	// Of a response.
 	Lease string        // ID of the lease that was issued or renewed
@@ -173,6 +174,7 @@ func (e *Entry) request(request *fastjson.Value) {
 	e.RemoteAddress = text(request, "remote_address")
 	e.RemotePort = request.GetInt("remote_port")
 	if headers := request.Get("headers"); headers != nil {
+		e.UserAgent = text(headers, "user-agent", "0")
 		e.TraceParent = text(headers, "traceparent", "0")
 		e.TraceState = text(headers, "tracestate", "0")
 	}
