@@ -67,12 +67,19 @@ func (s *metricsScraper) Scrape(ctx context.Context) pmetric.Metrics {
 	now := time.Now()
 	cluster := w.record(s.builder, now)
 	metrics := s.builder.Emit(metadata.WithResource(resource(s.builder.NewResourceBuilder(), s.cfg.HTTP.Endpoint, cluster)))
-	if metrics.ResourceMetrics().Len() > 0 && w.acceptsTokens() {
+	if metrics.ResourceMetrics().Len() == 0 {
+		return metrics
+	}
+	more := metrics.ResourceMetrics().At(0).ScopeMetrics().At(0).Metrics()
+	if w.audit != nil {
+		w.audit.appendTo(more, now)
+	}
+	if w.acceptsTokens() {
 		// A page is older than half an interval in the next cycle, which reads another.
-		own.MoveAndAppendTo(metrics.ResourceMetrics().At(0).ScopeMetrics().At(0).Metrics())
+		own.MoveAndAppendTo(more)
 		for _, d := range w.domains {
 			if r, ok := d.(recorder); ok {
-				r.appendTo(metrics.ResourceMetrics().At(0).ScopeMetrics().At(0).Metrics(), now)
+				r.appendTo(more, now)
 			}
 		}
 	}
