@@ -143,6 +143,11 @@ func (d *Delivery) insist(ctx context.Context, of *held, records int, consume fu
 	if err == nil {
 		return nil
 	}
+	if holds && consumererror.IsPermanent(refusal) {
+		if release(); of.loops.Load() == 0 {
+			d.condition.Set("delivery of "+of.signal, nil)
+		}
+	}
 	d.drop(ctx, of.signal, records, refusal)
 	if consumererror.IsPermanent(refusal) {
 		return nil

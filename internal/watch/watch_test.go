@@ -138,6 +138,27 @@ func TestARefusalLastsUntilNoLoopHoldsABatch(t *testing.T) {
 	})
 }
 
+func TestARefusalIsOverWhenTheBatchIsRefusedForGood(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		core, log := observer.New(zap.InfoLevel)
+		d, _ := newDelivery(t)
+		d.condition = condition.NewReporter(zap.New(core))
+		times := 0
+		next, err := consumer.NewLogs(func(context.Context, plog.Logs) error {
+			if times++; times > 1 {
+				return consumererror.NewPermanent(errors.New("bad data"))
+			}
+			return errors.New("not now")
+		})
+		require.NoError(t, err)
+		d.Logs = next
+		require.NoError(t, d.Deliver(t.Context(), someTelemetry("a")))
+		assert.Equal(t, 1, log.FilterLevelExact(zap.WarnLevel).Len())
+		assert.Equal(t, 1, log.FilterLevelExact(zap.InfoLevel).Len())
+		assert.False(t, d.Holds())
+	})
+}
+
 func TestShutdownEndsAHeldDelivery(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d, tel := newDelivery(t)

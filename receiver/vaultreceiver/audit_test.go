@@ -49,9 +49,9 @@ func TestAuditDevices(t *testing.T) {
 	}
 	enable("first")
 	o := observe(t, cfg, string(cfg.Token))
-	o.Eventually(t, "the baseline", o.HasValue(1, "vault.audit.device.count"))
+	o.Eventually(t, "the baseline", o.HasValue(1, "vault.audit.device.count", "vault.audit.device.type", "file"))
 	enable("second")
-	o.Eventually(t, "another device", o.HasValue(2, "vault.audit.device.count"))
+	o.Eventually(t, "another device", o.HasValue(2, "vault.audit.device.count", "vault.audit.device.type", "file"))
 	o.Eventually(t, "its event", o.HasEvent("vault.audit.device.enabled"))
 	require.NoError(t, client.Sys().DisableAudit("first"))
 	o.Eventually(t, "one device goes", o.HasEvent("vault.audit.device.disabled"))

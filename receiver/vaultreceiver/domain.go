@@ -81,6 +81,11 @@ type term struct {
 	Number  int // of nodes that were seen to lead since the receiver began
 }
 
+// continues says whether what an earlier process told of a cluster is what this
+// one begins with: not when another node was active since the start, whose
+// receiver has told what happened then.
+func (t term) continues(cluster string) bool { return t.Number == 0 && t.Cluster == cluster }
+
 func (t *topic[T]) run(ctx context.Context) {
 	news := make(chan sight[T], 1)
 	var asking sync.WaitGroup
@@ -141,7 +146,7 @@ func (t *topic[T]) restore(ctx context.Context, now term) (m memory[T]) {
 	}
 	found, err := t.w.store.Load(ctx, t.stored, &m)
 	t.w.Condition.Set(storageState, err)
-	if !found || err != nil || m.Cluster != now.Cluster || now.Number > 0 {
+	if !found || err != nil || !now.continues(m.Cluster) {
 		return memory[T]{}
 	}
 	m.term, m.old = now, true

@@ -84,7 +84,7 @@ func TestOfWhatWaitsTheNewestIsShown(t *testing.T) {
 
 func TestWhatIsDeniedIsAskedForAgainAtItsOwnPace(t *testing.T) {
 	now := time.Now()
-	e := newEndpoints(condition.NewReporter(zap.NewNop()), 10*time.Second, func(access) {})
+	e := newEndpoints(condition.NewReporter(zap.NewNop()), 10*time.Second, func(access) bool { return true })
 	e.pace(time.Hour, endpointAudit)
 	for _, endpoint := range []string{endpointAudit, endpointNodes} {
 		e.set(now, endpoint, explainDenial(endpoint, "read", "permission denied"))
@@ -98,6 +98,7 @@ func TestWhatIsDeniedIsAskedForAgainAtItsOwnPace(t *testing.T) {
 type mountsFake struct {
 	url                   string
 	standsBy, more, quits atomic.Bool
+	fails                 atomic.Bool // its health cannot be asked
 }
 
 func newMountsFake(t *testing.T) *mountsFake {
@@ -106,6 +107,9 @@ func newMountsFake(t *testing.T) *mountsFake {
 	var f mountsFake
 	f.url = serve(t, map[string]http.Handler{
 		"sys/health": http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if f.fails.Load() {
+				panic(http.ErrAbortHandler)
+			}
 			if f.standsBy.Load() {
 				recorded{429, "health_429_standby.json"}.ServeHTTP(w, r)
 			} else {
@@ -162,4 +166,23 @@ func TestWhatAnotherNodeHasToldIsNotToldAfterARestart(t *testing.T) {
 	vault.more.Store(false)
 	o = start()
 	o.Eventually(t, "what it has told itself", o.HasEvent("vault.mount.disabled", "vault.mount.path", "new/", "observation.reconciled", "true"))
+}
+
+// A server that comes back is asked at once, and one that fails for a moment is
+// not forgotten for an interval.
+func TestDomainsDoNotWaitForAnIntervalAfterAFailure(t *testing.T) {
+	vault := newMountsFake(t)
+	vault.fails.Store(true)
+	cfg := only(vault.url, "planted")
+	cfg.Mounts.Enabled, cfg.Mounts.Interval = true, time.Hour
+	o := observe(t, cfg, "planted")
+	o.Eventually(t, "it fails", o.HasValue(0, "vault.up"))
+	vault.fails.Store(false)
+	known := o.HasValue(1, "vault.mount.count", "vault.mount.type", "kv")
+	o.Eventually(t, "it is asked when it comes", known)
+	vault.fails.Store(true)
+	o.Eventually(t, "it fails again", o.HasValue(0, "vault.endpoint.up", "vault.endpoint", endpointHealth))
+	vault.fails.Store(false)
+	o.Eventually(t, "it is back", o.HasValue(1, "vault.endpoint.up", "vault.endpoint", endpointHealth))
+	o.Eventually(t, "and known yet", known)
 }

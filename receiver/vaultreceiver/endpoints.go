@@ -24,7 +24,7 @@ type endpoints struct {
 	condition *condition.Reporter
 	interval  time.Duration
 
-	tell func(access)
+	tell func(access) bool // false: there is no room
 
 	mu     sync.Mutex
 	paces  map[string]time.Duration // of those that have an interval of their own
@@ -41,7 +41,7 @@ type access struct {
 
 // newEndpoints returns endpoints that tell, once each, which are denied and which
 // are allowed again.
-func newEndpoints(reporter *condition.Reporter, interval time.Duration, tell func(access)) *endpoints {
+func newEndpoints(reporter *condition.Reporter, interval time.Duration, tell func(access) bool) *endpoints {
 	return &endpoints{
 		condition: reporter, interval: interval, tell: tell,
 		paces: map[string]time.Duration{}, up: map[string]bool{}, denied: map[string]time.Time{}, told: map[string]bool{},
@@ -60,8 +60,10 @@ func (e *endpoints) set(now time.Time, endpoint string, err error) {
 	news := e.news(endpoint, err)
 	e.mu.Unlock()
 	e.condition.Set(endpoint, err)
-	if news {
-		e.tell(access{endpoint, err != nil})
+	if news && !e.tell(access{endpoint, err != nil}) {
+		e.mu.Lock()
+		e.told[endpoint] = err == nil // It is told with the next use.
+		e.mu.Unlock()
 	}
 }
 

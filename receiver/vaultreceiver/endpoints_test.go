@@ -18,7 +18,7 @@ import (
 func TestWhatIsDeniedIsAskedForAgainWithAnotherToken(t *testing.T) {
 	now := time.Now()
 	for said, meaning := range map[string]error{"permission denied": errDenied, "* permission denied * invalid token": errInvalidToken} {
-		e := newEndpoints(condition.NewReporter(zap.NewNop()), time.Minute, func(access) {})
+		e := newEndpoints(condition.NewReporter(zap.NewNop()), time.Minute, func(access) bool { return true })
 		err := explainDenial(endpointNodes, "read", said)
 		require.ErrorIs(t, err, meaning)
 		require.Equal(t, http.StatusForbidden, refusedWith(err))
@@ -36,7 +36,7 @@ func TestAnotherTokenIsSaidOnce(t *testing.T) {
 	cfg.Token = "planted"
 	s := clientOf(t, cfg).session
 	fresh := 0
-	s.attach(zap.NewNop(), newEndpoints(condition.NewReporter(zap.NewNop()), time.Minute, func(access) {}), func() { fresh++ })
+	s.attach(zap.NewNop(), newEndpoints(condition.NewReporter(zap.NewNop()), time.Minute, func(access) bool { return true }), func() { fresh++ })
 	accept := func(token string) int {
 		s.accept(token, time.Now(), time.Hour, time.Time{})
 		return fresh
@@ -46,4 +46,24 @@ func TestAnotherTokenIsSaidOnce(t *testing.T) {
 	assert.Equal(t, 2, accept("b"))
 	s.lose()
 	assert.Equal(t, 3, accept("b"), "it works again")
+}
+
+func TestADenialThatCouldNotBeToldIsToldLater(t *testing.T) {
+	var told []access
+	room := false
+	e := newEndpoints(condition.NewReporter(zap.NewNop()), time.Minute, func(a access) bool {
+		if room {
+			told = append(told, a)
+		}
+		return room
+	})
+	deny := func() { e.set(time.Now(), endpointAudit, explainDenial(endpointAudit, "read", "permission denied")) }
+	deny()
+	assert.Empty(t, told)
+	room = true
+	deny()
+	deny()
+	e.set(time.Now(), endpointAudit, nil)
+	e.set(time.Now(), endpointAudit, nil)
+	assert.Equal(t, []access{{endpointAudit, true}, {endpointAudit, false}}, told)
 }

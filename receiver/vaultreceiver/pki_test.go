@@ -37,7 +37,7 @@ func pkiRules(t *testing.T, mounts ...string) string {
 	t.Helper()
 	var rules strings.Builder
 	for _, mount := range mounts {
-		rules.WriteString(strings.ReplaceAll(policyOf(t, "PKI"), "<mount>", mount))
+		rules.WriteString(strings.ReplaceAll(policyOf(t, "PKI"), `path "pki/`, `path "`+mount+"/"))
 	}
 	return rules.String()
 }

@@ -124,7 +124,7 @@ func manyPolicies(t *testing.T, n int) (r *policyReader, read *atomic.Int32) {
 		}),
 	})
 	cfg := only(server.URL, "planted")
-	w := &watcher{client: clientOf(t, cfg), endpoints: newEndpoints(condition.NewReporter(zap.NewNop()), time.Minute, func(access) {})}
+	w := &watcher{client: clientOf(t, cfg), endpoints: newEndpoints(condition.NewReporter(zap.NewNop()), time.Minute, func(access) bool { return true })}
 	return &policyReader{w: w, every: time.Millisecond, turned: w.turns(), denied: map[string]int{}}, read
 }
 

@@ -82,10 +82,11 @@ func (w *watcher) saw(now time.Time, r round, err error) {
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.server.err == nil && w.server.value.Active() != r.Active() {
-		w.hasten()
-	}
 	if err == nil {
+		// What needs a token waits for the first answer anyway.
+		if was := w.server.err == nil && w.server.value.Active(); was != r.Active() && !w.server.at.IsZero() {
+			w.hasten()
+		}
 		w.count(r.Server)
 	}
 	w.server = answer[round]{value: r, at: now, err: err}
@@ -165,7 +166,9 @@ func (w *watcher) pollCluster(ctx context.Context) {
 func poll[T any](ctx context.Context, w *watcher, endpoint string, possible bool, into *answer[T], read func(context.Context) (T, error)) (value T, ok bool) {
 	if !possible {
 		w.endpoints.rest(endpoint)
-		w.put(func() { *into = answer[T]{} })
+		if _, known := w.now(); known { // Else it is as old as what is known of the server.
+			w.put(func() { *into = answer[T]{} })
+		}
 		return value, false
 	}
 	if w.endpoints.off(time.Now(), endpoint) {

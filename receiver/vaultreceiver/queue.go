@@ -36,17 +36,18 @@ type queue struct {
 
 func newQueue() *queue { return &queue{ready: make(chan struct{}, 1)} }
 
-// put adds a sighting, unless it is one more of the same while others wait.
-func (q *queue) put(s sighting) {
+// put adds a sighting, unless it is one more of the same while others wait. It is
+// false when there is no room.
+func (q *queue) put(s sighting) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	same := s.server != nil && *s.server == q.last
 	if waits := len(q.seen) > 0; waits && (same || s.err != nil) {
-		return
+		return true
 	}
 	if len(q.seen) >= maxQueue {
 		q.missed = q.missed || s.server != nil
-		return
+		return false
 	}
 	if s.server != nil {
 		s.server.Gap = s.server.Gap || q.missed
@@ -57,6 +58,7 @@ func (q *queue) put(s sighting) {
 	case q.ready <- struct{}{}:
 	default:
 	}
+	return true
 }
 
 // next waits for the oldest sighting and takes it.

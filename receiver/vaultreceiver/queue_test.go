@@ -55,6 +55,7 @@ func TestAFullQueueIsAGap(t *testing.T) {
 	for i := range maxQueue + 1 {
 		q.put(seen(strconv.Itoa(i)))
 	}
+	assert.False(t, q.put(sighting{access: &access{endpoint: endpointAudit}}), "there is no room")
 	for range maxQueue {
 		s, err := q.next(t.Context())
 		require.NoError(t, err)

@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
 	"slices"
 
 	"github.com/hashicorp/vault/api"
@@ -113,7 +114,7 @@ func take(endpoint, needs string, response *api.Response, err error, answer any)
 // that has no body leaves the answer as it is.
 func decode(endpoint string, response *api.Response, err error, answer any) error {
 	if response == nil {
-		return fmt.Errorf("%s: %w", endpoint, err)
+		return fmt.Errorf("%s: %w", endpoint, withoutURL(err))
 	}
 	defer response.Body.Close()
 	if location := response.Header.Get("Location"); location != "" {
@@ -171,12 +172,21 @@ func refusedWith(err error) int {
 	return 0
 }
 
+// withoutURL leaves out the URL, which can name an object, such as a user.
+func withoutURL(err error) error {
+	var failed *url.Error
+	if errors.As(err, &failed) {
+		return failed.Err
+	}
+	return err
+}
+
 // explain says in one line what the API's own error says in many. needs are the
 // capabilities without which the request is denied.
 func explain(endpoint, needs string, err error) error {
 	var refused *api.ResponseError
 	if !errors.As(err, &refused) {
-		return fmt.Errorf("%s: %w", endpoint, err)
+		return fmt.Errorf("%s: %w", endpoint, withoutURL(err))
 	}
 	if refused.RawError {
 		return fmt.Errorf("%s: %w: status %d", endpoint, errForeign, refused.StatusCode)

@@ -24,7 +24,6 @@ import (
 
 	"github.com/otelcol-infra/otelcol-infra/internal/observedtest"
 	"github.com/otelcol-infra/otelcol-infra/internal/period"
-	"github.com/otelcol-infra/otelcol-infra/internal/readmetest"
 	"github.com/otelcol-infra/otelcol-infra/lab"
 	"github.com/otelcol-infra/otelcol-infra/receiver/vaultreceiver/internal/telemetry"
 )
@@ -69,19 +68,23 @@ func startVaultWith(t *testing.T, hcl string) (*lab.Vault, *api.Client) {
 	return vault, client
 }
 
-// policyOf returns the policies that the README shows under the headings.
+// shipped is the policy that is shipped, for all domains.
+func shipped(t *testing.T) string {
+	t.Helper()
+	rules, err := os.ReadFile("../../distribution/vault-policy.hcl")
+	require.NoError(t, err)
+	return string(rules)
+}
+
+// policyOf returns the sections of the shipped policy that have the headings.
 func policyOf(t *testing.T, headings ...string) string {
 	t.Helper()
 	var rules strings.Builder
 	for _, heading := range headings {
-		_, section, found := strings.Cut(readmetest.Read(t), "\n### "+heading+"\n")
+		_, section, found := strings.Cut(shipped(t), "\n## "+heading+"\n")
 		require.True(t, found, heading)
-		section, _, _ = strings.Cut(section, "\n##")
-		_, block, found := strings.Cut(section, "```hcl\n")
-		require.True(t, found, heading)
-		block, _, found = strings.Cut(block, "```")
-		require.True(t, found, heading)
-		rules.WriteString(block)
+		section, _, _ = strings.Cut(section, "\n## ")
+		rules.WriteString(section)
 	}
 	return rules.String()
 }

@@ -81,8 +81,8 @@ func newWatcher(cfg *Config, settings receiver.Settings) (*watcher, error) {
 		cfg:      cfg,
 		settings: settings,
 		story:    telemetry.NewStory(cfg.Events, settings),
-		endpoints: newEndpoints(base.Condition, cfg.Scrape.CollectionInterval, func(a access) {
-			news.put(sighting{at: time.Now(), access: &a})
+		endpoints: newEndpoints(base.Condition, cfg.Scrape.CollectionInterval, func(a access) bool {
+			return news.put(sighting{at: time.Now(), access: &a})
 		}),
 		news:  news,
 		asked: make(chan struct{}),

@@ -16,9 +16,10 @@ import (
 	"github.com/otelcol-infra/otelcol-infra/receiver/vaultreceiver/internal/state"
 )
 
-// RecordAuditDevices records how many audit devices of each type are enabled.
+// RecordAuditDevices records how many audit devices of each type are enabled, with
+// zeros of those that Vault has, so that none at all is seen.
 func RecordAuditDevices(mb *metadata.MetricsBuilder, now pcommon.Timestamp, devices state.AuditDevices) {
-	count := map[string]int64{}
+	count := map[string]int64{"file": 0, "socket": 0, "syslog": 0}
 	for _, device := range devices {
 		count[device.Type]++
 	}
