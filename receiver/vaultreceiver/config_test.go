@@ -141,3 +141,27 @@ func TestTheMountsOfLoginsHaveDefaults(t *testing.T) {
 	assert.Equal(t, "auth/kubernetes/login", (&KubernetesConfig{}).method().endpoint)
 	assert.Equal(t, serviceAccountToken, (&KubernetesConfig{}).jwt().File)
 }
+
+func TestConfigOfTheAuditStream(t *testing.T) {
+	cfg, err := load(t, "audit.yaml")
+	require.NoError(t, err)
+	assert.True(t, cfg.Audit.enabled())
+	assert.Equal(t, "127.0.0.1:9200", cfg.Audit.Socket.Get().Endpoint)
+	assert.Equal(t, 100, cfg.Audit.Socket.Get().Connections)
+	assert.Equal(t, "secret/*/x", cfg.Audit.redact()("secret/app/x"))
+	assert.False(t, defaultConfig().Audit.enabled())
+
+	_, err = load(t, "wrong audit.yaml")
+	for _, want := range []string{
+		"audit::socket::endpoint is empty: set it to where vault's audit device sends, such as 127.0.0.1:9200",
+		`audit::socket::transport is "udp": set it to tcp or unix`,
+		"audit::socket::connections is 0",
+		"audit::redact[1] is not a regular expression",
+		`audit::trust is "maybe": set it to one of parent, link, ignore`,
+		"audit::wait is 30ns: write a duration with a unit, such as 2m",
+		"audit::queue is -1",
+		"audit::longest_line is 0",
+	} {
+		require.ErrorContains(t, err, want)
+	}
+}
