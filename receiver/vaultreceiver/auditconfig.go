@@ -52,7 +52,9 @@ type SocketConfig struct {
 	Connections int `mapstructure:"connections"`
 }
 
-func (c *AuditConfig) enabled() bool { return c.Socket.HasValue() }
+// enabled says whether there is a source. An empty endpoint is none, so that it
+// can be left to the environment.
+func (c *AuditConfig) enabled() bool { return c.Socket.HasValue() && c.Socket.Get().Endpoint != "" }
 
 func (c *AuditConfig) check() error {
 	if !c.enabled() {
@@ -60,9 +62,6 @@ func (c *AuditConfig) check() error {
 	}
 	var errs []error
 	if socket := c.Socket.Get(); socket != nil {
-		if socket.Endpoint == "" {
-			errs = append(errs, errors.New("audit::socket::endpoint is empty: set it to where vault's audit device sends, such as 127.0.0.1:9200"))
-		}
 		switch socket.Transport {
 		case confignet.TransportTypeTCP, confignet.TransportTypeTCP4, confignet.TransportTypeTCP6, confignet.TransportTypeUnix:
 		default:

@@ -153,7 +153,6 @@ func TestConfigOfTheAuditStream(t *testing.T) {
 
 	_, err = load(t, "wrong audit.yaml")
 	for _, want := range []string{
-		"audit::socket::endpoint is empty: set it to where vault's audit device sends, such as 127.0.0.1:9200",
 		`audit::socket::transport is "udp": set it to tcp or unix`,
 		"audit::socket::connections is 0",
 		"audit::redact[1] is not a regular expression",
