@@ -21,9 +21,13 @@ import (
 )
 
 const (
-	// repeatEvery is how often a failure that lasts is logged again, and after
-	// which time one more new failure of an endpoint that flaps.
-	repeatEvery = time.Minute
+	// repeatAfter is when a failure that lasts is logged again. Each time after
+	// that it is twice as long, up to repeatAtMost.
+	repeatAfter  = time.Minute
+	repeatAtMost = time.Hour
+
+	// newEvery is when one more new failure of an endpoint that flaps is logged.
+	newEvery = time.Minute
 
 	// newFailures is how many new failures of an endpoint are logged at once.
 	newFailures = 3
@@ -46,8 +50,9 @@ type failure struct {
 	err      error
 	since    time.Time
 	logged   bool
-	silent   time.Time // since when nothing was logged of it
-	unlogged int       // failures since then
+	silent   time.Time     // since when nothing was logged of it
+	pause    time.Duration // until it is logged again
+	unlogged int           // failures since then
 }
 
 // NewReporter returns a Reporter that knows of no failure.
@@ -67,8 +72,8 @@ func (r *Reporter) AddHost(host component.Host) {
 }
 
 // Set reports the outcome of one use of an endpoint: an error, or nil.
-// A failure is logged when it begins and then once a minute while it lasts; its
-// end is logged once. An endpoint that flaps is logged three times, and then
+// A failure is logged when it begins and then ever more seldom while it lasts, from
+// after a minute to once an hour; its end is logged once. An endpoint that flaps is logged three times, and then
 // once a minute. A use that Shutdown cut off says nothing.
 func (r *Reporter) Set(endpoint string, err error) {
 	if errors.Is(err, context.Canceled) {
@@ -83,14 +88,30 @@ func (r *Reporter) Set(endpoint string, err error) {
 	}
 }
 
+// Rest takes in that endpoints cannot be used now, which says nothing of how they
+// are doing: they fail no more, and nothing is logged.
+func (r *Reporter) Rest(endpoints ...string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	failing := len(r.failing)
+	for _, endpoint := range endpoints {
+		delete(r.failing, endpoint)
+	}
+	if len(r.failing) < failing {
+		r.report()
+	}
+}
+
 func (r *Reporter) fail(endpoint string, err error) {
 	now := r.now()
 	f, known := r.failing[endpoint]
 	var logIt bool
 	if known {
-		logIt = now.Sub(f.silent) >= repeatEvery
+		if logIt = now.Sub(f.silent) >= f.pause; logIt && f.logged {
+			f.pause = min(2*f.pause, repeatAtMost)
+		}
 	} else {
-		f = &failure{since: now, silent: now}
+		f = &failure{since: now, silent: now, pause: repeatAfter}
 		r.failing[endpoint] = f
 		logIt = r.mayLog(endpoint, now)
 	}
@@ -113,7 +134,7 @@ func (r *Reporter) fail(endpoint string, err error) {
 func (r *Reporter) mayLog(endpoint string, now time.Time) bool {
 	limiter, ok := r.logged[endpoint]
 	if !ok {
-		limiter = rate.NewLimiter(rate.Every(repeatEvery), newFailures)
+		limiter = rate.NewLimiter(rate.Every(newEvery), newFailures)
 		r.logged[endpoint] = limiter
 	}
 	return limiter.AllowN(now, 1)

@@ -34,19 +34,38 @@ func newReporter() (*Reporter, *host, *observer.ObservedLogs, *time.Time) {
 	return r, h, logs, &now
 }
 
-func TestAFailureThatLastsIsLoggedOnceAMinute(t *testing.T) {
+func TestAFailureThatLastsIsLoggedEverMoreSeldom(t *testing.T) {
 	r, _, logs, now := newReporter()
-	for range 121 {
+	for range 181 {
 		r.Set("health", errors.New("connection refused"))
 		*now = now.Add(time.Second)
 	}
 	require.Equal(t, 3, logs.Len())
 	assert.Equal(t, int64(59), logs.All()[1].ContextMap()["failures_not_logged"])
+	assert.Equal(t, int64(119), logs.All()[2].ContextMap()["failures_not_logged"])
 
 	r.Set("health", nil)
 	r.Set("health", nil)
 	require.Equal(t, 4, logs.Len())
 	assert.Equal(t, "observing health again", logs.All()[3].Message)
+}
+
+func TestAFailureThatLastsForDaysIsLoggedOnceAnHour(t *testing.T) {
+	r, _, logs, now := newReporter()
+	for range 24 * 60 {
+		r.Set("health", errors.New("connection refused"))
+		*now = now.Add(time.Minute)
+	}
+	assert.InDelta(t, 29, logs.Len(), 1)
+}
+
+func TestWhatRestsIsNeitherFailingNorSaidToBeWell(t *testing.T) {
+	r, h, logs, _ := newReporter()
+	r.Set("health", errors.New("connection refused"))
+	r.Rest("health", "other")
+	assert.Equal(t, componentstatus.StatusOK, h.last())
+	r.Set("health", nil)
+	assert.Equal(t, 1, logs.Len(), "its failure")
 }
 
 func TestAHostThatComesLaterIsTold(t *testing.T) {

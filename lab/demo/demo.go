@@ -87,6 +87,7 @@ Try it by hand in another terminal, and look again a few seconds later:
   fail a check   curl -X PUT http://$CONSUL_HTTP_ADDR/v1/agent/check/fail/%[1]s       (mend it: check/pass/%[1]s)
   seal Vault     curl -X PUT -H "X-Vault-Token: $VAULT_TOKEN" $VAULT_ADDR/v1/sys/seal
   unseal it      curl -X PUT -d "{\"key\":\"$VAULT_UNSEAL_KEY\"}" $VAULT_ADDR/v1/sys/unseal
+  issue a lease  curl -X PUT -H "X-Vault-Token: $VAULT_TOKEN" -d '{"common_name":"a.example","ttl":"20s"}' $VAULT_ADDR/v1/pki/issue/web
   take a lock    curl -d '{"name":"%[2]s"}' $ETCD_ENDPOINTS/v3/lock/lock      (twice: the second waits a minute)
 
   its traces     curl "$JAEGER_QUERY_URL/api/v3/traces?query.service_name=vault&query.start_time_min=%[3]s&query.start_time_max=%[4]s&query.num_traces=20"

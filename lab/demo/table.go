@@ -36,7 +36,7 @@ func (p Picture) Print(out io.Writer, jaeger readback.Jaeger) error {
 		}
 		fmt.Fprintf(w, "  Jaeger\tduration\ttrace\n")
 		for _, s := range inOrder(p.Spans[system.Name]) {
-			name := strings.Repeat("  ", s.depth) + s.Name + failed(s.Span)
+			name := strings.Repeat("  ", s.depth) + s.Name + detail(s.Span) + failed(s.Span)
 			fmt.Fprintf(w, "    %s\t%s\t%s\n", name, s.Duration.Round(time.Millisecond), p.way(system, s, jaeger))
 		}
 		fmt.Fprintf(w, "  Events\tnumber\t\n")
@@ -63,6 +63,20 @@ func labels(all map[string]string) string {
 		return ""
 	}
 	return "{" + strings.Join(shown, ", ") + "}"
+}
+
+// detail tells spans of the same name apart.
+func detail(s readback.Span) string {
+	var detail []string
+	for _, name := range []string{"vault.lease.prefix", "vault.lease.end.cause"} {
+		if value, ok := s.Attributes[name].(string); ok {
+			detail = append(detail, value)
+		}
+	}
+	if detail == nil {
+		return ""
+	}
+	return " (" + strings.Join(detail, ", ") + ")"
 }
 
 type nested struct {

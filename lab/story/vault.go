@@ -156,5 +156,8 @@ func (s *Story) sealVault(ctx context.Context) error {
 		return err
 	}
 	s.say("vault: is unsealed")
-	return s.Lab.Vault.Unseal(ctx)
+	if err := s.Lab.Vault.Unseal(ctx); err != nil {
+		return err
+	}
+	return pause(ctx, s.Pace) // What is shown then is as it is.
 }

@@ -82,7 +82,7 @@ func (c *client) close() {
 }
 
 // hasToken says whether requests that need a token make sense now.
-func (c *client) hasToken() bool { return c.session.hasToken() }
+func (c *client) hasToken() bool { return c.session.usable() }
 
 // Leases returns the number of leases. It is not known yet in the first
 // seconds of an active node.
@@ -110,25 +110,6 @@ func (c *client) Leases(ctx context.Context) (leases int64, known bool, err erro
 		}
 	}
 	return 0, false, nil
-}
-
-// IrrevocableLeases returns the number of leases that Vault has given up on.
-// It is not known of a server that was sealed a moment ago.
-func (c *client) IrrevocableLeases(ctx context.Context) (leases int64, known bool, err error) {
-	authenticated, err := c.authenticated()
-	if err != nil {
-		return 0, false, err
-	}
-	var answer struct {
-		Data struct {
-			LeaseCount int64 `json:"lease_count"`
-		}
-	}
-	err = c.get(ctx, authenticated, endpointLeases, map[string][]string{"type": {"irrevocable"}}, &answer)
-	if errors.Is(err, errSealed) {
-		return 0, false, nil
-	}
-	return answer.Data.LeaseCount, err == nil, err
 }
 
 // authenticated returns a client that sends the token and the namespace.

@@ -147,13 +147,12 @@ func TestIrrevocableLeases(t *testing.T) {
 	})})
 	cfg := configFor(server.URL)
 	cfg.Token, cfg.Namespace = "planted", "team"
-	leases, known, err := clientOf(t, cfg).IrrevocableLeases(t.Context())
+	leases, err := clientOf(t, cfg).countIrrevocable(t.Context())
 	require.NoError(t, err)
-	assert.Zero(t, leases)
+	assert.Zero(t, leases.LeaseCount)
 	assert.Equal(t, "type=irrevocable", asked.URL.RawQuery)
 	assert.Equal(t, "planted", asked.Header.Get(api.AuthHeaderName))
 	assert.Equal(t, "team", asked.Header.Get(api.NamespaceHeaderName))
-	assert.True(t, known)
 }
 
 func TestErrorsSayWhatToDo(t *testing.T) {
@@ -166,7 +165,7 @@ func TestErrorsSayWhatToDo(t *testing.T) {
 	}
 	health := func(c *client) error { _, err := c.Health(t.Context()); return err }
 	leases := func(c *client) error { _, _, err := c.Leases(t.Context()); return err }
-	irrevocable := func(c *client) error { _, _, err := c.IrrevocableLeases(t.Context()); return err }
+	irrevocable := func(c *client) error { _, err := c.countIrrevocable(t.Context()); return err }
 	for name, tc := range map[string]struct {
 		path    string
 		handler http.Handler
@@ -231,7 +230,7 @@ func TestTheEnvironmentGivesATokenAtMost(t *testing.T) {
 		cfg := configFor(server.URL)
 		cfg.Token = configopaque.String(configured)
 		c := clientOf(t, cfg)
-		require.True(t, c.hasToken())
+		require.True(t, c.session.hasToken())
 		_, err := c.Health(t.Context())
 		require.NoError(t, err)
 		_, _, err = c.Leases(t.Context())

@@ -5,6 +5,7 @@ package vaultreceiver
 
 import (
 	"errors"
+	"strings"
 	"time"
 
 	"go.opentelemetry.io/collector/component"
@@ -88,7 +89,15 @@ type RaftConfig struct {
 
 // Unmarshal reads the configuration.
 func (c *Config) Unmarshal(conf *confmap.Conf) error {
-	return configcheck.Unmarshal(conf, c)
+	if err := configcheck.Unmarshal(conf, c); err != nil {
+		return err
+	}
+	for _, list := range [][]string{c.Leases.Prefixes, c.PKI.Mounts} { // They may come from one variable, with commas.
+		for i := range list {
+			list[i] = strings.TrimSpace(list[i])
+		}
+	}
+	return nil
 }
 
 // Validate checks what can be checked without a server.

@@ -71,7 +71,7 @@ func load(t *testing.T, file string) (*Config, error) {
 
 func TestConfigOfLeases(t *testing.T) {
 	for file, wantErr := range map[string][]string{
-		"leases that overlap.yaml": {"leases::prefixes[1] and leases::prefixes[2] overlap: leave out the longer one"},
+		"leases that overlap.yaml": {"of which one is within the other: leave out the longer one"},
 		"leases of nothing.yaml": {
 			"leases::prefixes[0] is empty: name the beginning of the IDs of leases, such as database/creds",
 			"leases::prefixes[1] is empty",

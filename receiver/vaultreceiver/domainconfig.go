@@ -51,7 +51,7 @@ type FollowConfig struct {
 	Limit int `mapstructure:"limit"`
 
 	// ExpiryWarning is how long before its end one is told to expire, or a
-	// quarter of its TTL if that is less.
+	// quarter of its TTL if that is less. With 0 none is told to.
 	ExpiryWarning time.Duration `mapstructure:"expiry_warning"`
 }
 
@@ -64,7 +64,7 @@ func (c FollowConfig) check(key string) error {
 		configcheck.Duration(key+"::interval", c.Interval, "1m"),
 		budget,
 		configcheck.Positive(key+"::limit", c.Limit),
-		configcheck.Duration(key+"::expiry_warning", c.ExpiryWarning, "1h"),
+		configcheck.Timeout(key+"::expiry_warning", c.ExpiryWarning, "1h"),
 	)
 }
 
@@ -89,6 +89,9 @@ type LeasesConfig struct {
 
 func (c LeasesConfig) check() error {
 	if c.Mode != ModePrefixes {
+		if len(c.Prefixes) > 0 && c.Mode == ModeCount {
+			return errors.New("leases::prefixes is set, but leases::mode is count, which follows none: set leases::mode to prefixes")
+		}
 		return checkMode("leases::mode", c.Mode, ModeOff, ModeCount, ModePrefixes)
 	}
 	var errs []error
@@ -99,9 +102,12 @@ func (c LeasesConfig) check() error {
 		if strings.Trim(prefix, "/") == "" {
 			errs = append(errs, fmt.Errorf("leases::prefixes[%d] is empty: name the beginning of the IDs of leases, such as database/creds", i))
 		}
-		for j, other := range c.Prefixes[:i] {
+		if strings.Contains(prefix, "*") || strings.HasPrefix(within(prefix), "sys/leases/") {
+			errs = append(errs, fmt.Errorf("leases::prefixes[%d] is %s: name whole folders of IDs, such as database/creds, of which all is followed", i, prefix))
+		}
+		for _, other := range c.Prefixes[:i] {
 			if one, all := within(prefix), within(other); strings.HasPrefix(one, all) || strings.HasPrefix(all, one) {
-				errs = append(errs, fmt.Errorf("leases::prefixes[%d] and leases::prefixes[%d] overlap: leave out the longer one", j, i))
+				errs = append(errs, fmt.Errorf("leases::prefixes has %s and %s, of which one is within the other: leave out the longer one", other, prefix))
 			}
 		}
 	}

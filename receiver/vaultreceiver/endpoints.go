@@ -113,9 +113,7 @@ func (e *endpoints) rest(endpoints ...string) {
 		delete(e.denied, endpoint)
 	}
 	e.mu.Unlock()
-	for _, endpoint := range endpoints {
-		e.condition.Set(endpoint, nil)
-	}
+	e.condition.Rest(endpoints...)
 }
 
 // known returns which endpoints are up.

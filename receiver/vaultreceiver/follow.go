@@ -45,14 +45,17 @@ var (
 type subject[D any] struct {
 	parts  []string // each is listed on its own
 	lookup string   // endpoint that is asked for one
+	also   []string // further endpoints that are asked in each interval
 	stored string   // key under which it survives a restart
 	secret bool     // the IDs must not be stored, so only what more returns is
+	depth  int      // of the folders that are listed; with another one, what was stored says nothing
 
 	// list is the endpoint by which lists of a part are denied, and have a condition.
 	list func(part string) string
 
-	// walk sees each ID of a part; look asks for one. Each request waits for the pace.
-	walk func(ctx context.Context, part string, see func(ids []string)) error
+	// walk sees each ID of a part, folder by folder if it has any; look asks for
+	// one. Each request waits for the pace.
+	walk func(ctx context.Context, part string, see func(folder string, ids []string)) error
 	look func(ctx context.Context, id string) (state.Facts, *D, error)
 
 	// took takes in what has happened, for the metrics; it is told later. The
@@ -62,10 +65,13 @@ type subject[D any] struct {
 	// news returns what of it is to be told. The follower is locked. nil: all.
 	news func(now time.Time, effects []state.LifeEffect[D]) []state.LifeEffect[D]
 
-	// listed is called after a complete list of a part, with the follower locked,
-	// and walked after each round of lists. nil: there is nothing to do.
+	// listed is called after a complete list of a part, with the follower locked.
+	// nil: there is nothing to do.
 	listed func(now time.Time, part string)
-	walked func(ctx context.Context, possible bool)
+
+	// idle is called instead of a list of a part that cannot be made now. nil:
+	// there is nothing to do.
+	idle func(part string)
 
 	// tell renders what has happened.
 	tell func(observed time.Time, effects []state.LifeEffect[D]) watch.Telemetry
@@ -89,6 +95,7 @@ type follower[D any] struct {
 
 	most        int // of what waits, before it holds
 	ready, room chan struct{}
+	opened      chan struct{} // closed when the term is known
 	first       chan struct{} // closed after the first round of lists
 
 	mu      sync.Mutex
@@ -109,9 +116,14 @@ type follower[D any] struct {
 func newFollower[D any](w *watcher, cfg FollowConfig, of subject[D]) *follower[D] {
 	f := &follower[D]{
 		subject: of, w: w, cfg: cfg, pace: rate.NewLimiter(rate.Limit(cfg.RequestsPerSecond), 1),
-		most: maxWaiting, ready: make(chan struct{}, 1), room: make(chan struct{}, 1), first: make(chan struct{}),
+		most: maxWaiting, ready: make(chan struct{}, 1), room: make(chan struct{}, 1),
+		opened: make(chan struct{}), first: make(chan struct{}),
 	}
 	f.forget()
+	w.endpoints.pace(cfg.Interval, append([]string{f.lookup}, f.also...)...)
+	for _, part := range f.parts {
+		w.endpoints.pace(cfg.Interval, f.list(part))
+	}
 	return f
 }
 
@@ -158,6 +170,10 @@ func (f *follower[D]) possible() bool {
 // another node has told, so what is known says nothing.
 func (f *follower[D]) begin(ctx context.Context) (possible bool) {
 	possible, term := f.w.possible()
+	var kept *keptRoster[D]
+	if possible && !f.hasBegun() { // To read and decode it takes time, so nothing is locked.
+		kept = f.load(ctx, term)
+	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.begun && term != f.term { // Be it that the server stands by now.
@@ -169,9 +185,18 @@ func (f *follower[D]) begin(ctx context.Context) (possible bool) {
 		f.miss()
 	case !f.begun:
 		f.begun, f.term = true, term
-		f.load(ctx)
+		if kept != nil {
+			f.restore(kept)
+		}
+		close(f.opened)
 	}
 	return possible
+}
+
+func (f *follower[D]) hasBegun() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.begun
 }
 
 // walkAll lists all parts at each interval, and at once when the server becomes
@@ -186,9 +211,6 @@ func (f *follower[D]) walkAll(ctx context.Context) {
 		possible := f.begin(ctx)
 		for _, part := range f.parts {
 			f.listPart(ctx, part, possible)
-		}
-		if f.walked != nil {
-			f.walked(ctx, possible)
 		}
 		if possible {
 			f.mu.Lock()
@@ -209,15 +231,19 @@ func (f *follower[D]) listPart(ctx context.Context, part string, possible bool) 
 	if !f.hold(ctx) {
 		return
 	}
+	if !possible && f.idle != nil {
+		f.idle(part)
+	}
 	gap := false
 	f.learn(func(time.Time) []state.LifeEffect[D] {
 		gap = f.gaps[part]
 		f.roster.Begin(part)
 		return nil
 	})
-	see := func(ids []string) {
+	see := func(folder string, ids []string) {
 		f.learn(func(now time.Time) []state.LifeEffect[D] {
 			f.looked = now
+			f.roster.Read(now, part, folder)
 			for _, id := range ids {
 				f.roster.See(now, part, id, gap)
 			}

@@ -13,7 +13,7 @@ import (
 func (f *follower[D]) hold(ctx context.Context) bool {
 	for ctx.Err() == nil {
 		f.mu.Lock()
-		full := len(f.waiting) >= f.most
+		full := f.full()
 		if full {
 			f.miss()
 		}
@@ -24,6 +24,11 @@ func (f *follower[D]) hold(ctx context.Context) bool {
 		pauseUntil(ctx, dueEvery, f.room)
 	}
 	return false
+}
+
+// full says whether too much waits to be told. The follower is locked.
+func (f *follower[D]) full() bool {
+	return len(f.waiting) >= f.most
 }
 
 // next takes some of what is to be told, or nothing when it is time to save.

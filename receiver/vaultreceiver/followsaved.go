@@ -15,6 +15,7 @@ import (
 // keptRoster is what of a follower survives a restart.
 type keptRoster[D any] struct {
 	Cluster string
+	Depth   int                  `json:",omitzero"`
 	Roster  state.SavedRoster[D] `json:",omitzero"`
 	More    json.RawMessage      `json:",omitempty"`
 }
@@ -30,7 +31,7 @@ func (f *follower[D]) save(ctx context.Context, every time.Duration) {
 		f.mu.Unlock()
 		return
 	}
-	kept := keptRoster[D]{Cluster: f.term.Cluster}
+	kept := keptRoster[D]{Cluster: f.term.Cluster, Depth: f.depth}
 	if !f.secret {
 		kept.Roster = f.roster.Save()
 	}
@@ -49,15 +50,19 @@ func (f *follower[D]) save(ctx context.Context, every time.Duration) {
 	}
 }
 
-// load goes on from what an earlier process saved of the cluster. The follower
-// is locked.
-func (f *follower[D]) load(ctx context.Context) {
+// load returns what an earlier process saved that goes on in the term, or nil.
+func (f *follower[D]) load(ctx context.Context, now term) *keptRoster[D] {
 	var kept keptRoster[D]
 	found, err := f.w.store.Load(ctx, f.stored, &kept)
 	f.w.Condition.Set(storageState, err)
-	if !found || err != nil || kept.Cluster != f.term.Cluster {
-		return
+	if !found || err != nil || !now.continues(kept.Cluster) || kept.Depth != f.depth {
+		return nil
 	}
+	return &kept
+}
+
+// restore goes on from what an earlier process saved. The follower is locked.
+func (f *follower[D]) restore(kept *keptRoster[D]) {
 	f.roster.Restore(kept.Roster, f.parts...)
 	if f.resume != nil {
 		f.resume(kept.More)

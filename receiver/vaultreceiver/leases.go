@@ -7,6 +7,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 	"strings"
 	"time"
@@ -21,8 +22,7 @@ import (
 )
 
 const (
-	endpointLease       = "sys/leases/lookup"
-	endpointIrrevocable = "sys/leases"
+	endpointLease = "sys/leases/lookup"
 
 	// saysNoLease is how Vault says that there is no such lease.
 	saysNoLease = "invalid lease"
@@ -35,6 +35,7 @@ type leases struct {
 	of          telemetry.LeaseNaming
 	counts      *telemetry.LeaseTally
 	irrevocable state.Irrevocable
+	given       answer[irrevocableLeases] // how many of these there are; the watcher's lock guards it
 }
 
 func newLeases(w *watcher) domain {
@@ -46,9 +47,10 @@ func newLeases(w *watcher) domain {
 		parts[i] = strings.Trim(prefix, "/")
 	}
 	l.follower = newFollower(w, cfg.FollowConfig, subject[state.LeaseDetail]{
-		parts: parts, lookup: endpointLease, stored: "leases",
+		parts: parts, lookup: endpointLease, also: []string{endpointLeases, endpointIrrevocable}, stored: "leases", depth: cfg.Depth,
 		list: func(prefix string) string { return endpointLease + "/" + prefix },
-		walk: l.walk, look: l.look, took: l.counts.Take, listed: l.measure, walked: l.seeIrrevocable,
+		walk: l.walk, look: l.look, took: l.counts.Take, listed: l.measure,
+		idle: func(prefix string) { l.reached(prefix, false) },
 		tell: func(observed time.Time, effects []state.LifeEffect[state.LeaseDetail]) watch.Telemetry {
 			return w.story.RenderLeases(observed, w.resource(), l.of, effects)
 		},
@@ -63,11 +65,12 @@ func newLeases(w *watcher) domain {
 }
 
 // walk lists a prefix, and the folders below it as deep as is configured.
-func (l *leases) walk(ctx context.Context, prefix string, see func(ids []string)) error {
+func (l *leases) walk(ctx context.Context, prefix string, see func(folder string, ids []string)) error {
 	type folder struct {
 		path  string
 		depth int
 	}
+	deeper := false
 	for folders := []folder{{path: prefix + "/"}}; len(folders) > 0; {
 		at := folders[len(folders)-1]
 		folders = folders[:len(folders)-1]
@@ -87,11 +90,24 @@ func (l *leases) walk(ctx context.Context, prefix string, see func(ids []string)
 				ids = append(ids, at.path+name)
 			case at.depth < l.w.cfg.Leases.Depth:
 				folders = append(folders, folder{at.path + name, at.depth + 1})
+			default:
+				deeper = true
 			}
 		}
-		see(ids)
+		see(at.path, ids)
 	}
+	l.reached(prefix, deeper)
 	return nil
+}
+
+// reached takes in whether there are folders that are too deep to be listed.
+// How many leases they hold is not known, so they are a condition of their own.
+func (l *leases) reached(prefix string, deeper bool) {
+	var err error
+	if deeper {
+		err = fmt.Errorf("leases in folders more than %d levels below %s are not followed: raise leases::depth", l.depth, prefix)
+	}
+	l.w.Condition.Set("leases::depth of "+prefix, err)
 }
 
 // look asks for a lease.
@@ -105,51 +121,14 @@ func (l *leases) measure(now time.Time, prefix string) {
 	l.roster.EachLeft(now, prefix, func(left time.Duration) { l.counts.Left(now, left) })
 }
 
-// seeIrrevocable asks which leases Vault has given up on, if there are any.
-func (l *leases) seeIrrevocable(ctx context.Context, possible bool) {
-	if !l.hold(ctx) {
-		return
-	}
-	var into answer[irrevocableLeases]
-	count, ok := poll(ctx, l.w, endpointLeases, possible, &into, func(ctx context.Context) (seen irrevocableLeases, err error) {
-		if err := l.pace.Wait(ctx); err != nil {
-			return seen, err
-		}
-		return l.w.client.countIrrevocable(ctx)
-	})
-	switch {
-	case ok && count.LeaseCount > 0:
-		count, ok = poll(ctx, l.w, endpointIrrevocable, possible, &into, func(ctx context.Context) (seen irrevocableLeases, err error) {
-			if err := l.pace.Wait(ctx); err != nil {
-				return seen, err
-			}
-			return l.w.client.listIrrevocable(ctx)
-		})
-	case ok || !possible:
-		l.w.endpoints.rest(endpointIrrevocable)
-	}
-	if !ok || !l.possible() {
-		return
-	}
-	l.learn(func(now time.Time) (effects []state.LifeEffect[state.LeaseDetail]) {
-		ids := make([]string, len(count.Leases))
-		for i, lease := range count.Leases {
-			ids[i] = lease.ID
-			l.roster.Change(lease.ID, func(detail *state.LeaseDetail) { detail.Irrevocable = true })
-		}
-		for _, id := range l.irrevocable.Step(ids) {
-			effects = append(effects, state.IrrevocableLease(now, id))
-		}
-		l.dirty = l.dirty || len(ids) > 0
-		return effects
-	})
-}
-
 func (l *leases) record(mb *metadata.MetricsBuilder, now time.Time) {
 	ts := pcommon.NewTimestampFromTime(now)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.counts.Record(mb, ts)
+	if l.given.fresh(now, max(2*l.cfg.Interval, stale)) {
+		telemetry.RecordIrrevocableLeases(mb, ts, l.given.value.LeaseCount)
+	}
 	if l.current(now) {
 		telemetry.RecordLeaseCounts(mb, ts, l.roster.Count(now, l.group()))
 	}
@@ -179,7 +158,7 @@ func (c *client) Lease(ctx context.Context, id string) (facts state.Facts, err e
 			Renewable   bool
 		}
 	}
-	err = c.do(ctx, call{endpoint: endpointLease, needs: "update", body: map[string]string{"lease_id": id}}, &answer)
+	err = c.do(ctx, call{endpoint: endpointLease, needs: "update", absent: saysNoLease, body: map[string]string{"lease_id": id}}, &answer)
 	if err != nil {
 		return facts, explainLease(err, id)
 	}
@@ -207,28 +186,4 @@ func explainLease(err error, id string) error {
 	}
 	refused.said = strings.ReplaceAll(refused.said, id, "<lease>")
 	return err
-}
-
-// irrevocableLeases are leases that Vault could not revoke. Why not is not read:
-// it may hold anything.
-type irrevocableLeases struct {
-	LeaseCount int `json:"lease_count"`
-	Leases     []struct {
-		ID string `json:"lease_id"`
-	}
-}
-
-func (c *client) countIrrevocable(ctx context.Context) (irrevocableLeases, error) {
-	return c.irrevocable(ctx, call{endpoint: endpointLeases})
-}
-
-func (c *client) listIrrevocable(ctx context.Context) (irrevocableLeases, error) {
-	return c.irrevocable(ctx, call{endpoint: endpointIrrevocable, needs: "sudo and read"})
-}
-
-func (c *client) irrevocable(ctx context.Context, request call) (irrevocableLeases, error) {
-	request.query = map[string][]string{"type": {"irrevocable"}}
-	var answer struct{ Data irrevocableLeases }
-	err := c.do(ctx, request, &answer)
-	return answer.Data, err
 }

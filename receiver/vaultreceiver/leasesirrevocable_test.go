@@ -14,6 +14,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -84,4 +85,16 @@ func TestALeaseThatVaultHasGivenUpOn(t *testing.T) {
 	assert.Equal(t, "vault could not revoke the lease", span.Status().Message())
 	assert.Equal(t, span.SpanID(), event.SpanID())
 	assert.Len(t, o.Events("vault.lease.irrevocable"), 2, "each is told once, and the baseline is not news")
+}
+
+func TestTheNumberOfIrrevocableLeasesIsAskedForWithTheOthers(t *testing.T) {
+	vault := newLeasesFake(t, "pki/issue/web/a")
+	cfg := vault.followed()
+	cfg.Leases.Interval = time.Hour
+	o := observe(t, cfg, "planted")
+	o.Eventually(t, "the number", o.HasValue(0, "vault.lease.irrevocable.count"))
+	cycles := len(o.Metrics.AllMetrics())
+	o.Eventually(t, "more cycles", func() bool { return len(o.Metrics.AllMetrics()) > cycles+5 })
+	assert.True(t, o.HasValue(0, "vault.lease.irrevocable.count")())
+	assert.LessOrEqual(t, vault.asked.Load(), int64(2), "at the start and when it is seen to be active")
 }

@@ -48,7 +48,6 @@ func TestManyLeasesWithinTheBudget(t *testing.T) {
 			cfg.Leases.RequestsPerSecond = rate
 			cfg.Leases.Interval = time.Second
 			cfg.Leases.Limit = 2 * manyLeases
-			cfg.Metrics.Metrics.VaultLeaseIrrevocableCount.Enabled = false // It is asked for by the scraper.
 			began := time.Now()
 			o := observe(t, cfg, string(cfg.Token))
 			within := func() int64 {

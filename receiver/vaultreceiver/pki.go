@@ -6,7 +6,9 @@ package vaultreceiver
 import (
 	"context"
 	"crypto/x509"
+	"errors"
 	"fmt"
+	"net/http"
 	"strings"
 	"sync"
 	"time"
@@ -64,12 +66,21 @@ type pkiMount struct {
 	state *state.PKIMount // pki.mu guards it.
 }
 
+// endpoints are those by which parts of the mount are denied.
+func (m *pkiMount) endpoints() (all []string) {
+	for _, part := range []string{"certs", "certs/revoked", "cert/+", "issuers", "issuer/+", "issuer/+/crl", "roles", "roles/+"} {
+		all = append(all, m.path+part)
+	}
+	return all
+}
+
 func newPKI(w *watcher) *pki {
 	p := &pki{w: w, cfg: w.cfg.PKI, budget: rate.NewLimiter(rate.Limit(w.cfg.PKI.RequestsPerSecond), 1), news: make(chan struct{}, 1)}
 	for i, path := range p.cfg.Mounts {
 		m := &pkiMount{name: fmt.Sprintf("pki::mounts[%d]", i), path: strings.Trim(path, "/") + "/"}
 		p.reset(m)
 		p.mounts = append(p.mounts, m)
+		w.endpoints.pace(p.cfg.Interval, m.endpoints()...)
 	}
 	return p
 }
@@ -122,7 +133,7 @@ func (p *pki) begin(ctx context.Context, now term) {
 	}
 	var told pkiTold
 	if !p.begun {
-		told = p.restore(ctx, now.Cluster)
+		told = p.restore(ctx, now)
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -140,9 +151,7 @@ func (p *pki) begin(ctx context.Context, now term) {
 func (p *pki) rest() {
 	for _, m := range p.mounts {
 		p.w.Condition.Set(m.name, nil)
-		for _, part := range []string{"certs", "certs/revoked", "cert/+", "issuers", "issuer/+", "issuer/+/crl", "roles", "roles/+"} {
-			p.w.endpoints.rest(m.path + part)
-		}
+		p.w.endpoints.rest(m.endpoints()...)
 	}
 }
 
@@ -214,7 +223,10 @@ func (p *pki) list(ctx context.Context, m *pkiMount) time.Duration {
 		return p.soon(1) // The server says so itself.
 	}
 	p.w.Condition.Set(m.name, err)
-	if err != nil {
+	switch {
+	case refusedWith(err) == http.StatusForbidden:
+		return deniedEvery * p.cfg.Interval // Another token is tried at once.
+	case err != nil:
 		return p.soon(deniedEvery)
 	}
 	p.listIssuers(ctx, m)
@@ -330,8 +342,13 @@ func (p *pki) listCertificates(ctx context.Context, m *pkiMount) bool {
 // read reads a certificate, and returns how long nothing can be read.
 func (p *pki) read(ctx context.Context, m *pkiMount, serial state.Serial) time.Duration {
 	endpoint := m.path + "cert/+"
+	var fault error // of the certificate, rather than of the server
 	found, ok := request(ctx, p, endpoint, func(ctx context.Context) (issued, error) {
-		return p.w.client.Certificate(ctx, strings.TrimSuffix(m.path, "/"), serial)
+		found, err := p.w.client.Certificate(ctx, strings.TrimSuffix(m.path, "/"), serial)
+		if unserved(err) && p.w.leads(ctx) {
+			fault, err = err, nil
+		}
+		return found, err
 	})
 	switch {
 	case ctx.Err() != nil:
@@ -341,26 +358,34 @@ func (p *pki) read(ctx context.Context, m *pkiMount, serial state.Serial) time.D
 			return 0 // Others may be read.
 		}
 		return p.soon(1)
+	case fault != nil:
+		p.fail(m, serial, fmt.Errorf("%s: certificate %s cannot be read, and is asked for again: %w", m.path, serial, fault))
+		return 0
 	case found.text == "":
 		p.learn(func(time.Time) { m.state.Forget(serial) })
 		return 0
 	}
 	certificate, err := state.ParseCertificate(found.text)
 	if err != nil {
-		err = fmt.Errorf("%s: certificate %s %w", m.path, serial, err)
+		p.fail(m, serial, fmt.Errorf("%s: certificate %s %w", m.path, serial, err))
+		return 0
 	}
-	p.learn(func(now time.Time) {
-		if err != nil {
-			m.state.Unreadable(serial)
-		} else {
-			m.state.Read(now, serial, certificate, found.revoked)
-		}
-	})
-	if err != nil {
-		m.unreadable = true
-		p.w.Condition.Set(m.path+"certificates", err)
-	}
+	p.learn(func(now time.Time) { m.state.Read(now, serial, certificate, found.revoked) })
 	return 0
+}
+
+// unserved says whether Vault refused one thing, and may answer others: not
+// because of the token, nor of too many requests, nor because it is sealed.
+func unserved(err error) bool {
+	refused := refusedWith(err)
+	return refused == http.StatusBadRequest || refused >= http.StatusInternalServerError && !errors.Is(err, errSealed)
+}
+
+// fail takes in that a certificate cannot be read now, which holds no other back.
+func (p *pki) fail(m *pkiMount, serial state.Serial, err error) {
+	p.learn(func(time.Time) { m.state.Unreadable(serial) })
+	m.unreadable = true
+	p.w.Condition.Set(m.path+"certificates", err)
 }
 
 // pkiTold is what is stored of all mounts, by their paths.
@@ -369,10 +394,10 @@ type pkiTold struct {
 	Mounts  map[string]state.PKIProgress
 }
 
-func (p *pki) restore(ctx context.Context, cluster string) (told pkiTold) {
+func (p *pki) restore(ctx context.Context, now term) (told pkiTold) {
 	found, err := p.w.store.Load(ctx, storedPKI, &told)
 	p.w.Condition.Set(storageState, err)
-	if !found || err != nil || told.Cluster != cluster {
+	if !found || err != nil || !now.continues(told.Cluster) {
 		return pkiTold{}
 	}
 	return told

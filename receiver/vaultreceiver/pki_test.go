@@ -211,7 +211,7 @@ func TestAnIssuerOfPKIExpiresAndItsListToo(t *testing.T) {
 		_, ok := o.Float("vault.pki.ca.expiry", mountAttr, "team/pki/", "vault.issuer.id", intermediate)
 		return ok
 	})
-	o.Eventually(t, "what the root has signed", o.HasValue(1, "vault.pki.certificate.count", mountAttr, "root/", roleAttr, ""))
+	o.Eventually(t, "what the root has signed", o.HasValue(1, "vault.pki.certificate.count", "vault.expiry", "hour", mountAttr, "root/", roleAttr, ""))
 
 	write(t, client, "team/pki/config/crl", map[string]any{"expiry": "8s"})
 	rotate := func() {
@@ -335,7 +335,7 @@ func TestWhatIsDeniedOfPKI(t *testing.T) {
 	for _, part := range []string{"certs/revoked", "issuer/+", "roles"} {
 		o.Eventually(t, part, o.HasEvent("vault.endpoint.denied", "vault.endpoint", "pki/"+part))
 	}
-	o.Eventually(t, "it costs the role only", o.HasValue(1, "vault.pki.certificate.count", roleAttr, ""))
+	o.Eventually(t, "it costs the role only", o.HasValue(1, "vault.pki.certificate.count", "vault.expiry", "day", roleAttr, ""))
 	assert.False(t, o.HasMetric("vault.pki.revoked.count"))
 	assert.False(t, o.HasMetric("vault.pki.ca.expiry"))
 	assert.True(t, o.HasMetric("vault.pki.crl.expiry"), "it is told to anybody")
@@ -343,7 +343,7 @@ func TestWhatIsDeniedOfPKI(t *testing.T) {
 	rules(certs, roles)
 	o.Eventually(t, "the roles' rules", o.HasEvent("vault.endpoint.denied", "vault.endpoint", "pki/roles/+"))
 	rules(certs, roles, role)
-	o.Eventually(t, "the role", o.HasValue(1, "vault.pki.certificate.count", roleAttr, "web"))
+	o.Eventually(t, "the role", o.HasValue(1, "vault.pki.certificate.count", "vault.expiry", "day", roleAttr, "web"))
 	rules(certs, roles, role, revoked, issuers)
 	o.Eventually(t, "the revoked", o.HasValue(0, "vault.pki.revoked.count"))
 	o.Eventually(t, "the CA", func() bool { return o.HasMetric("vault.pki.ca.expiry") })
@@ -369,7 +369,7 @@ func TestNoRoleIsAskedFor(t *testing.T) {
 	cfg := observedPKI(t, vault, client, "pki")
 	cfg.PKI.Roles = false
 	o := observe(t, cfg, string(cfg.Token))
-	o.Eventually(t, "it has no role", o.HasValue(1, "vault.pki.certificate.count", roleAttr, ""))
+	o.Eventually(t, "it has no role", o.HasValue(1, "vault.pki.certificate.count", "vault.expiry", "day", roleAttr, ""))
 	assert.False(t, o.HasValue(1, "vault.endpoint.up", "vault.endpoint", "pki/roles")())
 	requireAllowed(t, o, "pki")
 }
@@ -432,12 +432,12 @@ func TestACertificateThatCannotBeRead(t *testing.T) {
 		return true
 	})
 	o := observe(t, cfg, string(cfg.Token), body, base64.StdEncoding.EncodeToString([]byte(body)))
-	o.Eventually(t, "the other one", o.HasValue(1, "vault.pki.certificate.count", roleAttr, "web"))
+	o.Eventually(t, "the other one", o.HasValue(1, "vault.pki.certificate.count", "vault.expiry", "day", roleAttr, "web"))
 	o.Eventually(t, "it is not read", o.HasValue(1, "vault.pki.certificate.unread.count"))
 	want := "pki/: certificate " + bad + " is no certificate that can be read"
 	o.Eventually(t, want, func() bool { return strings.Contains(o.Trouble(), want) })
 	mended.Store(true)
-	o.Eventually(t, "it is read", o.HasValue(2, "vault.pki.certificate.count", roleAttr, "web"))
+	o.Eventually(t, "it is read", o.HasValue(2, "vault.pki.certificate.count", "vault.expiry", "day", roleAttr, "web"))
 	o.Eventually(t, "all is well", func() bool { return !strings.Contains(o.Trouble(), "pki") })
 }
 
@@ -476,7 +476,7 @@ func TestManyCertificatesAreReadWithinTheBudget(t *testing.T) {
 		unread, ok := o.Value("vault.pki.certificate.unread.count")
 		return ok && unread > 0
 	})
-	o.Eventually(t, "all are read", o.HasValue(limit, "vault.pki.certificate.count", roleAttr, "web"))
+	o.Eventually(t, "all are read", o.HasValue(limit, "vault.pki.certificate.count", "vault.expiry", "day", roleAttr, "web"))
 	o.Eventually(t, "none is unread", o.HasValue(0, "vault.pki.certificate.unread.count"))
 	assert.True(t, o.HasValue(many-limit, "vault.pki.certificate.unfollowed.count")())
 	mu.Lock()
@@ -497,7 +497,7 @@ func TestPKIWhileTheServerIsSealed(t *testing.T) {
 	revoked := issue(t, client, "pki", "web", "b.example.com", "2h")
 	cfg := observedPKI(t, vault, client, "pki")
 	o := observe(t, cfg, string(cfg.Token), vault.RootToken)
-	o.Eventually(t, "the baseline", o.HasValue(1, "vault.pki.certificate.count"))
+	o.Eventually(t, "the baseline", o.HasValue(1, "vault.pki.certificate.count", "vault.expiry", "day", roleAttr, "web"))
 	short, end := issue(t, client, "pki", "web", "a.example.com", "10s"), time.Now().Add(10*time.Second)
 	o.Eventually(t, "it is known", o.HasSpan(telemetry.SpanCertificate+".start", serialAttr, short))
 	write(t, client, "pki/revoke", map[string]any{"serial_number": revoked})
@@ -565,7 +565,7 @@ func TestPKIWhileTheConsumerRefuses(t *testing.T) {
 	o.Eventually(t, "the baseline", o.HasValue(0, "vault.pki.certificate.unread.count"))
 	o.Refuse(true)
 	held := issue(t, client, "pki", "web", "a.example.com", "2h")
-	o.Eventually(t, "the metrics go on", o.HasValue(1, "vault.pki.certificate.count"))
+	o.Eventually(t, "the metrics go on", o.HasValue(1, "vault.pki.certificate.count", "vault.expiry", "day", roleAttr, "web"))
 	o.Eventually(t, "it is refused", func() bool { return strings.Contains(o.Trouble(), "delivery of") })
 	write(t, client, "pki/revoke", map[string]any{"serial_number": held})
 	o.Eventually(t, "the metrics go on yet", o.HasValue(1, "vault.pki.revoked.count"))
@@ -590,10 +590,10 @@ func TestOneOfThreeServersTellsOfPKI(t *testing.T) {
 		cfg.PKI.Mounts, cfg.PKI.Interval, cfg.PKI.RequestsPerSecond, cfg.PKI.Lifetimes = []string{"pki"}, 200*time.Millisecond, 1000, true
 		all = append(all, observe(t, cfg, string(token), vault.RootToken))
 	}
-	all[active].Eventually(t, "the active one tells", all[active].HasValue(1, "vault.pki.certificate.count"))
+	all[active].Eventually(t, "the active one tells", all[active].HasValue(1, "vault.pki.certificate.count", "vault.expiry", "day", roleAttr, "web"))
 	require.NoError(t, vault.StepDown(t.Context()))
 	next := leaderOf(t, vault, active)
-	all[next].Eventually(t, "the other tells", all[next].HasValue(1, "vault.pki.certificate.count"))
+	all[next].Eventually(t, "the other tells", all[next].HasValue(1, "vault.pki.certificate.count", "vault.expiry", "day", roleAttr, "web"))
 	all[active].Eventually(t, "it tells no more", func() bool { return !all[active].HasMetric("vault.pki.certificate.count") })
 	if client, err = vault.Client(next); err == nil {
 		write(t, client, "pki/revoke", map[string]any{"serial_number": serial})
@@ -626,7 +626,7 @@ func TestACertificateThatIsRevokedWhileItIsDenied(t *testing.T) {
 		return true
 	})
 	o := observe(t, cfg, string(cfg.Token))
-	o.Eventually(t, "the baseline", o.HasValue(2, "vault.pki.certificate.count", roleAttr, "web"))
+	o.Eventually(t, "the baseline", o.HasValue(2, "vault.pki.certificate.count", "vault.expiry", "day", roleAttr, "web"))
 	denied.Store(true)
 	for _, serial := range serials {
 		write(t, client, "pki/revoke", map[string]any{"serial_number": serial})

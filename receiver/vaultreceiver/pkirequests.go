@@ -144,7 +144,7 @@ func (c *client) Issuer(ctx context.Context, mount, id string) (*x509.Certificat
 func (c *client) RevocationList(ctx context.Context, mount, id string) (state.RevocationList, error) {
 	endpoint := mount + "/issuer/+/crl"
 	var answer struct{ Data struct{ CRL string } }
-	err := c.do(ctx, call{endpoint: endpoint, path: mount + "/issuer/" + id + "/crl"}, &answer)
+	err := c.do(ctx, call{endpoint: endpoint, path: mount + "/issuer/" + id + "/crl", absent: saysNoList}, &answer)
 	if refusedWith(err) == http.StatusInternalServerError && strings.Contains(err.Error(), saysNoList) {
 		return state.RevocationList{}, nil
 	}

@@ -87,9 +87,22 @@ func (w *watcher) saw(now time.Time, r round, err error) {
 		if was := w.server.err == nil && w.server.value.Active(); was != r.Active() && !w.server.at.IsZero() {
 			w.hasten()
 		}
-		w.count(r.Server)
+		if w.count(r.Server); r.Sealed != w.server.value.Sealed || w.server.at.IsZero() && r.Sealed {
+			w.saySealed(r.Sealed)
+		}
+	} else {
+		r.Sealed = w.server.value.Sealed // as far as known, so that it is said once
 	}
 	w.server = answer[round]{value: r, at: now, err: err}
+}
+
+// saySealed logs what else only the absence of much would tell.
+func (w *watcher) saySealed(sealed bool) {
+	if sealed {
+		w.settings.Logger.Warn("the server is sealed, so what needs a token is not asked until it is unsealed")
+	} else {
+		w.settings.Logger.Info("the server is unsealed")
+	}
 }
 
 // count begins another term when the server is of another cluster, or stands by

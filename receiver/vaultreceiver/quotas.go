@@ -11,6 +11,7 @@ import (
 	"slices"
 	"time"
 
+	"go.opentelemetry.io/collector/pdata/pcommon"
 	"go.opentelemetry.io/collector/pdata/pmetric"
 
 	"github.com/otelcol-infra/otelcol-infra/internal/watch"
@@ -32,7 +33,10 @@ const (
 // refused is on the page of Vault's own metrics.
 type quotas struct {
 	*topic[state.Quotas]
-	known state.Quotas // It belongs to read.
+
+	// These belong to read.
+	begun bool
+	known state.Quotas
 }
 
 func newQuotas(w *watcher) domain {
@@ -49,6 +53,10 @@ func newQuotas(w *watcher) domain {
 }
 
 func (q *quotas) readAll(ctx context.Context) (state.Quotas, error) {
+	if !q.begun { // What Vault has forgotten is known from what was told.
+		_, now := q.w.possible()
+		q.known, q.begun = q.restore(ctx, now).Value, true
+	}
 	limits, all, err := q.w.client.RateLimits(ctx)
 	if err != nil {
 		return state.Quotas{}, err
@@ -65,12 +73,15 @@ func (q *quotas) readAll(ctx context.Context) (state.Quotas, error) {
 	return q.known, nil
 }
 
-// appendTo appends nothing, but has the counters begin with Vault's process.
-func (q *quotas) appendTo(metrics pmetric.MetricSlice, _ time.Time) {
+// appendTo appends what they refused, which Vault counts since its process began,
+// rather than since the receiver did.
+func (q *quotas) appendTo(metrics pmetric.MetricSlice, now time.Time) {
 	q.w.mu.Lock()
-	since := q.last.value.Refusals.Since
+	last := q.last
 	q.w.mu.Unlock()
-	telemetry.BeginRefusals(metrics, since)
+	if last.fresh(now, max(2*q.every, stale)) {
+		telemetry.AppendRefusals(metrics, q.w.cfg.Metrics, q.w.settings, pcommon.NewTimestampFromTime(now), last.value)
+	}
 }
 
 // RateLimits returns the rate-limit quotas that there are, and how many, as of

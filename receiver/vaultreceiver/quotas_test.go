@@ -6,6 +6,7 @@ package vaultreceiver
 import (
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"strings"
 	"sync/atomic"
@@ -247,4 +248,35 @@ func TestOfManyQuotasTheFirstAreTold(t *testing.T) {
 	o.Eventually(t, "it is said", func() bool {
 		return strings.Contains(o.Trouble(), "quotas: there are 205 rate-limit quotas, and only the first 200 of them are told")
 	})
+}
+
+// Vault forgets what a quota refused when it refuses nothing for as long as
+// prometheus_retention_time, and counts from 0 again.
+func TestRefusalsThatVaultForgetsAreCountedOn(t *testing.T) {
+	var counted atomic.Int64
+	vault := serve(t, map[string]http.Handler{
+		"sys/health":            recorded{200, "health_200_active.json"},
+		"sys/quotas/rate-limit": http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, `{"data":{"keys":["small"]}}`) }),
+		"sys/quotas/rate-limit/small": http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			_, _ = io.WriteString(w, `{"data":{"path":"kv/","rate":1}}`)
+		}),
+		"sys/metrics": http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			answerPage(w, r)
+			_, _ = fmt.Fprintf(w, "vault_barrier_get 1\n# TYPE vault_quota_rate_limit_violation counter\nvault_quota_rate_limit_violation{name=\"small\"} %d\n", counted.Load())
+		}),
+	})
+	cfg := only(vault.URL, "planted")
+	cfg.Quotas.Enabled = true
+	dir := t.TempDir()
+	counted.Store(100)
+	o := startStored(t, cfg, dir)
+	o.Eventually(t, "the baseline", o.HasValue(100, "vault.quota.refusals"))
+	counted.Store(1)
+	o.Eventually(t, "they are counted on", o.HasValue(101, "vault.quota.refusals"))
+	o.Eventually(t, "it is told", func() bool { return exceeded(o, "small") == 1 })
+	o.Shutdown(t)
+	counted.Store(3)
+	o = startStored(t, cfg, dir)
+	o.Eventually(t, "they are counted on after a restart", o.HasValue(103, "vault.quota.refusals"))
+	o.Eventually(t, "it is told", func() bool { return exceeded(o, "small") == 2 })
 }

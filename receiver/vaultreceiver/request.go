@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strings"
 
 	"github.com/hashicorp/vault/api"
 )
@@ -29,6 +30,10 @@ type call struct {
 	needs string
 
 	query map[string][]string
+
+	// absent is how Vault says that there is no such thing, other than with 404:
+	// that is an answer too.
+	absent string
 
 	list bool              // what is below the path, instead of reading it
 	body map[string]string // nil: nothing is written
@@ -57,8 +62,8 @@ func (c *client) do(ctx context.Context, request call, answer any) error {
 		response, err = from.ReadRawWithDataWithContext(ctx, path, request.query)
 	}
 	_, err = take(request.endpoint, cmp.Or(request.needs, "read"), response, err, answer)
-	if request.list && refusedWith(err) == http.StatusNotFound {
-		c.requests.count(request.endpoint, nil) // There is nothing below it.
+	if refusedWith(err) == http.StatusNotFound || request.absent != "" && refusedWith(err) != 0 && strings.Contains(err.Error(), request.absent) {
+		c.requests.count(request.endpoint, nil)
 	} else {
 		c.requests.count(request.endpoint, err)
 	}

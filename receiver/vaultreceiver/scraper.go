@@ -5,6 +5,7 @@ package vaultreceiver
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"go.opentelemetry.io/collector/component"
@@ -41,7 +42,7 @@ func (s *metricsScraper) Start(ctx context.Context, host component.Host) error {
 	}
 	s.client = s.Observer.client
 	if !s.client.session.configured() {
-		s.settings.Logger.Info("leases are not counted, and other servers not known: set token, token_file, approle or kubernetes")
+		s.settings.Logger.Warn("nothing but the state of the server is told, as there is no token: set token, token_file, approle or kubernetes")
 	}
 	return nil
 }
@@ -75,7 +76,6 @@ func (s *metricsScraper) Scrape(ctx context.Context) pmetric.Metrics {
 		w.audit.appendTo(more, now)
 	}
 	if w.acceptsTokens() {
-		// A page is older than half an interval in the next cycle, which reads another.
 		own.MoveAndAppendTo(more)
 		for _, d := range w.domains {
 			if r, ok := d.(recorder); ok {
@@ -86,19 +86,21 @@ func (s *metricsScraper) Scrape(ctx context.Context) pmetric.Metrics {
 	return metrics
 }
 
-// scrapeLeases asks for the leases that Vault has given up on, unless nobody wants it.
+// scrapeLeases asks for the leases that Vault has given up on, unless nobody
+// wants it, or the domain of leases asks.
 func (s *metricsScraper) scrapeLeases(ctx context.Context, now pcommon.Timestamp) {
 	endpoints := s.Observer.endpoints
-	if s.cfg.Leases.Mode == ModeOff {
+	if s.cfg.Leases.Mode != ModeCount || !s.cfg.Metrics.Metrics.VaultLeaseIrrevocableCount.Enabled || endpoints.off(now.AsTime(), endpointLeases) {
 		return
 	}
-	if s.cfg.Metrics.Metrics.VaultLeaseIrrevocableCount.Enabled && !endpoints.off(now.AsTime(), endpointLeases) {
-		leases, known, err := s.client.IrrevocableLeases(ctx)
-		endpoints.set(now.AsTime(), endpointLeases, err)
-		if known {
-			telemetry.RecordIrrevocableLeases(s.builder, now, leases)
-		}
+	leases, err := s.client.countIrrevocable(ctx)
+	if err == nil {
+		telemetry.RecordIrrevocableLeases(s.builder, now, leases.LeaseCount)
 	}
+	if errors.Is(err, errSealed) { // since a moment ago
+		err = nil
+	}
+	endpoints.set(now.AsTime(), endpointLeases, err)
 }
 
 // acceptsTokens says whether requests with a token can be made of the server.

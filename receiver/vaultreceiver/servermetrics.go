@@ -122,7 +122,9 @@ func (s *metricsScraper) scrapePage(ctx context.Context, now pcommon.Timestamp) 
 	if !ok || !read.counted || !s.cfg.ScrapeServerMetrics {
 		return pmetric.NewMetricSlice()
 	}
-	return read.own
+	own = pmetric.NewMetricSlice()
+	read.own.CopyTo(own) // The page may serve the next cycle, too.
+	return own
 }
 
 // Page returns Vault's own metrics, in the format of Prometheus.

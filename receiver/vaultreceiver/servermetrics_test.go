@@ -22,9 +22,12 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"go.opentelemetry.io/collector/pdata/pmetric"
+	"go.opentelemetry.io/collector/receiver/receivertest"
 
 	"github.com/otelcol-infra/otelcol-infra/internal/observedtest"
+	"github.com/otelcol-infra/otelcol-infra/internal/sharedcomponent"
 	"github.com/otelcol-infra/otelcol-infra/lab"
+	"github.com/otelcol-infra/otelcol-infra/receiver/vaultreceiver/internal/metadata"
 )
 
 // row is a metric as server-metrics.md lists it, which a test of the telemetry
@@ -422,4 +425,28 @@ func TestAPageIsReadOncePerCycle(t *testing.T) {
 	o.Eventually(t, "many looks at the quotas", func() bool { return quotas() > 60 })
 	assert.Less(t, int64(asked.Load()), quotas()/2, "they take the page of the metrics")
 	assert.NotEmpty(t, own(o))
+}
+
+// Two cycles can be close together, and quotas can have read a page in between.
+func TestAPageThatIsNewServesTwoCycles(t *testing.T) {
+	server := metricsServer(t, http.HandlerFunc(answerPage))
+	cfg := only(server.URL, "a-token")
+	cfg.ScrapeServerMetrics, cfg.Scrape.CollectionInterval = true, time.Hour
+	settings := receivertest.NewNopSettings(metadata.Type)
+	w, err := newWatcher(cfg, settings)
+	require.NoError(t, err)
+	w.client = clientOf(t, cfg)
+	round, err := w.client.Look(t.Context())
+	require.NoError(t, err)
+	w.saw(time.Now(), round, nil)
+	close(w.asked)
+	scraper := newScraper(cfg, settings, &sharedcomponent.Shared[*watcher]{Observer: w})
+	scraper.client = w.client
+	for range 2 {
+		found := false
+		for _, m := range scraper.Scrape(t.Context()).ResourceMetrics().At(0).ScopeMetrics().At(0).Metrics().All() {
+			found = found || strings.HasPrefix(m.Name(), "vault.server.")
+		}
+		assert.True(t, found)
+	}
 }

@@ -41,7 +41,7 @@ func newTokens(w *watcher) domain {
 	t.follower = newFollower(w, w.cfg.Tokens.FollowConfig, subject[state.Token]{
 		parts: []string{""}, lookup: endpointToken, stored: "tokens", secret: true,
 		list: func(string) string { return endpointAccessors },
-		walk: func(ctx context.Context, _ string, see func([]string)) error { return t.walk(ctx, see) },
+		walk: func(ctx context.Context, _ string, see func(string, []string)) error { return t.walk(ctx, see) },
 		look: t.look, news: t.warnings.Take,
 		tell: func(observed time.Time, effects []state.TokenEffect) watch.Telemetry {
 			return w.story.RenderTokens(observed, w.resource(), w.mounts(), effects)
@@ -56,13 +56,13 @@ func newTokens(w *watcher) domain {
 	return t
 }
 
-func (t *tokens) walk(ctx context.Context, see func(accessors []string)) error {
+func (t *tokens) walk(ctx context.Context, see func(folder string, accessors []string)) error {
 	if err := t.pace.Wait(ctx); err != nil {
 		return err
 	}
 	accessors, err := t.w.client.list(ctx, call{endpoint: endpointAccessors, needs: "sudo and list"})
 	if err == nil {
-		see(accessors)
+		see("", accessors)
 	}
 	return err
 }
@@ -104,7 +104,7 @@ func (c *client) Token(ctx context.Context, accessor string) (state.Facts, *stat
 			DisplayName string `json:"display_name"`
 		}
 	}
-	err := c.do(ctx, call{endpoint: endpointToken, needs: "update", body: map[string]string{"accessor": accessor}}, &answer)
+	err := c.do(ctx, call{endpoint: endpointToken, needs: "update", absent: saysNoToken, body: map[string]string{"accessor": accessor}}, &answer)
 	if err != nil {
 		return state.Facts{}, nil, explainToken(err, accessor)
 	}

@@ -166,7 +166,8 @@ func TestLeasesOfARealVault(t *testing.T) {
 	o.Eventually(t, "a lease for each login", o.HasValue(4, "vault.lease.count"))
 }
 
-func TestAWrongTokenCostsOnlyTheLeases(t *testing.T) {
+// With a token that does not work nothing else is asked, so one line says it.
+func TestAWrongTokenIsSaidOnce(t *testing.T) {
 	vault, client := startVault(t)
 	const wrong = "hvs.00000000000000000000planted"
 	cfg := configFor(vault.Addr)
@@ -175,12 +176,11 @@ func TestAWrongTokenCostsOnlyTheLeases(t *testing.T) {
 	token := newToken(t, client)
 	o := observe(t, cfg, wrong, token)
 	o.Eventually(t, "the state", o.HasValue(1, "vault.active"))
-	o.Eventually(t, "the refusal of sys/metrics", func() bool { return o.Warnings(endpointMetrics) > 0 })
-	o.Eventually(t, "the refusal of sys/leases/count", func() bool { return o.Warnings(endpointLeases) > 0 })
+	o.Eventually(t, "the refusal", func() bool { return o.Warnings(endpointLookup) > 0 })
+	o.Eventually(t, "the event", o.HasEvent("vault.own_token.denied"))
 	_, ok := o.Value("vault.lease.count")
 	assert.False(t, ok)
-	assert.Zero(t, o.Warnings(endpointHealth))
-	assert.Zero(t, o.Warnings(endpointLeader))
+	assert.Equal(t, 1, o.Log.FilterLevelExact(zap.WarnLevel).Len())
 
 	require.NoError(t, os.WriteFile(cfg.TokenFile, []byte(token+"\n"), 0o600))
 	o.Eventually(t, "the rotated token counts", o.HasValue(1, "vault.lease.count"))
@@ -208,7 +208,7 @@ func TestAVaultThatIsAbsentComesAndGoes(t *testing.T) {
 	require.NoError(t, vault.Restart(t.Context()))
 	o.Eventually(t, "the gap", o.HasEvent("vault.watch.gap"))
 	o.Eventually(t, "the end", o.HasEvent("vault.unsealed"))
-	assert.Equal(t, 1, o.Log.FilterMessage("leases are not counted, and other servers not known: set token, token_file, approle or kubernetes").Len())
+	assert.Equal(t, 1, o.Log.FilterMessage("nothing but the state of the server is told, as there is no token: set token, token_file, approle or kubernetes").Len())
 }
 
 func TestASealedTimeThatBeganBeforeTheReceiver(t *testing.T) {

@@ -2418,7 +2418,7 @@ type metricVaultPkiCertificateExpiry struct {
 // init fills vault.pki.certificate.expiry metric with initial data.
 func (m *metricVaultPkiCertificateExpiry) init() {
 	m.data.SetName("vault.pki.certificate.expiry")
-	m.data.SetDescription("Time until the next certificate ends that is not revoked and has no successor for the same names.")
+	m.data.SetDescription("Time until the next certificate ends that is not revoked and has no successor for the same names. It is negative for some time after the end, at most for pki::expiry_warning.")
 	m.data.SetUnit("s")
 	m.data.SetEmptyGauge()
 	m.data.Gauge().DataPoints().EnsureCapacity(m.capacity)

@@ -877,7 +877,7 @@ func TestMetricsBuilder(t *testing.T) {
 					validatedMetrics["vault.pki.certificate.expiry"] = true
 					assert.Equal(t, pmetric.MetricTypeGauge, mi.Type())
 					assert.Equal(t, 1, mi.Gauge().DataPoints().Len())
-					assert.Equal(t, "Time until the next certificate ends that is not revoked and has no successor for the same names.", mi.Description())
+					assert.Equal(t, "Time until the next certificate ends that is not revoked and has no successor for the same names. It is negative for some time after the end, at most for pki::expiry_warning.", mi.Description())
 					assert.Equal(t, "s", mi.Unit())
 					dp := mi.Gauge().DataPoints().At(0)
 					assert.Equal(t, start, dp.StartTimestamp())

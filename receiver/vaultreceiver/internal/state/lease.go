@@ -67,9 +67,10 @@ type Irrevocable struct {
 }
 
 // Step takes in which ones there are now, and returns those that are new, in
-// order. The first time is the baseline. When Vault names as many as it names at
+// order, and whether there is something else to be saved. The first time is the baseline. When Vault names as many as it names at
 // most, those that it leaves out may be there still.
-func (i *Irrevocable) Step(ids []string) (news []string) {
+func (i *Irrevocable) Step(ids []string) (news []string, changed bool) {
+	before := len(i.known)
 	now := map[string]struct{}{}
 	if len(ids) >= maxIrrevocable && i.known != nil {
 		now = i.known
@@ -84,9 +85,10 @@ func (i *Irrevocable) Step(ids []string) (news []string) {
 			now[id] = struct{}{}
 		}
 	}
+	changed = !i.begun || len(now) != before || !maps.Equal(now, i.known)
 	i.begun, i.known = true, now
 	slices.Sort(news)
-	return slices.Compact(news)
+	return slices.Compact(news), changed
 }
 
 // SavedIrrevocable is what survives a restart.

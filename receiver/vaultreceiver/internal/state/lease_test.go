@@ -34,27 +34,46 @@ func TestNameLease(t *testing.T) {
 
 func TestIrrevocable(t *testing.T) {
 	var i Irrevocable
-	assert.Empty(t, i.Step([]string{"a"}), "the baseline")
-	assert.Equal(t, []string{"b", "c"}, i.Step([]string{"a", "c", "b", "c"}))
-	assert.Empty(t, i.Step([]string{"b", "a"}))
-	assert.Equal(t, []string{"c"}, i.Step([]string{"c"}), "it was gone in between")
+	step := func(ids []string) []string { news, _ := i.Step(ids); return news }
+	assert.Empty(t, step([]string{"a"}), "the baseline")
+	assert.Equal(t, []string{"b", "c"}, step([]string{"a", "c", "b", "c"}))
+	assert.Empty(t, step([]string{"b", "a"}))
+	assert.Equal(t, []string{"c"}, step([]string{"c"}), "it was gone in between")
 	saved := i.Save()
 	i = Irrevocable{}
 	i.Restore(saved)
-	assert.Equal(t, []string{"d"}, i.Step([]string{"c", "d"}))
+	assert.Equal(t, []string{"d"}, step([]string{"c", "d"}))
 	i.Restore(SavedIrrevocable{})
-	assert.Empty(t, i.Step([]string{"e"}))
+	assert.Empty(t, step([]string{"e"}))
 
 	many := make([]string, maxIrrevocable)
 	for n := range many {
 		many[n] = fmt.Sprintf("%05d", n)
 	}
-	assert.Len(t, i.Step(many), maxIrrevocable)
-	assert.Empty(t, i.Step(append(many[1:], "e")), "as many as Vault names, so the first may still be there")
-	assert.Empty(t, i.Step(many))
+	assert.Len(t, step(many), maxIrrevocable)
+	assert.Empty(t, step(append(many[1:], "e")), "as many as Vault names, so the first may still be there")
+	assert.Empty(t, step(many))
 	for n := range many {
 		many[n] = fmt.Sprintf("x%05d", n)
 	}
-	i.Step(many)
+	step(many)
 	assert.LessOrEqual(t, len(i.known), 2*maxIrrevocable)
+}
+
+func TestWhetherThereAreOtherIrrevocableLeasesToSave(t *testing.T) {
+	var i Irrevocable
+	many := make([]string, maxIrrevocable)
+	for n := range many {
+		many[n] = fmt.Sprintf("%05d", n)
+	}
+	for _, next := range []struct {
+		ids  []string
+		want bool
+	}{
+		{nil, true}, {nil, false}, {[]string{"a"}, true}, {[]string{"a"}, false}, {[]string{"b"}, true}, {nil, true},
+		{many, true}, {many, false}, {append(many[1:], "c"), true}, {many, false},
+	} {
+		_, changed := i.Step(next.ids)
+		assert.Equal(t, next.want, changed, len(next.ids))
+	}
 }

@@ -11,6 +11,7 @@ import (
 	"crypto/x509/pkix"
 	"encoding/json"
 	"encoding/pem"
+	"fmt"
 	"math/big"
 	"net"
 	"net/url"
@@ -503,6 +504,50 @@ func TestARestart(t *testing.T) {
 	assert.Equal(t, []string{"expiring 01"}, tellPKI(fourth, 59*time.Minute), "with another setting it is told anew")
 }
 
+func TestARestartBeforeAllIsRead(t *testing.T) {
+	read := func(m *PKIMount, certificates ...byte) {
+		m.List(pkiAt(55*time.Minute), mustSerials(1, 3), 0, 10)
+		for _, n := range certificates {
+			m.Read(pkiAt(55*time.Minute), pkiSerial(n), lasting(t, "a.example.com", 0, time.Hour), time.Time{})
+		}
+	}
+	first := newMount(t, PKIProgress{}, 55*time.Minute)
+	read(first, 1)
+	require.Equal(t, []string{"expiring 01"}, tellPKI(first, 55*time.Minute))
+	second := newMount(t, restarted(t, first.Progress()), 55*time.Minute)
+	read(second, 2, 1)
+	require.Equal(t, []string{"expiring 02"}, tellPKI(second, 55*time.Minute))
+	third := newMount(t, restarted(t, second.Progress()), 55*time.Minute)
+	read(third, 1, 2, 3)
+	require.Equal(t, []string{"expiring 03"}, tellPKI(third, 55*time.Minute))
+	assert.Empty(t, third.Progress().Warnings, "all was told until then")
+	fourth := newMount(t, restarted(t, third.Progress()), 55*time.Minute)
+	read(fourth, 1, 2, 3)
+	assert.Empty(t, tellPKI(fourth, 55*time.Minute))
+
+	changed := &PKIMount{Warning: time.Minute}
+	changed.Begin(pkiAt(55*time.Minute), restarted(t, second.Progress()))
+	read(changed, 1, 2, 3)
+	assert.Len(t, tellPKI(changed, 59*time.Minute), 3, "with another setting it is told anew")
+}
+
+func TestOfManyWarningsTheFirstAreKept(t *testing.T) {
+	m := newMount(t, PKIProgress{}, 0)
+	var serials []Serial
+	for i := range maxWarnings + 2 {
+		serials = append(serials, Serial{octets: [maxSerial]byte{byte(i >> 8), byte(i)}, length: 2})
+	}
+	m.List(pkiAt(0), serials, 0, 2*maxWarnings)
+	c := lasting(t, "a.example.com", 0, time.Hour)
+	for _, serial := range serials[1:] {
+		m.Read(pkiAt(0), serial, c, time.Time{})
+	}
+	effects, _ := m.Due(pkiAt(55*time.Minute), 2*maxWarnings)
+	require.Len(t, effects, maxWarnings+1)
+	m.Told(effects, true)
+	assert.Len(t, m.Progress().Warnings, maxWarnings)
+}
+
 func TestAnotherTerm(t *testing.T) {
 	m := newMount(t, PKIProgress{}, 0)
 	long := lasting(t, "a.example.com", 0, time.Hour)
@@ -603,6 +648,7 @@ func TestRolesThatBecomeKnown(t *testing.T) {
 	_, ok := m.Next()
 	require.False(t, ok)
 	assert.Equal(t, []CertificateCount{{"", ExpiryHour, 1}}, m.Count(pkiAt(0), time.Hour).Certificates)
+	assert.Equal(t, []string{""}, m.Count(pkiAt(0), time.Hour).Roles)
 	m.SetRoles(map[string]Role{"web": webRole(nil)}, time.Hour)
 	m.List(pkiAt(1), mustSerials(1, 1), 0, 10)
 	s, ok := m.Next()
@@ -611,6 +657,43 @@ func TestRolesThatBecomeKnown(t *testing.T) {
 	_, ok = m.Next()
 	require.False(t, ok)
 	assert.Equal(t, []CertificateCount{{"web", ExpiryHour, 1}}, m.Count(pkiAt(1), time.Hour).Certificates)
+}
+
+func TestACertificateThatHasEndedWithoutASuccessor(t *testing.T) {
+	m := newMount(t, PKIProgress{}, 0)
+	m.List(pkiAt(0), mustSerials(1, 2), 0, 10)
+	m.Read(pkiAt(0), pkiSerial(1), lasting(t, "a.example.com", 0, time.Hour), time.Time{})
+	m.Read(pkiAt(0), pkiSerial(2), lasting(t, "b.example.com", 0, 10*time.Hour), time.Time{})
+	for after, want := range map[time.Duration]time.Duration{
+		50 * time.Minute: 10 * time.Minute, time.Hour: 0, 75 * time.Minute: -15 * time.Minute, 76 * time.Minute: 524 * time.Minute,
+	} {
+		assert.Equal(t, []RoleExpiry{{"web", want}}, m.Count(pkiAt(after), 24*time.Hour).Expiry, after)
+	}
+	m.List(pkiAt(0), mustSerials(1, 3), 0, 10)
+	m.Read(pkiAt(0), pkiSerial(3), lasting(t, "a.example.com", time.Minute, 2*time.Hour), time.Time{})
+	assert.Equal(t, []RoleExpiry{{"web", time.Hour}}, m.Count(pkiAt(time.Hour), 24*time.Hour).Expiry, "one that has a successor is not missed")
+}
+
+func TestOfManyRolesTheFirstAreCountedApart(t *testing.T) {
+	m := newMount(t, PKIProgress{}, 0)
+	m.List(pkiAt(0), mustSerials(1, 1), 0, 10)
+	m.Read(pkiAt(0), pkiSerial(1), lasting(t, "a.example.com", 0, time.Hour), time.Time{})
+	assert.Equal(t, []string{"", "web"}, m.Count(pkiAt(0), time.Hour).Roles)
+	roles := map[string]Role{}
+	for i := range maxRoles - 2 {
+		roles[fmt.Sprintf("role%04d", i)] = Role{}
+	}
+	m.SetRoles(roles, 0)
+	assert.Len(t, m.Count(pkiAt(0), time.Hour).Roles, maxRoles)
+	assert.Equal(t, []CertificateCount{{"web", ExpiryHour, 1}}, m.Count(pkiAt(0), time.Hour).Certificates, "it is of one that was deleted")
+	for i := range 2 {
+		roles[fmt.Sprintf("more%04d", i)] = Role{}
+	}
+	counts := m.Count(pkiAt(0), time.Hour)
+	assert.Len(t, counts.Roles, maxRoles+1)
+	assert.Equal(t, []CertificateCount{{"other", ExpiryHour, 1}}, counts.Certificates)
+	assert.Equal(t, "other", counts.Expiry[0].Role)
+	assert.Contains(t, counts.Roles, "other")
 }
 
 func TestWhatCannotBeReadHoldsNothingBack(t *testing.T) {
@@ -624,9 +707,25 @@ func TestWhatCannotBeReadHoldsNothingBack(t *testing.T) {
 	_, ok = m.Next()
 	require.False(t, ok)
 	assert.Equal(t, 1, m.Count(pkiAt(0), time.Hour).Unread)
-	m.List(pkiAt(1), mustSerials(1, 1), 0, 10)
-	_, ok = m.Next()
+	m.List(pkiAt(1), mustSerials(1, 2), 0, 10)
+	s, ok = m.Next()
+	require.True(t, ok)
+	require.Equal(t, pkiSerial(2), s, "others go before it")
+	m.Read(pkiAt(1), s, lasting(t, "a.example.com", 0, time.Hour), time.Time{})
+	s, ok = m.Next()
 	require.True(t, ok, "it is tried again after the next list")
+	require.Equal(t, pkiSerial(1), s)
+	m.Read(pkiAt(1), s, lasting(t, "b.example.com", 0, time.Hour), time.Time{})
+
+	m.List(pkiAt(2), mustSerials(1, 2), 0, 10)
+	m.ListRevoked(pkiAt(2), mustSerials(1, 2), 0)
+	m.Unreadable(pkiSerial(1))
+	s, ok = m.Next()
+	require.True(t, ok, "it holds back none that was revoked either")
+	require.Equal(t, pkiSerial(2), s)
+	m.Read(pkiAt(2), s, nil, pkiAt(2))
+	_, ok = m.Next()
+	require.False(t, ok)
 }
 
 func TestMuchIsToldInParts(t *testing.T) {

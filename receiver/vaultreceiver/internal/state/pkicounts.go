@@ -21,10 +21,18 @@ func expiryOf(now time.Time, notAfter int64) Expiry {
 	return ExpiryOf(time.Unix(notAfter, 0).Sub(now))
 }
 
+// maxRoles is of how many roles certificates are counted apart; those of the
+// others are of otherRoles.
+const (
+	maxRoles   = 1000
+	otherRoles = "other"
+)
+
 // PKICounts is what metrics tell of a mount.
 type PKICounts struct {
 	CertificatesKnown  bool
-	Certificates       []CertificateCount
+	Roles              []string           // that there are, or certificates are of; empty: none is known
+	Certificates       []CertificateCount // where there are some
 	Expiry             []RoleExpiry
 	Unfollowed, Unread int
 
@@ -41,7 +49,8 @@ type CertificateCount struct {
 	Count  int
 }
 
-// RoleExpiry is how long until the next certificate of a role ends.
+// RoleExpiry is how long until the next certificate of a role ends. It is
+// negative for some time after one has ended that has no successor.
 type RoleExpiry struct {
 	Role string
 	Left time.Duration
@@ -82,6 +91,7 @@ func (m *PKIMount) countCertificates(now time.Time, counts *PKICounts) {
 	}
 	count, first := map[kind]int{}, map[string]time.Duration{}
 	counts.Unfollowed = m.unfollowed
+	counts.Roles = m.countedRoles()
 	for _, c := range m.certs {
 		if !c.is(wasRead) {
 			counts.Unread++
@@ -89,14 +99,18 @@ func (m *PKIMount) countCertificates(now time.Time, counts *PKICounts) {
 		if !c.counts() {
 			continue
 		}
-		expiry := expiryOf(now, c.notAfter)
-		count[kind{c.role, expiry}]++
-		if expiry == ExpiryPassed || expiry == ExpiryNever || m.superseded(&c) {
+		role, expiry := c.role, expiryOf(now, c.notAfter)
+		if _, apart := slices.BinarySearch(counts.Roles, role); !apart {
+			role = otherRoles
+		}
+		count[kind{role, expiry}]++
+		left := time.Unix(c.notAfter, 0).Sub(now)
+		// What has ended stays for as long as it was about to, so that an alert does.
+		if expiry == ExpiryNever || left < -m.warnedFor(&c) || m.superseded(&c) {
 			continue
 		}
-		left := time.Unix(c.notAfter, 0).Sub(now)
-		if least, known := first[c.role]; !known || left < least {
-			first[c.role] = left
+		if least, known := first[role]; !known || left < least {
+			first[role] = left
 		}
 	}
 	for k, n := range count {
@@ -108,4 +122,31 @@ func (m *PKIMount) countCertificates(now time.Time, counts *PKICounts) {
 	for _, role := range slices.Sorted(maps.Keys(first)) {
 		counts.Expiry = append(counts.Expiry, RoleExpiry{Role: role, Left: first[role]})
 	}
+}
+
+// countedRoles returns the roles of which certificates are counted, sorted.
+func (m *PKIMount) countedRoles() []string {
+	roles := map[string]bool{}
+	for role := range m.roles {
+		roles[role] = true
+	}
+	for _, c := range m.certs {
+		if c.counts() {
+			roles[c.role] = true
+		}
+	}
+	roles[""] = true
+	sorted := slices.Sorted(maps.Keys(roles))
+	if len(sorted) > maxRoles {
+		sorted = append(sorted[:maxRoles], otherRoles)
+		slices.Sort(sorted)
+		sorted = slices.Compact(sorted)
+	}
+	return sorted
+}
+
+// warnedFor is how long before its end a certificate is told to expire.
+func (m *PKIMount) warnedFor(c *certificate) time.Duration {
+	end := time.Unix(c.notAfter, 0)
+	return end.Sub(warnAt(time.Unix(c.notBefore, 0), end, m.Warning, certificatePart))
 }

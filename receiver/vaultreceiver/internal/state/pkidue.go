@@ -4,6 +4,7 @@
 package state
 
 import (
+	"maps"
 	"slices"
 	"time"
 )
@@ -23,6 +24,7 @@ func (m *PKIMount) Due(now time.Time, most int) (effects []PKIEffect, next time.
 	}
 	m.advance()
 	whole := len(m.unread) == 0 && len(m.newlyRevoked) == 0
+	m.dueWhole = whole
 	last := m.progress.Revoked
 	for serial, c := range m.certs {
 		if !c.is(wasRead) || c.is(isOwn) || c.is(isRevoked) && c.revoked == 0 {
@@ -35,7 +37,7 @@ func (m *PKIMount) Due(now time.Time, most int) (effects []PKIEffect, next time.
 	}
 	if whole {
 		// What began and ended since the list was read is told after the next.
-		m.due.Ended, m.due.Warned, m.due.Warning, m.due.Revoked = m.listed, now, m.Warning, last
+		m.due.Ended, m.due.Warned, m.due.Warnings, m.due.Revoked = m.listed, now, nil, last
 	}
 	effects = m.appendDueIssuers(effects, now, wake)
 	slices.SortFunc(effects, compareEffects)
@@ -144,6 +146,22 @@ func (m *PKIMount) Told(effects []PKIEffect, all bool) {
 	if all {
 		m.progress = m.due
 	}
+	if !all || !m.dueWhole {
+		m.keepWarnings(effects)
+	}
+}
+
+func (m *PKIMount) keepWarnings(effects []PKIEffect) {
+	kept := maps.Clone(m.progress.Warnings) // It may be being stored.
+	if kept == nil {
+		kept = map[string]bool{}
+	}
+	for _, e := range effects {
+		if e.Event == CertificateExpiring && len(kept) < maxWarnings {
+			kept[e.Serial.String()] = true
+		}
+	}
+	m.progress.Warnings = kept
 }
 
 func (m *PKIMount) note(e PKIEffect) {

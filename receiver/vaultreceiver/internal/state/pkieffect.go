@@ -44,6 +44,10 @@ func compareEffects(a, b PKIEffect) int {
 	return cmp.Or(a.At.Compare(b.At), compareSerials(a.Serial, b.Serial), cmp.Compare(a.IssuerID, b.IssuerID), cmp.Compare(a.Event, b.Event))
 }
 
+// maxWarnings is of how many certificates it is kept that they were told to expire
+// before all are read. Others are told again after a restart before that.
+const maxWarnings = 1000
+
 // PKIProgress is how far a mount was told. It is small, whatever the number of
 // certificates is, and so survives a restart.
 type PKIProgress struct {
@@ -51,6 +55,10 @@ type PKIProgress struct {
 	// when those were that expire, which was so long before their ends.
 	Ended, Warned time.Time
 	Warning       time.Duration
+
+	// Warnings are the serial numbers of those that were told to expire since, as
+	// Warned waits until all certificates are read.
+	Warnings map[string]bool `json:",omitempty"`
 
 	// Revoked is when the last revocation was, in nanoseconds of Vault's clock.
 	Revoked int64

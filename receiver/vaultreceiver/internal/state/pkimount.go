@@ -5,6 +5,7 @@ package state
 
 import (
 	"crypto/x509"
+	"slices"
 	"time"
 )
 
@@ -15,6 +16,7 @@ const (
 	wasRead       certificateSign = 1 << iota
 	isOwn                         // of a CA that has issued it itself
 	isUnreadable                  // until the next list
+	wasUnreadable                 // when it was read last, so others go before it
 	isNew                         // it came into the list while that was followed
 	lacksRole                     // It was read before the roles were known.
 	isRevoked                     // as it is in that list, or says itself
@@ -73,6 +75,7 @@ type PKIMount struct {
 
 	progress PKIProgress
 	due      PKIProgress // when what Due has returned is told
+	dueWhole bool        // All was read then.
 
 	latest     map[uint64]int64 // end of the last certificate for the same names
 	latestKept bool
@@ -88,9 +91,10 @@ func (m *PKIMount) Begin(now time.Time, told PKIProgress) {
 		if m.restored {
 			m.since = told.Ended
 		}
-		if told.Warning == m.Warning {
-			m.warned = told.Warned
+		if told.Warning != m.Warning { // All are told anew.
+			m.progress.Warned, m.progress.Warnings, m.progress.Warning = time.Time{}, nil, m.Warning
 		}
+		m.warned = m.progress.Warned
 	} else {
 		m.restored, m.since, m.warned = false, now, time.Time{}
 	}
@@ -165,6 +169,17 @@ func (m *PKIMount) List(now time.Time, serials []Serial, unknown, limit int) {
 			m.roleless = append(m.roleless, serial)
 		}
 	}
+	m.unread, m.roleless = m.readableFirst(m.unread), m.readableFirst(m.roleless)
+}
+
+// readableFirst puts those to the end that could not be read the last time, so
+// that they hold nothing back.
+func (m *PKIMount) readableFirst(queue []Serial) []Serial {
+	slices.SortStableFunc(queue, func(a, b Serial) int {
+		first, second := m.certs[a], m.certs[b]
+		return int(first.sign&wasUnreadable) - int(second.sign&wasUnreadable)
+	})
+	return queue
 }
 
 // ListRevoked takes in which certificates are revoked.
@@ -186,6 +201,7 @@ func (m *PKIMount) ListRevoked(now time.Time, serials []Serial, unknown int) {
 			m.newlyRevoked = append(m.newlyRevoked, serial)
 		}
 	}
+	m.newlyRevoked = m.readableFirst(m.newlyRevoked)
 	m.revocations, m.listedGone, m.begunGone, m.latestKept = len(serials)+unknown, now, true, false
 }
 
@@ -213,9 +229,9 @@ func (m *PKIMount) Next() (serial Serial, ok bool) {
 // advance takes out of the queues what is not to be read any more.
 func (m *PKIMount) advance() {
 	for queue, open := range map[*[]Serial]func(certificate) bool{
-		&m.newlyRevoked: func(c certificate) bool { return c.is(isRevoked) && c.revoked == 0 },
+		&m.newlyRevoked: func(c certificate) bool { return c.is(isRevoked) && c.revoked == 0 && !c.is(isUnreadable) },
 		&m.unread:       func(c certificate) bool { return !c.is(wasRead | isUnreadable) },
-		&m.roleless:     func(c certificate) bool { return c.is(lacksRole) && m.rolesKnown },
+		&m.roleless:     func(c certificate) bool { return c.is(lacksRole) && m.rolesKnown && !c.is(isUnreadable) },
 	} {
 		for len(*queue) > 0 {
 			if c, followed := m.certs[(*queue)[0]]; followed && open(c) {
@@ -250,7 +266,7 @@ func (m *PKIMount) Read(now time.Time, serial Serial, x *x509.Certificate, revok
 		}
 	}
 	first := !c.is(wasRead)
-	c.sign |= wasRead
+	c.sign = c.sign&^wasUnreadable | wasRead
 	m.latestKept = false
 	if !revoked.IsZero() {
 		if first && !c.is(isNew|isRevoked) && !m.begunGone && !revoked.After(m.since) {
@@ -263,6 +279,9 @@ func (m *PKIMount) Read(now time.Time, serial Serial, x *x509.Certificate, revok
 		c.sign |= revokedUnseen
 	}
 	m.settle(&c, first)
+	if first && m.progress.Warnings[serial.String()] {
+		c.sign |= warningTold
+	}
 	m.certs[serial] = c
 }
 
@@ -284,9 +303,9 @@ func (m *PKIMount) settle(c *certificate, first bool) {
 	}
 }
 
-// Unreadable takes in that a certificate cannot be parsed. It is read again
-// after the next list.
-func (m *PKIMount) Unreadable(serial Serial) { m.sign(serial, isUnreadable) }
+// Unreadable takes in that a certificate cannot be served or parsed. It is read
+// again after the next list, and after all others.
+func (m *PKIMount) Unreadable(serial Serial) { m.sign(serial, isUnreadable|wasUnreadable) }
 
 // RevokedUnseen takes in that it cannot be learnt when certificates were revoked.
 func (m *PKIMount) RevokedUnseen(now time.Time) {

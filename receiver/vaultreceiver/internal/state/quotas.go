@@ -23,7 +23,14 @@ const maxCounts = 1000
 type Refusals struct {
 	Since  time.Time // when the process began; zero: it is not known
 	Counts map[string]int64
+
+	// Forgotten are those that Vault counts no more: it forgets what a quota
+	// refused when it refuses nothing for long, and counts from 0 again.
+	Forgotten map[string]int64
 }
+
+// Total returns how many requests a quota has refused since the process began.
+func (r Refusals) Total(name string) int64 { return r.Counts[name] + r.Forgotten[name] }
 
 // Quotas are the rate-limit quotas, by their names, and what they refused.
 type Quotas struct {
@@ -36,8 +43,7 @@ type Quotas struct {
 }
 
 // Take returns what is known when the quotas are limits now, and these are the
-// refusals, or none can be asked for. Vault forgets what a quota refused when it
-// refuses nothing for long, which is remembered until Vault counts again.
+// refusals, or none can be asked for.
 func (q Quotas) Take(limits map[string]RateLimit, refusals Refusals, asked bool) Quotas {
 	if !asked {
 		return Quotas{Limits: limits, Refusals: q.Refusals, Old: true}
@@ -48,18 +54,46 @@ func (q Quotas) Take(limits map[string]RateLimit, refusals Refusals, asked bool)
 			taken.Refusals.Counts[name] = count
 		}
 	}
-	taken.Refusals.add(refusals.Counts)
+	addFirst(taken.Refusals.Counts, refusals.Counts)
 	if refusals.Since.Equal(q.Refusals.Since) {
-		taken.Refusals.add(q.Refusals.Counts)
+		taken.Refusals.Forgotten = q.Refusals.forgotten(limits, refusals.Counts)
 	}
 	return taken
 }
 
-// add adds counts of other quotas, those first that are first by name.
-func (r Refusals) add(counts map[string]int64) {
-	for _, name := range slices.Sorted(maps.Keys(counts)) {
-		if _, known := r.Counts[name]; !known && len(r.Counts) < maxCounts {
-			r.Counts[name] = counts[name]
+// forgotten returns what Vault counts no more when these are the counts now.
+// What is less than before was counted from 0 again.
+func (r Refusals) forgotten(limits map[string]RateLimit, counts map[string]int64) map[string]int64 {
+	all := map[string]int64{}
+	for name := range r.Counts {
+		if counts[name] < r.Counts[name] {
+			all[name] = r.Total(name)
+		}
+	}
+	for name, count := range r.Forgotten {
+		if _, more := all[name]; !more {
+			all[name] = count
+		}
+	}
+	if len(all) <= maxCounts {
+		return all
+	}
+	kept := map[string]int64{}
+	for name := range limits {
+		if count, forgotten := all[name]; forgotten {
+			kept[name] = count
+		}
+	}
+	addFirst(kept, all)
+	return kept
+}
+
+// addFirst adds what is not there yet, first what is first by name, as long as it
+// is not too much.
+func addFirst(to, from map[string]int64) {
+	for _, name := range slices.Sorted(maps.Keys(from)) {
+		if _, known := to[name]; !known && len(to) < maxCounts {
+			to[name] = from[name]
 		}
 	}
 }
@@ -83,9 +117,9 @@ func (q Quotas) Compare(after Quotas) (exceeded []Exceeded) {
 	}
 	maps.Copy(limits, after.Limits)
 	for _, name := range slices.Sorted(maps.Keys(limits)) {
-		refused, before := after.Refusals.Counts[name], q.Refusals.Counts[name]
+		refused, before := after.Refusals.Total(name), q.Refusals.Total(name)
 		if same && refused >= before {
-			refused -= before // else it counts from 0 again
+			refused -= before // else it is counted from 0 again
 		}
 		if refused > 0 {
 			exceeded = append(exceeded, Exceeded{Name: name, Path: limits[name].Path, Refused: refused})

@@ -63,6 +63,8 @@ type part struct {
 	beyond  int                 // of the newest complete list, the number not followed
 	over    int                 // of the list that is being made
 	gone    map[string]struct{} // found gone during the list, which may name them
+	read    map[string]int64    // when each folder of the list was, unless there are too many
+	folders int                 // that were read
 }
 
 // life is what is known of one. Times are in nanoseconds, 0 where there is none.
@@ -108,7 +110,34 @@ func (r *Roster[D]) Version() uint64 { return r.version }
 func (r *Roster[D]) Begin(name string) {
 	p := r.part(name)
 	p.list++
-	p.listing, p.over, p.gone = true, 0, nil
+	p.listing, p.over, p.gone, p.read, p.folders = true, 0, nil, nil, 0
+}
+
+// Read takes in that a folder, such as database/creds/app/, was read at now for
+// the list that was begun, so that what is absent from it had ended by then. A
+// list of many folders takes minutes.
+func (r *Roster[D]) Read(now time.Time, name, folder string) {
+	p := r.part(name)
+	if p.folders++; p.folders > r.limit { // Then only the end of the list is known.
+		p.read = nil
+		return
+	}
+	if p.read == nil {
+		p.read = map[string]int64{}
+	}
+	p.read[folder] = now.UnixNano()
+}
+
+// absent returns when an ID was found absent from a list that has ended at now:
+// when its folder was read, or the one above that did not name the folder.
+func (p *part) absent(now time.Time, id string) time.Time {
+	for folder := id; len(p.read) > 0 && folder != ""; {
+		folder = folder[:strings.LastIndexByte(strings.TrimSuffix(folder, "/"), '/')+1]
+		if read := p.read[folder]; read > 0 {
+			return instant(read)
+		}
+	}
+	return now
 }
 
 func (r *Roster[D]) part(name string) *part {
@@ -161,8 +190,9 @@ func (r *Roster[D]) outlives(l *life[D], now int64) {
 	r.version++
 }
 
-// Finish ends a list of a part, at now: what is absent has ended. The first one
-// is the baseline, so what it names is no news.
+// Finish ends a list of a part, at now: what is absent has ended, and one that
+// was revoked did so when it was found absent, not when the whole list had been
+// made. The first list is the baseline, so what it names is no news.
 func (r *Roster[D]) Finish(now time.Time, name string, gap bool) (effects []LifeEffect[D]) {
 	p := r.part(name)
 	if !p.listing {
@@ -181,8 +211,9 @@ func (r *Roster[D]) Finish(now time.Time, name string, gap bool) (effects []Life
 	}
 	slices.SortFunc(ended, func(a, b *life[D]) int { return strings.Compare(a.id, b.id) })
 	for _, l := range ended {
-		effects = append(effects, r.end(l, now, gap)...)
+		effects = append(effects, r.end(l, p.absent(now, l.id), gap)...)
 	}
+	p.read = nil
 	return effects
 }
 
@@ -309,11 +340,11 @@ func (r *Roster[D]) Silent(now time.Time, id string) {
 	}
 }
 
-// Change changes the details of one, if it is followed.
-func (r *Roster[D]) Change(id string, change func(*D)) {
-	if l := r.known[id]; l != nil {
+// Change changes the details of one, if it is followed; change says whether it
+// has done so.
+func (r *Roster[D]) Change(id string, change func(*D) bool) {
+	if l := r.known[id]; l != nil && change(&l.detail) {
 		r.version++
-		change(&l.detail)
 	}
 }
 

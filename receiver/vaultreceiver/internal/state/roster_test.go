@@ -168,6 +168,40 @@ func TestWhyOneEnded(t *testing.T) {
 	}
 }
 
+func TestOneEndsWhenItsFolderIsReadAndNotWhenTheListIsMade(t *testing.T) {
+	for name, test := range map[string]struct {
+		limit int
+		read  func(s *script)
+		want  string
+	}{
+		"before its end":          {9, func(s *script) { s.read(50, "a/", "a/b/") }, "ended a/b/c 50 revoked certain"},
+		"its folder is gone, too": {9, func(s *script) { s.read(50, "a/"); s.read(60, "a/d/") }, "ended a/b/c 50 revoked certain"},
+		"there are no folders":    {9, func(s *script) { s.read(50, "") }, "ended a/b/c 50 revoked certain"},
+		"after its end":           {9, func(s *script) { s.read(50, "a/"); s.read(130, "a/b/") }, "ended a/b/c 100 expired likely"},
+		"there are too many":      {1, func(s *script) { s.read(50, "a/", "a/b/") }, "ended a/b/c 100 expired likely"},
+		"none is known":           {9, func(*script) {}, "ended a/b/c 100 expired likely"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newScript(t, test.limit)
+			s.r.Begin("p")
+			s.read(0, "a/", "a/b/")
+			s.r.See(after(0), "p", "a/b/c", false)
+			s.take(s.r.Finish(after(0), "p", false))
+			s.answer(1, "a/b/c", 0, -1, 100, false)
+			s.r.Begin("p")
+			test.read(s)
+			s.take(s.r.Finish(after(300), "p", false))
+			s.require(test.want)
+		})
+	}
+}
+
+func (s *script) read(at int, folders ...string) {
+	for _, folder := range folders {
+		s.r.Read(after(at), "p", folder)
+	}
+}
+
 func TestARenewalIsToldWithItsTimeAndPutsOffTheEnd(t *testing.T) {
 	s := newScript(t, 10)
 	s.list(0, false, "a")
@@ -327,13 +361,14 @@ func TestTheVersionTellsWhetherThereIsSomethingToSave(t *testing.T) {
 	before, version := s.r.Save(), s.r.Version()
 	s.list(3, false, "a", "b")
 	s.due(3, "b")
+	s.r.Change("a", func(*string) bool { return false })
 	assert.Equal(t, before, s.r.Save())
 	assert.Equal(t, version, s.r.Version())
 	for name, change := range []func(){
 		func() { s.list(4, false, "a", "b", "c") },
 		func() { s.answer(5, "c", 4, -1, 100, false) },
 		func() { s.r.Failed(after(6), "b") },
-		func() { s.r.Change("a", func(detail *string) { *detail = "other" }) },
+		func() { s.r.Change("a", func(detail *string) bool { *detail = "other"; return true }) },
 		func() { s.list(110, false, "a", "b", "c") },
 		func() { s.list(111, false, "b", "c") },
 		func() { s.r.Gone(after(112), "b") },
@@ -394,6 +429,7 @@ func FuzzRoster(f *testing.F) {
 				r.Begin(name)
 			case 2, 3, 4:
 				if r.part(name).listing {
+					r.Read(now, name, name[:int(b)%2])
 					r.See(now, name, id, b%2 == 0)
 				}
 			case 5:

@@ -94,7 +94,7 @@ func TestTheEndsOfLeases(t *testing.T) {
 		"a lease cannot be revoked, and goes after all": {LeaseNaming{}, func(s *leaseStory) {
 			s.answer(61, 50, 0, 80, false)
 			s.list(120, leaseID)
-			s.roster.Change(leaseID, func(detail *state.LeaseDetail) { detail.Irrevocable = true })
+			s.roster.Change(leaseID, func(detail *state.LeaseDetail) bool { detail.Irrevocable = true; return true })
 			s.take(900, []LeaseEffect{state.IrrevocableLease(leaseTime(900), leaseID)})
 			s.list(960)
 		}},

@@ -14,12 +14,6 @@ import (
 	"github.com/otelcol-infra/otelcol-infra/receiver/vaultreceiver/internal/state"
 )
 
-// maxTallied is how many mounts are told apart; the others are otherMounts.
-const (
-	maxTallied  = 1000
-	otherMounts = "other"
-)
-
 // LeaseTally counts what happened to leases. Only its histograms are safe for
 // concurrent use.
 type LeaseTally struct {
@@ -146,7 +140,7 @@ func RecordLeaseCounts(mb *metadata.MetricsBuilder, now pcommon.Timestamp, count
 	for expiry, name := range expiries {
 		mb.RecordVaultLeaseFollowedCountDataPoint(now, followed[expiry], name)
 	}
-	for mount, n := range counts.Groups {
+	for mount, n := range byMount(counts).Groups {
 		if mount != "" {
 			mb.RecordVaultLeaseMountCountDataPoint(now, n, mount)
 		}

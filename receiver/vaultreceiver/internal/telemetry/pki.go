@@ -23,9 +23,7 @@ const SpanCertificate = "vault.pki.certificate"
 // RecordPKI records what is known of a PKI mount.
 func RecordPKI(mb *metadata.MetricsBuilder, now pcommon.Timestamp, mount string, counts state.PKICounts) {
 	if counts.CertificatesKnown {
-		for _, c := range counts.Certificates {
-			mb.RecordVaultPkiCertificateCountDataPoint(now, int64(c.Count), mount, c.Role, expiries[c.Expiry])
-		}
+		recordCertificates(mb, now, mount, counts)
 		for _, e := range counts.Expiry {
 			mb.RecordVaultPkiCertificateExpiryDataPoint(now, e.Left.Seconds(), mount, e.Role)
 		}
@@ -40,6 +38,24 @@ func RecordPKI(mb *metadata.MetricsBuilder, now pcommon.Timestamp, mount string,
 	}
 	for _, e := range counts.Lists {
 		mb.RecordVaultPkiCrlExpiryDataPoint(now, e.Left.Seconds(), mount, e.ID, e.Name)
+	}
+}
+
+// recordCertificates records each number, so that one reaches 0 rather than
+// being told no more.
+func recordCertificates(mb *metadata.MetricsBuilder, now pcommon.Timestamp, mount string, counts state.PKICounts) {
+	type kind struct {
+		role   string
+		expiry state.Expiry
+	}
+	found := map[kind]int{}
+	for _, c := range counts.Certificates {
+		found[kind{c.Role, c.Expiry}] = c.Count
+	}
+	for _, role := range counts.Roles {
+		for expiry, name := range expiries {
+			mb.RecordVaultPkiCertificateCountDataPoint(now, int64(found[kind{role, expiry}]), mount, role, name)
+		}
 	}
 }
 

@@ -70,7 +70,7 @@ func TestTheStoryOfPKIWithoutSpans(t *testing.T) {
 
 func TestMetricsOfPKI(t *testing.T) {
 	counts := state.PKICounts{
-		CertificatesKnown: true, Unfollowed: 2, Unread: 3,
+		CertificatesKnown: true, Unfollowed: 2, Unread: 3, Roles: []string{"", "idle", "web"},
 		Certificates: []state.CertificateCount{
 			{Role: "", Expiry: state.ExpiryPassed, Count: 4}, {Role: "", Expiry: state.ExpiryNever, Count: 1}, {Role: "web", Expiry: state.ExpiryMinute, Count: 1},
 			{Role: "web", Expiry: state.ExpiryTenMinutes, Count: 2}, {Role: "web", Expiry: state.ExpiryHour, Count: 3}, {Role: "web", Expiry: state.ExpiryDay, Count: 4},

@@ -11,36 +11,36 @@ import (
 	"go.opentelemetry.io/collector/pdata/pcommon"
 	"go.opentelemetry.io/collector/pdata/plog"
 	"go.opentelemetry.io/collector/pdata/pmetric"
+	"go.opentelemetry.io/collector/receiver"
 
 	"github.com/otelcol-infra/otelcol-infra/internal/watch"
 	"github.com/otelcol-infra/otelcol-infra/receiver/vaultreceiver/internal/metadata"
 	"github.com/otelcol-infra/otelcol-infra/receiver/vaultreceiver/internal/state"
 )
 
-// RecordQuotas records what the quotas allow, and how many requests they refused.
+// RecordQuotas records what the quotas allow.
 func RecordQuotas(mb *metadata.MetricsBuilder, now pcommon.Timestamp, quotas state.Quotas) {
 	for name, limit := range quotas.Limits {
 		mb.RecordVaultQuotaRateLimitDataPoint(now, limit.PerSecond, name, limit.Path)
-		if !quotas.Old { // What is not counted has refused nothing.
-			mb.RecordVaultQuotaRefusalsDataPoint(now, quotas.Refusals.Counts[name], name)
-		}
 	}
 }
 
-// BeginRefusals has the counters of refused requests begin with the process that
-// counts them, rather than with the receiver.
-func BeginRefusals(metrics pmetric.MetricSlice, since time.Time) {
-	begin := pcommon.Timestamp(0)
-	if !since.IsZero() {
-		begin = pcommon.NewTimestampFromTime(since)
+// AppendRefusals appends how many requests the quotas refused since the process
+// began that counts them. It takes a builder of its own, as one has one beginning.
+func AppendRefusals(to pmetric.MetricSlice, cfg metadata.MetricsBuilderConfig, settings receiver.Settings, now pcommon.Timestamp, quotas state.Quotas) {
+	if quotas.Old {
+		return
 	}
-	for _, metric := range metrics.All() {
-		if metric.Name() != metadata.MetricsInfo.VaultQuotaRefusals.Name {
-			continue
-		}
-		for _, point := range metric.Sum().DataPoints().All() {
-			point.SetStartTimestamp(begin)
-		}
+	begin := pcommon.Timestamp(0)
+	if !quotas.Refusals.Since.IsZero() {
+		begin = pcommon.NewTimestampFromTime(quotas.Refusals.Since)
+	}
+	mb := metadata.NewMetricsBuilder(cfg, settings, metadata.WithStartTime(begin))
+	for name := range quotas.Limits { // What is not counted has refused nothing.
+		mb.RecordVaultQuotaRefusalsDataPoint(now, quotas.Refusals.Total(name), name)
+	}
+	for _, rm := range mb.Emit().ResourceMetrics().All() {
+		rm.ScopeMetrics().At(0).Metrics().MoveAndAppendTo(to)
 	}
 }
 

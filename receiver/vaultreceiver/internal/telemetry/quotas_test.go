@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"go.opentelemetry.io/collector/pdata/pcommon"
+	"go.opentelemetry.io/collector/pdata/pmetric"
 	"go.opentelemetry.io/collector/receiver/receivertest"
 
 	"github.com/otelcol-infra/otelcol-infra/internal/goldentest"
@@ -28,9 +29,11 @@ func TestQuotas(t *testing.T) {
 	mb := metadata.NewMetricsBuilder(metadata.NewDefaultMetricsBuilderConfig(), settings)
 	RecordQuotas(mb, pcommon.NewTimestampFromTime(now), quotas)
 	metrics := mb.Emit(metadata.WithResource(resource()))
-	BeginRefusals(metrics.ResourceMetrics().At(0).ScopeMetrics().At(0).Metrics(), began)
+	all := metrics.ResourceMetrics().At(0).ScopeMetrics().At(0).Metrics()
+	cfg := metadata.NewDefaultMetricsBuilderConfig()
+	AppendRefusals(all, cfg, settings, pcommon.NewTimestampFromTime(now), quotas)
 	begun := 0
-	for _, m := range metrics.ResourceMetrics().At(0).ScopeMetrics().At(0).Metrics().All() {
+	for _, m := range all.All() {
 		if m.Name() == "vault.quota.refusals" {
 			for _, p := range m.Sum().DataPoints().All() {
 				assert.Equal(t, began.UTC(), p.StartTimestamp().AsTime())
@@ -42,8 +45,12 @@ func TestQuotas(t *testing.T) {
 	goldentest.Metrics(t, "quotas refuse requests", metrics)
 
 	quotas.Old = true
-	RecordQuotas(mb, pcommon.NewTimestampFromTime(now), quotas)
-	assert.Equal(t, 2, mb.Emit().DataPointCount(), "what is old is not measured")
+	none := pmetric.NewMetricSlice()
+	AppendRefusals(none, cfg, settings, pcommon.NewTimestampFromTime(now), quotas)
+	assert.Zero(t, none.Len(), "what is old is not measured")
+	quotas.Old, cfg.Metrics.VaultQuotaRefusals.Enabled = false, false
+	AppendRefusals(none, cfg, settings, pcommon.NewTimestampFromTime(now), quotas)
+	assert.Zero(t, none.Len(), "nor what nobody wants")
 
 	story := NewStory(metadata.DefaultLogsBuilderConfig(), settings)
 	told := story.RenderQuotas(now, now.Add(-time.Second), resource(), []state.Exceeded{{Name: "all", Refused: 1}, {Name: "small", Path: "kv/", Refused: 8}})

@@ -9,6 +9,7 @@ import (
 	"maps"
 	"math"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -336,6 +337,10 @@ func (p *point) describe(attributes pcommon.Map) {
 		attributes.PutBool(attrOverflow, true)
 	}
 	for _, a := range p.attributes {
-		attributes.PutStr(a.name, a.value)
+		if code, err := strconv.ParseInt(a.value, 10, 64); a.name == attrStatusCode && err == nil {
+			attributes.PutInt(a.name, code)
+		} else {
+			attributes.PutStr(a.name, a.value)
+		}
 	}
 }

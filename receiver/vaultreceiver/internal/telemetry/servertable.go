@@ -57,6 +57,9 @@ const (
 	attrPeer      = "vault.raft.peer.id"
 )
 
+// attrStatusCode is a number, as the semantic conventions have it.
+const attrStatusCode = "http.response.status_code"
+
 func from(names ...string) []source { return []source{{names: names}} }
 
 // timer is a summary of milliseconds.
@@ -355,7 +358,7 @@ var instruments = []instrument{
 		name: "vault.server.responses", unit: "{response}", kind: counter,
 		description: "Answers by their status, as far as Vault counts them, which is errors.",
 		sources: []source{{
-			names: []string{"core_response_status_code"}, labels: []label{{"code", "http.response.status_code"}},
+			names: []string{"core_response_status_code"}, labels: []label{{"code", attrStatusCode}},
 		}},
 	},
 	{

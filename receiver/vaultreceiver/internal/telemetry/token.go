@@ -18,6 +18,7 @@ import (
 // RecordTokenCounts records how many tokens there are, by the mounts that made
 // them. What was not looked up yet is of none.
 func RecordTokenCounts(mb *metadata.MetricsBuilder, now pcommon.Timestamp, counts state.RosterCounts) {
+	counts = byMount(counts)
 	for mount := range counts.Groups {
 		if mount == "" {
 			continue
