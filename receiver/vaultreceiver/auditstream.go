@@ -6,6 +6,7 @@ package vaultreceiver
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -148,6 +149,7 @@ func (s *auditStream) next(ctx context.Context) (audited, error) {
 
 // more adds what has come by now.
 func (s *auditStream) more(out audited) audited {
+	out.exchanges = slices.Grow(out.exchanges, min(len(s.queue), exchangesAtOnce)) // They are large to move.
 	for len(out.exchanges) < exchangesAtOnce {
 		select {
 		case e := <-s.queue:
