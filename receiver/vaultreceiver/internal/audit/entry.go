@@ -114,7 +114,10 @@ func classify(text string) Failure {
 const largest = 256 << 10
 
 // Reader reads entries. It is not safe for concurrent use.
-type Reader struct{ parser *fastjson.Parser }
+type Reader struct {
+	parser *fastjson.Parser
+	names  names
+}
 
 // Errors of lines that are no entries. They never hold any of the line.
 var (
@@ -127,6 +130,9 @@ var (
 func (r *Reader) Read(line []byte) (e Entry, err error) {
 	if r.parser == nil {
 		r.parser = new(fastjson.Parser)
+	}
+	if r.names == nil {
+		r.names = names{}
 	}
 	value, err := r.parser.ParseBytes(line)
 	if len(line) > largest {
@@ -153,11 +159,11 @@ func (r *Reader) Read(line []byte) (e Entry, err error) {
 	if e.Time, err = time.Parse(time.RFC3339Nano, string(value.GetStringBytes("time"))); err != nil {
 		return e, fmt.Errorf("%w: its time is not in the form of RFC 3339", ErrNotEntry)
 	}
-	e.request(request)
-	e.ForwardedFrom = text(value, "forwarded_from")
+	r.request(&e, request)
+	e.ForwardedFrom = r.name(value, "forwarded_from")
 	e.Failure = classify(string(value.GetStringBytes("error")))
 	if auth := value.Get("auth"); auth != nil {
-		e.Auth = authOf(auth)
+		e.Auth = r.auth(auth)
 	}
 	if response := value.Get("response"); response != nil {
 		e.Lease = text(response, "secret", "lease_id")
@@ -166,30 +172,35 @@ func (r *Reader) Read(line []byte) (e Entry, err error) {
 	return e, nil
 }
 
-func (e *Entry) request(request *fastjson.Value) {
-	e.Operation = text(request, "operation")
+func (r *Reader) request(e *Entry, request *fastjson.Value) {
+	e.Operation = r.name(request, "operation")
 	e.Path = text(request, "path")
-	e.Namespace = text(request, "namespace", "path")
-	e.Mount = Mount{Path: text(request, "mount_point"), Type: text(request, "mount_type"), Class: text(request, "mount_class")}
-	e.RemoteAddress = text(request, "remote_address")
+	e.Namespace = r.name(request, "namespace", "path")
+	e.Mount = Mount{Path: r.name(request, "mount_point"), Type: r.name(request, "mount_type"), Class: r.name(request, "mount_class")}
+	e.RemoteAddress = r.name(request, "remote_address")
 	e.RemotePort = request.GetInt("remote_port")
 	if headers := request.Get("headers"); headers != nil {
-		e.UserAgent = text(headers, "user-agent", "0")
+		e.UserAgent = r.name(headers, "user-agent", "0")
 		e.TraceParent = text(headers, "traceparent", "0")
 		e.TraceState = text(headers, "tracestate", "0")
 	}
 }
 
-func authOf(auth *fastjson.Value) Auth {
+func (r *Reader) auth(auth *fastjson.Value) Auth {
 	judged := auth.Get("policy_results")
 	return Auth{
-		DisplayName: text(auth, "display_name"),
-		EntityID:    text(auth, "entity_id"),
+		DisplayName: r.name(auth, "display_name"),
+		EntityID:    r.name(auth, "entity_id"),
 		Accessor:    text(auth, "accessor"),
-		TokenType:   text(auth, "token_type"),
+		TokenType:   r.name(auth, "token_type"),
 		Judged:      judged != nil,
 		Allowed:     judged != nil && judged.GetBool("allowed"),
 	}
+}
+
+// name is like text, for what most entries have in common.
+func (r *Reader) name(value *fastjson.Value, keys ...string) string {
+	return r.names.of(value.GetStringBytes(keys...))
 }
 
 // text copies a string, empty when there is none.

@@ -40,7 +40,7 @@ func TestEntriesOfARealVault(t *testing.T) {
 			DisplayName: "token", Accessor: "hmac-sha256:7e6040fb320c4196657d0e06cdbef4083c477fc977ce5530504778a7a23d0bf2",
 			TokenType: "service", Judged: true, Allowed: true,
 		},
-		TraceParent: "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+		UserAgent: "curl/7.88.1", TraceParent: "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
 		Lease:       found["9ef46c93-87fb-f7ec-e051-857523a3ea412"].Lease,
 	}, found["9ef46c93-87fb-f7ec-e051-857523a3ea412"])
 	assert.True(t, strings.HasPrefix(found["9ef46c93-87fb-f7ec-e051-857523a3ea412"].Lease, "pki/issue/web/"))
