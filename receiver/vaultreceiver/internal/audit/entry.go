@@ -6,6 +6,7 @@ package audit
 import (
 	"errors"
 	"fmt"
+	"runtime"
 	"strings"
 	"time"
 
@@ -109,15 +110,18 @@ func classify(text string) Failure {
 	return Other
 }
 
-// largest is the size of a line up to which a Reader keeps the memory that it
-// took to read it.
-const largest = 256 << 10
+// parsers are those that all Readers share, one for each processor: after a line
+// of as many values as fit into a usual one, each keeps some megabytes.
+var parsers = func() chan *fastjson.Parser {
+	all := make(chan *fastjson.Parser, runtime.GOMAXPROCS(0))
+	for range cap(all) {
+		all <- new(fastjson.Parser)
+	}
+	return all
+}()
 
 // Reader reads entries. It is not safe for concurrent use.
-type Reader struct {
-	parser *fastjson.Parser
-	names  names
-}
+type Reader struct{ names names }
 
 // Errors of lines that are no entries. They never hold any of the line.
 var (
@@ -128,16 +132,20 @@ var (
 // Read reads a line. The entry holds none of its memory. The error wraps
 // ErrNotJSON or ErrNotEntry.
 func (r *Reader) Read(line []byte) (e Entry, err error) {
-	if r.parser == nil {
-		r.parser = new(fastjson.Parser)
-	}
 	if r.names == nil {
 		r.names = names{}
 	}
-	value, err := r.parser.ParseBytes(line)
-	if len(line) > largest {
-		r.parser = nil // It has kept a value for each of the line's.
+	if len(line) > usual {
+		if line, err = shorten(line); err != nil {
+			return e, ErrNotJSON
+		}
+		if len(line) > usual {
+			return e, fmt.Errorf("%w: what is used of it is too long", ErrNotEntry)
+		}
 	}
+	parser := <-parsers
+	defer func() { parsers <- parser }()
+	value, err := parser.ParseBytes(line)
 	if err != nil || value.Type() != fastjson.TypeObject {
 		return e, ErrNotJSON // What the parser says holds parts of the line.
 	}
@@ -153,9 +161,11 @@ func (r *Reader) Read(line []byte) (e Entry, err error) {
 	if request == nil || request.Type() != fastjson.TypeObject {
 		return e, fmt.Errorf("%w: it has no request", ErrNotEntry)
 	}
-	if e.ID = text(request, "id"); e.ID == "" {
-		return e, fmt.Errorf("%w: the request has no id", ErrNotEntry)
+	id := request.GetStringBytes("id")
+	if len(id) == 0 || len(id) > longestID {
+		return e, fmt.Errorf("%w: the request has no id, or one that is too long", ErrNotEntry)
 	}
+	e.ID = bounded(id)
 	if e.Time, err = time.Parse(time.RFC3339Nano, string(value.GetStringBytes("time"))); err != nil {
 		return e, fmt.Errorf("%w: its time is not in the form of RFC 3339", ErrNotEntry)
 	}
@@ -205,5 +215,16 @@ func (r *Reader) name(value *fastjson.Value, keys ...string) string {
 
 // text copies a string, empty when there is none.
 func text(value *fastjson.Value, keys ...string) string {
-	return string(value.GetStringBytes(keys...))
+	return bounded(value.GetStringBytes(keys...))
+}
+
+const (
+	longestID   = 128
+	longestText = 1024 // Vault's own are shorter by far, but for paths.
+)
+
+// bounded copies a text up to a length, as entries wait in memory. What is not
+// valid UTF-8 is replaced, as nobody would take in a batch that holds it.
+func bounded(text []byte) string {
+	return strings.ToValidUTF8(string(text[:min(len(text), longestText)]), "\uFFFD")
 }

@@ -19,13 +19,13 @@ func (n names) of(name []byte) string {
 	if known, ok := n[string(name)]; ok {
 		return known
 	}
-	text := string(name)
-	if len(text) > longestName {
+	text := bounded(name)
+	if len(name) > longestName {
 		return text
 	}
 	if len(n) >= maxNames {
 		clear(n)
 	}
-	n[text] = text
+	n[string(name)] = text
 	return text
 }

@@ -25,6 +25,8 @@ func TestNamesAreBounded(t *testing.T) {
 	long := strings.Repeat("x", longestName+1)
 	assert.Equal(t, long, known.of([]byte(long)))
 	assert.NotContains(t, known, long)
+	assert.Equal(t, "a\uFFFD", known.of([]byte("a\xff")), "what is not UTF-8 is replaced")
+	assert.Equal(t, "a\uFFFD", known.of([]byte("a\xff")))
 	for i := range 10 * maxNames {
 		want := strconv.Itoa(i)
 		require.Equal(t, want, known.of([]byte(want)))
