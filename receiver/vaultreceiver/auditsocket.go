@@ -17,6 +17,10 @@ import (
 	"github.com/otelcol-infra/otelcol-infra/receiver/vaultreceiver/internal/audit"
 )
 
+// longAtOnce is how many of the longest lines may be in memory at a time. What
+// does not fit beside them is left out, as waiting would hold back Vault.
+const longAtOnce = 4
+
 // auditSocket takes what Vault's audit devices of type socket send, on many
 // connections, as each node has one of its own. It always reads, as Vault waits
 // for its devices.
@@ -24,6 +28,7 @@ type auditSocket struct {
 	stream   *auditStream
 	cfg      SocketConfig
 	listener net.Listener
+	room     *audit.Room
 
 	mu    sync.Mutex
 	open  map[net.Conn]struct{}
@@ -42,7 +47,9 @@ func (s *auditStream) listen(ctx context.Context) (*auditSocket, error) {
 	if err != nil {
 		return nil, fmt.Errorf("audit::socket::endpoint %s cannot be listened on, is another collector there? %w", cfg.Endpoint, err)
 	}
-	return &auditSocket{stream: s, cfg: cfg, listener: listener, open: map[net.Conn]struct{}{}}, nil
+	return &auditSocket{
+		stream: s, cfg: cfg, listener: listener, room: audit.NewRoom(longAtOnce * int64(s.cfg.LongestLine)), open: map[net.Conn]struct{}{},
+	}, nil
 }
 
 // run accepts connections until ctx ends.
@@ -86,13 +93,15 @@ func (a *auditSocket) admit(conn net.Conn) bool {
 func (a *auditSocket) read(conn net.Conn) {
 	defer a.forget(conn)
 	lines := audit.NewLines(conn, a.stream.cfg.LongestLine)
+	lines.Room = a.room
+	defer lines.Release()
 	var reader audit.Reader
 	for {
 		line, err := lines.Next()
 		switch {
 		case err == nil:
 			a.stream.take(&reader, line)
-		case errors.Is(err, audit.ErrTooLong):
+		case errors.Is(err, audit.ErrTooLong), errors.Is(err, audit.ErrNoRoom):
 			a.stream.count(tooLong)
 		case errors.Is(err, audit.ErrCut):
 			a.stream.count(cut)

@@ -6,7 +6,7 @@ package vaultreceiver
 import (
 	"context"
 	"errors"
-	"strings"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -40,6 +40,7 @@ type auditStream struct {
 	exchanges *telemetry.Exchanges
 	tally     *telemetry.RequestTally
 	queue     chan audit.Entry
+	login     string // path of the receiver's own; empty: it does not log in
 
 	outcomes    [outcomes]atomic.Int64
 	connections atomic.Int64
@@ -65,8 +66,12 @@ const (
 )
 
 func newAuditStream(w *watcher) *auditStream {
+	var login string
+	if method := w.cfg.method(); method != nil {
+		login = method.endpoint
+	}
 	return &auditStream{
-		w: w, cfg: w.cfg.Audit,
+		w: w, cfg: w.cfg.Audit, login: login,
 		exchanges: &telemetry.Exchanges{
 			Story: w.story, Trust: telemetry.Trust(w.cfg.Audit.Trust), Redact: w.cfg.Audit.redact(), Resource: w.resource,
 		},
@@ -82,7 +87,7 @@ func (s *auditStream) take(reader *audit.Reader, line []byte) {
 	switch {
 	case err != nil:
 		s.count(malformed)
-	case !s.cfg.OwnRequests && strings.HasPrefix(e.UserAgent, userAgent):
+	case !s.cfg.OwnRequests && s.own(e):
 		s.count(ownRequest)
 	default:
 		s.offer(e)
@@ -148,6 +153,7 @@ func (s *auditStream) next(ctx context.Context) (audited, error) {
 
 // more adds what has come by now.
 func (s *auditStream) more(out audited) audited {
+	out.exchanges = slices.Grow(out.exchanges, min(len(s.queue), exchangesAtOnce)) // They are large to move.
 	for len(out.exchanges) < exchangesAtOnce {
 		select {
 		case e := <-s.queue:

@@ -6,6 +6,7 @@ package audit
 import (
 	"errors"
 	"fmt"
+	"runtime"
 	"strings"
 	"time"
 
@@ -109,12 +110,18 @@ func classify(text string) Failure {
 	return Other
 }
 
-// largest is the size of a line up to which a Reader keeps the memory that it
-// took to read it.
-const largest = 256 << 10
+// parsers are those that all Readers share, one for each processor: after a line
+// of as many values as fit into a usual one, each keeps some megabytes.
+var parsers = func() chan *fastjson.Parser {
+	all := make(chan *fastjson.Parser, runtime.GOMAXPROCS(0))
+	for range cap(all) {
+		all <- new(fastjson.Parser)
+	}
+	return all
+}()
 
 // Reader reads entries. It is not safe for concurrent use.
-type Reader struct{ parser *fastjson.Parser }
+type Reader struct{ names names }
 
 // Errors of lines that are no entries. They never hold any of the line.
 var (
@@ -125,13 +132,20 @@ var (
 // Read reads a line. The entry holds none of its memory. The error wraps
 // ErrNotJSON or ErrNotEntry.
 func (r *Reader) Read(line []byte) (e Entry, err error) {
-	if r.parser == nil {
-		r.parser = new(fastjson.Parser)
+	if r.names == nil {
+		r.names = names{}
 	}
-	value, err := r.parser.ParseBytes(line)
-	if len(line) > largest {
-		r.parser = nil // It has kept a value for each of the line's.
+	if len(line) > usual {
+		if line, err = shorten(line); err != nil {
+			return e, ErrNotJSON
+		}
+		if len(line) > usual {
+			return e, fmt.Errorf("%w: what is used of it is too long", ErrNotEntry)
+		}
 	}
+	parser := <-parsers
+	defer func() { parsers <- parser }()
+	value, err := parser.ParseBytes(line)
 	if err != nil || value.Type() != fastjson.TypeObject {
 		return e, ErrNotJSON // What the parser says holds parts of the line.
 	}
@@ -147,17 +161,19 @@ func (r *Reader) Read(line []byte) (e Entry, err error) {
 	if request == nil || request.Type() != fastjson.TypeObject {
 		return e, fmt.Errorf("%w: it has no request", ErrNotEntry)
 	}
-	if e.ID = text(request, "id"); e.ID == "" {
-		return e, fmt.Errorf("%w: the request has no id", ErrNotEntry)
+	id := request.GetStringBytes("id")
+	if len(id) == 0 || len(id) > longestID {
+		return e, fmt.Errorf("%w: the request has no id, or one that is too long", ErrNotEntry)
 	}
+	e.ID = bounded(id)
 	if e.Time, err = time.Parse(time.RFC3339Nano, string(value.GetStringBytes("time"))); err != nil {
 		return e, fmt.Errorf("%w: its time is not in the form of RFC 3339", ErrNotEntry)
 	}
-	e.request(request)
-	e.ForwardedFrom = text(value, "forwarded_from")
+	r.request(&e, request)
+	e.ForwardedFrom = r.name(value, "forwarded_from")
 	e.Failure = classify(string(value.GetStringBytes("error")))
 	if auth := value.Get("auth"); auth != nil {
-		e.Auth = authOf(auth)
+		e.Auth = r.auth(auth)
 	}
 	if response := value.Get("response"); response != nil {
 		e.Lease = text(response, "secret", "lease_id")
@@ -166,33 +182,49 @@ func (r *Reader) Read(line []byte) (e Entry, err error) {
 	return e, nil
 }
 
-func (e *Entry) request(request *fastjson.Value) {
-	e.Operation = text(request, "operation")
+func (r *Reader) request(e *Entry, request *fastjson.Value) {
+	e.Operation = r.name(request, "operation")
 	e.Path = text(request, "path")
-	e.Namespace = text(request, "namespace", "path")
-	e.Mount = Mount{Path: text(request, "mount_point"), Type: text(request, "mount_type"), Class: text(request, "mount_class")}
-	e.RemoteAddress = text(request, "remote_address")
+	e.Namespace = r.name(request, "namespace", "path")
+	e.Mount = Mount{Path: r.name(request, "mount_point"), Type: r.name(request, "mount_type"), Class: r.name(request, "mount_class")}
+	e.RemoteAddress = r.name(request, "remote_address")
 	e.RemotePort = request.GetInt("remote_port")
 	if headers := request.Get("headers"); headers != nil {
-		e.UserAgent = text(headers, "user-agent", "0")
+		e.UserAgent = r.name(headers, "user-agent", "0")
 		e.TraceParent = text(headers, "traceparent", "0")
 		e.TraceState = text(headers, "tracestate", "0")
 	}
 }
 
-func authOf(auth *fastjson.Value) Auth {
+func (r *Reader) auth(auth *fastjson.Value) Auth {
 	judged := auth.Get("policy_results")
 	return Auth{
-		DisplayName: text(auth, "display_name"),
-		EntityID:    text(auth, "entity_id"),
+		DisplayName: r.name(auth, "display_name"),
+		EntityID:    r.name(auth, "entity_id"),
 		Accessor:    text(auth, "accessor"),
-		TokenType:   text(auth, "token_type"),
+		TokenType:   r.name(auth, "token_type"),
 		Judged:      judged != nil,
 		Allowed:     judged != nil && judged.GetBool("allowed"),
 	}
 }
 
+// name is like text, for what most entries have in common.
+func (r *Reader) name(value *fastjson.Value, keys ...string) string {
+	return r.names.of(value.GetStringBytes(keys...))
+}
+
 // text copies a string, empty when there is none.
 func text(value *fastjson.Value, keys ...string) string {
-	return string(value.GetStringBytes(keys...))
+	return bounded(value.GetStringBytes(keys...))
+}
+
+const (
+	longestID   = 128
+	longestText = 1024 // Vault's own are shorter by far, but for paths.
+)
+
+// bounded copies a text up to a length, as entries wait in memory. What is not
+// valid UTF-8 is replaced, as nobody would take in a batch that holds it.
+func bounded(text []byte) string {
+	return strings.ToValidUTF8(string(text[:min(len(text), longestText)]), "\uFFFD")
 }

@@ -6,6 +6,7 @@ package audit
 import (
 	"bytes"
 	"os"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -40,8 +41,8 @@ func TestEntriesOfARealVault(t *testing.T) {
 			DisplayName: "token", Accessor: "hmac-sha256:7e6040fb320c4196657d0e06cdbef4083c477fc977ce5530504778a7a23d0bf2",
 			TokenType: "service", Judged: true, Allowed: true,
 		},
-		TraceParent: "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
-		Lease:       found["9ef46c93-87fb-f7ec-e051-857523a3ea412"].Lease,
+		UserAgent: "curl/7.88.1", TraceParent: "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+		Lease: found["9ef46c93-87fb-f7ec-e051-857523a3ea412"].Lease,
 	}, found["9ef46c93-87fb-f7ec-e051-857523a3ea412"])
 	assert.True(t, strings.HasPrefix(found["9ef46c93-87fb-f7ec-e051-857523a3ea412"].Lease, "pki/issue/web/"))
 	assert.Empty(t, found["9ef46c93-87fb-f7ec-e051-857523a3ea411"].Lease, "a request issues nothing")
@@ -83,13 +84,77 @@ func TestLinesThatAreNoEntries(t *testing.T) {
 	}
 }
 
-func TestALongLineLeavesNoMemory(t *testing.T) {
+// What is used of a long line is the same as of a short one.
+func TestLongLines(t *testing.T) {
 	var reader Reader
-	long := []byte(`{"type":"request","time":"2026-01-02T03:04:05Z","request":{"id":"a","data":[` + strings.Repeat(`"b",`, largest) + `"b"]}}`)
-	e, err := reader.Read(long)
+	for _, line := range recorded(t) {
+		want, err := reader.Read(line)
+		require.NoError(t, err)
+		long := append([]byte(`{"data":[`+strings.Repeat(`"b",`, usual)+`"b"],`), line[1:]...)
+		got, err := reader.Read(long)
+		require.NoError(t, err)
+		assert.Equal(t, want, got)
+	}
+	many := strings.Repeat("0,", usual)
+	for line, want := range map[string]error{
+		`[` + many + `0]`:      ErrNotEntry,
+		`{"a":[` + many + `0}`: ErrNotJSON,
+		`{"type":"request","time":"2026-01-02T03:04:05Z","request":{"id":[` + many + `0]}}`:                 ErrNotEntry,
+		`{"type":"request","time":"2026-01-02T03:04:05Z","request":[` + many + `0]}`:                        ErrNotEntry,
+		`{"type":"request","time":"2026-01-02T03:04:05Z","request":{"id":"a"},"auth":[` + many + `0]}`:      nil,
+		`{"type":"request","time":"2026-01-02T03:04:05Z","request":{"id":"a","headers":"` + many + `"}}`:    nil,
+		`{"type":"request","time":"2026-01-02T03:04:05Z","request":{"id":"` + many + `"}}`:                  ErrNotEntry,
+		`{"type":"request","time":"2026-01-02T03:04:05Z","request":{"id":"a","path":"` + many + `"}}`:       ErrNotEntry,
+		`{"type":"request","time":"2026-01-02T03:04:05Z","request":` + strings.Repeat(`{"a":`, usual) + `7`: ErrNotJSON,
+	} {
+		_, err := reader.Read([]byte(line))
+		require.ErrorIs(t, err, want, "%.100q", line)
+	}
+}
+
+func TestTextsAreBounded(t *testing.T) {
+	var reader Reader
+	e, err := reader.Read([]byte(`{"type":"request","time":"2026-01-02T03:04:05Z","request":{"id":"a","operation":"re` + "\xff" +
+		`ad","path":"` + strings.Repeat("p", 5000) + `"}}`))
 	require.NoError(t, err)
-	assert.Equal(t, "a", e.ID)
-	assert.Nil(t, reader.parser)
+	assert.Equal(t, strings.Repeat("p", longestText), e.Path)
+	assert.Equal(t, "re\uFFFDad", e.Operation)
+}
+
+// bombs are lines of about so many bytes in which there are as many values as fit.
+func bombs(size int) map[string][]byte {
+	made := map[string][]byte{}
+	for name, value := range map[string]string{"numbers": "0,", "arrays": "[0],", "objects": `{"":0},`, "empty objects": "{},"} {
+		made[name] = []byte(`{"type":"request","time":"2026-01-02T03:04:05Z","request":{"id":"a","data":[` + strings.Repeat(value, size/len(value)) + `0]}}`)
+	}
+	return made
+}
+
+// The memory that a line takes does not depend on what is in it.
+func TestBombsTakeNoMemory(t *testing.T) {
+	var reader Reader
+	for name, bomb := range bombs(5 << 20) {
+		t.Run(name, func(t *testing.T) {
+			var before, after runtime.MemStats
+			runtime.ReadMemStats(&before)
+			e, err := reader.Read(bomb)
+			runtime.ReadMemStats(&after)
+			require.NoError(t, err)
+			assert.Equal(t, "a", e.ID)
+			assert.Less(t, after.TotalAlloc-before.TotalAlloc, uint64(1<<20), "all that was allocated meanwhile")
+		})
+	}
+	for name, bomb := range bombs(usual - 200) {
+		t.Run("short "+name, func(t *testing.T) {
+			var before, after runtime.MemStats
+			runtime.ReadMemStats(&before)
+			_, err := reader.Read(bomb)
+			require.NoError(t, err)
+			runtime.GC()
+			runtime.ReadMemStats(&after)
+			assert.Less(t, int64(after.HeapAlloc)-int64(before.HeapAlloc), int64(5<<20), "each of the parsers keeps")
+		})
+	}
 }
 
 func FuzzRead(f *testing.F) {
@@ -97,6 +162,7 @@ func FuzzRead(f *testing.F) {
 		f.Add(line)
 	}
 	f.Add([]byte(`{"type":"response","time":"2026-01-02T03:04:05Z","request":{"id":"a","remote_port":"x","headers":{"traceparent":{}}},"auth":[],"response":7}`))
+	f.Add([]byte(`{"type":"response","time":"2026-01-02T03:04:05Z","request":{"id":"a","data":"` + strings.Repeat("x", usual) + `"},"auth":[]}`))
 	var reader Reader
 	f.Fuzz(func(t *testing.T, line []byte) {
 		e, err := reader.Read(line)

@@ -30,7 +30,7 @@ func lengths(t *testing.T, from io.Reader, longest int) (all []int, end error) {
 		default:
 			all = append(all, len(line))
 		}
-		require.LessOrEqual(t, cap(lines.long), max(largest, 2*longest), "a line that is too long is not kept")
+		require.LessOrEqual(t, cap(lines.long), max(kept, 2*longest), "a line that is too long is not kept")
 	}
 }
 
@@ -57,6 +57,36 @@ func TestLines(t *testing.T) {
 	}
 	_, end := lengths(t, iotest.TimeoutReader(iotest.OneByteReader(strings.NewReader("a\nb"))), 10)
 	require.ErrorIs(t, end, iotest.ErrTimeout, "what the stream says")
+}
+
+func TestLongLinesShareRoom(t *testing.T) {
+	room := NewRoom(10 * kept)
+	read := func(stream string) *Lines {
+		lines := NewLines(strings.NewReader(stream), 100*kept)
+		lines.Room = room
+		return lines
+	}
+	x := func(n int) string { return strings.Repeat("x", n) + "\n" }
+	first, second := read(x(6*kept)+x(2)), read(x(6*kept)+x(kept-1)+x(3)+x(6*kept))
+	line, err := first.Next()
+	require.NoError(t, err)
+	assert.Len(t, line, 6*kept)
+	_, err = second.Next()
+	require.ErrorIs(t, err, ErrNoRoom, "the first holds it")
+	assert.Zero(t, cap(second.long))
+	for _, want := range []int{kept - 1, 3} {
+		line, err = second.Next()
+		require.NoError(t, err, "others need none")
+		assert.Len(t, line, want)
+	}
+	_, err = first.Next()
+	require.NoError(t, err)
+	line, err = second.Next()
+	require.NoError(t, err, "it was given back")
+	assert.Len(t, line, 6*kept)
+	assert.Less(t, room.left.Load(), int64(5*kept))
+	second.Release()
+	assert.EqualValues(t, 10*kept, room.left.Load())
 }
 
 func FuzzLines(f *testing.F) {

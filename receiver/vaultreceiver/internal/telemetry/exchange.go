@@ -4,7 +4,6 @@
 package telemetry
 
 import (
-	"context"
 	"time"
 
 	"go.opentelemetry.io/collector/pdata/pcommon"
@@ -12,7 +11,6 @@ import (
 	"go.opentelemetry.io/collector/pdata/ptrace"
 	"go.opentelemetry.io/otel/trace"
 
-	"github.com/otelcol-infra/otelcol-infra/internal/eventlog"
 	"github.com/otelcol-infra/otelcol-infra/internal/period"
 	"github.com/otelcol-infra/otelcol-infra/internal/spanid"
 	"github.com/otelcol-infra/otelcol-infra/internal/watch"
@@ -52,18 +50,21 @@ func (x *Exchanges) Render(observed time.Time, exchanges []audit.Exchange) watch
 	resource := x.Resource()
 	spans := ptrace.NewSpanSlice()
 	spans.EnsureCapacity(len(exchanges))
-	logs := metadata.NewLogsBuilder(x.Story.config, x.Story.settings)
-	one := metadata.NewLogsBuilder(x.Story.config, x.Story.settings)
+	logs, events := metadata.NewLogsBuilder(x.Story.config, x.Story.settings), entryEvents(x.Story.config.Events)
+	record, now := plog.NewLogRecord(), pcommon.NewTimestampFromTime(observed)
 	for _, e := range exchanges {
 		span := spans.AppendEmpty()
 		x.fill(span, e)
-		ctx := spanid.Context(span.TraceID(), span.SpanID())
 		for _, entry := range []audit.Entry{e.Request, e.Response} {
-			x.record(ctx, one, entry)
-			eventlog.Each(one.Emit(), logs.AppendLogRecord)
+			if event := events[entry.Kind]; event.enabled {
+				x.fillEntry(record, event.name, now, entry)
+				record.SetTraceID(span.TraceID())
+				record.SetSpanID(span.SpanID())
+				logs.AppendLogRecord(record) // It is empty again.
+			}
 		}
 	}
-	told.Logs = eventlog.Complete(logs.Emit(metadata.WithLogsResource(resource)), observed, describeExchange)
+	told.Logs = logs.Emit(metadata.WithLogsResource(resource))
 	told.Traces = period.Traces(spans, resource, metadata.ScopeName, x.Story.settings.BuildInfo.Version)
 	return told
 }
@@ -118,8 +119,12 @@ func (x *Exchanges) join(span ptrace.Span, caller trace.SpanContext) {
 	}
 }
 
+// mostOfSpan is how many attributes the span of an exchange rarely exceeds.
+const mostOfSpan = 14
+
 func (x *Exchanges) describe(attrs pcommon.Map, e audit.Exchange) {
 	known := e.Known()
+	attrs.EnsureCapacity(mostOfSpan)
 	attrs.PutStr("vault.request.id", known.ID)
 	attrs.PutStr("vault.request.operation", known.Operation)
 	putKnown(attrs, "vault.request.path", x.Redact(known.Path))
@@ -150,34 +155,5 @@ func (x *Exchanges) describe(attrs pcommon.Map, e audit.Exchange) {
 		attrs.PutStr("vault.request.half", metadata.AttributeVaultRequestHalfRequest.String())
 	default:
 		attrs.PutStr("vault.request.half", metadata.AttributeVaultRequestHalfResponse.String())
-	}
-}
-
-func (x *Exchanges) record(ctx context.Context, logs *metadata.LogsBuilder, e audit.Entry) {
-	at, failure := pcommon.NewTimestampFromTime(e.Time), string(e.Failure)
-	switch e.Kind {
-	case audit.Request:
-		logs.RecordVaultAuditRequestEvent(ctx, at, e.ID, e.Operation, x.Redact(e.Path), e.Namespace, e.Mount.Path, e.Mount.Type,
-			e.RemoteAddress, e.Auth.DisplayName, e.Auth.EntityID, failure)
-	case audit.Response:
-		logs.RecordVaultAuditResponseEvent(ctx, at, e.ID, e.Operation, x.Redact(e.Path), e.Namespace, e.Mount.Path, e.Mount.Type,
-			e.RemoteAddress, e.Auth.DisplayName, e.Auth.EntityID, failure)
-	}
-}
-
-func describeExchange(event plog.LogRecord) (plog.SeverityNumber, string) {
-	text := func(name string) string {
-		value, _ := event.Attributes().Get(name)
-		return value.Str()
-	}
-	did := text("vault.request.operation") + " " + text("vault.request.path")
-	failure := text("error.type")
-	switch {
-	case event.EventName() == "vault.audit.request":
-		return plog.SeverityNumberInfo, did + " was requested"
-	case failure != "":
-		return plog.SeverityNumberWarn, did + " was refused: " + failure
-	default:
-		return plog.SeverityNumberInfo, did + " was answered"
 	}
 }
