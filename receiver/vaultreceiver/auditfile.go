@@ -10,7 +10,6 @@ import (
 	"fmt"
 	"slices"
 	"sync"
-	"sync/atomic"
 
 	"github.com/open-telemetry/opentelemetry-collector-contrib/pkg/stanza/fileconsumer"
 	"github.com/open-telemetry/opentelemetry-collector-contrib/pkg/stanza/fileconsumer/attrs"
@@ -34,19 +33,16 @@ const (
 
 // auditFile reads what Vault's audit devices of type file write. It reads on
 // only when what it has read was told. How far that is, is stored after each
-// round, together with the halves of exchanges that wait. So a collector that is
-// killed tells again, with the same IDs, what it has told since the last round,
-// and nothing is lost.
+// round, together with what was read and is not told: halves of exchanges that
+// wait, and what was refused until Shutdown. So nothing is lost, and a collector
+// that is killed tells again, with the same IDs, what it has told since the last
+// round.
 type auditFile struct {
 	stream  *auditStream
 	manager *fileconsumer.Manager
 	client  storage.Client // nil: there is no storage
 	rest    []audit.Entry  // of an earlier process
 	readers sync.Pool
-
-	// passed says that something was read and not told, so offsets are not right
-	// any more.
-	passed atomic.Bool
 }
 
 // follow prepares to read the files. The error names the setting.
@@ -94,6 +90,7 @@ func (f *auditFile) resume(ctx context.Context) (known bool, err error) {
 		return false, err
 	}
 	if err := json.Unmarshal(stored, &f.rest); err != nil {
+		f.rest = nil
 		return true, fmt.Errorf("%s in storage %s cannot be decoded, was it saved by another version? requests that it is of are told by halves: %w",
 			storedRest, f.stream.w.cfg.Storage, err)
 	}
@@ -102,9 +99,7 @@ func (f *auditFile) resume(ctx context.Context) (known bool, err error) {
 
 // run reads until ctx ends.
 func (f *auditFile) run(ctx context.Context) {
-	if len(f.rest) > 0 && !f.stream.put(f.rest) {
-		return
-	}
+	f.stream.put(f.rest)
 	var offsets operator.Persister
 	if f.client != nil {
 		offsets = &auditOffsets{Client: f.client, file: f}
@@ -126,9 +121,6 @@ func (f *auditFile) close(ctx context.Context) error {
 
 // emit takes in lines of a file. After it, they count as read.
 func (f *auditFile) emit(_ context.Context, lines [][]byte, _ map[string]any, _ int64, _ []int64) error {
-	if f.passed.Load() {
-		return nil // It is read again after the next start.
-	}
 	reader := f.readers.Get().(*audit.Reader)
 	defer f.readers.Put(reader)
 	entries := make([]audit.Entry, 0, len(lines))
@@ -142,9 +134,7 @@ func (f *auditFile) emit(_ context.Context, lines [][]byte, _ map[string]any, _ 
 			entries = append(entries, e)
 		}
 	}
-	if len(entries) > 0 && !f.stream.put(entries) {
-		f.passed.Store(true)
-	}
+	f.stream.put(entries)
 	return nil
 }
 
@@ -158,32 +148,52 @@ type auditOffsets struct {
 }
 
 // Batch stores the offsets, and with them what was read before them and is not
-// told.
+// told. That it fails is told by the condition; the next round stores all of it.
 func (o *auditOffsets) Batch(ctx context.Context, ops ...*storage.Operation) error {
-	if o.file.passed.Load() {
-		return nil
+	rest, err := o.file.encodeRest()
+	values := [][]byte{rest}
+	for _, op := range ops {
+		values = append(values, op.Value)
 	}
-	rest := o.file.stream.rest()
-	for i := range rest {
-		rest[i].Auth.Accessor = ""
-		rest[i].Path = o.file.stream.exchanges.Redact(rest[i].Path)
-	}
-	encoded, err := json.Marshal(rest)
-	if err != nil {
-		return err
-	}
-	ops = append(ops, storage.SetOperation(storedRest, encoded))
-	values := make([][]byte, len(ops))
-	for i, op := range ops {
-		values[i] = op.Value
-	}
-	if slices.EqualFunc(values, o.saved, bytes.Equal) {
+	if err == nil && slices.EqualFunc(values, o.saved, bytes.Equal) {
 		return nil // Nobody has written.
 	}
-	if err := o.Client.Batch(ctx, ops...); err != nil {
-		o.saved = nil
-		return fmt.Errorf("what is read of audit::file cannot be saved, check the space and permissions of the storage: %w", err)
+	if err == nil {
+		err = o.Client.Batch(ctx, append(ops, storage.SetOperation(storedRest, rest))...)
 	}
-	o.saved = values
+	if o.saved = values; err != nil {
+		o.saved = nil
+	}
+	o.file.said(err)
 	return nil
+}
+
+// keep stores, after all was told that can be, what is left.
+func (f *auditFile) keep(ctx context.Context) {
+	if f == nil || f.client == nil {
+		return
+	}
+	rest, err := f.encodeRest()
+	if err == nil {
+		err = f.client.Set(ctx, storedRest, rest)
+	}
+	f.said(err)
+}
+
+// encodeRest returns what is read and not told. As anyone who reads the storage
+// reads it, it has no more than what is told.
+func (f *auditFile) encodeRest() ([]byte, error) {
+	rest := f.stream.rest()
+	for i := range rest {
+		rest[i].Auth.Accessor = ""
+		rest[i].Path = f.stream.exchanges.Redact(rest[i].Path)
+	}
+	return json.Marshal(rest)
+}
+
+func (f *auditFile) said(err error) {
+	if err != nil {
+		err = fmt.Errorf("how far audit::file was read cannot be saved, check the space and permissions of the storage: %w", err)
+	}
+	f.stream.w.Condition.Set(conditionFile, err)
 }

@@ -268,7 +268,9 @@ func TestWhateverIsInAFile(t *testing.T) {
 	cfg := tailing(only("http://127.0.0.1:1", ""), path)
 	cfg.Audit.LongestLine = 100_000
 	o := observe(t, cfg)
-	count := func(outcome string, want int64) func() bool { return o.HasValue(want, auditEntries, auditOutcome, outcome) }
+	count := func(outcome string, want int64) func() bool {
+		return o.HasValue(want, auditEntries, auditOutcome, outcome)
+	}
 	appendTo(t, path, "\x00\xff garbage\n{}\n"+strings.Repeat("[", 50_000)+"\n"+entry("a", "request"))
 	o.Eventually(t, "garbage", count("malformed", 3))
 	appendTo(t, path, strings.Repeat("x", 5_000_000)+"\n"+entry("a", "response"))

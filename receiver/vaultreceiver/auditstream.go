@@ -56,17 +56,17 @@ type auditStream struct {
 
 	mu      sync.Mutex
 	pairing *audit.Pairing
-	halves  [2]int64 // exchanges of which only the request, or the response, came
-	told    int64    // dropped entries that were told
-	hand    audited  // is being told
-	untold  []audit.Exchange
-	tried   bool // to tell what is in hand
+	halves  [2]int64         // exchanges of which only the request, or the response, came
+	told    int64            // dropped entries that were told
+	hand    audited          // is being told
+	tried   bool             // to tell what is in hand
+	untold  []audit.Exchange // as they were refused until Shutdown
 }
 
-// bundle is of entries of which the source waits to hear whether they were told.
+// bundle is of entries of which the source waits to hear that it may go on.
 type bundle struct {
 	entries []audit.Entry
-	told    chan<- bool
+	over    chan<- struct{}
 }
 
 // outcome is what became of an entry.
@@ -116,13 +116,15 @@ func (s *auditStream) read(reader *audit.Reader, line []byte) (e audit.Entry, ok
 	return e, false
 }
 
-// put waits until all that is over with the entries was told; what waits for its
-// other half is remembered. It is false when that will not be. It is only called
-// while the source runs.
-func (s *auditStream) put(entries []audit.Entry) bool {
-	told := make(chan bool, 1)
-	s.bundles <- bundle{entries, told}
-	return <-told
+// put takes in entries of a source that can wait, and returns when they are told,
+// or are in the rest. It is only called while the source runs.
+func (s *auditStream) put(entries []audit.Entry) {
+	if len(entries) == 0 {
+		return
+	}
+	over := make(chan struct{})
+	s.bundles <- bundle{entries, over}
+	<-over
 }
 
 func (s *auditStream) offer(e audit.Entry) {
@@ -157,7 +159,7 @@ func (s *auditStream) open(ctx context.Context, host component.Host) error {
 	return nil
 }
 
-// close closes what open has opened and run has not closed.
+// close ends the use of the storage.
 func (s *auditStream) close(ctx context.Context) error {
 	if s == nil {
 		return nil
@@ -180,14 +182,16 @@ func (s *auditStream) run(ctx context.Context) {
 	}.Run(ctx)
 	ended := make(chan struct{})
 	go func() { defer close(ended); sending.Wait() }()
-	s.flush(context.WithoutCancel(ctx), ended)
+	ctx = context.WithoutCancel(ctx)
+	s.flush(ctx, ended)
+	s.file.keep(ctx)
 }
 
 // audited is what is to be told.
 type audited struct {
 	exchanges []audit.Exchange
 	dropped   int64 // entries, since it was told last
-	waiting   []chan<- bool
+	waiting   []chan<- struct{}
 }
 
 // next returns the exchanges that have ended, some at a time.
@@ -241,7 +245,7 @@ func (s *auditStream) unpack(b bundle) (out audited) {
 	for _, e := range b.entries {
 		out.exchanges = append(out.exchanges, s.pair(e)...)
 	}
-	out.waiting = []chan<- bool{b.told}
+	out.waiting = []chan<- struct{}{b.over}
 	return out
 }
 
@@ -252,7 +256,7 @@ func (s *auditStream) begin(a audited) {
 	s.hand, s.tried = a, false
 }
 
-// over ends what is in hand, and says so to whom waits for it.
+// over ends what is in hand, and has those go on that wait for it.
 func (s *auditStream) over(told bool) {
 	s.mu.Lock()
 	a := s.hand
@@ -262,7 +266,7 @@ func (s *auditStream) over(told bool) {
 	s.hand = audited{}
 	s.mu.Unlock()
 	for _, waits := range a.waiting {
-		waits <- told
+		close(waits)
 	}
 }
 
@@ -322,7 +326,7 @@ func (s *auditStream) step(now time.Time, a audited) watch.Telemetry {
 func (s *auditStream) flush(ctx context.Context, ended <-chan struct{}) {
 	ctx, cancel := context.WithTimeout(ctx, flushFor)
 	defer cancel()
-	if s.tried { // It was refused, and dropped.
+	if s.tried { // It was refused.
 		s.over(false)
 	} else {
 		_ = s.deliver(ctx, s.hand)
