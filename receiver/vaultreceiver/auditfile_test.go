@@ -5,6 +5,7 @@ package vaultreceiver
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -52,19 +53,19 @@ func ask(t *testing.T, client *api.Client) {
 	for c := range 4 {
 		clients.Go(func() {
 			for i := range 50 {
-				key := fmt.Sprintf("kv/planted-key-%d-%d", c, i)
-				_, err := client.Logical().Write(key, map[string]any{"field": "planted-value"})
-				assert.NoError(t, err)
-				_, err = client.Logical().Read(key)
-				assert.NoError(t, err)
-				_, err = client.Logical().Write("transit/encrypt/key", map[string]any{"plaintext": "cGxhbnRlZA=="})
-				assert.NoError(t, err)
-				_, err = client.Auth().Token().Create(&api.TokenCreateRequest{TTL: "1h"})
-				assert.NoError(t, err)
+				assert.NoError(t, askEach(client, fmt.Sprintf("kv/planted-key-%d-%d", c, i)))
 			}
 		})
 	}
 	clients.Wait()
+}
+
+func askEach(client *api.Client, key string) error {
+	_, wrote := client.Logical().Write(key, map[string]any{"field": "planted-value"})
+	_, read := client.Logical().Read(key)
+	_, encrypted := client.Logical().Write("transit/encrypt/key", map[string]any{"plaintext": "cGxhbnRlZA=="})
+	_, created := client.Auth().Token().Create(&api.TokenCreateRequest{TTL: "1h"})
+	return errors.Join(wrote, read, encrypted, created)
 }
 
 // writtenTo returns the IDs of the requests of which Vault wrote both entries.
