@@ -9,6 +9,7 @@ import (
 	"regexp"
 	"time"
 
+	"github.com/open-telemetry/opentelemetry-collector-contrib/pkg/stanza/fileconsumer/matcher"
 	"go.opentelemetry.io/collector/config/confignet"
 	"go.opentelemetry.io/collector/config/configoptional"
 
@@ -20,6 +21,9 @@ import (
 type AuditConfig struct {
 	// Socket listens for audit devices of type socket.
 	Socket configoptional.Optional[SocketConfig] `mapstructure:"socket"`
+
+	// File follows files of audit devices of type file.
+	File configoptional.Optional[FileConfig] `mapstructure:"file"`
 
 	// Trust is what becomes of the trace that a caller says it is in, in the
 	// header traceparent: parent, link or ignore.
@@ -52,9 +56,46 @@ type SocketConfig struct {
 	Connections int `mapstructure:"connections"`
 }
 
-// enabled says whether there is a source. An empty endpoint is none, so that it
+// FileConfig is of files that Vault writes. With storage, each entry of them is
+// told, however often the collector is restarted or killed; without one, each
+// start begins at StartAt, as it is not known how far they were read.
+type FileConfig struct {
+	// Include are patterns of paths, such as /var/log/vault/audit.log*, and Exclude
+	// are of those that are left out. A file that is renamed is read on only if
+	// its new name is included too.
+	Include []string `mapstructure:"include"`
+	Exclude []string `mapstructure:"exclude"`
+
+	// StartAt is where files that are there at the first start are read from:
+	// beginning or end. Those that appear later are read as a whole.
+	StartAt string `mapstructure:"start_at"`
+
+	// PollInterval is how often it is looked for what was written.
+	PollInterval time.Duration `mapstructure:"poll_interval"`
+}
+
+func (c *FileConfig) check() error {
+	var patterns error
+	if len(c.Include) == 0 {
+		patterns = errors.New("audit::file::include is empty: set it to the files that vault's audit device writes, such as [/var/log/vault/audit.log*]")
+	} else if _, err := matcher.New(c.criteria()); err != nil {
+		patterns = fmt.Errorf("audit::file is of files that cannot be looked for, check the patterns: %w", err)
+	}
+	return errors.Join(patterns,
+		checkMode("audit::file::start_at", c.StartAt, "beginning", "end"),
+		configcheck.Duration("audit::file::poll_interval", c.PollInterval, "200ms"),
+	)
+}
+
+func (c *FileConfig) criteria() matcher.Criteria {
+	return matcher.Criteria{Include: c.Include, Exclude: c.Exclude}
+}
+
+// listens says whether there is a socket. An empty endpoint is none, so that it
 // can be left to the environment.
-func (c *AuditConfig) enabled() bool { return c.Socket.HasValue() && c.Socket.Get().Endpoint != "" }
+func (c *AuditConfig) listens() bool { return c.Socket.HasValue() && c.Socket.Get().Endpoint != "" }
+
+func (c *AuditConfig) enabled() bool { return c.listens() || c.File.HasValue() }
 
 func (c *AuditConfig) check() error {
 	if !c.enabled() {
@@ -68,6 +109,9 @@ func (c *AuditConfig) check() error {
 			errs = append(errs, fmt.Errorf("audit::socket::transport is %q: set it to tcp or unix", socket.Transport))
 		}
 		errs = append(errs, configcheck.Positive("audit::socket::connections", socket.Connections))
+	}
+	if file := c.File.Get(); file != nil {
+		errs = append(errs, file.check())
 	}
 	for i, pattern := range c.Redact {
 		if _, err := regexp.Compile(pattern); err != nil {
@@ -101,6 +145,7 @@ func defaultAudit() AuditConfig {
 	socket.Transport = confignet.TransportTypeTCP
 	return AuditConfig{
 		Socket: configoptional.Default(socket),
+		File:   configoptional.Default(FileConfig{StartAt: "end", PollInterval: 200 * time.Millisecond}),
 		Trust:  string(telemetry.TrustParent),
 		Wait:   2 * time.Minute, Queue: 10_000, LongestLine: 16 << 20,
 	}

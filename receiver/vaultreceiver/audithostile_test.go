@@ -45,8 +45,9 @@ func startStream(t *testing.T, set func(*AuditConfig)) *runningStream {
 	socket, err := s.listen(ctx)
 	require.NoError(t, err)
 	s.address = socket.listener.Addr().String()
+	s.sources = append(s.sources, socket.run)
 	ended := make(chan struct{})
-	go func() { defer close(ended); s.run(ctx, socket.run) }()
+	go func() { defer close(ended); s.run(ctx) }()
 	t.Cleanup(func() { cancel(); <-ended })
 	return s
 }

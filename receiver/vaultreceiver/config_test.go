@@ -92,6 +92,32 @@ func TestConfigOfLeases(t *testing.T) {
 	assert.Equal(t, FollowConfig{Interval: time.Minute, RequestsPerSecond: 10, Limit: 20000, ExpiryWarning: time.Hour}, cfg.Leases.FollowConfig)
 }
 
+func TestConfigOfAuditFiles(t *testing.T) {
+	for file, wantErr := range map[string][]string{
+		"audit file of nothing.yaml": {
+			"audit::file::include is empty: set it to the files that vault's audit device writes, such as [/var/log/vault/audit.log*]",
+			`audit::file::start_at is "middle"`,
+			"audit::file::poll_interval is 0s: write a duration with a unit, such as 200ms",
+		},
+		"audit file pattern.yaml": {"audit::file is of files that cannot be looked for, check the patterns: include: "},
+	} {
+		t.Run(file, func(t *testing.T) {
+			_, err := load(t, file)
+			for _, want := range wantErr {
+				require.ErrorContains(t, err, want)
+			}
+		})
+	}
+	cfg, err := load(t, "audit file.yaml")
+	require.NoError(t, err)
+	assert.True(t, cfg.Audit.enabled())
+	assert.False(t, cfg.Audit.Socket.HasValue())
+	assert.Equal(t, &FileConfig{
+		Include: []string{"/var/log/vault/audit.log*"}, Exclude: []string{"/var/log/vault/audit.log*.gz"},
+		StartAt: "beginning", PollInterval: 200 * time.Millisecond,
+	}, cfg.Audit.File.Get())
+}
+
 func TestConfigOfALogin(t *testing.T) {
 	for file, wantErr := range map[string][]string{
 		"two ways.yaml":   {"token and approle are both set: keep one of them"},

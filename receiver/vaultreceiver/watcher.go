@@ -5,6 +5,7 @@ package vaultreceiver
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -40,7 +41,6 @@ type watcher struct {
 	asked     chan struct{} // closed when the server was asked once
 	domains   []domain
 	audit     *auditStream // nil: it is not configured
-	socket    *auditSocket // likewise
 	pages     *pages
 
 	mu        sync.Mutex
@@ -106,7 +106,7 @@ func (w *watcher) Start(ctx context.Context, host component.Host) (err error) {
 		return err
 	}
 	if w.audit != nil {
-		if w.socket, err = w.audit.listen(ctx); err != nil {
+		if err := w.audit.open(ctx, host); err != nil {
 			return err
 		}
 	}
@@ -124,7 +124,7 @@ func (w *watcher) run(ctx context.Context) {
 	loops.Go(func() { w.pollServer(ctx) })
 	loops.Go(func() { w.pollCluster(ctx) })
 	if w.audit != nil {
-		loops.Go(func() { w.audit.run(ctx, w.socket.run) })
+		loops.Go(func() { w.audit.run(ctx) })
 	}
 	for _, d := range w.domains {
 		loops.Go(func() { d.run(ctx) })
@@ -142,7 +142,7 @@ func (w *watcher) run(ctx context.Context) {
 func (w *watcher) Shutdown(ctx context.Context) error {
 	w.Background.Stop()
 	w.client.close()
-	return w.store.Close(ctx)
+	return errors.Join(w.audit.close(ctx), w.store.Close(ctx))
 }
 
 func (w *watcher) step(now time.Time, seen sighting) watch.Telemetry {

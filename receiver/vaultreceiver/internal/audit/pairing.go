@@ -97,6 +97,15 @@ func (p *Pairing) Drain() (over []Exchange) {
 // Waiting returns how many halves wait.
 func (p *Pairing) Waiting() int { return p.queue.Len() }
 
+// Halves returns those that wait, in the order in which they came.
+func (p *Pairing) Halves() []Entry {
+	halves := make([]Entry, 0, p.queue.Len())
+	for e := p.queue.Front(); e != nil; e = e.Next() {
+		halves = append(halves, e.Value.(*half).entry)
+	}
+	return halves
+}
+
 // Repeated returns how many entries came more than once, as with several
 // devices, or after a connection was lost.
 func (p *Pairing) Repeated() int64 { return p.repeated }

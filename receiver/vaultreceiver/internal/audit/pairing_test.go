@@ -67,12 +67,14 @@ func TestCourses(t *testing.T) {
 func TestWhatWaitsIsDrained(t *testing.T) {
 	_, p := course("a? b! c? a?")
 	assert.Equal(t, 3, p.Waiting())
+	assert.Equal(t, []Entry{{Kind: Request, ID: "a"}, {Kind: Response, ID: "b"}, {Kind: Request, ID: "c"}}, p.Halves())
 	assert.EqualValues(t, 1, p.Repeated())
 	over := p.Drain()
 	require.Len(t, over, 3)
 	assert.False(t, over[0].Whole())
 	assert.Zero(t, p.Waiting())
 	assert.Empty(t, p.Drain())
+	assert.Empty(t, p.Halves())
 }
 
 // Whatever comes in whichever order: each exchange ends once, and memory is
