@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"net"
 	"runtime"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -92,7 +93,7 @@ func TestAThousandConnections(t *testing.T) {
 	require.Error(t, err, "one more is closed")
 	var sending sync.WaitGroup
 	for i, conn := range conns {
-		sending.Go(func() { sendAll(t, conn, exchangesNamed(fmt.Sprint(i), each)) })
+		sending.Go(func() { sendAll(t, conn, exchangesNamed(strconv.Itoa(i), each)) })
 	}
 	sending.Wait()
 	s.eventually(t, 2*many*each, accepted)
@@ -183,7 +184,7 @@ func TestBombsOnManyConnections(t *testing.T) {
 	assert.Less(t, rest, int64(many<<17+(8<<20)), "128 kB for each connection, and what the parsers keep")
 	assert.Positive(t, s.sum(accepted, malformed))
 	for i, conn := range conns {
-		sendAll(t, conn, exchangesNamed(fmt.Sprint(i), 1))
+		sendAll(t, conn, exchangesNamed(strconv.Itoa(i), 1))
 	}
 	require.Eventually(t, func() bool { return s.spans.spans.Load() >= many }, time.Minute, time.Millisecond, "each goes on")
 	runtime.KeepAlive(bombs) // They were there at first.
