@@ -167,7 +167,7 @@ func FuzzRead(f *testing.F) {
 	f.Fuzz(func(t *testing.T, line []byte) {
 		e, err := reader.Read(line)
 		if err != nil {
-			require.Zero(t, e.Operation)
+			require.Empty(t, e.Operation)
 			return
 		}
 		require.NotEmpty(t, e.ID)

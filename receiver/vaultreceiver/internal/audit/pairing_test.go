@@ -102,8 +102,8 @@ func FuzzPairing(f *testing.F) {
 			count(p.Take(time.Unix(int64(i), 0), e))
 			require.LessOrEqual(t, p.Waiting(), limit)
 			require.LessOrEqual(t, len(p.done), limit)
-			require.Equal(t, len(p.done), len(p.order))
-			require.Equal(t, p.queue.Len(), len(p.waiting))
+			require.Len(t, p.order, len(p.done))
+			require.Len(t, p.waiting, p.queue.Len())
 		}
 		count(p.Drain())
 		for id := range sent {
