@@ -5,6 +5,7 @@ package test
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"fmt"
 	"os"
@@ -180,8 +181,8 @@ func readFile(dir, name string) string {
 	return string(content)
 }
 
-// eachLine calls do for every whole line. A kill can cut one off; then the
-// batch is told again.
+// eachLine calls do for every whole line, of which each is one batch. A kill can
+// cut one off; then the batch is told again.
 func eachLine(t *testing.T, path string, do func(line []byte) error) {
 	t.Helper()
 	file, err := os.Open(path)
@@ -196,6 +197,11 @@ func eachLine(t *testing.T, path string, do func(line []byte) error) {
 		}
 		if do(line) != nil {
 			torn++
+			// What was cut off has no end, so the next line stands behind it.
+			next := max(bytes.LastIndex(line, []byte(`{"resourceLogs":`)), bytes.LastIndex(line, []byte(`{"resourceSpans":`)))
+			if next > 0 {
+				require.NoError(t, do(line[next:]))
+			}
 		}
 	}
 	assert.LessOrEqual(t, torn, kills)

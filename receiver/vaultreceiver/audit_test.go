@@ -20,7 +20,6 @@ func only(endpoint, token string) *Config {
 	cfg := configFor(endpoint)
 	cfg.Token = configopaque.String(token)
 	cfg.Leases.Mode, cfg.Tokens.Mode = ModeOff, ModeOff
-	cfg.OwnToken.Enabled = false
 	for _, domain := range []*DomainConfig{
 		&cfg.Mounts, &cfg.Policies, &cfg.AuditDevices, &cfg.Quotas, &cfg.LockedUsers, &cfg.InFlightRequests, &cfg.Clients,
 	} {

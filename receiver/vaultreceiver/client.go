@@ -82,7 +82,7 @@ func (c *client) close() {
 }
 
 // hasToken says whether requests that need a token make sense now.
-func (c *client) hasToken() bool { return c.session.usable() }
+func (c *client) hasToken() bool { return c.session.hasToken() }
 
 // Leases returns the number of leases. It is not known yet in the first
 // seconds of an active node.

@@ -171,7 +171,6 @@ func TestDeniedRequestsAreRare(t *testing.T) {
 	}).URL)
 	cfg.Token = "planted"
 	cfg.Raft.Enabled = false
-	cfg.OwnToken.Enabled = false // There is nobody who could look it up.
 	o := observe(t, cfg, "planted")
 	o.Eventually(t, "it is asked again", func() bool { return asked.Load() == 2 })
 	assert.Greater(t, len(o.Metrics.AllMetrics()), deniedEvery/2)

@@ -106,17 +106,6 @@ func (s *session) hasToken() bool {
 	return s.token != ""
 }
 
-// usable says whether there is a token that works, as far as somebody looks.
-// Without one each request would be denied, and be audited.
-func (s *session) usable() bool {
-	if s.method == nil && !s.cfg.Enabled {
-		return s.configured()
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.sight.Works
-}
-
 // Read returns the token, empty while it is not logged in.
 func (s *session) Read() (string, error) {
 	if s.method == nil {
