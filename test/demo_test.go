@@ -84,7 +84,7 @@ func has(p demo.Picture, want float64, system, name string, labels ...string) bo
 func TestTheStoryArrives(t *testing.T) {
 	s := play(t)
 	const pace = 3 * demo.Interval
-	require.NoError(t, (&story.Story{Lab: s.Lab, Pace: pace, Progress: func(line string) { t.Log(line) }}).Tell(t.Context()))
+	require.NoError(t, (&story.Story{Lab: s.Lab, OTLP: s.OTLP, Audit: s.Audit, Pace: pace, Progress: func(line string) { t.Log(line) }}).Tell(t.Context()))
 	var missing []string
 	defer func() {
 		if len(missing) > 0 {
@@ -218,11 +218,34 @@ func TestTheStoryArrives(t *testing.T) {
 		assert.True(t, has(p, 1, "vault", "vault_lease_renewals_total", "vault_mount_path", "auth/userpass/"))
 		led := 0
 		for _, exemplar := range p.Exemplars["vault"] {
+			if exemplar.Series.Name != "vault_lease_lifetime_seconds_bucket" {
+				continue
+			}
 			lease := target(t, []readback.Link{{TraceID: exemplar.TraceID, SpanID: exemplar.SpanID}}, leases)
 			assert.InDelta(t, lease.Duration.Seconds(), exemplar.Value, 1e-3)
 			led++
 		}
 		assert.Positive(t, led, "the histogram of lifetimes leads to a lease")
+	})
+
+	t.Run("a request to Vault is within its caller's trace", func(t *testing.T) {
+		application, err := s.Jaeger.Spans(t.Context(), story.Application, s.Since)
+		require.NoError(t, err)
+		for _, name := range []string{"create " + story.Secrets + "/", "read " + story.Secrets + "/"} {
+			request := spans(p, "vault", name)
+			require.Len(t, request, 1, name)
+			caller := target(t, []readback.Link{{TraceID: request[0].TraceID, SpanID: request[0].ParentSpanID}}, application)
+			assert.Equal(t, story.Application, caller.Service)
+			assert.False(t, request[0].Start.Before(caller.Start), "both clocks are one")
+			assert.LessOrEqual(t, request[0].Duration, caller.Duration)
+			root := target(t, []readback.Link{{TraceID: caller.TraceID, SpanID: caller.ParentSpanID}}, application)
+			assert.Equal(t, story.Order, root.Name)
+		}
+		led := false
+		for _, exemplar := range p.Exemplars["vault"] {
+			led = led || exemplar.TraceID == spans(p, "vault", "create "+story.Secrets+"/")[0].TraceID
+		}
+		assert.True(t, led, "the histogram of durations leads to it")
 	})
 
 	t.Run("certificates of Vault are counted down", func(t *testing.T) {

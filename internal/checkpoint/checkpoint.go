@@ -36,7 +36,17 @@ func Open(ctx context.Context, host component.Host, storageID *component.ID, kin
 	if storageID == nil {
 		return &Store{}, nil
 	}
-	extension, ok := host.GetExtensions()[*storageID]
+	client, err := Client(ctx, host, *storageID, kind, id, name)
+	if err != nil {
+		return nil, err
+	}
+	return &Store{id: *storageID, client: client, kept: map[string][sha256.Size]byte{}}, nil
+}
+
+// Client opens the storage for what is no state of ours, as of a library that
+// keeps its own. It is like Open, and the caller closes it.
+func Client(ctx context.Context, host component.Host, storageID component.ID, kind component.Kind, id component.ID, name string) (storage.Client, error) {
+	extension, ok := host.GetExtensions()[storageID]
 	if !ok {
 		return nil, fmt.Errorf("storage is %s, which does not run: add it under extensions: and to service::extensions", storageID)
 	}
@@ -48,7 +58,7 @@ func Open(ctx context.Context, host component.Host, storageID *component.ID, kin
 	if err != nil {
 		return nil, fmt.Errorf("storage %s cannot be opened, check its settings and that no other collector uses it: %w", storageID, err)
 	}
-	return &Store{id: *storageID, client: client, kept: map[string][sha256.Size]byte{}}, nil
+	return client, nil
 }
 
 // Load sets what into points to, and says whether there was something to load.

@@ -27,7 +27,7 @@ type Config struct {
 
 	// Attributes are the names of the attributes that tell the series apart.
 	// An empty name stands for no attribute.
-	Attributes [2]string
+	Attributes [3]string
 
 	// Bounds are the upper bounds of the buckets, which belong to them; a last
 	// bucket without a bound is added. Without any it is DurationBounds.
@@ -42,7 +42,7 @@ type Config struct {
 
 // Key is the values of the attributes of a series, in the order of
 // Config.Attributes.
-type Key [2]string
+type Key [3]string
 
 // Histogram counts values in buckets, apart for each Key. It is safe for
 // concurrent use.

@@ -42,7 +42,7 @@ func told(t *testing.T, h *Histogram) pmetric.HistogramDataPointSlice {
 }
 
 func TestHistogram(t *testing.T) {
-	h := waits(Config{Bounds: []float64{0.1, 1, 10}, Attributes: [2]string{1: "x.outcome"}})
+	h := waits(Config{Bounds: []float64{0.1, 1, 10}, Attributes: [3]string{1: "x.outcome"}})
 	h.Declare(Key{"/b/", "failure"})
 	for i, value := range []float64{0, 0.1, 0.11, 1, 9, 11, 400} {
 		h.Record(Key{"/a/", "success"}, value, start.Add(time.Duration(i)*time.Second), trace, pcommon.SpanID{7: byte(i + 1)})

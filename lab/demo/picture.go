@@ -89,13 +89,16 @@ var Systems = []System{
 			"vault_lease_lifetime_seconds_count", "vault_lease_ttl_issued_seconds_count", "vault_lease_ttl_remaining_seconds_count",
 			"vault_pki_certificate_count", "vault_pki_ca_expiry_seconds", "vault_pki_crl_expiry_seconds",
 			"vault_mount_count", "vault_policy_count", "vault_token_count", "vault_own_token_ttl_seconds",
+			"vault_request_duration_seconds_count", "vault_audit_entries_total",
 		},
-		Exemplars: []string{"vault_lease_lifetime_seconds_bucket"},
+		Exemplars: []string{"vault_lease_lifetime_seconds_bucket", "vault_request_duration_seconds_bucket"},
 		Spans: map[string]int{
+			"create " + story.Secrets + "/": 1, "read " + story.Secrets + "/": 1,
 			"vault.sealed.start": 1, "vault.sealed": 1,
 			"vault.lease.start": story.VaultLeases, "vault.lease": story.VaultLeases,
 		},
 		Events: map[string]int{
+			"vault.audit.request": 2, "vault.audit.response": 2,
 			"vault.sealed": 1, "vault.unsealed": 1,
 			"vault.lease.created": story.VaultLeases, "vault.lease.renewed": 1, "vault.lease.expiring": 1, "vault.lease.ended": story.VaultLeases,
 		},

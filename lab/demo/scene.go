@@ -49,6 +49,10 @@ type Scene struct {
 	// and of its health check.
 	Metrics, Health string
 
+	// OTLP is the URL of its OTLP receiver over HTTP, and Audit host:port of its
+	// socket for Vault's audit devices.
+	OTLP, Audit string
+
 	// Token is the collector's, in Vault.
 	Token string
 
@@ -92,12 +96,12 @@ func (s *Scene) startCollector(ctx context.Context, opts Options) error {
 	if err != nil {
 		return fmt.Errorf("find the collector's configuration: %w", err)
 	}
-	return lab.OnFreePorts(ctx, 5, func(ports []int) error { return s.startOn(ctx, opts.Binary, config, ports) })
+	return lab.OnFreePorts(ctx, 6, func(ports []int) error { return s.startOn(ctx, opts.Binary, config, ports) })
 }
 
 func (s *Scene) startOn(ctx context.Context, binary, config string, ports []int) (err error) {
 	at := func(i int) string { return fmt.Sprintf("127.0.0.1:%d", ports[i]) }
-	s.Metrics, s.Health = at(0), at(1)
+	s.Metrics, s.Health, s.OTLP, s.Audit = at(0), at(1), "http://"+at(3), at(5)
 	s.Collector, err = lab.StartCollector(ctx, lab.CollectorOptions{
 		Binary:   binary,
 		Configs:  []string{config},
@@ -108,6 +112,7 @@ func (s *Scene) startOn(ctx context.Context, binary, config string, ports []int)
 			"VAULT_LEASES_MODE=prefixes",
 			"VAULT_LEASE_PREFIXES="+story.CertificateLeases+","+story.LoginLeases,
 			"VAULT_PKI_MOUNTS="+story.PKIMount,
+			"VAULT_AUDIT_ENDPOINT="+s.Audit,
 			"VAULT_LEASES_INTERVAL="+Interval.String(),
 			"VAULT_PKI_INTERVAL="+Interval.String(),
 			"COLLECTION_INTERVAL="+Interval.String(),

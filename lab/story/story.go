@@ -43,6 +43,10 @@ const (
 type Story struct {
 	Lab *lab.Lab
 
+	// OTLP is the URL where the application of the story sends its traces, and
+	// Audit host:port of the observer's socket for Vault's audit device.
+	OTLP, Audit string
+
 	// Pace is how long each state is held: longer than the interval at which
 	// the observer polls, or it cannot see it.
 	Pace time.Duration

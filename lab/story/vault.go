@@ -135,6 +135,11 @@ func (s *Story) gone(ctx context.Context, lease string, expires time.Time) error
 // vault has leases come and go, and then seals the server: a sealed one revokes
 // nothing.
 func (s *Story) vault(ctx context.Context) error {
+	if s.Audit != "" { // Somebody observes.
+		if err := s.callVault(ctx); err != nil {
+			return err
+		}
+	}
 	if err := s.leaseVault(ctx); err != nil {
 		return err
 	}

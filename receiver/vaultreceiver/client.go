@@ -29,6 +29,9 @@ const (
 	headerHost = "X-Vault-Hostname"
 )
 
+// userAgent tells Vault, and who reads its audit log, who asks.
+const userAgent = "otelcol-infra-vaultreceiver"
+
 var (
 	// errForeign is the error of an answer that Vault would not give.
 	errForeign = errors.New("the answer is not Vault's, check endpoint")
@@ -64,7 +67,7 @@ func newClient(ctx context.Context, cfg *Config, host component.Host, settings r
 		return nil, fmt.Errorf("vault client for endpoint %s, check the environment variables VAULT_*: %w", cfg.HTTP.Endpoint, err)
 	}
 	vault.ClearToken()
-	vault.SetHeaders(http.Header{api.RequestHeaderName: {"true"}})
+	vault.SetHeaders(http.Header{api.RequestHeaderName: {"true"}, "User-Agent": {userAgent}})
 
 	c := &client{api: vault, http: httpClient, requests: requests, namespace: cfg.Namespace}
 	c.session = newSession(cfg, c)

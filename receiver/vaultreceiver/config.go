@@ -73,6 +73,9 @@ type Config struct {
 	InFlightRequests DomainConfig `mapstructure:"in_flight_requests"`
 	Clients          DomainConfig `mapstructure:"clients"` // and entities
 
+	// Audit makes spans of what Vault's audit devices send.
+	Audit AuditConfig `mapstructure:"audit"`
+
 	// ScrapeServerMetrics takes over metrics that Vault has of its own, a
 	// selection of sys/metrics.
 	ScrapeServerMetrics bool `mapstructure:"scrape_server_metrics"`
@@ -106,6 +109,7 @@ func (c *Config) Validate() error {
 		c.validateLogin(),
 		c.OwnToken.check(),
 		c.checkDomains(),
+		c.Audit.check(),
 	)
 }
 
@@ -129,5 +133,6 @@ func defaultConfig() *Config {
 		OwnToken: OwnTokenConfig{Enabled: true, ExpiryWarning: 24 * time.Hour},
 	}
 	cfg.setDomains()
+	cfg.Audit = defaultAudit()
 	return cfg
 }

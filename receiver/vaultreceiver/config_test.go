@@ -92,6 +92,32 @@ func TestConfigOfLeases(t *testing.T) {
 	assert.Equal(t, FollowConfig{Interval: time.Minute, RequestsPerSecond: 10, Limit: 20000, ExpiryWarning: time.Hour}, cfg.Leases.FollowConfig)
 }
 
+func TestConfigOfAuditFiles(t *testing.T) {
+	for file, wantErr := range map[string][]string{
+		"audit file of nothing.yaml": {
+			"audit::file::include is empty: set it to the files that vault's audit device writes, such as [/var/log/vault/audit.log*]",
+			`audit::file::start_at is "middle"`,
+			"audit::file::poll_interval is 0s: write a duration with a unit, such as 200ms",
+		},
+		"audit file pattern.yaml": {"audit::file is of files that cannot be looked for, check the patterns: include: "},
+	} {
+		t.Run(file, func(t *testing.T) {
+			_, err := load(t, file)
+			for _, want := range wantErr {
+				require.ErrorContains(t, err, want)
+			}
+		})
+	}
+	cfg, err := load(t, "audit file.yaml")
+	require.NoError(t, err)
+	assert.True(t, cfg.Audit.enabled())
+	assert.False(t, cfg.Audit.Socket.HasValue())
+	assert.Equal(t, &FileConfig{
+		Include: []string{"/var/log/vault/audit.log*"}, Exclude: []string{"/var/log/vault/audit.log*.gz"},
+		StartAt: "beginning", PollInterval: 200 * time.Millisecond,
+	}, cfg.Audit.File.Get())
+}
+
 func TestConfigOfALogin(t *testing.T) {
 	for file, wantErr := range map[string][]string{
 		"two ways.yaml":   {"token and approle are both set: keep one of them"},
@@ -140,4 +166,27 @@ func TestTheMountsOfLoginsHaveDefaults(t *testing.T) {
 	assert.Equal(t, "auth/approle/login", (&AppRoleConfig{}).method().endpoint)
 	assert.Equal(t, "auth/kubernetes/login", (&KubernetesConfig{}).method().endpoint)
 	assert.Equal(t, serviceAccountToken, (&KubernetesConfig{}).jwt().File)
+}
+
+func TestConfigOfTheAuditStream(t *testing.T) {
+	cfg, err := load(t, "audit.yaml")
+	require.NoError(t, err)
+	assert.True(t, cfg.Audit.enabled())
+	assert.Equal(t, "127.0.0.1:9200", cfg.Audit.Socket.Get().Endpoint)
+	assert.Equal(t, 100, cfg.Audit.Socket.Get().Connections)
+	assert.Equal(t, "secret/*/x", cfg.Audit.redact()("secret/app/x"))
+	assert.False(t, defaultConfig().Audit.enabled())
+
+	_, err = load(t, "wrong audit.yaml")
+	for _, want := range []string{
+		`audit::socket::transport is "udp": set it to tcp or unix`,
+		"audit::socket::connections is 0",
+		"audit::redact[1] is not a regular expression",
+		`audit::trust is "maybe": set it to one of parent, link, ignore`,
+		"audit::wait is 30ns: write a duration with a unit, such as 2m",
+		"audit::queue is -1",
+		"audit::longest_line is 0",
+	} {
+		require.ErrorContains(t, err, want)
+	}
 }

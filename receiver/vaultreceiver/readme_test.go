@@ -7,9 +7,11 @@ import (
 	"testing"
 	"time"
 
+	"go.opentelemetry.io/collector/pdata/pcommon"
 	"go.opentelemetry.io/collector/pdata/pmetric"
 
 	"github.com/otelcol-infra/otelcol-infra/internal/readmetest"
+	"github.com/otelcol-infra/otelcol-infra/receiver/vaultreceiver/internal/audit"
 	"github.com/otelcol-infra/otelcol-infra/receiver/vaultreceiver/internal/metadata"
 	"github.com/otelcol-infra/otelcol-infra/receiver/vaultreceiver/internal/telemetry"
 )
@@ -18,6 +20,9 @@ import (
 func histogramNames() (names []string) {
 	metrics := pmetric.NewMetricSlice()
 	telemetry.NewLeaseTally(time.Now(), telemetry.LeaseNaming{}).AppendTo(metrics, 0)
+	tally := telemetry.NewRequestTally(time.Now())
+	tally.Take(audit.Exchange{}, pcommon.TraceID{}, pcommon.SpanID{})
+	tally.AppendTo(metrics, 0)
 	for _, metric := range metrics.All() {
 		names = append(names, metric.Name())
 	}

@@ -68,11 +68,18 @@ func (s *metricsScraper) Scrape(ctx context.Context) pmetric.Metrics {
 	now := time.Now()
 	cluster := w.record(s.builder, now)
 	metrics := s.builder.Emit(metadata.WithResource(resource(s.builder.NewResourceBuilder(), s.cfg.HTTP.Endpoint, cluster)))
-	if metrics.ResourceMetrics().Len() > 0 && w.acceptsTokens() {
-		own.MoveAndAppendTo(metrics.ResourceMetrics().At(0).ScopeMetrics().At(0).Metrics())
+	if metrics.ResourceMetrics().Len() == 0 {
+		return metrics
+	}
+	more := metrics.ResourceMetrics().At(0).ScopeMetrics().At(0).Metrics()
+	if w.audit != nil {
+		w.audit.appendTo(more, now)
+	}
+	if w.acceptsTokens() {
+		own.MoveAndAppendTo(more)
 		for _, d := range w.domains {
 			if r, ok := d.(recorder); ok {
-				r.appendTo(metrics.ResourceMetrics().At(0).ScopeMetrics().At(0).Metrics(), now)
+				r.appendTo(more, now)
 			}
 		}
 	}
@@ -109,6 +116,9 @@ func (w *watcher) record(mb *metadata.MetricsBuilder, now time.Time) identity {
 	ts := pcommon.NewTimestampFromTime(now)
 	age := max(2*w.cfg.Scrape.CollectionInterval, stale)
 	telemetry.RecordEndpoints(mb, ts, w.endpoints.known())
+	if w.audit != nil {
+		w.audit.record(mb, now)
+	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	up := w.server.fresh(now, age)

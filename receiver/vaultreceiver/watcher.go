@@ -5,6 +5,7 @@ package vaultreceiver
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -39,6 +40,7 @@ type watcher struct {
 	news      *queue
 	asked     chan struct{} // closed when the server was asked once
 	domains   []domain
+	audit     *auditStream // nil: it is not configured
 	pages     *pages
 
 	mu        sync.Mutex
@@ -87,6 +89,9 @@ func newWatcher(cfg *Config, settings receiver.Settings) (*watcher, error) {
 	}
 	w.pages = &pages{w: w}
 	w.domains = newDomains(w)
+	if cfg.Audit.enabled() {
+		w.audit = newAuditStream(w)
+	}
 	return w, nil
 }
 
@@ -99,6 +104,11 @@ func (w *watcher) Start(ctx context.Context, host component.Host) (err error) {
 	w.store, err = checkpoint.Open(ctx, host, w.cfg.Storage, component.KindReceiver, w.settings.ID, "")
 	if err != nil {
 		return err
+	}
+	if w.audit != nil {
+		if err := w.audit.open(ctx, host); err != nil {
+			return err
+		}
 	}
 	w.Background.Start(w.run)
 	return nil
@@ -113,6 +123,9 @@ func (w *watcher) run(ctx context.Context) {
 	loops.Go(func() { w.tell(ctx) })
 	loops.Go(func() { w.pollServer(ctx) })
 	loops.Go(func() { w.pollCluster(ctx) })
+	if w.audit != nil {
+		loops.Go(func() { w.audit.run(ctx) })
+	}
 	for _, d := range w.domains {
 		loops.Go(func() { d.run(ctx) })
 	}
@@ -129,7 +142,7 @@ func (w *watcher) run(ctx context.Context) {
 func (w *watcher) Shutdown(ctx context.Context) error {
 	w.Background.Stop()
 	w.client.close()
-	return w.store.Close(ctx)
+	return errors.Join(w.audit.close(ctx), w.store.Close(ctx))
 }
 
 func (w *watcher) step(now time.Time, seen sighting) watch.Telemetry {

@@ -26,7 +26,7 @@ type Durations struct {
 func NewDurations(prefixes state.Prefixes, start time.Time) *Durations {
 	of := func(name, description string, attribute string, prefixes ...string) *histogram.Histogram {
 		h := histogram.New(histogram.Config{
-			Name: name, Description: description, Unit: "s", Attributes: [2]string{attribute}, Start: start,
+			Name: name, Description: description, Unit: "s", Attributes: [3]string{attribute}, Start: start,
 		})
 		for _, prefix := range prefixes {
 			h.Declare(histogram.Key{text(prefix)})

@@ -31,6 +31,26 @@ func (ms *VaultActiveMetricConfig) Unmarshal(parser *confmap.Conf) error {
 	return nil
 }
 
+// VaultAuditConnectionCountMetricConfig provides config for the vault.audit.connection.count metric.
+type VaultAuditConnectionCountMetricConfig struct {
+	Enabled          bool `mapstructure:"enabled"`
+	enabledSetByUser bool
+}
+
+func (ms *VaultAuditConnectionCountMetricConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+
+	err := parser.Unmarshal(ms)
+	if err != nil {
+		return err
+	}
+
+	ms.enabledSetByUser = parser.IsSet("enabled")
+	return nil
+}
+
 // VaultAuditDeviceCountMetricConfig provides config for the vault.audit.device.count metric.
 type VaultAuditDeviceCountMetricConfig struct {
 	Enabled          bool `mapstructure:"enabled"`
@@ -38,6 +58,66 @@ type VaultAuditDeviceCountMetricConfig struct {
 }
 
 func (ms *VaultAuditDeviceCountMetricConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+
+	err := parser.Unmarshal(ms)
+	if err != nil {
+		return err
+	}
+
+	ms.enabledSetByUser = parser.IsSet("enabled")
+	return nil
+}
+
+// VaultAuditEntriesMetricConfig provides config for the vault.audit.entries metric.
+type VaultAuditEntriesMetricConfig struct {
+	Enabled          bool `mapstructure:"enabled"`
+	enabledSetByUser bool
+}
+
+func (ms *VaultAuditEntriesMetricConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+
+	err := parser.Unmarshal(ms)
+	if err != nil {
+		return err
+	}
+
+	ms.enabledSetByUser = parser.IsSet("enabled")
+	return nil
+}
+
+// VaultAuditUnpairedMetricConfig provides config for the vault.audit.unpaired metric.
+type VaultAuditUnpairedMetricConfig struct {
+	Enabled          bool `mapstructure:"enabled"`
+	enabledSetByUser bool
+}
+
+func (ms *VaultAuditUnpairedMetricConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+
+	err := parser.Unmarshal(ms)
+	if err != nil {
+		return err
+	}
+
+	ms.enabledSetByUser = parser.IsSet("enabled")
+	return nil
+}
+
+// VaultAuditWaitingCountMetricConfig provides config for the vault.audit.waiting.count metric.
+type VaultAuditWaitingCountMetricConfig struct {
+	Enabled          bool `mapstructure:"enabled"`
+	enabledSetByUser bool
+}
+
+func (ms *VaultAuditWaitingCountMetricConfig) Unmarshal(parser *confmap.Conf) error {
 	if parser == nil {
 		return nil
 	}
@@ -1271,7 +1351,11 @@ func (ms *VaultUpMetricConfig) Unmarshal(parser *confmap.Conf) error {
 // MetricsConfig provides config for vault metrics.
 type MetricsConfig struct {
 	VaultActive                        VaultActiveMetricConfig                        `mapstructure:"vault.active"`
+	VaultAuditConnectionCount          VaultAuditConnectionCountMetricConfig          `mapstructure:"vault.audit.connection.count"`
 	VaultAuditDeviceCount              VaultAuditDeviceCountMetricConfig              `mapstructure:"vault.audit.device.count"`
+	VaultAuditEntries                  VaultAuditEntriesMetricConfig                  `mapstructure:"vault.audit.entries"`
+	VaultAuditUnpaired                 VaultAuditUnpairedMetricConfig                 `mapstructure:"vault.audit.unpaired"`
+	VaultAuditWaitingCount             VaultAuditWaitingCountMetricConfig             `mapstructure:"vault.audit.waiting.count"`
 	VaultClientCount                   VaultClientCountMetricConfig                   `mapstructure:"vault.client.count"`
 	VaultEndpointUp                    VaultEndpointUpMetricConfig                    `mapstructure:"vault.endpoint.up"`
 	VaultEntityCount                   VaultEntityCountMetricConfig                   `mapstructure:"vault.entity.count"`
@@ -1332,7 +1416,19 @@ func DefaultMetricsConfig() MetricsConfig {
 		VaultActive: VaultActiveMetricConfig{
 			Enabled: true,
 		},
+		VaultAuditConnectionCount: VaultAuditConnectionCountMetricConfig{
+			Enabled: true,
+		},
 		VaultAuditDeviceCount: VaultAuditDeviceCountMetricConfig{
+			Enabled: true,
+		},
+		VaultAuditEntries: VaultAuditEntriesMetricConfig{
+			Enabled: true,
+		},
+		VaultAuditUnpaired: VaultAuditUnpairedMetricConfig{
+			Enabled: true,
+		},
+		VaultAuditWaitingCount: VaultAuditWaitingCountMetricConfig{
 			Enabled: true,
 		},
 		VaultClientCount: VaultClientCountMetricConfig{
@@ -1530,6 +1626,9 @@ func (ec *EventConfig) Unmarshal(parser *confmap.Conf) error {
 type EventsConfig struct {
 	VaultAuditDeviceDisabled    EventConfig `mapstructure:"vault.audit.device.disabled"`
 	VaultAuditDeviceEnabled     EventConfig `mapstructure:"vault.audit.device.enabled"`
+	VaultAuditDropped           EventConfig `mapstructure:"vault.audit.dropped"`
+	VaultAuditRequest           EventConfig `mapstructure:"vault.audit.request"`
+	VaultAuditResponse          EventConfig `mapstructure:"vault.audit.response"`
 	VaultEndpointAllowed        EventConfig `mapstructure:"vault.endpoint.allowed"`
 	VaultEndpointDenied         EventConfig `mapstructure:"vault.endpoint.denied"`
 	VaultInitialized            EventConfig `mapstructure:"vault.initialized"`
@@ -1574,6 +1673,15 @@ func DefaultEventsConfig() EventsConfig {
 			Enabled: true,
 		},
 		VaultAuditDeviceEnabled: EventConfig{
+			Enabled: true,
+		},
+		VaultAuditDropped: EventConfig{
+			Enabled: true,
+		},
+		VaultAuditRequest: EventConfig{
+			Enabled: true,
+		},
+		VaultAuditResponse: EventConfig{
 			Enabled: true,
 		},
 		VaultEndpointAllowed: EventConfig{

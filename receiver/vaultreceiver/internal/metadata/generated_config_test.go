@@ -30,7 +30,19 @@ func TestMetricsBuilderConfig(t *testing.T) {
 					VaultActive: VaultActiveMetricConfig{
 						Enabled: true,
 					},
+					VaultAuditConnectionCount: VaultAuditConnectionCountMetricConfig{
+						Enabled: true,
+					},
 					VaultAuditDeviceCount: VaultAuditDeviceCountMetricConfig{
+						Enabled: true,
+					},
+					VaultAuditEntries: VaultAuditEntriesMetricConfig{
+						Enabled: true,
+					},
+					VaultAuditUnpaired: VaultAuditUnpairedMetricConfig{
+						Enabled: true,
+					},
+					VaultAuditWaitingCount: VaultAuditWaitingCountMetricConfig{
 						Enabled: true,
 					},
 					VaultClientCount: VaultClientCountMetricConfig{
@@ -218,7 +230,19 @@ func TestMetricsBuilderConfig(t *testing.T) {
 					VaultActive: VaultActiveMetricConfig{
 						Enabled: false,
 					},
+					VaultAuditConnectionCount: VaultAuditConnectionCountMetricConfig{
+						Enabled: false,
+					},
 					VaultAuditDeviceCount: VaultAuditDeviceCountMetricConfig{
+						Enabled: false,
+					},
+					VaultAuditEntries: VaultAuditEntriesMetricConfig{
+						Enabled: false,
+					},
+					VaultAuditUnpaired: VaultAuditUnpairedMetricConfig{
+						Enabled: false,
+					},
+					VaultAuditWaitingCount: VaultAuditWaitingCountMetricConfig{
 						Enabled: false,
 					},
 					VaultClientCount: VaultClientCountMetricConfig{
@@ -403,7 +427,7 @@ func TestMetricsBuilderConfig(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			cfg := loadMetricsBuilderConfig(t, tt.name)
-			diff := cmp.Diff(tt.want, cfg, cmpopts.IgnoreUnexported(VaultActiveMetricConfig{}, VaultAuditDeviceCountMetricConfig{}, VaultClientCountMetricConfig{}, VaultEndpointUpMetricConfig{}, VaultEntityCountMetricConfig{}, VaultHaNodeClockSkewMetricConfig{}, VaultHaNodeCountMetricConfig{}, VaultHasLeaderMetricConfig{}, VaultInfoMetricConfig{}, VaultInitializedMetricConfig{}, VaultLeaderChangesMetricConfig{}, VaultLeaseCountMetricConfig{}, VaultLeaseCreatedMetricConfig{}, VaultLeaseEndedMetricConfig{}, VaultLeaseFollowedCountMetricConfig{}, VaultLeaseIrrevocableCountMetricConfig{}, VaultLeaseMountCountMetricConfig{}, VaultLeaseRenewalsMetricConfig{}, VaultLeaseUnfollowedCountMetricConfig{}, VaultLeaseUnreadCountMetricConfig{}, VaultLockedUserCountMetricConfig{}, VaultMountCountMetricConfig{}, VaultOwnTokenTTLMetricConfig{}, VaultPerformanceStandbyMetricConfig{}, VaultPkiCaExpiryMetricConfig{}, VaultPkiCertificateCountMetricConfig{}, VaultPkiCertificateExpiryMetricConfig{}, VaultPkiCertificateUnfollowedCountMetricConfig{}, VaultPkiCertificateUnreadCountMetricConfig{}, VaultPkiCrlExpiryMetricConfig{}, VaultPkiRevokedCountMetricConfig{}, VaultPolicyCountMetricConfig{}, VaultPolicyUnreadCountMetricConfig{}, VaultQuotaRateLimitMetricConfig{}, VaultQuotaRefusalsMetricConfig{}, VaultRaftFailureToleranceMetricConfig{}, VaultRaftHealthyMetricConfig{}, VaultRaftPeerCountMetricConfig{}, VaultRaftPeerHealthyMetricConfig{}, VaultRaftPeerLastContactMetricConfig{}, VaultRaftPeerLogLagMetricConfig{}, VaultRemovedMetricConfig{}, VaultReplicationModeMetricConfig{}, VaultRequestInFlightAgeMetricConfig{}, VaultRequestInFlightCountMetricConfig{}, VaultSealInfoMetricConfig{}, VaultSealedMetricConfig{}, VaultTokenCountMetricConfig{}, VaultTokenFollowedCountMetricConfig{}, VaultTokenUnfollowedCountMetricConfig{}, VaultTokenUnreadCountMetricConfig{}, VaultUnsealProgressMetricConfig{}, VaultUnsealSharesMetricConfig{}, VaultUnsealThresholdMetricConfig{}, VaultUpMetricConfig{}, ServiceInstanceIDResourceAttributeConfig{}, ServiceNameResourceAttributeConfig{}, VaultClusterIDResourceAttributeConfig{}, VaultClusterNameResourceAttributeConfig{}))
+			diff := cmp.Diff(tt.want, cfg, cmpopts.IgnoreUnexported(VaultActiveMetricConfig{}, VaultAuditConnectionCountMetricConfig{}, VaultAuditDeviceCountMetricConfig{}, VaultAuditEntriesMetricConfig{}, VaultAuditUnpairedMetricConfig{}, VaultAuditWaitingCountMetricConfig{}, VaultClientCountMetricConfig{}, VaultEndpointUpMetricConfig{}, VaultEntityCountMetricConfig{}, VaultHaNodeClockSkewMetricConfig{}, VaultHaNodeCountMetricConfig{}, VaultHasLeaderMetricConfig{}, VaultInfoMetricConfig{}, VaultInitializedMetricConfig{}, VaultLeaderChangesMetricConfig{}, VaultLeaseCountMetricConfig{}, VaultLeaseCreatedMetricConfig{}, VaultLeaseEndedMetricConfig{}, VaultLeaseFollowedCountMetricConfig{}, VaultLeaseIrrevocableCountMetricConfig{}, VaultLeaseMountCountMetricConfig{}, VaultLeaseRenewalsMetricConfig{}, VaultLeaseUnfollowedCountMetricConfig{}, VaultLeaseUnreadCountMetricConfig{}, VaultLockedUserCountMetricConfig{}, VaultMountCountMetricConfig{}, VaultOwnTokenTTLMetricConfig{}, VaultPerformanceStandbyMetricConfig{}, VaultPkiCaExpiryMetricConfig{}, VaultPkiCertificateCountMetricConfig{}, VaultPkiCertificateExpiryMetricConfig{}, VaultPkiCertificateUnfollowedCountMetricConfig{}, VaultPkiCertificateUnreadCountMetricConfig{}, VaultPkiCrlExpiryMetricConfig{}, VaultPkiRevokedCountMetricConfig{}, VaultPolicyCountMetricConfig{}, VaultPolicyUnreadCountMetricConfig{}, VaultQuotaRateLimitMetricConfig{}, VaultQuotaRefusalsMetricConfig{}, VaultRaftFailureToleranceMetricConfig{}, VaultRaftHealthyMetricConfig{}, VaultRaftPeerCountMetricConfig{}, VaultRaftPeerHealthyMetricConfig{}, VaultRaftPeerLastContactMetricConfig{}, VaultRaftPeerLogLagMetricConfig{}, VaultRemovedMetricConfig{}, VaultReplicationModeMetricConfig{}, VaultRequestInFlightAgeMetricConfig{}, VaultRequestInFlightCountMetricConfig{}, VaultSealInfoMetricConfig{}, VaultSealedMetricConfig{}, VaultTokenCountMetricConfig{}, VaultTokenFollowedCountMetricConfig{}, VaultTokenUnfollowedCountMetricConfig{}, VaultTokenUnreadCountMetricConfig{}, VaultUnsealProgressMetricConfig{}, VaultUnsealSharesMetricConfig{}, VaultUnsealThresholdMetricConfig{}, VaultUpMetricConfig{}, ServiceInstanceIDResourceAttributeConfig{}, ServiceNameResourceAttributeConfig{}, VaultClusterIDResourceAttributeConfig{}, VaultClusterNameResourceAttributeConfig{}))
 			require.Emptyf(t, diff, "Config mismatch (-expected +actual):\n%s", diff)
 		})
 	}

@@ -88,6 +88,132 @@ func newEventVaultAuditDeviceEnabled(cfg EventConfig) eventVaultAuditDeviceEnabl
 	return e
 }
 
+type eventVaultAuditDropped struct {
+	data   plog.LogRecordSlice // data buffer for generated log records.
+	config EventConfig         // event config provided by user.
+}
+
+func (e *eventVaultAuditDropped) recordEvent(ctx context.Context, timestamp pcommon.Timestamp, vaultAuditCountAttributeValue int64) {
+	if !e.config.Enabled {
+		return
+	}
+	dp := e.data.AppendEmpty()
+	dp.SetEventName("vault.audit.dropped")
+	dp.SetTimestamp(timestamp)
+
+	if span := trace.SpanContextFromContext(ctx); span.IsValid() {
+		dp.SetTraceID(pcommon.TraceID(span.TraceID()))
+		dp.SetSpanID(pcommon.SpanID(span.SpanID()))
+	}
+	dp.Attributes().PutInt("vault.audit.count", vaultAuditCountAttributeValue)
+
+}
+
+// emit appends recorded event data to a events slice and prepares it for recording another set of log records.
+func (e *eventVaultAuditDropped) emit(lrs plog.LogRecordSlice) {
+	if e.config.Enabled && e.data.Len() > 0 {
+		e.data.MoveAndAppendTo(lrs)
+	}
+}
+
+func newEventVaultAuditDropped(cfg EventConfig) eventVaultAuditDropped {
+	e := eventVaultAuditDropped{config: cfg}
+	if cfg.Enabled {
+		e.data = plog.NewLogRecordSlice()
+	}
+	return e
+}
+
+type eventVaultAuditRequest struct {
+	data   plog.LogRecordSlice // data buffer for generated log records.
+	config EventConfig         // event config provided by user.
+}
+
+func (e *eventVaultAuditRequest) recordEvent(ctx context.Context, timestamp pcommon.Timestamp, vaultRequestIDAttributeValue string, vaultRequestOperationAttributeValue string, vaultRequestPathAttributeValue string, vaultNamespaceAttributeValue string, vaultMountPathAttributeValue string, vaultMountTypeAttributeValue string, clientAddressAttributeValue string, vaultAuthDisplayNameAttributeValue string, vaultEntityIDAttributeValue string, errorTypeAttributeValue string) {
+	if !e.config.Enabled {
+		return
+	}
+	dp := e.data.AppendEmpty()
+	dp.SetEventName("vault.audit.request")
+	dp.SetTimestamp(timestamp)
+
+	if span := trace.SpanContextFromContext(ctx); span.IsValid() {
+		dp.SetTraceID(pcommon.TraceID(span.TraceID()))
+		dp.SetSpanID(pcommon.SpanID(span.SpanID()))
+	}
+	dp.Attributes().PutStr("vault.request.id", vaultRequestIDAttributeValue)
+	dp.Attributes().PutStr("vault.request.operation", vaultRequestOperationAttributeValue)
+	dp.Attributes().PutStr("vault.request.path", vaultRequestPathAttributeValue)
+	dp.Attributes().PutStr("vault.namespace", vaultNamespaceAttributeValue)
+	dp.Attributes().PutStr("vault.mount.path", vaultMountPathAttributeValue)
+	dp.Attributes().PutStr("vault.mount.type", vaultMountTypeAttributeValue)
+	dp.Attributes().PutStr("client.address", clientAddressAttributeValue)
+	dp.Attributes().PutStr("vault.auth.display_name", vaultAuthDisplayNameAttributeValue)
+	dp.Attributes().PutStr("vault.entity.id", vaultEntityIDAttributeValue)
+	dp.Attributes().PutStr("error.type", errorTypeAttributeValue)
+
+}
+
+// emit appends recorded event data to a events slice and prepares it for recording another set of log records.
+func (e *eventVaultAuditRequest) emit(lrs plog.LogRecordSlice) {
+	if e.config.Enabled && e.data.Len() > 0 {
+		e.data.MoveAndAppendTo(lrs)
+	}
+}
+
+func newEventVaultAuditRequest(cfg EventConfig) eventVaultAuditRequest {
+	e := eventVaultAuditRequest{config: cfg}
+	if cfg.Enabled {
+		e.data = plog.NewLogRecordSlice()
+	}
+	return e
+}
+
+type eventVaultAuditResponse struct {
+	data   plog.LogRecordSlice // data buffer for generated log records.
+	config EventConfig         // event config provided by user.
+}
+
+func (e *eventVaultAuditResponse) recordEvent(ctx context.Context, timestamp pcommon.Timestamp, vaultRequestIDAttributeValue string, vaultRequestOperationAttributeValue string, vaultRequestPathAttributeValue string, vaultNamespaceAttributeValue string, vaultMountPathAttributeValue string, vaultMountTypeAttributeValue string, clientAddressAttributeValue string, vaultAuthDisplayNameAttributeValue string, vaultEntityIDAttributeValue string, errorTypeAttributeValue string) {
+	if !e.config.Enabled {
+		return
+	}
+	dp := e.data.AppendEmpty()
+	dp.SetEventName("vault.audit.response")
+	dp.SetTimestamp(timestamp)
+
+	if span := trace.SpanContextFromContext(ctx); span.IsValid() {
+		dp.SetTraceID(pcommon.TraceID(span.TraceID()))
+		dp.SetSpanID(pcommon.SpanID(span.SpanID()))
+	}
+	dp.Attributes().PutStr("vault.request.id", vaultRequestIDAttributeValue)
+	dp.Attributes().PutStr("vault.request.operation", vaultRequestOperationAttributeValue)
+	dp.Attributes().PutStr("vault.request.path", vaultRequestPathAttributeValue)
+	dp.Attributes().PutStr("vault.namespace", vaultNamespaceAttributeValue)
+	dp.Attributes().PutStr("vault.mount.path", vaultMountPathAttributeValue)
+	dp.Attributes().PutStr("vault.mount.type", vaultMountTypeAttributeValue)
+	dp.Attributes().PutStr("client.address", clientAddressAttributeValue)
+	dp.Attributes().PutStr("vault.auth.display_name", vaultAuthDisplayNameAttributeValue)
+	dp.Attributes().PutStr("vault.entity.id", vaultEntityIDAttributeValue)
+	dp.Attributes().PutStr("error.type", errorTypeAttributeValue)
+
+}
+
+// emit appends recorded event data to a events slice and prepares it for recording another set of log records.
+func (e *eventVaultAuditResponse) emit(lrs plog.LogRecordSlice) {
+	if e.config.Enabled && e.data.Len() > 0 {
+		e.data.MoveAndAppendTo(lrs)
+	}
+}
+
+func newEventVaultAuditResponse(cfg EventConfig) eventVaultAuditResponse {
+	e := eventVaultAuditResponse{config: cfg}
+	if cfg.Enabled {
+		e.data = plog.NewLogRecordSlice()
+	}
+	return e
+}
+
 type eventVaultEndpointAllowed struct {
 	data   plog.LogRecordSlice // data buffer for generated log records.
 	config EventConfig         // event config provided by user.
@@ -1496,6 +1622,9 @@ type LogsBuilder struct {
 	resourceAttributeExcludeFilter   map[string]filter.Filter
 	eventVaultAuditDeviceDisabled    eventVaultAuditDeviceDisabled
 	eventVaultAuditDeviceEnabled     eventVaultAuditDeviceEnabled
+	eventVaultAuditDropped           eventVaultAuditDropped
+	eventVaultAuditRequest           eventVaultAuditRequest
+	eventVaultAuditResponse          eventVaultAuditResponse
 	eventVaultEndpointAllowed        eventVaultEndpointAllowed
 	eventVaultEndpointDenied         eventVaultEndpointDenied
 	eventVaultInitialized            eventVaultInitialized
@@ -1547,6 +1676,9 @@ func NewLogsBuilder(lbc LogsBuilderConfig, settings receiver.Settings) *LogsBuil
 		buildInfo:                        settings.BuildInfo,
 		eventVaultAuditDeviceDisabled:    newEventVaultAuditDeviceDisabled(lbc.Events.VaultAuditDeviceDisabled),
 		eventVaultAuditDeviceEnabled:     newEventVaultAuditDeviceEnabled(lbc.Events.VaultAuditDeviceEnabled),
+		eventVaultAuditDropped:           newEventVaultAuditDropped(lbc.Events.VaultAuditDropped),
+		eventVaultAuditRequest:           newEventVaultAuditRequest(lbc.Events.VaultAuditRequest),
+		eventVaultAuditResponse:          newEventVaultAuditResponse(lbc.Events.VaultAuditResponse),
 		eventVaultEndpointAllowed:        newEventVaultEndpointAllowed(lbc.Events.VaultEndpointAllowed),
 		eventVaultEndpointDenied:         newEventVaultEndpointDenied(lbc.Events.VaultEndpointDenied),
 		eventVaultInitialized:            newEventVaultInitialized(lbc.Events.VaultInitialized),
@@ -1655,6 +1787,9 @@ func (lb *LogsBuilder) EmitForResource(options ...ResourceLogsOption) {
 	ils.Scope().SetVersion(lb.buildInfo.Version)
 	lb.eventVaultAuditDeviceDisabled.emit(ils.LogRecords())
 	lb.eventVaultAuditDeviceEnabled.emit(ils.LogRecords())
+	lb.eventVaultAuditDropped.emit(ils.LogRecords())
+	lb.eventVaultAuditRequest.emit(ils.LogRecords())
+	lb.eventVaultAuditResponse.emit(ils.LogRecords())
 	lb.eventVaultEndpointAllowed.emit(ils.LogRecords())
 	lb.eventVaultEndpointDenied.emit(ils.LogRecords())
 	lb.eventVaultInitialized.emit(ils.LogRecords())
@@ -1735,6 +1870,21 @@ func (lb *LogsBuilder) RecordVaultAuditDeviceDisabledEvent(ctx context.Context, 
 // RecordVaultAuditDeviceEnabledEvent adds a log record of vault.audit.device.enabled event.
 func (lb *LogsBuilder) RecordVaultAuditDeviceEnabledEvent(ctx context.Context, timestamp pcommon.Timestamp, vaultAuditDevicePathAttributeValue string, vaultAuditDeviceTypeAttributeValue string, observationReconciledAttributeValue bool) {
 	lb.eventVaultAuditDeviceEnabled.recordEvent(ctx, timestamp, vaultAuditDevicePathAttributeValue, vaultAuditDeviceTypeAttributeValue, observationReconciledAttributeValue)
+}
+
+// RecordVaultAuditDroppedEvent adds a log record of vault.audit.dropped event.
+func (lb *LogsBuilder) RecordVaultAuditDroppedEvent(ctx context.Context, timestamp pcommon.Timestamp, vaultAuditCountAttributeValue int64) {
+	lb.eventVaultAuditDropped.recordEvent(ctx, timestamp, vaultAuditCountAttributeValue)
+}
+
+// RecordVaultAuditRequestEvent adds a log record of vault.audit.request event.
+func (lb *LogsBuilder) RecordVaultAuditRequestEvent(ctx context.Context, timestamp pcommon.Timestamp, vaultRequestIDAttributeValue string, vaultRequestOperationAttributeValue string, vaultRequestPathAttributeValue string, vaultNamespaceAttributeValue string, vaultMountPathAttributeValue string, vaultMountTypeAttributeValue string, clientAddressAttributeValue string, vaultAuthDisplayNameAttributeValue string, vaultEntityIDAttributeValue string, errorTypeAttributeValue string) {
+	lb.eventVaultAuditRequest.recordEvent(ctx, timestamp, vaultRequestIDAttributeValue, vaultRequestOperationAttributeValue, vaultRequestPathAttributeValue, vaultNamespaceAttributeValue, vaultMountPathAttributeValue, vaultMountTypeAttributeValue, clientAddressAttributeValue, vaultAuthDisplayNameAttributeValue, vaultEntityIDAttributeValue, errorTypeAttributeValue)
+}
+
+// RecordVaultAuditResponseEvent adds a log record of vault.audit.response event.
+func (lb *LogsBuilder) RecordVaultAuditResponseEvent(ctx context.Context, timestamp pcommon.Timestamp, vaultRequestIDAttributeValue string, vaultRequestOperationAttributeValue string, vaultRequestPathAttributeValue string, vaultNamespaceAttributeValue string, vaultMountPathAttributeValue string, vaultMountTypeAttributeValue string, clientAddressAttributeValue string, vaultAuthDisplayNameAttributeValue string, vaultEntityIDAttributeValue string, errorTypeAttributeValue string) {
+	lb.eventVaultAuditResponse.recordEvent(ctx, timestamp, vaultRequestIDAttributeValue, vaultRequestOperationAttributeValue, vaultRequestPathAttributeValue, vaultNamespaceAttributeValue, vaultMountPathAttributeValue, vaultMountTypeAttributeValue, clientAddressAttributeValue, vaultAuthDisplayNameAttributeValue, vaultEntityIDAttributeValue, errorTypeAttributeValue)
 }
 
 // RecordVaultEndpointAllowedEvent adds a log record of vault.endpoint.allowed event.

@@ -45,6 +45,52 @@ var MapAttributeOutcome = map[string]AttributeOutcome{
 	"failure": AttributeOutcomeFailure,
 }
 
+// AttributeVaultAuditOutcome specifies the value vault.audit.outcome attribute.
+type AttributeVaultAuditOutcome int
+
+const (
+	_ AttributeVaultAuditOutcome = iota
+	AttributeVaultAuditOutcomeAccepted
+	AttributeVaultAuditOutcomeMalformed
+	AttributeVaultAuditOutcomeTooLong
+	AttributeVaultAuditOutcomeCut
+	AttributeVaultAuditOutcomeDropped
+	AttributeVaultAuditOutcomeRepeated
+	AttributeVaultAuditOutcomeOwn
+)
+
+// String returns the string representation of the AttributeVaultAuditOutcome.
+func (av AttributeVaultAuditOutcome) String() string {
+	switch av {
+	case AttributeVaultAuditOutcomeAccepted:
+		return "accepted"
+	case AttributeVaultAuditOutcomeMalformed:
+		return "malformed"
+	case AttributeVaultAuditOutcomeTooLong:
+		return "too_long"
+	case AttributeVaultAuditOutcomeCut:
+		return "cut"
+	case AttributeVaultAuditOutcomeDropped:
+		return "dropped"
+	case AttributeVaultAuditOutcomeRepeated:
+		return "repeated"
+	case AttributeVaultAuditOutcomeOwn:
+		return "own"
+	}
+	return ""
+}
+
+// MapAttributeVaultAuditOutcome is a helper map of string to AttributeVaultAuditOutcome attribute value.
+var MapAttributeVaultAuditOutcome = map[string]AttributeVaultAuditOutcome{
+	"accepted":  AttributeVaultAuditOutcomeAccepted,
+	"malformed": AttributeVaultAuditOutcomeMalformed,
+	"too_long":  AttributeVaultAuditOutcomeTooLong,
+	"cut":       AttributeVaultAuditOutcomeCut,
+	"dropped":   AttributeVaultAuditOutcomeDropped,
+	"repeated":  AttributeVaultAuditOutcomeRepeated,
+	"own":       AttributeVaultAuditOutcomeOwn,
+}
+
 // AttributeVaultClientType specifies the value vault.client.type attribute.
 type AttributeVaultClientType int
 
@@ -357,13 +403,53 @@ var MapAttributeVaultReplicationKind = map[string]AttributeVaultReplicationKind{
 	"dr":          AttributeVaultReplicationKindDr,
 }
 
+// AttributeVaultRequestHalf specifies the value vault.request.half attribute.
+type AttributeVaultRequestHalf int
+
+const (
+	_ AttributeVaultRequestHalf = iota
+	AttributeVaultRequestHalfRequest
+	AttributeVaultRequestHalfResponse
+)
+
+// String returns the string representation of the AttributeVaultRequestHalf.
+func (av AttributeVaultRequestHalf) String() string {
+	switch av {
+	case AttributeVaultRequestHalfRequest:
+		return "request"
+	case AttributeVaultRequestHalfResponse:
+		return "response"
+	}
+	return ""
+}
+
+// MapAttributeVaultRequestHalf is a helper map of string to AttributeVaultRequestHalf attribute value.
+var MapAttributeVaultRequestHalf = map[string]AttributeVaultRequestHalf{
+	"request":  AttributeVaultRequestHalfRequest,
+	"response": AttributeVaultRequestHalfResponse,
+}
+
 var MetricsInfo = metricsInfo{
 	VaultActive: metricInfo{
 		Name: "vault.active",
 	},
+	VaultAuditConnectionCount: metricInfo{
+		Name: "vault.audit.connection.count",
+	},
 	VaultAuditDeviceCount: metricInfo{
 		Name:       "vault.audit.device.count",
 		Attributes: []string{"vault.audit.device.type"},
+	},
+	VaultAuditEntries: metricInfo{
+		Name:       "vault.audit.entries",
+		Attributes: []string{"vault.audit.outcome"},
+	},
+	VaultAuditUnpaired: metricInfo{
+		Name:       "vault.audit.unpaired",
+		Attributes: []string{"vault.request.half"},
+	},
+	VaultAuditWaitingCount: metricInfo{
+		Name: "vault.audit.waiting.count",
 	},
 	VaultClientCount: metricInfo{
 		Name:       "vault.client.count",
@@ -557,7 +643,11 @@ var MetricsInfo = metricsInfo{
 
 type metricsInfo struct {
 	VaultActive                        metricInfo
+	VaultAuditConnectionCount          metricInfo
 	VaultAuditDeviceCount              metricInfo
+	VaultAuditEntries                  metricInfo
+	VaultAuditUnpaired                 metricInfo
+	VaultAuditWaitingCount             metricInfo
 	VaultClientCount                   metricInfo
 	VaultEndpointUp                    metricInfo
 	VaultEntityCount                   metricInfo
@@ -668,6 +758,58 @@ func newMetricVaultActive(cfg VaultActiveMetricConfig) metricVaultActive {
 	return m
 }
 
+type metricVaultAuditConnectionCount struct {
+	data     pmetric.Metric                        // data buffer for generated metric.
+	config   VaultAuditConnectionCountMetricConfig // metric config provided by user.
+	capacity int                                   // max observed number of data points added to the metric.
+}
+
+// init fills vault.audit.connection.count metric with initial data.
+func (m *metricVaultAuditConnectionCount) init() {
+	m.data.SetName("vault.audit.connection.count")
+	m.data.SetDescription("Connections of audit devices that are open.")
+	m.data.SetUnit("{connection}")
+	m.data.SetEmptySum()
+	m.data.Sum().SetIsMonotonic(false)
+	m.data.Sum().SetAggregationTemporality(pmetric.AggregationTemporalityCumulative)
+}
+
+func (m *metricVaultAuditConnectionCount) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val int64) {
+	if !m.config.Enabled {
+		return
+	}
+	dp := m.data.Sum().DataPoints().AppendEmpty()
+	dp.SetStartTimestamp(start)
+	dp.SetTimestamp(ts)
+	dp.SetIntValue(val)
+}
+
+// updateCapacity saves max length of data point slices that will be used for the slice capacity.
+func (m *metricVaultAuditConnectionCount) updateCapacity() {
+	if m.data.Sum().DataPoints().Len() > m.capacity {
+		m.capacity = m.data.Sum().DataPoints().Len()
+	}
+}
+
+// emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
+func (m *metricVaultAuditConnectionCount) emit(metrics pmetric.MetricSlice) {
+	if m.config.Enabled && m.data.Sum().DataPoints().Len() > 0 {
+		m.updateCapacity()
+		m.data.MoveTo(metrics.AppendEmpty())
+		m.init()
+	}
+}
+
+func newMetricVaultAuditConnectionCount(cfg VaultAuditConnectionCountMetricConfig) metricVaultAuditConnectionCount {
+	m := metricVaultAuditConnectionCount{config: cfg}
+
+	if cfg.Enabled {
+		m.data = pmetric.NewMetric()
+		m.init()
+	}
+	return m
+}
+
 type metricVaultAuditDeviceCount struct {
 	data     pmetric.Metric                    // data buffer for generated metric.
 	config   VaultAuditDeviceCountMetricConfig // metric config provided by user.
@@ -714,6 +856,166 @@ func (m *metricVaultAuditDeviceCount) emit(metrics pmetric.MetricSlice) {
 
 func newMetricVaultAuditDeviceCount(cfg VaultAuditDeviceCountMetricConfig) metricVaultAuditDeviceCount {
 	m := metricVaultAuditDeviceCount{config: cfg}
+
+	if cfg.Enabled {
+		m.data = pmetric.NewMetric()
+		m.init()
+	}
+	return m
+}
+
+type metricVaultAuditEntries struct {
+	data     pmetric.Metric                // data buffer for generated metric.
+	config   VaultAuditEntriesMetricConfig // metric config provided by user.
+	capacity int                           // max observed number of data points added to the metric.
+}
+
+// init fills vault.audit.entries metric with initial data.
+func (m *metricVaultAuditEntries) init() {
+	m.data.SetName("vault.audit.entries")
+	m.data.SetDescription("Entries that audit devices sent, by what became of them.")
+	m.data.SetUnit("{entry}")
+	m.data.SetEmptySum()
+	m.data.Sum().SetIsMonotonic(true)
+	m.data.Sum().SetAggregationTemporality(pmetric.AggregationTemporalityCumulative)
+	m.data.Sum().DataPoints().EnsureCapacity(m.capacity)
+}
+
+func (m *metricVaultAuditEntries) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val int64, vaultAuditOutcomeAttributeValue string) {
+	if !m.config.Enabled {
+		return
+	}
+	dp := m.data.Sum().DataPoints().AppendEmpty()
+	dp.SetStartTimestamp(start)
+	dp.SetTimestamp(ts)
+	dp.SetIntValue(val)
+	dp.Attributes().PutStr("vault.audit.outcome", vaultAuditOutcomeAttributeValue)
+}
+
+// updateCapacity saves max length of data point slices that will be used for the slice capacity.
+func (m *metricVaultAuditEntries) updateCapacity() {
+	if m.data.Sum().DataPoints().Len() > m.capacity {
+		m.capacity = m.data.Sum().DataPoints().Len()
+	}
+}
+
+// emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
+func (m *metricVaultAuditEntries) emit(metrics pmetric.MetricSlice) {
+	if m.config.Enabled && m.data.Sum().DataPoints().Len() > 0 {
+		m.updateCapacity()
+		m.data.MoveTo(metrics.AppendEmpty())
+		m.init()
+	}
+}
+
+func newMetricVaultAuditEntries(cfg VaultAuditEntriesMetricConfig) metricVaultAuditEntries {
+	m := metricVaultAuditEntries{config: cfg}
+
+	if cfg.Enabled {
+		m.data = pmetric.NewMetric()
+		m.init()
+	}
+	return m
+}
+
+type metricVaultAuditUnpaired struct {
+	data     pmetric.Metric                 // data buffer for generated metric.
+	config   VaultAuditUnpairedMetricConfig // metric config provided by user.
+	capacity int                            // max observed number of data points added to the metric.
+}
+
+// init fills vault.audit.unpaired metric with initial data.
+func (m *metricVaultAuditUnpaired) init() {
+	m.data.SetName("vault.audit.unpaired")
+	m.data.SetDescription("Requests whose response did not come, or the other way round, within audit::wait.")
+	m.data.SetUnit("{request}")
+	m.data.SetEmptySum()
+	m.data.Sum().SetIsMonotonic(true)
+	m.data.Sum().SetAggregationTemporality(pmetric.AggregationTemporalityCumulative)
+	m.data.Sum().DataPoints().EnsureCapacity(m.capacity)
+}
+
+func (m *metricVaultAuditUnpaired) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val int64, vaultRequestHalfAttributeValue string) {
+	if !m.config.Enabled {
+		return
+	}
+	dp := m.data.Sum().DataPoints().AppendEmpty()
+	dp.SetStartTimestamp(start)
+	dp.SetTimestamp(ts)
+	dp.SetIntValue(val)
+	dp.Attributes().PutStr("vault.request.half", vaultRequestHalfAttributeValue)
+}
+
+// updateCapacity saves max length of data point slices that will be used for the slice capacity.
+func (m *metricVaultAuditUnpaired) updateCapacity() {
+	if m.data.Sum().DataPoints().Len() > m.capacity {
+		m.capacity = m.data.Sum().DataPoints().Len()
+	}
+}
+
+// emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
+func (m *metricVaultAuditUnpaired) emit(metrics pmetric.MetricSlice) {
+	if m.config.Enabled && m.data.Sum().DataPoints().Len() > 0 {
+		m.updateCapacity()
+		m.data.MoveTo(metrics.AppendEmpty())
+		m.init()
+	}
+}
+
+func newMetricVaultAuditUnpaired(cfg VaultAuditUnpairedMetricConfig) metricVaultAuditUnpaired {
+	m := metricVaultAuditUnpaired{config: cfg}
+
+	if cfg.Enabled {
+		m.data = pmetric.NewMetric()
+		m.init()
+	}
+	return m
+}
+
+type metricVaultAuditWaitingCount struct {
+	data     pmetric.Metric                     // data buffer for generated metric.
+	config   VaultAuditWaitingCountMetricConfig // metric config provided by user.
+	capacity int                                // max observed number of data points added to the metric.
+}
+
+// init fills vault.audit.waiting.count metric with initial data.
+func (m *metricVaultAuditWaitingCount) init() {
+	m.data.SetName("vault.audit.waiting.count")
+	m.data.SetDescription("Entries that wait for the other half of their exchange.")
+	m.data.SetUnit("{entry}")
+	m.data.SetEmptySum()
+	m.data.Sum().SetIsMonotonic(false)
+	m.data.Sum().SetAggregationTemporality(pmetric.AggregationTemporalityCumulative)
+}
+
+func (m *metricVaultAuditWaitingCount) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val int64) {
+	if !m.config.Enabled {
+		return
+	}
+	dp := m.data.Sum().DataPoints().AppendEmpty()
+	dp.SetStartTimestamp(start)
+	dp.SetTimestamp(ts)
+	dp.SetIntValue(val)
+}
+
+// updateCapacity saves max length of data point slices that will be used for the slice capacity.
+func (m *metricVaultAuditWaitingCount) updateCapacity() {
+	if m.data.Sum().DataPoints().Len() > m.capacity {
+		m.capacity = m.data.Sum().DataPoints().Len()
+	}
+}
+
+// emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
+func (m *metricVaultAuditWaitingCount) emit(metrics pmetric.MetricSlice) {
+	if m.config.Enabled && m.data.Sum().DataPoints().Len() > 0 {
+		m.updateCapacity()
+		m.data.MoveTo(metrics.AppendEmpty())
+		m.init()
+	}
+}
+
+func newMetricVaultAuditWaitingCount(cfg VaultAuditWaitingCountMetricConfig) metricVaultAuditWaitingCount {
+	m := metricVaultAuditWaitingCount{config: cfg}
 
 	if cfg.Enabled {
 		m.data = pmetric.NewMetric()
@@ -3707,7 +4009,11 @@ type MetricsBuilder struct {
 	resourceAttributeIncludeFilter           map[string]filter.Filter
 	resourceAttributeExcludeFilter           map[string]filter.Filter
 	metricVaultActive                        metricVaultActive
+	metricVaultAuditConnectionCount          metricVaultAuditConnectionCount
 	metricVaultAuditDeviceCount              metricVaultAuditDeviceCount
+	metricVaultAuditEntries                  metricVaultAuditEntries
+	metricVaultAuditUnpaired                 metricVaultAuditUnpaired
+	metricVaultAuditWaitingCount             metricVaultAuditWaitingCount
 	metricVaultClientCount                   metricVaultClientCount
 	metricVaultEndpointUp                    metricVaultEndpointUp
 	metricVaultEntityCount                   metricVaultEntityCount
@@ -3787,7 +4093,11 @@ func NewMetricsBuilder(mbc MetricsBuilderConfig, settings receiver.Settings, opt
 		metricsBuffer:                            pmetric.NewMetrics(),
 		buildInfo:                                settings.BuildInfo,
 		metricVaultActive:                        newMetricVaultActive(mbc.Metrics.VaultActive),
+		metricVaultAuditConnectionCount:          newMetricVaultAuditConnectionCount(mbc.Metrics.VaultAuditConnectionCount),
 		metricVaultAuditDeviceCount:              newMetricVaultAuditDeviceCount(mbc.Metrics.VaultAuditDeviceCount),
+		metricVaultAuditEntries:                  newMetricVaultAuditEntries(mbc.Metrics.VaultAuditEntries),
+		metricVaultAuditUnpaired:                 newMetricVaultAuditUnpaired(mbc.Metrics.VaultAuditUnpaired),
+		metricVaultAuditWaitingCount:             newMetricVaultAuditWaitingCount(mbc.Metrics.VaultAuditWaitingCount),
 		metricVaultClientCount:                   newMetricVaultClientCount(mbc.Metrics.VaultClientCount),
 		metricVaultEndpointUp:                    newMetricVaultEndpointUp(mbc.Metrics.VaultEndpointUp),
 		metricVaultEntityCount:                   newMetricVaultEntityCount(mbc.Metrics.VaultEntityCount),
@@ -3938,7 +4248,11 @@ func (mb *MetricsBuilder) EmitForResource(options ...ResourceMetricsOption) {
 	ils.Scope().SetVersion(mb.buildInfo.Version)
 	ils.Metrics().EnsureCapacity(mb.metricsCapacity)
 	mb.metricVaultActive.emit(ils.Metrics())
+	mb.metricVaultAuditConnectionCount.emit(ils.Metrics())
 	mb.metricVaultAuditDeviceCount.emit(ils.Metrics())
+	mb.metricVaultAuditEntries.emit(ils.Metrics())
+	mb.metricVaultAuditUnpaired.emit(ils.Metrics())
+	mb.metricVaultAuditWaitingCount.emit(ils.Metrics())
 	mb.metricVaultClientCount.emit(ils.Metrics())
 	mb.metricVaultEndpointUp.emit(ils.Metrics())
 	mb.metricVaultEntityCount.emit(ils.Metrics())
@@ -4028,9 +4342,29 @@ func (mb *MetricsBuilder) RecordVaultActiveDataPoint(ts pcommon.Timestamp, val i
 	mb.metricVaultActive.recordDataPoint(mb.startTime, ts, val)
 }
 
+// RecordVaultAuditConnectionCountDataPoint adds a data point to vault.audit.connection.count metric.
+func (mb *MetricsBuilder) RecordVaultAuditConnectionCountDataPoint(ts pcommon.Timestamp, val int64) {
+	mb.metricVaultAuditConnectionCount.recordDataPoint(mb.startTime, ts, val)
+}
+
 // RecordVaultAuditDeviceCountDataPoint adds a data point to vault.audit.device.count metric.
 func (mb *MetricsBuilder) RecordVaultAuditDeviceCountDataPoint(ts pcommon.Timestamp, val int64, vaultAuditDeviceTypeAttributeValue string) {
 	mb.metricVaultAuditDeviceCount.recordDataPoint(mb.startTime, ts, val, vaultAuditDeviceTypeAttributeValue)
+}
+
+// RecordVaultAuditEntriesDataPoint adds a data point to vault.audit.entries metric.
+func (mb *MetricsBuilder) RecordVaultAuditEntriesDataPoint(ts pcommon.Timestamp, val int64, vaultAuditOutcomeAttributeValue AttributeVaultAuditOutcome) {
+	mb.metricVaultAuditEntries.recordDataPoint(mb.startTime, ts, val, vaultAuditOutcomeAttributeValue.String())
+}
+
+// RecordVaultAuditUnpairedDataPoint adds a data point to vault.audit.unpaired metric.
+func (mb *MetricsBuilder) RecordVaultAuditUnpairedDataPoint(ts pcommon.Timestamp, val int64, vaultRequestHalfAttributeValue AttributeVaultRequestHalf) {
+	mb.metricVaultAuditUnpaired.recordDataPoint(mb.startTime, ts, val, vaultRequestHalfAttributeValue.String())
+}
+
+// RecordVaultAuditWaitingCountDataPoint adds a data point to vault.audit.waiting.count metric.
+func (mb *MetricsBuilder) RecordVaultAuditWaitingCountDataPoint(ts pcommon.Timestamp, val int64) {
+	mb.metricVaultAuditWaitingCount.recordDataPoint(mb.startTime, ts, val)
 }
 
 // RecordVaultClientCountDataPoint adds a data point to vault.client.count metric.

@@ -85,7 +85,19 @@ func TestMetricsBuilder(t *testing.T) {
 			mb.RecordVaultActiveDataPoint(ts, 1)
 			defaultMetricsCount++
 			allMetricsCount++
+			mb.RecordVaultAuditConnectionCountDataPoint(ts, 1)
+			defaultMetricsCount++
+			allMetricsCount++
 			mb.RecordVaultAuditDeviceCountDataPoint(ts, 1, "vault.audit.device.type-val")
+			defaultMetricsCount++
+			allMetricsCount++
+			mb.RecordVaultAuditEntriesDataPoint(ts, 1, AttributeVaultAuditOutcomeAccepted)
+			defaultMetricsCount++
+			allMetricsCount++
+			mb.RecordVaultAuditUnpairedDataPoint(ts, 1, AttributeVaultRequestHalfRequest)
+			defaultMetricsCount++
+			allMetricsCount++
+			mb.RecordVaultAuditWaitingCountDataPoint(ts, 1)
 			defaultMetricsCount++
 			allMetricsCount++
 			mb.RecordVaultClientCountDataPoint(ts, 1, AttributeVaultClientTypeAcme)
@@ -313,6 +325,20 @@ func TestMetricsBuilder(t *testing.T) {
 					assert.Equal(t, ts, dp.Timestamp())
 					assert.Equal(t, pmetric.NumberDataPointValueTypeInt, dp.ValueType())
 					assert.Equal(t, int64(1), dp.IntValue())
+				case "vault.audit.connection.count":
+					assert.False(t, validatedMetrics["vault.audit.connection.count"], "Found a duplicate in the metrics slice: vault.audit.connection.count")
+					validatedMetrics["vault.audit.connection.count"] = true
+					assert.Equal(t, pmetric.MetricTypeSum, mi.Type())
+					assert.Equal(t, 1, mi.Sum().DataPoints().Len())
+					assert.Equal(t, "Connections of audit devices that are open.", mi.Description())
+					assert.Equal(t, "{connection}", mi.Unit())
+					assert.False(t, mi.Sum().IsMonotonic())
+					assert.Equal(t, pmetric.AggregationTemporalityCumulative, mi.Sum().AggregationTemporality())
+					dp := mi.Sum().DataPoints().At(0)
+					assert.Equal(t, start, dp.StartTimestamp())
+					assert.Equal(t, ts, dp.Timestamp())
+					assert.Equal(t, pmetric.NumberDataPointValueTypeInt, dp.ValueType())
+					assert.Equal(t, int64(1), dp.IntValue())
 				case "vault.audit.device.count":
 					assert.False(t, validatedMetrics["vault.audit.device.count"], "Found a duplicate in the metrics slice: vault.audit.device.count")
 					validatedMetrics["vault.audit.device.count"] = true
@@ -330,6 +356,54 @@ func TestMetricsBuilder(t *testing.T) {
 					vaultAuditDeviceTypeAttrVal, ok := dp.Attributes().Get("vault.audit.device.type")
 					assert.True(t, ok)
 					assert.Equal(t, "vault.audit.device.type-val", vaultAuditDeviceTypeAttrVal.Str())
+				case "vault.audit.entries":
+					assert.False(t, validatedMetrics["vault.audit.entries"], "Found a duplicate in the metrics slice: vault.audit.entries")
+					validatedMetrics["vault.audit.entries"] = true
+					assert.Equal(t, pmetric.MetricTypeSum, mi.Type())
+					assert.Equal(t, 1, mi.Sum().DataPoints().Len())
+					assert.Equal(t, "Entries that audit devices sent, by what became of them.", mi.Description())
+					assert.Equal(t, "{entry}", mi.Unit())
+					assert.True(t, mi.Sum().IsMonotonic())
+					assert.Equal(t, pmetric.AggregationTemporalityCumulative, mi.Sum().AggregationTemporality())
+					dp := mi.Sum().DataPoints().At(0)
+					assert.Equal(t, start, dp.StartTimestamp())
+					assert.Equal(t, ts, dp.Timestamp())
+					assert.Equal(t, pmetric.NumberDataPointValueTypeInt, dp.ValueType())
+					assert.Equal(t, int64(1), dp.IntValue())
+					vaultAuditOutcomeAttrVal, ok := dp.Attributes().Get("vault.audit.outcome")
+					assert.True(t, ok)
+					assert.Equal(t, "accepted", vaultAuditOutcomeAttrVal.Str())
+				case "vault.audit.unpaired":
+					assert.False(t, validatedMetrics["vault.audit.unpaired"], "Found a duplicate in the metrics slice: vault.audit.unpaired")
+					validatedMetrics["vault.audit.unpaired"] = true
+					assert.Equal(t, pmetric.MetricTypeSum, mi.Type())
+					assert.Equal(t, 1, mi.Sum().DataPoints().Len())
+					assert.Equal(t, "Requests whose response did not come, or the other way round, within audit::wait.", mi.Description())
+					assert.Equal(t, "{request}", mi.Unit())
+					assert.True(t, mi.Sum().IsMonotonic())
+					assert.Equal(t, pmetric.AggregationTemporalityCumulative, mi.Sum().AggregationTemporality())
+					dp := mi.Sum().DataPoints().At(0)
+					assert.Equal(t, start, dp.StartTimestamp())
+					assert.Equal(t, ts, dp.Timestamp())
+					assert.Equal(t, pmetric.NumberDataPointValueTypeInt, dp.ValueType())
+					assert.Equal(t, int64(1), dp.IntValue())
+					vaultRequestHalfAttrVal, ok := dp.Attributes().Get("vault.request.half")
+					assert.True(t, ok)
+					assert.Equal(t, "request", vaultRequestHalfAttrVal.Str())
+				case "vault.audit.waiting.count":
+					assert.False(t, validatedMetrics["vault.audit.waiting.count"], "Found a duplicate in the metrics slice: vault.audit.waiting.count")
+					validatedMetrics["vault.audit.waiting.count"] = true
+					assert.Equal(t, pmetric.MetricTypeSum, mi.Type())
+					assert.Equal(t, 1, mi.Sum().DataPoints().Len())
+					assert.Equal(t, "Entries that wait for the other half of their exchange.", mi.Description())
+					assert.Equal(t, "{entry}", mi.Unit())
+					assert.False(t, mi.Sum().IsMonotonic())
+					assert.Equal(t, pmetric.AggregationTemporalityCumulative, mi.Sum().AggregationTemporality())
+					dp := mi.Sum().DataPoints().At(0)
+					assert.Equal(t, start, dp.StartTimestamp())
+					assert.Equal(t, ts, dp.Timestamp())
+					assert.Equal(t, pmetric.NumberDataPointValueTypeInt, dp.ValueType())
+					assert.Equal(t, int64(1), dp.IntValue())
 				case "vault.client.count":
 					assert.False(t, validatedMetrics["vault.client.count"], "Found a duplicate in the metrics slice: vault.client.count")
 					validatedMetrics["vault.client.count"] = true

@@ -101,8 +101,13 @@ func (t *leaseTeller) identify(lease string) (hash, id string) {
 	if t.fullIDs {
 		id = lease
 	}
+	return hashOf(lease), id
+}
+
+// hashOf returns what stands for the ID of a lease.
+func hashOf(lease string) string {
 	sum := sha256.Sum256([]byte(lease))
-	return hex.EncodeToString(sum[:8]), id
+	return hex.EncodeToString(sum[:8])
 }
 
 // lived returns for how many seconds a lease was there.

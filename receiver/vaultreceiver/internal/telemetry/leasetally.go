@@ -32,7 +32,7 @@ type mountTally struct {
 func NewLeaseTally(start time.Time, naming LeaseNaming) *LeaseTally {
 	of := func(name, description, attribute string, keys ...histogram.Key) *histogram.Histogram {
 		h := histogram.New(histogram.Config{
-			Name: name, Description: description, Unit: "s", Attributes: [2]string{attribute}, Bounds: leaseBounds(), Start: start,
+			Name: name, Description: description, Unit: "s", Attributes: [3]string{attribute}, Bounds: leaseBounds(), Start: start,
 		})
 		h.Declare(keys...)
 		return h

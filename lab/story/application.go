@@ -1,0 +1,91 @@
+// Copyright The otelcol-infra Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package story
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+
+	vault "github.com/hashicorp/vault/api"
+	"go.opentelemetry.io/contrib/instrumentation/net/http/otelhttp"
+	"go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracehttp"
+	"go.opentelemetry.io/otel/propagation"
+	"go.opentelemetry.io/otel/sdk/resource"
+	"go.opentelemetry.io/otel/sdk/trace"
+	semconv "go.opentelemetry.io/otel/semconv/v1.37.0"
+)
+
+// What the application does in Vault, in a trace of its own.
+const (
+	Application = "shop"  // its service name
+	Order       = "order" // its span around the requests
+	Secrets     = "shop"  // the secrets engine that it uses
+	secretPath  = Secrets + "/payment"
+)
+
+// callVault has an application that is instrumented with OpenTelemetry write a
+// secret and read it, while Vault tells its audit devices.
+func (s *Story) callVault(ctx context.Context) (err error) {
+	if err := s.auditVault(ctx); err != nil {
+		return err
+	}
+	exporter, err := otlptracehttp.New(ctx, otlptracehttp.WithEndpointURL(s.OTLP+"/v1/traces"))
+	if err != nil {
+		return fmt.Errorf("make the application's exporter: %w", err)
+	}
+	provider := trace.NewTracerProvider(trace.WithBatcher(exporter),
+		trace.WithResource(resource.NewSchemaless(semconv.ServiceName(Application))))
+	defer func() { err = errors.Join(err, provider.Shutdown(context.WithoutCancel(ctx))) }()
+
+	client, err := s.Lab.Vault.Client(0)
+	if err != nil {
+		return err
+	}
+	config := client.CloneConfig()
+	config.HttpClient.Transport = otelhttp.NewTransport(config.HttpClient.Transport,
+		otelhttp.WithTracerProvider(provider), otelhttp.WithPropagators(propagation.TraceContext{}))
+	traced, err := vault.NewClient(config)
+	if err != nil {
+		return fmt.Errorf("make the application's client: %w", err)
+	}
+	traced.SetToken(client.Token())
+
+	s.say("vault: an application writes a secret and reads it, in a trace of its own")
+	ctx, span := provider.Tracer(Application).Start(ctx, Order)
+	defer span.End()
+	if _, err := traced.Logical().WriteWithContext(ctx, secretPath, map[string]any{"card": password}); err != nil {
+		return fmt.Errorf("write %s: %w", secretPath, err)
+	}
+	if _, err := traced.Logical().ReadWithContext(ctx, secretPath); err != nil {
+		return fmt.Errorf("read %s: %w", secretPath, err)
+	}
+	return nil
+}
+
+// auditVault enables a file device, as anybody should, and beside it one that
+// tells the observer, with the headers of traces.
+func (s *Story) auditVault(ctx context.Context) error {
+	client, err := s.Lab.Vault.Client(0)
+	if err != nil {
+		return err
+	}
+	for path, device := range map[string]*vault.EnableAuditOptions{
+		"file":    {Type: "file", Options: map[string]string{"file_path": filepath.Join(s.Lab.Dir, "vault-audit.log")}},
+		"otelcol": {Type: "socket", Options: map[string]string{"address": s.Audit, "socket_type": "tcp", "write_timeout": "100ms"}},
+	} {
+		if err := client.Sys().EnableAuditWithOptionsWithContext(ctx, path, device); err != nil {
+			return fmt.Errorf("enable the audit device %s: %w", path, err)
+		}
+	}
+	_, err = client.Logical().WriteWithContext(ctx, "sys/config/auditing/request-headers/traceparent", map[string]any{"hmac": false})
+	if err != nil {
+		return fmt.Errorf("audit the header traceparent: %w", err)
+	}
+	if err := client.Sys().MountWithContext(ctx, Secrets, &vault.MountInput{Type: "kv"}); err != nil {
+		return fmt.Errorf("mount %s: %w", Secrets, err)
+	}
+	return nil
+}

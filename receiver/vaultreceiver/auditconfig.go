@@ -1,0 +1,152 @@
+// Copyright The otelcol-infra Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package vaultreceiver
+
+import (
+	"errors"
+	"fmt"
+	"regexp"
+	"time"
+
+	"github.com/open-telemetry/opentelemetry-collector-contrib/pkg/stanza/fileconsumer/matcher"
+	"go.opentelemetry.io/collector/config/confignet"
+	"go.opentelemetry.io/collector/config/configoptional"
+
+	"github.com/otelcol-infra/otelcol-infra/internal/configcheck"
+	"github.com/otelcol-infra/otelcol-infra/receiver/vaultreceiver/internal/telemetry"
+)
+
+// AuditConfig is of the audit stream, which becomes a span for each request.
+type AuditConfig struct {
+	// Socket listens for audit devices of type socket.
+	Socket configoptional.Optional[SocketConfig] `mapstructure:"socket"`
+
+	// File follows files of audit devices of type file.
+	File configoptional.Optional[FileConfig] `mapstructure:"file"`
+
+	// Trust is what becomes of the trace that a caller says it is in, in the
+	// header traceparent: parent, link or ignore.
+	Trust string `mapstructure:"trust"`
+
+	// Redact are regular expressions. What they match in the path of a request
+	// is replaced by a star.
+	Redact []string `mapstructure:"redact"`
+
+	// OwnRequests tells also those that receivers like this one make.
+	OwnRequests bool `mapstructure:"own_requests"`
+
+	// Wait is how long half of an exchange waits for the other.
+	Wait time.Duration `mapstructure:"wait"`
+
+	// Queue is how many entries wait for the pipeline, and how many for the other
+	// half of their exchange, before entries are dropped.
+	Queue int `mapstructure:"queue"`
+
+	// LongestLine is how many bytes an entry has at most. Longer ones are dropped.
+	LongestLine int `mapstructure:"longest_line"`
+}
+
+// SocketConfig is of a listener.
+type SocketConfig struct {
+	confignet.AddrConfig `mapstructure:",squash"`
+
+	// Connections is how many there are at most. Each node of Vault has one for
+	// each of its devices.
+	Connections int `mapstructure:"connections"`
+}
+
+// FileConfig is of files that Vault writes. With storage, each entry of them is
+// told, however often the collector is restarted or killed; without one, each
+// start begins at StartAt, as it is not known how far they were read.
+type FileConfig struct {
+	// Include are patterns of paths, such as /var/log/vault/audit.log*, and Exclude
+	// are of those that are left out. A file that is renamed is read on only if
+	// its new name is included too.
+	Include []string `mapstructure:"include"`
+	Exclude []string `mapstructure:"exclude"`
+
+	// StartAt is where files that are there at the first start are read from:
+	// beginning or end. Those that appear later are read as a whole.
+	StartAt string `mapstructure:"start_at"`
+
+	// PollInterval is how often it is looked for what was written.
+	PollInterval time.Duration `mapstructure:"poll_interval"`
+}
+
+func (c *FileConfig) check() error {
+	var patterns error
+	if len(c.Include) == 0 {
+		patterns = errors.New("audit::file::include is empty: set it to the files that vault's audit device writes, such as [/var/log/vault/audit.log*]")
+	} else if _, err := matcher.New(c.criteria()); err != nil {
+		patterns = fmt.Errorf("audit::file is of files that cannot be looked for, check the patterns: %w", err)
+	}
+	return errors.Join(patterns,
+		checkMode("audit::file::start_at", c.StartAt, "beginning", "end"),
+		configcheck.Duration("audit::file::poll_interval", c.PollInterval, "200ms"),
+	)
+}
+
+func (c *FileConfig) criteria() matcher.Criteria {
+	return matcher.Criteria{Include: c.Include, Exclude: c.Exclude}
+}
+
+// listens says whether there is a socket. An empty endpoint is none, so that it
+// can be left to the environment.
+func (c *AuditConfig) listens() bool { return c.Socket.HasValue() && c.Socket.Get().Endpoint != "" }
+
+func (c *AuditConfig) enabled() bool { return c.listens() || c.File.HasValue() }
+
+func (c *AuditConfig) check() error {
+	if !c.enabled() {
+		return nil
+	}
+	var errs []error
+	if socket := c.Socket.Get(); socket != nil {
+		switch socket.Transport {
+		case confignet.TransportTypeTCP, confignet.TransportTypeTCP4, confignet.TransportTypeTCP6, confignet.TransportTypeUnix:
+		default:
+			errs = append(errs, fmt.Errorf("audit::socket::transport is %q: set it to tcp or unix", socket.Transport))
+		}
+		errs = append(errs, configcheck.Positive("audit::socket::connections", socket.Connections))
+	}
+	if file := c.File.Get(); file != nil {
+		errs = append(errs, file.check())
+	}
+	for i, pattern := range c.Redact {
+		if _, err := regexp.Compile(pattern); err != nil {
+			errs = append(errs, fmt.Errorf("audit::redact[%d] is not a regular expression: %w", i, err))
+		}
+	}
+	return errors.Join(append(errs,
+		checkMode("audit::trust", c.Trust, string(telemetry.TrustParent), string(telemetry.TrustLink), string(telemetry.TrustIgnore)),
+		configcheck.Duration("audit::wait", c.Wait, "2m"),
+		configcheck.Positive("audit::queue", c.Queue),
+		configcheck.Positive("audit::longest_line", c.LongestLine),
+	)...)
+}
+
+// redact returns what replaces the parts of paths that are not to be told.
+func (c *AuditConfig) redact() func(path string) string {
+	patterns := make([]*regexp.Regexp, 0, len(c.Redact))
+	for _, pattern := range c.Redact {
+		patterns = append(patterns, regexp.MustCompile(pattern)) // It was checked.
+	}
+	return func(path string) string {
+		for _, pattern := range patterns {
+			path = pattern.ReplaceAllLiteralString(path, "*")
+		}
+		return path
+	}
+}
+
+func defaultAudit() AuditConfig {
+	socket := SocketConfig{AddrConfig: confignet.NewDefaultAddrConfig(), Connections: 100}
+	socket.Transport = confignet.TransportTypeTCP
+	return AuditConfig{
+		Socket: configoptional.Default(socket),
+		File:   configoptional.Default(FileConfig{StartAt: "end", PollInterval: 200 * time.Millisecond}),
+		Trust:  string(telemetry.TrustParent),
+		Wait:   2 * time.Minute, Queue: 10_000, LongestLine: 16 << 20,
+	}
+}

@@ -1,0 +1,296 @@
+// Copyright The otelcol-infra Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package vaultreceiver
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/hashicorp/vault/api"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"go.opentelemetry.io/collector/pdata/ptrace"
+
+	"github.com/otelcol-infra/otelcol-infra/internal/observedtest"
+	"github.com/otelcol-infra/otelcol-infra/receiver/vaultreceiver/internal/audit"
+)
+
+// auditFiles has Vault write to a file, and returns its path and a
+// configuration that follows it, also when it is renamed.
+func auditFiles(t *testing.T, address string, client *api.Client) (string, *Config) {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "audit.log")
+	require.NoError(t, client.Sys().EnableAuditWithOptions("file", &api.EnableAuditOptions{
+		Type: "file", Options: map[string]string{"file_path": path},
+	}))
+	require.NoError(t, client.Sys().Mount("kv", &api.MountInput{Type: "kv"}))
+	require.NoError(t, client.Sys().Mount("transit", &api.MountInput{Type: "transit"}))
+	write(t, client, "transit/keys/key", nil)
+	return path, tailing(only(address, ""), path)
+}
+
+func tailing(cfg *Config, path string) *Config {
+	cfg.Scrape.CollectionInterval, cfg.Scrape.InitialDelay = 200*time.Millisecond, 0
+	file := cfg.Audit.File.GetOrInsertDefault()
+	file.Include = []string{path + "*"}
+	file.StartAt = "beginning"
+	return cfg
+}
+
+// ask has clients ask at the same time.
+func ask(t *testing.T, client *api.Client) {
+	t.Helper()
+	var clients sync.WaitGroup
+	for c := range 4 {
+		clients.Go(func() {
+			for i := range 50 {
+				assert.NoError(t, askEach(client, fmt.Sprintf("kv/planted-key-%d-%d", c, i)))
+			}
+		})
+	}
+	clients.Wait()
+}
+
+func askEach(client *api.Client, key string) error {
+	_, wrote := client.Logical().Write(key, map[string]any{"field": "planted-value"})
+	_, read := client.Logical().Read(key)
+	_, encrypted := client.Logical().Write("transit/encrypt/key", map[string]any{"plaintext": "cGxhbnRlZA=="})
+	_, created := client.Auth().Token().Create(&api.TokenCreateRequest{TTL: "1h"})
+	return errors.Join(wrote, read, encrypted, created)
+}
+
+// writtenTo returns the IDs of the requests of which Vault wrote both entries.
+func writtenTo(t *testing.T, path string) map[string]int {
+	t.Helper()
+	paths, err := filepath.Glob(path + "*")
+	require.NoError(t, err)
+	halves := map[string]audit.Kind{}
+	var reader audit.Reader
+	for _, path := range paths {
+		file, err := os.Open(path)
+		require.NoError(t, err)
+		lines := bufio.NewScanner(file)
+		lines.Buffer(nil, 1<<20)
+		for lines.Scan() {
+			e, err := reader.Read(lines.Bytes())
+			require.NoError(t, err)
+			if !strings.HasPrefix(e.UserAgent, userAgent) {
+				halves[e.ID] |= e.Kind
+			}
+		}
+		require.NoError(t, lines.Err())
+		require.NoError(t, file.Close())
+	}
+	whole := map[string]int{}
+	for id, kinds := range halves {
+		if kinds == audit.Request|audit.Response {
+			whole[id] = 1
+		}
+	}
+	return whole
+}
+
+// spansOf returns how many spans there are of each whole exchange.
+func spansOf(receivers ...*observedtest.Receiver) map[string]int {
+	spans := map[string]int{}
+	for _, o := range receivers {
+		for _, td := range o.Traces.AllTraces() {
+			for _, rs := range td.ResourceSpans().All() {
+				for _, ss := range rs.ScopeSpans().All() {
+					for _, span := range ss.Spans().All() {
+						if id, ok := span.Attributes().Get("vault.request.id"); ok && !half(span) {
+							spans[id.Str()]++
+						}
+					}
+				}
+			}
+		}
+	}
+	return spans
+}
+
+func half(span ptrace.Span) bool {
+	_, ok := span.Attributes().Get("vault.request.half")
+	return ok
+}
+
+// requireOnce waits until as many requests are told as were written, and
+// requires that they are those, each told once.
+func requireOnce(t *testing.T, path string, receivers ...*observedtest.Receiver) {
+	t.Helper()
+	written := writtenTo(t, path)
+	last := receivers[len(receivers)-1]
+	last.Eventually(t, "all that was written", func() bool { return len(spansOf(receivers...)) >= len(written) })
+	spans := spansOf(receivers...)
+	wrong := 0
+	for id := range written {
+		if spans[id] != 1 {
+			wrong++
+		}
+	}
+	assert.Zero(t, wrong, "requests that are not exactly one span, of %d", len(written))
+	assert.Len(t, spans, len(written))
+}
+
+func TestEachRequestInAFileIsASpan(t *testing.T) {
+	vault, client := startVault(t)
+	path, cfg := auditFiles(t, vault.Addr, client)
+	o := observe(t, cfg, vault.RootToken)
+	ask(t, client)
+	require.NoError(t, os.Rename(path, path+".1"))
+	ask(t, client) // It still writes to that.
+	require.NoError(t, syscall.Kill(vault.Process().PID(), syscall.SIGHUP))
+	o.Eventually(t, "a new file", func() bool {
+		_, err := client.Sys().ListPolicies()
+		info, there := os.Stat(path)
+		return err == nil && there == nil && info.Size() > 0
+	})
+	ask(t, client)
+	requireOnce(t, path, o)
+	assert.Greater(t, len(writtenTo(t, path)), 2400)
+	for outcome, want := range map[string]int64{"malformed": 0, "dropped": 0, "too_long": 0, "repeated": 0} {
+		o.Eventually(t, outcome, o.HasValue(want, auditEntries, auditOutcome, outcome))
+	}
+	o.RequireNotTold(t, "planted-value", "cGxhbnRlZA")
+}
+
+func TestFilesAreReadOnAfterARestart(t *testing.T) {
+	vault, client := startVault(t)
+	path, cfg := auditFiles(t, vault.Addr, client)
+	id, host := observedtest.FileStorage(t, t.TempDir())
+	cfg.Storage = &id
+	first := observedtest.StartOn(t, host, NewFactory(), cfg)
+	done := make(chan struct{})
+	go func() { defer close(done); ask(t, client) }()
+	first.Eventually(t, "some", func() bool { return len(spansOf(first)) > 100 })
+	first.Shutdown(t)
+	<-done
+	second := observedtest.StartOn(t, host, NewFactory(), cfg)
+	ask(t, client)
+	requireOnce(t, path, first, second)
+	assert.NotEmpty(t, spansOf(second))
+}
+
+func TestARefusingConsumerHoldsFilesBack(t *testing.T) {
+	vault, client := startVault(t)
+	path, cfg := auditFiles(t, vault.Addr, client)
+	cfg.Audit.Queue = 50
+	id, host := observedtest.FileStorage(t, t.TempDir())
+	cfg.Storage = &id
+	first := observedtest.StartOn(t, host, NewFactory(), cfg)
+	first.Refuse(true)
+	ask(t, client)
+	first.Eventually(t, "it is refused", func() bool { return strings.Contains(first.Trouble(), "refuse") })
+	assert.Empty(t, spansOf(first))
+	first.Refuse(false)
+	requireOnce(t, path, first)
+	first.Refuse(true)
+	ask(t, client)
+	first.Shutdown(t)
+	before := len(spansOf(first))
+	second := observedtest.StartOn(t, host, NewFactory(), cfg)
+	requireOnce(t, path, first, second)
+	assert.Less(t, before, len(writtenTo(t, path)))
+}
+
+// An exchange of which the collector has read half before it ended.
+func TestHalfAnExchangeOutlivesARestart(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "audit.log")
+	cfg := tailing(only("http://127.0.0.1:1", ""), path)
+	cfg.Audit.Redact = []string{"^kv/a$"}
+	id, host := observedtest.FileStorage(t, t.TempDir())
+	cfg.Storage = &id
+	appendTo(t, path, entry("a", "request"))
+	first := observedtest.StartOn(t, host, NewFactory(), cfg)
+	first.Eventually(t, "it waits", first.HasValue(1, "vault.audit.waiting.count"))
+	first.Shutdown(t)
+	assert.Empty(t, first.Spans("read kv/"))
+
+	appendTo(t, path, entry("a", "response"))
+	second := observedtest.StartOn(t, host, NewFactory(), cfg)
+	second.Eventually(t, "the exchange", second.HasSpan("read kv/", "vault.request.id", "a"))
+	span := second.Spans("read kv/")[0]
+	assert.False(t, half(span))
+	second.Shutdown(t)
+	assert.Len(t, second.Spans("read kv/"), 1)
+
+	third := observedtest.StartOn(t, host, NewFactory(), cfg)
+	appendTo(t, path, entry("b", "request")+entry("b", "response"))
+	third.Eventually(t, "the next", third.HasSpan("read kv/", "vault.request.id", "b"))
+	assert.Len(t, third.Spans("read kv/"), 1)
+}
+
+// Half an exchange that has waited long enough is over, but not told.
+func TestHalfAnExchangeThatIsRefusedOutlivesARestart(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "audit.log")
+	cfg := tailing(only("http://127.0.0.1:1", ""), path)
+	cfg.Audit.Wait = time.Second
+	id, host := observedtest.FileStorage(t, t.TempDir())
+	cfg.Storage = &id
+	first := observedtest.StartOn(t, host, NewFactory(), cfg)
+	first.Refuse(true)
+	appendTo(t, path, entry("a", "request"))
+	first.Eventually(t, "it is refused", first.HasValue(1, "vault.audit.unpaired", "vault.request.half", "request"))
+	first.Shutdown(t)
+	assert.Empty(t, first.Spans("read kv/"))
+	second := observedtest.StartOn(t, host, NewFactory(), cfg)
+	second.Eventually(t, "it is told", second.HasSpan("read kv/", "vault.request.half", "request"))
+}
+
+// A file that is empty at the first start is read as a whole, whenever that is.
+func TestAFileThatWasEmptyIsReadFromItsBeginning(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "audit.log")
+	cfg := tailing(only("http://127.0.0.1:1", ""), path)
+	cfg.Audit.File.Get().StartAt = "end"
+	id, host := observedtest.FileStorage(t, t.TempDir())
+	cfg.Storage = &id
+	appendTo(t, path+".0", entry("before", "request")+entry("before", "response"))
+	appendTo(t, path, "")
+	first := observedtest.StartOn(t, host, NewFactory(), cfg)
+	first.Eventually(t, "it was looked at", func() bool { return first.Log.FilterMessage("Started watching file").Len() == 1 })
+	first.Shutdown(t)
+	appendTo(t, path, entry("a", "request")+entry("a", "response"))
+	second := observedtest.StartOn(t, host, NewFactory(), cfg)
+	second.Eventually(t, "what was written meanwhile", second.HasSpan("read kv/", "vault.request.id", "a"))
+	assert.Len(t, second.Spans("read kv/"), 1)
+}
+
+func TestWhateverIsInAFile(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "audit.log")
+	cfg := tailing(only("http://127.0.0.1:1", ""), path)
+	cfg.Audit.LongestLine = 100_000
+	o := observe(t, cfg)
+	count := func(outcome string, want int64) func() bool {
+		return o.HasValue(want, auditEntries, auditOutcome, outcome)
+	}
+	appendTo(t, path, "\x00\xff garbage\n{}\n"+strings.Repeat("[", 50_000)+"\n"+entry("a", "request"))
+	o.Eventually(t, "garbage", count("malformed", 3))
+	appendTo(t, path, strings.Repeat("x", 5_000_000)+"\n"+entry("a", "response"))
+	o.Eventually(t, "the next line", o.HasSpan("read kv/", "vault.request.id", "a"))
+	o.Eventually(t, "a line that is too long", count("too_long", 1))
+	whole := entry("b", "request") + entry("b", "response")
+	appendTo(t, path, whole[:50])
+	appendTo(t, path, whole[50:])
+	o.Eventually(t, "a line that was written in parts", o.HasSpan("read kv/", "vault.request.id", "b"))
+	appendTo(t, path, whole)
+	o.Eventually(t, "what was told already", count("repeated", 2))
+	o.Eventually(t, "nothing more", count("malformed", 3))
+}
+
+func appendTo(t *testing.T, path, text string) {
+	t.Helper()
+	file, err := os.OpenFile(path, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	require.NoError(t, err)
+	_, err = file.WriteString(text)
+	require.NoError(t, err)
+	require.NoError(t, file.Close())
+}

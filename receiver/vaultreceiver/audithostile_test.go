@@ -1,0 +1,232 @@
+// Copyright The otelcol-infra Authors
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build linux
+
+package vaultreceiver
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"net"
+	"runtime"
+	"runtime/metrics"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"go.opentelemetry.io/collector/receiver/receivertest"
+
+	"github.com/otelcol-infra/otelcol-infra/receiver/vaultreceiver/internal/audit"
+	"github.com/otelcol-infra/otelcol-infra/receiver/vaultreceiver/internal/metadata"
+)
+
+// runningStream is an audit stream with a socket, of which only is counted what
+// it tells.
+type runningStream struct {
+	*auditStream
+	address string
+	spans   countingSpans
+}
+
+func startStream(t *testing.T, set func(*AuditConfig)) *runningStream {
+	t.Helper()
+	cfg := only("http://127.0.0.1:1", "")
+	cfg.Audit.Socket.GetOrInsertDefault().Endpoint = "127.0.0.1:0"
+	set(&cfg.Audit)
+	w, err := newWatcher(cfg, receivertest.NewNopSettings(metadata.Type))
+	require.NoError(t, err)
+	s := &runningStream{auditStream: w.audit}
+	w.Delivery().Traces = &s.spans
+	ctx, cancel := context.WithCancel(context.Background())
+	socket, err := s.listen(ctx)
+	require.NoError(t, err)
+	s.address = socket.listener.Addr().String()
+	s.sources = append(s.sources, socket.run)
+	ended := make(chan struct{})
+	go func() { defer close(ended); s.run(ctx) }()
+	t.Cleanup(func() { cancel(); <-ended })
+	return s
+}
+
+// eventually waits until as much became of entries.
+func (s *runningStream) eventually(t *testing.T, want int64, of ...outcome) {
+	t.Helper()
+	require.Eventually(t, func() bool { return s.sum(of...) >= want }, time.Minute, 5*time.Millisecond)
+	require.Equal(t, want, s.sum(of...))
+}
+
+func (s *runningStream) sum(of ...outcome) (all int64) {
+	for _, o := range of {
+		all += s.outcomes[o].Load()
+	}
+	return all
+}
+
+func sendAll[T string | []byte](t *testing.T, conn net.Conn, what T) {
+	t.Helper()
+	_, err := conn.Write([]byte(what))
+	assert.NoError(t, err)
+}
+
+func exchangesNamed(name string, many int) string {
+	var all strings.Builder
+	for i := range many {
+		id := fmt.Sprint(name, "-", i)
+		all.WriteString(entry(id, "request") + entry(id, "response"))
+	}
+	return all.String()
+}
+
+func TestAThousandConnections(t *testing.T) {
+	const many, each = 1000, 10
+	s := startStream(t, func(c *AuditConfig) { c.Socket.Get().Connections, c.Queue = many, 2*many*each })
+	conns := make([]net.Conn, many)
+	for i := range conns {
+		conns[i] = dial(t, "tcp", s.address)
+	}
+	require.Eventually(t, func() bool { return s.connections.Load() == many }, time.Minute, time.Millisecond)
+	_, err := dial(t, "tcp", s.address).Read(make([]byte, 1))
+	require.Error(t, err, "one more is closed")
+	var sending sync.WaitGroup
+	for i, conn := range conns {
+		sending.Go(func() { sendAll(t, conn, exchangesNamed(strconv.Itoa(i), each)) })
+	}
+	sending.Wait()
+	s.eventually(t, 2*many*each, accepted)
+	require.Eventually(t, func() bool { return s.spans.spans.Load() == many*each }, time.Minute, time.Millisecond)
+	assert.Zero(t, s.sum(malformed, tooLong, cut, dropped, ownRequest))
+}
+
+// Connections that never end a line cost neither others their entries, nor more
+// memory than there is for long lines.
+func TestSlowConnections(t *testing.T) {
+	const many, pairs, longest = 50, 2000, 1 << 20
+	s := startStream(t, func(c *AuditConfig) { c.Queue, c.LongestLine = 4*pairs, longest })
+	for range longAtOnce { // They take all the room for long lines.
+		sendAll(t, dial(t, "tcp", s.address), strings.Repeat("x", longest))
+	}
+	stop := make(chan struct{})
+	var trickling sync.WaitGroup
+	for range many {
+		conn := dial(t, "tcp", s.address)
+		trickling.Go(func() {
+			for {
+				sendAll(t, conn, "{")
+				select {
+				case <-stop:
+					return
+				case <-time.After(time.Millisecond):
+				}
+			}
+		})
+	}
+	healthy := dial(t, "tcp", s.address)
+	sendAll(t, healthy, exchangesNamed("a", pairs))
+	s.eventually(t, 2*pairs, accepted)
+	sendAll(t, healthy, strings.Repeat("x", longest)+"\n"+exchangesNamed("b", pairs))
+	s.eventually(t, 4*pairs, accepted)
+	s.eventually(t, 1, tooLong, malformed) // They may have left room for one.
+	require.Eventually(t, func() bool { return s.spans.spans.Load() == 2*pairs }, time.Minute, time.Millisecond)
+	close(stop)
+	trickling.Wait()
+}
+
+// peakHeap returns how much more lived on the heap than at first while do ran, as
+// the garbage collector found it, and how much larger it is after that. With its
+// garbage it may be twice as large, or more where the collector has to wait.
+func peakHeap(do func()) (peak, rest int64) {
+	before := int64(heap())
+	done := make(chan struct{})
+	go func() { defer close(done); do() }()
+	live := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
+	for {
+		metrics.Read(live)
+		peak = max(peak, int64(live[0].Value.Uint64())-before)
+		select {
+		case <-done:
+			return peak, int64(heap()) - before
+		case <-time.After(2 * time.Millisecond):
+		}
+	}
+}
+
+// Lines of 5 MB on fifty connections at once, with as many values as fit in them,
+// or as deep as can be.
+func TestBombsOnManyConnections(t *testing.T) {
+	const many, size, longest = 50, 5 << 20, 6 << 20
+	var bombs [][]byte // which are not copied to send them
+	for _, value := range []string{"0,", "[0],", `{"":0},`, "{},"} {
+		bombs = append(bombs, fmt.Appendf(nil, "{%q:[%s0],%s", "data", strings.Repeat(value, size/len(value)), entry("a", "request")[1:]))
+	}
+	bombs = append(bombs, fmt.Appendln(nil, strings.Repeat("[", size)), fmt.Appendln(nil, strings.Repeat(`{"request":`, size/11)),
+		fmt.Appendln(nil, `{"type":"`+strings.Repeat(`\u0000`, size/6)+`"}`))
+	s := startStream(t, func(c *AuditConfig) { c.LongestLine = longest })
+	conns := make([]net.Conn, many)
+	for i := range conns {
+		conns[i] = dial(t, "tcp", s.address)
+	}
+	peak, rest := peakHeap(func() {
+		var sending sync.WaitGroup
+		for i, conn := range conns {
+			sending.Go(func() { sendAll(t, conn, bombs[i%len(bombs)]) })
+		}
+		sending.Wait()
+		s.eventually(t, many, accepted, malformed, tooLong)
+	})
+	t.Logf("%d MB more at most, %d MB at rest; accepted %d, malformed %d, no room for %d",
+		peak>>20, rest>>20, s.sum(accepted), s.sum(malformed), s.sum(tooLong))
+	// A line that grows is copied to memory a quarter larger than it. As much again
+	// for what became garbage while the collector ran.
+	assert.Less(t, peak, int64(2*9/4*longAtOnce*longest+many<<17), "of all lines there are 250 MB, and of their values gigabytes")
+	assert.Less(t, rest, int64(many<<17+(16<<20)), "128 kB for each connection, and what the parsers keep")
+	assert.Positive(t, s.sum(accepted, malformed))
+	for i, conn := range conns {
+		sendAll(t, conn, exchangesNamed(strconv.Itoa(i), 1))
+	}
+	require.Eventually(t, func() bool { return s.spans.spans.Load() >= many }, time.Minute, time.Millisecond, "each goes on")
+	runtime.KeepAlive(bombs) // They were there at first.
+}
+
+// Whatever a connection sends, in whichever pieces: each line is counted once.
+func FuzzAuditConnection(f *testing.F) {
+	cfg := only("http://127.0.0.1:1", "")
+	cfg.Audit.Socket.GetOrInsertDefault().Endpoint = "127.0.0.1:0"
+	cfg.Audit.Queue, cfg.Audit.LongestLine = 3, 70<<10
+	w, err := newWatcher(cfg, receivertest.NewNopSettings(metadata.Type))
+	require.NoError(f, err)
+	f.Add([]byte(entry("a", "request")+entry("a", "response")+"\n{}\nhalf"), 7)
+	f.Add([]byte(strings.Repeat(entry("a", "request"), 5)), 1000)
+	f.Add([]byte(strings.Repeat("[", 20<<10)+"\n"+strings.Repeat("x", 80<<10)+"\n"+strings.Repeat("y", 68<<10)+"\n"+entry("a", "request")), 5000)
+	f.Add([]byte("\x00\xff\n\n\n"+strings.Repeat("x", 80<<10)), 1)
+	f.Fuzz(func(t *testing.T, sent []byte, piece int) {
+		piece = max(1, piece%(32<<10))
+		s := newAuditStream(w)
+		socket := &auditSocket{stream: s, cfg: *cfg.Audit.Socket.Get(), room: audit.NewRoom(67 << 10), open: map[net.Conn]struct{}{}}
+		here, there := net.Pipe()
+		require.True(t, socket.admit(there))
+		read := make(chan struct{})
+		go func() { defer close(read); socket.read(there) }()
+		for at := 0; at < len(sent); at += piece {
+			_, err := here.Write(sent[at:min(at+piece, len(sent))])
+			require.NoError(t, err)
+		}
+		require.NoError(t, here.Close())
+		<-read
+		var all int64
+		for o := range s.outcomes {
+			if outcome(o) != cut {
+				all += s.outcomes[o].Load()
+			}
+		}
+		require.EqualValues(t, bytes.Count(sent, []byte("\n")), all)
+		require.Equal(t, len(sent) > 0 && sent[len(sent)-1] != '\n', s.outcomes[cut].Load() == 1)
+		require.Len(t, s.queue, int(s.outcomes[accepted].Load()))
+		require.Zero(t, s.connections.Load())
+	})
+}

@@ -1,0 +1,134 @@
+// Copyright The otelcol-infra Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package vaultreceiver
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"sync"
+	"time"
+
+	"go.opentelemetry.io/collector/config/confignet"
+
+	"github.com/otelcol-infra/otelcol-infra/receiver/vaultreceiver/internal/audit"
+)
+
+// longAtOnce is how many of the longest lines may be in memory at a time. What
+// does not fit beside them is left out, as waiting would hold back Vault.
+const longAtOnce = 4
+
+// auditSocket takes what Vault's audit devices of type socket send, on many
+// connections, as each node has one of its own. It always reads, as Vault waits
+// for its devices.
+type auditSocket struct {
+	stream   *auditStream
+	cfg      SocketConfig
+	listener net.Listener
+	room     *audit.Room
+
+	mu    sync.Mutex
+	open  map[net.Conn]struct{}
+	ended bool
+}
+
+// listen opens the socket. The error names the setting.
+func (s *auditStream) listen(ctx context.Context) (*auditSocket, error) {
+	cfg := *s.cfg.Socket.Get()
+	if cfg.Transport == confignet.TransportTypeUnix {
+		if info, err := os.Lstat(cfg.Endpoint); err == nil && info.Mode().Type() == os.ModeSocket {
+			_ = os.Remove(cfg.Endpoint) // Of a process that was killed; else listening says what is wrong.
+		}
+	}
+	listener, err := cfg.Listen(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("audit::socket::endpoint %s cannot be listened on, is another collector there? %w", cfg.Endpoint, err)
+	}
+	return &auditSocket{
+		stream: s, cfg: cfg, listener: listener, room: audit.NewRoom(longAtOnce * int64(s.cfg.LongestLine)), open: map[net.Conn]struct{}{},
+	}, nil
+}
+
+// run accepts connections until ctx ends.
+func (a *auditSocket) run(ctx context.Context) {
+	var reading sync.WaitGroup
+	defer reading.Wait()
+	defer context.AfterFunc(ctx, a.close)()
+	for {
+		conn, err := a.listener.Accept()
+		switch {
+		case err == nil && a.admit(conn):
+			reading.Go(func() { a.read(conn) })
+		case err == nil:
+			_ = conn.Close() // There are too many, which the next line says.
+			a.stream.w.Condition.Set(conditionSocket, fmt.Errorf(
+				"more than audit::socket::connections, which is %d, are open: raise it, or find out who connects", a.cfg.Connections))
+		case errors.Is(err, net.ErrClosed):
+			return
+		default: // Such as too many open files.
+			a.stream.w.Condition.Set(conditionSocket, fmt.Errorf("audit::socket: %w", err))
+			pause(ctx, time.Second)
+		}
+	}
+}
+
+// conditionSocket is the name of the condition of the socket.
+const conditionSocket = "audit::socket"
+
+func (a *auditSocket) admit(conn net.Conn) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.ended || len(a.open) >= a.cfg.Connections {
+		return false
+	}
+	a.open[conn] = struct{}{}
+	a.stream.connections.Store(int64(len(a.open)))
+	return true
+}
+
+// read takes lines until the connection ends.
+func (a *auditSocket) read(conn net.Conn) {
+	defer a.forget(conn)
+	lines := audit.NewLines(conn, a.stream.cfg.LongestLine)
+	lines.Room = a.room
+	defer lines.Release()
+	var reader audit.Reader
+	for {
+		line, err := lines.Next()
+		switch {
+		case err == nil:
+			a.stream.take(&reader, line)
+		case errors.Is(err, audit.ErrTooLong), errors.Is(err, audit.ErrNoRoom):
+			a.stream.count(tooLong)
+		case errors.Is(err, audit.ErrCut):
+			a.stream.count(cut)
+			return
+		default:
+			return
+		}
+	}
+}
+
+func (a *auditSocket) forget(conn net.Conn) {
+	_ = conn.Close()
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	delete(a.open, conn)
+	a.stream.connections.Store(int64(len(a.open)))
+	if !a.ended && len(a.open) < a.cfg.Connections {
+		a.stream.w.Condition.Set(conditionSocket, nil)
+	}
+}
+
+func (a *auditSocket) close() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.ended = true
+	_ = a.listener.Close()
+	for conn := range a.open {
+		_ = conn.Close()
+	}
+}

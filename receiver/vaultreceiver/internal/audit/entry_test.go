@@ -1,0 +1,176 @@
+// Copyright The otelcol-infra Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package audit
+
+import (
+	"bytes"
+	"os"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// recorded is what a real Vault 1.19.5 wrote to a file device: a certificate that
+// is issued with a traceparent, secrets that are written and read, a token that may
+// not, one that is not valid, a login, and one that fails.
+func recorded(tb testing.TB) [][]byte {
+	content, err := os.ReadFile("testdata/vault_1_19_5.jsonl")
+	require.NoError(tb, err)
+	return bytes.Split(bytes.TrimSpace(content), []byte("\n"))
+}
+
+func TestEntriesOfARealVault(t *testing.T) {
+	var reader Reader
+	found := map[string]Entry{}
+	for _, line := range recorded(t) {
+		e, err := reader.Read(line)
+		require.NoError(t, err)
+		assert.False(t, e.Time.IsZero())
+		found[e.ID+string(rune('0'+e.Kind))] = e
+	}
+	assert.Equal(t, Entry{
+		Kind: Response, ID: "9ef46c93-87fb-f7ec-e051-857523a3ea41", Time: found["9ef46c93-87fb-f7ec-e051-857523a3ea412"].Time,
+		Operation: "update", Path: "pki/issue/web", Mount: Mount{"pki/", "pki", "secret"},
+		RemoteAddress: "127.0.0.1", RemotePort: 51248,
+		Auth: Auth{
+			DisplayName: "token", Accessor: "hmac-sha256:7e6040fb320c4196657d0e06cdbef4083c477fc977ce5530504778a7a23d0bf2",
+			TokenType: "service", Judged: true, Allowed: true,
+		},
+		UserAgent: "curl/7.88.1", TraceParent: "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+		Lease: found["9ef46c93-87fb-f7ec-e051-857523a3ea412"].Lease,
+	}, found["9ef46c93-87fb-f7ec-e051-857523a3ea412"])
+	assert.True(t, strings.HasPrefix(found["9ef46c93-87fb-f7ec-e051-857523a3ea412"].Lease, "pki/issue/web/"))
+	assert.Empty(t, found["9ef46c93-87fb-f7ec-e051-857523a3ea411"].Lease, "a request issues nothing")
+
+	denied := found["59633d4c-400e-6b70-60e6-b63cae4641f02"]
+	assert.Equal(t, Denied, denied.Failure)
+	assert.True(t, denied.Auth.Judged)
+	assert.False(t, denied.Auth.Allowed)
+	unknown := found["73584061-af7b-2923-f114-49dbcd3ee0ab2"]
+	assert.Equal(t, InvalidToken, unknown.Failure)
+	assert.False(t, unknown.Auth.Judged)
+	login := found["d012d352-8422-de44-c258-deb168ff79332"]
+	assert.Equal(t, Auth{
+		DisplayName: "userpass-ann", EntityID: "0fcee3d2-9257-f2d9-08c8-184646af59c3", TokenType: "service",
+		Accessor: "hmac-sha256:630f12556b4c3471de6794272d8955c74a587783bc8ffc0d791dff8afad73840",
+	}, login.Auth)
+	assert.Equal(t, 768*time.Hour, login.TTL)
+	assert.Equal(t, Invalid, found["69bf297f-8b7b-716d-5b6f-4d05b5da7a9c2"].Failure)
+}
+
+func TestLinesThatAreNoEntries(t *testing.T) {
+	for line, want := range map[string]error{
+		"":                                      ErrNotJSON,
+		"\x00\xff\xfe":                          ErrNotJSON,
+		`["request"]`:                           ErrNotJSON,
+		`{"type":"request"`:                     ErrNotJSON,
+		`{"type":"request"}`:                    ErrNotEntry,
+		`{"type":"heartbeat"}`:                  ErrNotEntry,
+		`{"type":"request","request":[]}`:       ErrNotEntry,
+		`{"type":"request","request":{"id":7}}`: ErrNotEntry,
+		`{"type":"request","request":{"id":"a"},"time":"planted"}`:     ErrNotEntry,
+		strings.Repeat("[", 1000):                                      ErrNotJSON,
+		`{"type":"request","request":` + strings.Repeat(`{"a":`, 1000): ErrNotJSON,
+	} {
+		var reader Reader
+		_, err := reader.Read([]byte(line))
+		require.ErrorIs(t, err, want, "%.50q", line)
+		assert.NotContains(t, err.Error(), "planted")
+	}
+}
+
+// What is used of a long line is the same as of a short one.
+func TestLongLines(t *testing.T) {
+	var reader Reader
+	for _, line := range recorded(t) {
+		want, err := reader.Read(line)
+		require.NoError(t, err)
+		long := append([]byte(`{"data":[`+strings.Repeat(`"b",`, usual)+`"b"],`), line[1:]...)
+		got, err := reader.Read(long)
+		require.NoError(t, err)
+		assert.Equal(t, want, got)
+	}
+	many := strings.Repeat("0,", usual)
+	for line, want := range map[string]error{
+		`[` + many + `0]`:      ErrNotEntry,
+		`{"a":[` + many + `0}`: ErrNotJSON,
+		`{"type":"request","time":"2026-01-02T03:04:05Z","request":{"id":[` + many + `0]}}`:                 ErrNotEntry,
+		`{"type":"request","time":"2026-01-02T03:04:05Z","request":[` + many + `0]}`:                        ErrNotEntry,
+		`{"type":"request","time":"2026-01-02T03:04:05Z","request":{"id":"a"},"auth":[` + many + `0]}`:      nil,
+		`{"type":"request","time":"2026-01-02T03:04:05Z","request":{"id":"a","headers":"` + many + `"}}`:    nil,
+		`{"type":"request","time":"2026-01-02T03:04:05Z","request":{"id":"` + many + `"}}`:                  ErrNotEntry,
+		`{"type":"request","time":"2026-01-02T03:04:05Z","request":{"id":"a","path":"` + many + `"}}`:       ErrNotEntry,
+		`{"type":"request","time":"2026-01-02T03:04:05Z","request":` + strings.Repeat(`{"a":`, usual) + `7`: ErrNotJSON,
+	} {
+		_, err := reader.Read([]byte(line))
+		require.ErrorIs(t, err, want, "%.100q", line)
+	}
+}
+
+func TestTextsAreBounded(t *testing.T) {
+	var reader Reader
+	e, err := reader.Read([]byte(`{"type":"request","time":"2026-01-02T03:04:05Z","request":{"id":"a","operation":"re` + "\xff" +
+		`ad","path":"` + strings.Repeat("p", 5000) + `"}}`))
+	require.NoError(t, err)
+	assert.Equal(t, strings.Repeat("p", longestText), e.Path)
+	assert.Equal(t, "re\uFFFDad", e.Operation)
+}
+
+// bombs are lines of about so many bytes in which there are as many values as fit.
+func bombs(size int) map[string][]byte {
+	made := map[string][]byte{}
+	for name, value := range map[string]string{"numbers": "0,", "arrays": "[0],", "objects": `{"":0},`, "empty objects": "{},"} {
+		made[name] = []byte(`{"type":"request","time":"2026-01-02T03:04:05Z","request":{"id":"a","data":[` + strings.Repeat(value, size/len(value)) + `0]}}`)
+	}
+	return made
+}
+
+// The memory that a line takes does not depend on what is in it.
+func TestBombsTakeNoMemory(t *testing.T) {
+	var reader Reader
+	for name, bomb := range bombs(5 << 20) {
+		t.Run(name, func(t *testing.T) {
+			var before, after runtime.MemStats
+			runtime.ReadMemStats(&before)
+			e, err := reader.Read(bomb)
+			runtime.ReadMemStats(&after)
+			require.NoError(t, err)
+			assert.Equal(t, "a", e.ID)
+			assert.Less(t, after.TotalAlloc-before.TotalAlloc, uint64(1<<20), "all that was allocated meanwhile")
+		})
+	}
+	for name, bomb := range bombs(usual - 200) {
+		t.Run("short "+name, func(t *testing.T) {
+			var before, after runtime.MemStats
+			runtime.ReadMemStats(&before)
+			_, err := reader.Read(bomb)
+			require.NoError(t, err)
+			runtime.GC()
+			runtime.ReadMemStats(&after)
+			assert.Less(t, int64(after.HeapAlloc)-int64(before.HeapAlloc), int64(5<<20), "each of the parsers keeps")
+		})
+	}
+}
+
+func FuzzRead(f *testing.F) {
+	for _, line := range recorded(f)[:4] {
+		f.Add(line)
+	}
+	f.Add([]byte(`{"type":"response","time":"2026-01-02T03:04:05Z","request":{"id":"a","remote_port":"x","headers":{"traceparent":{}}},"auth":[],"response":7}`))
+	f.Add([]byte(`{"type":"response","time":"2026-01-02T03:04:05Z","request":{"id":"a","data":"` + strings.Repeat("x", usual) + `"},"auth":[]}`))
+	var reader Reader
+	f.Fuzz(func(t *testing.T, line []byte) {
+		e, err := reader.Read(line)
+		if err != nil {
+			require.Empty(t, e.Operation)
+			return
+		}
+		require.NotEmpty(t, e.ID)
+		require.NotZero(t, e.Kind)
+	})
+}

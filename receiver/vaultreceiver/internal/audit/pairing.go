@@ -1,0 +1,143 @@
+// Copyright The otelcol-infra Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package audit
+
+import (
+	"container/list"
+	"time"
+)
+
+// Exchange is a request and its response, or one of them alone.
+type Exchange struct {
+	Request, Response Entry // Kind is zero of the one that is not known
+}
+
+// Whole says whether both are known.
+func (x Exchange) Whole() bool { return x.Request.Kind != 0 && x.Response.Kind != 0 }
+
+// Known is the one that says more.
+func (x Exchange) Known() Entry {
+	if x.Response.Kind != 0 {
+		return x.Response
+	}
+	return x.Request
+}
+
+// Pairing brings requests and responses together, in whichever order they come
+// and however often. Its memory is bounded. It is not safe for concurrent use.
+type Pairing struct {
+	limit int           // of the halves that wait, and of the exchanges remembered
+	wait  time.Duration // for the other half
+
+	waiting map[string]*list.Element // by the ID of the exchange
+	queue   *list.List               // of *half, in the order in which they came
+
+	done  map[string]struct{} // exchanges that are over
+	order []string            // in which they ended; a ring
+	next  int
+
+	repeated int64
+}
+
+// half waits for its other half.
+type half struct {
+	entry Entry
+	since time.Time
+}
+
+// NewPairing returns a Pairing in which up to limit halves wait, each for so
+// long.
+func NewPairing(limit int, wait time.Duration) *Pairing {
+	return &Pairing{limit: limit, wait: wait, waiting: map[string]*list.Element{}, queue: list.New(), done: map[string]struct{}{}}
+}
+
+// Take takes in an entry that came at now, and returns what is over with it: the
+// exchange that it completes, and those that have waited for too long, or have to
+// make room.
+func (p *Pairing) Take(now time.Time, e Entry) []Exchange {
+	over := p.Expire(now)
+	if _, known := p.done[e.ID]; known {
+		p.repeated++
+		return over
+	}
+	waits, known := p.waiting[e.ID]
+	if !known {
+		if p.queue.Len() >= p.limit {
+			over = append(over, p.giveUp())
+		}
+		p.waiting[e.ID] = p.queue.PushBack(&half{entry: e, since: now})
+		return over
+	}
+	other := waits.Value.(*half).entry
+	if other.Kind == e.Kind {
+		p.repeated++
+		return over
+	}
+	p.remove(waits)
+	return append(over, p.end(pair(other, e)))
+}
+
+// Expire returns what has waited for too long, in the order in which it came.
+func (p *Pairing) Expire(now time.Time) (over []Exchange) {
+	for p.queue.Len() > 0 && now.Sub(p.queue.Front().Value.(*half).since) >= p.wait {
+		over = append(over, p.giveUp())
+	}
+	return over
+}
+
+// Drain returns all that waits, as nothing more will come.
+func (p *Pairing) Drain() (over []Exchange) {
+	for p.queue.Len() > 0 {
+		over = append(over, p.giveUp())
+	}
+	return over
+}
+
+// Waiting returns how many halves wait.
+func (p *Pairing) Waiting() int { return p.queue.Len() }
+
+// Halves returns those that wait, in the order in which they came.
+func (p *Pairing) Halves() []Entry {
+	halves := make([]Entry, 0, p.queue.Len())
+	for e := p.queue.Front(); e != nil; e = e.Next() {
+		halves = append(halves, e.Value.(*half).entry)
+	}
+	return halves
+}
+
+// Repeated returns how many entries came more than once, as with several
+// devices, or after a connection was lost.
+func (p *Pairing) Repeated() int64 { return p.repeated }
+
+func pair(a, b Entry) Exchange {
+	if a.Kind == Request {
+		return Exchange{Request: a, Response: b}
+	}
+	return Exchange{Request: b, Response: a}
+}
+
+// giveUp ends what has waited longest without its other half.
+func (p *Pairing) giveUp() Exchange {
+	longest := p.queue.Front()
+	p.remove(longest)
+	return p.end(pair(longest.Value.(*half).entry, Entry{}))
+}
+
+func (p *Pairing) remove(e *list.Element) {
+	delete(p.waiting, p.queue.Remove(e).(*half).entry.ID)
+}
+
+// end remembers an exchange, so that what is repeated of it is known.
+func (p *Pairing) end(x Exchange) Exchange {
+	id := x.Known().ID
+	p.done[id] = struct{}{}
+	if len(p.order) < p.limit {
+		p.order = append(p.order, id)
+		return x
+	}
+	delete(p.done, p.order[p.next])
+	p.order[p.next] = id
+	p.next = (p.next + 1) % p.limit
+	return x
+}
