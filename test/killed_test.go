@@ -8,6 +8,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"iter"
 	"os"
 	"path/filepath"
 	"strings"
@@ -181,9 +182,10 @@ func readFile(dir, name string) string {
 	return string(content)
 }
 
-// eachLine calls do for every whole line, of which each is one batch. A kill can
-// cut one off; then the batch is told again.
-func eachLine(t *testing.T, path string, do func(line []byte) error) {
+// eachLine calls do for every batch, of which each is a line. What a kill cut
+// off, be it within the batch or just before the end of its line, has the next
+// batch behind it in the same line; a batch that is cut off is told again.
+func eachLine(t *testing.T, path string, do func(batch []byte) error) {
 	t.Helper()
 	file, err := os.Open(path)
 	require.NoError(t, err)
@@ -195,16 +197,46 @@ func eachLine(t *testing.T, path string, do func(line []byte) error) {
 		if err != nil {
 			break
 		}
-		if do(line) != nil {
-			torn++
-			// What was cut off has no end, so the next line stands behind it.
-			next := max(bytes.LastIndex(line, []byte(`{"resourceLogs":`)), bytes.LastIndex(line, []byte(`{"resourceSpans":`)))
-			if next > 0 {
-				require.NoError(t, do(line[next:]))
+		for batch := range batches(line) {
+			if do(batch) != nil {
+				torn++
 			}
 		}
 	}
 	assert.LessOrEqual(t, torn, kills)
+}
+
+// batches returns the batches of a line. The decoders of pdata stop at the end
+// of the first and say nothing of what follows.
+func batches(line []byte) iter.Seq[[]byte] {
+	return func(yield func([]byte) bool) {
+		for len(line) > 0 {
+			end := len(line)
+			for _, begin := range []string{`{"resourceLogs":`, `{"resourceSpans":`} {
+				if next := bytes.Index(line[1:], []byte(begin)); next >= 0 {
+					end = min(end, 1+next)
+				}
+			}
+			if !yield(line[:end]) {
+				return
+			}
+			line = line[end:]
+		}
+	}
+}
+
+// A kill between a batch and the end of its line glues the next one to it.
+func TestBatchesOfOneLine(t *testing.T) {
+	whole, torn := `{"resourceLogs":[{}]}`, `{"resourceLogs":[{`
+	read := func(line string) (all []string) {
+		for batch := range batches([]byte(line)) {
+			all = append(all, string(batch))
+		}
+		return all
+	}
+	assert.Equal(t, []string{whole}, read(whole))
+	assert.Equal(t, []string{whole, whole}, read(whole+whole))
+	assert.Equal(t, []string{torn, torn, whole}, read(torn+torn+whole))
 }
 
 func eachLog(t *testing.T, path string, do func(plog.LogRecord)) {
