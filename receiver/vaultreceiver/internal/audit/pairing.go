@@ -5,6 +5,7 @@ package audit
 
 import (
 	"container/list"
+	"strings"
 	"time"
 )
 
@@ -104,6 +105,18 @@ func (p *Pairing) Halves() []Entry {
 		halves = append(halves, e.Value.(*half).entry)
 	}
 	return halves
+}
+
+// Asked says whether a request waits that came by a time to a path without a slash
+// at its end.
+func (p *Pairing) Asked(path string, by time.Time) bool {
+	for e := p.queue.Front(); e != nil; e = e.Next() {
+		half := &e.Value.(*half).entry
+		if half.Kind == Request && !half.Time.After(by) && strings.TrimSuffix(half.Path, "/") == path {
+			return true
+		}
+	}
+	return false
 }
 
 // Repeated returns how many entries came more than once, as with several
