@@ -18,6 +18,7 @@ import (
 	"github.com/otelcol-infra/otelcol-infra/internal/watch"
 	"github.com/otelcol-infra/otelcol-infra/receiver/vaultreceiver/internal/audit"
 	"github.com/otelcol-infra/otelcol-infra/receiver/vaultreceiver/internal/metadata"
+	"github.com/otelcol-infra/otelcol-infra/receiver/vaultreceiver/internal/state"
 	"github.com/otelcol-infra/otelcol-infra/receiver/vaultreceiver/internal/telemetry"
 )
 
@@ -57,6 +58,7 @@ type auditStream struct {
 
 	mu      sync.Mutex
 	pairing *audit.Pairing
+	origins *state.Origins   // of leases; nil: they are not followed
 	halves  [2]int64         // exchanges of which only the request, or the response, came
 	told    int64            // dropped entries that were told
 	hand    audited          // is being told
@@ -88,6 +90,10 @@ func newAuditStream(w *watcher) *auditStream {
 	if method := w.cfg.method(); method != nil {
 		login = method.endpoint
 	}
+	var origins *state.Origins
+	if w.cfg.Leases.Mode == ModePrefixes {
+		origins = state.NewOrigins(maxIssues)
+	}
 	return &auditStream{
 		w: w, cfg: w.cfg.Audit, login: login,
 		exchanges: &telemetry.Exchanges{
@@ -97,6 +103,7 @@ func newAuditStream(w *watcher) *auditStream {
 		queue:   make(chan audit.Entry, w.cfg.Audit.Queue),
 		bundles: make(chan bundle),
 		pairing: audit.NewPairing(w.cfg.Audit.Queue, w.cfg.Audit.Wait),
+		origins: origins,
 	}
 }
 
@@ -303,6 +310,11 @@ func (s *auditStream) pair(e audit.Entry) []audit.Exchange {
 // judge counts exchanges; the stream is locked.
 func (s *auditStream) judge(over []audit.Exchange) []audit.Exchange {
 	for _, x := range over {
+		if s.origins != nil {
+			if issue, ok := s.exchanges.Issued(x); ok {
+				s.origins.Take(issue)
+			}
+		}
 		switch {
 		case x.Whole():
 			trace, span := s.exchanges.SpanIDs(x)
