@@ -55,7 +55,8 @@ func (l *leases) retrace(now time.Time, prefix string) {
 	if l.w.audit == nil {
 		return
 	}
-	l.roster.ChangeNew(now.Add(-l.w.cfg.Audit.Wait), prefix, func(id string, issued time.Time, detail *state.LeaseDetail) bool {
+	since := now.Add(-max(l.w.cfg.Audit.Wait, 2*l.cfg.Interval))
+	l.roster.ChangeNew(since, prefix, func(id string, issued time.Time, detail *state.LeaseDetail) bool {
 		if detail.Origin == nil {
 			detail.Origin = l.w.audit.origin(id, issued)
 			return detail.Origin != nil

@@ -4,6 +4,7 @@
 package vaultreceiver
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -11,10 +12,12 @@ import (
 	"testing"
 	"time"
 
+	"github.com/hashicorp/vault/api"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"go.opentelemetry.io/collector/pdata/pcommon"
 	"go.opentelemetry.io/collector/pdata/ptrace"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/otelcol-infra/otelcol-infra/internal/observedtest"
 	"github.com/otelcol-infra/otelcol-infra/receiver/vaultreceiver/internal/telemetry"
@@ -115,6 +118,61 @@ func TestLeasesLeadToTheRequestsThatIssuedThem(t *testing.T) {
 		assert.Equal(t, request, leadsTo(t, o, telemetry.SpanLease, lease), lease)
 	}
 	o.Shutdown(t)
+}
+
+// Tokens are made at one path, many at a time. Their TTLs tell which is whose.
+func TestNoTokenLeadsToTheRequestForAnother(t *testing.T) {
+	const clients, each, firstTTL = 8, 15, 10_000
+	vault, client := startVault(t)
+	cfg, address := listening(t, following(t, vault.Addr, client))
+	cfg.Leases.Prefixes = []string{"auth"}
+	cfg.Leases.RequestsPerSecond = 1000
+	o := observe(t, cfg)
+	sendAudit(t, client, address)
+	o.Eventually(t, "the baseline", o.HasValue(1, "vault.lease.followed.count", "vault.expiry", "hour"))
+	create := func(client *api.Client, number int) error {
+		_, err := client.Auth().Token().Create(&api.TokenCreateRequest{TTL: fmt.Sprintf("%ds", firstTTL+10*number)})
+		return err
+	}
+	var creating errgroup.Group
+	for i := range clients {
+		one, err := client.Clone()
+		require.NoError(t, err)
+		one.SetToken(client.Token())
+		creating.Go(func() (err error) {
+			for j := range each {
+				err = errors.Join(err, create(one, clients*j+i))
+			}
+			return err
+		})
+	}
+	require.NoError(t, creating.Wait())
+	for i := range each {
+		require.NoError(t, create(client, clients*each+i))
+	}
+	const all = clients*each + each
+	o.Eventually(t, "all leases", func() bool { return len(o.Spans(telemetry.SpanLease+".start")) == all })
+	o.Eventually(t, "all requests", func() bool {
+		return len(o.Spans("update auth/token/", "vault.request.path", "auth/token/create")) == all
+	})
+	ttls := map[pcommon.SpanID]float64{}
+	for _, request := range o.Spans("update auth/token/", "vault.request.path", "auth/token/create") {
+		ttls[request.SpanID()] = number(t, request.Attributes(), "vault.token.ttl")
+	}
+	var atOnce, alone int // that are linked
+	for _, lease := range o.Spans(telemetry.SpanLease + ".start") {
+		for _, link := range lease.Links().All() {
+			ttl := number(t, lease.Attributes(), "vault.lease.ttl")
+			assert.InDelta(t, ttls[link.SpanID()], ttl, 2)
+			if ttl < firstTTL+10*clients*each-5 {
+				atOnce++
+			} else {
+				alone++
+			}
+		}
+	}
+	t.Logf("%d of %d made at once are linked, and %d of %d made one after the other", atOnce, clients*each, alone, each)
+	assert.Positive(t, alone)
 }
 
 // exchange is what a device sends of a request that took the last hour.
