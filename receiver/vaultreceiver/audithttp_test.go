@@ -42,7 +42,7 @@ import (
 // that are configured, and without reading the answer's body.
 
 // posting returns a configuration with an HTTP server, and its URL.
-func posting(t *testing.T, cfg *Config) (*Config, string) {
+func posting(t testing.TB, cfg *Config) (*Config, string) {
 	t.Helper()
 	var address string
 	require.NoError(t, lab.OnFreePorts(t.Context(), 1, func(ports []int) error {
@@ -60,7 +60,7 @@ type device struct {
 	headers http.Header
 }
 
-func newDevice(t *testing.T, uri string) device {
+func newDevice(t testing.TB, uri string) device {
 	t.Helper()
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	t.Cleanup(transport.CloseIdleConnections)
@@ -98,7 +98,7 @@ func (d device) listens(t *testing.T, o *observedtest.Receiver) {
 }
 
 // secured has the server ask for TLS and a token, and returns a device that has both.
-func secured(t *testing.T, cfg *Config, uri string) (device, component.Host) {
+func secured(t testing.TB, cfg *Config, uri string) (device, component.Host) {
 	t.Helper()
 	loopback := httptest.NewTLSServer(nil) // which has a certificate
 	defer loopback.Close()
@@ -383,4 +383,29 @@ func TestAServerThatCannotBeOpened(t *testing.T) {
 			require.NoError(t, again.Close())
 		})
 	}
+}
+
+// Streams of HTTP/2 are bounded for each connection, and who needs more of them
+// opens another one.
+func TestManyAtOnceOverHTTP2(t *testing.T) {
+	const many, each = 10 * streams, 5
+	cfg, uri := posting(t, only("http://127.0.0.1:1", ""))
+	d, host := secured(t, cfg, uri)
+	d.client.Transport.(*http.Transport).ForceAttemptHTTP2 = true
+	o := observedtest.StartOn(t, host, NewFactory(), cfg)
+	d.listens(t, o)
+	var posting sync.WaitGroup
+	for i := range many {
+		posting.Go(func() {
+			for n := range each {
+				id := fmt.Sprint(i, "-", n)
+				status, version, err := d.post([]byte(entry(id, "request") + entry(id, "response")))
+				assert.NoError(t, err)
+				assert.Equal(t, http.StatusNoContent, status)
+				assert.Equal(t, 2, version)
+			}
+		})
+	}
+	posting.Wait()
+	o.Eventually(t, "all", func() bool { return len(spansOf(o)) == many*each })
 }
