@@ -82,6 +82,8 @@ func (s *auditStream) serve(ctx context.Context, host component.Host) (*auditHTT
 		confighttp.WithErrorHandler(func(w http.ResponseWriter, _ *http.Request, _ string, status int) {
 			if status == http.StatusBadRequest { // It cannot be decompressed.
 				s.count(malformed)
+			} else { // Who is not let in holds no connection.
+				w.Header().Set("Connection", "close")
 			}
 			refuse(w, status)
 		}))
@@ -215,9 +217,7 @@ func (a *auditHTTP) receive(from io.Reader) (status int) {
 	}
 }
 
-// refuse answers that it was for nothing, and no more, and ends the connection,
-// so that nobody who is refused holds one.
+// refuse answers that it was for nothing, and no more.
 func refuse(w http.ResponseWriter, status int) {
-	w.Header().Set("Connection", "close")
 	http.Error(w, http.StatusText(status), status)
 }

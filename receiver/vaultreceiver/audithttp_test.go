@@ -199,6 +199,7 @@ func TestWhoMayPost(t *testing.T) {
 	cfg, uri := posting(t, only("http://127.0.0.1:1", ""))
 	cfg.Scrape.CollectionInterval, cfg.Scrape.InitialDelay = 200*time.Millisecond, 0
 	good, host := secured(t, cfg, uri)
+	good.client.Transport.(*http.Transport).ForceAttemptHTTP2 = false // HTTP/1.1 says in an answer that the connection ends.
 	o := observedtest.StartOn(t, host, NewFactory(), cfg)
 	good.listens(t, o)
 
@@ -215,6 +216,7 @@ func TestWhoMayPost(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, response.Body.Close())
 	assert.Equal(t, "Unauthorized\n", string(answer), "and nothing of what the extension says")
+	assert.True(t, response.Close, "who is not let in holds no connection")
 
 	_, _, err = newDevice(t, good.uri).post(nil)
 	require.Error(t, err, "who does not know its certificate does not send")
