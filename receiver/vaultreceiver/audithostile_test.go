@@ -439,3 +439,64 @@ func FuzzAuditBody(f *testing.F) {
 		require.Len(t, s.queue, int(s.outcomes[accepted].Load()))
 	})
 }
+
+// Long lines that never end take the room of all. Who finds none is answered as if
+// the queue were full; usual entries need no room.
+func TestLongBodiesShareRoom(t *testing.T) {
+	const longest = 1 << 20
+	s, d := startServer(t, func(c *AuditConfig) { c.LongestLine, c.HTTP.Get().ReadTimeout = longest, time.Minute })
+	for range longAtOnce {
+		sendAll(t, dial(t, "tcp", s.server.Addr().String()),
+			fmt.Sprintf("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n%s", longest+1, strings.Repeat("x", longest)))
+	}
+	long := fmt.Sprintf(`{"data":%q,%s`, strings.Repeat("x", longest/2), entry("a", "request")[1:])
+	require.Eventually(t, func() bool {
+		d.require(t, http.StatusNoContent, long)
+		return s.sum(tooLong) == 1
+	}, time.Minute, 5*time.Millisecond)
+	before := s.sum(accepted)
+	d.require(t, http.StatusNoContent, entry("b", "request"))
+	s.eventually(t, before+1, accepted)
+	d.require(t, http.StatusRequestEntityTooLarge, strings.Repeat("\n", longest+2))
+}
+
+// Streams of HTTP/2 are bounded for each connection, and who needs more of them
+// opens another one.
+func TestStreamsAreBounded(t *testing.T) {
+	cfg, uri := posting(t, only("http://127.0.0.1:1", ""))
+	cfg.Audit.HTTP.Get().ReadTimeout = time.Minute
+	d, host := secured(t, cfg, uri)
+	w, err := newWatcher(cfg, receivertest.NewNopSettings(metadata.Type))
+	require.NoError(t, err)
+	server, err := w.audit.serve(t.Context(), host)
+	require.NoError(t, err)
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan struct{})
+	go func() { defer close(ended); server.run(ctx) }()
+	defer func() { cancel(); <-ended }()
+	var answers sync.WaitGroup
+	var bodies []io.Closer
+	for i := range 3 * streams {
+		body, end := io.Pipe()
+		bodies = append(bodies, end)
+		request, err := http.NewRequest(http.MethodPost, d.uri, body)
+		require.NoError(t, err)
+		request.Header = d.headers.Clone()
+		answers.Go(func() {
+			response, err := d.client.Do(request)
+			if assert.NoError(t, err) {
+				assert.NoError(t, response.Body.Close())
+				assert.Equal(t, http.StatusNoContent, response.StatusCode)
+				assert.Equal(t, 2, response.ProtoMajor)
+			}
+		})
+		_, err = io.WriteString(end, entry(strconv.Itoa(i), "request"))
+		require.NoError(t, err)
+		require.Eventually(t, func() bool { return w.audit.outcomes[accepted].Load() == int64(i+1) }, time.Minute, time.Millisecond)
+	}
+	assert.EqualValues(t, 3, w.audit.connections.Load())
+	for _, body := range bodies {
+		require.NoError(t, body.Close())
+	}
+	answers.Wait()
+}

@@ -386,28 +386,3 @@ func TestAServerThatCannotBeOpened(t *testing.T) {
 		})
 	}
 }
-
-// Streams of HTTP/2 are bounded for each connection, and who needs more of them
-// opens another one.
-func TestManyAtOnceOverHTTP2(t *testing.T) {
-	const many, each = 10 * streams, 5
-	cfg, uri := posting(t, only("http://127.0.0.1:1", ""))
-	d, host := secured(t, cfg, uri)
-	d.client.Transport.(*http.Transport).ForceAttemptHTTP2 = true
-	o := observedtest.StartOn(t, host, NewFactory(), cfg)
-	d.listens(t, o)
-	var posting sync.WaitGroup
-	for i := range many {
-		posting.Go(func() {
-			for n := range each {
-				id := fmt.Sprint(i, "-", n)
-				status, version, err := d.post([]byte(entry(id, "request") + entry(id, "response")))
-				assert.NoError(t, err)
-				assert.Equal(t, http.StatusNoContent, status)
-				assert.Equal(t, 2, version)
-			}
-		})
-	}
-	posting.Wait()
-	o.Eventually(t, "all", func() bool { return len(spansOf(o)) == many*each })
-}
