@@ -25,8 +25,6 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"go.opentelemetry.io/collector/component"
-	"go.opentelemetry.io/collector/config/configauth"
-	"go.opentelemetry.io/collector/config/confighttp"
 	"go.opentelemetry.io/collector/config/configopaque"
 	"go.opentelemetry.io/collector/config/configtls"
 	"go.opentelemetry.io/collector/receiver/receivertest"
@@ -111,7 +109,7 @@ func secured(t testing.TB, cfg *Config, uri string) (device, component.Host) {
 	server := cfg.Audit.HTTP.Get()
 	*server.TLS.GetOrInsertDefault() = files
 	id := component.MustNewID("bearertokenauth")
-	*server.Auth.GetOrInsertDefault() = confighttp.AuthConfig{Config: configauth.Config{AuthenticatorID: id}}
+	server.Auth.GetOrInsertDefault().AuthenticatorID = id
 
 	d := newDevice(t, strings.Replace(uri, "http:", "https:", 1))
 	trusted := x509.NewCertPool()
@@ -370,7 +368,7 @@ func TestAServerThatCannotBeOpened(t *testing.T) {
 	}{
 		"address": {func(cfg *Config) { cfg.Audit.HTTP.Get().NetAddr.Endpoint = strings.TrimPrefix(taken.URL, "http://") }, "audit::http::endpoint "},
 		"extension": {func(cfg *Config) {
-			*cfg.Audit.HTTP.Get().Auth.GetOrInsertDefault() = confighttp.AuthConfig{Config: configauth.Config{AuthenticatorID: component.MustNewID("absent")}}
+			cfg.Audit.HTTP.Get().Auth.GetOrInsertDefault().AuthenticatorID = component.MustNewID("absent")
 		}, `audit::http cannot be set up: failed to resolve authenticator "absent"`},
 	} {
 		t.Run(name, func(t *testing.T) {
