@@ -129,8 +129,9 @@ func (f *auditFile) emit(_ context.Context, lines [][]byte, _ map[string]any, _ 
 			f.stream.count(tooLong)
 			continue
 		}
-		if e, ok := f.stream.read(reader, line); ok {
-			f.stream.count(accepted)
+		e, o := f.stream.read(reader, line)
+		f.stream.count(o)
+		if o == accepted {
 			entries = append(entries, e)
 		}
 	}

@@ -31,6 +31,11 @@ const (
 
 	// flushFor is how long Shutdown tries to tell what was accepted.
 	flushFor = 5 * time.Second
+
+	// longAtOnce is how many of the longest lines may be in memory at a time, of all
+	// that are sent. What does not fit beside them is left out, as waiting would hold
+	// back Vault.
+	longAtOnce = 4
 )
 
 // auditStream makes spans and events of what Vault's audit devices send. As
@@ -45,6 +50,7 @@ type auditStream struct {
 	queue     chan audit.Entry
 	login     string // path of the receiver's own; empty: it does not log in
 	bundles   chan bundle
+	room      *audit.Room // of lines that are sent
 
 	sources []func(context.Context)
 	file    *auditFile // nil: it is not configured
@@ -102,30 +108,36 @@ func newAuditStream(w *watcher) *auditStream {
 		tally:   telemetry.NewRequestTally(time.Now()),
 		queue:   make(chan audit.Entry, w.cfg.Audit.Queue),
 		bundles: make(chan bundle),
+		room:    audit.NewRoom(longAtOnce * int64(w.cfg.Audit.LongestLine)),
 		pairing: audit.NewPairing(w.cfg.Audit.Queue, w.cfg.Audit.Wait),
 		origins: origins,
 	}
 }
 
-// take takes in a line that a device has sent.
-func (s *auditStream) take(reader *audit.Reader, line []byte) {
-	if e, ok := s.read(reader, line); ok {
-		s.offer(e)
+// take takes in a line that a device has sent, and returns what became of it.
+func (s *auditStream) take(reader *audit.Reader, line []byte) outcome {
+	e, o := s.read(reader, line)
+	if o == accepted && !s.offer(e) {
+		o = dropped
 	}
+	s.count(o)
+	if o == dropped {
+		s.full.Store(true) // Whoever sees it has it counted.
+	}
+	return o
 }
 
-// read reads a line, unless it is not to be told, which is counted.
-func (s *auditStream) read(reader *audit.Reader, line []byte) (e audit.Entry, ok bool) {
+// read reads a line. It is accepted unless it is not to be told; the caller counts.
+func (s *auditStream) read(reader *audit.Reader, line []byte) (audit.Entry, outcome) {
 	e, err := reader.Read(line)
 	switch {
 	case err != nil:
-		s.count(malformed)
+		return e, malformed
 	case !s.cfg.OwnRequests && s.own(e):
-		s.count(ownRequest)
+		return e, ownRequest
 	default:
-		return e, true
+		return e, accepted
 	}
-	return e, false
 }
 
 // put takes in entries of a source that can wait, and returns when they are told,
@@ -139,13 +151,13 @@ func (s *auditStream) put(entries []audit.Entry) {
 	<-over
 }
 
-func (s *auditStream) offer(e audit.Entry) {
+// offer says whether there was room in the queue.
+func (s *auditStream) offer(e audit.Entry) bool {
 	select {
 	case s.queue <- e:
-		s.count(accepted)
+		return true
 	default:
-		s.full.Store(true)
-		s.count(dropped)
+		return false
 	}
 }
 
@@ -161,12 +173,23 @@ func (s *auditStream) open(ctx context.Context, host component.Host) error {
 		s.file = file
 		s.sources = append(s.sources, file.run)
 	}
+	var socket *auditSocket
 	if s.cfg.listens() {
-		socket, err := s.listen(ctx)
-		if err != nil {
+		var err error
+		if socket, err = s.listen(ctx); err != nil {
 			return err
 		}
 		s.sources = append(s.sources, socket.run)
+	}
+	if s.cfg.serves() {
+		server, err := s.serve(ctx, host)
+		if err != nil {
+			if socket != nil {
+				socket.close() // Nothing will run.
+			}
+			return err
+		}
+		s.sources = append(s.sources, server.run)
 	}
 	return nil
 }
@@ -395,7 +418,7 @@ func (s *auditStream) record(mb *metadata.MetricsBuilder, now time.Time) {
 	mb.RecordVaultAuditWaitingCountDataPoint(ts, int64(s.pairing.Waiting()))
 	mb.RecordVaultAuditUnpairedDataPoint(ts, s.halves[0], metadata.AttributeVaultRequestHalfRequest)
 	mb.RecordVaultAuditUnpairedDataPoint(ts, s.halves[1], metadata.AttributeVaultRequestHalfResponse)
-	if s.cfg.listens() {
+	if s.cfg.listens() || s.cfg.serves() {
 		mb.RecordVaultAuditConnectionCountDataPoint(ts, s.connections.Load())
 	}
 }
