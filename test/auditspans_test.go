@@ -18,20 +18,35 @@ import (
 // times are those of the two entries of a request.
 type times struct{ request, response time.Time }
 
-func (x times) whole() bool { return !x.request.IsZero() && !x.response.IsZero() }
-
 // within says whether both are.
 func (x times) within(from, until time.Time) bool {
 	return !x.request.Before(from) && !x.response.After(until)
 }
 
-// wholeRequests returns the requests of which the file has both entries.
-func wholeRequests(t *testing.T, path string) map[string]times {
+// requests are those of which the file of Vault has both entries, by their ID.
+type requests map[string]times
+
+// without returns those that are not among the IDs of spans.
+func (r requests) without(ids map[string]string) requests {
+	r = maps.Clone(r)
+	maps.DeleteFunc(r, func(id string, _ times) bool { return ids[id] != "" })
+	return r
+}
+
+// after returns those that came after that time.
+func (r requests) after(at time.Time) requests {
+	r = maps.Clone(r)
+	maps.DeleteFunc(r, func(_ string, x times) bool { return !x.request.After(at) })
+	return r
+}
+
+// wholeRequests reads the file of Vault.
+func wholeRequests(t *testing.T, path string) requests {
 	t.Helper()
 	file, err := os.Open(path)
 	require.NoError(t, err)
 	defer file.Close()
-	written := map[string]times{}
+	written := requests{}
 	lines := bufio.NewScanner(file)
 	lines.Buffer(nil, 1<<20)
 	for lines.Scan() {
@@ -50,7 +65,7 @@ func wholeRequests(t *testing.T, path string) map[string]times {
 		written[entry.Request.ID] = x
 	}
 	require.NoError(t, lines.Err())
-	maps.DeleteFunc(written, func(_ string, x times) bool { return !x.whole() })
+	maps.DeleteFunc(written, func(_ string, x times) bool { return x.request.IsZero() || x.response.IsZero() })
 	return written
 }
 
