@@ -10,8 +10,11 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"go.opentelemetry.io/collector/receiver/receivertest"
 
 	"github.com/otelcol-infra/otelcol-infra/internal/observedtest"
+	"github.com/otelcol-infra/otelcol-infra/internal/watch"
+	"github.com/otelcol-infra/otelcol-infra/receiver/vaultreceiver/internal/metadata"
 )
 
 // gapsOf returns the times in which entries may have been lost.
@@ -92,4 +95,32 @@ func TestWithoutStorageNoGapIsKnown(t *testing.T) {
 	g.came()
 	assert.Empty(t, g.found)
 	assert.Nil(t, g.heard)
+}
+
+// What is in the queue, and halves that wait, are not told yet.
+func TestUntilWhenAllIsTold(t *testing.T) {
+	base, err := watch.NewBase(receivertest.NewNopSettings(metadata.Type))
+	require.NoError(t, err)
+	g := newAuditGaps(&watcher{Base: base})
+	begun := time.Unix(1000, 0)
+	after := func(seconds float64) time.Time { return begun.Add(time.Duration(seconds * float64(time.Second))) }
+	look := func(at float64, queued int, oldest time.Time) float64 {
+		g.look(t.Context(), after(at), queued, func() time.Time { return oldest })
+		return g.heard.Until().Sub(begun).Seconds()
+	}
+	none := time.Time{}
+	g.look(t.Context(), begun, 0, nil)
+	require.Nil(t, g.heard, "the gap is not told yet, or there is no socket")
+
+	g.told(t.Context(), auditGap{until: begun})
+	assert.InDelta(t, 0, look(1, 0, none), 0)
+	g.taken = 5
+	assert.InDelta(t, 0, look(2, 3, none), 0, "three are in the queue")
+	g.taken = 8
+	assert.InDelta(t, 0, look(2.5, 9, none), 0, "it is too early for another look")
+	assert.InDelta(t, 1, look(3, 9, none), 0, "they are out of it")
+	g.taken = 17
+	assert.InDelta(t, 1.5, look(4, 0, after(1.5)), 0, "half of one waits")
+	assert.InDelta(t, 1.5, look(5, 0, after(1.5)), 0)
+	assert.InDelta(t, 5, look(6, 0, none), 0, "it waits no more")
 }

@@ -57,7 +57,9 @@ func TestNoSecretOfARequestIsTold(t *testing.T) {
 	require.NoError(t, err)
 	headed.SetToken(client.Token())
 	headed.SetHeaders(http.Header{"X-Planted": {"planted-header"}})
-	planted(vault.RootToken, "planted-header")
+	self, err := client.Auth().Token().LookupSelf()
+	require.NoError(t, err)
+	planted(vault.RootToken, self.Data["accessor"].(string), "planted-header")
 
 	// Data, of requests and of responses.
 	require.NoError(t, client.Sys().Mount("kv", &api.MountInput{Type: "kv", Description: "planted-description"}))
