@@ -33,6 +33,13 @@ func (r requests) without(ids map[string]string) requests {
 	return r
 }
 
+// requireSpans requires that each is a span.
+func requireSpans(t *testing.T, written requests, ids map[string]string) {
+	t.Helper()
+	lost := len(written.without(ids)) // A list of them would be long.
+	require.Zero(t, lost, "requests that are no span, of %d", len(written))
+}
+
 // after returns those that came after that time.
 func (r requests) after(at time.Time) requests {
 	r = maps.Clone(r)

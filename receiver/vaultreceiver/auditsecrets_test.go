@@ -141,7 +141,9 @@ func TestNoSecretOfARequestIsTold(t *testing.T) {
 	assert.Contains(t, stored, "half-of-it")
 	for _, secret := range secrets {
 		assert.Contains(t, string(written), secret, "it was not sent, so nothing is shown")
-		assert.False(t, strings.Contains(stored, secret), "the storage holds a secret that ends with …%s", secret[len(secret)-3:])
+		if strings.Contains(stored, secret) {
+			t.Errorf("the storage holds a secret that ends with …%s", secret[len(secret)-3:])
+		}
 	}
 }
 
