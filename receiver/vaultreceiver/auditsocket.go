@@ -94,6 +94,7 @@ func (a *auditSocket) read(conn net.Conn) {
 		line, err := lines.Next()
 		switch {
 		case err == nil:
+			a.stream.gaps.came()
 			a.stream.take(&reader, line)
 		case errors.Is(err, audit.ErrTooLong), errors.Is(err, audit.ErrNoRoom):
 			a.stream.count(tooLong)

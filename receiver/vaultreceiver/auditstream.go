@@ -54,6 +54,7 @@ type auditStream struct {
 
 	sources []func(context.Context)
 	file    *auditFile // nil: it is not configured
+	gaps    *auditGaps
 
 	// keepsHalves says that halves of exchanges survive a restart.
 	keepsHalves bool
@@ -66,7 +67,7 @@ type auditStream struct {
 	pairing *audit.Pairing
 	origins *state.Origins   // of leases; nil: they are not followed
 	halves  [2]int64         // exchanges of which only the request, or the response, came
-	told    int64            // dropped entries that were told
+	lost    int64            // dropped entries that were told
 	hand    audited          // is being told
 	tried   bool             // to tell what is in hand
 	untold  []audit.Exchange // as they were refused until Shutdown
@@ -109,6 +110,7 @@ func newAuditStream(w *watcher) *auditStream {
 		queue:   make(chan audit.Entry, w.cfg.Audit.Queue),
 		bundles: make(chan bundle),
 		room:    audit.NewRoom(longAtOnce * int64(w.cfg.Audit.LongestLine)),
+		gaps:    newAuditGaps(w),
 		pairing: audit.NewPairing(w.cfg.Audit.Queue, w.cfg.Audit.Wait),
 		origins: origins,
 	}
@@ -180,6 +182,7 @@ func (s *auditStream) open(ctx context.Context, host component.Host) error {
 			return err
 		}
 		s.sources = append(s.sources, socket.run)
+		s.gaps.listens(ctx, time.Now())
 	}
 	if s.cfg.serves() {
 		server, err := s.serve(ctx, host)
@@ -212,7 +215,7 @@ func (s *auditStream) run(ctx context.Context) {
 		Next:      s.next,
 		Step:      s.step,
 		Delivery:  s.w.Delivery(),
-		Commit:    func(context.Context) { s.over(true) },
+		Commit:    func(ctx context.Context) { s.told(ctx); s.look(ctx) },
 		Condition: func(error) {}, // The sources have conditions of their own.
 	}.Run(ctx)
 	ended := make(chan struct{})
@@ -220,13 +223,20 @@ func (s *auditStream) run(ctx context.Context) {
 	ctx = context.WithoutCancel(ctx)
 	s.flush(ctx, ended)
 	s.file.keep(ctx)
+	s.gaps.keep(ctx, time.Now())
 }
 
 // audited is what is to be told.
 type audited struct {
 	exchanges []audit.Exchange
 	dropped   int64 // entries, since it was told last
+	gap       auditGap
 	waiting   []chan<- struct{}
+}
+
+// empty says whether there is nothing to tell, and nobody who waits for it.
+func (a *audited) empty() bool {
+	return len(a.exchanges) == 0 && a.dropped == 0 && a.gap == (auditGap{}) && len(a.waiting) == 0
 }
 
 // next returns the exchanges that have ended, some at a time.
@@ -237,7 +247,8 @@ func (s *auditStream) next(ctx context.Context) (audited, error) {
 	for {
 		select {
 		case e := <-s.queue:
-			out.exchanges = s.pair(e)
+			out.exchanges = s.takeOut(e)
+		case out.gap = <-s.gaps.found:
 		case b := <-s.bundles:
 			out = s.unpack(b)
 		case <-ticker.C:
@@ -245,11 +256,13 @@ func (s *auditStream) next(ctx context.Context) (audited, error) {
 			out.exchanges = s.judge(s.pairing.Expire(time.Now()))
 			s.hand = out // There is no time at which it is neither here nor there.
 			s.mu.Unlock()
+			if out.empty() {
+				s.look(ctx)
+			}
 		case <-ctx.Done():
 			return out, ctx.Err()
 		}
-		out = s.more(out)
-		if len(out.exchanges) > 0 || out.dropped > 0 || len(out.waiting) > 0 {
+		if out = s.more(out); !out.empty() {
 			s.begin(out)
 			return out, nil
 		}
@@ -262,7 +275,7 @@ func (s *auditStream) more(out audited) audited {
 	for len(out.exchanges) < exchangesAtOnce {
 		select {
 		case e := <-s.queue:
-			out.exchanges = append(out.exchanges, s.pair(e)...)
+			out.exchanges = append(out.exchanges, s.takeOut(e)...)
 			continue
 		default:
 		}
@@ -271,10 +284,16 @@ func (s *auditStream) more(out audited) audited {
 	if len(s.queue) == 0 && s.full.Swap(false) { // It is told when it is over.
 		s.mu.Lock()
 		all := s.outcomes[dropped].Load()
-		out.dropped, s.told = all-s.told, all
+		out.dropped, s.lost = all-s.lost, all
 		s.mu.Unlock()
 	}
 	return out
+}
+
+// takeOut takes in what was in the queue.
+func (s *auditStream) takeOut(e audit.Entry) []audit.Exchange {
+	s.gaps.taken++
+	return s.pair(e)
 }
 
 func (s *auditStream) unpack(b bundle) (out audited) {
@@ -290,6 +309,23 @@ func (s *auditStream) begin(a audited) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.hand, s.tried = a, false
+}
+
+// told ends what is in hand, as it was told.
+func (s *auditStream) told(ctx context.Context) {
+	if gap := s.hand.gap; gap != (auditGap{}) {
+		s.gaps.told(ctx, gap)
+	}
+	s.over(true)
+}
+
+// look is called when nothing is in hand, nor untold.
+func (s *auditStream) look(ctx context.Context) {
+	s.gaps.look(context.WithoutCancel(ctx), time.Now(), len(s.queue), func() time.Time {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		return s.pairing.Oldest()
+	})
 }
 
 // over ends what is in hand, and has those go on that wait for it.
@@ -359,6 +395,9 @@ func (s *auditStream) step(now time.Time, a audited) watch.Telemetry {
 	if a.dropped > 0 {
 		s.w.story.RenderDropped(now, s.w.resource(), a.dropped).ResourceLogs().MoveAndAppendTo(told.Logs.ResourceLogs())
 	}
+	if gap := a.gap; gap != (auditGap{}) {
+		s.w.story.RenderAuditGap(now, s.w.resource(), gap.from, gap.until).ResourceLogs().MoveAndAppendTo(told.Logs.ResourceLogs())
+	}
 	return told
 }
 
@@ -398,7 +437,11 @@ func (s *auditStream) flush(ctx context.Context, ended <-chan struct{}) {
 func (s *auditStream) deliver(ctx context.Context, a audited) error {
 	s.begin(a)
 	err := s.w.Delivery().Deliver(ctx, s.step(time.Now(), a))
-	s.over(err == nil)
+	if err == nil {
+		s.told(ctx)
+	} else {
+		s.over(false)
+	}
 	return err
 }
 

@@ -98,6 +98,16 @@ func (p *Pairing) Drain() (over []Exchange) {
 // Waiting returns how many halves wait.
 func (p *Pairing) Waiting() int { return p.queue.Len() }
 
+// Oldest returns the earliest time of the halves that wait; zero when none does.
+func (p *Pairing) Oldest() (oldest time.Time) {
+	for e := p.queue.Front(); e != nil; e = e.Next() {
+		if at := e.Value.(*half).entry.Time; oldest.IsZero() || at.Before(oldest) {
+			oldest = at
+		}
+	}
+	return oldest
+}
+
 // Halves returns those that wait, in the order in which they came.
 func (p *Pairing) Halves() []Entry {
 	halves := make([]Entry, 0, p.queue.Len())

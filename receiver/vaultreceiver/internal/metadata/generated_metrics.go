@@ -45,6 +45,28 @@ var MapAttributeOutcome = map[string]AttributeOutcome{
 	"failure": AttributeOutcomeFailure,
 }
 
+// AttributeVaultAuditGapReason specifies the value vault.audit.gap.reason attribute.
+type AttributeVaultAuditGapReason int
+
+const (
+	_ AttributeVaultAuditGapReason = iota
+	AttributeVaultAuditGapReasonRestart
+)
+
+// String returns the string representation of the AttributeVaultAuditGapReason.
+func (av AttributeVaultAuditGapReason) String() string {
+	switch av {
+	case AttributeVaultAuditGapReasonRestart:
+		return "restart"
+	}
+	return ""
+}
+
+// MapAttributeVaultAuditGapReason is a helper map of string to AttributeVaultAuditGapReason attribute value.
+var MapAttributeVaultAuditGapReason = map[string]AttributeVaultAuditGapReason{
+	"restart": AttributeVaultAuditGapReasonRestart,
+}
+
 // AttributeVaultAuditOutcome specifies the value vault.audit.outcome attribute.
 type AttributeVaultAuditOutcome int
 
