@@ -102,11 +102,13 @@ func newAuditStream(w *watcher) *auditStream {
 	}
 }
 
-// take takes in a line that a device has sent.
-func (s *auditStream) take(reader *audit.Reader, line []byte) {
-	if e, ok := s.read(reader, line); ok {
+// take takes in a line that a device has sent, and returns the time of its entry.
+func (s *auditStream) take(reader *audit.Reader, line []byte) time.Time {
+	e, ok := s.read(reader, line)
+	if ok {
 		s.offer(e)
 	}
+	return e.Time
 }
 
 // read reads a line, unless it is not to be told, which is counted.
@@ -199,14 +201,15 @@ func (s *auditStream) run(ctx context.Context) {
 // audited is what is to be told.
 type audited struct {
 	exchanges []audit.Exchange
-	dropped   int64 // entries, since it was told last
-	gap       auditGap
+	dropped   int64    // entries, since it was told last
+	gap       auditGap // of a restart
+	resets    auditGap
 	waiting   []chan<- struct{}
 }
 
 // empty says whether there is nothing to tell, and nobody who waits for it.
 func (a *audited) empty() bool {
-	return len(a.exchanges) == 0 && a.dropped == 0 && a.gap == (auditGap{}) && len(a.waiting) == 0
+	return len(a.exchanges) == 0 && a.dropped == 0 && a.gap == (auditGap{}) && a.resets == (auditGap{}) && len(a.waiting) == 0
 }
 
 // next returns the exchanges that have ended, some at a time.
@@ -219,6 +222,8 @@ func (s *auditStream) next(ctx context.Context) (audited, error) {
 		case e := <-s.queue:
 			out.exchanges = s.takeOut(e)
 		case out.gap = <-s.gaps.found:
+		case <-s.gaps.reset:
+			out.resets = s.gaps.takeResets()
 		case b := <-s.bundles:
 			out = s.unpack(b)
 		case <-ticker.C:
@@ -360,8 +365,12 @@ func (s *auditStream) step(now time.Time, a audited) watch.Telemetry {
 	if a.dropped > 0 {
 		s.w.story.RenderDropped(now, s.w.resource(), a.dropped).ResourceLogs().MoveAndAppendTo(told.Logs.ResourceLogs())
 	}
-	if gap := a.gap; gap != (auditGap{}) {
-		s.w.story.RenderAuditGap(now, s.w.resource(), gap.from, gap.until).ResourceLogs().MoveAndAppendTo(told.Logs.ResourceLogs())
+	for reason, gap := range map[metadata.AttributeVaultAuditGapReason]auditGap{
+		metadata.AttributeVaultAuditGapReasonRestart: a.gap, metadata.AttributeVaultAuditGapReasonConnection: a.resets,
+	} {
+		if gap != (auditGap{}) {
+			s.w.story.RenderAuditGap(now, s.w.resource(), reason, gap.from, gap.until).ResourceLogs().MoveAndAppendTo(told.Logs.ResourceLogs())
+		}
 	}
 	return told
 }
