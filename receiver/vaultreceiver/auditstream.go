@@ -365,13 +365,13 @@ func (s *auditStream) step(now time.Time, a audited) watch.Telemetry {
 	if a.dropped > 0 {
 		s.w.story.RenderDropped(now, s.w.resource(), a.dropped).ResourceLogs().MoveAndAppendTo(told.Logs.ResourceLogs())
 	}
-	for reason, gap := range map[metadata.AttributeVaultAuditGapReason]auditGap{
-		metadata.AttributeVaultAuditGapReasonRestart: a.gap, metadata.AttributeVaultAuditGapReasonConnection: a.resets,
-	} {
+	tell := func(reason metadata.AttributeVaultAuditGapReason, gap auditGap) {
 		if gap != (auditGap{}) {
 			s.w.story.RenderAuditGap(now, s.w.resource(), reason, gap.from, gap.until).ResourceLogs().MoveAndAppendTo(told.Logs.ResourceLogs())
 		}
 	}
+	tell(metadata.AttributeVaultAuditGapReasonRestart, a.gap)
+	tell(metadata.AttributeVaultAuditGapReasonConnection, a.resets)
 	return told
 }
 
