@@ -27,6 +27,19 @@ func (g gaps) have(x times) bool {
 	return false
 }
 
+// unsaid returns how many are not of a time in which requests may have been lost.
+func unsaid(t *testing.T, lost requests, g gaps) (n int) {
+	t.Helper()
+	for _, x := range lost {
+		if !g.have(x) {
+			if n++; n < 10 {
+				t.Logf("lost: %v", x)
+			}
+		}
+	}
+	return n
+}
+
 func (g gaps) String() string {
 	var all []string
 	for _, gap := range g {

@@ -57,15 +57,9 @@ func TestRequestsWhileTheCollectorIsKilled(t *testing.T) {
 		assert.True(t, gaps.have(times{at, at}), "the kill of %s is in none of %s", at, gaps)
 	}
 	ids, spans, halves = requestSpans(t, filepath.Join(dir, "socket.jsonl"))
-	lost, unsaid := written.after(enabled).without(ids), 0
-	for _, x := range lost {
-		if !gaps.have(x) {
-			t.Logf("lost: %v", x)
-			unsaid++
-		}
-	}
+	lost := written.after(enabled).without(ids)
 	assert.NotEmpty(t, lost, "nothing was lost, so nothing is shown")
-	assert.Zero(t, unsaid, "requests that are lost and were not said to be")
+	assert.Zero(t, unsaid(t, lost, gaps), "requests that are lost and were not said to be")
 	doubtful := 0
 	for _, x := range written {
 		if gaps.have(x) {

@@ -13,7 +13,7 @@ import (
 
 const (
 	// storedHeard is the key of the time until which all that was sent to the
-	// socket is told.
+	// socket, or posted, is told.
 	storedHeard = "audit.heard"
 
 	// heardEvery is how often that is found out.
@@ -24,17 +24,21 @@ const (
 )
 
 // auditGaps finds out in which time entries may have been lost that were sent to
-// the socket: since all was told to an earlier process, until the first line
+// the socket, or posted: since all was told to an earlier process, until the first line
 // comes, as Vault dials only when it has something to send. Without storage
-// nothing is known of an earlier process. All but came is for the loop of the
-// stream.
+// nothing is known of an earlier process. All but came and broke is for
+// the loop of the stream.
 type auditGaps struct {
 	w     *watcher
 	since time.Time // zero: nothing is known of an earlier process
 	found chan auditGap
 	first sync.Once
 
-	heard *audit.Heard // nil: the gap is not told yet, or there is no socket
+	mu     sync.Mutex
+	resets auditGap // not taken yet
+	reset  chan struct{}
+
+	heard *audit.Heard // nil: the gap is not told yet, or nothing is sent or posted
 	taken int64        // entries, out of the queue
 	kept  int64        // of them, when it was stored last
 	at    time.Time    // when that was
@@ -43,7 +47,9 @@ type auditGaps struct {
 // auditGap is a time in which entries may have been lost; zero: there is none.
 type auditGap struct{ from, until time.Time }
 
-func newAuditGaps(w *watcher) *auditGaps { return &auditGaps{w: w, found: make(chan auditGap, 1)} }
+func newAuditGaps(w *watcher) *auditGaps {
+	return &auditGaps{w: w, found: make(chan auditGap, 1), reset: make(chan struct{}, 1)}
+}
 
 // listens begins, when it is listened.
 func (g *auditGaps) listens(ctx context.Context, now time.Time) {
@@ -69,6 +75,35 @@ func (g *auditGaps) came() {
 			g.found <- auditGap{from, now}
 		}
 	})
+}
+
+// broke is called when a connection was reset, whatever was on its way, after an
+// entry of that time; zero when none came.
+func (g *auditGaps) broke(last time.Time) {
+	now := time.Now()
+	if last.IsZero() || last.After(now) {
+		last = now
+	}
+	from := last.Add(-heardEvery) // Vault does not write them strictly in the order of their times.
+	g.mu.Lock()
+	if g.resets == (auditGap{}) || from.Before(g.resets.from) {
+		g.resets.from = from
+	}
+	g.resets.until = now
+	g.mu.Unlock()
+	select {
+	case g.reset <- struct{}{}:
+	default:
+	}
+}
+
+// takeResets returns the time of all connections that were reset.
+func (g *auditGaps) takeResets() auditGap {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	gap := g.resets
+	g.resets = auditGap{}
+	return gap
 }
 
 // told goes on from the end of a gap.

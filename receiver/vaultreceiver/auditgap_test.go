@@ -5,6 +5,9 @@ package vaultreceiver
 
 import (
 	"io"
+	"net/http"
+	"net"
+	"strings"
 	"testing"
 	"time"
 
@@ -18,9 +21,9 @@ import (
 )
 
 // gapsOf returns the times in which entries may have been lost.
-func gapsOf(t *testing.T, o *observedtest.Receiver) (gaps []auditGap) {
+func gapsOf(t *testing.T, o *observedtest.Receiver, reason string) (gaps []auditGap) {
 	t.Helper()
-	for _, event := range o.Events("vault.audit.gap", "vault.audit.gap.reason", "restart") {
+	for _, event := range o.Events("vault.audit.gap", "vault.audit.gap.reason", reason) {
 		seconds, ok := event.Attributes().Get("observation.gap.duration")
 		require.True(t, ok)
 		until := event.Timestamp().AsTime()
@@ -63,7 +66,7 @@ func TestARestartOfTheSocketIsAGap(t *testing.T) {
 	send(third, "b")
 	third.Eventually(t, "the gap", third.HasEvent("vault.audit.gap"))
 	third.Shutdown(t)
-	gaps := gapsOf(t, third)
+	gaps := gapsOf(t, third, "restart")
 	require.Len(t, gaps, 1)
 	assert.WithinRange(t, told, gaps[0].from, gaps[0].until)
 	assert.WithinRange(t, gaps[0].until, again, time.Now())
@@ -83,7 +86,7 @@ func TestARestartOfTheSocketIsAGap(t *testing.T) {
 	send(fifth, "d")
 	fifth.Eventually(t, "the gap", fifth.HasEvent("vault.audit.gap"))
 	fifth.Shutdown(t)
-	more := gapsOf(t, fifth)
+	more := gapsOf(t, fifth, "restart")
 	require.Len(t, more, 1)
 	assert.WithinRange(t, refused, more[0].from, more[0].until)
 	assert.False(t, more[0].from.Before(gaps[0].until.Add(-time.Millisecond)), "what was told is not told again")
@@ -95,6 +98,33 @@ func TestWithoutStorageNoGapIsKnown(t *testing.T) {
 	g.came()
 	assert.Empty(t, g.found)
 	assert.Nil(t, g.heard)
+}
+
+// A connection that is reset takes with it what was on its way.
+func TestAConnectionThatIsResetIsAGap(t *testing.T) {
+	cfg, address := listening(t, only("http://127.0.0.1:1", ""))
+	o := observe(t, cfg)
+	o.Eventually(t, "it listens", o.HasValue(0, "vault.audit.connection.count"))
+	now := time.Now().Format(time.RFC3339Nano)
+	send := func(id string) net.Conn {
+		conn := dial(t, "tcp", address)
+		_, err := io.WriteString(conn, strings.ReplaceAll(entry(id, "request")+entry(id, "response"), "2026-01-02T03:04:05.5Z", now))
+		require.NoError(t, err)
+		o.Eventually(t, "the exchange", o.HasSpan("read kv/", "vault.request.id", id))
+		return conn
+	}
+	require.NoError(t, send("a").Close())
+	o.Eventually(t, "it ended", o.HasValue(0, "vault.audit.connection.count"))
+	assert.Empty(t, o.Events("vault.audit.gap"), "it ended in order")
+
+	conn := send("b")
+	require.NoError(t, conn.(*net.TCPConn).SetLinger(0))
+	lost := time.Now()
+	require.NoError(t, conn.Close())
+	o.Eventually(t, "the gap", o.HasEvent("vault.audit.gap"))
+	gaps := gapsOf(t, o, "connection")
+	require.Len(t, gaps, 1)
+	assert.WithinRange(t, lost, gaps[0].from, gaps[0].until)
 }
 
 // What is in the queue, and halves that wait, are not told yet.
@@ -123,4 +153,31 @@ func TestUntilWhenAllIsTold(t *testing.T) {
 	assert.InDelta(t, 1.5, look(4, 0, after(1.5)), 0, "half of one waits")
 	assert.InDelta(t, 1.5, look(5, 0, after(1.5)), 0)
 	assert.InDelta(t, 5, look(6, 0, none), 0, "it waits no more")
+}
+
+// OpenBao is told that it was taken, and then the collector was restarted.
+func TestARestartOfTheServerIsAGap(t *testing.T) {
+	cfg, uri := posting(t, only("http://127.0.0.1:1", ""))
+	id, host := observedtest.FileStorage(t, t.TempDir())
+	cfg.Storage = &id
+	device := newDevice(t, uri)
+	post := func(o *observedtest.Receiver, request string) {
+		device.listens(t, o)
+		device.require(t, http.StatusNoContent, entry(request, "request"))
+		device.require(t, http.StatusNoContent, entry(request, "response"))
+		o.Eventually(t, "the exchange", o.HasSpan("read kv/", "vault.request.id", request))
+	}
+	first := observedtest.StartOn(t, host, NewFactory(), cfg)
+	post(first, "a")
+	told := time.Now()
+	first.Shutdown(t)
+	assert.Empty(t, first.Events("vault.audit.gap"))
+
+	second := observedtest.StartOn(t, host, NewFactory(), cfg)
+	post(second, "b")
+	second.Eventually(t, "the gap", second.HasEvent("vault.audit.gap"))
+	second.Shutdown(t)
+	gaps := gapsOf(t, second, "restart")
+	require.Len(t, gaps, 1)
+	assert.WithinRange(t, told, gaps[0].from, gaps[0].until)
 }

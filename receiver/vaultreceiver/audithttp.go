@@ -194,7 +194,9 @@ func (a *auditHTTP) receive(from io.Reader) (status int) {
 		switch {
 		case err == nil && len(bytes.TrimSpace(line)) == 0:
 		case err == nil:
-			entries = a.stream.take(&body.reader, line) != malformed || entries
+			a.stream.gaps.came()
+			became, _ := a.stream.take(&body.reader, line)
+			entries = became != malformed || entries
 		case errors.Is(err, audit.ErrNoRoom): // There will be.
 			a.stream.count(tooLong)
 			entries = true

@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"sync"
@@ -90,18 +91,24 @@ func (a *auditSocket) read(conn net.Conn) {
 	lines.Room = a.room
 	defer lines.Release()
 	var reader audit.Reader
+	var last time.Time // of an entry
 	for {
 		line, err := lines.Next()
 		switch {
 		case err == nil:
 			a.stream.gaps.came()
-			a.stream.take(&reader, line)
+			if _, at := a.stream.take(&reader, line); !at.IsZero() {
+				last = at
+			}
 		case errors.Is(err, audit.ErrTooLong), errors.Is(err, audit.ErrNoRoom):
 			a.stream.count(tooLong)
 		case errors.Is(err, audit.ErrCut):
 			a.stream.count(cut)
 			return
+		case errors.Is(err, io.EOF), errors.Is(err, net.ErrClosed):
+			return // By the other side, or by Shutdown.
 		default:
+			a.stream.gaps.broke(last)
 			return
 		}
 	}

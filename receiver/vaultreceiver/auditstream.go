@@ -116,8 +116,9 @@ func newAuditStream(w *watcher) *auditStream {
 	}
 }
 
-// take takes in a line that a device has sent, and returns what became of it.
-func (s *auditStream) take(reader *audit.Reader, line []byte) outcome {
+// take takes in a line that a device has sent, and returns what became of it
+// and the time of its entry.
+func (s *auditStream) take(reader *audit.Reader, line []byte) (outcome, time.Time) {
 	e, o := s.read(reader, line)
 	if o == accepted && !s.offer(e) {
 		o = dropped
@@ -126,7 +127,7 @@ func (s *auditStream) take(reader *audit.Reader, line []byte) outcome {
 	if o == dropped {
 		s.full.Store(true) // Whoever sees it has it counted.
 	}
-	return o
+	return o, e.Time
 }
 
 // read reads a line. It is accepted unless it is not to be told; the caller counts.
@@ -182,7 +183,6 @@ func (s *auditStream) open(ctx context.Context, host component.Host) error {
 			return err
 		}
 		s.sources = append(s.sources, socket.run)
-		s.gaps.listens(ctx, time.Now())
 	}
 	if s.cfg.serves() {
 		server, err := s.serve(ctx, host)
@@ -193,6 +193,9 @@ func (s *auditStream) open(ctx context.Context, host component.Host) error {
 			return err
 		}
 		s.sources = append(s.sources, server.run)
+	}
+	if s.cfg.listens() || s.cfg.serves() {
+		s.gaps.listens(ctx, time.Now())
 	}
 	return nil
 }
@@ -229,14 +232,15 @@ func (s *auditStream) run(ctx context.Context) {
 // audited is what is to be told.
 type audited struct {
 	exchanges []audit.Exchange
-	dropped   int64 // entries, since it was told last
-	gap       auditGap
+	dropped   int64    // entries, since it was told last
+	gap       auditGap // of a restart
+	resets    auditGap
 	waiting   []chan<- struct{}
 }
 
 // empty says whether there is nothing to tell, and nobody who waits for it.
 func (a *audited) empty() bool {
-	return len(a.exchanges) == 0 && a.dropped == 0 && a.gap == (auditGap{}) && len(a.waiting) == 0
+	return len(a.exchanges) == 0 && a.dropped == 0 && a.gap == (auditGap{}) && a.resets == (auditGap{}) && len(a.waiting) == 0
 }
 
 // next returns the exchanges that have ended, some at a time.
@@ -249,6 +253,8 @@ func (s *auditStream) next(ctx context.Context) (audited, error) {
 		case e := <-s.queue:
 			out.exchanges = s.takeOut(e)
 		case out.gap = <-s.gaps.found:
+		case <-s.gaps.reset:
+			out.resets = s.gaps.takeResets()
 		case b := <-s.bundles:
 			out = s.unpack(b)
 		case <-ticker.C:
@@ -395,9 +401,13 @@ func (s *auditStream) step(now time.Time, a audited) watch.Telemetry {
 	if a.dropped > 0 {
 		s.w.story.RenderDropped(now, s.w.resource(), a.dropped).ResourceLogs().MoveAndAppendTo(told.Logs.ResourceLogs())
 	}
-	if gap := a.gap; gap != (auditGap{}) {
-		s.w.story.RenderAuditGap(now, s.w.resource(), gap.from, gap.until).ResourceLogs().MoveAndAppendTo(told.Logs.ResourceLogs())
+	tell := func(reason metadata.AttributeVaultAuditGapReason, gap auditGap) {
+		if gap != (auditGap{}) {
+			s.w.story.RenderAuditGap(now, s.w.resource(), reason, gap.from, gap.until).ResourceLogs().MoveAndAppendTo(told.Logs.ResourceLogs())
+		}
 	}
+	tell(metadata.AttributeVaultAuditGapReasonRestart, a.gap)
+	tell(metadata.AttributeVaultAuditGapReasonConnection, a.resets)
 	return told
 }
 

@@ -51,6 +51,7 @@ type AttributeVaultAuditGapReason int
 const (
 	_ AttributeVaultAuditGapReason = iota
 	AttributeVaultAuditGapReasonRestart
+	AttributeVaultAuditGapReasonConnection
 )
 
 // String returns the string representation of the AttributeVaultAuditGapReason.
@@ -58,13 +59,16 @@ func (av AttributeVaultAuditGapReason) String() string {
 	switch av {
 	case AttributeVaultAuditGapReasonRestart:
 		return "restart"
+	case AttributeVaultAuditGapReasonConnection:
+		return "connection"
 	}
 	return ""
 }
 
 // MapAttributeVaultAuditGapReason is a helper map of string to AttributeVaultAuditGapReason attribute value.
 var MapAttributeVaultAuditGapReason = map[string]AttributeVaultAuditGapReason{
-	"restart": AttributeVaultAuditGapReasonRestart,
+	"restart":    AttributeVaultAuditGapReasonRestart,
+	"connection": AttributeVaultAuditGapReasonConnection,
 }
 
 // AttributeVaultAuditOutcome specifies the value vault.audit.outcome attribute.
