@@ -5,8 +5,8 @@ package vaultreceiver
 
 import (
 	"io"
-	"net/http"
 	"net"
+	"net/http"
 	"strings"
 	"testing"
 	"time"
