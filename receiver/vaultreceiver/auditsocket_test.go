@@ -4,6 +4,7 @@
 package vaultreceiver
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"net"
@@ -17,9 +18,12 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.opentelemetry.io/collector/config/confignet"
 	"go.opentelemetry.io/collector/pdata/ptrace"
+	"go.opentelemetry.io/collector/receiver/receivertest"
 
 	"github.com/otelcol-infra/otelcol-infra/internal/observedtest"
 	"github.com/otelcol-infra/otelcol-infra/lab"
+	"github.com/otelcol-infra/otelcol-infra/receiver/vaultreceiver/internal/audit"
+	"github.com/otelcol-infra/otelcol-infra/receiver/vaultreceiver/internal/metadata"
 )
 
 const (
@@ -216,6 +220,47 @@ func TestWhatWasAcceptedIsToldAtShutdown(t *testing.T) {
 	require.Len(t, half, 1)
 	said, _ := half[0].Attributes().Get("vault.request.half")
 	assert.Equal(t, "request", said.Str())
+}
+
+// slowSpans is a consumer that has not taken what it is given by when the
+// receiver is to end, and takes it then unless it is cut off.
+type slowSpans struct {
+	countingSpans
+
+	begun chan struct{} // once
+	end   <-chan struct{}
+}
+
+func (c *slowSpans) ConsumeTraces(ctx context.Context, traces ptrace.Traces) error {
+	select {
+	case c.begun <- struct{}{}:
+	default:
+	}
+	<-c.end
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	return c.countingSpans.ConsumeTraces(ctx, traces)
+}
+
+func TestShutdownDoesNotCutOffWhatIsBeingTold(t *testing.T) {
+	cfg, _ := listening(t, only("http://127.0.0.1:1", ""))
+	w, err := newWatcher(cfg, receivertest.NewNopSettings(metadata.Type))
+	require.NoError(t, err)
+	ctx, cancel := context.WithCancel(t.Context())
+	slow := &slowSpans{begun: make(chan struct{}, 1), end: ctx.Done()}
+	w.Delivery().Traces = slow
+	run := make(chan struct{})
+	go func() { defer close(run); w.audit.run(ctx) }()
+	var reader audit.Reader
+	for _, kind := range []string{"request", "response"} {
+		w.audit.take(&reader, []byte(entry("a", kind)))
+	}
+	<-slow.begun
+	cancel()
+	<-run
+	assert.Empty(t, w.audit.untold)
+	assert.EqualValues(t, 1, slow.spans.Load())
 }
 
 // A pipeline that takes nothing costs entries, never Vault's time.

@@ -5,7 +5,6 @@ package vaultreceiver
 
 import (
 	"context"
-	"errors"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -29,7 +28,8 @@ const (
 	// expireEvery is how often it is looked for what has waited for too long.
 	expireEvery = time.Second
 
-	// flushFor is how long Shutdown tries to tell what was accepted.
+	// flushFor is how long Shutdown tries to tell what was accepted, and waits for
+	// what is being told.
 	flushFor = 5 * time.Second
 
 	// longAtOnce is how many of the longest lines may be in memory at a time, of all
@@ -214,17 +214,33 @@ func (s *auditStream) run(ctx context.Context) {
 	for _, source := range s.sources {
 		sending.Go(func() { source(ctx) })
 	}
+	lasting, end := context.WithCancel(context.WithoutCancel(ctx))
+	defer end()
+	telling, stop := context.WithCancel(lasting)
+	defer stop()
+	defer context.AfterFunc(ctx, func() {
+		if s.w.Delivery().Holds() {
+			stop() // What is refused is not tried any longer.
+		}
+		time.AfterFunc(flushFor, end) // What is being told may be told to its end.
+	})()
 	watch.Loop[audited]{
-		Next:      s.next,
+		Next: func(context.Context) (audited, error) {
+			next, err := s.next(ctx)
+			if ctx.Err() != nil {
+				stop()
+			}
+			return next, err
+		},
 		Step:      s.step,
 		Delivery:  s.w.Delivery(),
 		Commit:    func(ctx context.Context) { s.told(ctx); s.look(ctx) },
 		Condition: func(error) {}, // The sources have conditions of their own.
-	}.Run(ctx)
+	}.Run(telling)
 	ended := make(chan struct{})
 	go func() { defer close(ended); sending.Wait() }()
+	s.flush(lasting, ended)
 	ctx = context.WithoutCancel(ctx)
-	s.flush(ctx, ended)
 	s.file.keep(ctx)
 	s.gaps.keep(ctx, time.Now())
 }
@@ -412,19 +428,17 @@ func (s *auditStream) step(now time.Time, a audited) watch.Telemetry {
 }
 
 // flush tells what was accepted and not told yet, and what the sources have in
-// hand until they have ended.
+// hand until they have ended. What is refused until ctx ends is given up.
 func (s *auditStream) flush(ctx context.Context, ended <-chan struct{}) {
-	ctx, cancel := context.WithTimeout(ctx, flushFor)
-	defer cancel()
 	if s.tried { // It was refused.
 		s.over(false)
 	} else {
-		_ = s.deliver(ctx, s.hand)
+		s.deliver(ctx, s.hand)
 	}
 	for open := true; open; {
 		select {
 		case b := <-s.bundles:
-			_ = s.deliver(ctx, s.unpack(b))
+			s.deliver(ctx, s.unpack(b))
 		case <-ended:
 			open = false
 		}
@@ -437,22 +451,20 @@ func (s *auditStream) flush(ctx context.Context, ended <-chan struct{}) {
 			rest.exchanges = s.judge(s.pairing.Drain())
 			s.mu.Unlock()
 		}
-		err := s.deliver(ctx, rest)
-		if last || errors.Is(err, context.DeadlineExceeded) || ctx.Err() != nil {
+		s.deliver(ctx, rest)
+		if last || ctx.Err() != nil {
 			return
 		}
 	}
 }
 
-func (s *auditStream) deliver(ctx context.Context, a audited) error {
+func (s *auditStream) deliver(ctx context.Context, a audited) {
 	s.begin(a)
-	err := s.w.Delivery().Deliver(ctx, s.step(time.Now(), a))
-	if err == nil {
+	if s.w.Delivery().Deliver(ctx, s.step(time.Now(), a)) == nil {
 		s.told(ctx)
 	} else {
 		s.over(false)
 	}
-	return err
 }
 
 // record records what was received; the watcher is locked.
