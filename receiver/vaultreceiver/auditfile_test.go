@@ -264,6 +264,29 @@ func TestAFileThatWasEmptyIsReadFromItsBeginning(t *testing.T) {
 	assert.Len(t, second.Spans("read kv/"), 1)
 }
 
+// A process that ends before it has looked at any file leaves them as they are: the
+// next one does not read what was there before either.
+func TestAStartThatReadNothingIsNone(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "audit.log")
+	cfg := tailing(only("http://127.0.0.1:1", ""), path)
+	file := cfg.Audit.File.Get()
+	file.StartAt, file.PollInterval = "end", time.Hour
+	id, host := observedtest.FileStorage(t, t.TempDir())
+	cfg.Storage = &id
+	appendTo(t, path, entry("before", "request")+entry("before", "response"))
+	observedtest.StartOn(t, host, NewFactory(), cfg).Shutdown(t)
+
+	file.PollInterval = 10 * time.Millisecond
+	second := observedtest.StartOn(t, host, NewFactory(), cfg)
+	second.Eventually(t, "it was looked at", func() bool { return second.Log.FilterMessage("Started watching file").Len() == 1 })
+	second.Eventually(t, "what comes later", func() bool {
+		appendTo(t, path, entry("a", "request")+entry("a", "response"))
+		return second.HasSpan("read kv/", "vault.request.id", "a")()
+	})
+	second.Shutdown(t)
+	assert.Len(t, second.Spans("read kv/"), 1)
+}
+
 func TestWhateverIsInAFile(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "audit.log")
 	cfg := tailing(only("http://127.0.0.1:1", ""), path)
