@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -204,6 +205,34 @@ func TestWhateverIsSentToTheSocket(t *testing.T) {
 			o.Eventually(t, "that is said", func() bool { return strings.Contains(o.Trouble(), "audit::socket::connections") })
 		})
 	}
+}
+
+// A socket of Unix that is left of a process that was killed is taken over; one that
+// somebody listens at is not.
+func TestASocketOfAnotherIsNotTaken(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "audit.sock")
+	cfg := only("http://127.0.0.1:1", "")
+	socket := cfg.Audit.Socket.GetOrInsertDefault()
+	socket.Transport, socket.Endpoint = confignet.TransportTypeUnix, path
+	w, err := newWatcher(cfg, receivertest.NewNopSettings(metadata.Type))
+	require.NoError(t, err)
+	first, err := w.audit.listen(t.Context())
+	require.NoError(t, err)
+	_, err = w.audit.listen(t.Context())
+	require.ErrorContains(t, err, "audit::socket::endpoint "+path+" cannot be listened on, is another collector there?")
+	require.NoError(t, dial(t, "unix", path).Close(), "the first still listens")
+
+	first.listener.(*net.UnixListener).SetUnlinkOnClose(false)
+	first.close()
+	require.FileExists(t, path)
+	second, err := w.audit.listen(t.Context())
+	require.NoError(t, err)
+	second.close()
+
+	require.NoError(t, os.WriteFile(path, nil, 0o600))
+	_, err = w.audit.listen(t.Context())
+	require.ErrorContains(t, err, "cannot be listened on", "only a socket is removed")
+	require.FileExists(t, path)
 }
 
 func TestWhatWasAcceptedIsToldAtShutdown(t *testing.T) {
