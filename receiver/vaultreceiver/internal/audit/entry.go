@@ -140,9 +140,6 @@ func (r *Reader) Read(line []byte) (e Entry, err error) {
 		if line, err = shorten(line); err != nil {
 			return e, ErrNotJSON
 		}
-		if len(line) > usual {
-			return e, fmt.Errorf("%w: what is used of it is too long", ErrNotEntry)
-		}
 	}
 	parser := <-parsers
 	defer func() { parsers <- parser }()
