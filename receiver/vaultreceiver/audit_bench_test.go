@@ -124,9 +124,8 @@ func auditByJSON(b *testing.B, stream []byte) {
 			}
 		}
 		Auth struct {
-			DisplayName   string `json:"display_name"`
-			EntityID      string `json:"entity_id"`
-			Accessor      string
+			DisplayName   string                  `json:"display_name"`
+			EntityID      string                  `json:"entity_id"`
 			TokenType     string                  `json:"token_type"`
 			PolicyResults *struct{ Allowed bool } `json:"policy_results"`
 		}

@@ -204,7 +204,6 @@ func (f *auditFile) keep(ctx context.Context) {
 func (f *auditFile) encodeRest() ([]byte, error) {
 	rest := f.stream.rest()
 	for i := range rest {
-		rest[i].Auth.Accessor = ""
 		rest[i].Path = f.stream.exchanges.Redact(rest[i].Path)
 	}
 	return json.Marshal(rest)

@@ -63,7 +63,6 @@ type Mount struct {
 type Auth struct {
 	DisplayName string
 	EntityID    string
-	Accessor    string // as it was written, which is hashed unless Vault was told otherwise
 	TokenType   string
 	Judged      bool // whether policies were asked
 	Allowed     bool // by policies
@@ -210,7 +209,6 @@ func (r *Reader) auth(auth *fastjson.Value) Auth {
 	return Auth{
 		DisplayName: r.name(auth, "display_name"),
 		EntityID:    r.name(auth, "entity_id"),
-		Accessor:    text(auth, "accessor"),
 		TokenType:   r.name(auth, "token_type"),
 		Judged:      judged != nil,
 		Allowed:     judged != nil && judged.GetBool("allowed"),

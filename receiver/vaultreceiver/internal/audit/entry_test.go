@@ -38,8 +38,7 @@ func TestEntriesOfARealVault(t *testing.T) {
 		Operation: "update", Path: "pki/issue/web", Mount: Mount{"pki/", "pki", "secret"},
 		RemoteAddress: "127.0.0.1", RemotePort: 51248,
 		Auth: Auth{
-			DisplayName: "token", Accessor: "hmac-sha256:7e6040fb320c4196657d0e06cdbef4083c477fc977ce5530504778a7a23d0bf2",
-			TokenType: "service", Judged: true, Allowed: true,
+			DisplayName: "token", TokenType: "service", Judged: true, Allowed: true,
 		},
 		UserAgent: "curl/7.88.1", TraceParent: "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
 		Lease: found["9ef46c93-87fb-f7ec-e051-857523a3ea412"].Lease,
@@ -57,7 +56,6 @@ func TestEntriesOfARealVault(t *testing.T) {
 	login := found["d012d352-8422-de44-c258-deb168ff79332"]
 	assert.Equal(t, Auth{
 		DisplayName: "userpass-ann", EntityID: "0fcee3d2-9257-f2d9-08c8-184646af59c3", TokenType: "service",
-		Accessor: "hmac-sha256:630f12556b4c3471de6794272d8955c74a587783bc8ffc0d791dff8afad73840",
 	}, login.Auth)
 	assert.Equal(t, 768*time.Hour, login.TTL)
 	assert.True(t, login.Unnamed)

@@ -70,7 +70,6 @@ type needed struct {
 	Auth *struct {
 		DisplayName   part `json:"display_name,omitempty"`
 		EntityID      part `json:"entity_id,omitempty"`
-		Accessor      part `json:"accessor,omitempty"`
 		TokenType     part `json:"token_type,omitempty"`
 		PolicyResults *struct {
 			Allowed part `json:"allowed,omitempty"`
