@@ -115,7 +115,6 @@ func auditByJSON(b *testing.B, stream []byte) {
 			Namespace           struct{ Path string }
 			MountPoint          string `json:"mount_point"`
 			MountType           string `json:"mount_type"`
-			MountClass          string `json:"mount_class"`
 			RemoteAddress       string `json:"remote_address"`
 			RemotePort          int    `json:"remote_port"`
 			Headers             struct {

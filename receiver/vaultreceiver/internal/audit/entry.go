@@ -54,9 +54,8 @@ type Entry struct {
 
 // Mount is the one that a request was routed to.
 type Mount struct {
-	Path  string // with a slash at its end
-	Type  string // such as kv
-	Class string // secret or auth
+	Path string // with a slash at its end
+	Type string // such as kv
 }
 
 // Auth is whose token a request was made with.
@@ -194,7 +193,7 @@ func (r *Reader) request(e *Entry, request *fastjson.Value) {
 	e.Operation = r.name(request, "operation")
 	e.Path = text(request, "path")
 	e.Namespace = r.name(request, "namespace", "path")
-	e.Mount = Mount{Path: r.name(request, "mount_point"), Type: r.name(request, "mount_type"), Class: r.name(request, "mount_class")}
+	e.Mount = Mount{Path: r.name(request, "mount_point"), Type: r.name(request, "mount_type")}
 	e.RemoteAddress = r.name(request, "remote_address")
 	e.RemotePort = request.GetInt("remote_port")
 	if headers := request.Get("headers"); headers != nil {

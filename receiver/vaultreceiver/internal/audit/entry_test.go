@@ -35,7 +35,7 @@ func TestEntriesOfARealVault(t *testing.T) {
 	}
 	assert.Equal(t, Entry{
 		Kind: Response, ID: "9ef46c93-87fb-f7ec-e051-857523a3ea41", Time: found["9ef46c93-87fb-f7ec-e051-857523a3ea412"].Time,
-		Operation: "update", Path: "pki/issue/web", Mount: Mount{"pki/", "pki", "secret"},
+		Operation: "update", Path: "pki/issue/web", Mount: Mount{"pki/", "pki"},
 		RemoteAddress: "127.0.0.1", RemotePort: 51248,
 		Auth: Auth{
 			DisplayName: "token", TokenType: "service", Judged: true, Allowed: true,
@@ -190,7 +190,7 @@ func TestBombsTakeNoMemory(t *testing.T) {
 	short := bombs(usual - 200)
 	list := `[` + strings.Repeat("0,", longestOther/2-1) + `0]`
 	short["parts"] = []byte(`{"type":"request","time":"2026-01-02T03:04:05Z","error":` + list + `,"forwarded_from":` + list + `,"request":{"id":"a","operation":` + list +
-		`,"path":` + list + `,"mount_point":` + list + `,"mount_type":` + list + `,"mount_class":` + list + `,"remote_address":` + list + `,"remote_port":` + list +
+		`,"path":` + list + `,"mount_point":` + list + `,"mount_type":` + list + `,"remote_address":` + list + `,"remote_port":` + list +
 		`,"headers":{"user-agent":` + list + `,"traceparent":` + list + `,"tracestate":` + list + `},"data":"` + strings.Repeat("x", usual) + `"}}`)
 	for name, bomb := range short {
 		t.Run("short "+name, func(t *testing.T) {

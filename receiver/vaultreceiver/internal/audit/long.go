@@ -58,7 +58,6 @@ type needed struct {
 		} `json:"namespace"`
 		MountPoint    part `json:"mount_point,omitempty"`
 		MountType     part `json:"mount_type,omitempty"`
-		MountClass    part `json:"mount_class,omitempty"`
 		RemoteAddress part `json:"remote_address,omitempty"`
 		RemotePort    part `json:"remote_port,omitempty"`
 		Headers       struct {
