@@ -113,7 +113,6 @@ func (a *auditSocket) read(conn net.Conn) {
 		line, err := lines.Next()
 		switch {
 		case err == nil:
-			a.stream.gaps.came()
 			if _, at := a.stream.take(&reader, line); !at.IsZero() {
 				last = at
 			}

@@ -120,6 +120,9 @@ func newAuditStream(w *watcher) *auditStream {
 // and the time of its entry.
 func (s *auditStream) take(reader *audit.Reader, line []byte) (outcome, time.Time) {
 	e, o := s.read(reader, line)
+	if o != malformed {
+		s.gaps.came()
+	}
 	if o == accepted && !s.offer(e) {
 		o = dropped
 	}
