@@ -150,6 +150,44 @@ func TestOwnRequestsAreLeftOut(t *testing.T) {
 	assert.Empty(t, o.Spans("read sys/", "vault.request.path", "sys/mounts"))
 }
 
+// A standby passes requests on to the active node, and whichever node writes them,
+// each is told once.
+func TestAForwardedRequestIsToldOnce(t *testing.T) {
+	vault := startVaults(t, lab.ServerOptions{Members: 3})
+	active := leaderOf(t, vault, -1)
+	client, err := vault.Client(active)
+	require.NoError(t, err)
+	cfg, address := listening(t, only(vault.Addrs[active], ""))
+	o := observe(t, cfg, vault.RootToken)
+	sendAudit(t, client, address)
+	require.NoError(t, client.Sys().Mount("kv", &api.MountInput{Type: "kv"}))
+	ask := func(by string, i int) {
+		asked, err := vault.Client(i)
+		require.NoError(t, err)
+		for n := range 10 {
+			path := fmt.Sprint("kv/", by, "-", n)
+			write(t, inTrace(t, asked), path, map[string]any{"field": "value"})
+			o.Eventually(t, path, o.HasSpan("create kv/", "vault.request.path", path))
+		}
+	}
+	ask("standby", (active+1)%3)
+	require.NoError(t, vault.StepDown(t.Context()))
+	active = leaderOf(t, vault, active)
+	ask("another-standby", (active+1)%3)
+	ask("active", active)
+	told := map[string]int{}
+	for _, span := range o.Spans("create kv/") {
+		assert.Equal(t, callerTrace, span.TraceID().String())
+		assert.False(t, half(span))
+		path, _ := span.Attributes().Get("vault.request.path")
+		told[path.Str()]++
+	}
+	assert.Len(t, told, 30)
+	for path, spans := range told {
+		assert.Equal(t, 1, spans, path)
+	}
+}
+
 func dial(t *testing.T, network, address string) net.Conn {
 	t.Helper()
 	conn, err := net.Dial(network, address)
