@@ -37,7 +37,7 @@ type auditSocket struct {
 func (s *auditStream) listen(ctx context.Context) (*auditSocket, error) {
 	cfg := *s.cfg.Socket.Get()
 	if cfg.Transport == confignet.TransportTypeUnix {
-		forsake(ctx, cfg.Endpoint)
+		removeStale(ctx, cfg.Endpoint)
 	}
 	listener, err := cfg.Listen(ctx)
 	if err != nil {
@@ -46,9 +46,9 @@ func (s *auditStream) listen(ctx context.Context) (*auditSocket, error) {
 	return &auditSocket{stream: s, cfg: cfg, listener: listener, room: s.room, open: map[net.Conn]struct{}{}}, nil
 }
 
-// forsake removes the socket of a process that was killed. Of anything else
+// removeStale removes the socket of a process that was killed. Of anything else
 // listening says what is wrong.
-func forsake(ctx context.Context, path string) {
+func removeStale(ctx context.Context, path string) {
 	if info, err := os.Lstat(path); err != nil || info.Mode().Type() != os.ModeSocket {
 		return
 	}
