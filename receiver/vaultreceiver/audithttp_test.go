@@ -366,10 +366,11 @@ func TestAServerThatCannotBeOpened(t *testing.T) {
 		set  func(*Config)
 		want string
 	}{
-		"address": {func(cfg *Config) { cfg.Audit.HTTP.Get().NetAddr.Endpoint = strings.TrimPrefix(taken.URL, "http://") }, "audit::http::endpoint "},
+		"address":                    {func(cfg *Config) { cfg.Audit.HTTP.Get().NetAddr.Endpoint = strings.TrimPrefix(taken.URL, "http://") }, "cannot be listened on, is another collector there?"},
+		"address of another machine": {func(cfg *Config) { cfg.Audit.HTTP.Get().NetAddr.Endpoint = "192.0.2.1:9201" }, "audit::http::endpoint 192.0.2.1:9201 cannot be listened on, check that this machine has the address"},
 		"extension": {func(cfg *Config) {
 			cfg.Audit.HTTP.Get().Auth.GetOrInsertDefault().AuthenticatorID = component.MustNewID("absent")
-		}, `audit::http cannot be set up: failed to resolve authenticator "absent"`},
+		}, "audit::http::auth::authenticator is absent, which does not run: add it under extensions: and to service::extensions"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			cfg, _ := posting(t, only("http://127.0.0.1:1", ""))
