@@ -4,6 +4,7 @@
 package audit
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -26,16 +27,16 @@ func TestWhatComesIsSoundOrNot(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			var s Sound
-			now, got := time.Unix(1_800_000_000, 0), ""
+			now, got := time.Unix(1_800_000_000, 0), strings.Builder{}
 			for _, came := range tc.came {
 				if s.Look(now, came == 'g' || came == 'm', came == 'b' || came == 'm') {
-					got += "s"
+					got.WriteByte('s')
 				} else {
-					got += "u"
+					got.WriteByte('u')
 				}
 				now = now.Add(time.Second)
 			}
-			assert.Equal(t, tc.want, got)
+			assert.Equal(t, tc.want, got.String())
 		})
 	}
 }
