@@ -22,8 +22,8 @@ demo-check: build $(LAB) ## the same once: exit 0 if everything has arrived
 	@exec $(LAB) demo --check
 
 .PHONY: run
-run: build ## the collector alone, on the servers that CONSUL_HTTP_ADDR, ETCD_ENDPOINTS, VAULT_ADDR name
-	@exec $(COLLECTOR) --config collector-config.yaml --config distribution/status.yaml \
+run: build ## the collector alone, on the servers that CONSUL_HTTP_ADDR, ETCD_ENDPOINTS, VAULT_ADDR name; CONFIG=a.yaml adds to its configuration
+	@exec $(COLLECTOR) --config collector-config.yaml $(CONFIG:%=--config %) --config distribution/status.yaml \
 		--feature-gates=extension.healthcheck.useComponentStatus
 
 .PHONY: build

@@ -7,7 +7,9 @@ package configcheck
 
 import (
 	"fmt"
+	"net"
 	"net/url"
+	"strconv"
 	"strings"
 	"time"
 
@@ -25,6 +27,18 @@ func URL(key, value, example string) error {
 	}
 	if err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") {
 		return fmt.Errorf("%s is not an http or https URL: write it like %s", key, example)
+	}
+	return nil
+}
+
+// HostPort checks that an address that is listened on, if there is one, has a port.
+func HostPort(key, value, example string) error {
+	if value == "" {
+		return nil
+	}
+	_, port, err := net.SplitHostPort(value)
+	if _, wrong := strconv.ParseUint(port, 10, 16); err != nil || wrong != nil {
+		return fmt.Errorf("%s is %q, which is no address with a port: write it like %s", key, value, example)
 	}
 	return nil
 }

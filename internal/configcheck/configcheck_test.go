@@ -43,3 +43,12 @@ func TestPositive(t *testing.T) {
 	require.NoError(t, Positive("max", 1))
 	assert.EqualError(t, Positive("max", 0), "max is 0: set it to a number above 0")
 }
+
+func TestHostPort(t *testing.T) {
+	for _, value := range []string{"", "127.0.0.1:9200", ":9200", "[::1]:9200", "localhost:0"} {
+		require.NoError(t, HostPort("endpoint", value, "127.0.0.1:1"), value)
+	}
+	for _, value := range []string{"127.0.0.1", "127.0.0.1:", "[::1]", "::1:9200", "localhost:99999", "http://127.0.0.1:9200"} {
+		require.ErrorContains(t, HostPort("endpoint", value, "127.0.0.1:1"), "which is no address with a port: write it like 127.0.0.1:1", value)
+	}
+}

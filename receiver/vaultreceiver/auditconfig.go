@@ -77,6 +77,8 @@ func (c *SocketConfig) check() error {
 	case confignet.TransportTypeTCP, confignet.TransportTypeTCP4, confignet.TransportTypeTCP6:
 		if filepath.IsAbs(c.Endpoint) {
 			transport = fmt.Errorf("audit::socket::endpoint is %q: set it to an address such as 127.0.0.1:9200, or audit::socket::transport to unix", c.Endpoint)
+		} else {
+			transport = configcheck.HostPort("audit::socket::endpoint", c.Endpoint, "127.0.0.1:9200")
 		}
 	default:
 		transport = fmt.Errorf("audit::socket::transport is %q: set it to tcp or unix", c.Transport)
@@ -98,6 +100,7 @@ func (c *HTTPConfig) check() error {
 	var errs []error
 	switch c.NetAddr.Transport {
 	case confignet.TransportTypeTCP, confignet.TransportTypeTCP4, confignet.TransportTypeTCP6:
+		errs = append(errs, configcheck.HostPort("audit::http::endpoint", c.NetAddr.Endpoint, "127.0.0.1:9201"))
 	default:
 		errs = append(errs, fmt.Errorf("audit::http::transport is %q: set it to tcp", c.NetAddr.Transport))
 	}

@@ -118,6 +118,7 @@ func (f *auditFile) run(ctx context.Context) {
 		f.stream.w.Condition.Set(conditionFile, fmt.Errorf("audit::file cannot be read from where it was left, check the storage: %w", err))
 		return
 	}
+	f.watchFiles(ctx)
 	<-ctx.Done()
 	f.ending.Store(true)
 	_ = f.manager.Stop() // It never fails.
@@ -142,6 +143,7 @@ func (f *auditFile) emit(_ context.Context, lines [][]byte, _ map[string]any, _ 
 		}
 		e, o := f.stream.read(reader, line)
 		f.stream.count(o)
+		f.stream.written.saw(o != malformed)
 		if o == accepted {
 			entries = append(entries, e)
 		}

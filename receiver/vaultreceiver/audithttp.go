@@ -77,6 +77,11 @@ func (s *auditStream) serve(ctx context.Context, host component.Host) (*auditHTT
 	if cfg.MaxRequestBodySize == 0 {
 		cfg.MaxRequestBodySize = int64(s.cfg.LongestLine) + 1 // with its end
 	}
+	if auth := cfg.Auth.Get(); auth != nil {
+		if _, runs := host.GetExtensions()[auth.AuthenticatorID]; !runs {
+			return nil, fmt.Errorf("audit::http::auth::authenticator is %s, which does not run: add it under extensions: and to service::extensions", auth.AuthenticatorID)
+		}
+	}
 	var err error
 	a.server, err = cfg.ToServer(ctx, host.GetExtensions(), s.w.settings.TelemetrySettings, a,
 		confighttp.WithErrorHandler(func(w http.ResponseWriter, _ *http.Request, _ string, status int) {
@@ -93,8 +98,9 @@ func (s *auditStream) serve(ctx context.Context, host component.Host) (*auditHTT
 	a.server.HTTP2 = &http.HTTP2Config{MaxConcurrentStreams: streams}
 	a.server.ConnState = a.connection
 	if a.listener, err = cfg.ToListener(ctx); err != nil {
-		return nil, fmt.Errorf("audit::http::endpoint %s cannot be listened on, is another collector there? %w", cfg.NetAddr.Endpoint, err)
+		return nil, cannotListen("audit::http::endpoint", cfg.NetAddr.Endpoint, err)
 	}
+	s.saysItListens(conditionHTTP, a.listener)
 	return a, nil
 }
 
@@ -195,6 +201,7 @@ func (a *auditHTTP) receive(from io.Reader) (status int) {
 		case err == nil && len(bytes.TrimSpace(line)) == 0:
 		case err == nil:
 			became, _ := a.stream.take(&body.reader, line)
+			a.stream.posted.saw(became != malformed)
 			entries = became != malformed || entries
 		case errors.Is(err, audit.ErrNoRoom): // There will be.
 			a.stream.count(tooLong)

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"go.opentelemetry.io/collector/config/confignet"
+	"go.uber.org/zap"
 
 	"github.com/otelcol-infra/otelcol-infra/receiver/vaultreceiver/internal/audit"
 )
@@ -41,9 +42,21 @@ func (s *auditStream) listen(ctx context.Context) (*auditSocket, error) {
 	}
 	listener, err := cfg.Listen(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("audit::socket::endpoint %s cannot be listened on, is another collector there? %w", cfg.Endpoint, err)
+		return nil, cannotListen("audit::socket::endpoint", cfg.Endpoint, err)
 	}
+	s.saysItListens(conditionSocket, listener)
 	return &auditSocket{stream: s, cfg: cfg, listener: listener, room: s.room, open: map[net.Conn]struct{}{}}, nil
+}
+
+func cannotListen(setting, endpoint string, err error) error {
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return fmt.Errorf("%s %s cannot be listened on, is another collector there? %w", setting, endpoint, err)
+	}
+	return fmt.Errorf("%s %s cannot be listened on, check that this machine has the address, and that the collector's user may use it: %w", setting, endpoint, err)
+}
+
+func (s *auditStream) saysItListens(source string, listener net.Listener) {
+	s.w.settings.Logger.Info("listening for Vault's audit devices", zap.String("setting", source), zap.Stringer("address", listener.Addr()))
 }
 
 // removeStale removes the socket of a process that was killed. Of anything else
@@ -113,7 +126,9 @@ func (a *auditSocket) read(conn net.Conn) {
 		line, err := lines.Next()
 		switch {
 		case err == nil:
-			if _, at := a.stream.take(&reader, line); !at.IsZero() {
+			became, at := a.stream.take(&reader, line)
+			a.stream.sent.saw(became != malformed)
+			if !at.IsZero() {
 				last = at
 			}
 		case errors.Is(err, audit.ErrTooLong), errors.Is(err, audit.ErrNoRoom):

@@ -56,6 +56,10 @@ type auditStream struct {
 	file    *auditFile // nil: it is not configured
 	gaps    *auditGaps
 
+	// What is looked at each second, at looked: entries of each source, and a header.
+	sent, posted, written, traceparents *auditSound
+	looked                              time.Time
+
 	// keepsHalves says that halves of exchanges survive a restart.
 	keepsHalves bool
 
@@ -91,6 +95,7 @@ const (
 	cut
 	dropped
 	ownRequest
+	probe
 	outcomes
 )
 
@@ -115,6 +120,7 @@ func newAuditStream(w *watcher) *auditStream {
 		gaps:    newAuditGaps(w),
 		pairing: audit.NewPairing(w.cfg.Audit.Queue, w.cfg.Audit.Wait),
 		origins: origins,
+		sent:    entriesOf(conditionSocket), posted: entriesOf(conditionHTTP), written: entriesOfFiles(), traceparents: traceparents(),
 	}
 }
 
@@ -138,9 +144,12 @@ func (s *auditStream) take(reader *audit.Reader, line []byte) (outcome, time.Tim
 // read reads a line. It is accepted unless it is not to be told; the caller counts.
 func (s *auditStream) read(reader *audit.Reader, line []byte) (audit.Entry, outcome) {
 	e, err := reader.Read(line)
+	s.sawHeader(&e)
 	switch {
 	case err != nil:
 		return e, malformed
+	case probes(e):
+		return e, probe
 	case !s.cfg.OwnRequests && s.own(e):
 		return e, ownRequest
 	default:
@@ -335,7 +344,17 @@ func (s *auditStream) told(ctx context.Context) {
 
 // look is called when nothing is in hand, nor untold.
 func (s *auditStream) look(ctx context.Context) {
-	s.gaps.look(context.WithoutCancel(ctx), time.Now(), len(s.queue), func() time.Time {
+	now := time.Now()
+	if now.Sub(s.looked) >= expireEvery/2 { // Ticks are not that exact.
+		s.looked = now
+		for _, sound := range []*auditSound{s.sent, s.posted, s.written} {
+			sound.look(now, s.w.Condition)
+		}
+		if s.exchanges.Trust != telemetry.TrustIgnore {
+			s.traceparents.look(now, s.w.Condition)
+		}
+	}
+	s.gaps.look(context.WithoutCancel(ctx), now, len(s.queue), func() time.Time {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		return s.pairing.Oldest()
@@ -462,6 +481,7 @@ func (s *auditStream) record(mb *metadata.MetricsBuilder, now time.Time) {
 		accepted: metadata.AttributeVaultAuditOutcomeAccepted, malformed: metadata.AttributeVaultAuditOutcomeMalformed,
 		tooLong: metadata.AttributeVaultAuditOutcomeTooLong, cut: metadata.AttributeVaultAuditOutcomeCut,
 		dropped: metadata.AttributeVaultAuditOutcomeDropped, ownRequest: metadata.AttributeVaultAuditOutcomeOwn,
+		probe: metadata.AttributeVaultAuditOutcomeProbe,
 	} {
 		mb.RecordVaultAuditEntriesDataPoint(ts, s.outcomes[o].Load(), name)
 	}

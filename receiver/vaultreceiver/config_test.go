@@ -204,6 +204,9 @@ func TestMistakesOfTheSocketAndTheQueueAreNamed(t *testing.T) {
 		{"unix", "@abstract", ""},
 		{"unix", "", ""},
 		{"unix", "127.0.0.1:9200", `audit::socket::endpoint is "127.0.0.1:9200": set it to the whole path of a socket`},
+		{"tcp", "", ""},
+		{"tcp", "127.0.0.1", `audit::socket::endpoint is "127.0.0.1", which is no address with a port: write it like 127.0.0.1:9200`},
+		{"unix", "audit.sock", `audit::socket::endpoint is "audit.sock": set it to the whole path of a socket`},
 		{"tcp", "/run/audit.sock", `audit::socket::endpoint is "/run/audit.sock": set it to an address such as 127.0.0.1:9200`},
 	} {
 		cfg := defaultAudit()
@@ -238,6 +241,9 @@ func TestConfigOfPostedAudit(t *testing.T) {
 	defaults := defaultAudit()
 	assert.Greater(t, defaults.HTTP.GetOrInsertDefault().IdleTimeout, http.DefaultTransport.(*http.Transport).IdleConnTimeout,
 		"the client ends what is idle")
+
+	server.NetAddr.Endpoint = "127.0.0.1"
+	require.ErrorContains(t, server.check(), `audit::http::endpoint is "127.0.0.1", which is no address with a port: write it like 127.0.0.1:9201`)
 
 	cfg, err = load(t, "audit http from the environment.yaml")
 	require.NoError(t, err)

@@ -83,6 +83,7 @@ const (
 	AttributeVaultAuditOutcomeDropped
 	AttributeVaultAuditOutcomeRepeated
 	AttributeVaultAuditOutcomeOwn
+	AttributeVaultAuditOutcomeProbe
 )
 
 // String returns the string representation of the AttributeVaultAuditOutcome.
@@ -102,6 +103,8 @@ func (av AttributeVaultAuditOutcome) String() string {
 		return "repeated"
 	case AttributeVaultAuditOutcomeOwn:
 		return "own"
+	case AttributeVaultAuditOutcomeProbe:
+		return "probe"
 	}
 	return ""
 }
@@ -115,6 +118,7 @@ var MapAttributeVaultAuditOutcome = map[string]AttributeVaultAuditOutcome{
 	"dropped":   AttributeVaultAuditOutcomeDropped,
 	"repeated":  AttributeVaultAuditOutcomeRepeated,
 	"own":       AttributeVaultAuditOutcomeOwn,
+	"probe":     AttributeVaultAuditOutcomeProbe,
 }
 
 // AttributeVaultClientType specifies the value vault.client.type attribute.
