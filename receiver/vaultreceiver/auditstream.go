@@ -138,6 +138,7 @@ func (s *auditStream) take(reader *audit.Reader, line []byte) (outcome, time.Tim
 // read reads a line. It is accepted unless it is not to be told; the caller counts.
 func (s *auditStream) read(reader *audit.Reader, line []byte) (audit.Entry, outcome) {
 	e, err := reader.Read(line)
+	e.Data.Rewrite(hideTokens)
 	switch {
 	case err != nil:
 		return e, malformed
