@@ -5,6 +5,7 @@ package vaultreceiver
 
 import (
 	"fmt"
+	"net/http"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -65,6 +66,20 @@ func TestNamedFieldsOfDataOfARealVault(t *testing.T) {
 	assert.Equal(t, "eu hvs.*", read["region"])
 	assert.Equal(t, written["note"], read["note"], "the same text has the same hash")
 	o.RequireNotTold(t, token, "planted.example.com", "planted-note", "planted-inner", "planted-plain", "planted-value", vault.RootToken)
+}
+
+func TestNamedFieldsOfDataThatIsPosted(t *testing.T) {
+	cfg, uri := posting(t, only("http://127.0.0.1:1", ""))
+	cfg.Audit.Data = []string{"common_name"}
+	o := observe(t, cfg)
+	d := newDevice(t, uri)
+	d.listens(t, o)
+	for _, line := range recording(t) {
+		d.require(t, http.StatusNoContent, string(line))
+	}
+	o.Eventually(t, "the certificate", o.HasEvent("vault.audit.request", "vault.request.path", "pki/issue/web"))
+	asked := o.Events("vault.audit.request", "vault.request.path", "pki/issue/web")[0].Attributes().AsRaw()
+	assert.Equal(t, map[string]any{"common_name": "hmac-sha256:70573d03194d26ae68c9f5b401cabb4e34c97d0f49451e5810889798dea5dcf3"}, asked["vault.request.data"])
 }
 
 // What waits in the storage was named; what is not named any more is not told.
