@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -24,6 +25,12 @@ import (
 // longestQueue is the largest queue that can be configured. It has some hundred
 // megabytes even when it is empty.
 const longestQueue = 1_000_000
+
+// Bounds of the fields of data that can be named.
+const (
+	mostOfData    = 20
+	longestOfData = 100 // bytes of a name
+)
 
 // AuditConfig is of the audit stream, which becomes a span for each request.
 type AuditConfig struct {
@@ -43,6 +50,10 @@ type AuditConfig struct {
 	// Redact are regular expressions. What they match in the path of a request
 	// is replaced by a star. Tokens, accessors and IDs of leases are without any.
 	Redact []string `mapstructure:"redact"`
+
+	// Data are names of fields of the data of requests and of responses that are told
+	// in events, as Vault wrote them: hashed, unless it was told not to.
+	Data []string `mapstructure:"data"`
 
 	// OwnRequests tells also those that receivers like this one make.
 	OwnRequests bool `mapstructure:"own_requests"`
@@ -194,11 +205,30 @@ func (c *AuditConfig) check() error {
 		}
 	}
 	return errors.Join(append(errs,
+		c.checkData(),
 		checkMode("audit::trust", c.Trust, string(telemetry.TrustParent), string(telemetry.TrustLink), string(telemetry.TrustIgnore)),
 		configcheck.Duration("audit::wait", c.Wait, "2m"),
 		configcheck.Positive("audit::queue", c.Queue),
 		configcheck.Positive("audit::longest_line", c.LongestLine),
 	)...)
+}
+
+func (c *AuditConfig) checkData() error {
+	var errs []error
+	if len(c.Data) > mostOfData {
+		errs = append(errs, fmt.Errorf("audit::data has %d names: leave at most %d", len(c.Data), mostOfData))
+	}
+	for i, name := range c.Data {
+		switch {
+		case name == "":
+			errs = append(errs, fmt.Errorf("audit::data[%d] is empty: set it to the name of a field of data, such as common_name", i))
+		case len(name) > longestOfData:
+			errs = append(errs, fmt.Errorf("audit::data[%d] has %d bytes: set it to a name of at most %d", i, len(name), longestOfData))
+		case slices.Contains(c.Data[:i], name):
+			errs = append(errs, fmt.Errorf("audit::data[%d] is %q, which is there already: leave it out", i, name))
+		}
+	}
+	return errors.Join(errs...)
 }
 
 func defaultAudit() AuditConfig {

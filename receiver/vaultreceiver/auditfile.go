@@ -56,7 +56,7 @@ type auditFile struct {
 
 // follow prepares to read the files. The error names the setting.
 func (s *auditStream) follow(ctx context.Context, host component.Host) (*auditFile, error) {
-	f := &auditFile{stream: s, readers: sync.Pool{New: func() any { return new(audit.Reader) }}}
+	f := &auditFile{stream: s, readers: sync.Pool{New: func() any { return &audit.Reader{Data: s.cfg.Data} }}}
 	cfg := *s.cfg.File.Get()
 	if id := s.w.cfg.Storage; id != nil {
 		client, err := checkpoint.Client(ctx, host, *id, component.KindReceiver, s.w.settings.ID, "audit")
@@ -103,6 +103,9 @@ func (f *auditFile) resume(ctx context.Context) (known bool, err error) {
 		f.rest = nil
 		return true, fmt.Errorf("%s in storage %s cannot be decoded, was it saved by another version? requests that it is of are told by halves: %w",
 			storedRest, f.stream.w.cfg.Storage, err)
+	}
+	for i := range f.rest { // Other fields may have been named then.
+		f.rest[i].Data = f.rest[i].Data.Only(f.stream.cfg.Data)
 	}
 	return true, nil
 }

@@ -65,7 +65,7 @@ func newAuditHTTP(s *auditStream, connections int) *auditHTTP {
 	a.bodies.New = func() any {
 		lines := audit.NewLines(http.NoBody, s.cfg.LongestLine)
 		lines.Room = s.room
-		return &auditBody{lines: lines}
+		return &auditBody{lines: lines, reader: audit.Reader{Data: s.cfg.Data}}
 	}
 	return a
 }

@@ -27,10 +27,14 @@ func hideIDs(path string) string {
 			break
 		}
 	}
-	if strings.IndexByte(path, '.') < 0 {
-		return path // as most
+	return hideTokens(path)
+}
+
+func hideTokens(text string) string {
+	if strings.IndexByte(text, '.') < 0 {
+		return text // as most
 	}
-	return token.ReplaceAllString(path, "$1.*")
+	return token.ReplaceAllString(text, "$1.*")
 }
 
 // redact returns what replaces the parts of paths that are not to be told.

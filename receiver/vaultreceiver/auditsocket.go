@@ -120,7 +120,7 @@ func (a *auditSocket) read(conn net.Conn) {
 	lines := audit.NewLines(conn, a.stream.cfg.LongestLine)
 	lines.Room = a.room
 	defer lines.Release()
-	var reader audit.Reader
+	reader := audit.Reader{Data: a.stream.cfg.Data}
 	var last time.Time // of an entry
 	for {
 		line, err := lines.Next()

@@ -145,6 +145,7 @@ func (s *auditStream) take(reader *audit.Reader, line []byte) (outcome, time.Tim
 func (s *auditStream) read(reader *audit.Reader, line []byte) (audit.Entry, outcome) {
 	e, err := reader.Read(line)
 	s.sawHeader(&e)
+	e.Data.Rewrite(hideTokens)
 	switch {
 	case err != nil:
 		return e, malformed

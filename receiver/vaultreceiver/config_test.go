@@ -6,6 +6,7 @@ package vaultreceiver
 import (
 	"net/http"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -177,7 +178,9 @@ func TestConfigOfTheAuditStream(t *testing.T) {
 	assert.Equal(t, "127.0.0.1:9200", cfg.Audit.Socket.Get().Endpoint)
 	assert.Equal(t, 100, cfg.Audit.Socket.Get().Connections)
 	assert.Equal(t, "secret/*/x", cfg.Audit.redact()("secret/app/x"))
+	assert.Equal(t, []string{"common_name", "serial_number"}, cfg.Audit.Data)
 	assert.False(t, defaultConfig().Audit.enabled())
+	assert.Empty(t, defaultConfig().Audit.Data)
 
 	_, err = load(t, "wrong audit.yaml")
 	for _, want := range []string{
@@ -185,6 +188,8 @@ func TestConfigOfTheAuditStream(t *testing.T) {
 		"audit::socket::connections is 0",
 		"audit::redact[1] is not a regular expression",
 		`audit::trust is "maybe": set it to one of parent, link, ignore`,
+		"audit::data[1] is empty: set it to the name of a field of data, such as common_name",
+		`audit::data[2] is "common_name", which is there already: leave it out`,
 		"audit::wait is 30ns: write a duration with a unit, such as 2m",
 		"audit::queue is -1",
 		"audit::longest_line is 0",
@@ -222,6 +227,15 @@ func TestMistakesOfTheSocketAndTheQueueAreNamed(t *testing.T) {
 	cfg.Socket.GetOrInsertDefault().Endpoint = "127.0.0.1:9200"
 	cfg.Queue = 10_000_000
 	require.ErrorContains(t, cfg.check(), "audit::queue is 10000000: set it to at most 1000000")
+
+	cfg.Queue = longestQueue
+	for i := range mostOfData {
+		cfg.Data = append(cfg.Data, strings.Repeat("x", longestOfData-i))
+	}
+	require.NoError(t, cfg.check())
+	cfg.Data = append(cfg.Data, strings.Repeat("y", longestOfData+1))
+	require.ErrorContains(t, cfg.check(), "audit::data has 21 names: leave at most 20")
+	require.ErrorContains(t, cfg.check(), "audit::data[20] has 101 bytes: set it to a name of at most 100")
 }
 
 func TestConfigOfPostedAudit(t *testing.T) {

@@ -50,6 +50,10 @@ type Entry struct {
 	Lease   string        // ID of the lease that was issued or renewed
 	Unnamed bool          // there is a lease that is not named: of a token, or of what was wrapped
 	TTL     time.Duration // of the token that was issued or renewed
+
+	// Data is of the request and of the response, where the Reader has names. Nil: nothing
+	// of it is named.
+	Data *Data `json:",omitempty"`
 }
 
 // Mount is the one that a request was routed to.
@@ -120,7 +124,13 @@ var parsers = func() chan *fastjson.Parser {
 }()
 
 // Reader reads entries. It is not safe for concurrent use.
-type Reader struct{ names names }
+type Reader struct {
+	// Data are the names of the fields that are kept of the data of requests and
+	// responses.
+	Data []string
+
+	names names
+}
 
 // Errors of lines that are no entries. They never hold any of the line.
 var (
@@ -135,7 +145,7 @@ func (r *Reader) Read(line []byte) (e Entry, err error) {
 		r.names = names{}
 	}
 	if len(line) > usual {
-		if line, err = shorten(line); err != nil {
+		if line, err = shorten(line, r.Data); err != nil {
 			return e, ErrNotJSON
 		}
 	}
@@ -171,10 +181,14 @@ func (r *Reader) Read(line []byte) (e Entry, err error) {
 	if auth := value.Get("auth"); auth != nil {
 		e.Auth = r.auth(auth)
 	}
-	if response := value.Get("response"); response != nil {
+	response := value.Get("response")
+	if response != nil {
 		e.Lease = text(response, "secret", "lease_id")
 		e.Unnamed = unnamed(response)
 		e.TTL = time.Duration(response.GetInt64("auth", "token_ttl")) * time.Second
+	}
+	if len(r.Data) > 0 {
+		e.Data = some(Data{r.fields(request.Get("data")), r.fields(response.Get("data"))})
 	}
 	return e, nil
 }

@@ -166,7 +166,7 @@ type eventVaultAuditRequest struct {
 	config EventConfig         // event config provided by user.
 }
 
-func (e *eventVaultAuditRequest) recordEvent(ctx context.Context, timestamp pcommon.Timestamp, vaultRequestIDAttributeValue string, vaultRequestOperationAttributeValue string, vaultRequestPathAttributeValue string, vaultNamespaceAttributeValue string, vaultMountPathAttributeValue string, vaultMountTypeAttributeValue string, clientAddressAttributeValue string, vaultAuthDisplayNameAttributeValue string, vaultEntityIDAttributeValue string, errorTypeAttributeValue string) {
+func (e *eventVaultAuditRequest) recordEvent(ctx context.Context, timestamp pcommon.Timestamp, vaultRequestIDAttributeValue string, vaultRequestOperationAttributeValue string, vaultRequestPathAttributeValue string, vaultNamespaceAttributeValue string, vaultMountPathAttributeValue string, vaultMountTypeAttributeValue string, clientAddressAttributeValue string, vaultAuthDisplayNameAttributeValue string, vaultEntityIDAttributeValue string, errorTypeAttributeValue string, vaultRequestDataAttributeValue map[string]any) {
 	if !e.config.Enabled {
 		return
 	}
@@ -188,6 +188,7 @@ func (e *eventVaultAuditRequest) recordEvent(ctx context.Context, timestamp pcom
 	dp.Attributes().PutStr("vault.auth.display_name", vaultAuthDisplayNameAttributeValue)
 	dp.Attributes().PutStr("vault.entity.id", vaultEntityIDAttributeValue)
 	dp.Attributes().PutStr("error.type", errorTypeAttributeValue)
+	dp.Attributes().PutEmptyMap("vault.request.data").FromRaw(vaultRequestDataAttributeValue)
 
 }
 
@@ -211,7 +212,7 @@ type eventVaultAuditResponse struct {
 	config EventConfig         // event config provided by user.
 }
 
-func (e *eventVaultAuditResponse) recordEvent(ctx context.Context, timestamp pcommon.Timestamp, vaultRequestIDAttributeValue string, vaultRequestOperationAttributeValue string, vaultRequestPathAttributeValue string, vaultNamespaceAttributeValue string, vaultMountPathAttributeValue string, vaultMountTypeAttributeValue string, clientAddressAttributeValue string, vaultAuthDisplayNameAttributeValue string, vaultEntityIDAttributeValue string, errorTypeAttributeValue string) {
+func (e *eventVaultAuditResponse) recordEvent(ctx context.Context, timestamp pcommon.Timestamp, vaultRequestIDAttributeValue string, vaultRequestOperationAttributeValue string, vaultRequestPathAttributeValue string, vaultNamespaceAttributeValue string, vaultMountPathAttributeValue string, vaultMountTypeAttributeValue string, clientAddressAttributeValue string, vaultAuthDisplayNameAttributeValue string, vaultEntityIDAttributeValue string, errorTypeAttributeValue string, vaultRequestDataAttributeValue map[string]any, vaultResponseDataAttributeValue map[string]any) {
 	if !e.config.Enabled {
 		return
 	}
@@ -233,6 +234,8 @@ func (e *eventVaultAuditResponse) recordEvent(ctx context.Context, timestamp pco
 	dp.Attributes().PutStr("vault.auth.display_name", vaultAuthDisplayNameAttributeValue)
 	dp.Attributes().PutStr("vault.entity.id", vaultEntityIDAttributeValue)
 	dp.Attributes().PutStr("error.type", errorTypeAttributeValue)
+	dp.Attributes().PutEmptyMap("vault.request.data").FromRaw(vaultRequestDataAttributeValue)
+	dp.Attributes().PutEmptyMap("vault.response.data").FromRaw(vaultResponseDataAttributeValue)
 
 }
 
@@ -1923,13 +1926,13 @@ func (lb *LogsBuilder) RecordVaultAuditGapEvent(ctx context.Context, timestamp p
 }
 
 // RecordVaultAuditRequestEvent adds a log record of vault.audit.request event.
-func (lb *LogsBuilder) RecordVaultAuditRequestEvent(ctx context.Context, timestamp pcommon.Timestamp, vaultRequestIDAttributeValue string, vaultRequestOperationAttributeValue string, vaultRequestPathAttributeValue string, vaultNamespaceAttributeValue string, vaultMountPathAttributeValue string, vaultMountTypeAttributeValue string, clientAddressAttributeValue string, vaultAuthDisplayNameAttributeValue string, vaultEntityIDAttributeValue string, errorTypeAttributeValue string) {
-	lb.eventVaultAuditRequest.recordEvent(ctx, timestamp, vaultRequestIDAttributeValue, vaultRequestOperationAttributeValue, vaultRequestPathAttributeValue, vaultNamespaceAttributeValue, vaultMountPathAttributeValue, vaultMountTypeAttributeValue, clientAddressAttributeValue, vaultAuthDisplayNameAttributeValue, vaultEntityIDAttributeValue, errorTypeAttributeValue)
+func (lb *LogsBuilder) RecordVaultAuditRequestEvent(ctx context.Context, timestamp pcommon.Timestamp, vaultRequestIDAttributeValue string, vaultRequestOperationAttributeValue string, vaultRequestPathAttributeValue string, vaultNamespaceAttributeValue string, vaultMountPathAttributeValue string, vaultMountTypeAttributeValue string, clientAddressAttributeValue string, vaultAuthDisplayNameAttributeValue string, vaultEntityIDAttributeValue string, errorTypeAttributeValue string, vaultRequestDataAttributeValue map[string]any) {
+	lb.eventVaultAuditRequest.recordEvent(ctx, timestamp, vaultRequestIDAttributeValue, vaultRequestOperationAttributeValue, vaultRequestPathAttributeValue, vaultNamespaceAttributeValue, vaultMountPathAttributeValue, vaultMountTypeAttributeValue, clientAddressAttributeValue, vaultAuthDisplayNameAttributeValue, vaultEntityIDAttributeValue, errorTypeAttributeValue, vaultRequestDataAttributeValue)
 }
 
 // RecordVaultAuditResponseEvent adds a log record of vault.audit.response event.
-func (lb *LogsBuilder) RecordVaultAuditResponseEvent(ctx context.Context, timestamp pcommon.Timestamp, vaultRequestIDAttributeValue string, vaultRequestOperationAttributeValue string, vaultRequestPathAttributeValue string, vaultNamespaceAttributeValue string, vaultMountPathAttributeValue string, vaultMountTypeAttributeValue string, clientAddressAttributeValue string, vaultAuthDisplayNameAttributeValue string, vaultEntityIDAttributeValue string, errorTypeAttributeValue string) {
-	lb.eventVaultAuditResponse.recordEvent(ctx, timestamp, vaultRequestIDAttributeValue, vaultRequestOperationAttributeValue, vaultRequestPathAttributeValue, vaultNamespaceAttributeValue, vaultMountPathAttributeValue, vaultMountTypeAttributeValue, clientAddressAttributeValue, vaultAuthDisplayNameAttributeValue, vaultEntityIDAttributeValue, errorTypeAttributeValue)
+func (lb *LogsBuilder) RecordVaultAuditResponseEvent(ctx context.Context, timestamp pcommon.Timestamp, vaultRequestIDAttributeValue string, vaultRequestOperationAttributeValue string, vaultRequestPathAttributeValue string, vaultNamespaceAttributeValue string, vaultMountPathAttributeValue string, vaultMountTypeAttributeValue string, clientAddressAttributeValue string, vaultAuthDisplayNameAttributeValue string, vaultEntityIDAttributeValue string, errorTypeAttributeValue string, vaultRequestDataAttributeValue map[string]any, vaultResponseDataAttributeValue map[string]any) {
+	lb.eventVaultAuditResponse.recordEvent(ctx, timestamp, vaultRequestIDAttributeValue, vaultRequestOperationAttributeValue, vaultRequestPathAttributeValue, vaultNamespaceAttributeValue, vaultMountPathAttributeValue, vaultMountTypeAttributeValue, clientAddressAttributeValue, vaultAuthDisplayNameAttributeValue, vaultEntityIDAttributeValue, errorTypeAttributeValue, vaultRequestDataAttributeValue, vaultResponseDataAttributeValue)
 }
 
 // RecordVaultEndpointAllowedEvent adds a log record of vault.endpoint.allowed event.

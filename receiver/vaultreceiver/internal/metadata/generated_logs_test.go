@@ -143,10 +143,10 @@ func TestLogsBuilder(t *testing.T) {
 			lb.RecordVaultAuditGapEvent(ctx, timestamp, AttributeVaultAuditGapReasonRestart, 24.100000)
 			defaultEventsCount++
 			allEventsCount++
-			lb.RecordVaultAuditRequestEvent(ctx, timestamp, "vault.request.id-val", "vault.request.operation-val", "vault.request.path-val", "vault.namespace-val", "vault.mount.path-val", "vault.mount.type-val", "client.address-val", "vault.auth.display_name-val", "vault.entity.id-val", "error.type-val")
+			lb.RecordVaultAuditRequestEvent(ctx, timestamp, "vault.request.id-val", "vault.request.operation-val", "vault.request.path-val", "vault.namespace-val", "vault.mount.path-val", "vault.mount.type-val", "client.address-val", "vault.auth.display_name-val", "vault.entity.id-val", "error.type-val", map[string]any{"key1": "vault.request.data-val1", "key2": "vault.request.data-val2"})
 			defaultEventsCount++
 			allEventsCount++
-			lb.RecordVaultAuditResponseEvent(ctx, timestamp, "vault.request.id-val", "vault.request.operation-val", "vault.request.path-val", "vault.namespace-val", "vault.mount.path-val", "vault.mount.type-val", "client.address-val", "vault.auth.display_name-val", "vault.entity.id-val", "error.type-val")
+			lb.RecordVaultAuditResponseEvent(ctx, timestamp, "vault.request.id-val", "vault.request.operation-val", "vault.request.path-val", "vault.namespace-val", "vault.mount.path-val", "vault.mount.type-val", "client.address-val", "vault.auth.display_name-val", "vault.entity.id-val", "error.type-val", map[string]any{"key1": "vault.request.data-val1", "key2": "vault.request.data-val2"}, map[string]any{"key1": "vault.response.data-val1", "key2": "vault.response.data-val2"})
 			defaultEventsCount++
 			allEventsCount++
 			lb.RecordVaultEndpointAllowedEvent(ctx, timestamp, "vault.endpoint-val")
@@ -375,6 +375,9 @@ func TestLogsBuilder(t *testing.T) {
 					attrVal, ok = lr.Attributes().Get("error.type")
 					assert.True(t, ok)
 					assert.Equal(t, "error.type-val", attrVal.Str())
+					attrVal, ok = lr.Attributes().Get("vault.request.data")
+					assert.True(t, ok)
+					assert.Equal(t, map[string]any{"key1": "vault.request.data-val1", "key2": "vault.request.data-val2"}, attrVal.Map().AsRaw())
 				case "vault.audit.response":
 					assert.False(t, validatedEvents["vault.audit.response"], "Found a duplicate in the events slice: vault.audit.response")
 					validatedEvents["vault.audit.response"] = true
@@ -412,6 +415,12 @@ func TestLogsBuilder(t *testing.T) {
 					attrVal, ok = lr.Attributes().Get("error.type")
 					assert.True(t, ok)
 					assert.Equal(t, "error.type-val", attrVal.Str())
+					attrVal, ok = lr.Attributes().Get("vault.request.data")
+					assert.True(t, ok)
+					assert.Equal(t, map[string]any{"key1": "vault.request.data-val1", "key2": "vault.request.data-val2"}, attrVal.Map().AsRaw())
+					attrVal, ok = lr.Attributes().Get("vault.response.data")
+					assert.True(t, ok)
+					assert.Equal(t, map[string]any{"key1": "vault.response.data-val1", "key2": "vault.response.data-val2"}, attrVal.Map().AsRaw())
 				case "vault.endpoint.allowed":
 					assert.False(t, validatedEvents["vault.endpoint.allowed"], "Found a duplicate in the events slice: vault.endpoint.allowed")
 					validatedEvents["vault.endpoint.allowed"] = true

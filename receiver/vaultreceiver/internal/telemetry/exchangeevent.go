@@ -4,6 +4,8 @@
 package telemetry
 
 import (
+	"strconv"
+
 	"go.opentelemetry.io/collector/pdata/pcommon"
 	"go.opentelemetry.io/collector/pdata/plog"
 
@@ -25,7 +27,8 @@ func entryEvents(config metadata.EventsConfig) map[audit.Kind]entryEvent {
 	}
 }
 
-// mostAttributes is how many attributes the event of an entry has at most.
+// mostAttributes is how many attributes the event of an entry has at most, but for
+// those of data.
 const mostAttributes = 10
 
 // fillEntry fills a record as mdatagen's recorders do, and eventlog.Complete
@@ -54,6 +57,33 @@ func (x *Exchanges) fillEntry(record plog.LogRecord, name string, observed pcomm
 	putKnown(attrs, "vault.auth.display_name", e.Auth.DisplayName)
 	putKnown(attrs, "vault.entity.id", e.Auth.EntityID)
 	putKnown(attrs, "error.type", string(e.Failure))
+	if e.Data != nil {
+		putFields(attrs, "vault.request.data", e.Data.Request)
+		putFields(attrs, "vault.response.data", e.Data.Response)
+	}
+}
+
+// putFields puts what is named of data, if anything.
+func putFields(attrs pcommon.Map, name string, fields []audit.Field) {
+	if len(fields) == 0 {
+		return
+	}
+	all := attrs.PutEmptyMap(name)
+	all.EnsureCapacity(len(fields))
+	for _, f := range fields {
+		switch f.Type {
+		case audit.Text:
+			all.PutStr(f.Name, f.Text)
+		case audit.Boolean:
+			all.PutBool(f.Name, f.Text == "true")
+		case audit.Number:
+			if whole, err := strconv.ParseInt(f.Text, 10, 64); err == nil {
+				all.PutInt(f.Name, whole)
+			} else if number, err := strconv.ParseFloat(f.Text, 64); err == nil {
+				all.PutDouble(f.Name, number)
+			}
+		}
+	}
 }
 
 // describeEntry gives an event its severity, and a line for people.
