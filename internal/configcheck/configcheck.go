@@ -8,6 +8,7 @@ package configcheck
 import (
 	"fmt"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -35,6 +36,14 @@ func Positive(key string, value int) error {
 		return fmt.Errorf("%s is %d: set it to a number above 0", key, value)
 	}
 	return nil
+}
+
+// OneOf checks that a value is one of those that there are.
+func OneOf(key, value string, values ...string) error {
+	if slices.Contains(values, value) {
+		return nil
+	}
+	return fmt.Errorf("%s is %q: set it to one of %s", key, value, strings.Join(values, ", "))
 }
 
 // shortest is the shortest duration that makes sense here. A number without a

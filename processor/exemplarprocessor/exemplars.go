@@ -1,0 +1,144 @@
+// Copyright The otelcol-infra Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package exemplarprocessor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"go.opentelemetry.io/collector/component"
+	"go.opentelemetry.io/collector/component/componentstatus"
+	"go.opentelemetry.io/collector/processor"
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/metric"
+	"golang.org/x/time/rate"
+
+	"github.com/otelcol-infra/otelcol-infra/processor/exemplarprocessor/internal/candidate"
+	"github.com/otelcol-infra/otelcol-infra/processor/exemplarprocessor/internal/metadata"
+	"github.com/otelcol-infra/otelcol-infra/processor/exemplarprocessor/internal/rule"
+)
+
+// expireEvery is how often it is looked for spans that are too old.
+const expireEvery = time.Second
+
+// exemplars is what the pipelines of one processor have in common: the rules,
+// and the spans that they select.
+type exemplars struct {
+	cfg       *Config
+	settings  processor.Settings
+	rules     *rule.Set
+	store     *candidate.Store
+	limiter   *rate.Limiter
+	telemetry *metadata.TelemetryBuilder
+	outcomes  *outcomes
+
+	traces, metrics atomic.Int32 // pipelines
+
+	cancel context.CancelFunc
+	ended  sync.WaitGroup
+}
+
+func newExemplars(cfg *Config, settings processor.Settings) (*exemplars, error) {
+	rules, err := rule.Compile(cfg.rules())
+	if err != nil {
+		return nil, fmt.Errorf("attach::rules: %w", err)
+	}
+	telemetry, err := metadata.NewTelemetryBuilder(settings.TelemetrySettings)
+	if err != nil {
+		return nil, fmt.Errorf("telemetry of %s: %w", settings.ID, err)
+	}
+	limit := rate.Inf
+	if cfg.Attach.MaxPerSecond > 0 {
+		limit = rate.Limit(cfg.Attach.MaxPerSecond)
+	}
+	e := &exemplars{
+		cfg: cfg, settings: settings, rules: rules, telemetry: telemetry,
+		store:    candidate.NewStore(candidate.Limits{Candidates: cfg.Attach.Candidates, TTL: cfg.Attach.TTL}),
+		limiter:  rate.NewLimiter(limit, max(1, cfg.Attach.MaxPerSecond)),
+		outcomes: newOutcomes(telemetry, settings.ID.String(), rules.Names()),
+	}
+	return e, e.observeStore()
+}
+
+// observeStore has the size of the store told.
+func (e *exemplars) observeStore() error {
+	processor := attribute.String("processor", e.settings.ID.String())
+	this := metric.WithAttributeSet(attribute.NewSet(processor))
+	ends := map[string]metric.MeasurementOption{}
+	for _, end := range []string{"evicted", "expired"} {
+		ends[end] = metric.WithAttributeSet(attribute.NewSet(processor, attribute.String("end", end)))
+	}
+	return errors.Join(
+		e.telemetry.RegisterExemplarCandidateCountCallback(func(_ context.Context, o metric.Int64Observer) error {
+			held, _, _, _ := e.store.Stats()
+			o.Observe(int64(held), this)
+			return nil
+		}),
+		e.telemetry.RegisterExemplarCandidatesForgottenCallback(func(_ context.Context, o metric.Int64Observer) error {
+			_, _, evicted, expired := e.store.Stats()
+			o.Observe(evicted, ends["evicted"])
+			o.Observe(expired, ends["expired"])
+			return nil
+		}),
+	)
+}
+
+// AddHost implements sharedcomponent.Observer: it says on the pipeline that
+// starts whether the other half is missing.
+func (e *exemplars) AddHost(host component.Host) {
+	if err := e.miswired(); err != nil {
+		componentstatus.ReportStatus(host, componentstatus.NewRecoverableErrorEvent(err))
+	}
+}
+
+// miswired says what is missing for exemplars to be attached. All pipelines are
+// made before the first is started.
+func (e *exemplars) miswired() error {
+	attaches := len(e.rules.Names()) > 0
+	switch {
+	case attaches && e.traces.Load() == 0:
+		return fmt.Errorf("%s attaches nothing, as it sees no spans: put it into a traces pipeline too, behind tail_sampling", e.settings.ID)
+	case attaches && e.metrics.Load() == 0:
+		return fmt.Errorf("%s attaches nothing, as it sees no metrics: put it into a metrics pipeline too, or take it out of the traces pipeline", e.settings.ID)
+	case !attaches && e.traces.Load() > 0:
+		return fmt.Errorf("%s has no use for spans: set attach::presets or attach::rules, or take it out of the traces pipeline", e.settings.ID)
+	}
+	return nil
+}
+
+// Start begins to forget what is too old.
+func (e *exemplars) Start(context.Context, component.Host) error {
+	if err := e.miswired(); err != nil {
+		e.settings.Logger.Warn(err.Error())
+	}
+	ctx, cancel := context.WithCancel(context.Background()) // It outlives the start.
+	e.cancel = cancel
+	e.ended.Go(func() {
+		ticker := time.NewTicker(expireEvery)
+		defer ticker.Stop()
+		for {
+			select {
+			case now := <-ticker.C:
+				e.store.Expire(now.UnixNano())
+			case <-ctx.Done():
+				return
+			}
+		}
+	})
+	return nil
+}
+
+// Shutdown ends it. It may be called without a Start.
+func (e *exemplars) Shutdown(context.Context) error {
+	if e.cancel != nil {
+		e.cancel()
+	}
+	e.ended.Wait()
+	e.telemetry.Shutdown()
+	return nil
+}

@@ -1,0 +1,93 @@
+// Copyright The otelcol-infra Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package rule
+
+import (
+	"strings"
+
+	"go.opentelemetry.io/collector/pdata/pcommon"
+	"go.opentelemetry.io/collector/pdata/ptrace"
+)
+
+// join is of a value that a data point and its spans share.
+type join struct {
+	names []string // of the attribute of the data point or of its resource
+	span  string
+	of    func(ptrace.Span) string // not an attribute, but a field of the span
+	mask  uint32                   // its bit; 0: it is not optional
+}
+
+// fields are what a span has beside its attributes, in the words of
+// spanmetrics.
+var fields = map[string]func(ptrace.Span) string{
+	"span.name":   ptrace.Span.Name,
+	"span.kind":   func(s ptrace.Span) string { return spanKind(s.Kind()) },
+	"status.code": func(s ptrace.Span) string { return statusCode(s.Status().Code()) },
+}
+
+func spanKind(kind ptrace.SpanKind) string {
+	switch kind {
+	case ptrace.SpanKindServer:
+		return "SPAN_KIND_SERVER"
+	case ptrace.SpanKindClient:
+		return "SPAN_KIND_CLIENT"
+	case ptrace.SpanKindProducer:
+		return "SPAN_KIND_PRODUCER"
+	case ptrace.SpanKindConsumer:
+		return "SPAN_KIND_CONSUMER"
+	case ptrace.SpanKindInternal:
+		return "SPAN_KIND_INTERNAL"
+	default:
+		return "SPAN_KIND_UNSPECIFIED"
+	}
+}
+
+func statusCode(code ptrace.StatusCode) string {
+	switch code {
+	case ptrace.StatusCodeOk:
+		return "STATUS_CODE_OK"
+	case ptrace.StatusCodeError:
+		return "STATUS_CODE_ERROR"
+	default:
+		return "STATUS_CODE_UNSET"
+	}
+}
+
+func (c JoinConfig) compile() join {
+	j := join{names: []string{c.Metric}, span: c.Span}
+	if c.Span == "" {
+		j.span = c.Metric
+	}
+	if m := mangled(c.Metric); m != c.Metric {
+		j.names = append(j.names, m)
+	}
+	if c.Metric == serviceName {
+		j.names = append(j.names, "job", "service")
+	}
+	j.of = fields[j.span]
+	return j
+}
+
+const serviceName = "service.name"
+
+// point returns the value of a data point.
+func (j *join) point(resource, attrs pcommon.Map) (string, bool) {
+	for _, name := range j.names {
+		if value, ok := lookUp(name, attrs, resource); ok {
+			if j.names[0] == serviceName { // A job is namespace/name.
+				value = value[strings.LastIndexByte(value, '/')+1:]
+			}
+			return value, true
+		}
+	}
+	return "", false
+}
+
+// spanned returns the value of a span.
+func (j *join) spanned(resource pcommon.Map, span ptrace.Span) (string, bool) {
+	if j.of != nil {
+		return j.of(span), true
+	}
+	return lookUp(j.span, span.Attributes(), resource)
+}

@@ -1,0 +1,262 @@
+// Copyright The otelcol-infra Authors
+// SPDX-License-Identifier: Apache-2.0
+
+// Package rule tells which spans are what a data point has counted: it gives
+// both the same key.
+package rule
+
+import (
+	"fmt"
+	"hash/maphash"
+	"math/bits"
+	"regexp"
+	"slices"
+	"sync"
+	"sync/atomic"
+
+	"go.opentelemetry.io/collector/pdata/pcommon"
+	"go.opentelemetry.io/collector/pdata/ptrace"
+)
+
+// Rule is of metrics, and of the spans that they count.
+type Rule struct {
+	// Name is that of the configuration, or of the preset.
+	Name string
+
+	index   uint32
+	seed    maphash.Seed
+	metrics []*regexp.Regexp
+	spans   spans
+	joins   []join
+	value   string
+	unit    string
+
+	// masks has a bit for each set of optional joins that metrics had. A span is
+	// kept under a key for each.
+	masks atomic.Uint32
+}
+
+// Set is all rules, in the order in which they are tried.
+type Set struct {
+	rules []*Rule
+
+	names sync.Map // *Rule by name of a metric; nil: none
+	known atomic.Int64
+}
+
+// mostNames is how many names of metrics are remembered.
+const mostNames = 10_000
+
+// Compile compiles rules that Check has no objection to, and names the nameless.
+func Compile(configs []Config) (*Set, error) {
+	s, seed := &Set{}, maphash.MakeSeed()
+	for i, c := range configs {
+		r := &Rule{Name: c.Name, index: uint32(i), seed: seed, value: c.Value, unit: c.Unit}
+		if r.Name == "" {
+			r.Name = fmt.Sprintf("rules[%d]", i)
+		}
+		var err error
+		if r.metrics, err = compilePatterns("metrics", c.Metrics); err != nil {
+			return nil, err
+		}
+		if r.spans, err = c.Spans.compile(); err != nil {
+			return nil, err
+		}
+		optional := 0
+		for _, jc := range c.Join {
+			j := jc.compile()
+			if jc.Optional {
+				j.mask = 1 << optional
+				optional++
+			}
+			r.joins = append(r.joins, j)
+		}
+		r.masks.Store(1<<0 | 1<<(1<<optional-1)) // none of them, all of them
+		s.rules = append(s.rules, r)
+	}
+	return s, nil
+}
+
+// Names returns the names of the rules.
+func (s *Set) Names() []string {
+	names := make([]string, 0, len(s.rules))
+	for _, r := range s.rules {
+		names = append(names, r.Name)
+	}
+	return names
+}
+
+// Metric returns the first rule of a metric; nil when there is none.
+func (s *Set) Metric(name string) *Rule {
+	if known, ok := s.names.Load(name); ok {
+		return known.(*Rule)
+	}
+	var found *Rule
+	for _, r := range s.rules {
+		if r.counts(name) {
+			found = r
+			break
+		}
+	}
+	if s.known.Add(1) <= mostNames {
+		s.names.Store(name, found)
+	}
+	return found
+}
+
+func (r *Rule) counts(metric string) bool {
+	without := bare(metric)
+	return slices.ContainsFunc(r.metrics, func(re *regexp.Regexp) bool { return re.MatchString(metric) || re.MatchString(without) })
+}
+
+// Scale returns what a candidate's value is to be multiplied with to be in the
+// unit of the metric. It is false when that is not known.
+func (r *Rule) Scale(metric, unit string) (float64, bool) {
+	if r.value != "" {
+		return 1, true
+	}
+	if r.unit != "" {
+		return perSecond[r.unit], true
+	}
+	scale, ok := perSecond[unitOf(metric, unit)]
+	return scale, ok
+}
+
+// Mask is a set of a rule's optional joins.
+type Mask uint32
+
+// Mask adds the optional joins that a data point has, and says whether these are
+// all there are.
+func (r *Rule) Mask(has Mask, resource, attrs pcommon.Map) (Mask, bool) {
+	all := true
+	for i := range r.joins {
+		j := &r.joins[i]
+		if j.mask == 0 || uint32(has)&j.mask != 0 {
+			continue
+		}
+		if _, ok := j.point(resource, attrs); ok {
+			has |= Mask(j.mask)
+		} else {
+			all = false
+		}
+	}
+	return has, all
+}
+
+// Key returns the key of a data point of a metric that has the optional joins of
+// the mask. It is false when the point lacks what is not optional.
+func (r *Rule) Key(mask Mask, resource, attrs pcommon.Map) (uint64, bool) {
+	if bit := uint32(1) << mask; r.masks.Load()&bit == 0 {
+		r.masks.Or(bit) // From now on spans are kept for it.
+	}
+	h := r.hash(mask)
+	for i := range r.joins {
+		j := &r.joins[i]
+		if j.mask != 0 && uint32(mask)&j.mask == 0 {
+			continue
+		}
+		value, ok := j.point(resource, attrs)
+		if !ok && j.mask == 0 {
+			return 0, false
+		}
+		add(&h, value)
+	}
+	return h.Sum64(), true
+}
+
+func (r *Rule) hash(mask Mask) (h maphash.Hash) {
+	h.SetSeed(r.seed)
+	_ = h.WriteByte(byte(mask))
+	_ = h.WriteByte(byte(r.index))
+	_ = h.WriteByte(byte(r.index >> 8))
+	return h
+}
+
+// add adds a value, which is apart from what comes next.
+func add(h *maphash.Hash, value string) {
+	_, _ = h.WriteString(value)
+	_ = h.WriteByte(0xff) // UTF-8 has none.
+}
+
+// Found is a span that a rule selects.
+type Found struct {
+	Keys  []uint64 // is used again by the next
+	Value float64  // seconds, or that of the attribute
+}
+
+// Refusal is why a span that a rule selects is not used.
+type Refusal int
+
+// The reasons.
+const (
+	Unsampled Refusal = iota
+	Invalid           // without length, value or IDs
+	Unkeyed           // without what it shares with data points
+	Refusals
+)
+
+// Spans calls take for each rule that selects the span.
+func (s *Set) Spans(resource pcommon.Map, span ptrace.Span, keys []uint64, take func(Found), refuse func(Refusal)) {
+	for _, r := range s.rules {
+		if !r.spans.match(resource, span) {
+			continue
+		}
+		value, ok := r.valueOf(span)
+		switch {
+		case !sampled(span):
+			refuse(Unsampled)
+			continue
+		case !ok || span.TraceID().IsEmpty() || span.SpanID().IsEmpty():
+			refuse(Invalid)
+			continue
+		}
+		if keys = r.keys(keys[:0], resource, span); len(keys) > 0 {
+			take(Found{Keys: keys, Value: value})
+		} else {
+			refuse(Unkeyed)
+		}
+	}
+}
+
+func (r *Rule) valueOf(span ptrace.Span) (float64, bool) {
+	if r.value == "" {
+		length := int64(span.EndTimestamp() - span.StartTimestamp())
+		return float64(length) / 1e9, span.StartTimestamp() > 0 && length >= 0
+	}
+	value, ok := span.Attributes().Get(r.value)
+	if !ok {
+		return 0, false
+	}
+	switch value.Type() {
+	case pcommon.ValueTypeInt:
+		return float64(value.Int()), true
+	case pcommon.ValueTypeDouble:
+		return value.Double(), true
+	default:
+		return 0, false
+	}
+}
+
+// keys returns a key for each set of optional joins that metrics had.
+func (r *Rule) keys(keys []uint64, resource pcommon.Map, span ptrace.Span) []uint64 {
+	var room [8]string
+	values := room[:0]
+	for i := range r.joins {
+		value, ok := r.joins[i].spanned(resource, span)
+		if !ok && r.joins[i].mask == 0 {
+			return keys
+		}
+		values = append(values, value)
+	}
+	for masks := r.masks.Load(); masks != 0; masks &= masks - 1 {
+		mask := Mask(bits.TrailingZeros32(masks))
+		h := r.hash(mask)
+		for i := range r.joins {
+			if m := r.joins[i].mask; m == 0 || uint32(mask)&m != 0 {
+				add(&h, values[i])
+			}
+		}
+		keys = append(keys, h.Sum64())
+	}
+	return keys
+}

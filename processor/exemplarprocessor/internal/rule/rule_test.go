@@ -1,0 +1,275 @@
+// Copyright The otelcol-infra Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package rule
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"go.opentelemetry.io/collector/pdata/pcommon"
+	"go.opentelemetry.io/collector/pdata/ptrace"
+)
+
+func attrs(t testing.TB, raw map[string]any) pcommon.Map {
+	t.Helper()
+	m := pcommon.NewMap()
+	require.NoError(t, m.FromRaw(raw))
+	return m
+}
+
+// made is a span of 250 ms.
+func made(t testing.TB, kind ptrace.SpanKind, raw map[string]any) ptrace.Span {
+	t.Helper()
+	span := ptrace.NewSpan()
+	span.SetName("GET /cart")
+	span.SetKind(kind)
+	span.SetTraceID(pcommon.TraceID{1})
+	span.SetSpanID(pcommon.SpanID{2})
+	span.SetStartTimestamp(1e9)
+	span.SetEndTimestamp(125e7)
+	attrs(t, raw).CopyTo(span.Attributes())
+	return span
+}
+
+// pair is of a data point and a span, and whether a rule says that the one
+// counts the other.
+type pair struct {
+	name            string
+	preset          string
+	metric          string
+	resource, point map[string]any
+	others          map[string]any // attributes of another data point of the metric
+	of              map[string]any // the span's resource
+	kind            ptrace.SpanKind
+	span            map[string]any
+	want            bool
+}
+
+func TestPairs(t *testing.T) {
+	server := map[string]any{"http.request.method": "GET", "http.route": "/cart", "http.response.status_code": 200}
+	shop := map[string]any{"service.name": "shop", "service.namespace": "emea"}
+	for _, p := range []pair{
+		{
+			name: "in the words of OpenTelemetry", preset: "http", metric: "http.server.request.duration",
+			resource: shop, point: server, of: shop, kind: ptrace.SpanKindServer, span: server, want: true,
+		},
+		{
+			name: "in the words of Prometheus", preset: "http", metric: "http_server_request_duration_seconds",
+			point: map[string]any{"job": "emea/shop", "http_request_method": "GET", "http_route": "/cart", "http_response_status_code": "200"},
+			of:    shop, kind: ptrace.SpanKindServer, span: server, want: true,
+		},
+		{
+			name: "the job is of the resource", preset: "http", metric: "http_server_request_duration_seconds",
+			resource: map[string]any{"service.name": "shop"}, point: map[string]any{"http_request_method": "GET", "http_route": "/cart", "http_response_status_code": "200"},
+			of: shop, kind: ptrace.SpanKindServer, span: server, want: true,
+		},
+		{
+			name: "another service", preset: "http", metric: "http.server.request.duration",
+			resource: map[string]any{"service.name": "till"}, point: server, of: shop, kind: ptrace.SpanKindServer, span: server,
+		},
+		{
+			name: "another route", preset: "http", metric: "http.server.request.duration", resource: shop,
+			point: map[string]any{"http.request.method": "GET", "http.route": "/till", "http.response.status_code": 200}, of: shop, kind: ptrace.SpanKindServer, span: server,
+		},
+		{
+			name: "the metric has no routes", preset: "http", metric: "http.server.request.duration", resource: shop,
+			point: map[string]any{"http.request.method": "GET", "http.response.status_code": 200}, of: shop, kind: ptrace.SpanKindServer, span: server, want: true,
+		},
+		{
+			name: "the metric has routes, the point has none", preset: "http", metric: "http.server.request.duration", resource: shop,
+			point: map[string]any{"http.request.method": "GET", "http.response.status_code": 200}, others: server, of: shop, kind: ptrace.SpanKindServer, span: server,
+		},
+		{
+			name: "neither has a route", preset: "http", metric: "http.server.request.duration", resource: shop,
+			point: map[string]any{"http.request.method": "GET", "http.response.status_code": 200}, others: server, of: shop, kind: ptrace.SpanKindServer,
+			span: map[string]any{"http.request.method": "GET", "http.response.status_code": 200}, want: true,
+		},
+		{
+			name: "a client's span", preset: "http", metric: "http.server.request.duration",
+			resource: shop, point: server, of: shop, kind: ptrace.SpanKindClient, span: server,
+		},
+		{
+			name: "the point does not say what is not optional", preset: "http", metric: "http.server.request.duration",
+			point: server, of: shop, kind: ptrace.SpanKindServer, span: server,
+		},
+		{
+			name: "an HTTP client", preset: "http", metric: "http.client.request.duration", resource: shop,
+			point: map[string]any{"http.request.method": "GET", "server.address": "till", "server.port": 80}, of: shop, kind: ptrace.SpanKindClient,
+			span: map[string]any{"http.request.method": "GET", "server.address": "till", "server.port": 80, "http.response.status_code": 200}, want: true,
+		},
+		{
+			name: "older names", preset: "http", metric: "http_server_duration_milliseconds", resource: shop,
+			point: map[string]any{"http_method": "GET", "http_status_code": "200"}, of: shop, kind: ptrace.SpanKindServer,
+			span: map[string]any{"http.method": "GET", "http.status_code": 200}, want: true,
+		},
+		{
+			name: "go-grpc-prometheus, as in etcd", preset: "rpc", metric: "grpc_server_handling_seconds", resource: map[string]any{"service.name": "etcd"},
+			point: map[string]any{"grpc_service": "etcdserverpb.KV", "grpc_method": "Range", "grpc_type": "unary"}, of: map[string]any{"service.name": "etcd"},
+			kind: ptrace.SpanKindServer, span: map[string]any{"rpc.service": "etcdserverpb.KV", "rpc.method": "Range"}, want: true,
+		},
+		{
+			name: "an RPC", preset: "rpc", metric: "rpc.server.duration", resource: shop,
+			point: map[string]any{"rpc.service": "Cart", "rpc.method": "Add", "rpc.grpc.status_code": 0}, of: shop, kind: ptrace.SpanKindServer,
+			span: map[string]any{"rpc.service": "Cart", "rpc.method": "Add", "rpc.grpc.status_code": 0}, want: true,
+		},
+		{
+			name: "spanmetrics", preset: "spanmetrics", metric: "traces.span.metrics.duration",
+			point: map[string]any{"service.name": "shop", "span.name": "GET /cart", "span.kind": "SPAN_KIND_SERVER", "status.code": "STATUS_CODE_UNSET"},
+			of:    shop, kind: ptrace.SpanKindServer, want: true,
+		},
+		{
+			name: "calls of spanmetrics, by way of Prometheus", preset: "spanmetrics", metric: "traces_span_metrics_calls_total",
+			point: map[string]any{"service_name": "shop", "span_name": "GET /cart", "span_kind": "SPAN_KIND_SERVER", "status_code": "STATUS_CODE_UNSET"},
+			of:    shop, kind: ptrace.SpanKindServer, want: true,
+		},
+		{
+			name: "Envoy, upstream", preset: "envoy", metric: "envoy_cluster_upstream_rq_time", resource: map[string]any{"service.name": "edge"},
+			point: map[string]any{"envoy_cluster_name": "shop"}, of: map[string]any{"service.name": "edge"}, kind: ptrace.SpanKindClient,
+			span: map[string]any{"component": "proxy", "upstream_cluster": "shop"}, want: true,
+		},
+		{
+			name: "not of Envoy", preset: "envoy", metric: "envoy_cluster_upstream_rq_time", resource: map[string]any{"service.name": "edge"},
+			point: map[string]any{"envoy_cluster_name": "shop"}, of: map[string]any{"service.name": "edge"}, kind: ptrace.SpanKindClient,
+			span: map[string]any{"upstream_cluster": "shop"},
+		},
+	} {
+		t.Run(p.name, func(t *testing.T) {
+			s, err := Compile(Preset(p.preset))
+			require.NoError(t, err)
+			r := s.Metric(p.metric)
+			require.NotNil(t, r)
+			resource, point := attrs(t, p.resource), attrs(t, p.point)
+			mask, _ := r.Mask(0, resource, point)
+			if p.others != nil {
+				mask, _ = r.Mask(mask, resource, attrs(t, p.others))
+			}
+			key, ok := r.Key(mask, resource, point)
+
+			found := false
+			s.Spans(attrs(t, p.of), made(t, p.kind, p.span), nil, func(f Found) {
+				assert.InDelta(t, 0.25, f.Value, 1e-9)
+				for _, k := range f.Keys {
+					found = found || ok && k == key
+				}
+			}, func(Refusal) {})
+			assert.Equal(t, p.want, found)
+		})
+	}
+}
+
+func TestEachPresetIsValid(t *testing.T) {
+	for _, preset := range Presets() {
+		require.NotEmpty(t, Preset(preset))
+		assert.NoError(t, Check(preset, Preset(preset)))
+		for _, c := range Preset(preset) {
+			assert.NotEmpty(t, c.Name)
+		}
+	}
+}
+
+func TestScale(t *testing.T) {
+	s, err := Compile([]Config{
+		{Metrics: []string{"sizes"}, Value: "size", Join: []JoinConfig{{Metric: "a"}}},
+		{Metrics: []string{"rq_time"}, Unit: "ms", Join: []JoinConfig{{Metric: "a"}}},
+		{Metrics: []string{".*"}, Join: []JoinConfig{{Metric: "a"}}},
+	})
+	require.NoError(t, err)
+	for _, c := range []struct {
+		name, unit string
+		want       float64
+		ok         bool
+	}{
+		{"duration", "s", 1, true},
+		{"duration", "ms", 1e3, true},
+		{"duration", "us", 1e6, true},
+		{"duration", "ns", 1e9, true},
+		{"duration", "seconds", 1, true},
+		{"duration_seconds", "", 1, true},
+		{"duration_milliseconds", "", 1e3, true},
+		{"work_seconds_total", "", 1, true},
+		{"duration", "", 0, false},
+		{"duration", "By", 0, false},
+		{"sizes", "By", 1, true},
+		{"rq_time", "", 1e3, true},
+	} {
+		got, ok := s.Metric(c.name).Scale(c.name, c.unit)
+		assert.Equal(t, c.ok, ok, c)
+		assert.InDelta(t, c.want, got, 0, c)
+	}
+}
+
+func TestSpansThatAreRefused(t *testing.T) {
+	s, err := Compile([]Config{{
+		Metrics: []string{".*"}, Spans: SpansConfig{Names: []string{"GET .*"}, Attributes: map[string]string{"env": "prod"}},
+		Join: []JoinConfig{{Metric: "route", Span: "http.route"}},
+	}})
+	require.NoError(t, err)
+	good := func() ptrace.Span { return made(t, ptrace.SpanKindServer, map[string]any{"env": "prod", "http.route": "/cart"}) }
+	for name, c := range map[string]struct {
+		change func(ptrace.Span)
+		taken  int
+		want   []Refusal
+	}{
+		"good":                       {func(ptrace.Span) {}, 1, nil},
+		"another name":               {func(s ptrace.Span) { s.SetName("POST /cart") }, 0, nil},
+		"another environment":        {func(s ptrace.Span) { s.Attributes().PutStr("env", "test") }, 0, nil},
+		"known not to be sampled":    {func(s ptrace.Span) { s.SetFlags(0x100) }, 0, []Refusal{Unsampled}},
+		"known to be sampled":        {func(s ptrace.Span) { s.SetFlags(0x101) }, 1, nil},
+		"it ended before it started": {func(s ptrace.Span) { s.SetEndTimestamp(1) }, 0, []Refusal{Invalid}},
+		"no trace":                   {func(s ptrace.Span) { s.SetTraceID(pcommon.TraceID{}) }, 0, []Refusal{Invalid}},
+		"no route":                   {func(s ptrace.Span) { s.Attributes().Remove("http.route") }, 0, []Refusal{Unkeyed}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			span := good()
+			c.change(span)
+			taken := 0
+			var refused []Refusal
+			s.Spans(pcommon.NewMap(), span, nil, func(Found) { taken++ }, func(r Refusal) { refused = append(refused, r) })
+			assert.Equal(t, c.taken, taken)
+			assert.Equal(t, c.want, refused)
+		})
+	}
+}
+
+func TestNamesAreBounded(t *testing.T) {
+	s, err := Compile([]Config{{Name: "all", Metrics: []string{"m.*"}, Join: []JoinConfig{{Metric: "a"}}}})
+	require.NoError(t, err)
+	for i := range mostNames + 10 {
+		require.NotNil(t, s.Metric(fmt.Sprint("m", i)))
+	}
+	require.Nil(t, s.Metric("other"))
+	held := 0
+	s.names.Range(func(any, any) bool { held++; return true })
+	assert.Equal(t, mostNames, held)
+}
+
+func BenchmarkSpans(b *testing.B) {
+	s, err := Compile(append(Preset("http"), Preset("rpc")...))
+	require.NoError(b, err)
+	resource := attrs(b, map[string]any{"service.name": "shop"})
+	span := made(b, ptrace.SpanKindServer, map[string]any{"http.request.method": "GET", "http.route": "/cart", "http.response.status_code": 200})
+	keys, taken := make([]uint64, 0, 8), 0
+	take, refuse := func(Found) { taken++ }, func(Refusal) {}
+	b.ReportAllocs()
+	for b.Loop() {
+		s.Spans(resource, span, keys, take, refuse)
+	}
+}
+
+func BenchmarkKey(b *testing.B) {
+	s, err := Compile(Preset("http"))
+	require.NoError(b, err)
+	r := s.Metric("http.server.request.duration")
+	resource := attrs(b, map[string]any{"service.name": "shop"})
+	point := attrs(b, map[string]any{"http.request.method": "GET", "http.route": "/cart", "http.response.status_code": 200, "url.scheme": "http"})
+	b.ReportAllocs()
+	for b.Loop() {
+		mask, _ := r.Mask(0, resource, point)
+		if _, ok := r.Key(mask, resource, point); !ok {
+			b.Fatal("no key")
+		}
+	}
+}

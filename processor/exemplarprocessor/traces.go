@@ -1,0 +1,90 @@
+// Copyright The otelcol-infra Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package exemplarprocessor
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"go.opentelemetry.io/collector/consumer"
+	"go.opentelemetry.io/collector/pdata/ptrace"
+
+	"github.com/otelcol-infra/otelcol-infra/processor/exemplarprocessor/internal/candidate"
+	"github.com/otelcol-infra/otelcol-infra/processor/exemplarprocessor/internal/rule"
+)
+
+// traces remembers spans that pass. It changes nothing.
+type traces struct {
+	*shared
+
+	next    consumer.Traces
+	batches sync.Pool
+}
+
+func newTraces(s *shared, next consumer.Traces) *traces {
+	s.Observer.traces.Add(1)
+	return &traces{shared: s, next: next, batches: sync.Pool{New: func() any { return new(batch) }}}
+}
+
+// Capabilities implements consumer.Traces.
+func (t *traces) Capabilities() consumer.Capabilities { return consumer.Capabilities{} }
+
+// ConsumeTraces passes spans on, and remembers those that were accepted. They are
+// read before, as who accepts them may change them.
+func (t *traces) ConsumeTraces(ctx context.Context, td ptrace.Traces) error {
+	b := t.batches.Get().(*batch)
+	defer t.batches.Put(b)
+	b.read(t.Observer.rules, td)
+	if err := t.next.ConsumeTraces(ctx, td); err != nil {
+		return err
+	}
+	t.Observer.remember(ctx, b)
+	return nil
+}
+
+// batch is of the spans of a batch that rules select.
+type batch struct {
+	found    []found
+	refusals [rule.Refusals]int64
+	keys     []uint64
+}
+
+type found struct {
+	key uint64
+	candidate.Candidate
+}
+
+func (b *batch) read(rules *rule.Set, td ptrace.Traces) {
+	b.found, b.refusals = b.found[:0], [rule.Refusals]int64{}
+	var span ptrace.Span
+	take := func(f rule.Found) {
+		c := candidate.Candidate{
+			Trace: span.TraceID(), Span: span.SpanID(), End: int64(span.EndTimestamp()),
+			Value: f.Value, Error: span.Status().Code() == ptrace.StatusCodeError,
+		}
+		for _, key := range f.Keys {
+			b.found = append(b.found, found{key, c})
+		}
+		b.keys = f.Keys
+	}
+	refuse := func(r rule.Refusal) { b.refusals[r]++ }
+	for _, rs := range td.ResourceSpans().All() {
+		resource := rs.Resource().Attributes()
+		for _, ss := range rs.ScopeSpans().All() {
+			for _, span = range ss.Spans().All() {
+				rules.Spans(resource, span, b.keys, take, refuse)
+			}
+		}
+	}
+}
+
+func (e *exemplars) remember(ctx context.Context, b *batch) {
+	var became [candidate.Outcomes]int64
+	now := time.Now().UnixNano()
+	for _, f := range b.found {
+		became[e.store.Add(now, f.key, f.Candidate)]++
+	}
+	e.outcomes.candidates(ctx, became, b.refusals)
+}
