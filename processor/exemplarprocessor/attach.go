@@ -217,7 +217,7 @@ func (p *pass) take(to *target, attrs pcommon.Map, exemplars pmetric.ExemplarSli
 		}
 	}
 	kept := e.cfg.Attach.Existing == existingKeep && len(p.existing) > 0
-	limited := e.limiter.Tokens() < 1
+	limited := e.limiter.TokensAt(time.Unix(0, p.now)) < 1
 	draw := func(after, upto int64) []candidate.Candidate {
 		if kept || limited {
 			return nil
@@ -235,11 +235,13 @@ func (p *pass) take(to *target, attrs pcommon.Map, exemplars pmetric.ExemplarSli
 	default:
 		to.points[outcomeOf[tally.Why]]++
 	}
-	if len(p.picks) == 0 {
+	if len(p.picks) == 0 || kept { // Nor is anything repeated beside what is kept.
 		return
 	}
 	to.attached += int64(tally.Picked)
-	e.limiter.ReserveN(time.Unix(0, p.now), tally.Picked)
+	for range tally.Picked { // All at once, they could be more than the limiter ever gives.
+		e.limiter.ReserveN(time.Unix(0, p.now), 1)
+	}
 	p.add(exemplars, point.Kind)
 }
 
