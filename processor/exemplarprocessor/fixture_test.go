@@ -24,6 +24,7 @@ import (
 	"go.opentelemetry.io/collector/pdata/pmetric"
 	"go.opentelemetry.io/collector/pdata/ptrace"
 	"go.opentelemetry.io/collector/processor"
+	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest/observer"
 
@@ -277,6 +278,12 @@ func (p point) with(attrs map[string]any) point { p.attrs = attrs; return p }
 
 func (p point) having(exemplars ...exemplar) point { p.exemplars = exemplars; return p }
 
+func (p point) withMax(value float64) point {
+	metric := p.metric
+	p.metric = func(m pmetric.Metric) { metric(m); m.Histogram().DataPoints().At(0).SetMax(value) }
+	return p
+}
+
 func (p point) since(seconds float64) point { p.started = seconds; return p }
 
 func (p point) withoutStart() point { p.startless = true; return p }
@@ -381,4 +388,12 @@ func exemplarsIn(md pmetric.Metrics) (n int) {
 		n += exemplars.Len()
 	})
 	return n
+}
+
+// sums are the data points of one of the processor's own metrics.
+func sums(t testing.TB, m metricdata.Metrics) []metricdata.DataPoint[int64] {
+	t.Helper()
+	sum, ok := m.Data.(metricdata.Sum[int64])
+	require.True(t, ok)
+	return sum.DataPoints
 }

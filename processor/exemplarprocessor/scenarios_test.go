@@ -5,6 +5,7 @@ package exemplarprocessor
 
 import (
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -350,7 +351,7 @@ var scenarios = []scenario{
 			exemplar{value: .06, at: 6},
 			exemplar{n: 7, value: .07, at: 7, attrs: map[string]any{"trace_id": "0123456789abcdef0123456789abcdef", "user": "u"}},
 			exemplar{n: 7, value: .07, at: 7, attrs: map[string]any{"user": "v"}},
-			exemplar{n: 8, value: .08, at: 8, attrs: map[string]any{"long": string(make([]rune, 61)), "short": "s"}},
+			exemplar{n: 8, value: .08, at: 8, attrs: map[string]any{"long": strings.Repeat("l", 61), "short": "s"}},
 		)}}},
 		want: []int{6},
 	},
@@ -397,10 +398,10 @@ var scenarios = []scenario{
 		settings: requests("max_per_point: 3") + "\npromote: {trace_ids: [trace]}",
 		steps: []step{
 			{at: 9, spans: []span{{n: 1, end: 8, took: .05}, {n: 2, end: 9, took: .5}, {n: 3, end: 9, took: 5}}},
-			{at: 10, points: []point{durations(1, 1, 0).with(map[string]any{"trace": "0123456789abcdef0123456789abcdef"}).
+			{at: 10, points: []point{durations(1, 1, 1).withMax(5).with(map[string]any{"trace": "0123456789abcdef0123456789abcdef"}).
 				having(exemplar{value: .06, at: 7, attrs: map[string]any{"traceID": "3123456789abcdef0123456789abcdef"}})}},
 		},
-		want: []int{2},
+		want: []int{3},
 	},
 }
 
