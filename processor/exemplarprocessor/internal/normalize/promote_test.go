@@ -330,6 +330,18 @@ func TestWhatCountsAsOneSeries(t *testing.T) {
 			},
 			[]int64{2}, Counts{Promoted: 1, Merged: 2},
 		},
+		"the end has no value, whatever its kind": {
+			func() pmetric.Metric {
+				m := sum(cumulative)
+				end(number(m, "/", traceHex, "", 0))
+				number(m, "/", otherTrace, "", 2)
+				p := number(m, "/", third, "", 0)
+				p.SetDoubleValue(0)
+				end(p)
+				return m
+			},
+			[]int64{2}, Counts{Promoted: 1, Merged: 2},
+		},
 		"the end of all is": {
 			func() pmetric.Metric {
 				m := sum(cumulative)
@@ -438,17 +450,20 @@ func TestAnExemplarOfAnExponentialHistogram(t *testing.T) {
 	for name, test := range map[string]struct {
 		counts []uint64
 		zeros  uint64
+		below  []uint64
 		want   float64
 	}{
 		"one value":             {counts: []uint64{0, 1}, want: 1.5},
 		"several in one bucket": {counts: []uint64{0, 3}, want: 1.5},
 		"several in several":    {counts: []uint64{1, 3}},
 		"zeros too":             {counts: []uint64{0, 3}, zeros: 1},
+		"below zero too":        {counts: []uint64{0, 3}, below: []uint64{1}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			m := exponential()
 			p := spread(m, traceHex, 0, test.counts...)
 			p.SetZeroCount(test.zeros)
+			p.Negative().BucketCounts().FromRaw(test.below)
 			promoter().Metric(m, &Counts{})
 			if test.want == 0 {
 				assert.Zero(t, p.Exemplars().Len())
@@ -520,15 +535,19 @@ func TestHistogramsThatDoNotFitAreLeft(t *testing.T) {
 		})
 	}
 	for name, change := range map[string]func(pmetric.ExponentialHistogramDataPoint){
-		"without a sum":             func(p pmetric.ExponentialHistogramDataPoint) { p.RemoveSum() },
-		"with another scale":        func(p pmetric.ExponentialHistogramDataPoint) { p.SetScale(3) },
-		"with another threshold":    func(p pmetric.ExponentialHistogramDataPoint) { p.SetZeroThreshold(3) },
+		"without a sum":          func(p pmetric.ExponentialHistogramDataPoint) { p.RemoveSum() },
+		"with another scale":     func(p pmetric.ExponentialHistogramDataPoint) { p.SetScale(3) },
+		"with another threshold": func(p pmetric.ExponentialHistogramDataPoint) { p.SetZeroThreshold(3) },
+		"far away below zero": func(p pmetric.ExponentialHistogramDataPoint) {
+			p.Negative().SetOffset(math.MaxInt32)
+			p.Negative().BucketCounts().FromRaw([]uint64{1})
+		},
 		"far away":                  func(p pmetric.ExponentialHistogramDataPoint) { p.Positive().SetOffset(math.MaxInt32) },
 		"far away on the other end": func(p pmetric.ExponentialHistogramDataPoint) { p.Positive().SetOffset(math.MinInt32) },
 	} {
 		t.Run("exponential, "+name, func(t *testing.T) {
 			m := exponential()
-			spread(m, traceHex, 0, 1)
+			spread(m, traceHex, 0, 1).Negative().BucketCounts().FromRaw([]uint64{1})
 			change(spread(m, otherTrace, 0, 1))
 			var c Counts
 			promoter().Metric(m, &c)

@@ -5,10 +5,12 @@ package normalize
 
 import (
 	"fmt"
+	"strconv"
 	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 	"go.opentelemetry.io/collector/pdata/pcommon"
 	"go.opentelemetry.io/collector/pdata/pmetric"
 
@@ -136,7 +138,7 @@ func TestRepeatsOfAllKindsOfMetrics(t *testing.T) {
 		slice.AppendEmpty().SetEmptyExponentialHistogram().DataPoints().AppendEmpty()
 		var c Counts
 		for i, m := range slice.All() {
-			m.SetName(fmt.Sprint(i))
+			m.SetName(strconv.Itoa(i))
 			add(t, exemplarsOf(m)[0], "", "", "traceID", traceHex)
 			n.Metric(1, m, r, &c)
 			assert.Equal(t, scrape == 0, exemplarsOf(m)[0].Len() == 1)
@@ -146,6 +148,21 @@ func TestRepeatsOfAllKindsOfMetrics(t *testing.T) {
 		assert.Equal(t, int64(4), c.Aliased)
 	}
 	assert.Equal(t, 4, r.Len())
+}
+
+func TestWhatIsPromotedAgainWithEveryScrapeIsPassedOnce(t *testing.T) {
+	p, n, r := promoter(), New(DefaultAliases()), NewRepeats(100)
+	for scrape, want := range []int{2, 0, 1} {
+		m := sum(cumulative)
+		number(m, "/", traceHex, spanHex, 1).SetTimestamp(pcommon.Timestamp(100 + scrape))
+		number(m, "/", otherTrace, spanHex, int64(3+scrape/2)).SetTimestamp(pcommon.Timestamp(100 + scrape))
+		var c Counts
+		p.Metric(m, &c)
+		n.Metric(1, m, r, &c)
+		require.Equal(t, 1, m.Sum().DataPoints().Len())
+		assert.Equal(t, want, m.Sum().DataPoints().At(0).Exemplars().Len())
+		assert.Equal(t, Counts{Promoted: 2, Merged: 1, Repeated: int64(2 - want)}, c)
+	}
 }
 
 func TestExemplarsOfThreeScrapes(t *testing.T) {
