@@ -30,7 +30,7 @@ type memory struct {
 	// mark is the newest time that was used: of all exemplars of a series whose
 	// exemplars ascend together, and of those before the layout changed.
 	mark  int64
-	again []repeat
+	again []repeat // of an explicit histogram in the order of the buckets
 }
 
 type bucket struct {

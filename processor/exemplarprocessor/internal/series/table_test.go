@@ -119,6 +119,11 @@ func TestTake(t *testing.T) {
 			{point: explicit(0, 2, 0, 1, 0), why: Empty},
 			{point: explicit(0, 3, 1, 1, 0), want: []byte{1}, spans: []candidate.Candidate{span(1, 2, 1.5)}},
 		}},
+		{name: "but nothing older than what was used of it", options: Options{Keep: 320 * time.Second}, steps: []step{
+			{point: explicit(0, 3, 0, 1, 0), want: []byte{1}, spans: []candidate.Candidate{span(1, 2, 1.5)}},
+			{point: explicit(0, 5, 1, 2, 0), why: Unfit, spans: []candidate.Candidate{span(2, 1, 1.5)}},
+			{point: explicit(0, 6, 1, 2, 0), want: []byte{3}, spans: []candidate.Candidate{span(3, 4, 1.5)}},
+		}},
 		{name: "the newest", steps: []step{
 			{point: explicit(0, 10, 0, 9, 0), want: []byte{2}, spans: []candidate.Candidate{
 				span(1, 5, 1.5), span(2, 7, 1.2), failed(span(3, 6, 1.3)),
@@ -160,11 +165,13 @@ func TestTake(t *testing.T) {
 		}},
 		{name: "so is an unknown start", steps: []step{
 			{point: with(explicit(0, 10, 1, 1, 0), unknown), why: Baseline, spans: []candidate.Candidate{span(1, 5, 0.5)}},
-			{point: with(explicit(0, 20, 2, 1, 0), unknown), want: []byte{2}, spans: []candidate.Candidate{span(2, 15, 0.5)}},
+			{point: with(explicit(0, 20, 2, 1, 0), unknown), why: Empty},
+			{point: with(explicit(0, 30, 2, 1, 0), unknown), want: []byte{2}, spans: []candidate.Candidate{span(2, 15, 0.5)}},
 		}},
 		{name: "counts that fell grew since the last point", steps: []step{
 			{point: explicit(0, 10, 5, 5, 0), want: []byte{1}, spans: []candidate.Candidate{span(1, 9, 0.5)}},
-			{point: explicit(0, 20, 4, 5, 0), want: []byte{3}, spans: []candidate.Candidate{span(2, 8, 1.5), span(3, 12, 1.5)}},
+			{point: explicit(0, 20, 4, 5, 0), why: Empty, spans: []candidate.Candidate{span(2, 8, 1.5)}},
+			{point: explicit(0, 30, 4, 5, 0), want: []byte{3}, spans: []candidate.Candidate{span(3, 12, 1.5)}},
 		}},
 		{name: "also with an unknown start", steps: []step{
 			{point: with(explicit(0, 10, 5, 5, 0), unknown), why: Baseline},
@@ -218,6 +225,12 @@ func TestTake(t *testing.T) {
 			{point: with(exponential(0, 10, 0, 1, 5), func(p *Point) { p.Offset = -1 }), why: Empty}, // (1, 2] and (2, 4]
 			{point: with(exponential(0, 20, 6, 0), func(p *Point) { p.Scale = -1 }), want: []byte{1}, // (1, 4] and (4, 16]
 				spans: []candidate.Candidate{span(1, 5, 1.5), span(2, 15, 3)}},
+		}},
+		{name: "of whichever of the buckets that are merged", steps: []step{
+			{point: exponential(0, 10, 1, 1, 0, 1), want: []byte{1, 2}, spans: []candidate.Candidate{span(1, 8, 3), span(2, 9, 12)}},
+			{point: exponential(0, 20, 2, 1, 0, 2), why: Empty},
+			{point: with(exponential(0, 30, 3, 2), func(p *Point) { p.Scale = -1 }), want: []byte{3, 4},
+				spans: []candidate.Candidate{span(3, 15, 1.5), span(4, 16, 12)}},
 		}},
 		{name: "a higher one is a new beginning", steps: []step{
 			{point: exponential(0, 10, 1, 1), want: []byte{1}, spans: []candidate.Candidate{span(1, 5, 1.5)}},
@@ -338,10 +351,21 @@ func TestTallySaysWhyNot(t *testing.T) {
 	p := with(exponential(0, 20, 1, 1), func(p *Point) { p.Offset = 1 }) // (2, 4] and (4, 8]
 	table.Take(1, p, 1, nil, drawing([]candidate.Candidate{span(1, 5, 3)}), nil)
 	p.Time, p.Counts = at(30), []uint64{2, 1}
-	cs := []candidate.Candidate{span(1, 5, 3), span(2, 21, 1), span(3, 22, 8), span(4, 23, 3), span(5, 24, 3)}
+	cs := []candidate.Candidate{span(1, 5, 3), span(2, 21, 1), span(3, 22, 8), span(4, 23, 3), span(5, 24, 3), span(6, -1, 3)}
 	picks, tally := table.Take(1, p, 1, nil, func(int64, int64) []candidate.Candidate { return cs }, nil)
 	assert.Len(t, picks, 1)
-	assert.Equal(t, Tally{Drawn: 5, Picked: 1, Outside: 1, Used: 1, Ungrown: 1, Surplus: 1}, tally)
+	assert.Equal(t, Tally{Drawn: 6, Picked: 1, Outside: 1, Used: 2, Ungrown: 1, Surplus: 1}, tally)
+
+	table = NewTable(1, at(3), Options{})
+	cs = []candidate.Candidate{span(1, 3, 1), span(2, 4, 1), span(3, 11, 1), span(4, 6, 1), span(5, 7, 1)}
+	picks, tally = table.Take(1, sum(5, 10, 1), 1, nil, func(int64, int64) []candidate.Candidate { return cs }, nil)
+	require.Len(t, picks, 1)
+	assert.EqualValues(t, 5, picks[0].Trace[0])
+	assert.Equal(t, Tally{Drawn: 5, Picked: 1, Used: 1, Ungrown: 2, Surplus: 1}, tally)
+	cs = cs[3:]
+	picks, tally = table.Take(1, sum(5, 20, 2), 1, nil, func(int64, int64) []candidate.Candidate { return cs }, nil)
+	assert.Empty(t, picks)
+	assert.Equal(t, Tally{Why: Unfit, Drawn: 2, Used: 2}, tally)
 }
 
 func TestRefused(t *testing.T) {
@@ -414,7 +438,8 @@ func TestForgottenSeriesUsesNothingAgain(t *testing.T) {
 	take(c, explicit(0, 10, 0, 0, 0)) // b is forgotten
 	held, evicted := table.Stats()
 	assert.Equal(t, []int64{2, 1}, []int64{int64(held), evicted})
-	take(b, explicit(0, 10, 0, 0, 0)) // a is forgotten
+	_, tally := table.Take(b, explicit(0, 10, 0, 0, 0), 1, nil, spans, nil) // a is forgotten
+	assert.Equal(t, Still, tally.Why, "it is new")
 	picks := take(a, explicit(0, 20, 1, 1, 0))
 	require.Len(t, picks, 1, "it had used the first")
 	assert.EqualValues(t, 2, picks[0].Trace[0])
