@@ -221,6 +221,13 @@ func TestFullStoreGivesUpWhatThereIsMostOf(t *testing.T) {
 		require.Equal(t, Kept, s.Add(epoch, shards, span(9, 0, 0.1)))
 		assert.Equal(t, []int64{0, 2, 3}, all(s, 0, 0), "the rare one is older, but stays")
 	}
+	for _, older := range []float64{0.001, 30} {
+		s := NewStore(Limits{Candidates: 2, TTL: ttl})
+		s.Add(epoch, 0, span(0, second, 0.1))
+		s.Add(epoch, 0, span(1, 0, older))
+		require.Equal(t, Kept, s.Add(epoch, shards, span(9, 0, 0.1)))
+		assert.Equal(t, []int64{1}, all(s, 0, 0), "of the same number the older goes")
+	}
 }
 
 func TestFullStoreLooksIntoOtherShards(t *testing.T) {

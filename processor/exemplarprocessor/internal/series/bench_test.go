@@ -151,7 +151,7 @@ func BenchmarkTakeParallel(b *testing.B) {
 
 // BenchmarkMemory tells the bytes of each series after five minutes.
 func BenchmarkMemory(b *testing.B) {
-	const held = 10_000
+	const held = 2_000
 	for _, buckets := range []int{1, 15, 160} {
 		for _, repeat := range []time.Duration{0, time.Minute} {
 			b.Run(fmt.Sprintf("buckets=%d/repeat=%v", buckets, repeat > 0), func(b *testing.B) {

@@ -138,6 +138,26 @@ func (s *source) next(now int64, step []byte) {
 	}
 }
 
+// took notes an exemplar that the point had: it is used like a pick.
+func (s *source) took(e Existing) {
+	bucket, _ := s.point.locate(e.Value)
+	series := 0.0
+	if s.point.Kind == Explicit {
+		_, series = s.bounds(bucket)
+	}
+	if e.Time <= s.last[series] {
+		return
+	}
+	s.last[series] = e.Time
+	for i := range s.grown {
+		g := &s.grown[i]
+		if lower, upper := s.bounds(bucket); e.Time > g.from && e.Time <= g.to && g.lower == lower && g.upper == upper && g.used < g.by {
+			g.used++
+			return
+		}
+	}
+}
+
 // check checks a pick against all that was told.
 func (s *source) check(t *testing.T, pick Pick, scale float64, forgets bool) {
 	p := &s.point
@@ -190,7 +210,7 @@ func FuzzTake(f *testing.F) {
 func TestTakeAtRandom(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))
 	picked := [3]int{}
-	for round := range 60 {
+	for round := range 40 {
 		steps := make([]byte, 5000)
 		for i := range steps {
 			steps[i] = byte(random.Uint32())
@@ -251,6 +271,11 @@ func follow(t *testing.T, limit, flags uint8, steps []byte) (picked [3]int) {
 		picks, tally := table.Take(uint64(int(steps[1])%len(sources)), s.point, scale, taken, drawing(pool), nil)
 		require.Equal(t, counts, s.point.Counts)
 		require.Equal(t, bounds, s.point.Bounds)
+		if tally.Why != Baseline && tally.Why != Refused {
+			for _, e := range taken {
+				s.took(e)
+			}
+		}
 		picked[s.point.Kind] += len(picks)
 		require.Len(t, picks, tally.Picked)
 		require.Equal(t, tally.Drawn, tally.Picked+tally.Outside+tally.Used+tally.Ungrown+tally.Surplus)
