@@ -260,7 +260,7 @@ func check(t *testing.T, s *Store) {
 	held, keys := 0, 0
 	for i := range s.shards {
 		sh := &s.shards[i]
-		require.Equal(t, sh.used.Len(), len(sh.keys))
+		require.Len(t, sh.keys, sh.used.Len())
 		keys += len(sh.keys)
 		for el := sh.used.Front(); el != nil; el = el.Next() {
 			e := el.Value.(*entry)

@@ -349,7 +349,7 @@ func checkTable(t *testing.T, table *Table, limit int) {
 	held := 0
 	for i := range table.shards {
 		sh := &table.shards[i]
-		require.Equal(t, sh.used.Len(), len(sh.series))
+		require.Len(t, sh.series, sh.used.Len())
 		held += len(sh.series)
 		for el := sh.used.Front(); el != nil; el = el.Next() {
 			m := el.Value.(*memory)

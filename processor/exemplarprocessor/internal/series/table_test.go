@@ -292,6 +292,17 @@ func TestTake(t *testing.T) {
 				spans: []candidate.Candidate{span(1, 2, 1), span(2, 4, 1)}},
 		}},
 
+		{name: "one that it has is part of what it grew by", steps: []step{
+			{point: sum(0, 10, 2), want: []byte{1}, spans: []candidate.Candidate{span(1, 2, 1)}},
+			{point: sum(0, 20, 2), taken: []Existing{{Value: 1, Time: at(5)}}, why: Still},
+			{point: sum(0, 30, 2), why: Still, spans: []candidate.Candidate{span(2, 7, 1)}},
+		}},
+		{name: "but only once if it comes with each point", steps: []step{
+			{point: sum(0, 10, 3), taken: []Existing{{Value: 1, Time: at(5)}}, why: Empty},
+			{point: sum(0, 20, 3), taken: []Existing{{Value: 1, Time: at(5)}}, why: Empty},
+			{point: sum(0, 30, 3), want: []byte{1, 2}, spans: []candidate.Candidate{span(1, 6, 1), span(2, 7, 1)}},
+		}},
+
 		{name: "the last of each bucket is given again", options: Options{Repeat: 30 * time.Second}, steps: []step{
 			{point: explicit(0, 10, 1, 1, 0), want: []byte{1, 2}, spans: []candidate.Candidate{span(1, 5, 0.5), span(2, 6, 1.5)}},
 			{point: explicit(0, 20, 1, 2, 0), want: []byte{1, 3}, spans: []candidate.Candidate{span(3, 15, 1.5)}},
