@@ -10,7 +10,9 @@ import (
 	"time"
 
 	"github.com/otelcol-infra/otelcol-infra/internal/configcheck"
+	"github.com/otelcol-infra/otelcol-infra/processor/exemplarprocessor/internal/normalize"
 	"github.com/otelcol-infra/otelcol-infra/processor/exemplarprocessor/internal/rule"
+	"github.com/otelcol-infra/otelcol-infra/processor/exemplarprocessor/internal/series"
 )
 
 // Config is the configuration of the exemplar processor.
@@ -161,4 +163,13 @@ func (c *Config) rules() []rule.Config {
 		rules = append(rules, rule.Preset(preset)...)
 	}
 	return rules
+}
+
+func (c *NormalizeConfig) aliases() normalize.Aliases {
+	return normalize.Aliases{TraceIDs: c.TraceIDs, SpanIDs: c.SpanIDs, Traceparents: c.Traceparents}
+}
+
+func (c *AttachConfig) options() series.Options {
+	prefer := map[string]series.Prefer{preferNewest: series.Newest, preferErrors: series.Errors, preferSlowest: series.Slowest}
+	return series.Options{PerPoint: c.MaxPerPoint, Prefer: prefer[c.Prefer], Keep: c.TTL, Repeat: c.Repeat}
 }

@@ -21,6 +21,7 @@ import (
 	"github.com/otelcol-infra/otelcol-infra/processor/exemplarprocessor/internal/candidate"
 	"github.com/otelcol-infra/otelcol-infra/processor/exemplarprocessor/internal/metadata"
 	"github.com/otelcol-infra/otelcol-infra/processor/exemplarprocessor/internal/rule"
+	"github.com/otelcol-infra/otelcol-infra/processor/exemplarprocessor/internal/series"
 )
 
 // expireEvery is how often it is looked for spans that are too old.
@@ -38,6 +39,7 @@ type exemplars struct {
 	outcomes  *outcomes
 
 	traces, metrics atomic.Int32 // pipelines
+	tables          tables       // of the metrics pipelines
 
 	cancel context.CancelFunc
 	ended  sync.WaitGroup
@@ -62,11 +64,14 @@ func newExemplars(cfg *Config, settings processor.Settings) (*exemplars, error) 
 		limiter:  rate.NewLimiter(limit, max(1, cfg.Attach.MaxPerSecond)),
 		outcomes: newOutcomes(telemetry, settings.ID.String(), rules.Names()),
 	}
-	return e, e.observeStore()
+	return e, e.observe()
 }
 
-// observeStore has the size of the store told.
-func (e *exemplars) observeStore() error {
+// attaches says whether spans become exemplars.
+func (e *exemplars) attaches() bool { return len(e.rules.Names()) > 0 }
+
+// observe has told how much is remembered.
+func (e *exemplars) observe() error {
 	processor := attribute.String("processor", e.settings.ID.String())
 	this := metric.WithAttributeSet(attribute.NewSet(processor))
 	ends := map[string]metric.MeasurementOption{}
@@ -85,6 +90,16 @@ func (e *exemplars) observeStore() error {
 			o.Observe(expired, ends["expired"])
 			return nil
 		}),
+		e.telemetry.RegisterExemplarSeriesCountCallback(func(_ context.Context, o metric.Int64Observer) error {
+			held, _ := e.tables.stats()
+			o.Observe(held, this)
+			return nil
+		}),
+		e.telemetry.RegisterExemplarSeriesEvictedCallback(func(_ context.Context, o metric.Int64Observer) error {
+			_, evicted := e.tables.stats()
+			o.Observe(evicted, this)
+			return nil
+		}),
 	)
 }
 
@@ -99,13 +114,12 @@ func (e *exemplars) AddHost(host component.Host) {
 // miswired says what is missing for exemplars to be attached. All pipelines are
 // made before the first is started.
 func (e *exemplars) miswired() error {
-	attaches := len(e.rules.Names()) > 0
 	switch {
-	case attaches && e.traces.Load() == 0:
+	case e.attaches() && e.traces.Load() == 0:
 		return fmt.Errorf("%s attaches nothing, as it sees no spans: put it into a traces pipeline too, behind tail_sampling", e.settings.ID)
-	case attaches && e.metrics.Load() == 0:
+	case e.attaches() && e.metrics.Load() == 0:
 		return fmt.Errorf("%s attaches nothing, as it sees no metrics: put it into a metrics pipeline too, or take it out of the traces pipeline", e.settings.ID)
-	case !attaches && e.traces.Load() > 0:
+	case !e.attaches() && e.traces.Load() > 0:
 		return fmt.Errorf("%s has no use for spans: set attach::presets or attach::rules, or take it out of the traces pipeline", e.settings.ID)
 	}
 	return nil
@@ -141,4 +155,26 @@ func (e *exemplars) Shutdown(context.Context) error {
 	e.ended.Wait()
 	e.telemetry.Shutdown()
 	return nil
+}
+
+// tables are what the metrics pipelines remember of their series.
+type tables struct {
+	mu  sync.Mutex
+	all []*series.Table
+}
+
+func (t *tables) add(table *series.Table) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.all = append(t.all, table)
+}
+
+func (t *tables) stats() (held, evicted int64) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, table := range t.all {
+		h, e := table.Stats()
+		held, evicted = held+int64(h), evicted+e
+	}
+	return held, evicted
 }

@@ -11,18 +11,94 @@ import (
 
 	"github.com/otelcol-infra/otelcol-infra/processor/exemplarprocessor/internal/candidate"
 	"github.com/otelcol-infra/otelcol-infra/processor/exemplarprocessor/internal/metadata"
-	"github.com/otelcol-infra/otelcol-infra/processor/exemplarprocessor/internal/normalize"
 	"github.com/otelcol-infra/otelcol-infra/processor/exemplarprocessor/internal/rule"
 )
 
-// outcomes counts what became of spans, data points and exemplars; once for
+// outcomes counts what became of spans, data points and exemplars, once for
 // each batch.
 type outcomes struct {
 	telemetry *metadata.TelemetryBuilder
-	found     [candidate.Outcomes]metric.MeasurementOption
-	refused   [rule.Refusals]metric.MeasurementOption
-	changes   [changes]metric.MeasurementOption
-	promoted  [promotions]metric.MeasurementOption
-	points    map[*rule.Rule]*[pointOutcomes]metric.MeasurementOption
-	attached  map[*rule.Rule]metric.MeasurementOption
+	kept      map[candidate.Outcome]metric.AddOption
+	refused   map[rule.Refusal]metric.AddOption
+	changed   map[string]metric.AddOption
+	promoted  map[string]metric.AddOption
+	points    map[string][pointOutcomes]metric.AddOption // by rule
+	attached  map[string]metric.AddOption                // by rule
+}
+
+func newOutcomes(telemetry *metadata.TelemetryBuilder, id string, rules []string) *outcomes {
+	with := func(attributes ...attribute.KeyValue) metric.AddOption {
+		return metric.WithAttributeSet(attribute.NewSet(append(attributes, attribute.String("processor", id))...))
+	}
+	outcome := func(value string) attribute.KeyValue { return attribute.String("outcome", value) }
+	o := &outcomes{
+		telemetry: telemetry,
+		kept: map[candidate.Outcome]metric.AddOption{
+			candidate.Kept: with(outcome("kept")), candidate.Displaced: with(outcome("displaced")), candidate.Expired: with(outcome("expired")),
+			candidate.Ahead: with(outcome("ahead")), candidate.Invalid: with(outcome("invalid")), candidate.NoRoom: with(outcome("no_room")),
+		},
+		refused: map[rule.Refusal]metric.AddOption{
+			rule.Unsampled: with(outcome("unsampled")), rule.Invalid: with(outcome("invalid")), rule.Unkeyed: with(outcome("unkeyed")),
+		},
+		changed: map[string]metric.AddOption{}, promoted: map[string]metric.AddOption{},
+		points: map[string][pointOutcomes]metric.AddOption{}, attached: map[string]metric.AddOption{},
+	}
+	for _, change := range []string{"aliased", "padded", "redundant", "invalid", "empty", "cut", "duplicate", "repeated", "forgotten"} {
+		o.changed[change] = with(attribute.String("change", change))
+	}
+	for _, name := range []string{"promoted", "merged", "unmerged", "unmeasured", "capped"} {
+		o.promoted[name] = with(outcome(name))
+	}
+	for _, name := range rules {
+		of := attribute.String("rule", name)
+		o.attached[name] = with(of)
+		var points [pointOutcomes]metric.AddOption
+		for i, value := range map[pointOutcome]string{
+			pointAttached: "attached", pointBackwards: "backwards", pointBaseline: "baseline", pointExisting: "existing", pointLimited: "limited",
+			pointNoCandidate: "no_candidate", pointRefused: "refused", pointType: "type", pointUnchanged: "unchanged", pointUnfit: "unfit",
+			pointUnit: "unit", pointUnkeyed: "unkeyed",
+		} {
+			points[i] = with(of, outcome(value))
+		}
+		o.points[name] = points
+	}
+	return o
+}
+
+// candidates counts spans that rules selected.
+func (o *outcomes) candidates(ctx context.Context, became map[candidate.Outcome]int64, refusals [rule.Refusals]int64) {
+	for outcome, n := range became {
+		add(ctx, o.telemetry.ExemplarCandidates, n, o.kept[outcome])
+	}
+	for refusal, n := range refusals {
+		add(ctx, o.telemetry.ExemplarCandidates, n, o.refused[rule.Refusal(refusal)])
+	}
+}
+
+// pass counts what became of a batch of metrics.
+func (o *outcomes) pass(ctx context.Context, p *pass) {
+	c := &p.changes
+	for change, n := range map[string]int64{
+		"aliased": c.Aliased, "padded": c.Padded, "redundant": c.Redundant, "invalid": c.Invalid, "empty": c.Empty, "cut": c.Cut,
+		"duplicate": c.Duplicate, "repeated": c.Repeated, "forgotten": c.Forgotten,
+	} {
+		add(ctx, o.telemetry.ExemplarNormalized, n, o.changed[change])
+	}
+	for outcome, n := range map[string]int64{
+		"promoted": c.Promoted, "merged": c.Merged, "unmerged": c.Unmerged, "unmeasured": c.Unmeasured, "capped": c.Capped,
+	} {
+		add(ctx, o.telemetry.ExemplarPromoted, n, o.promoted[outcome])
+	}
+	for r, counts := range p.counted {
+		add(ctx, o.telemetry.ExemplarAttached, counts.attached, o.attached[r.Name])
+		for outcome, n := range counts.points {
+			add(ctx, o.telemetry.ExemplarPoints, n, o.points[r.Name][outcome])
+		}
+	}
+}
+
+func add(ctx context.Context, counter metric.Int64Counter, n int64, option metric.AddOption) {
+	if n > 0 {
+		counter.Add(ctx, n, option)
+	}
 }

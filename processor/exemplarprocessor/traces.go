@@ -81,7 +81,7 @@ func (b *batch) read(rules *rule.Set, td ptrace.Traces) {
 }
 
 func (e *exemplars) remember(ctx context.Context, b *batch) {
-	var became [candidate.Outcomes]int64
+	became := map[candidate.Outcome]int64{}
 	now := time.Now().UnixNano()
 	for _, f := range b.found {
 		became[e.store.Add(now, f.key, f.Candidate)]++
