@@ -37,6 +37,7 @@ type exemplars struct {
 	limiter   *rate.Limiter
 	telemetry *metadata.TelemetryBuilder
 	outcomes  *outcomes
+	now       func() time.Time
 
 	traces, metrics atomic.Int32 // pipelines
 	tables          tables       // of the metrics pipelines
@@ -59,7 +60,7 @@ func newExemplars(cfg *Config, settings processor.Settings) (*exemplars, error) 
 		limit = rate.Limit(cfg.Attach.MaxPerSecond)
 	}
 	e := &exemplars{
-		cfg: cfg, settings: settings, rules: rules, telemetry: telemetry,
+		cfg: cfg, settings: settings, rules: rules, telemetry: telemetry, now: time.Now,
 		store:    candidate.NewStore(candidate.Limits{Candidates: cfg.Attach.Candidates, TTL: cfg.Attach.TTL}),
 		limiter:  rate.NewLimiter(limit, max(1, cfg.Attach.MaxPerSecond)),
 		outcomes: newOutcomes(telemetry, settings.ID.String(), rules.Names()),
@@ -137,8 +138,8 @@ func (e *exemplars) Start(context.Context, component.Host) error {
 		defer ticker.Stop()
 		for {
 			select {
-			case now := <-ticker.C:
-				e.store.Expire(now.UnixNano())
+			case <-ticker.C:
+				e.store.Expire(e.now().UnixNano())
 			case <-ctx.Done():
 				return
 			}

@@ -6,7 +6,6 @@ package exemplarprocessor
 import (
 	"context"
 	"sync"
-	"time"
 
 	"go.opentelemetry.io/collector/consumer"
 	"go.opentelemetry.io/collector/pdata/pmetric"
@@ -34,7 +33,7 @@ func newMetrics(s *shared, next consumer.Metrics) *metrics {
 	e.metrics.Add(1)
 	m := &metrics{shared: s, next: next, normalizer: normalize.New(e.cfg.Normalize.aliases())}
 	if e.attaches() {
-		m.series = series.NewTable(e.cfg.Attach.Series, time.Now().UnixNano(), e.cfg.Attach.options())
+		m.series = series.NewTable(e.cfg.Attach.Series, e.now().UnixNano(), e.cfg.Attach.options())
 		e.tables.add(m.series)
 	}
 	if len(e.cfg.Promote.TraceIDs) > 0 {
@@ -48,13 +47,15 @@ func newMetrics(s *shared, next consumer.Metrics) *metrics {
 }
 
 // Capabilities implements consumer.Metrics.
-func (m *metrics) Capabilities() consumer.Capabilities { return consumer.Capabilities{MutatesData: true} }
+func (m *metrics) Capabilities() consumer.Capabilities {
+	return consumer.Capabilities{MutatesData: true}
+}
 
 // ConsumeMetrics passes metrics on, with their exemplars.
 func (m *metrics) ConsumeMetrics(ctx context.Context, md pmetric.Metrics) error {
 	p := m.passes.Get().(*pass)
 	defer m.passes.Put(p)
-	p.begin(time.Now().UnixNano())
+	p.begin(m.Observer.now().UnixNano())
 	for _, rm := range md.ResourceMetrics().All() {
 		resource := rm.Resource().Attributes()
 		id := identity.Resource(resource)

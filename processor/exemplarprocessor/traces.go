@@ -6,7 +6,6 @@ package exemplarprocessor
 import (
 	"context"
 	"sync"
-	"time"
 
 	"go.opentelemetry.io/collector/consumer"
 	"go.opentelemetry.io/collector/pdata/ptrace"
@@ -82,7 +81,7 @@ func (b *batch) read(rules *rule.Set, td ptrace.Traces) {
 
 func (e *exemplars) remember(ctx context.Context, b *batch) {
 	became := map[candidate.Outcome]int64{}
-	now := time.Now().UnixNano()
+	now := e.now().UnixNano()
 	for _, f := range b.found {
 		became[e.store.Add(now, f.key, f.Candidate)]++
 	}

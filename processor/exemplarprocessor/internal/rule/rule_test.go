@@ -207,7 +207,9 @@ func TestSpansThatAreRefused(t *testing.T) {
 		Join: []JoinConfig{{Metric: "route", Span: "http.route"}},
 	}})
 	require.NoError(t, err)
-	good := func() ptrace.Span { return made(t, ptrace.SpanKindServer, map[string]any{"env": "prod", "http.route": "/cart"}) }
+	good := func() ptrace.Span {
+		return made(t, ptrace.SpanKindServer, map[string]any{"env": "prod", "http.route": "/cart"})
+	}
 	for name, c := range map[string]struct {
 		change func(ptrace.Span)
 		taken  int
