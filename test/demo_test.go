@@ -84,7 +84,7 @@ func has(p demo.Picture, want float64, system, name string, labels ...string) bo
 func TestTheStoryArrives(t *testing.T) {
 	s := play(t)
 	const pace = 3 * demo.Interval
-	require.NoError(t, (&story.Story{Lab: s.Lab, OTLP: s.OTLP, Audit: s.Audit, Pace: pace, Progress: func(line string) { t.Log(line) }}).Tell(t.Context()))
+	require.NoError(t, (&story.Story{Lab: s.Lab, OTLP: s.OTLP, Audit: s.Audit, Shop: s.Shop, Pace: pace, Progress: func(line string) { t.Log(line) }}).Tell(t.Context()))
 	var missing []string
 	defer func() {
 		if len(missing) > 0 {

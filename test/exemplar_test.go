@@ -263,7 +263,7 @@ func TestExemplarsLeadToTracesThatWereSampled(t *testing.T) {
 	const decided = `sum(otelcol_processor_tail_sampling_global_count_traces_sampled%s)`
 	require.Eventually(t, func() bool {
 		n, _ := m.query(t, fmt.Sprintf(decided, ""))
-		return int(n) >= result.requests
+		return int(n) == result.requests
 	}, soon, 500*time.Millisecond, "all traces are sampled or dropped")
 	sampled, _ := m.query(t, fmt.Sprintf(decided, `{sampled="true"}`))
 	var spans map[spanID]readback.Span

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/otelcol-infra/otelcol-infra/lab/readback"
+	"github.com/otelcol-infra/otelcol-infra/lab/shop"
 	"github.com/otelcol-infra/otelcol-infra/lab/story"
 )
 
@@ -102,6 +103,12 @@ var Systems = []System{
 			"vault.sealed": 1, "vault.unsealed": 1,
 			"vault.lease.created": story.VaultLeases, "vault.lease.renewed": 1, "vault.lease.expiring": 1, "vault.lease.ended": story.VaultLeases,
 		},
+	},
+	{
+		Name:      shop.Service,
+		Series:    []string{shop.Durations + "_count", shop.Requests},
+		Exemplars: []string{shop.Durations + "_bucket"},
+		Spans:     map[string]int{story.Order: 1, "GET /items": story.Customers, "GET /items/{id}": story.Customers, "POST /orders": story.Customers},
 	},
 }
 

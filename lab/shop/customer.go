@@ -14,39 +14,45 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// Serve has so many customers at once go through the shop, again and again
-// until the context ends, and returns how many requests were answered.
+// Visit asks for each route once, one after the other.
+func (s *Shop) Visit(ctx context.Context) error {
+	for _, r := range routes {
+		if err := s.ask(ctx, r); err != nil {
+			return fmt.Errorf("ask the shop for %s: %w", r.path, err)
+		}
+	}
+	return nil
+}
+
+// Serve has so many customers at once visit the shop again and again. When the
+// context ends, they end their visits, and it returns how many requests were
+// made.
 func (s *Shop) Serve(ctx context.Context, customers int) (int, error) {
-	transport := &http.Transport{MaxIdleConnsPerHost: customers}
-	defer transport.CloseIdleConnections()
-	var answered atomic.Int64
-	group, ctx := errgroup.WithContext(ctx)
+	var visits atomic.Int64
+	group, failed := errgroup.WithContext(ctx)
 	for range customers {
 		group.Go(func() error {
-			for {
-				for _, r := range routes {
-					if err := s.ask(ctx, transport, r); ctx.Err() != nil {
-						return nil // It went home.
-					} else if err != nil {
-						return err
-					}
-					answered.Add(1)
+			for failed.Err() == nil {
+				if err := s.Visit(context.WithoutCancel(ctx)); err != nil {
+					return err
 				}
+				visits.Add(1)
 			}
+			return nil
 		})
 	}
 	err := group.Wait()
-	return int(answered.Load()), err
+	return int(visits.Load()) * len(routes), err
 }
 
-func (s *Shop) ask(ctx context.Context, transport http.RoundTripper, r route) error {
+func (s *Shop) ask(ctx context.Context, r route) error {
 	request, err := http.NewRequestWithContext(ctx, r.method, "http://"+s.Addr+strings.ReplaceAll(r.path, "{id}", "7"), nil)
 	if err != nil {
-		return fmt.Errorf("ask the shop: %w", err)
+		return err
 	}
-	response, err := transport.RoundTrip(request)
+	response, err := s.client.Do(request)
 	if err != nil {
-		return fmt.Errorf("ask the shop: %w", err)
+		return err
 	}
 	defer response.Body.Close()
 	_, err = io.Copy(io.Discard, response.Body)

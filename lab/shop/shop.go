@@ -57,6 +57,7 @@ type Shop struct {
 	// Addr is host:port of it, and of its metrics at /metrics.
 	Addr string
 
+	client   *http.Client // of its customers
 	server   *http.Server
 	provider *trace.TracerProvider
 }
@@ -73,7 +74,8 @@ func Open(ctx context.Context, otlp string) (*Shop, error) {
 		return nil, errors.Join(fmt.Errorf("open the shop: %w", err), exporter.Shutdown(ctx))
 	}
 	s := &Shop{
-		Addr: listener.Addr().String(),
+		Addr:   listener.Addr().String(),
+		client: &http.Client{Transport: &http.Transport{}, Timeout: 10 * time.Second},
 		provider: trace.NewTracerProvider(trace.WithBatcher(exporter, trace.WithBatchTimeout(sendEvery)),
 			trace.WithResource(resource.NewSchemaless(semconv.ServiceName(Service)))),
 	}
@@ -82,8 +84,14 @@ func Open(ctx context.Context, otlp string) (*Shop, error) {
 	return s, nil
 }
 
+// Targets is the file that tells Prometheus' file_sd where to scrape it.
+func (s *Shop) Targets() string {
+	return fmt.Sprintf("- {targets: [%q], labels: {job: %s}}\n", s.Addr, Service)
+}
+
 // Close ends the requests that run, and sends the last spans.
 func (s *Shop) Close(ctx context.Context) error {
+	s.client.CloseIdleConnections()
 	return errors.Join(s.server.Shutdown(ctx), s.provider.Shutdown(ctx))
 }
 
