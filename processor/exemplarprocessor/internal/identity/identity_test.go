@@ -4,9 +4,9 @@
 package identity
 
 import (
-	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -102,7 +102,7 @@ func TestExceptIsWithout(t *testing.T) {
 }
 
 func TestExemplarsAreToldApart(t *testing.T) {
-	make := func(change func(pmetric.Exemplar)) pmetric.Exemplar {
+	like := func(change func(pmetric.Exemplar)) pmetric.Exemplar {
 		e := pmetric.NewExemplar()
 		e.SetTraceID(pcommon.TraceID{1})
 		e.SetSpanID(pcommon.SpanID{1})
@@ -110,7 +110,7 @@ func TestExemplarsAreToldApart(t *testing.T) {
 		change(e)
 		return e
 	}
-	known := map[uint64]bool{Exemplar(make(func(pmetric.Exemplar) {}), 2): true}
+	known := map[uint64]bool{Exemplar(like(func(pmetric.Exemplar) {}), 2): true}
 	for i, change := range []func(pmetric.Exemplar){
 		func(pmetric.Exemplar) {},
 		func(e pmetric.Exemplar) { e.SetTraceID(pcommon.TraceID{2}) },
@@ -124,12 +124,12 @@ func TestExemplarsAreToldApart(t *testing.T) {
 			e.FilteredAttributes().PutStr("a", "b")
 		},
 	} {
-		id := Exemplar(make(change), 1)
+		id := Exemplar(like(change), 1)
 		assert.False(t, known[id], "%d", i)
 		known[id] = true
 	}
-	with := make(func(e pmetric.Exemplar) { e.FilteredAttributes().PutStr("a", "b") })
-	assert.Equal(t, Exemplar(make(func(pmetric.Exemplar) {}), 1), Exemplar(with, 1))
+	with := like(func(e pmetric.Exemplar) { e.FilteredAttributes().PutStr("a", "b") })
+	assert.Equal(t, Exemplar(like(func(pmetric.Exemplar) {}), 1), Exemplar(with, 1))
 }
 
 func TestManySeriesDoNotCollide(t *testing.T) {
@@ -138,7 +138,7 @@ func TestManySeriesDoNotCollide(t *testing.T) {
 	m := pcommon.NewMap()
 	for i := range n {
 		m.PutInt("i", int64(i%100))
-		m.PutStr("s", fmt.Sprint(i/100))
+		m.PutStr("s", strconv.Itoa(i/100))
 		known[Series(1, "m", m)] = struct{}{}
 	}
 	assert.Len(t, known, n)

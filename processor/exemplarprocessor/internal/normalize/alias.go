@@ -76,19 +76,17 @@ func (n names) has(name string) bool {
 	return ok
 }
 
-// found is what the aliases of one attribute set say.
+// found is what the aliases of one attribute set say: of each kind the ID whose
+// name comes first in the list.
 type found struct {
-	trace  pcommon.TraceID
-	span   pcommon.SpanID
-	parent struct {
-		trace pcommon.TraceID
-		span  pcommon.SpanID
-	}
-	padded               bool
-	traceRank, spanRank  int
-	parentRank           int
-	valid, invalid       int64 // how many attributes were an ID, and how many should have been
-	traces, spans, pairs bool
+	trace                   pcommon.TraceID
+	span                    pcommon.SpanID
+	parentTrace             pcommon.TraceID
+	parentSpan              pcommon.SpanID
+	padded                  bool  // the trace ID had 64 bits
+	traces, spans, pairs    bool  // there is one: a trace ID, a span ID, a traceparent
+	atTrace, atSpan, atPair int   // its rank
+	valid, invalid          int64 // how many attributes were an ID, and how many should have been
 }
 
 // read takes what the attribute says when it is an alias, and returns whether
@@ -102,19 +100,19 @@ func (f *found) read(n names, name string, value pcommon.Value) bool {
 	case kindTrace:
 		var id pcommon.TraceID
 		var padded bool
-		if id, padded, ok = traceFromValue(value, a.datadog); ok && (!f.traces || a.rank < f.traceRank) {
-			f.trace, f.padded, f.traceRank, f.traces = id, padded, a.rank, true
+		if id, padded, ok = traceFromValue(value, a.datadog); ok && (!f.traces || a.rank < f.atTrace) {
+			f.trace, f.padded, f.atTrace, f.traces = id, padded, a.rank, true
 		}
 	case kindSpan:
 		var id pcommon.SpanID
-		if id, ok = spanFromValue(value, a.datadog); ok && (!f.spans || a.rank < f.spanRank) {
-			f.span, f.spanRank, f.spans = id, a.rank, true
+		if id, ok = spanFromValue(value, a.datadog); ok && (!f.spans || a.rank < f.atSpan) {
+			f.span, f.atSpan, f.spans = id, a.rank, true
 		}
 	case kindParent:
 		var traceID pcommon.TraceID
 		var spanID pcommon.SpanID
-		if traceID, spanID, ok = parent(value.Str()); ok && (!f.pairs || a.rank < f.parentRank) {
-			f.parent.trace, f.parent.span, f.parentRank, f.pairs = traceID, spanID, a.rank, true
+		if traceID, spanID, ok = parent(value.Str()); ok && (!f.pairs || a.rank < f.atPair) {
+			f.parentTrace, f.parentSpan, f.atPair, f.pairs = traceID, spanID, a.rank, true
 		}
 	}
 	if ok {
@@ -135,7 +133,7 @@ func (f *found) resolve(trace pcommon.TraceID, span pcommon.SpanID) (_ pcommon.T
 	if trace.IsEmpty() {
 		switch {
 		case f.pairs:
-			trace, byParent = f.parent.trace, true
+			trace, byParent = f.parentTrace, true
 			used++
 		case f.traces:
 			trace, padded = f.trace, f.padded
@@ -144,12 +142,12 @@ func (f *found) resolve(trace pcommon.TraceID, span pcommon.SpanID) (_ pcommon.T
 	}
 	if span.IsEmpty() {
 		switch {
-		case f.pairs && f.parent.trace == trace:
-			span = f.parent.span
+		case f.pairs && sameTrace(f.parentTrace, trace):
+			span = f.parentSpan
 			if !byParent {
 				used++
 			}
-		case f.spans && (!f.traces || sameTrace(f.trace, trace)):
+		case f.spans && f.traces && sameTrace(f.trace, trace), f.spans && !f.traces && !f.pairs:
 			span = f.span
 			used++
 		}

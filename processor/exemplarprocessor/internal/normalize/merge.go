@@ -128,10 +128,10 @@ func width(a, b pmetric.ExponentialHistogramDataPointBuckets) int64 {
 	if a.BucketCounts().Len() == 0 || b.BucketCounts().Len() == 0 {
 		return 0 // Nothing is made wider.
 	}
-	return max(end(a), end(b)) - min(int64(a.Offset()), int64(b.Offset()))
+	return max(endOf(a), endOf(b)) - min(int64(a.Offset()), int64(b.Offset()))
 }
 
-func end(b pmetric.ExponentialHistogramDataPointBuckets) int64 {
+func endOf(b pmetric.ExponentialHistogramDataPointBuckets) int64 {
 	return int64(b.Offset()) + int64(b.BucketCounts().Len())
 }
 

@@ -61,8 +61,8 @@ func (n *Normalizer) Exemplars(exemplars pmetric.ExemplarSlice, c *Counts) {
 	if exemplars.Len() == 0 {
 		return
 	}
-	var few [32]uint64
-	seen, several := seen{few: few[:0]}, exemplars.Len() > 1
+	var seen seen
+	several := exemplars.Len() > 1
 	exemplars.RemoveIf(func(e pmetric.Exemplar) bool {
 		if e.FilteredAttributes().Len() > 0 {
 			n.identify(e, c)
@@ -148,21 +148,23 @@ func valueRunes(value pcommon.Value) int {
 // seen remembers hashes: a few in a row, which takes no allocation, and more of
 // them in a map.
 type seen struct {
-	few  []uint64
+	few  [32]uint64
+	n    int // of the few
 	many map[uint64]struct{}
 }
 
 // before remembers the hash, and returns whether it was there.
 func (s *seen) before(hash uint64) bool {
 	if s.many == nil {
-		if slices.Contains(s.few, hash) {
+		if slices.Contains(s.few[:s.n], hash) {
 			return true
 		}
-		if len(s.few) < cap(s.few) {
-			s.few = append(s.few, hash)
+		if s.n < len(s.few) {
+			s.few[s.n] = hash
+			s.n++
 			return false
 		}
-		s.many = make(map[uint64]struct{}, 2*len(s.few))
+		s.many = make(map[uint64]struct{}, 2*s.n)
 		for _, h := range s.few {
 			s.many[h] = struct{}{}
 		}

@@ -6,6 +6,7 @@ package normalize
 import (
 	"fmt"
 	"math/rand/v2"
+	"strconv"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -109,6 +110,18 @@ func TestAliasesBecomeIDs(t *testing.T) {
 			labels:    labels{"dd.trace_id", "255", "dd.span_id", "16", "trace_id", traceHex, "span_id", spanHex},
 			wantTrace: traceHex, wantSpan: spanHex, want: Counts{Aliased: 1, Redundant: 2},
 		},
+		"and when it stands first": {
+			labels:    labels{"trace_id", traceHex, "span_id", spanHex, "dd.trace_id", "255", "dd.span_id", "16"},
+			wantTrace: traceHex, wantSpan: spanHex, want: Counts{Aliased: 1, Redundant: 2},
+		},
+		"a traceparent of the lower half is of the same trace": {
+			trace: traceHex[16:], labels: labels{"traceparent", header},
+			wantTrace: zeros + traceHex[16:], wantSpan: spanHex, want: Counts{Aliased: 1},
+		},
+		"a span beside a traceparent of another trace may be of that": {
+			trace: otherTrace, labels: labels{"traceparent", header, "span_id", otherSpan},
+			wantTrace: otherTrace, want: Counts{Redundant: 2},
+		},
 		"one that is invalid does not win": {
 			labels:    labels{"trace_id", "none", "traceID", traceHex},
 			wantTrace: traceHex, want: Counts{Aliased: 1, Invalid: 1},
@@ -169,6 +182,19 @@ func TestOwnAliasesReplaceTheDefaultsButForTheNamesThatExportersWrite(t *testing
 	assert.Equal(t, traceHex, es.At(0).TraceID().String())
 	assert.Equal(t, spanHex, es.At(0).SpanID().String())
 	assert.Equal(t, map[string]any{"traceID": otherTrace, "traceparent": "x"}, es.At(0).FilteredAttributes().AsRaw())
+}
+
+func TestTheFirstTraceparentOfTheListWins(t *testing.T) {
+	n := New(Aliases{Traceparents: []string{"own", "parent"}})
+	own, other := "00-"+traceHex+"-"+spanHex+"-01", "00-"+otherTrace+"-"+otherSpan+"-01"
+	es := pmetric.NewExemplarSlice()
+	add(t, es, "", "", "own", own, "parent", other)
+	add(t, es, "", "", "parent", other, "own", own).SetIntValue(1)
+	n.Exemplars(es, &Counts{})
+	for _, e := range es.All() {
+		assert.Equal(t, traceHex, e.TraceID().String())
+		assert.Equal(t, spanHex, e.SpanID().String())
+	}
 }
 
 func TestExemplarsThatSayNothingAreRemoved(t *testing.T) {
@@ -248,7 +274,7 @@ func random(t testing.TB, r *rand.Rand) pmetric.Metrics {
 	slice := metrics.ResourceMetrics().AppendEmpty().ScopeMetrics().AppendEmpty().Metrics()
 	of := func(list ...any) any { return list[r.IntN(len(list))] }
 	fill := func(attrs pcommon.Map, es pmetric.ExemplarSlice) {
-		attrs.PutStr("route", fmt.Sprint(r.IntN(3)))
+		attrs.PutStr("route", strconv.Itoa(r.IntN(3)))
 		if r.IntN(2) == 0 {
 			attrs.PutStr("trace_id", of(traceHex, otherTrace, "none", "").(string))
 		}

@@ -5,7 +5,6 @@ package normalize
 
 import (
 	"math"
-	"slices"
 
 	"go.opentelemetry.io/collector/pdata/pcommon"
 	"go.opentelemetry.io/collector/pdata/pmetric"
@@ -132,29 +131,28 @@ type member struct {
 }
 
 func promote[P point[P]](p *Promoter, all points[P], temporality pmetric.AggregationTemporality, shape shape[P], c *Counts) {
-	touched := make([]bool, all.Len())
-	for i := range touched {
-		touched[i] = p.touches(all.At(i).Attributes())
-	}
-	if !slices.Contains(touched, true) {
+	if temporality == pmetric.AggregationTemporalityUnspecified {
+		for i := range all.Len() {
+			p.leave(all.At(i).Attributes(), c)
+		}
 		return
 	}
-	if temporality == pmetric.AggregationTemporalityUnspecified {
-		for _, t := range touched {
-			if t {
-				c.Unmerged++
-			}
-		}
+	i := 0
+	for i < all.Len() && !p.touches(all.At(i).Attributes()) {
+		i++
+	}
+	if i == all.Len() {
 		return
 	}
 	first := make(map[group]int, all.Len())
 	members := make(map[member]struct{}, all.Len())
 	gone := make([]bool, all.Len())
-	for i := range touched {
+	for i := range gone {
 		from := all.At(i)
+		touched := p.touches(from.Attributes())
 		key := group{attrs: identity.Except(from.Attributes(), p.names.has)}
 		whole := key.attrs
-		if touched[i] {
+		if touched {
 			whole = identity.Except(from.Attributes(), func(string) bool { return false })
 		}
 		if temporality == pmetric.AggregationTemporalityCumulative {
@@ -169,9 +167,9 @@ func promote[P point[P]](p *Promoter, all points[P], temporality pmetric.Aggrega
 		case !merged:
 			first[key] = i
 			promotePoint(p, from, shape, c)
-		case again && (!touched[i] || temporality == pmetric.AggregationTemporalityCumulative),
+		case again && (!touched || temporality == pmetric.AggregationTemporalityCumulative),
 			!stale(all.At(target)) && !stale(from) && !shape.fits(all.At(target), from):
-			if touched[i] {
+			if touched {
 				c.Unmerged++
 			}
 		default:
@@ -181,7 +179,7 @@ func promote[P point[P]](p *Promoter, all points[P], temporality pmetric.Aggrega
 			c.Merged++
 		}
 	}
-	i := -1
+	i = -1
 	all.RemoveIf(func(P) bool { i++; return gone[i] })
 }
 
@@ -256,7 +254,10 @@ func (numbers) fits(into, from pmetric.NumberDataPoint) bool {
 		return false
 	}
 	a, b := into.IntValue(), from.IntValue() // Both are 0 of doubles.
-	return !(b > 0 && a > math.MaxInt64-b) && !(b < 0 && a < math.MinInt64-b)
+	if b > 0 {
+		return a <= math.MaxInt64-b
+	}
+	return a >= math.MinInt64-b
 }
 
 func (numbers) merge(into, from pmetric.NumberDataPoint) {

@@ -51,8 +51,8 @@ type remembered struct {
 }
 
 // NewRepeats returns a memory of at most so many series, rounded up to a
-// multiple of the number of its shards. At 12 exemplars each, a series takes
-// about 350 bytes.
+// multiple of the number of its shards. A series takes about 110 bytes, and 8
+// for each of its exemplars, of which 64 are remembered.
 func NewRepeats(limit int) *Repeats {
 	r := &Repeats{shards: make([]shard, shards)}
 	for i := range r.shards {
