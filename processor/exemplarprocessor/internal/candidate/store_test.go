@@ -212,13 +212,22 @@ func TestFullStoreGivesUpWhatWasNotUsedForLongest(t *testing.T) {
 }
 
 func TestFullStoreGivesUpWhatThereIsMostOf(t *testing.T) {
-	s := NewStore(Limits{Candidates: 4, TTL: ttl})
-	s.Add(epoch, 0, span(0, 0, 30))
-	for i := range 3 {
-		s.Add(epoch, 0, span(uint32(1+i), int64(1+i)*second, 0.1))
+	for _, rare := range []float64{0.001, 30} {
+		s := NewStore(Limits{Candidates: 4, TTL: ttl})
+		s.Add(epoch, 0, span(0, 0, rare))
+		for i := range 3 {
+			s.Add(epoch, 0, span(uint32(1+i), int64(1+i)*second, 0.1))
+		}
+		require.Equal(t, Kept, s.Add(epoch, shards, span(9, 0, 0.1)))
+		assert.Equal(t, []int64{0, 2, 3}, all(s, 0, 0), "the rare one is older, but stays")
 	}
-	require.Equal(t, Kept, s.Add(epoch, shards, span(9, 0, 0.1)))
-	assert.Equal(t, []int64{0, 2, 3}, all(s, 0, 0), "the rare one is older, but stays")
+	for _, older := range []float64{0.001, 30} {
+		s := NewStore(Limits{Candidates: 2, TTL: ttl})
+		s.Add(epoch, 0, span(0, second, 0.1))
+		s.Add(epoch, 0, span(1, 0, older))
+		require.Equal(t, Kept, s.Add(epoch, shards, span(9, 0, 0.1)))
+		assert.Equal(t, []int64{1}, all(s, 0, 0), "of the same number the older goes")
+	}
 }
 
 func TestFullStoreLooksIntoOtherShards(t *testing.T) {
@@ -251,7 +260,7 @@ func check(t *testing.T, s *Store) {
 	held, keys := 0, 0
 	for i := range s.shards {
 		sh := &s.shards[i]
-		require.Equal(t, sh.used.Len(), len(sh.keys))
+		require.Len(t, sh.keys, sh.used.Len())
 		keys += len(sh.keys)
 		for el := sh.used.Front(); el != nil; el = el.Next() {
 			e := el.Value.(*entry)

@@ -30,7 +30,7 @@ type memory struct {
 	// mark is the newest time that was used: of all exemplars of a series whose
 	// exemplars ascend together, and of those before the layout changed.
 	mark  int64
-	again []repeat
+	again []repeat // of an explicit histogram in the order of the buckets
 }
 
 type bucket struct {
@@ -150,13 +150,14 @@ func (m *memory) extend(p *Point, keep int64) {
 	m.grow(p, joined)
 }
 
-// idle says that nothing grew in the last slot nor since.
+// idle says that the last slot has no growth that is not used, and that nothing
+// grew since.
 func (m *memory) idle(p *Point) bool {
-	if p.Kind == Sum {
-		return m.buckets[0].grew&1 == 0 && p.Value == m.value
+	if p.Kind == Sum && p.Value != m.value {
+		return false
 	}
 	for i := range m.buckets {
-		if m.buckets[i].grew&1 != 0 || p.count(i) != m.buckets[i].count {
+		if m.buckets[i].grew&1 != 0 || p.Kind != Sum && p.count(i) != m.buckets[i].count {
 			return false
 		}
 	}

@@ -13,6 +13,7 @@ import (
 // often than points come and that keep the exemplars of the last point only.
 type repeat struct {
 	bucket int
+	point  int64 // the time of the point that it was picked for
 	pick   Pick
 }
 
@@ -20,27 +21,28 @@ type repeat struct {
 // that of its bucket; of other series, those of earlier points are forgotten
 // already, since all their exemplars have to ascend together.
 func (m *memory) remember(p *Point, bucket int, pick Pick) {
-	if p.Kind == Explicit {
-		for i := range m.again {
-			if m.again[i].bucket == bucket {
-				m.again[i].pick = pick
-				return
-			}
-		}
+	r := repeat{bucket: bucket, point: p.Time, pick: pick}
+	if p.Kind != Explicit {
+		m.again = append(m.again, r)
+		return
 	}
-	m.again = append(m.again, repeat{bucket: bucket, pick: pick})
+	i, found := slices.BinarySearchFunc(m.again, bucket, func(r repeat, bucket int) int { return cmp.Compare(r.bucket, bucket) })
+	if found {
+		m.again[i] = r
+	} else {
+		m.again = slices.Insert(m.again, i, r)
+	}
 }
 
 // repeat appends earlier picks that are not too old to those of this point,
 // which begin at first; not more than limit together.
 func (m *memory) repeat(p *Point, picks []Pick, first, limit int, age time.Duration, tally *Tally) []Pick {
 	m.again = slices.DeleteFunc(m.again, func(r repeat) bool { return p.Time-r.pick.End >= int64(age) })
-	fresh := picks[first:]
 	for _, r := range m.again {
 		if len(picks)-first >= limit {
 			break
 		}
-		if !slices.ContainsFunc(fresh, func(f Pick) bool { return f.Trace == r.pick.Trace && f.Span == r.pick.Span }) {
+		if r.point != p.Time {
 			picks = append(picks, r.pick)
 			tally.Repeated++
 		}

@@ -144,23 +144,39 @@ func (m *memory) choose(p *Point, scale float64, taken []Existing, draw func(aft
 	return picks, tally
 }
 
-// close notes the exemplars that the point has. What ends in the future does
-// not count as used, or nothing could be used until then.
+// close notes the exemplars that the point has: they are used like picks. What
+// ends in the future does not count as used, or nothing could be until then.
 func (m *memory) close(p *Point, taken []Existing, best []choice) {
+	before := m.mark
 	for _, t := range taken {
-		at := min(t.Time, p.Time)
-		bucket, ok := p.locate(t.Value)
+		end := min(t.Time, p.Time)
 		if p.Kind != Explicit {
-			m.mark = max(m.mark, at)
+			m.mark = max(m.mark, end)
 			m.again = m.again[:0]
 		}
-		if !ok || p.Kind == Sum {
+		bucket, ok := p.locate(t.Value)
+		if !ok {
 			continue
 		}
-		best[bucket].drawn = closed
+		slot, within := m.slotOf(end)
+		if p.Kind == Sum {
+			for bucket < maxPerSum-1 && within && !m.grewIn(bucket, slot) {
+				bucket++
+			}
+		} else {
+			best[bucket].drawn = closed
+		}
 		if p.Kind == Explicit {
-			m.buckets[bucket].mark = max(m.buckets[bucket].mark, at)
 			m.again = slices.DeleteFunc(m.again, func(r repeat) bool { return r.bucket == bucket })
+		}
+		if end <= max(before, m.buckets[bucket].mark) {
+			continue // It was there before, or is older than what was used.
+		}
+		if p.Kind == Explicit {
+			m.buckets[bucket].mark = end
+		}
+		if within {
+			m.use(p, choice{bucket: bucket, slot: slot}, end)
 		}
 	}
 }
@@ -253,12 +269,12 @@ func (m *memory) several(drawn []candidate.Candidate, limit int, prefer Prefer, 
 			if !ok || c.End <= m.mark || best.drawn >= 0 && !better(prefer, c, &drawn[best.drawn]) {
 				continue
 			}
-			// Those chosen take the first places of their slot.
+			// It gets the place of its slot after those of the ones chosen.
 			place, same := 0, false
 			for _, other := range sc.choices {
 				same = same || drawn[other.drawn].End == c.End
 				if other.slot == slot {
-					place++
+					place = max(place, other.bucket+1)
 				}
 			}
 			for place < maxPerSum && !m.grewIn(place, slot) {
@@ -321,14 +337,13 @@ func (m *memory) use(p *Point, c choice, end int64) {
 	b := &m.buckets[c.bucket]
 	bit := uint32(1) << (len(m.slots) - 1 - c.slot)
 	if p.Kind == Sum {
-		m.mark = end
 		b.grew &^= bit
-		return
-	}
-	b.grew &= bit - 1
-	if p.Kind == Exponential {
-		m.mark = end
 	} else {
-		b.mark = end
+		b.grew &= bit - 1
+	}
+	if p.Kind == Explicit {
+		b.mark = max(b.mark, end)
+	} else {
+		m.mark = max(m.mark, end)
 	}
 }
