@@ -284,6 +284,16 @@ func (p point) withMax(value float64) point {
 	return p
 }
 
+// stale says that there is no value.
+func (p point) stale() point {
+	metric := p.metric
+	p.metric = func(m pmetric.Metric) {
+		metric(m)
+		each(m, func(d dataPoint) { d.SetFlags(pmetric.DefaultDataPointFlags.WithNoRecordedValue(true)) })
+	}
+	return p
+}
+
 func (p point) since(seconds float64) point { p.started = seconds; return p }
 
 func (p point) withoutStart() point { p.startless = true; return p }
@@ -340,6 +350,7 @@ type dataPoint interface {
 	SetStartTimestamp(pcommon.Timestamp)
 	Timestamp() pcommon.Timestamp
 	SetTimestamp(pcommon.Timestamp)
+	SetFlags(pmetric.DataPointFlags)
 }
 
 func each(m pmetric.Metric, do func(dataPoint)) {

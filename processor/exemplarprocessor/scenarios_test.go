@@ -107,15 +107,27 @@ var scenarios = []scenario{
 		want: []int{0},
 	},
 	{
-		name:     "a point without a value gets none",
+		name:     "a point without a value does not end what was counted",
 		settings: requests(""),
 		steps: []step{
-			{at: 9, spans: []span{{n: 1, end: 8, took: .05}}},
-			{at: 10, points: []point{{name: "requests.duration", unit: "s", metric: func(m pmetric.Metric) {
-				m.SetEmptyHistogram().DataPoints().AppendEmpty().SetFlags(pmetric.DefaultDataPointFlags.WithNoRecordedValue(true))
-			}}}},
+			{at: 10, points: []point{sum(5), durations(5, 5, 5), exponential(5, 5, 5).named("requests.exponential", "s")}},
+			{at: 20, points: []point{sum(0).stale(), durations(0, 0, 0).stale(), exponential(0, 0, 0).named("requests.exponential", "s").stale()}},
+			{at: 29, spans: []span{{n: 1, end: 25, took: .2}}},
+			{at: 30, points: []point{sum(5), durations(5, 5, 5), exponential(5, 5, 5).named("requests.exponential", "s")}},
 		},
-		want: []int{0},
+		want: []int{0, 0, 0},
+	},
+	{
+		name:     "series of two instances of a service are two",
+		settings: requests(""),
+		steps: []step{
+			{at: 9, spans: []span{{n: 1, end: 8, took: .2}}},
+			{at: 10, points: []point{
+				sum(1).of(map[string]any{"service.name": "shop", "service.instance.id": "a"}),
+				sum(1).of(map[string]any{"service.name": "shop", "service.instance.id": "b"}),
+			}},
+		},
+		want: []int{2},
 	},
 	{
 		name:     "points of deltas have grown by what they are",
@@ -127,6 +139,16 @@ var scenarios = []scenario{
 			{at: 20, points: []point{durations(1, 1, 0).deltaSince(10), sum(0).deltaSince(10)}},
 		},
 		want: []int{2, 1},
+	},
+	{
+		name:     "points of deltas without a start have grown since those before",
+		settings: requests(""),
+		steps: []step{
+			{at: 10, points: []point{deltas[0], deltas[1], deltas[2]}},
+			{at: 19, spans: []span{{n: 1, end: 15, took: .2}}},
+			{at: 20, points: []point{deltas[0], deltas[1], deltas[2]}},
+		},
+		want: []int{0, 3},
 	},
 	{
 		name:     "a counter that begins anew has grown by what it is",
@@ -403,6 +425,11 @@ var scenarios = []scenario{
 		},
 		want: []int{3},
 	},
+}
+
+var deltas = []point{
+	durations(0, 1, 0).deltaSince(0).withoutStart(), sum(1).deltaSince(0).withoutStart(),
+	exponential(1, 1, 1).named("requests.exponential", "s").deltaSince(0).withoutStart(),
 }
 
 // existing has points with an exemplar in their first bucket; of one of them the

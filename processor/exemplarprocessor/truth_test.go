@@ -83,6 +83,13 @@ func (tr *truth) requireTrue(t *testing.T, resource pcommon.Map, m pmetric.Metri
 		h = &history{used: map[spanID]bool{}, last: map[int]pcommon.Timestamp{}}
 		tr.series[string(name)] = h
 	}
+	if _, ok := d.(pmetric.HistogramDataPoint); !ok { // The exemplars that it had ascend with them.
+		for _, x := range exemplars.All() {
+			if !isAttached(x) {
+				h.last[0] = max(h.last[0], min(x.Timestamp(), d.Timestamp()))
+			}
+		}
+	}
 	inBucket := map[int]bool{}
 	for _, x := range attached {
 		require.Greater(t, x.Timestamp(), d.StartTimestamp(), "after the begin of the point")
