@@ -456,7 +456,7 @@ func TestExemplarsAreNormalized(t *testing.T) {
 			p.SetIntValue(7)
 			fill(p.Exemplars())
 			n.Metric(1, m, nil, &Counts{})
-			goldentest.Metrics(t, scenario, metrics)
+			goldentest.MetricsExactly(t, scenario, metrics)
 		})
 	}
 }

@@ -152,7 +152,7 @@ func TestSeriesThatTracesSplitAreMerged(t *testing.T) {
 			build().CopyTo(m)
 			var c Counts
 			promoter().Metric(m, &c)
-			goldentest.Metrics(t, scenario, metrics)
+			goldentest.MetricsExactly(t, scenario, metrics)
 			before := bytesOf(t, metrics)
 			unmerged := c.Unmerged
 			promoter().Metric(m, &c)
