@@ -99,7 +99,10 @@ func (p *pass) attach(resource pcommon.Map, scope uint64, from pmetric.Metric) {
 			to.points[pointType] += int64(points.Len())
 			return
 		}
-		to.delta, to.scale = sum.AggregationTemporality() == pmetric.AggregationTemporalityDelta, 1
+		if !to.over(sum.AggregationTemporality(), points.Len()) {
+			return
+		}
+		to.scale = 1
 		to.maskOf(points.Len(), func(i int) pcommon.Map { return points.At(i).Attributes() })
 		for _, point := range points.All() {
 			p.number(&to, point)
@@ -107,10 +110,9 @@ func (p *pass) attach(resource pcommon.Map, scope uint64, from pmetric.Metric) {
 	case pmetric.MetricTypeHistogram:
 		histogram := from.Histogram()
 		points := histogram.DataPoints()
-		if !to.scaled(from, points.Len()) {
+		if !to.over(histogram.AggregationTemporality(), points.Len()) || !to.scaled(from, points.Len()) {
 			return
 		}
-		to.delta = histogram.AggregationTemporality() == pmetric.AggregationTemporalityDelta
 		to.maskOf(points.Len(), func(i int) pcommon.Map { return points.At(i).Attributes() })
 		for _, point := range points.All() {
 			p.explicit(&to, point)
@@ -118,10 +120,9 @@ func (p *pass) attach(resource pcommon.Map, scope uint64, from pmetric.Metric) {
 	case pmetric.MetricTypeExponentialHistogram:
 		histogram := from.ExponentialHistogram()
 		points := histogram.DataPoints()
-		if !to.scaled(from, points.Len()) {
+		if !to.over(histogram.AggregationTemporality(), points.Len()) || !to.scaled(from, points.Len()) {
 			return
 		}
-		to.delta = histogram.AggregationTemporality() == pmetric.AggregationTemporalityDelta
 		to.maskOf(points.Len(), func(i int) pcommon.Map { return points.At(i).Attributes() })
 		for _, point := range points.All() {
 			p.exponential(&to, point)
@@ -131,6 +132,16 @@ func (p *pass) attach(resource pcommon.Map, scope uint64, from pmetric.Metric) {
 	case pmetric.MetricTypeSummary:
 		to.points[pointType] += int64(from.Summary().DataPoints().Len())
 	}
+}
+
+// over finds out the time that the data points are over. Without a temporality
+// nobody knows what they have counted.
+func (to *target) over(temporality pmetric.AggregationTemporality, points int) (ok bool) {
+	to.delta = temporality == pmetric.AggregationTemporalityDelta
+	if ok = temporality != pmetric.AggregationTemporalityUnspecified; !ok {
+		to.points[pointType] += int64(points)
+	}
+	return ok
 }
 
 // scaled finds out the unit.

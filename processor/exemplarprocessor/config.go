@@ -139,6 +139,9 @@ func (c *Config) Validate() error {
 	}
 	for i, preset := range c.Attach.Presets {
 		errs = append(errs, configcheck.OneOf(fmt.Sprintf("attach::presets[%d]", i), preset, rule.Presets()...))
+		if slices.Contains(c.Attach.Presets[:i], preset) {
+			errs = append(errs, fmt.Errorf("attach::presets[%d] is %s again: name each preset once", i, preset))
+		}
 	}
 	for _, names := range []struct {
 		key  string

@@ -86,6 +86,7 @@ func TestConfigsThatAreRefused(t *testing.T) {
 		"repeat without a unit.yaml": "attach::repeat is 60ns: write a duration with a unit, such as 1m, or 0s for once",
 		"negative repeat.yaml":       "attach::repeat is -1m0s: write a duration with a unit, such as 1m, or 0s for once",
 		"unknown preset.yaml":        `attach::presets[1] is "htttp": set it to one of consul, envoy, etcd, http, rpc, spanmetrics, vault`,
+		"preset twice.yaml":          "attach::presets[2] is http again: name each preset once",
 		"unknown repeated.yaml":      `normalize::repeated is "once": set it to one of drop, pass`,
 		"unknown existing.yaml":      `attach::existing is "overwrite": set it to one of keep, merge, replace`,
 		"unknown prefer.yaml":        `attach::prefer is "fastest": set it to one of newest, errors, slowest`,

@@ -207,6 +207,7 @@ type point struct {
 	started    float64
 	startless  bool
 	delta      bool
+	noTime     bool // neither delta nor cumulative
 }
 
 // exemplar is one that the point has when it comes.
@@ -278,6 +279,8 @@ func (p point) with(attrs map[string]any) point { p.attrs = attrs; return p }
 
 func (p point) having(exemplars ...exemplar) point { p.exemplars = exemplars; return p }
 
+func (p point) timeless() point { p.noTime = true; return p }
+
 func (p point) withMax(value float64) point {
 	metric := p.metric
 	p.metric = func(m pmetric.Metric) { metric(m); m.Histogram().DataPoints().At(0).SetMax(value) }
@@ -330,6 +333,9 @@ func metricsOf(t testing.TB, seconds float64, points ...point) pmetric.Metrics {
 		temporality := pmetric.AggregationTemporalityCumulative
 		if p.delta {
 			temporality = pmetric.AggregationTemporalityDelta
+		}
+		if p.noTime {
+			temporality = pmetric.AggregationTemporalityUnspecified
 		}
 		switch m.Type() {
 		case pmetric.MetricTypeSum:

@@ -107,6 +107,15 @@ var scenarios = []scenario{
 		want: []int{0},
 	},
 	{
+		name:     "what has no temporality gets none",
+		settings: requests(""),
+		steps: []step{
+			{at: 9, spans: []span{{n: 1, end: 8, took: .2}}},
+			{at: 10, points: []point{sum(1).timeless(), durations(0, 1, 0).timeless(), exponential(1, 1, 1).timeless()}},
+		},
+		want: []int{0},
+	},
+	{
 		name:     "a point without a value does not end what was counted",
 		settings: requests(""),
 		steps: []step{
