@@ -17,9 +17,12 @@ import (
 	"github.com/otelcol-infra/otelcol-infra/processor/exemplarprocessor/internal/candidate"
 )
 
+// fuzzTick is what times of points are multiples of.
+const fuzzTick = int64(time.Millisecond)
+
 // fuzzKeep is short and leaves no interval too short to be told from others, so
 // that what is remembered can be compared with what was true.
-const fuzzKeep = maxSlots - 1
+const fuzzKeep = (maxSlots - 1) * fuzzTick
 
 // A growth is a bucket that grew in an interval.
 type growth struct {
@@ -75,7 +78,7 @@ func (s *source) next(now int64, step []byte) {
 	var from int64
 	switch {
 	case p.Delta:
-		p.Start = max(last, now-4)
+		p.Start = max(last, now-4*fuzzTick)
 		p.Value, p.ZeroCount = 0, 0
 		clear(p.Counts)
 		from, known = p.Start, p.Start > 0
@@ -84,7 +87,7 @@ func (s *source) next(now int64, step []byte) {
 			p.Counts = make([]uint64, len(p.Bounds)+1)
 		}
 	case !before, step[0]%16 == 0: // It begins, or begins anew.
-		p.Start = max(1, last, now-int64(step[1]%4))
+		p.Start = max(1, last, now-int64(step[1]%4)*fuzzTick)
 		p.Value, p.ZeroCount = 0, 0
 		clear(p.Counts)
 		from = p.Start
@@ -145,7 +148,7 @@ func (s *source) took(e Existing) {
 	if s.point.Kind == Explicit {
 		_, series = s.bounds(bucket)
 	}
-	if e.Time <= s.last[series] {
+	if lastOf(e.Time) <= lastOf(s.last[series]) {
 		return
 	}
 	s.last[series] = e.Time
@@ -182,7 +185,7 @@ func (s *source) check(t *testing.T, pick Pick, scale float64, forgets bool) {
 	if p.Kind != Explicit {
 		series = 0
 	}
-	require.Greater(t, pick.End, s.last[series], "times ascend")
+	require.Greater(t, lastOf(pick.End), lastOf(s.last[series]), "times ascend, in milliseconds")
 	s.last[series] = pick.End
 	if forgets {
 		return
@@ -244,20 +247,20 @@ func follow(t *testing.T, limit, flags uint8, steps []byte) (picked [3]int) {
 	// share slots.
 	forgets, keep := n < len(sources), fuzzKeep
 	if flags&64 != 0 {
-		forgets, keep = true, 200
+		forgets, keep = true, 200*fuzzTick
 	}
 	table := NewTable(n, 0, Options{PerPoint: 1 + int(flags%4), Prefer: Prefer(flags >> 2 % 3), Keep: time.Duration(keep)})
 	scale := []float64{1, 2}[flags>>5&1]
 	var pool []candidate.Candidate
-	now := int64(100)
+	now := 100 * fuzzTick
 	for number := uint64(1); len(steps) >= 5; number, steps = number+1, steps[5:] {
 		if steps[0]%4 != 0 {
-			c := candidate.Candidate{Trace: [16]byte{1}, End: now - int64(steps[2]%24) + 2, Value: math.Exp2(float64(int8(steps[3])) / 32), Error: steps[4]&1 != 0}
+			c := candidate.Candidate{Trace: [16]byte{1}, End: now + (2-int64(steps[2]%24))*fuzzTick + int64(steps[2]/24)*fuzzTick/16, Value: math.Exp2(float64(int8(steps[3])) / 32), Error: steps[4]&1 != 0}
 			binary.BigEndian.PutUint64(c.Span[:], number)
 			pool = append(pool, c)
 			continue
 		}
-		now += int64(steps[1] >> 4 % 4)
+		now += int64(steps[1]>>4%4) * fuzzTick
 		s := sources[int(steps[1])%len(sources)]
 		if now <= s.point.Time {
 			continue
@@ -265,7 +268,7 @@ func follow(t *testing.T, limit, flags uint8, steps []byte) (picked [3]int) {
 		s.next(now, steps[2:5])
 		var taken []Existing
 		if steps[0]&64 != 0 {
-			taken = append(taken, Existing{Value: float64(steps[4] % 9), Time: now - int64(steps[3]%9)})
+			taken = append(taken, Existing{Value: float64(steps[4] % 9), Time: now - int64(steps[3]%9)*fuzzTick})
 		}
 		counts, bounds := slices.Clone(s.point.Counts), slices.Clone(s.point.Bounds)
 		picks, tally := table.Take(uint64(int(steps[1])%len(sources)), s.point, scale, taken, drawing(pool), nil)

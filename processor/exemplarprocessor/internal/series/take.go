@@ -151,7 +151,7 @@ func (m *memory) close(p *Point, taken []Existing, best []choice) {
 	for _, t := range taken {
 		end := min(t.Time, p.Time)
 		if p.Kind != Explicit {
-			m.mark = max(m.mark, end)
+			m.mark = max(m.mark, lastOf(end))
 			m.again = m.again[:0]
 		}
 		bucket, ok := p.locate(t.Value)
@@ -173,7 +173,7 @@ func (m *memory) close(p *Point, taken []Existing, best []choice) {
 			continue // It was there before, or is older than what was used.
 		}
 		if p.Kind == Explicit {
-			m.buckets[bucket].mark = end
+			m.buckets[bucket].mark = lastOf(end)
 		}
 		if within {
 			m.use(p, choice{bucket: bucket, slot: slot}, end)
@@ -253,7 +253,7 @@ func (m *memory) each(p *Point, scale float64, drawn []candidate.Candidate, limi
 	})
 	if p.Kind == Exponential {
 		// They are all of one series, so their times have to ascend.
-		sc.choices = slices.CompactFunc(sc.choices, func(a, b choice) bool { return drawn[a.drawn].End == drawn[b.drawn].End })
+		sc.choices = slices.CompactFunc(sc.choices, func(a, b choice) bool { return lastOf(drawn[a.drawn].End) == lastOf(drawn[b.drawn].End) })
 	}
 }
 
@@ -272,7 +272,7 @@ func (m *memory) several(drawn []candidate.Candidate, limit int, prefer Prefer, 
 			// It gets the place of its slot after those of the ones chosen.
 			place, same := 0, false
 			for _, other := range sc.choices {
-				same = same || drawn[other.drawn].End == c.End
+				same = same || lastOf(drawn[other.drawn].End) == lastOf(c.End)
 				if other.slot == slot {
 					place = max(place, other.bucket+1)
 				}
@@ -342,8 +342,16 @@ func (m *memory) use(p *Point, c choice, end int64) {
 		b.grew &= bit - 1
 	}
 	if p.Kind == Explicit {
-		b.mark = max(b.mark, end)
+		b.mark = max(b.mark, lastOf(end))
 	} else {
-		m.mark = max(m.mark, end)
+		m.mark = max(m.mark, lastOf(end))
 	}
+}
+
+// lastOf returns the last nanosecond of the millisecond that a time is in.
+// Prometheus keeps milliseconds, and refuses some of what is of the same one.
+func lastOf(time int64) int64 {
+	const milli = 1_000_000
+	last := time - time%milli + milli - 1
+	return max(last, time) // It may be the last that there is.
 }
