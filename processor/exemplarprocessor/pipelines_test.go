@@ -145,22 +145,30 @@ func TestManyAtOnce(t *testing.T) {
 	w.traces, w.metrics = w.newTraces(t, consumertest.NewNop()), w.newMetrics(t, &w.out)
 	w.start(t, w.traces, w.metrics)
 	w.clock.Store(int64(at(rounds)))
+	errs := make([]error, workers)
 	var all sync.WaitGroup
 	for worker := range workers {
+		service := map[string]any{"service.name": string(rune('a' + worker/2))}
+		var feed []func() error
+		for i := range rounds {
+			seconds := float64(i)
+			td := tracesOf(t, span{n: byte(i), end: seconds, took: .05, resource: service})
+			md := metricsOf(t, seconds+1, durations(uint64(i), 0, 0).of(service), sum(int64(i)).of(service),
+				exponential(uint64(i)).named("requests.exponential", "s").of(service))
+			if worker%2 == 0 {
+				feed = append(feed, func() error { return w.traces.ConsumeTraces(t.Context(), td) })
+			} else {
+				feed = append(feed, func() error { return w.metrics.ConsumeMetrics(t.Context(), md) })
+			}
+		}
 		all.Go(func() {
-			service := map[string]any{"service.name": string(rune('a' + worker/2))}
-			for i := range rounds {
-				seconds := float64(i)
-				if worker%2 == 0 {
-					assert.NoError(t, w.traces.ConsumeTraces(t.Context(), tracesOf(t, span{n: byte(i), end: seconds, took: .05, resource: service})))
-					continue
-				}
-				assert.NoError(t, w.metrics.ConsumeMetrics(t.Context(), metricsOf(t, seconds+1,
-					durations(uint64(i), 0, 0).of(service), sum(int64(i)).of(service), exponential(uint64(i)).named("requests.exponential", "s").of(service))))
+			for _, do := range feed {
+				errs[worker] = errors.Join(errs[worker], do())
 			}
 		})
 	}
 	all.Wait()
+	require.NoError(t, errors.Join(errs...))
 	assert.LessOrEqual(t, held(w), 50)
 	assert.Len(t, w.out.AllMetrics(), workers/2*rounds)
 }

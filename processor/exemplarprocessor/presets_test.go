@@ -19,7 +19,6 @@ import (
 type attrs = map[string]any
 
 var (
-	shop   = attrs{"service.name": "shop"}
 	server = ptrace.SpanKindServer
 	client = ptrace.SpanKindClient
 	ours   = ptrace.SpanKindInternal

@@ -301,6 +301,18 @@ var scenarios = []scenario{
 		want:     []int{1, 2, 0, 1},
 	},
 	{
+		name:     "existing exemplars of sums and exponential histograms are part of what they grew by",
+		settings: requests("existing: merge"),
+		steps: []step{
+			{at: 9, spans: []span{{n: 1, end: 3, took: .2}, {n: 2, end: 7, took: .4}, {n: 3, end: 8, took: .8}}},
+			{at: 10, points: []point{
+				sum(2).having(exemplar{n: 9, value: 1, at: 5}),
+				exponential(1, 1, 1).named("requests.exponential", "s").having(exemplar{n: 9, value: .7, at: 5}),
+			}},
+		},
+		want: []int{4}, // No span that ended before those which are there, nor one more than the sum grew by.
+	},
+	{
 		name:     "existing exemplars are replaced",
 		settings: requests("existing: replace"),
 		steps:    existing,

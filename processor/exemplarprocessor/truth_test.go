@@ -71,7 +71,7 @@ func (tr *truth) requireTrue(t *testing.T, resource pcommon.Map, m pmetric.Metri
 	t.Helper()
 	require.LessOrEqual(t, exemplars.Len(), tr.cfg.Attach.MaxPerPoint)
 	if tr.cfg.Attach.Existing == existingKeep || tr.cfg.Attach.Existing == existingReplace {
-		require.Equal(t, exemplars.Len(), len(attached), "not beside those that it had")
+		require.Len(t, attached, exemplars.Len(), "not beside those that it had")
 	}
 	for i := 1; i < exemplars.Len(); i++ {
 		require.LessOrEqual(t, exemplars.At(i-1).Timestamp(), exemplars.At(i).Timestamp(), "in the order of time")

@@ -163,7 +163,7 @@ func TestPairs(t *testing.T) {
 func TestEachPresetIsValid(t *testing.T) {
 	for _, preset := range Presets() {
 		require.NotEmpty(t, Preset(preset))
-		assert.NoError(t, Check(preset, Preset(preset)))
+		require.NoError(t, Check(preset, Preset(preset)))
 		for _, c := range Preset(preset) {
 			assert.NotEmpty(t, c.Name)
 		}
