@@ -13,7 +13,8 @@ import (
 	"time"
 )
 
-// Prometheus is one Prometheus that stores exemplars and takes remote writes. It scrapes nothing until [Prometheus.Scrape].
+// Prometheus is one Prometheus that stores exemplars and takes remote writes.
+// It scrapes nothing until [Prometheus.Scrape].
 type Prometheus struct {
 	*Server
 	// URL is that of the UI and API, such as "http://127.0.0.1:12001".

@@ -211,6 +211,21 @@ func (m *market) exposed(t *testing.T) map[string]*dto.MetricFamily {
 	}
 }
 
+// openMetrics returns what Prometheus would scrape.
+func openMetrics(t *testing.T, url string) string {
+	t.Helper()
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
+	require.NoError(t, err)
+	request.Header.Set("Accept", string(expfmt.NewFormat(expfmt.TypeOpenMetrics)))
+	response, err := http.DefaultClient.Do(request)
+	require.NoError(t, err)
+	defer response.Body.Close()
+	body, err := io.ReadAll(response.Body)
+	require.NoError(t, err)
+	require.Contains(t, string(body), "# EOF")
+	return string(body)
+}
+
 // newest is, by series, the time of the newest exemplar that the exporter gave.
 type newest map[string]time.Time
 
@@ -259,6 +274,7 @@ func TestExemplarsLeadToTracesThatWereSampled(t *testing.T) {
 	closing()
 	result := <-sold
 	require.NoError(t, result.err)
+	assert.NotContains(t, openMetrics(t, "http://"+m.shop.Addr+"/metrics"), "trace_id", "the shop's metrics know no traces")
 
 	const decided = `sum(otelcol_processor_tail_sampling_global_count_traces_sampled%s)`
 	require.Eventually(t, func() bool {

@@ -89,6 +89,7 @@ Try it by hand in another terminal, and look again a few seconds later:
   unseal it      curl -X PUT -d "{\"key\":\"$VAULT_UNSEAL_KEY\"}" $VAULT_ADDR/v1/sys/unseal
   issue a lease  curl -X PUT -H "X-Vault-Token: $VAULT_TOKEN" -d '{"common_name":"a.example","ttl":"20s"}' $VAULT_ADDR/v1/pki/issue/web
   take a lock    curl -d '{"name":"%[2]s"}' $ETCD_ENDPOINTS/v3/lock/lock      (twice: the second waits a minute)
+  visit the shop curl http://%[8]s/items/7      (a request that is scraped, and told in a trace)
 
   its traces     curl "$JAEGER_QUERY_URL/api/v3/traces?query.service_name=vault&query.start_time_min=%[3]s&query.start_time_max=%[4]s&query.num_traces=20"
   its metrics    curl "$PROMETHEUS_URL/api/v1/query?query=vault_sealed"
@@ -97,5 +98,5 @@ Try it by hand in another terminal, and look again a few seconds later:
 
 Jaeger %[6]s and Prometheus %[7]s have no pages when they were built here;
 with their own binaries on PATH they have. Ctrl-C here, or bin/lab down there, ends everything.
-`, story.Service, lock, s.Since.UTC().Format(time.RFC3339), s.Since.Add(24*time.Hour).UTC().Format(time.RFC3339), s.Events, s.Jaeger, s.Prometheus)
+`, story.Service, lock, s.Since.UTC().Format(time.RFC3339), s.Since.Add(24*time.Hour).UTC().Format(time.RFC3339), s.Events, s.Jaeger, s.Prometheus, s.Shop.Addr)
 }
