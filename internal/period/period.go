@@ -70,10 +70,24 @@ type Moment struct {
 	Attributes func(pcommon.Map)
 }
 
-// Link leads to the span of another period.
+// Link leads to the span of another period, or to any other span.
 type Link struct {
 	To         Period // of which the keys count
+	Span       Span   // instead of To, if it is not zero
 	Attributes func(pcommon.Map)
+}
+
+// Span is one that is not that of a period.
+type Span struct {
+	TraceID pcommon.TraceID
+	SpanID  pcommon.SpanID
+}
+
+func (l Link) target() Span {
+	if l.Span != (Span{}) {
+		return l.Span
+	}
+	return Span{l.To.TraceID(), l.To.SpanID()}
 }
 
 // TraceID returns the ID of the trace that the period belongs to.
@@ -131,8 +145,9 @@ func (p Period) append(spans ptrace.SpanSlice, name string, start, end time.Time
 	}
 	for _, l := range p.Links {
 		link := s.Links().AppendEmpty()
-		link.SetTraceID(l.To.TraceID())
-		link.SetSpanID(l.To.SpanID())
+		to := l.target()
+		link.SetTraceID(to.TraceID)
+		link.SetSpanID(to.SpanID)
 		if l.Attributes != nil {
 			l.Attributes(link.Attributes())
 		}

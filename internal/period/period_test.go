@@ -71,3 +71,20 @@ func TestTheSamePeriodGivesTheSameSpans(t *testing.T) {
 	first, again := render(), render()
 	assert.Equal(t, first, again)
 }
+
+func TestLinksLeadToPeriodsAndToOtherSpans(t *testing.T) {
+	spans := ptrace.NewSpanSlice()
+	p, other := outage(), Period{Trace: []string{"u"}, Key: []string{"u", "k"}}
+	span := Span{TraceID: pcommon.TraceID{1}, SpanID: pcommon.SpanID{2}}
+	p.Links = []Link{{To: other}, {Span: span, Attributes: func(m pcommon.Map) { m.PutStr("why", "it") }}}
+	p.AppendStart(spans)
+	p.Append(spans)
+	for _, s := range spans.All() {
+		require.Equal(t, 2, s.Links().Len())
+		assert.Equal(t, other.TraceID(), s.Links().At(0).TraceID())
+		assert.Equal(t, other.SpanID(), s.Links().At(0).SpanID())
+		assert.Equal(t, span.TraceID, s.Links().At(1).TraceID())
+		assert.Equal(t, span.SpanID, s.Links().At(1).SpanID())
+		assert.Equal(t, map[string]any{"why": "it"}, s.Links().At(1).Attributes().AsRaw())
+	}
+}

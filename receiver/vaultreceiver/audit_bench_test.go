@@ -14,15 +14,19 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/http"
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/open-telemetry/opentelemetry-collector-contrib/receiver/filelogreceiver"
 	"github.com/stretchr/testify/require"
+	"go.opentelemetry.io/collector/component"
 	"go.opentelemetry.io/collector/component/componenttest"
 	"go.opentelemetry.io/collector/confmap"
 	"go.opentelemetry.io/collector/consumer"
@@ -254,5 +258,54 @@ func auditByCore(b *testing.B, stream []byte) {
 		}
 		tell()
 		require.Equal(b, pairsOfStream, spans)
+	}
+}
+
+// What a device of type http waits for: one entry, posted by eight at a time.
+func BenchmarkAuditPost(b *testing.B) {
+	lines := bytes.SplitAfter(bytes.TrimSpace(auditRecording(b, 5000)), []byte("\n"))
+	for _, secure := range []bool{false, true} {
+		b.Run(fmt.Sprint("tls=", secure), func(b *testing.B) {
+			cfg, uri := posting(b, only("http://127.0.0.1:1", ""))
+			d, host := newDevice(b, uri), component.Host(extensions{})
+			if secure {
+				d, host = secured(b, cfg, uri)
+				d.client.Transport.(*http.Transport).ForceAttemptHTTP2 = true
+			}
+			w, err := newWatcher(cfg, receivertest.NewNopSettings(metadata.Type))
+			require.NoError(b, err)
+			server, err := w.audit.serve(b.Context(), host)
+			require.NoError(b, err)
+			w.audit.sources = append(w.audit.sources, server.run)
+			ctx, cancel := context.WithCancel(b.Context())
+			ended := make(chan struct{})
+			go func() { defer close(ended); w.audit.run(ctx) }()
+			defer func() { cancel(); <-ended }()
+			var next atomic.Int64
+			var mu sync.Mutex
+			var took []time.Duration
+			b.ReportAllocs()
+			b.SetParallelism(8 / runtime.GOMAXPROCS(0))
+			b.ResetTimer()
+			b.RunParallel(func(pb *testing.PB) {
+				var own []time.Duration
+				for pb.Next() {
+					began := time.Now()
+					status, _, err := d.post(lines[int(next.Add(1))%len(lines)])
+					if err != nil || status != http.StatusNoContent {
+						b.Error(status, err)
+						return
+					}
+					own = append(own, time.Since(began))
+				}
+				mu.Lock()
+				defer mu.Unlock()
+				took = append(took, own...)
+			})
+			slices.Sort(took)
+			b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "entries/s")
+			b.ReportMetric(float64(took[len(took)/2].Microseconds()), "p50-µs")
+			b.ReportMetric(float64(took[len(took)*99/100].Microseconds()), "p99-µs")
+		})
 	}
 }

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/open-telemetry/opentelemetry-collector-contrib/pkg/stanza/fileconsumer/matcher"
+	"go.opentelemetry.io/collector/component"
+	"go.opentelemetry.io/collector/config/confighttp"
 	"go.opentelemetry.io/collector/config/confignet"
 	"go.opentelemetry.io/collector/config/configoptional"
 
@@ -21,6 +23,9 @@ import (
 type AuditConfig struct {
 	// Socket listens for audit devices of type socket.
 	Socket configoptional.Optional[SocketConfig] `mapstructure:"socket"`
+
+	// HTTP serves audit devices of type http, which OpenBao has.
+	HTTP configoptional.Optional[HTTPConfig] `mapstructure:"http"`
 
 	// File follows files of audit devices of type file.
 	File configoptional.Optional[FileConfig] `mapstructure:"file"`
@@ -54,6 +59,46 @@ type SocketConfig struct {
 	// Connections is how many there are at most. Each node of Vault has one for
 	// each of its devices.
 	Connections int `mapstructure:"connections"`
+}
+
+// HTTPConfig is of an HTTP server.
+type HTTPConfig struct {
+	// ServerConfig has the address, TLS and who may post. Its max_request_body_size
+	// is an entry of longest_line by default.
+	confighttp.ServerConfig `mapstructure:",squash"`
+
+	// Connections is how many there are at most. More of them wait.
+	Connections int `mapstructure:"connections"`
+}
+
+func (c *HTTPConfig) check() error {
+	var errs []error
+	switch c.NetAddr.Transport {
+	case confignet.TransportTypeTCP, confignet.TransportTypeTCP4, confignet.TransportTypeTCP6:
+	default:
+		errs = append(errs, fmt.Errorf("audit::http::transport is %q: set it to tcp", c.NetAddr.Transport))
+	}
+	if auth := c.Auth.Get(); auth != nil && auth.AuthenticatorID == (component.ID{}) {
+		errs = append(errs, errors.New("audit::http::auth::authenticator is empty: name an extension that authenticates, such as bearertokenauth"))
+	}
+	if c.MaxRequestBodySize < 0 {
+		errs = append(errs, fmt.Errorf("audit::http::max_request_body_size is %d: set it to a number of bytes, or leave it out", c.MaxRequestBodySize))
+	}
+	for i, algorithm := range c.CompressionAlgorithms {
+		switch algorithm { // Others take memory that the body says.
+		case "", "gzip", "zlib", "deflate":
+		default:
+			errs = append(errs, fmt.Errorf("audit::http::compression_algorithms[%d] is %q: set it to gzip, zlib or deflate", i, algorithm))
+		}
+	}
+	return errors.Join(append(errs,
+		configcheck.Positive("audit::http::connections", c.Connections),
+		// None without end, or connections that do nothing would keep out others.
+		configcheck.Duration("audit::http::read_timeout", c.ReadTimeout, "10s"),
+		configcheck.Duration("audit::http::read_header_timeout", c.ReadHeaderTimeout, "10s"),
+		configcheck.Duration("audit::http::write_timeout", c.WriteTimeout, "30s"),
+		configcheck.Duration("audit::http::idle_timeout", c.IdleTimeout, "2m"),
+	)...)
 }
 
 // FileConfig is of files that Vault writes. With storage, each entry of them is
@@ -95,7 +140,10 @@ func (c *FileConfig) criteria() matcher.Criteria {
 // can be left to the environment.
 func (c *AuditConfig) listens() bool { return c.Socket.HasValue() && c.Socket.Get().Endpoint != "" }
 
-func (c *AuditConfig) enabled() bool { return c.listens() || c.File.HasValue() }
+// serves says the same of the HTTP server.
+func (c *AuditConfig) serves() bool { return c.HTTP.HasValue() && c.HTTP.Get().NetAddr.Endpoint != "" }
+
+func (c *AuditConfig) enabled() bool { return c.listens() || c.serves() || c.File.HasValue() }
 
 func (c *AuditConfig) check() error {
 	if !c.enabled() {
@@ -109,6 +157,9 @@ func (c *AuditConfig) check() error {
 			errs = append(errs, fmt.Errorf("audit::socket::transport is %q: set it to tcp or unix", socket.Transport))
 		}
 		errs = append(errs, configcheck.Positive("audit::socket::connections", socket.Connections))
+	}
+	if server := c.HTTP.Get(); server != nil {
+		errs = append(errs, server.check())
 	}
 	if file := c.File.Get(); file != nil {
 		errs = append(errs, file.check())
@@ -143,8 +194,15 @@ func (c *AuditConfig) redact() func(path string) string {
 func defaultAudit() AuditConfig {
 	socket := SocketConfig{AddrConfig: confignet.NewDefaultAddrConfig(), Connections: 100}
 	socket.Transport = confignet.TransportTypeTCP
+	server := HTTPConfig{ServerConfig: confighttp.NewDefaultServerConfig(), Connections: 100}
+	server.ReadHeaderTimeout, server.ReadTimeout = 10*time.Second, 10*time.Second
+	// OpenBao closes connections that were idle for 90 s. Were it done here, it could
+	// be while OpenBao sends, which would lose the entry.
+	server.IdleTimeout = 2 * time.Minute
+	server.CompressionAlgorithms = []string{"", "gzip"}
 	return AuditConfig{
 		Socket: configoptional.Default(socket),
+		HTTP:   configoptional.Default(server),
 		File:   configoptional.Default(FileConfig{StartAt: "end", PollInterval: 200 * time.Millisecond}),
 		Trust:  string(telemetry.TrustParent),
 		Wait:   2 * time.Minute, Queue: 10_000, LongestLine: 16 << 20,

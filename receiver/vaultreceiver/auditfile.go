@@ -29,6 +29,12 @@ const (
 	// storedRest is the key of the entries that were read and are not told, beside
 	// the offsets up to which was read.
 	storedRest = "rest"
+
+	// knownBy is how many of its first bytes a file is known by, also after a
+	// rename; they are stored with its offset. Two that begin alike are taken for one.
+	// Vault writes first whose request it is, with all policies of the token, and
+	// then the ID that no other request has.
+	knownBy = 8 << 10
 )
 
 // auditFile reads what Vault's audit devices of type file write. It reads on
@@ -77,6 +83,7 @@ func (c *FileConfig) reading(longest int) fileconsumer.Config {
 	reading.PollInterval = c.PollInterval
 	reading.MaxLogSize = helper.ByteSize(longest) + 1
 	reading.MaxLogSizeBehavior = fileconsumer.MaxLogSizeBehaviorTruncate
+	reading.FingerprintSize = knownBy
 	reading.FlushPeriod = 0 // Half a line waits for its end.
 	reading.OnTruncate = fileconsumer.OnTruncateReadWholeFile
 	reading.Resolver = attrs.Resolver{}
@@ -129,8 +136,9 @@ func (f *auditFile) emit(_ context.Context, lines [][]byte, _ map[string]any, _ 
 			f.stream.count(tooLong)
 			continue
 		}
-		if e, ok := f.stream.read(reader, line); ok {
-			f.stream.count(accepted)
+		e, o := f.stream.read(reader, line)
+		f.stream.count(o)
+		if o == accepted {
 			entries = append(entries, e)
 		}
 	}

@@ -286,6 +286,22 @@ func TestWhateverIsInAFile(t *testing.T) {
 	o.Eventually(t, "nothing more", count("malformed", 3))
 }
 
+// Vault writes first whose request it is, with the names of all policies of the
+// token, and only then which request: the files of a rotation begin alike.
+func TestFilesThatBeginAlikeAreReadEach(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "audit.log")
+	o := observe(t, tailing(only("http://127.0.0.1:1", ""), path))
+	whose := `{"auth":{"policies":["` + strings.Repeat("a-policy\",\"", 300) + `"]},`
+	for i, id := range []string{"a", "b"} {
+		for _, kind := range []string{"request", "response"} {
+			appendTo(t, fmt.Sprintf("%s.%d", path, i), whose+entry(id, kind)[1:])
+		}
+	}
+	for _, id := range []string{"a", "b"} {
+		o.Eventually(t, id, o.HasSpan("read kv/", "vault.request.id", id))
+	}
+}
+
 func appendTo(t *testing.T, path, text string) {
 	t.Helper()
 	file, err := os.OpenFile(path, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)

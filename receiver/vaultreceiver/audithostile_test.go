@@ -9,17 +9,24 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"io"
 	"net"
+	"net/http"
+	"net/http/httptest"
 	"runtime"
 	"runtime/metrics"
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"go.opentelemetry.io/collector/component"
+	"go.opentelemetry.io/collector/component/componentstatus"
+	"go.opentelemetry.io/collector/component/componenttest"
 	"go.opentelemetry.io/collector/receiver/receivertest"
 
 	"github.com/otelcol-infra/otelcol-infra/receiver/vaultreceiver/internal/audit"
@@ -27,10 +34,11 @@ import (
 )
 
 // runningStream is an audit stream with a socket, of which only is counted what
-// it tells.
+// it tells, and a server if it is configured.
 type runningStream struct {
 	*auditStream
 	address string
+	server  *auditHTTP
 	spans   countingSpans
 }
 
@@ -48,6 +56,11 @@ func startStream(t *testing.T, set func(*AuditConfig)) *runningStream {
 	require.NoError(t, err)
 	s.address = socket.listener.Addr().String()
 	s.sources = append(s.sources, socket.run)
+	if cfg.Audit.serves() {
+		s.server, err = s.serve(ctx, componenttest.NewNopHost())
+		require.NoError(t, err)
+		s.sources = append(s.sources, s.server.run)
+	}
 	ended := make(chan struct{})
 	go func() { defer close(ended); s.run(ctx) }()
 	t.Cleanup(func() { cancel(); <-ended })
@@ -229,4 +242,263 @@ func FuzzAuditConnection(f *testing.F) {
 		require.Len(t, s.queue, int(s.outcomes[accepted].Load()))
 		require.Zero(t, s.connections.Load())
 	})
+}
+
+// startServer returns a stream with an HTTP server, and a device that posts to it.
+func startServer(t *testing.T, set func(*AuditConfig)) (*runningStream, device) {
+	t.Helper()
+	s := startStream(t, func(c *AuditConfig) {
+		c.HTTP.GetOrInsertDefault().NetAddr.Endpoint = "127.0.0.1:0"
+		set(c)
+	})
+	return s, newDevice(t, "http://"+s.server.Addr().String())
+}
+
+// Those who never end what they begin, at any place of it, hold a connection only
+// until the timeouts; who waits behind them is served.
+func TestSlowRequests(t *testing.T) {
+	const many = 9
+	s, d := startServer(t, func(c *AuditConfig) {
+		server := c.HTTP.Get()
+		server.Connections = many
+		server.ReadHeaderTimeout, server.ReadTimeout = 500*time.Millisecond, 500*time.Millisecond
+	})
+	stop := make(chan struct{})
+	var trickling sync.WaitGroup
+	for i := range 3 * many {
+		conn := dial(t, "tcp", s.server.Addr().String())
+		trickling.Go(func() {
+			_, err := conn.Write([]byte([]string{"", "POST / HTTP/1.1\r\nHost: a\r\nX: ", "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\n{"}[i%3]))
+			for err == nil && i%3 > 0 {
+				select {
+				case <-stop:
+					return
+				case <-time.After(10 * time.Millisecond):
+					_, err = conn.Write([]byte("x"))
+				}
+			}
+		})
+	}
+	require.Eventually(t, func() bool { return s.connections.Load() == many }, time.Minute, time.Millisecond)
+	d.require(t, http.StatusNoContent, entry("a", "request")+entry("a", "response"))
+	assert.LessOrEqual(t, s.connections.Load(), int64(many))
+	s.eventually(t, many, cut)
+	s.eventually(t, 2, accepted)
+	d.client.CloseIdleConnections()
+	require.Eventually(t, func() bool { return s.connections.Load() == 0 && len(s.server.slots) == 1 }, time.Minute, time.Millisecond)
+	close(stop)
+	trickling.Wait()
+}
+
+// More than may be wait, which is said, and are not turned away.
+func TestRequestsWaitForAConnection(t *testing.T) {
+	const many, each = 50, 20
+	s, _ := startServer(t, func(c *AuditConfig) { c.HTTP.Get().Connections, c.Queue = 3, 2*many*each })
+	var held []net.Conn
+	for range 3 {
+		held = append(held, dial(t, "tcp", s.server.Addr().String()))
+	}
+	require.Eventually(t, func() bool { return s.connections.Load() == 3 }, time.Minute, time.Millisecond)
+	host := &statusHost{}
+	s.w.Condition.AddHost(host)
+	var posting sync.WaitGroup
+	for i := range many {
+		d := newDevice(t, "http://"+s.server.Addr().String())
+		d.client.Transport.(*http.Transport).DisableKeepAlives = true
+		posting.Go(func() {
+			for n := range each {
+				id := fmt.Sprint(i, "-", n)
+				status, _, err := d.post([]byte(entry(id, "request") + entry(id, "response")))
+				if assert.NoError(t, err) {
+					assert.Equal(t, http.StatusNoContent, status)
+				}
+			}
+		})
+	}
+	require.Eventually(t, func() bool {
+		return strings.Contains(host.said(), "all audit::http::connections, which is 3, are open")
+	}, time.Minute, time.Millisecond)
+	for _, conn := range held {
+		require.NoError(t, conn.Close())
+	}
+	posting.Wait()
+	assert.Equal(t, int64(2*many*each), s.sum(accepted))
+	require.Eventually(t, func() bool { return s.spans.spans.Load() == many*each }, time.Minute, time.Millisecond)
+}
+
+// statusHost keeps what a component says of itself.
+type statusHost struct {
+	component.Host
+	last atomic.Pointer[componentstatus.Event]
+}
+
+func (h *statusHost) Report(event *componentstatus.Event) { h.last.Store(event) }
+
+func (h *statusHost) said() string {
+	if event := h.last.Load(); event != nil && event.Err() != nil {
+		return event.Err().Error()
+	}
+	return ""
+}
+
+// What the queue does not take is answered as what it takes, and counted.
+func TestAFullQueueIsNoFailureOfTheDevice(t *testing.T) {
+	cfg := only("http://127.0.0.1:1", "")
+	cfg.Audit.HTTP.GetOrInsertDefault().NetAddr.Endpoint = "127.0.0.1:0"
+	cfg.Audit.Queue = 3
+	w, err := newWatcher(cfg, receivertest.NewNopSettings(metadata.Type))
+	require.NoError(t, err)
+	server, err := w.audit.serve(t.Context(), componenttest.NewNopHost())
+	require.NoError(t, err)
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan struct{})
+	go func() { defer close(ended); server.run(ctx) }()
+	d := newDevice(t, "http://"+server.Addr().String())
+	for i := range 10 {
+		d.require(t, http.StatusNoContent, entry(strconv.Itoa(i), "request"))
+	}
+	cancel()
+	<-ended
+	assert.EqualValues(t, 3, w.audit.outcomes[accepted].Load())
+	assert.EqualValues(t, 7, w.audit.outcomes[dropped].Load())
+	answer := httptest.NewRecorder()
+	server.ServeHTTP(answer, httptest.NewRequest(http.MethodPost, "/", strings.NewReader(entry("a", "request"))))
+	assert.Equal(t, http.StatusServiceUnavailable, answer.Code, "after the end nothing is taken in")
+	assert.EqualValues(t, 3, w.audit.outcomes[accepted].Load())
+}
+
+// Bodies that become very long when they are decompressed, and such that are as
+// long as may be, on fifty connections at once.
+func TestCompressedBombs(t *testing.T) {
+	const many, longest = 20, 3 << 20
+	zeros := zipped(t, strings.Repeat("\x00", 30<<20))
+	line := zipped(t, fmt.Sprintf(`{"data":[%s0],%s`, strings.Repeat("0,", 5<<18), entry("a", "request")[1:]))
+	s, d := startServer(t, func(c *AuditConfig) { c.LongestLine = longest })
+	d.headers.Set("Content-Encoding", "gzip")
+	peak, rest := peakHeap(func() {
+		var sending sync.WaitGroup
+		for i := range many {
+			sending.Go(func() {
+				body, want := zeros, http.StatusRequestEntityTooLarge
+				if i%2 == 0 {
+					body, want = line, http.StatusNoContent
+				}
+				status, _, err := d.post([]byte(body))
+				if assert.NoError(t, err) {
+					assert.Equal(t, want, status)
+				}
+			})
+		}
+		sending.Wait()
+		d.client.CloseIdleConnections()
+	})
+	t.Logf("%d MB more at most, %d MB at rest; accepted %d, no room for %d", peak>>20, rest>>20, s.sum(accepted), s.sum(tooLong))
+	assert.EqualValues(t, many, s.sum(accepted, tooLong))
+	assert.Positive(t, s.sum(accepted))
+	assert.Less(t, peak, int64(2*9/4*longAtOnce*longest+many<<18), "decompressed they have 300 MB, and of their values more")
+	runtime.KeepAlive(zeros)
+	runtime.KeepAlive(line)
+}
+
+// Whatever a body holds: each line is counted once, and the answer says what
+// became of them.
+func FuzzAuditBody(f *testing.F) {
+	cfg := only("http://127.0.0.1:1", "")
+	cfg.Audit.HTTP.GetOrInsertDefault().NetAddr.Endpoint = "127.0.0.1:0"
+	cfg.Audit.Queue, cfg.Audit.LongestLine = 3, 70<<10
+	w, err := newWatcher(cfg, receivertest.NewNopSettings(metadata.Type))
+	require.NoError(f, err)
+	f.Add([]byte(entry("a", "request")+entry("a", "response")+"\n{}\nhalf"), 100_000)
+	f.Add([]byte(strings.Repeat(entry("a", "request"), 5)), 100)
+	f.Add([]byte(strings.Repeat("[", 20<<10)+"\n"+strings.Repeat("x", 80<<10)+"\r\n"+entry("a", "request")), 1<<20)
+	f.Fuzz(func(t *testing.T, sent []byte, most int) {
+		s := newAuditStream(w)
+		recorder := httptest.NewRecorder()
+		status := newAuditHTTP(s, 1).receive(http.MaxBytesReader(recorder, io.NopCloser(bytes.NewReader(sent)), int64(max(0, most))))
+		lines, long := 0, len(sent) > max(0, most)
+		for line := range bytes.Lines(sent[:min(len(sent), max(0, most))]) {
+			if len(bytes.TrimSpace(line)) > 0 || len(line) > cfg.Audit.LongestLine+1 {
+				lines++
+			}
+		}
+		var all int64
+		for o := range s.outcomes {
+			all += s.outcomes[o].Load()
+		}
+		taken := s.outcomes[accepted].Load() + s.outcomes[dropped].Load()
+		if !long {
+			require.EqualValues(t, lines, all)
+		}
+		switch {
+		case long, s.outcomes[tooLong].Load() > 0:
+			require.Equal(t, http.StatusRequestEntityTooLarge, status)
+		case taken > 0:
+			require.Equal(t, http.StatusNoContent, status)
+		default:
+			require.Equal(t, http.StatusBadRequest, status)
+		}
+		require.Zero(t, s.outcomes[cut].Load())
+		require.Len(t, s.queue, int(s.outcomes[accepted].Load()))
+	})
+}
+
+// Long lines that never end take the room of all. Who finds none is answered as if
+// the queue were full; usual entries need no room.
+func TestLongBodiesShareRoom(t *testing.T) {
+	const longest = 1 << 20
+	s, d := startServer(t, func(c *AuditConfig) { c.LongestLine, c.HTTP.Get().ReadTimeout = longest, time.Minute })
+	for range longAtOnce {
+		sendAll(t, dial(t, "tcp", s.server.Addr().String()),
+			fmt.Sprintf("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n%s", longest+1, strings.Repeat("x", longest)))
+	}
+	long := fmt.Sprintf(`{"data":%q,%s`, strings.Repeat("x", longest/2), entry("a", "request")[1:])
+	require.Eventually(t, func() bool {
+		d.require(t, http.StatusNoContent, long)
+		return s.sum(tooLong) == 1
+	}, time.Minute, 5*time.Millisecond)
+	before := s.sum(accepted)
+	d.require(t, http.StatusNoContent, entry("b", "request"))
+	s.eventually(t, before+1, accepted)
+	d.require(t, http.StatusRequestEntityTooLarge, strings.Repeat("\n", longest+2))
+}
+
+// Streams of HTTP/2 are bounded for each connection, and who needs more of them
+// opens another one.
+func TestStreamsAreBounded(t *testing.T) {
+	cfg, uri := posting(t, only("http://127.0.0.1:1", ""))
+	cfg.Audit.HTTP.Get().ReadTimeout = time.Minute
+	d, host := secured(t, cfg, uri)
+	w, err := newWatcher(cfg, receivertest.NewNopSettings(metadata.Type))
+	require.NoError(t, err)
+	server, err := w.audit.serve(t.Context(), host)
+	require.NoError(t, err)
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan struct{})
+	go func() { defer close(ended); server.run(ctx) }()
+	defer func() { cancel(); <-ended }()
+	var answers sync.WaitGroup
+	var bodies []io.Closer
+	for i := range 3 * streams {
+		body, end := io.Pipe()
+		bodies = append(bodies, end)
+		request, err := http.NewRequest(http.MethodPost, d.uri, body)
+		require.NoError(t, err)
+		request.Header = d.headers.Clone()
+		answers.Go(func() {
+			response, err := d.client.Do(request)
+			if assert.NoError(t, err) {
+				assert.NoError(t, response.Body.Close())
+				assert.Equal(t, http.StatusNoContent, response.StatusCode)
+				assert.Equal(t, 2, response.ProtoMajor)
+			}
+		})
+		_, err = io.WriteString(end, entry(strconv.Itoa(i), "request"))
+		require.NoError(t, err)
+		require.Eventually(t, func() bool { return w.audit.outcomes[accepted].Load() == int64(i+1) }, time.Minute, time.Millisecond)
+	}
+	assert.EqualValues(t, 3, w.audit.connections.Load())
+	for _, body := range bodies {
+		require.NoError(t, body.Close())
+	}
+	answers.Wait()
 }

@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"sync"
@@ -16,10 +17,6 @@ import (
 
 	"github.com/otelcol-infra/otelcol-infra/receiver/vaultreceiver/internal/audit"
 )
-
-// longAtOnce is how many of the longest lines may be in memory at a time. What
-// does not fit beside them is left out, as waiting would hold back Vault.
-const longAtOnce = 4
 
 // auditSocket takes what Vault's audit devices of type socket send, on many
 // connections, as each node has one of its own. It always reads, as Vault waits
@@ -47,9 +44,7 @@ func (s *auditStream) listen(ctx context.Context) (*auditSocket, error) {
 	if err != nil {
 		return nil, fmt.Errorf("audit::socket::endpoint %s cannot be listened on, is another collector there? %w", cfg.Endpoint, err)
 	}
-	return &auditSocket{
-		stream: s, cfg: cfg, listener: listener, room: audit.NewRoom(longAtOnce * int64(s.cfg.LongestLine)), open: map[net.Conn]struct{}{},
-	}, nil
+	return &auditSocket{stream: s, cfg: cfg, listener: listener, room: s.room, open: map[net.Conn]struct{}{}}, nil
 }
 
 // run accepts connections until ctx ends.
@@ -85,7 +80,7 @@ func (a *auditSocket) admit(conn net.Conn) bool {
 		return false
 	}
 	a.open[conn] = struct{}{}
-	a.stream.connections.Store(int64(len(a.open)))
+	a.stream.connections.Add(1)
 	return true
 }
 
@@ -96,17 +91,24 @@ func (a *auditSocket) read(conn net.Conn) {
 	lines.Room = a.room
 	defer lines.Release()
 	var reader audit.Reader
+	var last time.Time // of an entry
 	for {
 		line, err := lines.Next()
 		switch {
 		case err == nil:
-			a.stream.take(&reader, line)
+			a.stream.gaps.came()
+			if _, at := a.stream.take(&reader, line); !at.IsZero() {
+				last = at
+			}
 		case errors.Is(err, audit.ErrTooLong), errors.Is(err, audit.ErrNoRoom):
 			a.stream.count(tooLong)
 		case errors.Is(err, audit.ErrCut):
 			a.stream.count(cut)
 			return
+		case errors.Is(err, io.EOF), errors.Is(err, net.ErrClosed):
+			return // By the other side, or by Shutdown.
 		default:
+			a.stream.gaps.broke(last)
 			return
 		}
 	}
@@ -117,7 +119,7 @@ func (a *auditSocket) forget(conn net.Conn) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	delete(a.open, conn)
-	a.stream.connections.Store(int64(len(a.open)))
+	a.stream.connections.Add(-1)
 	if !a.ended && len(a.open) < a.cfg.Connections {
 		a.stream.w.Condition.Set(conditionSocket, nil)
 	}

@@ -18,6 +18,7 @@ import (
 	"github.com/otelcol-infra/otelcol-infra/internal/watch"
 	"github.com/otelcol-infra/otelcol-infra/receiver/vaultreceiver/internal/audit"
 	"github.com/otelcol-infra/otelcol-infra/receiver/vaultreceiver/internal/metadata"
+	"github.com/otelcol-infra/otelcol-infra/receiver/vaultreceiver/internal/state"
 	"github.com/otelcol-infra/otelcol-infra/receiver/vaultreceiver/internal/telemetry"
 )
 
@@ -30,6 +31,11 @@ const (
 
 	// flushFor is how long Shutdown tries to tell what was accepted.
 	flushFor = 5 * time.Second
+
+	// longAtOnce is how many of the longest lines may be in memory at a time, of all
+	// that are sent. What does not fit beside them is left out, as waiting would hold
+	// back Vault.
+	longAtOnce = 4
 )
 
 // auditStream makes spans and events of what Vault's audit devices send. As
@@ -44,9 +50,11 @@ type auditStream struct {
 	queue     chan audit.Entry
 	login     string // path of the receiver's own; empty: it does not log in
 	bundles   chan bundle
+	room      *audit.Room // of lines that are sent
 
 	sources []func(context.Context)
 	file    *auditFile // nil: it is not configured
+	gaps    *auditGaps
 
 	// keepsHalves says that halves of exchanges survive a restart.
 	keepsHalves bool
@@ -57,8 +65,9 @@ type auditStream struct {
 
 	mu      sync.Mutex
 	pairing *audit.Pairing
+	origins *state.Origins   // of leases; nil: they are not followed
 	halves  [2]int64         // exchanges of which only the request, or the response, came
-	told    int64            // dropped entries that were told
+	lost    int64            // dropped entries that were told
 	hand    audited          // is being told
 	tried   bool             // to tell what is in hand
 	untold  []audit.Exchange // as they were refused until Shutdown
@@ -88,6 +97,10 @@ func newAuditStream(w *watcher) *auditStream {
 	if method := w.cfg.method(); method != nil {
 		login = method.endpoint
 	}
+	var origins *state.Origins
+	if w.cfg.Leases.Mode == ModePrefixes {
+		origins = state.NewOrigins(maxIssues)
+	}
 	return &auditStream{
 		w: w, cfg: w.cfg.Audit, login: login,
 		exchanges: &telemetry.Exchanges{
@@ -96,29 +109,38 @@ func newAuditStream(w *watcher) *auditStream {
 		tally:   telemetry.NewRequestTally(time.Now()),
 		queue:   make(chan audit.Entry, w.cfg.Audit.Queue),
 		bundles: make(chan bundle),
+		room:    audit.NewRoom(longAtOnce * int64(w.cfg.Audit.LongestLine)),
+		gaps:    newAuditGaps(w),
 		pairing: audit.NewPairing(w.cfg.Audit.Queue, w.cfg.Audit.Wait),
+		origins: origins,
 	}
 }
 
-// take takes in a line that a device has sent.
-func (s *auditStream) take(reader *audit.Reader, line []byte) {
-	if e, ok := s.read(reader, line); ok {
-		s.offer(e)
+// take takes in a line that a device has sent, and returns what became of it
+// and the time of its entry.
+func (s *auditStream) take(reader *audit.Reader, line []byte) (outcome, time.Time) {
+	e, o := s.read(reader, line)
+	if o == accepted && !s.offer(e) {
+		o = dropped
 	}
+	s.count(o)
+	if o == dropped {
+		s.full.Store(true) // Whoever sees it has it counted.
+	}
+	return o, e.Time
 }
 
-// read reads a line, unless it is not to be told, which is counted.
-func (s *auditStream) read(reader *audit.Reader, line []byte) (e audit.Entry, ok bool) {
+// read reads a line. It is accepted unless it is not to be told; the caller counts.
+func (s *auditStream) read(reader *audit.Reader, line []byte) (audit.Entry, outcome) {
 	e, err := reader.Read(line)
 	switch {
 	case err != nil:
-		s.count(malformed)
+		return e, malformed
 	case !s.cfg.OwnRequests && s.own(e):
-		s.count(ownRequest)
+		return e, ownRequest
 	default:
-		return e, true
+		return e, accepted
 	}
-	return e, false
 }
 
 // put takes in entries of a source that can wait, and returns when they are told,
@@ -132,13 +154,13 @@ func (s *auditStream) put(entries []audit.Entry) {
 	<-over
 }
 
-func (s *auditStream) offer(e audit.Entry) {
+// offer says whether there was room in the queue.
+func (s *auditStream) offer(e audit.Entry) bool {
 	select {
 	case s.queue <- e:
-		s.count(accepted)
+		return true
 	default:
-		s.full.Store(true)
-		s.count(dropped)
+		return false
 	}
 }
 
@@ -154,12 +176,26 @@ func (s *auditStream) open(ctx context.Context, host component.Host) error {
 		s.file = file
 		s.sources = append(s.sources, file.run)
 	}
+	var socket *auditSocket
 	if s.cfg.listens() {
-		socket, err := s.listen(ctx)
-		if err != nil {
+		var err error
+		if socket, err = s.listen(ctx); err != nil {
 			return err
 		}
 		s.sources = append(s.sources, socket.run)
+	}
+	if s.cfg.serves() {
+		server, err := s.serve(ctx, host)
+		if err != nil {
+			if socket != nil {
+				socket.close() // Nothing will run.
+			}
+			return err
+		}
+		s.sources = append(s.sources, server.run)
+	}
+	if s.cfg.listens() || s.cfg.serves() {
+		s.gaps.listens(ctx, time.Now())
 	}
 	return nil
 }
@@ -182,7 +218,7 @@ func (s *auditStream) run(ctx context.Context) {
 		Next:      s.next,
 		Step:      s.step,
 		Delivery:  s.w.Delivery(),
-		Commit:    func(context.Context) { s.over(true) },
+		Commit:    func(ctx context.Context) { s.told(ctx); s.look(ctx) },
 		Condition: func(error) {}, // The sources have conditions of their own.
 	}.Run(ctx)
 	ended := make(chan struct{})
@@ -190,13 +226,21 @@ func (s *auditStream) run(ctx context.Context) {
 	ctx = context.WithoutCancel(ctx)
 	s.flush(ctx, ended)
 	s.file.keep(ctx)
+	s.gaps.keep(ctx, time.Now())
 }
 
 // audited is what is to be told.
 type audited struct {
 	exchanges []audit.Exchange
-	dropped   int64 // entries, since it was told last
+	dropped   int64    // entries, since it was told last
+	gap       auditGap // of a restart
+	resets    auditGap
 	waiting   []chan<- struct{}
+}
+
+// empty says whether there is nothing to tell, and nobody who waits for it.
+func (a *audited) empty() bool {
+	return len(a.exchanges) == 0 && a.dropped == 0 && a.gap == (auditGap{}) && a.resets == (auditGap{}) && len(a.waiting) == 0
 }
 
 // next returns the exchanges that have ended, some at a time.
@@ -207,7 +251,10 @@ func (s *auditStream) next(ctx context.Context) (audited, error) {
 	for {
 		select {
 		case e := <-s.queue:
-			out.exchanges = s.pair(e)
+			out.exchanges = s.takeOut(e)
+		case out.gap = <-s.gaps.found:
+		case <-s.gaps.reset:
+			out.resets = s.gaps.takeResets()
 		case b := <-s.bundles:
 			out = s.unpack(b)
 		case <-ticker.C:
@@ -215,11 +262,13 @@ func (s *auditStream) next(ctx context.Context) (audited, error) {
 			out.exchanges = s.judge(s.pairing.Expire(time.Now()))
 			s.hand = out // There is no time at which it is neither here nor there.
 			s.mu.Unlock()
+			if out.empty() {
+				s.look(ctx)
+			}
 		case <-ctx.Done():
 			return out, ctx.Err()
 		}
-		out = s.more(out)
-		if len(out.exchanges) > 0 || out.dropped > 0 || len(out.waiting) > 0 {
+		if out = s.more(out); !out.empty() {
 			s.begin(out)
 			return out, nil
 		}
@@ -232,7 +281,7 @@ func (s *auditStream) more(out audited) audited {
 	for len(out.exchanges) < exchangesAtOnce {
 		select {
 		case e := <-s.queue:
-			out.exchanges = append(out.exchanges, s.pair(e)...)
+			out.exchanges = append(out.exchanges, s.takeOut(e)...)
 			continue
 		default:
 		}
@@ -241,10 +290,16 @@ func (s *auditStream) more(out audited) audited {
 	if len(s.queue) == 0 && s.full.Swap(false) { // It is told when it is over.
 		s.mu.Lock()
 		all := s.outcomes[dropped].Load()
-		out.dropped, s.told = all-s.told, all
+		out.dropped, s.lost = all-s.lost, all
 		s.mu.Unlock()
 	}
 	return out
+}
+
+// takeOut takes in what was in the queue.
+func (s *auditStream) takeOut(e audit.Entry) []audit.Exchange {
+	s.gaps.taken++
+	return s.pair(e)
 }
 
 func (s *auditStream) unpack(b bundle) (out audited) {
@@ -260,6 +315,23 @@ func (s *auditStream) begin(a audited) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.hand, s.tried = a, false
+}
+
+// told ends what is in hand, as it was told.
+func (s *auditStream) told(ctx context.Context) {
+	if gap := s.hand.gap; gap != (auditGap{}) {
+		s.gaps.told(ctx, gap)
+	}
+	s.over(true)
+}
+
+// look is called when nothing is in hand, nor untold.
+func (s *auditStream) look(ctx context.Context) {
+	s.gaps.look(context.WithoutCancel(ctx), time.Now(), len(s.queue), func() time.Time {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		return s.pairing.Oldest()
+	})
 }
 
 // over ends what is in hand, and has those go on that wait for it.
@@ -303,6 +375,11 @@ func (s *auditStream) pair(e audit.Entry) []audit.Exchange {
 // judge counts exchanges; the stream is locked.
 func (s *auditStream) judge(over []audit.Exchange) []audit.Exchange {
 	for _, x := range over {
+		if s.origins != nil {
+			if issue, ok := s.exchanges.Issued(x); ok {
+				s.origins.Take(issue)
+			}
+		}
 		switch {
 		case x.Whole():
 			trace, span := s.exchanges.SpanIDs(x)
@@ -324,6 +401,13 @@ func (s *auditStream) step(now time.Time, a audited) watch.Telemetry {
 	if a.dropped > 0 {
 		s.w.story.RenderDropped(now, s.w.resource(), a.dropped).ResourceLogs().MoveAndAppendTo(told.Logs.ResourceLogs())
 	}
+	tell := func(reason metadata.AttributeVaultAuditGapReason, gap auditGap) {
+		if gap != (auditGap{}) {
+			s.w.story.RenderAuditGap(now, s.w.resource(), reason, gap.from, gap.until).ResourceLogs().MoveAndAppendTo(told.Logs.ResourceLogs())
+		}
+	}
+	tell(metadata.AttributeVaultAuditGapReasonRestart, a.gap)
+	tell(metadata.AttributeVaultAuditGapReasonConnection, a.resets)
 	return told
 }
 
@@ -363,7 +447,11 @@ func (s *auditStream) flush(ctx context.Context, ended <-chan struct{}) {
 func (s *auditStream) deliver(ctx context.Context, a audited) error {
 	s.begin(a)
 	err := s.w.Delivery().Deliver(ctx, s.step(time.Now(), a))
-	s.over(err == nil)
+	if err == nil {
+		s.told(ctx)
+	} else {
+		s.over(false)
+	}
 	return err
 }
 
@@ -383,7 +471,7 @@ func (s *auditStream) record(mb *metadata.MetricsBuilder, now time.Time) {
 	mb.RecordVaultAuditWaitingCountDataPoint(ts, int64(s.pairing.Waiting()))
 	mb.RecordVaultAuditUnpairedDataPoint(ts, s.halves[0], metadata.AttributeVaultRequestHalfRequest)
 	mb.RecordVaultAuditUnpairedDataPoint(ts, s.halves[1], metadata.AttributeVaultRequestHalfResponse)
-	if s.cfg.listens() {
+	if s.cfg.listens() || s.cfg.serves() {
 		mb.RecordVaultAuditConnectionCountDataPoint(ts, s.connections.Load())
 	}
 }

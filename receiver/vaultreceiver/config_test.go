@@ -4,6 +4,7 @@
 package vaultreceiver
 
 import (
+	"net/http"
 	"path/filepath"
 	"testing"
 	"time"
@@ -186,6 +187,44 @@ func TestConfigOfTheAuditStream(t *testing.T) {
 		"audit::wait is 30ns: write a duration with a unit, such as 2m",
 		"audit::queue is -1",
 		"audit::longest_line is 0",
+	} {
+		require.ErrorContains(t, err, want)
+	}
+}
+
+func TestConfigOfPostedAudit(t *testing.T) {
+	cfg, err := load(t, "audit http.yaml")
+	require.NoError(t, err)
+	assert.True(t, cfg.Audit.enabled())
+	assert.True(t, cfg.Audit.serves())
+	assert.False(t, cfg.Audit.listens())
+	server := cfg.Audit.HTTP.Get()
+	assert.Equal(t, "127.0.0.1:9201", server.NetAddr.Endpoint)
+	assert.True(t, server.TLS.HasValue())
+	assert.Equal(t, "bearertokenauth", server.Auth.Get().AuthenticatorID.String())
+	assert.Equal(t, 100, server.Connections)
+	assert.Equal(t, []time.Duration{10 * time.Second, 10 * time.Second, 30 * time.Second, 5 * time.Minute},
+		[]time.Duration{server.ReadHeaderTimeout, server.ReadTimeout, server.WriteTimeout, server.IdleTimeout})
+	assert.Equal(t, []string{"", "gzip"}, server.CompressionAlgorithms)
+	defaults := defaultAudit()
+	assert.Greater(t, defaults.HTTP.GetOrInsertDefault().IdleTimeout, http.DefaultTransport.(*http.Transport).IdleConnTimeout,
+		"the client ends what is idle")
+
+	cfg, err = load(t, "audit http from the environment.yaml")
+	require.NoError(t, err)
+	assert.False(t, cfg.Audit.enabled(), "the variable is not set")
+
+	_, err = load(t, "wrong audit http.yaml")
+	for _, want := range []string{
+		`audit::http::transport is "unix": set it to tcp`,
+		"audit::http::auth::authenticator is empty: name an extension",
+		"audit::http::connections is 0",
+		"audit::http::max_request_body_size is -1",
+		`audit::http::compression_algorithms[1] is "snappy": set it to gzip, zlib or deflate`,
+		"audit::http::read_timeout is 0s: write a duration with a unit, such as 10s",
+		"audit::http::read_header_timeout is 10ns",
+		"audit::http::write_timeout is 0s",
+		"audit::http::idle_timeout is 0s",
 	} {
 		require.ErrorContains(t, err, want)
 	}

@@ -52,6 +52,7 @@ func newLeases(w *watcher) domain {
 		walk: l.walk, look: l.look, took: l.counts.Take, listed: l.measure,
 		idle: func(prefix string) { l.reached(prefix, false) },
 		tell: func(observed time.Time, effects []state.LifeEffect[state.LeaseDetail]) watch.Telemetry {
+			l.trace(effects)
 			return w.story.RenderLeases(observed, w.resource(), l.of, effects)
 		},
 		more: func() any { return l.irrevocable.Save() },
@@ -118,6 +119,7 @@ func (l *leases) look(ctx context.Context, id string) (state.Facts, *state.Lease
 
 // measure takes in what is left of each lease that a list has named.
 func (l *leases) measure(now time.Time, prefix string) {
+	l.retrace(now, prefix)
 	l.roster.EachLeft(now, prefix, func(left time.Duration) { l.counts.Left(now, left) })
 }
 

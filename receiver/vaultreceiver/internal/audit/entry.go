@@ -47,8 +47,9 @@ type Entry struct {
 	UserAgent, TraceParent, TraceState string
 
 	// Of a response.
-	Lease string        // ID of the lease that was issued or renewed
-	TTL   time.Duration // of the token that was issued or renewed
+	Lease   string        // ID of the lease that was issued or renewed
+	Unnamed bool          // there is a lease that is not named: of a token, or of what was wrapped
+	TTL     time.Duration // of the token that was issued or renewed
 }
 
 // Mount is the one that a request was routed to.
@@ -177,9 +178,20 @@ func (r *Reader) Read(line []byte) (e Entry, err error) {
 	}
 	if response := value.Get("response"); response != nil {
 		e.Lease = text(response, "secret", "lease_id")
+		e.Unnamed = unnamed(response)
 		e.TTL = time.Duration(response.GetInt64("auth", "token_ttl")) * time.Second
 	}
 	return e, nil
+}
+
+// unnamed says whether there is a lease of a token, but for one of type batch, which
+// has none, or of what was wrapped.
+func unnamed(response *fastjson.Value) bool {
+	if wrapped := response.Get("wrap_info"); wrapped != nil && wrapped.Type() == fastjson.TypeObject {
+		return true
+	}
+	kind := response.GetStringBytes("auth", "token_type")
+	return len(kind) > 0 && string(kind) != "batch"
 }
 
 func (r *Reader) request(e *Entry, request *fastjson.Value) {

@@ -60,7 +60,29 @@ func TestEntriesOfARealVault(t *testing.T) {
 		Accessor: "hmac-sha256:630f12556b4c3471de6794272d8955c74a587783bc8ffc0d791dff8afad73840",
 	}, login.Auth)
 	assert.Equal(t, 768*time.Hour, login.TTL)
+	assert.True(t, login.Unnamed)
 	assert.Equal(t, Invalid, found["69bf297f-8b7b-716d-5b6f-4d05b5da7a9c2"].Failure)
+}
+
+func TestResponsesThatNameNoLease(t *testing.T) {
+	var reader Reader
+	for response, want := range map[string]bool{
+		`{}`: false,
+		`{"secret":{"lease_id":"pki/issue/web/a"}}`:         false,
+		`{"auth":{"token_ttl":600,"token_type":"service"}}`: true,
+		`{"auth":{"token_ttl":600,"token_type":"batch"}}`:   false,
+		`{"auth":{}}`:        false,
+		`{"auth":"service"}`: false,
+		`{"wrap_info":{"ttl":300,"token":"hmac-sha256:a"}}`: true,
+		`{"wrap_info":null}`: false,
+		`{"wrap_info":{},"auth":{"token_type":"batch"},"data":"x"}`: true,
+	} {
+		for _, rest := range []string{"", `,"data":"` + strings.Repeat("x", usual) + `"`} {
+			e, err := reader.Read([]byte(`{"type":"response","time":"2026-01-02T03:04:05Z","request":{"id":"a"},"response":` + response + rest + `}`))
+			require.NoError(t, err)
+			assert.Equal(t, want, e.Unnamed, "%s, %d bytes more", response, len(rest))
+		}
+	}
 }
 
 func TestLinesThatAreNoEntries(t *testing.T) {

@@ -42,6 +42,12 @@ func NewLines(from io.Reader, longest int) *Lines {
 	return &Lines{from: bufio.NewReaderSize(from, usual), longest: longest}
 }
 
+// Reset has it read another stream. What is left of this one is forgotten.
+func (l *Lines) Reset(from io.Reader) {
+	l.Release()
+	l.from.Reset(from)
+}
+
 // Next returns the next line, without its end, which is valid until the next
 // call. The error is ErrTooLong, ErrNoRoom, ErrCut, io.EOF after a complete line,
 // or what the stream says.

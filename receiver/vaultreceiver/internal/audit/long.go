@@ -47,8 +47,10 @@ type needed struct {
 			LeaseID json.RawMessage `json:"lease_id,omitempty"`
 		} `json:"secret"`
 		Auth struct {
-			TokenTTL json.RawMessage `json:"token_ttl,omitempty"`
+			TokenTTL  json.RawMessage `json:"token_ttl,omitempty"`
+			TokenType json.RawMessage `json:"token_type,omitempty"`
 		} `json:"auth"`
+		WrapInfo *struct{} `json:"wrap_info,omitempty"`
 	} `json:"response,omitempty"`
 }
 

@@ -5,6 +5,7 @@ package audit
 
 import (
 	"container/list"
+	"strings"
 	"time"
 )
 
@@ -97,6 +98,16 @@ func (p *Pairing) Drain() (over []Exchange) {
 // Waiting returns how many halves wait.
 func (p *Pairing) Waiting() int { return p.queue.Len() }
 
+// Oldest returns the earliest time of the halves that wait; zero when none does.
+func (p *Pairing) Oldest() (oldest time.Time) {
+	for e := p.queue.Front(); e != nil; e = e.Next() {
+		if at := e.Value.(*half).entry.Time; oldest.IsZero() || at.Before(oldest) {
+			oldest = at
+		}
+	}
+	return oldest
+}
+
 // Halves returns those that wait, in the order in which they came.
 func (p *Pairing) Halves() []Entry {
 	halves := make([]Entry, 0, p.queue.Len())
@@ -104,6 +115,18 @@ func (p *Pairing) Halves() []Entry {
 		halves = append(halves, e.Value.(*half).entry)
 	}
 	return halves
+}
+
+// Asked says whether a request waits that came by a time to a path without a slash
+// at its end.
+func (p *Pairing) Asked(path string, by time.Time) bool {
+	for e := p.queue.Front(); e != nil; e = e.Next() {
+		half := &e.Value.(*half).entry
+		if half.Kind == Request && !half.Time.After(by) && strings.TrimSuffix(half.Path, "/") == path {
+			return true
+		}
+	}
+	return false
 }
 
 // Repeated returns how many entries came more than once, as with several

@@ -77,6 +77,19 @@ func TestWhatWaitsIsDrained(t *testing.T) {
 	assert.Empty(t, p.Halves())
 }
 
+func TestWhatIsAsked(t *testing.T) {
+	p := NewPairing(3, time.Minute)
+	asked := time.Unix(10, 0)
+	p.Take(asked, Entry{Kind: Request, ID: "a", Path: "auth/token/create/", Time: asked})
+	p.Take(asked, Entry{Kind: Response, ID: "b", Path: "auth/app/login", Time: asked})
+	assert.True(t, p.Asked("auth/token/create", asked))
+	assert.False(t, p.Asked("auth/token/create", asked.Add(-1)), "it came later")
+	assert.False(t, p.Asked("auth/token", asked))
+	assert.False(t, p.Asked("auth/app/login", asked), "it was answered")
+	p.Take(asked, Entry{Kind: Response, ID: "a"})
+	assert.False(t, p.Asked("auth/token/create", asked), "it is over")
+}
+
 // Whatever comes in whichever order: each exchange ends once, and memory is
 // bounded.
 func FuzzPairing(f *testing.F) {

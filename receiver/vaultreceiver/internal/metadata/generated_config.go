@@ -1627,6 +1627,7 @@ type EventsConfig struct {
 	VaultAuditDeviceDisabled    EventConfig `mapstructure:"vault.audit.device.disabled"`
 	VaultAuditDeviceEnabled     EventConfig `mapstructure:"vault.audit.device.enabled"`
 	VaultAuditDropped           EventConfig `mapstructure:"vault.audit.dropped"`
+	VaultAuditGap               EventConfig `mapstructure:"vault.audit.gap"`
 	VaultAuditRequest           EventConfig `mapstructure:"vault.audit.request"`
 	VaultAuditResponse          EventConfig `mapstructure:"vault.audit.response"`
 	VaultEndpointAllowed        EventConfig `mapstructure:"vault.endpoint.allowed"`
@@ -1676,6 +1677,9 @@ func DefaultEventsConfig() EventsConfig {
 			Enabled: true,
 		},
 		VaultAuditDropped: EventConfig{
+			Enabled: true,
+		},
+		VaultAuditGap: EventConfig{
 			Enabled: true,
 		},
 		VaultAuditRequest: EventConfig{

@@ -124,6 +124,43 @@ func newEventVaultAuditDropped(cfg EventConfig) eventVaultAuditDropped {
 	return e
 }
 
+type eventVaultAuditGap struct {
+	data   plog.LogRecordSlice // data buffer for generated log records.
+	config EventConfig         // event config provided by user.
+}
+
+func (e *eventVaultAuditGap) recordEvent(ctx context.Context, timestamp pcommon.Timestamp, vaultAuditGapReasonAttributeValue string, observationGapDurationAttributeValue float64) {
+	if !e.config.Enabled {
+		return
+	}
+	dp := e.data.AppendEmpty()
+	dp.SetEventName("vault.audit.gap")
+	dp.SetTimestamp(timestamp)
+
+	if span := trace.SpanContextFromContext(ctx); span.IsValid() {
+		dp.SetTraceID(pcommon.TraceID(span.TraceID()))
+		dp.SetSpanID(pcommon.SpanID(span.SpanID()))
+	}
+	dp.Attributes().PutStr("vault.audit.gap.reason", vaultAuditGapReasonAttributeValue)
+	dp.Attributes().PutDouble("observation.gap.duration", observationGapDurationAttributeValue)
+
+}
+
+// emit appends recorded event data to a events slice and prepares it for recording another set of log records.
+func (e *eventVaultAuditGap) emit(lrs plog.LogRecordSlice) {
+	if e.config.Enabled && e.data.Len() > 0 {
+		e.data.MoveAndAppendTo(lrs)
+	}
+}
+
+func newEventVaultAuditGap(cfg EventConfig) eventVaultAuditGap {
+	e := eventVaultAuditGap{config: cfg}
+	if cfg.Enabled {
+		e.data = plog.NewLogRecordSlice()
+	}
+	return e
+}
+
 type eventVaultAuditRequest struct {
 	data   plog.LogRecordSlice // data buffer for generated log records.
 	config EventConfig         // event config provided by user.
@@ -1623,6 +1660,7 @@ type LogsBuilder struct {
 	eventVaultAuditDeviceDisabled    eventVaultAuditDeviceDisabled
 	eventVaultAuditDeviceEnabled     eventVaultAuditDeviceEnabled
 	eventVaultAuditDropped           eventVaultAuditDropped
+	eventVaultAuditGap               eventVaultAuditGap
 	eventVaultAuditRequest           eventVaultAuditRequest
 	eventVaultAuditResponse          eventVaultAuditResponse
 	eventVaultEndpointAllowed        eventVaultEndpointAllowed
@@ -1677,6 +1715,7 @@ func NewLogsBuilder(lbc LogsBuilderConfig, settings receiver.Settings) *LogsBuil
 		eventVaultAuditDeviceDisabled:    newEventVaultAuditDeviceDisabled(lbc.Events.VaultAuditDeviceDisabled),
 		eventVaultAuditDeviceEnabled:     newEventVaultAuditDeviceEnabled(lbc.Events.VaultAuditDeviceEnabled),
 		eventVaultAuditDropped:           newEventVaultAuditDropped(lbc.Events.VaultAuditDropped),
+		eventVaultAuditGap:               newEventVaultAuditGap(lbc.Events.VaultAuditGap),
 		eventVaultAuditRequest:           newEventVaultAuditRequest(lbc.Events.VaultAuditRequest),
 		eventVaultAuditResponse:          newEventVaultAuditResponse(lbc.Events.VaultAuditResponse),
 		eventVaultEndpointAllowed:        newEventVaultEndpointAllowed(lbc.Events.VaultEndpointAllowed),
@@ -1788,6 +1827,7 @@ func (lb *LogsBuilder) EmitForResource(options ...ResourceLogsOption) {
 	lb.eventVaultAuditDeviceDisabled.emit(ils.LogRecords())
 	lb.eventVaultAuditDeviceEnabled.emit(ils.LogRecords())
 	lb.eventVaultAuditDropped.emit(ils.LogRecords())
+	lb.eventVaultAuditGap.emit(ils.LogRecords())
 	lb.eventVaultAuditRequest.emit(ils.LogRecords())
 	lb.eventVaultAuditResponse.emit(ils.LogRecords())
 	lb.eventVaultEndpointAllowed.emit(ils.LogRecords())
@@ -1875,6 +1915,11 @@ func (lb *LogsBuilder) RecordVaultAuditDeviceEnabledEvent(ctx context.Context, t
 // RecordVaultAuditDroppedEvent adds a log record of vault.audit.dropped event.
 func (lb *LogsBuilder) RecordVaultAuditDroppedEvent(ctx context.Context, timestamp pcommon.Timestamp, vaultAuditCountAttributeValue int64) {
 	lb.eventVaultAuditDropped.recordEvent(ctx, timestamp, vaultAuditCountAttributeValue)
+}
+
+// RecordVaultAuditGapEvent adds a log record of vault.audit.gap event.
+func (lb *LogsBuilder) RecordVaultAuditGapEvent(ctx context.Context, timestamp pcommon.Timestamp, vaultAuditGapReasonAttributeValue AttributeVaultAuditGapReason, observationGapDurationAttributeValue float64) {
+	lb.eventVaultAuditGap.recordEvent(ctx, timestamp, vaultAuditGapReasonAttributeValue.String(), observationGapDurationAttributeValue)
 }
 
 // RecordVaultAuditRequestEvent adds a log record of vault.audit.request event.

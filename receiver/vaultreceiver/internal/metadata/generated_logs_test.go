@@ -140,6 +140,9 @@ func TestLogsBuilder(t *testing.T) {
 			lb.RecordVaultAuditDroppedEvent(ctx, timestamp, 17)
 			defaultEventsCount++
 			allEventsCount++
+			lb.RecordVaultAuditGapEvent(ctx, timestamp, AttributeVaultAuditGapReasonRestart, 24.100000)
+			defaultEventsCount++
+			allEventsCount++
 			lb.RecordVaultAuditRequestEvent(ctx, timestamp, "vault.request.id-val", "vault.request.operation-val", "vault.request.path-val", "vault.namespace-val", "vault.mount.path-val", "vault.mount.type-val", "client.address-val", "vault.auth.display_name-val", "vault.entity.id-val", "error.type-val")
 			defaultEventsCount++
 			allEventsCount++
@@ -322,6 +325,19 @@ func TestLogsBuilder(t *testing.T) {
 					attrVal, ok := lr.Attributes().Get("vault.audit.count")
 					assert.True(t, ok)
 					assert.EqualValues(t, 17, attrVal.Int())
+				case "vault.audit.gap":
+					assert.False(t, validatedEvents["vault.audit.gap"], "Found a duplicate in the events slice: vault.audit.gap")
+					validatedEvents["vault.audit.gap"] = true
+					lr := lrs.At(i)
+					assert.Equal(t, timestamp, lr.Timestamp())
+					assert.Equal(t, pcommon.TraceID(traceID), lr.TraceID())
+					assert.Equal(t, pcommon.SpanID(spanID), lr.SpanID())
+					attrVal, ok := lr.Attributes().Get("vault.audit.gap.reason")
+					assert.True(t, ok)
+					assert.Equal(t, "restart", attrVal.Str())
+					attrVal, ok = lr.Attributes().Get("observation.gap.duration")
+					assert.True(t, ok)
+					assert.Equal(t, 24.100000, attrVal.Double())
 				case "vault.audit.request":
 					assert.False(t, validatedEvents["vault.audit.request"], "Found a duplicate in the events slice: vault.audit.request")
 					validatedEvents["vault.audit.request"] = true

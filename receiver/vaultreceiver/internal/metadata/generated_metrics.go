@@ -45,6 +45,32 @@ var MapAttributeOutcome = map[string]AttributeOutcome{
 	"failure": AttributeOutcomeFailure,
 }
 
+// AttributeVaultAuditGapReason specifies the value vault.audit.gap.reason attribute.
+type AttributeVaultAuditGapReason int
+
+const (
+	_ AttributeVaultAuditGapReason = iota
+	AttributeVaultAuditGapReasonRestart
+	AttributeVaultAuditGapReasonConnection
+)
+
+// String returns the string representation of the AttributeVaultAuditGapReason.
+func (av AttributeVaultAuditGapReason) String() string {
+	switch av {
+	case AttributeVaultAuditGapReasonRestart:
+		return "restart"
+	case AttributeVaultAuditGapReasonConnection:
+		return "connection"
+	}
+	return ""
+}
+
+// MapAttributeVaultAuditGapReason is a helper map of string to AttributeVaultAuditGapReason attribute value.
+var MapAttributeVaultAuditGapReason = map[string]AttributeVaultAuditGapReason{
+	"restart":    AttributeVaultAuditGapReasonRestart,
+	"connection": AttributeVaultAuditGapReasonConnection,
+}
+
 // AttributeVaultAuditOutcome specifies the value vault.audit.outcome attribute.
 type AttributeVaultAuditOutcome int
 

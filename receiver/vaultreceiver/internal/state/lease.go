@@ -12,7 +12,8 @@ import (
 
 // LeaseDetail is what else is known of a lease.
 type LeaseDetail struct {
-	Irrevocable bool `json:",omitempty"`
+	Irrevocable bool    `json:",omitempty"`
+	Origin      *Origin `json:",omitempty"` // nil: not known
 }
 
 // Lease is a lease, as it is told.
@@ -29,7 +30,7 @@ type LeaseName struct {
 // NameLease takes the ID of a lease apart. Its mount is the one of those that are
 // known, else what the path begins with.
 func NameLease(id string, mounts []string) LeaseName {
-	prefix := id[:max(0, strings.LastIndexByte(id, '/'))]
+	prefix := FolderOf(id)
 	name := LeaseName{Prefix: prefix, Mount: MountOf(id, mounts)}
 	below := strings.TrimPrefix(prefix+"/", name.Mount)
 	if parts := strings.Split(strings.Trim(below, "/"), "/"); len(parts) > 1 { // After what it was: creds, issue, login.

@@ -348,6 +348,16 @@ func (r *Roster[D]) Change(id string, change func(*D) bool) {
 	}
 }
 
+// ChangeNew changes the details of those of a part that were first seen since a
+// time. The time of issue is zero when it is not known. The order is of no meaning.
+func (r *Roster[D]) ChangeNew(since time.Time, part string, change func(id string, issued time.Time, detail *D) bool) {
+	for _, l := range r.known {
+		if l.part.name == part && l.seen >= since.UnixNano() && change(l.id, instant(l.issued), &l.detail) {
+			r.version++
+		}
+	}
+}
+
 // end forgets one that has ended, which was found out at now, and tells of it.
 func (r *Roster[D]) end(l *life[D], now time.Time, gap bool) (effects []LifeEffect[D]) {
 	r.version++

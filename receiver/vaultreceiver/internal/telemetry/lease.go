@@ -155,6 +155,9 @@ func (t *leaseTeller) lifetime(l state.Lease, name state.LeaseName) period.Perio
 			}
 		}})
 	}
+	if origin := l.Detail.Origin; origin != nil {
+		p.Links = leadTo(*origin)
+	}
 	if l.Detail.Irrevocable {
 		p.Problem = "vault could not revoke the lease"
 	}

@@ -68,6 +68,11 @@ func (s *leaseStory) answer(at, issued, renewed, expires int, renewable bool) {
 	s.take(at, s.roster.Answer(leaseTime(at), leaseTime(at), leaseID, f, nil))
 }
 
+// issuedBy takes in which request has issued the lease.
+func (s *leaseStory) issuedBy(origin state.Origin) {
+	s.roster.Change(leaseID, func(detail *state.LeaseDetail) bool { detail.Origin = &origin; return true })
+}
+
 func TestTheEndsOfLeases(t *testing.T) {
 	for scenario, test := range map[string]struct {
 		naming LeaseNaming
@@ -97,6 +102,16 @@ func TestTheEndsOfLeases(t *testing.T) {
 			s.roster.Change(leaseID, func(detail *state.LeaseDetail) bool { detail.Irrevocable = true; return true })
 			s.take(900, []LeaseEffect{state.IrrevocableLease(leaseTime(900), leaseID)})
 			s.list(960)
+		}},
+		"a lease leads to the request that issued it": {LeaseNaming{}, func(s *leaseStory) {
+			s.issuedBy(state.Origin{Trace: "0af7651916cd43dd8448eb211c80319c", Span: "b7ad6b7169203331"})
+			s.answer(61, 50, 0, 3650, false)
+			s.list(120)
+		}},
+		"the end of a lease leads to the request that seems to have issued it": {LeaseNaming{}, func(s *leaseStory) {
+			s.answer(61, 50, 0, 3650, false)
+			s.issuedBy(state.Origin{Trace: "0af7651916cd43dd8448eb211c80319c", Span: "b7ad6b7169203331", Likely: true})
+			s.list(120)
 		}},
 	} {
 		t.Run(scenario, func(t *testing.T) {
