@@ -54,7 +54,7 @@ test-short: ## the tests that need no servers: the quick loop
 
 .PHONY: bench
 bench: ## the benchmarks, some on a real Consul, etcd and Vault; compare two runs with benchstat
-	go test -run '^$$' -bench . -skip Latency -benchmem -count 5 ./receiver/... ./internal/...
+	go test -run '^$$' -bench . -skip Latency -benchmem -count 5 ./receiver/... ./processor/... ./internal/...
 	go test -run '^$$' -bench Latency ./receiver/consulreceiver ./receiver/etcdreceiver # percentiles of many changes, once
 
 .PHONY: generate
