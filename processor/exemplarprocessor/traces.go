@@ -80,7 +80,7 @@ func (b *batch) read(rules *rule.Set, td ptrace.Traces) {
 }
 
 func (e *exemplars) remember(ctx context.Context, b *batch) {
-	became := map[candidate.Outcome]int64{}
+	var became [candidate.Outcomes]int64
 	now := e.now().UnixNano()
 	for _, f := range b.found {
 		became[e.store.Add(now, f.key, f.Candidate)]++
