@@ -217,9 +217,9 @@ func (p *pass) take(to *target, attrs pcommon.Map, exemplars pmetric.ExemplarSli
 		}
 	}
 	kept := e.cfg.Attach.Existing == existingKeep && len(p.existing) > 0
-	limited := e.limiter.Tokens() < 1
+	limited := false
 	draw := func(after, upto int64) []candidate.Candidate {
-		if kept || limited {
+		if limited = !kept && e.limiter.TokensAt(time.Unix(0, p.now)) < 1; kept || limited {
 			return nil
 		}
 		p.drawn = e.store.Draw(p.now, key, after, upto, p.drawn[:0])
