@@ -7,7 +7,7 @@ LAB := bin/lab
 TOOL := go tool -modfile=internal/tools/go.mod
 
 # What the collector is made of: a change in any of these builds it anew.
-SOURCES := $(shell find receiver internal -name '*.go' -not -name '*_test.go' -not -path '*/tools/*') go.mod go.sum builder-config.yaml
+SOURCES := $(shell find receiver processor internal -name '*.go' -not -name '*_test.go' -not -path '*/tools/*') go.mod go.sum builder-config.yaml
 
 .PHONY: help
 help: ## list the targets

@@ -66,14 +66,14 @@ func Timeout(key string, value time.Duration, example string) error {
 	return Duration(key, value, example)
 }
 
-// Unmarshal reads a receiver's configuration and adds to an error what the
+// Unmarshal reads a component's configuration and adds to an error what the
 // decoder's own words leave out: how to mend it.
 func Unmarshal(conf *confmap.Conf, config any) error {
 	if err := conf.Unmarshal(config); err != nil {
 		if strings.Contains(err.Error(), "has invalid keys") {
-			return fmt.Errorf("%w (check their spelling; the receiver's README lists its keys)", err)
+			return fmt.Errorf("%w (check their spelling; the component's README lists its keys)", err)
 		}
-		return fmt.Errorf("%w (write durations like 10s or 1m30s; the receiver's README lists its keys)", err)
+		return fmt.Errorf("%w (write durations like 10s or 1m30s; the component's README lists its keys)", err)
 	}
 	return nil
 }

@@ -37,7 +37,7 @@ func Run(ctx context.Context, opts Options, out io.Writer, stay func(*Scene) err
 	if err := within(ctx, baselineMax, s.AwaitBaseline); err != nil {
 		return s.explain(err)
 	}
-	if err := (&story.Story{Lab: s.Lab, OTLP: s.OTLP, Audit: s.Audit, Pace: pace, Progress: say}).Tell(ctx); err != nil {
+	if err := (&story.Story{Lab: s.Lab, OTLP: s.OTLP, Audit: s.Audit, Shop: s.Shop, Pace: pace, Progress: say}).Tell(ctx); err != nil {
 		return err
 	}
 	say("waiting until the story has arrived in Jaeger, Prometheus and the events")

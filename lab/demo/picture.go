@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/otelcol-infra/otelcol-infra/lab/readback"
+	"github.com/otelcol-infra/otelcol-infra/lab/shop"
 	"github.com/otelcol-infra/otelcol-infra/lab/story"
 )
 
@@ -44,6 +45,7 @@ var Systems = []System{
 			"consul_raft_has_leader", "consul_server_healthy", "consul_member_count", "consul_session_count",
 			"consul_kv_key_count", "consul_kv_changes_total", "consul_kv_lock_acquisitions_total", "consul_ca_root_time_to_expiry_seconds",
 		},
+		Exemplars: []string{"consul_health_check_transitions_total"},
 		Spans: map[string]int{
 			"consul.service.incident.start": 1, "consul.service.incident": 1,
 			"consul.check.outage.start": 1, "consul.check.outage": 1,
@@ -66,6 +68,7 @@ var Systems = []System{
 		},
 		Exemplars: []string{
 			"etcd_lock_wait_duration_seconds_bucket", "etcd_lock_hold_duration_seconds_bucket", "etcd_election_term_duration_seconds_bucket",
+			"etcd_lease_grants_total", "etcd_lease_ends_total",
 		},
 		Spans: map[string]int{
 			"etcd.lock.attempt.start": story.Contenders, "etcd.lock.attempt": story.Contenders,
@@ -91,7 +94,10 @@ var Systems = []System{
 			"vault_mount_count", "vault_policy_count", "vault_token_count", "vault_own_token_ttl_seconds",
 			"vault_request_duration_seconds_count", "vault_audit_entries_total",
 		},
-		Exemplars: []string{"vault_lease_lifetime_seconds_bucket", "vault_request_duration_seconds_bucket"},
+		Exemplars: []string{
+			"vault_lease_lifetime_seconds_bucket", "vault_request_duration_seconds_bucket",
+			"vault_lease_created_total", "vault_lease_ended_total",
+		},
 		Spans: map[string]int{
 			"create " + story.Secrets + "/": 1, "read " + story.Secrets + "/": 1,
 			"vault.sealed.start": 1, "vault.sealed": 1,
@@ -102,6 +108,12 @@ var Systems = []System{
 			"vault.sealed": 1, "vault.unsealed": 1,
 			"vault.lease.created": story.VaultLeases, "vault.lease.renewed": 1, "vault.lease.expiring": 1, "vault.lease.ended": story.VaultLeases,
 		},
+	},
+	{
+		Name:      shop.Service,
+		Series:    []string{shop.Durations + "_count", shop.Requests},
+		Exemplars: []string{shop.Durations + "_bucket"},
+		Spans:     map[string]int{story.Order: 1, "GET /items": story.Customers, "GET /items/{id}": story.Customers, "POST /orders": story.Customers},
 	},
 }
 

@@ -29,6 +29,7 @@ const maxTraces = 1000
 type Span struct {
 	TraceID, SpanID, ParentSpanID string
 	Service, Name                 string
+	Kind                          string // such as Server
 	Start                         time.Time
 	Duration                      time.Duration
 	Failed                        bool // its status is Error
@@ -110,6 +111,7 @@ func flatten(traces ptrace.Traces) (spans []Span) {
 					ParentSpanID: s.ParentSpanID().String(),
 					Service:      service.Str(),
 					Name:         s.Name(),
+					Kind:         s.Kind().String(),
 					Start:        s.StartTimestamp().AsTime(),
 					Duration:     s.EndTimestamp().AsTime().Sub(s.StartTimestamp().AsTime()),
 					Failed:       s.Status().Code() == ptrace.StatusCodeError,

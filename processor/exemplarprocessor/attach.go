@@ -219,7 +219,10 @@ func (p *pass) take(to *target, attrs pcommon.Map, exemplars pmetric.ExemplarSli
 	kept := e.cfg.Attach.Existing == existingKeep && len(p.existing) > 0
 	limited := false
 	draw := func(after, upto int64) []candidate.Candidate {
-		if limited = !kept && e.limiter.TokensAt(time.Unix(0, p.now)) < 1; kept || limited {
+		if kept {
+			return nil
+		}
+		if limited = e.limiter.TokensAt(time.Unix(0, p.now)) < 1; limited {
 			return nil
 		}
 		p.drawn = e.store.Draw(p.now, key, after, upto, p.drawn[:0])
@@ -235,16 +238,18 @@ func (p *pass) take(to *target, attrs pcommon.Map, exemplars pmetric.ExemplarSli
 	default:
 		to.points[outcomeOf[tally.Why]]++
 	}
-	if len(p.picks) == 0 {
+	if len(p.picks) == 0 || kept { // Nor is anything repeated beside what is kept.
 		return
 	}
 	to.attached += int64(tally.Picked)
-	e.limiter.ReserveN(time.Unix(0, p.now), tally.Picked)
+	for range tally.Picked { // All at once, they could be more than the limiter ever gives.
+		e.limiter.ReserveN(time.Unix(0, p.now), 1)
+	}
 	p.add(exemplars, point.Kind)
 }
 
 // outcomeOf says what became of a data point.
-var outcomeOf = map[series.Why]pointOutcome{
+var outcomeOf = [...]pointOutcome{
 	series.Picked: pointAttached, series.Baseline: pointBaseline, series.Still: pointUnchanged, series.Empty: pointNoCandidate,
 	series.Unfit: pointUnfit, series.Backwards: pointBackwards, series.Refused: pointRefused,
 }

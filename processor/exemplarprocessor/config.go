@@ -9,6 +9,8 @@ import (
 	"slices"
 	"time"
 
+	"go.opentelemetry.io/collector/confmap"
+
 	"github.com/otelcol-infra/otelcol-infra/internal/configcheck"
 	"github.com/otelcol-infra/otelcol-infra/processor/exemplarprocessor/internal/normalize"
 	"github.com/otelcol-infra/otelcol-infra/processor/exemplarprocessor/internal/rule"
@@ -100,12 +102,11 @@ const (
 )
 
 func defaultConfig() *Config {
+	aliases := normalize.DefaultAliases()
 	return &Config{
 		Normalize: NormalizeConfig{
-			TraceIDs:     []string{"trace_id", "traceID", "traceId", "TraceID", "traceid", "trace.id", "dd.trace_id"},
-			SpanIDs:      []string{"span_id", "spanID", "spanId", "SpanID", "spanid", "span.id", "dd.span_id"},
-			Traceparents: []string{"traceparent"},
-			Repeated:     repeatedDrop,
+			TraceIDs: aliases.TraceIDs, SpanIDs: aliases.SpanIDs, Traceparents: aliases.Traceparents,
+			Repeated: repeatedDrop,
 		},
 		Attach: AttachConfig{
 			Existing: existingMerge, Prefer: preferNewest,
@@ -114,6 +115,9 @@ func defaultConfig() *Config {
 		},
 	}
 }
+
+// Unmarshal reads the configuration.
+func (c *Config) Unmarshal(conf *confmap.Conf) error { return configcheck.Unmarshal(conf, c) }
 
 // Validate checks the configuration. Its errors name the YAML key.
 func (c *Config) Validate() error {
@@ -130,8 +134,8 @@ func (c *Config) Validate() error {
 	if c.Attach.MaxPerSecond < 0 {
 		errs = append(errs, fmt.Errorf("attach::max_per_second is %d: set it to 0 for no limit, or to how many exemplars are attached at most", c.Attach.MaxPerSecond))
 	}
-	if c.Attach.Repeat < 0 {
-		errs = append(errs, fmt.Errorf("attach::repeat is %v: set it to 0s, or to how long an exemplar is attached again", c.Attach.Repeat))
+	if c.Attach.Repeat != 0 {
+		errs = append(errs, configcheck.Duration("attach::repeat", c.Attach.Repeat, "1m, or 0s for once"))
 	}
 	for i, preset := range c.Attach.Presets {
 		errs = append(errs, configcheck.OneOf(fmt.Sprintf("attach::presets[%d]", i), preset, rule.Presets()...))

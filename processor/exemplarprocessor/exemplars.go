@@ -46,7 +46,7 @@ type exemplars struct {
 	ended  sync.WaitGroup
 }
 
-func newExemplars(cfg *Config, settings processor.Settings) (*exemplars, error) {
+func newExemplars(cfg *Config, settings processor.Settings, now func() time.Time) (*exemplars, error) {
 	rules, err := rule.Compile(cfg.rules())
 	if err != nil {
 		return nil, fmt.Errorf("attach::rules: %w", err)
@@ -60,7 +60,7 @@ func newExemplars(cfg *Config, settings processor.Settings) (*exemplars, error) 
 		limit = rate.Limit(cfg.Attach.MaxPerSecond)
 	}
 	e := &exemplars{
-		cfg: cfg, settings: settings, rules: rules, telemetry: telemetry, now: time.Now,
+		cfg: cfg, settings: settings, rules: rules, telemetry: telemetry, now: now,
 		store:    candidate.NewStore(candidate.Limits{Candidates: cfg.Attach.Candidates, TTL: cfg.Attach.TTL}),
 		limiter:  rate.NewLimiter(limit, max(1, cfg.Attach.MaxPerSecond)),
 		outcomes: newOutcomes(telemetry, settings.ID.String(), rules.Names()),

@@ -5,6 +5,7 @@ package exemplarprocessor
 
 import (
 	"context"
+	"time"
 
 	"go.opentelemetry.io/collector/component"
 	"go.opentelemetry.io/collector/consumer"
@@ -18,11 +19,13 @@ import (
 type shared = sharedcomponent.Shared[*exemplars]
 
 // NewFactory returns the factory of the exemplar processor.
-func NewFactory() processor.Factory {
+func NewFactory() processor.Factory { return newFactory(time.Now) }
+
+func newFactory(now func() time.Time) processor.Factory {
 	var all sharedcomponent.Map[*Config, *exemplars]
 	get := func(settings processor.Settings, config component.Config) (*shared, error) {
 		cfg := config.(*Config)
-		return all.GetOrAdd(cfg, func() (*exemplars, error) { return newExemplars(cfg, settings) })
+		return all.GetOrAdd(cfg, func() (*exemplars, error) { return newExemplars(cfg, settings, now) })
 	}
 	createTraces := func(_ context.Context, settings processor.Settings, config component.Config, next consumer.Traces) (processor.Traces, error) {
 		s, err := get(settings, config)

@@ -78,7 +78,7 @@ func (o *outcomes) candidates(ctx context.Context, became [candidate.Outcomes]in
 // pass counts what became of a batch of metrics.
 func (o *outcomes) pass(ctx context.Context, p *pass) {
 	c := &p.changes
-	for _, change := range [...]counted{
+	for _, change := range [...]named{
 		{"aliased", c.Aliased}, {"padded", c.Padded}, {"redundant", c.Redundant}, {"invalid", c.Invalid}, {"empty", c.Empty}, {"cut", c.Cut},
 		{"duplicate", c.Duplicate}, {"repeated", c.Repeated}, {"forgotten", c.Forgotten},
 	} {
@@ -86,7 +86,7 @@ func (o *outcomes) pass(ctx context.Context, p *pass) {
 			add(ctx, o.telemetry.ExemplarNormalized, change.n, o.changed[change.as])
 		}
 	}
-	for _, outcome := range [...]counted{
+	for _, outcome := range [...]named{
 		{"promoted", c.Promoted}, {"merged", c.Merged}, {"unmerged", c.Unmerged}, {"unmeasured", c.Unmeasured}, {"capped", c.Capped},
 	} {
 		if outcome.n > 0 {
@@ -102,8 +102,8 @@ func (o *outcomes) pass(ctx context.Context, p *pass) {
 	}
 }
 
-// counted is how many of what counts as something.
-type counted struct {
+// named is how many of what counts under a name.
+type named struct {
 	as string
 	n  int64
 }

@@ -120,7 +120,7 @@ func (m *memory) cumulative(p *Point, layout uint64, keep int64) Why {
 		m.grow(p, false)
 		return Picked
 	}
-	m.from = p.Time
+	m.from = max(p.Time, p.Start) // A start that is later than the time is a mistake, but may stay.
 	m.level(p)
 	return Baseline
 }
