@@ -47,7 +47,7 @@ func (t *traces) ConsumeTraces(ctx context.Context, td ptrace.Traces) error {
 type batch struct {
 	found    []found
 	refusals [rule.Refusals]int64
-	keys     []uint64
+	scratch  rule.Scratch
 }
 
 type found struct {
@@ -66,14 +66,13 @@ func (b *batch) read(rules *rule.Set, td ptrace.Traces) {
 		for _, key := range f.Keys {
 			b.found = append(b.found, found{key, c})
 		}
-		b.keys = f.Keys
 	}
 	refuse := func(r rule.Refusal) { b.refusals[r]++ }
 	for _, rs := range td.ResourceSpans().All() {
 		resource := rs.Resource().Attributes()
 		for _, ss := range rs.ScopeSpans().All() {
 			for _, span = range ss.Spans().All() {
-				rules.Spans(resource, span, b.keys, take, refuse)
+				rules.Spans(resource, span, &b.scratch, take, refuse)
 			}
 		}
 	}

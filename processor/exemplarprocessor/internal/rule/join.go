@@ -16,6 +16,8 @@ type join struct {
 	span  string
 	of    func(ptrace.Span) string // not an attribute, but a field of the span
 	mask  uint32                   // its bit; 0: it is not optional
+
+	column int // is the same for all joins, of whichever rule, with the same span
 }
 
 // fields are what a span has beside its attributes, in the words of
@@ -71,23 +73,38 @@ func (c JoinConfig) compile() join {
 
 const serviceName = "service.name"
 
-// point returns the value of a data point.
-func (j *join) point(resource, attrs pcommon.Map) (string, bool) {
+// find returns the value of a data point.
+func (j *join) find(resource, attrs pcommon.Map) (pcommon.Value, bool) {
 	for _, name := range j.names {
 		if value, ok := lookUp(name, attrs, resource); ok {
-			if j.names[0] == serviceName { // A job is namespace/name.
-				value = value[strings.LastIndexByte(value, '/')+1:]
-			}
 			return value, true
 		}
 	}
-	return "", false
+	return pcommon.Value{}, false
 }
 
-// spanned returns the value of a span.
-func (j *join) spanned(resource pcommon.Map, span ptrace.Span) (string, bool) {
-	if j.of != nil {
-		return j.of(span), true
+// point returns the hash of the value of a data point.
+func (j *join) point(h *hasher, resource, attrs pcommon.Map) (uint64, bool) {
+	value, ok := j.find(resource, attrs)
+	switch {
+	case !ok:
+		return 0, false
+	case j.names[0] == serviceName: // A job is namespace/name.
+		text := value.AsString()
+		return h.text(text[strings.LastIndexByte(text, '/')+1:]), true
+	default:
+		return h.value(value), true
 	}
-	return lookUp(j.span, span.Attributes(), resource)
+}
+
+// spanned returns the hash of the value of a span.
+func (j *join) spanned(h *hasher, resource pcommon.Map, span ptrace.Span) (uint64, bool) {
+	if j.of != nil {
+		return h.text(j.of(span)), true
+	}
+	value, ok := lookUp(j.span, span.Attributes(), resource)
+	if !ok {
+		return 0, false
+	}
+	return h.value(value), true
 }

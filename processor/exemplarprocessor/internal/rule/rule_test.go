@@ -149,7 +149,7 @@ func TestPairs(t *testing.T) {
 			key, ok := r.Key(mask, resource, point)
 
 			found := false
-			s.Spans(attrs(t, p.of), made(t, p.kind, p.span), nil, func(f Found) {
+			s.Spans(attrs(t, p.of), made(t, p.kind, p.span), new(Scratch), func(f Found) {
 				assert.InDelta(t, 0.25, f.Value, 1e-9)
 				for _, k := range f.Keys {
 					found = found || ok && k == key
@@ -229,7 +229,7 @@ func TestSpansThatAreRefused(t *testing.T) {
 			c.change(span)
 			taken := 0
 			var refused []Refusal
-			s.Spans(pcommon.NewMap(), span, nil, func(Found) { taken++ }, func(r Refusal) { refused = append(refused, r) })
+			s.Spans(pcommon.NewMap(), span, new(Scratch), func(Found) { taken++ }, func(r Refusal) { refused = append(refused, r) })
 			assert.Equal(t, c.taken, taken)
 			assert.Equal(t, c.want, refused)
 		})
@@ -253,11 +253,11 @@ func BenchmarkSpans(b *testing.B) {
 	require.NoError(b, err)
 	resource := attrs(b, map[string]any{"service.name": "shop"})
 	span := made(b, ptrace.SpanKindServer, map[string]any{"http.request.method": "GET", "http.route": "/cart", "http.response.status_code": 200})
-	keys, taken := make([]uint64, 0, 8), 0
+	scratch, taken := new(Scratch), 0
 	take, refuse := func(Found) { taken++ }, func(Refusal) {}
 	b.ReportAllocs()
 	for b.Loop() {
-		s.Spans(resource, span, keys, take, refuse)
+		s.Spans(resource, span, scratch, take, refuse)
 	}
 }
 
