@@ -24,9 +24,7 @@ import (
 	"go.opentelemetry.io/collector/consumer/consumertest"
 	"go.opentelemetry.io/collector/pdata/pcommon"
 	"go.opentelemetry.io/collector/pdata/pmetric"
-	"go.opentelemetry.io/collector/pdata/pmetric/pmetricotlp"
 	"go.opentelemetry.io/collector/pdata/ptrace"
-	"go.opentelemetry.io/collector/pdata/ptrace/ptraceotlp"
 	"go.opentelemetry.io/collector/processor/processortest"
 	"golang.org/x/time/rate"
 
@@ -66,6 +64,7 @@ type cost struct {
 // measure runs what handles so many of what is counted. It should take a
 // millisecond at least, as what is asked before and after takes some time too.
 func (c *cost) measure(n int, run func()) {
+	runtime.GC() // What was made for it is not its garbage.
 	runtime.ReadMemStats(&c.from)
 	used := cpu()
 	run()
@@ -356,9 +355,8 @@ func BenchmarkPoints(b *testing.B) {
 				batch := min(series, 1000)
 				mds := make([]pmetric.Metrics, 10_000/batch)
 				if row.spans {
-					mds = mds[:1]
+					mds = mds[:10]
 				}
-				nows := make([]time.Time, len(mds))
 				now, number := benchStart, 0
 				turn := func(c *cost) {
 					for i := range mds {
@@ -376,12 +374,11 @@ func BenchmarkPoints(b *testing.B) {
 							mds[i] = row.metric(batch, from, row.of)
 						}
 						grow(mds[i], now, number*batch/series+1)
-						nows[i] = now
 						number++
 					}
+					h.now = now
 					c.measure(len(mds)*batch, func() {
-						for i, md := range mds {
-							h.now = nows[i]
+						for _, md := range mds {
 							_ = h.metrics.ConsumeMetrics(b.Context(), md)
 						}
 					})
@@ -416,71 +413,6 @@ func exemplarsOf(md pmetric.Metrics) (n int) {
 		n += p.Exemplars().Len()
 	}
 	return n
-}
-
-// BenchmarkPipeline tells what the processor adds to the least that a pipeline
-// does, which is to decode OTLP and to encode it. Both ways take turns on the same
-// bytes: 10,000 spans of 1,000 series, and then a histogram of each of these.
-func BenchmarkPipeline(b *testing.B) {
-	spansTo, err := consumer.NewTraces(func(_ context.Context, td ptrace.Traces) error {
-		_, err := ptraceotlp.NewExportRequestFromTraces(td).MarshalProto()
-		return err
-	})
-	require.NoError(b, err)
-	pointsTo, err := consumer.NewMetrics(func(_ context.Context, md pmetric.Metrics) error {
-		_, err := pmetricotlp.NewExportRequestFromMetrics(md).MarshalProto()
-		return err
-	})
-	require.NoError(b, err)
-	h := newBench(b, spansTo, pointsTo)
-	h.shared.limiter.SetLimit(rate.Inf)
-	ways := []struct {
-		prefix        string
-		traces        consumer.Traces
-		metrics       consumer.Metrics
-		spans, points cost
-	}{
-		{prefix: "without-", traces: spansTo, metrics: pointsTo, spans: cost{of: "span"}, points: cost{of: "point"}},
-		{prefix: "with-", traces: h.traces, metrics: h.metrics, spans: cost{of: "span"}, points: cost{of: "point"}},
-	}
-	const batch, series = 500, 1000
-	tds := make([]ptrace.Traces, 20)
-	for i := range tds {
-		tds[i] = stream(batch, i*batch, series, true)
-	}
-	md := scrape(series, 0, "http.server.request.duration")
-	for number := 1; b.Loop(); number++ {
-		encoded := make([][]byte, len(tds))
-		for i, td := range tds {
-			h.now = date(td, h.now)
-			encoded[i], err = ptraceotlp.NewExportRequestFromTraces(td).MarshalProto()
-			require.NoError(b, err)
-		}
-		grow(md, h.now, number)
-		scraped, err := pmetricotlp.NewExportRequestFromMetrics(md).MarshalProto()
-		require.NoError(b, err)
-		for i := range ways {
-			w := &ways[i]
-			w.spans.measure(len(tds)*batch, func() {
-				for _, content := range encoded {
-					request := ptraceotlp.NewExportRequest()
-					require.NoError(b, request.UnmarshalProto(content))
-					require.NoError(b, w.traces.ConsumeTraces(b.Context(), request.Traces()))
-				}
-			})
-			w.points.measure(series, func() {
-				request := pmetricotlp.NewExportRequest()
-				require.NoError(b, request.UnmarshalProto(scraped))
-				require.NoError(b, w.metrics.ConsumeMetrics(b.Context(), request.Metrics()))
-			})
-		}
-	}
-	for i := range ways {
-		ways[i].spans.report(b, ways[i].prefix)
-		ways[i].points.report(b, ways[i].prefix)
-	}
-	b.ReportMetric(ways[1].spans.each()/ways[0].spans.each(), "spans-with/without")
-	b.ReportMetric(ways[1].points.each()/ways[0].points.each(), "points-with/without")
 }
 
 // BenchmarkSpanmetrics compares with the connector that makes metrics with
