@@ -97,14 +97,20 @@ func (j *join) point(h *hasher, resource, attrs pcommon.Map) (uint64, bool) {
 	}
 }
 
-// spanned returns the hash of the value of a span.
-func (j *join) spanned(h *hasher, resource pcommon.Map, span ptrace.Span) (uint64, bool) {
+// spanned returns the value of a span, or of its resource.
+func (j *join) spanned(h *hasher, scratch *Scratch, resource pcommon.Map, span ptrace.Span) value {
 	if j.of != nil {
-		return h.text(j.of(span)), true
+		return value{hash: h.text(j.of(span)), ok: true, asked: true}
 	}
-	value, ok := lookUp(j.span, span.Attributes(), resource)
-	if !ok {
-		return 0, false
+	if of, ok := lookUp(j.span, span.Attributes()); ok {
+		return value{hash: h.value(of), ok: true, asked: true}
 	}
-	return h.value(value), true
+	inherited := &scratch.inherited[j.column]
+	if !inherited.asked {
+		inherited.asked = true
+		if of, ok := lookUp(j.span, resource); ok {
+			inherited.hash, inherited.ok = h.value(of), true
+		}
+	}
+	return *inherited
 }

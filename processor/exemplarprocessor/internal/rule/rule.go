@@ -188,16 +188,22 @@ const (
 )
 
 // Scratch is what Spans needs for one span after the other. Its zero value is
-// ready.
+// ready for Begin.
 type Scratch struct {
-	keys   []uint64
-	values []value
+	inherited []value // by column: what the resource has
+	values    []value // by column: what the span has, or its resource
+	keys      []uint64
 }
 
-// value is what a span has of a column, once a rule has asked for it.
+// value is what there is of a column, once a rule has asked for it.
 type value struct {
 	hash      uint64
 	asked, ok bool
+}
+
+// Begin says that the spans of another resource come.
+func (s *Set) Begin(scratch *Scratch) {
+	scratch.inherited = append(scratch.inherited[:0], make([]value, s.columns)...)
 }
 
 // Spans calls take for each rule that selects the span.
@@ -254,8 +260,7 @@ func (r *Rule) keys(scratch *Scratch, resource pcommon.Map, span ptrace.Span) []
 		j := &r.joins[i]
 		v := &scratch.values[j.column]
 		if !v.asked {
-			v.hash, v.ok = j.spanned(r.hasher, resource, span)
-			v.asked = true
+			*v = j.spanned(r.hasher, scratch, resource, span)
 		}
 		if !v.ok && j.mask == 0 {
 			return keys
