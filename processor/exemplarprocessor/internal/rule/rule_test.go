@@ -245,6 +245,7 @@ func TestEachSpanHasItsOwnKeys(t *testing.T) {
 	s, err := Compile([]Config{
 		{Name: "a", Metrics: []string{"a"}, Join: []JoinConfig{{Metric: "service.name"}, {Metric: "route"}}},
 		{Name: "b", Metrics: []string{"b"}, Join: []JoinConfig{{Metric: "route"}, {Metric: "service.name"}}},
+		{Name: "as a", Metrics: []string{"c"}, Join: []JoinConfig{{Metric: "service.name"}, {Metric: "route"}}},
 	})
 	require.NoError(t, err)
 	var scratch Scratch
@@ -262,9 +263,23 @@ func TestEachSpanHasItsOwnKeys(t *testing.T) {
 			}, func(r Refusal) { assert.Equal(t, Unkeyed, r, of) })
 		}
 	}
-	assert.Equal(t, 2*(3*3+1), spans, "by each rule, all but those without a route")
+	assert.Equal(t, 3*(3*3+1), spans, "by each rule, all but those without a route")
 	// till /cart is three times the same, and shop /cart and /pay twice.
-	assert.Len(t, keys, 2*(10-2-2))
+	assert.Len(t, keys, 3*(10-2-2))
+}
+
+func TestWhatIsOptionalIsNotMistaken(t *testing.T) {
+	s, err := Compile([]Config{{Metrics: []string{"m"}, Join: []JoinConfig{{Metric: "a"}, {Metric: "b", Optional: true}, {Metric: "c", Optional: true}}}})
+	require.NoError(t, err)
+	r, keys := s.Metric("m"), map[uint64]bool{}
+	for _, point := range []map[string]any{{"a": "x"}, {"a": "x", "b": "y"}, {"a": "x", "c": "y"}, {"a": "x", "b": "y", "c": "y"}} {
+		of := attrs(t, point)
+		mask, _ := r.Mask(0, pcommon.NewMap(), of)
+		key, ok := r.Key(mask, pcommon.NewMap(), of)
+		require.True(t, ok)
+		keys[key] = true
+	}
+	assert.Len(t, keys, 4)
 }
 
 func TestNamesAreBounded(t *testing.T) {
