@@ -41,6 +41,7 @@ type pass struct {
 	now     int64
 	changes normalize.Counts
 	counted map[*rule.Rule]*ruleCounts
+	free    bool // the limiter had something left, and nothing was taken since
 
 	counts   []uint64
 	bounds   []float64
@@ -57,7 +58,7 @@ type ruleCounts struct {
 func newPass(m *metrics) *pass { return &pass{m: m, counted: map[*rule.Rule]*ruleCounts{}} }
 
 func (p *pass) begin(now int64) {
-	p.now, p.changes = now, normalize.Counts{}
+	p.now, p.changes, p.free = now, normalize.Counts{}, false
 	for _, c := range p.counted {
 		*c = ruleCounts{}
 	}
@@ -228,9 +229,13 @@ func (p *pass) take(to *target, attrs pcommon.Map, exemplars pmetric.ExemplarSli
 		}
 	}
 	kept := e.cfg.Attach.Existing == existingKeep && len(p.existing) > 0
-	limited := e.limiter.TokensAt(time.Unix(0, p.now)) < 1
+	limited := false
 	draw := func(after, upto int64) []candidate.Candidate {
-		if kept || limited {
+		if kept {
+			return nil
+		}
+		p.free = p.free || e.limiter.TokensAt(time.Unix(0, p.now)) >= 1
+		if limited = !p.free; limited {
 			return nil
 		}
 		p.drawn = e.store.Draw(p.now, key, after, upto, p.drawn[:0])
@@ -250,6 +255,7 @@ func (p *pass) take(to *target, attrs pcommon.Map, exemplars pmetric.ExemplarSli
 		return
 	}
 	to.attached += int64(tally.Picked)
+	p.free = false
 	for range tally.Picked { // All at once, they could be more than the limiter ever gives.
 		e.limiter.ReserveN(time.Unix(0, p.now), 1)
 	}
@@ -257,7 +263,7 @@ func (p *pass) take(to *target, attrs pcommon.Map, exemplars pmetric.ExemplarSli
 }
 
 // outcomeOf says what became of a data point.
-var outcomeOf = map[series.Why]pointOutcome{
+var outcomeOf = [...]pointOutcome{
 	series.Picked: pointAttached, series.Baseline: pointBaseline, series.Still: pointUnchanged, series.Empty: pointNoCandidate,
 	series.Unfit: pointUnfit, series.Backwards: pointBackwards, series.Refused: pointRefused,
 }

@@ -18,8 +18,8 @@ import (
 // each batch.
 type outcomes struct {
 	telemetry *metadata.TelemetryBuilder
-	kept      map[candidate.Outcome]metric.AddOption
-	refused   map[rule.Refusal]metric.AddOption
+	kept      [candidate.Outcomes]metric.AddOption
+	refused   [rule.Refusals]metric.AddOption
 	changed   map[string]metric.AddOption
 	promoted  map[string]metric.AddOption
 	points    map[string][pointOutcomes]metric.AddOption // by rule
@@ -33,11 +33,11 @@ func newOutcomes(telemetry *metadata.TelemetryBuilder, id string, rules []string
 	outcome := func(value string) attribute.KeyValue { return attribute.String("outcome", value) }
 	o := &outcomes{
 		telemetry: telemetry,
-		kept: map[candidate.Outcome]metric.AddOption{
+		kept: [candidate.Outcomes]metric.AddOption{
 			candidate.Kept: with(outcome("kept")), candidate.Displaced: with(outcome("displaced")), candidate.Expired: with(outcome("expired")),
 			candidate.Ahead: with(outcome("ahead")), candidate.Invalid: with(outcome("invalid")), candidate.NoRoom: with(outcome("no_room")),
 		},
-		refused: map[rule.Refusal]metric.AddOption{
+		refused: [rule.Refusals]metric.AddOption{
 			rule.Unsampled: with(outcome("unsampled")), rule.Invalid: with(outcome("invalid")), rule.Unkeyed: with(outcome("unkeyed")),
 		},
 		changed: map[string]metric.AddOption{}, promoted: map[string]metric.AddOption{},
@@ -66,35 +66,46 @@ func newOutcomes(telemetry *metadata.TelemetryBuilder, id string, rules []string
 }
 
 // candidates counts spans that rules selected.
-func (o *outcomes) candidates(ctx context.Context, became map[candidate.Outcome]int64, refusals [rule.Refusals]int64) {
+func (o *outcomes) candidates(ctx context.Context, became [candidate.Outcomes]int64, refusals [rule.Refusals]int64) {
 	for outcome, n := range became {
 		add(ctx, o.telemetry.ExemplarCandidates, n, o.kept[outcome])
 	}
 	for refusal, n := range refusals {
-		add(ctx, o.telemetry.ExemplarCandidates, n, o.refused[rule.Refusal(refusal)])
+		add(ctx, o.telemetry.ExemplarCandidates, n, o.refused[refusal])
 	}
 }
 
 // pass counts what became of a batch of metrics.
 func (o *outcomes) pass(ctx context.Context, p *pass) {
 	c := &p.changes
-	for change, n := range map[string]int64{
-		"aliased": c.Aliased, "padded": c.Padded, "redundant": c.Redundant, "invalid": c.Invalid, "empty": c.Empty, "cut": c.Cut,
-		"duplicate": c.Duplicate, "repeated": c.Repeated, "forgotten": c.Forgotten,
+	for _, change := range [...]named{
+		{"aliased", c.Aliased}, {"padded", c.Padded}, {"redundant", c.Redundant}, {"invalid", c.Invalid}, {"empty", c.Empty}, {"cut", c.Cut},
+		{"duplicate", c.Duplicate}, {"repeated", c.Repeated}, {"forgotten", c.Forgotten},
 	} {
-		add(ctx, o.telemetry.ExemplarNormalized, n, o.changed[change])
+		if change.n > 0 {
+			add(ctx, o.telemetry.ExemplarNormalized, change.n, o.changed[change.as])
+		}
 	}
-	for outcome, n := range map[string]int64{
-		"promoted": c.Promoted, "merged": c.Merged, "unmerged": c.Unmerged, "unmeasured": c.Unmeasured, "capped": c.Capped,
+	for _, outcome := range [...]named{
+		{"promoted", c.Promoted}, {"merged", c.Merged}, {"unmerged", c.Unmerged}, {"unmeasured", c.Unmeasured}, {"capped", c.Capped},
 	} {
-		add(ctx, o.telemetry.ExemplarPromoted, n, o.promoted[outcome])
+		if outcome.n > 0 {
+			add(ctx, o.telemetry.ExemplarPromoted, outcome.n, o.promoted[outcome.as])
+		}
 	}
 	for r, counts := range p.counted {
 		add(ctx, o.telemetry.ExemplarAttached, counts.attached, o.attached[r.Name])
+		points := o.points[r.Name]
 		for outcome, n := range counts.points {
-			add(ctx, o.telemetry.ExemplarPoints, n, o.points[r.Name][outcome])
+			add(ctx, o.telemetry.ExemplarPoints, n, points[outcome])
 		}
 	}
+}
+
+// named is how many of what counts under a name.
+type named struct {
+	as string
+	n  int64
 }
 
 func add(ctx context.Context, counter metric.Int64Counter, n int64, option metric.AddOption) {

@@ -47,7 +47,7 @@ func (t *traces) ConsumeTraces(ctx context.Context, td ptrace.Traces) error {
 type batch struct {
 	found    []found
 	refusals [rule.Refusals]int64
-	keys     []uint64
+	scratch  rule.Scratch
 }
 
 type found struct {
@@ -66,21 +66,21 @@ func (b *batch) read(rules *rule.Set, td ptrace.Traces) {
 		for _, key := range f.Keys {
 			b.found = append(b.found, found{key, c})
 		}
-		b.keys = f.Keys
 	}
 	refuse := func(r rule.Refusal) { b.refusals[r]++ }
 	for _, rs := range td.ResourceSpans().All() {
 		resource := rs.Resource().Attributes()
+		rules.Begin(&b.scratch)
 		for _, ss := range rs.ScopeSpans().All() {
 			for _, span = range ss.Spans().All() {
-				rules.Spans(resource, span, b.keys, take, refuse)
+				rules.Spans(resource, span, &b.scratch, take, refuse)
 			}
 		}
 	}
 }
 
 func (e *exemplars) remember(ctx context.Context, b *batch) {
-	became := map[candidate.Outcome]int64{}
+	var became [candidate.Outcomes]int64
 	now := e.now().UnixNano()
 	for _, f := range b.found {
 		became[e.store.Add(now, f.key, f.Candidate)]++

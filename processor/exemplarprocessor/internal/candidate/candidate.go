@@ -47,6 +47,8 @@ const (
 	Invalid
 	// NoRoom is one for which no other could be given up.
 	NoRoom
+	// Outcomes is how many there are.
+	Outcomes
 )
 
 const (

@@ -16,6 +16,8 @@ type join struct {
 	span  string
 	of    func(ptrace.Span) string // not an attribute, but a field of the span
 	mask  uint32                   // its bit; 0: it is not optional
+
+	column int // is the same for all joins, of whichever rule, with the same span
 }
 
 // fields are what a span has beside its attributes, in the words of
@@ -71,23 +73,44 @@ func (c JoinConfig) compile() join {
 
 const serviceName = "service.name"
 
-// point returns the value of a data point.
-func (j *join) point(resource, attrs pcommon.Map) (string, bool) {
+// find returns the value of a data point.
+func (j *join) find(resource, attrs pcommon.Map) (pcommon.Value, bool) {
 	for _, name := range j.names {
 		if value, ok := lookUp(name, attrs, resource); ok {
-			if j.names[0] == serviceName { // A job is namespace/name.
-				value = value[strings.LastIndexByte(value, '/')+1:]
-			}
 			return value, true
 		}
 	}
-	return "", false
+	return pcommon.Value{}, false
 }
 
-// spanned returns the value of a span.
-func (j *join) spanned(resource pcommon.Map, span ptrace.Span) (string, bool) {
-	if j.of != nil {
-		return j.of(span), true
+// point returns the hash of the value of a data point.
+func (j *join) point(h *hasher, resource, attrs pcommon.Map) (uint64, bool) {
+	value, ok := j.find(resource, attrs)
+	switch {
+	case !ok:
+		return 0, false
+	case j.names[0] == serviceName: // A job is namespace/name.
+		text := value.AsString()
+		return h.text(text[strings.LastIndexByte(text, '/')+1:]), true
+	default:
+		return h.value(value), true
 	}
-	return lookUp(j.span, span.Attributes(), resource)
+}
+
+// spanned returns the value of a span, or of its resource.
+func (j *join) spanned(h *hasher, scratch *Scratch, resource pcommon.Map, span ptrace.Span) value {
+	if j.of != nil {
+		return value{hash: h.text(j.of(span)), ok: true, asked: true}
+	}
+	if of, ok := lookUp(j.span, span.Attributes()); ok {
+		return value{hash: h.value(of), ok: true, asked: true}
+	}
+	inherited := &scratch.inherited[j.column]
+	if !inherited.asked {
+		inherited.asked = true
+		if of, ok := lookUp(j.span, resource); ok {
+			inherited.hash, inherited.ok = h.value(of), true
+		}
+	}
+	return *inherited
 }

@@ -7,7 +7,6 @@ package rule
 
 import (
 	"fmt"
-	"hash/maphash"
 	"math/bits"
 	"regexp"
 	"slices"
@@ -24,7 +23,7 @@ type Rule struct {
 	Name string
 
 	index   uint32
-	seed    maphash.Seed
+	hasher  *hasher
 	metrics []*regexp.Regexp
 	spans   spans
 	joins   []join
@@ -38,7 +37,9 @@ type Rule struct {
 
 // Set is all rules, in the order in which they are tried.
 type Set struct {
-	rules []*Rule
+	rules   []*Rule
+	hasher  hasher
+	columns int // how many different things rules ask a span for
 
 	names sync.Map // *Rule by name of a metric; nil: none
 	known atomic.Int64
@@ -49,9 +50,9 @@ const mostNames = 10_000
 
 // Compile compiles rules that Check has no objection to, and names the nameless.
 func Compile(configs []Config) (*Set, error) {
-	s, seed := &Set{}, maphash.MakeSeed()
+	s, columns := &Set{hasher: newHasher()}, map[string]int{}
 	for i, c := range configs {
-		r := &Rule{Name: c.Name, index: uint32(i), seed: seed, value: c.Value, unit: c.Unit}
+		r := &Rule{Name: c.Name, index: uint32(i), hasher: &s.hasher, value: c.Value, unit: c.Unit}
 		if r.Name == "" {
 			r.Name = fmt.Sprintf("rules[%d]", i)
 		}
@@ -65,6 +66,10 @@ func Compile(configs []Config) (*Set, error) {
 		optional := 0
 		for _, jc := range c.Join {
 			j := jc.compile()
+			if _, ok := columns[j.span]; !ok {
+				columns[j.span] = len(columns)
+			}
+			j.column = columns[j.span]
 			if jc.Optional {
 				j.mask = 1 << optional
 				optional++
@@ -74,6 +79,7 @@ func Compile(configs []Config) (*Set, error) {
 		r.masks.Store(1<<0 | 1<<(1<<optional-1)) // none of them, all of them
 		s.rules = append(s.rules, r)
 	}
+	s.columns = len(columns)
 	return s, nil
 }
 
@@ -134,7 +140,7 @@ func (r *Rule) Mask(has Mask, resource, attrs pcommon.Map) (Mask, bool) {
 		if j.mask == 0 || uint32(has)&j.mask != 0 {
 			continue
 		}
-		if _, ok := j.point(resource, attrs); ok {
+		if _, ok := j.find(resource, attrs); ok {
 			has |= Mask(j.mask)
 		} else {
 			all = false
@@ -149,33 +155,19 @@ func (r *Rule) Key(mask Mask, resource, attrs pcommon.Map) (uint64, bool) {
 	if bit := uint32(1) << mask; r.masks.Load()&bit == 0 {
 		r.masks.Or(bit) // From now on spans are kept for it.
 	}
-	h := r.hash(mask)
+	key := r.hasher.begin(r.index, mask)
 	for i := range r.joins {
 		j := &r.joins[i]
 		if j.mask != 0 && uint32(mask)&j.mask == 0 {
 			continue
 		}
-		value, ok := j.point(resource, attrs)
+		value, ok := j.point(r.hasher, resource, attrs)
 		if !ok && j.mask == 0 {
 			return 0, false
 		}
-		add(&h, value)
+		key = r.hasher.add(key, value)
 	}
-	return h.Sum64(), true
-}
-
-func (r *Rule) hash(mask Mask) (h maphash.Hash) {
-	h.SetSeed(r.seed)
-	_ = h.WriteByte(byte(mask))
-	_ = h.WriteByte(byte(r.index))
-	_ = h.WriteByte(byte(r.index >> 8))
-	return h
-}
-
-// add adds a value, which is apart from what comes next.
-func add(h *maphash.Hash, value string) {
-	_, _ = h.WriteString(value)
-	_ = h.WriteByte(0xff) // UTF-8 has none.
+	return key, true
 }
 
 // Found is a span that a rule selects.
@@ -195,11 +187,35 @@ const (
 	Refusals
 )
 
+// Scratch is what Spans needs for one span after the other. Its zero value is
+// ready for Begin.
+type Scratch struct {
+	inherited []value // by column: what the resource has
+	values    []value // by column: what the span has, or its resource
+	keys      []uint64
+}
+
+// value is what there is of a column, once a rule has asked for it.
+type value struct {
+	hash      uint64
+	asked, ok bool
+}
+
+// Begin says that the spans of another resource come.
+func (s *Set) Begin(scratch *Scratch) {
+	scratch.inherited = append(scratch.inherited[:0], make([]value, s.columns)...)
+}
+
 // Spans calls take for each rule that selects the span.
-func (s *Set) Spans(resource pcommon.Map, span ptrace.Span, keys []uint64, take func(Found), refuse func(Refusal)) {
+func (s *Set) Spans(resource pcommon.Map, span ptrace.Span, scratch *Scratch, take func(Found), refuse func(Refusal)) {
+	fresh := false
 	for _, r := range s.rules {
 		if !r.spans.match(resource, span) {
 			continue
+		}
+		if !fresh {
+			scratch.values = append(scratch.values[:0], make([]value, s.columns)...)
+			fresh = true
 		}
 		value, ok := r.valueOf(span)
 		switch {
@@ -210,8 +226,8 @@ func (s *Set) Spans(resource pcommon.Map, span ptrace.Span, keys []uint64, take 
 			refuse(Invalid)
 			continue
 		}
-		if keys = r.keys(keys[:0], resource, span); len(keys) > 0 {
-			take(Found{Keys: keys, Value: value})
+		if scratch.keys = r.keys(scratch, resource, span); len(scratch.keys) > 0 {
+			take(Found{Keys: scratch.keys, Value: value})
 		} else {
 			refuse(Unkeyed)
 		}
@@ -238,25 +254,28 @@ func (r *Rule) valueOf(span ptrace.Span) (float64, bool) {
 }
 
 // keys returns a key for each set of optional joins that metrics had.
-func (r *Rule) keys(keys []uint64, resource pcommon.Map, span ptrace.Span) []uint64 {
-	var room [8]string
-	values := room[:0]
+func (r *Rule) keys(scratch *Scratch, resource pcommon.Map, span ptrace.Span) []uint64 {
+	keys := scratch.keys[:0]
 	for i := range r.joins {
-		value, ok := r.joins[i].spanned(resource, span)
-		if !ok && r.joins[i].mask == 0 {
+		j := &r.joins[i]
+		v := &scratch.values[j.column]
+		if !v.asked {
+			*v = j.spanned(r.hasher, scratch, resource, span)
+		}
+		if !v.ok && j.mask == 0 {
 			return keys
 		}
-		values = append(values, value)
 	}
 	for masks := r.masks.Load(); masks != 0; masks &= masks - 1 {
 		mask := Mask(bits.TrailingZeros32(masks))
-		h := r.hash(mask)
+		key := r.hasher.begin(r.index, mask)
 		for i := range r.joins {
-			if m := r.joins[i].mask; m == 0 || uint32(mask)&m != 0 {
-				add(&h, values[i])
+			j := &r.joins[i]
+			if j.mask == 0 || uint32(mask)&j.mask != 0 {
+				key = r.hasher.add(key, scratch.values[j.column].hash)
 			}
 		}
-		keys = append(keys, h.Sum64())
+		keys = append(keys, key)
 	}
 	return keys
 }

@@ -149,7 +149,9 @@ func TestPairs(t *testing.T) {
 			key, ok := r.Key(mask, resource, point)
 
 			found := false
-			s.Spans(attrs(t, p.of), made(t, p.kind, p.span), nil, func(f Found) {
+			var scratch Scratch
+			s.Begin(&scratch)
+			s.Spans(attrs(t, p.of), made(t, p.kind, p.span), &scratch, func(f Found) {
 				assert.InDelta(t, 0.25, f.Value, 1e-9)
 				for _, k := range f.Keys {
 					found = found || ok && k == key
@@ -229,11 +231,55 @@ func TestSpansThatAreRefused(t *testing.T) {
 			c.change(span)
 			taken := 0
 			var refused []Refusal
-			s.Spans(pcommon.NewMap(), span, nil, func(Found) { taken++ }, func(r Refusal) { refused = append(refused, r) })
+			var scratch Scratch
+			s.Begin(&scratch)
+			s.Spans(pcommon.NewMap(), span, &scratch, func(Found) { taken++ }, func(r Refusal) { refused = append(refused, r) })
 			assert.Equal(t, c.taken, taken)
 			assert.Equal(t, c.want, refused)
 		})
 	}
+}
+
+// What was looked up for a span is not of the next one, nor that of its resource.
+func TestEachSpanHasItsOwnKeys(t *testing.T) {
+	s, err := Compile([]Config{
+		{Name: "a", Metrics: []string{"a"}, Join: []JoinConfig{{Metric: "service.name"}, {Metric: "route"}}},
+		{Name: "b", Metrics: []string{"b"}, Join: []JoinConfig{{Metric: "route"}, {Metric: "service.name"}}},
+		{Name: "as a", Metrics: []string{"c"}, Join: []JoinConfig{{Metric: "service.name"}, {Metric: "route"}}},
+	})
+	require.NoError(t, err)
+	var scratch Scratch
+	keys := map[uint64]string{}
+	spans := 0
+	for _, resource := range []map[string]any{{"service.name": "shop"}, {"service.name": "stock"}, {"service.name": "shop", "route": "/all"}} {
+		s.Begin(&scratch)
+		for _, own := range []map[string]any{{"route": "/cart"}, {"route": "/pay"}, {"route": "/cart", "service.name": "till"}, {}} {
+			of := fmt.Sprint(resource, own)
+			s.Spans(attrs(t, resource), made(t, ptrace.SpanKindServer, own), &scratch, func(f Found) {
+				spans++
+				for _, key := range f.Keys {
+					keys[key] = of
+				}
+			}, func(r Refusal) { assert.Equal(t, Unkeyed, r, of) })
+		}
+	}
+	assert.Equal(t, 3*(3*3+1), spans, "by each rule, all but those without a route")
+	// till /cart is three times the same, and shop /cart and /pay twice.
+	assert.Len(t, keys, 3*(10-2-2))
+}
+
+func TestWhatIsOptionalIsNotMistaken(t *testing.T) {
+	s, err := Compile([]Config{{Metrics: []string{"m"}, Join: []JoinConfig{{Metric: "a"}, {Metric: "b", Optional: true}, {Metric: "c", Optional: true}}}})
+	require.NoError(t, err)
+	r, keys := s.Metric("m"), map[uint64]bool{}
+	for _, point := range []map[string]any{{"a": "x"}, {"a": "x", "b": "y"}, {"a": "x", "c": "y"}, {"a": "x", "b": "y", "c": "y"}} {
+		of := attrs(t, point)
+		mask, _ := r.Mask(0, pcommon.NewMap(), of)
+		key, ok := r.Key(mask, pcommon.NewMap(), of)
+		require.True(t, ok)
+		keys[key] = true
+	}
+	assert.Len(t, keys, 4)
 }
 
 func TestNamesAreBounded(t *testing.T) {
@@ -253,11 +299,12 @@ func BenchmarkSpans(b *testing.B) {
 	require.NoError(b, err)
 	resource := attrs(b, map[string]any{"service.name": "shop"})
 	span := made(b, ptrace.SpanKindServer, map[string]any{"http.request.method": "GET", "http.route": "/cart", "http.response.status_code": 200})
-	keys, taken := make([]uint64, 0, 8), 0
+	scratch, taken := new(Scratch), 0
 	take, refuse := func(Found) { taken++ }, func(Refusal) {}
 	b.ReportAllocs()
 	for b.Loop() {
-		s.Spans(resource, span, keys, take, refuse)
+		s.Begin(scratch)
+		s.Spans(resource, span, scratch, take, refuse)
 	}
 }
 

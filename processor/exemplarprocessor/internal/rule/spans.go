@@ -43,7 +43,7 @@ func (s *spans) match(resource pcommon.Map, span ptrace.Span) bool {
 		return false
 	}
 	for _, a := range s.attributes {
-		if value, ok := lookUp(a.name, span.Attributes(), resource); !ok || value != a.value {
+		if value, ok := lookUp(a.name, span.Attributes(), resource); !ok || value.AsString() != a.value {
 			return false
 		}
 	}
@@ -57,15 +57,24 @@ func sampled(span ptrace.Span) bool {
 	return span.Flags()&isKnown == 0 || span.Flags()&isSampled != 0
 }
 
-// lookUp returns the text of an attribute, of the first map that has it. An empty
-// one is none.
-func lookUp(name string, in ...pcommon.Map) (string, bool) {
+// lookUp returns an attribute of the first map that has it. One whose text is
+// empty is none.
+func lookUp(name string, in ...pcommon.Map) (pcommon.Value, bool) {
 	for _, attrs := range in {
-		if value, ok := attrs.Get(name); ok {
-			if text := value.AsString(); text != "" {
-				return text, true
-			}
+		if value, ok := attrs.Get(name); ok && !empty(value) {
+			return value, true
 		}
 	}
-	return "", false
+	return pcommon.Value{}, false
+}
+
+func empty(value pcommon.Value) bool {
+	switch value.Type() {
+	case pcommon.ValueTypeStr:
+		return value.Str() == ""
+	case pcommon.ValueTypeInt, pcommon.ValueTypeDouble, pcommon.ValueTypeBool:
+		return false
+	default:
+		return value.AsString() == ""
+	}
 }

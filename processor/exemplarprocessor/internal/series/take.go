@@ -92,13 +92,13 @@ const (
 	closed = -2 // the bucket has an exemplar already
 )
 
+// unchosen is what as many buckets as a point can have begin with.
+var unchosen = slices.Repeat([]choice{{drawn: none}}, MaxBuckets+1)
+
 // choose appends to picks what fits the growth.
 func (m *memory) choose(p *Point, scale float64, taken []Existing, draw func(after, upto int64) []candidate.Candidate, picks []Pick, o *Options, sc *scratch) ([]Pick, Tally) {
 	var tally Tally
-	sc.best = sc.best[:0]
-	for range m.buckets {
-		sc.best = append(sc.best, choice{drawn: none})
-	}
+	sc.best = append(sc.best[:0], unchosen[:len(m.buckets)]...)
 	m.close(p, taken, sc.best)
 
 	limit := o.PerPoint
