@@ -183,7 +183,7 @@ type Refusal int
 const (
 	Unsampled Refusal = iota
 	Invalid           // without length, value or IDs
-	Unkeyed           // without what it shares with data points
+	Unkeyed           // for each of the rules, without what it shares with data points
 	Refusals
 )
 
@@ -208,7 +208,7 @@ func (s *Set) Begin(scratch *Scratch) {
 
 // Spans calls take for each rule that selects the span.
 func (s *Set) Spans(resource pcommon.Map, span ptrace.Span, scratch *Scratch, take func(Found), refuse func(Refusal)) {
-	fresh := false
+	fresh, taken, unkeyed := false, false, false
 	for _, r := range s.rules {
 		if !r.spans.match(resource, span) {
 			continue
@@ -228,9 +228,13 @@ func (s *Set) Spans(resource pcommon.Map, span ptrace.Span, scratch *Scratch, ta
 		}
 		if scratch.keys = r.keys(scratch, resource, span); len(scratch.keys) > 0 {
 			take(Found{Keys: scratch.keys, Value: value})
+			taken = true
 		} else {
-			refuse(Unkeyed)
+			unkeyed = true
 		}
+	}
+	if unkeyed && !taken { // A span has the names of one version of the conventions, and there are rules for others.
+		refuse(Unkeyed)
 	}
 }
 
