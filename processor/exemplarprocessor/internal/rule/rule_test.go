@@ -5,6 +5,7 @@ package rule
 
 import (
 	"fmt"
+	"math"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -266,6 +267,21 @@ func TestEachSpanHasItsOwnKeys(t *testing.T) {
 	assert.Equal(t, 3*(3*3+1), spans, "by each rule, all but those without a route")
 	// till /cart is three times the same, and shop /cart and /pay twice.
 	assert.Len(t, keys, 3*(10-2-2))
+}
+
+func TestKindsThatThereAreNot(t *testing.T) {
+	s, err := Compile([]Config{
+		{Metrics: []string{"a"}, Spans: SpansConfig{Kinds: []string{"server"}}, Join: []JoinConfig{{Metric: "span.kind"}}},
+		{Metrics: []string{"b"}, Join: []JoinConfig{{Metric: "span.kind"}}},
+	})
+	require.NoError(t, err)
+	for _, kind := range []ptrace.SpanKind{-1, math.MinInt32, 6, 32, 34, math.MaxInt32} {
+		taken := 0
+		var scratch Scratch
+		s.Begin(&scratch)
+		s.Spans(pcommon.NewMap(), made(t, kind, nil), &scratch, func(Found) { taken++ }, func(r Refusal) { t.Error(kind, r) })
+		assert.Equal(t, 1, taken, "only by the rule that takes all kinds: %d", kind)
+	}
 }
 
 func TestWhatIsOptionalIsNotMistaken(t *testing.T) {

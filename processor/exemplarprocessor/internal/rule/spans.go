@@ -39,7 +39,8 @@ func (c *SpansConfig) compile() (s spans, err error) {
 }
 
 func (s *spans) match(resource pcommon.Map, span ptrace.Span) bool {
-	if s.kinds != 0 && s.kinds&(1<<span.Kind()) == 0 {
+	// Nobody checks the kind that is sent: a shift by a negative one would panic.
+	if s.kinds != 0 && s.kinds&(1<<uint32(span.Kind())) == 0 {
 		return false
 	}
 	for _, a := range s.attributes {
