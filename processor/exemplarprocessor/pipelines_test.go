@@ -37,7 +37,7 @@ func TestSpansPassAsTheyAre(t *testing.T) {
 	w := wire(t, configured(t, requests("")))
 	require.False(t, w.traces.Capabilities().MutatesData)
 	require.True(t, w.metrics.Capabilities().MutatesData)
-	td := tracesOf(t, span{n: 1, end: 1, took: 1, attrs: map[string]any{"a": "b"}}, span{n: 2, end: 2, took: 1, flags: 0x100})
+	td := tracesOf(t, span{n: 1, end: 1, took: 1, attrs: map[string]any{"a": "b"}}, span{n: 2, end: 2, took: 1, flags: 0x102})
 	before := text(t, td)
 	td.MarkReadOnly() // A change panics.
 	w.clock.Store(int64(at(3)))
@@ -171,4 +171,30 @@ func TestManyAtOnce(t *testing.T) {
 	require.NoError(t, errors.Join(errs...))
 	assert.LessOrEqual(t, held(w), 50)
 	assert.Len(t, w.out.AllMetrics(), workers/2*rounds)
+}
+
+// Flags tell that a span was not sampled where they tell of others that they were.
+func TestSpansOfOneResourceTellWhichWereSampled(t *testing.T) {
+	for name, tc := range map[string]struct {
+		flags []uint32
+		want  int
+	}{
+		"of an SDK that tells":         {[]uint32{0x100, 0x101, 0x301}, 2},
+		"of one that tells of parents": {[]uint32{0x100, 0x100, 0x300}, 3},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := wire(t, configured(t, requests("")))
+			td := tracesOf(t, span{n: 1, end: 1, took: .1}, span{n: 2, end: 2, took: .1}, span{n: 3, end: 3, took: .1})
+			spans := td.ResourceSpans().At(0).ScopeSpans().At(0).Spans()
+			for i := 1; i < td.ResourceSpans().Len(); i++ {
+				td.ResourceSpans().At(i).ScopeSpans().At(0).Spans().MoveAndAppendTo(spans)
+			}
+			for i, flags := range tc.flags {
+				spans.At(i).SetFlags(flags)
+			}
+			w.clock.Store(int64(at(4)))
+			require.NoError(t, w.traces.ConsumeTraces(t.Context(), td))
+			assert.Equal(t, tc.want, held(w))
+		})
+	}
 }

@@ -116,7 +116,7 @@ func (g *generator) traces(t testing.TB) ptrace.Traces {
 		spans[0].took = 0
 	}
 	if g.seldom(5) {
-		spans[0].flags = 0x100
+		spans[0].flags = 0x102
 	}
 	td := tracesOf(t, spans...)
 	for _, rs := range td.ResourceSpans().All() {

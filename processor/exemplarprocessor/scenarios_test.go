@@ -185,10 +185,10 @@ var scenarios = []scenario{
 		name:     "spans that were not sampled are not used",
 		settings: requests(""),
 		steps: []step{
-			{at: 9, spans: []span{{n: 1, end: 5, took: .1, flags: 0x101}, {n: 2, end: 6, took: .2, flags: 0x100}, {n: 3, end: 7, took: .4}}},
-			{at: 10, points: []point{sum(3)}},
+			{at: 9, spans: []span{{n: 1, end: 5, took: .1, flags: 0x101}, {n: 2, end: 6, took: .2, flags: 0x102}, {n: 3, end: 7, took: .4}, {n: 4, end: 8, took: .4, flags: 0x100}}},
+			{at: 10, points: []point{sum(4)}},
 		},
-		want: []int{2},
+		want: []int{3},
 	},
 	{
 		name:     "a span that comes two points late finds the bucket that grew",

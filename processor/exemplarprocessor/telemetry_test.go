@@ -49,7 +49,7 @@ func TestTelemetryOfWhatIsAttached(t *testing.T) {
 	w.feed(t, 9, alike...)
 	w.feed(t, 9,
 		span{n: 10, end: 2, took: .01}, // For it, another one is given up.
-		span{n: 11, end: 2, took: .05, flags: 0x100},
+		span{n: 11, end: 2, took: .05, flags: 0x102},
 		span{n: 0, end: 2, took: .05},
 		span{n: 12, end: 2, took: .05, resource: map[string]any{"host.name": "h"}},
 		span{n: 13, end: 100, took: .05},

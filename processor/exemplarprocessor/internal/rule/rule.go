@@ -193,6 +193,7 @@ type Scratch struct {
 	inherited []value // by column: what the resource has
 	values    []value // by column: what the span has, or its resource
 	keys      []uint64
+	flagged   bool
 }
 
 // value is what there is of a column, once a rule has asked for it.
@@ -201,8 +202,10 @@ type value struct {
 	asked, ok bool
 }
 
-// Begin says that the spans of another resource come.
-func (s *Set) Begin(scratch *Scratch) {
+// Begin says that the spans of another resource come, and whether they are
+// Flagged.
+func (s *Set) Begin(scratch *Scratch, flagged bool) {
+	scratch.flagged = flagged
 	scratch.inherited = append(scratch.inherited[:0], make([]value, s.columns)...)
 }
 
@@ -219,7 +222,7 @@ func (s *Set) Spans(resource pcommon.Map, span ptrace.Span, scratch *Scratch, ta
 		}
 		value, ok := r.valueOf(span)
 		switch {
-		case !sampled(span):
+		case unsampled(span, scratch.flagged):
 			refuse(Unsampled)
 			continue
 		case !ok || span.TraceID().IsEmpty() || span.SpanID().IsEmpty():

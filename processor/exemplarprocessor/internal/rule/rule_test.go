@@ -151,7 +151,7 @@ func TestPairs(t *testing.T) {
 
 			found := false
 			var scratch Scratch
-			s.Begin(&scratch)
+			s.Begin(&scratch, false)
 			s.Spans(attrs(t, p.of), made(t, p.kind, p.span), &scratch, func(f Found) {
 				assert.InDelta(t, 0.25, f.Value, 1e-9)
 				for _, k := range f.Keys {
@@ -214,18 +214,23 @@ func TestSpansThatAreRefused(t *testing.T) {
 		return made(t, ptrace.SpanKindServer, map[string]any{"env": "prod", "http.route": "/cart"})
 	}
 	for name, c := range map[string]struct {
-		change func(ptrace.Span)
-		taken  int
-		want   []Refusal
+		change  func(ptrace.Span)
+		flagged bool
+		taken   int
+		want    []Refusal
 	}{
-		"good":                       {func(ptrace.Span) {}, 1, nil},
-		"another name":               {func(s ptrace.Span) { s.SetName("POST /cart") }, 0, nil},
-		"another environment":        {func(s ptrace.Span) { s.Attributes().PutStr("env", "test") }, 0, nil},
-		"known not to be sampled":    {func(s ptrace.Span) { s.SetFlags(0x100) }, 0, []Refusal{Unsampled}},
-		"known to be sampled":        {func(s ptrace.Span) { s.SetFlags(0x101) }, 1, nil},
-		"it ended before it started": {func(s ptrace.Span) { s.SetEndTimestamp(1) }, 0, []Refusal{Invalid}},
-		"no trace":                   {func(s ptrace.Span) { s.SetTraceID(pcommon.TraceID{}) }, 0, []Refusal{Invalid}},
-		"no route":                   {func(s ptrace.Span) { s.Attributes().Remove("http.route") }, 0, []Refusal{Unkeyed}},
+		"good":                       {func(ptrace.Span) {}, false, 1, nil},
+		"another name":               {func(s ptrace.Span) { s.SetName("POST /cart") }, false, 0, nil},
+		"another environment":        {func(s ptrace.Span) { s.Attributes().PutStr("env", "test") }, false, 0, nil},
+		"not sampled, but another":   {func(s ptrace.Span) { s.SetFlags(0x100) }, true, 0, []Refusal{Unsampled}},
+		"of an SDK with upper flags": {func(s ptrace.Span) { s.SetFlags(0x100) }, false, 1, nil},
+		"the same, from elsewhere":   {func(s ptrace.Span) { s.SetFlags(0x300) }, false, 1, nil},
+		"no flags, but of another":   {func(s ptrace.Span) { s.SetFlags(0) }, true, 1, nil},
+		"not sampled, but random":    {func(s ptrace.Span) { s.SetFlags(0x102) }, false, 0, []Refusal{Unsampled}},
+		"known to be sampled":        {func(s ptrace.Span) { s.SetFlags(0x101) }, true, 1, nil},
+		"it ended before it started": {func(s ptrace.Span) { s.SetEndTimestamp(1) }, false, 0, []Refusal{Invalid}},
+		"no trace":                   {func(s ptrace.Span) { s.SetTraceID(pcommon.TraceID{}) }, false, 0, []Refusal{Invalid}},
+		"no route":                   {func(s ptrace.Span) { s.Attributes().Remove("http.route") }, false, 0, []Refusal{Unkeyed}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			span := good()
@@ -233,11 +238,31 @@ func TestSpansThatAreRefused(t *testing.T) {
 			taken := 0
 			var refused []Refusal
 			var scratch Scratch
-			s.Begin(&scratch)
+			s.Begin(&scratch, c.flagged)
 			s.Spans(pcommon.NewMap(), span, &scratch, func(Found) { taken++ }, func(r Refusal) { refused = append(refused, r) })
 			assert.Equal(t, c.taken, taken)
 			assert.Equal(t, c.want, refused)
 		})
+	}
+}
+
+func TestFlagsThatTellWhatWasSampled(t *testing.T) {
+	for _, c := range []struct {
+		flags []uint32
+		want  bool
+	}{
+		{nil, false},
+		{[]uint32{0, 0}, false},
+		{[]uint32{0x100, 0x300}, false},
+		{[]uint32{0x102}, false},
+		{[]uint32{0x100, 0x101}, true},
+		{[]uint32{1}, true},
+	} {
+		rs := ptrace.NewResourceSpans()
+		for _, flags := range c.flags {
+			rs.ScopeSpans().AppendEmpty().Spans().AppendEmpty().SetFlags(flags)
+		}
+		assert.Equal(t, c.want, Flagged(rs), "%x", c.flags)
 	}
 }
 
@@ -253,7 +278,7 @@ func TestEachSpanHasItsOwnKeys(t *testing.T) {
 	keys := map[uint64]string{}
 	spans := 0
 	for _, resource := range []map[string]any{{"service.name": "shop"}, {"service.name": "stock"}, {"service.name": "shop", "route": "/all"}} {
-		s.Begin(&scratch)
+		s.Begin(&scratch, false)
 		for _, own := range []map[string]any{{"route": "/cart"}, {"route": "/pay"}, {"route": "/cart", "service.name": "till"}, {}} {
 			of := fmt.Sprint(resource, own)
 			s.Spans(attrs(t, resource), made(t, ptrace.SpanKindServer, own), &scratch, func(f Found) {
@@ -278,7 +303,7 @@ func TestKindsThatThereAreNot(t *testing.T) {
 	for _, kind := range []ptrace.SpanKind{-1, math.MinInt32, 6, 32, 34, math.MaxInt32} {
 		taken := 0
 		var scratch Scratch
-		s.Begin(&scratch)
+		s.Begin(&scratch, false)
 		s.Spans(pcommon.NewMap(), made(t, kind, nil), &scratch, func(Found) { taken++ }, func(r Refusal) { t.Error(kind, r) })
 		assert.Equal(t, 1, taken, "only by the rule that takes all kinds: %d", kind)
 	}
@@ -319,7 +344,7 @@ func BenchmarkSpans(b *testing.B) {
 	take, refuse := func(Found) { taken++ }, func(Refusal) {}
 	b.ReportAllocs()
 	for b.Loop() {
-		s.Begin(scratch)
+		s.Begin(scratch, false)
 		s.Spans(resource, span, scratch, take, refuse)
 	}
 }

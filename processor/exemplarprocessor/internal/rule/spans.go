@@ -51,11 +51,38 @@ func (s *spans) match(resource pcommon.Map, span ptrace.Span) bool {
 	return len(s.names) == 0 || slices.ContainsFunc(s.names, func(re *regexp.Regexp) bool { return re.MatchString(span.Name()) })
 }
 
-// sampled says whether a span's trace was sampled. Bits 8 and 9 of the flags tell
-// that the others were set; who leaves them alone exports sampled spans only.
-func sampled(span ptrace.Span) bool {
-	const isKnown, isSampled = 0x100, 1
-	return span.Flags()&isKnown == 0 || span.Flags()&isSampled != 0
+// The lower 8 bits of a span's flags are those of its trace.
+const (
+	traceFlags  = 0xff
+	sampledFlag = 0x01
+	hasRemote   = 0x100
+)
+
+// Flagged says whether flags tell of these spans which were sampled: one of them
+// was. Older SDKs of Go, and that of Python, set the upper bits only.
+func Flagged(spans ptrace.ResourceSpans) bool {
+	for _, ss := range spans.ScopeSpans().All() {
+		for _, span := range ss.Spans().All() {
+			if span.Flags()&sampledFlag != 0 {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// unsampled says whether it is known that the span's trace was not sampled. Who
+// leaves the flags alone exports sampled spans only.
+func unsampled(span ptrace.Span, flagged bool) bool {
+	flags := span.Flags()
+	switch {
+	case flags&sampledFlag != 0:
+		return false
+	case flags&traceFlags != 0: // Another one is set, so they are known.
+		return true
+	default:
+		return flagged && flags&hasRemote != 0
+	}
 }
 
 // lookUp returns an attribute of the first map that has it. One whose text is
