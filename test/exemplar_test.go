@@ -376,11 +376,11 @@ func TestExemplarsInOneSignalOnly(t *testing.T) {
 	for name, tc := range map[string]struct{ config, want string }{
 		"in no traces pipeline": {
 			settings + "service: {pipelines: {traces: {processors: [memory_limiter]}, metrics: {processors: [memory_limiter, exemplar]}}}",
-			"exemplar attaches nothing, as it sees no spans: put it into a traces pipeline too, behind tail_sampling",
+			"exemplar attaches nothing, as it sees no spans: put it into a traces pipeline too, under the same ID and behind tail_sampling",
 		},
 		"in no metrics pipeline": {
 			settings + "service: {pipelines: {traces: {processors: [memory_limiter, exemplar]}, metrics: {processors: [memory_limiter]}}}",
-			"exemplar attaches nothing, as it sees no metrics: put it into a metrics pipeline too, or take it out of the traces pipeline",
+			"exemplar attaches nothing, as it sees no metrics: put it into a metrics pipeline too, under the same ID, or take it out of the traces pipeline",
 		},
 		"in both": {
 			settings + "service: {pipelines: {traces: {processors: [memory_limiter, exemplar]}, metrics: {processors: [memory_limiter, exemplar]}}}", "",

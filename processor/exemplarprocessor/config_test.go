@@ -37,7 +37,7 @@ func TestConfig(t *testing.T) {
 		Normalize: NormalizeConfig{TraceIDs: []string{"uber-trace-id"}, SpanIDs: []string{"uber-span-id"}, Traceparents: []string{"tp"}, Repeated: "pass"},
 		Promote:   PromoteConfig{TraceIDs: []string{"trace"}, SpanIDs: []string{"span"}},
 		Attach: AttachConfig{
-			Presets: []string{"http", "etcd"},
+			Presets: []string{"http", "etcd"}, Instances: true,
 			Rules: []rule.Config{
 				{
 					Name: "jobs", Metrics: []string{`jobs\..*`, "job_.*"},
@@ -86,6 +86,7 @@ func TestConfigsThatAreRefused(t *testing.T) {
 		"repeat without a unit.yaml": "attach::repeat is 60ns: write a duration with a unit, such as 1m, or 0s for once",
 		"negative repeat.yaml":       "attach::repeat is -1m0s: write a duration with a unit, such as 1m, or 0s for once",
 		"unknown preset.yaml":        `attach::presets[1] is "htttp": set it to one of consul, envoy, etcd, http, rpc, spanmetrics, vault`,
+		"rules of one name.yaml":     `attach::rules[1]::name is "jobs", as that of a rule before: they would be one in the processor's own metrics`,
 		"preset twice.yaml":          "attach::presets[2] is http again: name each preset once",
 		"unknown repeated.yaml":      `normalize::repeated is "once": set it to one of drop, pass`,
 		"unknown existing.yaml":      `attach::existing is "overwrite": set it to one of keep, merge, replace`,

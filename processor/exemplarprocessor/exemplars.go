@@ -16,6 +16,7 @@ import (
 	"go.opentelemetry.io/collector/processor"
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/metric"
+	"go.uber.org/zap"
 	"golang.org/x/time/rate"
 
 	"github.com/otelcol-infra/otelcol-infra/processor/exemplarprocessor/internal/candidate"
@@ -63,13 +64,13 @@ func newExemplars(cfg *Config, settings processor.Settings, now func() time.Time
 		cfg: cfg, settings: settings, rules: rules, telemetry: telemetry, now: now,
 		store:    candidate.NewStore(candidate.Limits{Candidates: cfg.Attach.Candidates, TTL: cfg.Attach.TTL}),
 		limiter:  rate.NewLimiter(limit, max(1, cfg.Attach.MaxPerSecond)),
-		outcomes: newOutcomes(telemetry, settings.ID.String(), rules.Names()),
+		outcomes: newOutcomes(telemetry, settings.ID.String(), rules.Rules()),
 	}
 	return e, e.observe()
 }
 
 // attaches says whether spans become exemplars.
-func (e *exemplars) attaches() bool { return len(e.rules.Names()) > 0 }
+func (e *exemplars) attaches() bool { return len(e.rules.Rules()) > 0 }
 
 // observe has told how much is remembered.
 func (e *exemplars) observe() error {
@@ -117,9 +118,9 @@ func (e *exemplars) AddHost(host component.Host) {
 func (e *exemplars) miswired() error {
 	switch {
 	case e.attaches() && e.traces.Load() == 0:
-		return fmt.Errorf("%s attaches nothing, as it sees no spans: put it into a traces pipeline too, behind tail_sampling", e.settings.ID)
+		return fmt.Errorf("%s attaches nothing, as it sees no spans: put it into a traces pipeline too, under the same ID and behind tail_sampling", e.settings.ID)
 	case e.attaches() && e.metrics.Load() == 0:
-		return fmt.Errorf("%s attaches nothing, as it sees no metrics: put it into a metrics pipeline too, or take it out of the traces pipeline", e.settings.ID)
+		return fmt.Errorf("%s attaches nothing, as it sees no metrics: put it into a metrics pipeline too, under the same ID, or take it out of the traces pipeline", e.settings.ID)
 	case !e.attaches() && e.traces.Load() > 0:
 		return fmt.Errorf("%s has no use for spans: set attach::presets or attach::rules, or take it out of the traces pipeline", e.settings.ID)
 	}
@@ -136,8 +137,12 @@ func (e *exemplars) Start(context.Context, component.Host) error {
 	e.ended.Go(func() {
 		ticker := time.NewTicker(expireEvery)
 		defer ticker.Stop()
+		unwanted := time.NewTimer(e.cfg.Attach.TTL)
+		defer unwanted.Stop()
 		for {
 			select {
+			case <-unwanted.C:
+				e.warnOfUnwanted()
 			case <-ticker.C:
 				e.store.Expire(e.now().UnixNano())
 			case <-ctx.Done():
@@ -146,6 +151,17 @@ func (e *exemplars) Start(context.Context, component.Host) error {
 		}
 	})
 	return nil
+}
+
+// warnOfUnwanted names the configured rules that no metric has, so far. Of
+// presets that is as it should be.
+func (e *exemplars) warnOfUnwanted() {
+	for i, r := range e.rules.Rules() {
+		if i < len(e.cfg.Attach.Rules) && e.metrics.Load() > 0 && !r.Wanted() {
+			e.settings.Logger.Warn(fmt.Sprintf("no metric came that attach::rules[%d]::metrics names: write names as they are in the collector, without _bucket, _sum and _count", i),
+				zap.String("rule", r.Name))
+		}
+	}
 }
 
 // Shutdown ends it. It may be called without a Start.

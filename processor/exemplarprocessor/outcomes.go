@@ -18,30 +18,27 @@ import (
 // each batch.
 type outcomes struct {
 	telemetry *metadata.TelemetryBuilder
-	kept      [candidate.Outcomes]metric.AddOption
-	refused   [rule.Refusals]metric.AddOption
 	changed   map[string]metric.AddOption
 	promoted  map[string]metric.AddOption
-	points    map[string][pointOutcomes]metric.AddOption // by rule
-	attached  map[string]metric.AddOption                // by rule
+	rules     []ruleOutcomes // by their index
 }
 
-func newOutcomes(telemetry *metadata.TelemetryBuilder, id string, rules []string) *outcomes {
+// ruleOutcomes are what counts for one rule.
+type ruleOutcomes struct {
+	attached metric.AddOption
+	kept     [candidate.Outcomes]metric.AddOption
+	refused  [rule.Refusals]metric.AddOption
+	points   [pointOutcomes]metric.AddOption
+}
+
+func newOutcomes(telemetry *metadata.TelemetryBuilder, id string, rules []*rule.Rule) *outcomes {
 	with := func(attributes ...attribute.KeyValue) metric.AddOption {
 		return metric.WithAttributeSet(attribute.NewSet(append(attributes, attribute.String("processor", id))...))
 	}
 	outcome := func(value string) attribute.KeyValue { return attribute.String("outcome", value) }
 	o := &outcomes{
 		telemetry: telemetry,
-		kept: [candidate.Outcomes]metric.AddOption{
-			candidate.Kept: with(outcome("kept")), candidate.Displaced: with(outcome("displaced")), candidate.Expired: with(outcome("expired")),
-			candidate.Ahead: with(outcome("ahead")), candidate.Invalid: with(outcome("invalid")), candidate.NoRoom: with(outcome("no_room")),
-		},
-		refused: [rule.Refusals]metric.AddOption{
-			rule.Unsampled: with(outcome("unsampled")), rule.Invalid: with(outcome("invalid")), rule.Unkeyed: with(outcome("unkeyed")),
-		},
-		changed: map[string]metric.AddOption{}, promoted: map[string]metric.AddOption{},
-		points: map[string][pointOutcomes]metric.AddOption{}, attached: map[string]metric.AddOption{},
+		changed:   map[string]metric.AddOption{}, promoted: map[string]metric.AddOption{},
 	}
 	for _, change := range []string{"aliased", "padded", "redundant", "invalid", "empty", "cut", "duplicate", "repeated", "forgotten"} {
 		o.changed[change] = with(attribute.String("change", change))
@@ -49,29 +46,40 @@ func newOutcomes(telemetry *metadata.TelemetryBuilder, id string, rules []string
 	for _, name := range []string{"promoted", "merged", "unmerged", "unmeasured", "capped"} {
 		o.promoted[name] = with(outcome(name))
 	}
-	for _, name := range rules {
-		of := attribute.String("rule", name)
-		o.attached[name] = with(of)
-		var points [pointOutcomes]metric.AddOption
-		for i, value := range map[pointOutcome]string{
-			pointAttached: "attached", pointBackwards: "backwards", pointBaseline: "baseline", pointExisting: "existing", pointLimited: "limited",
-			pointNoCandidate: "no_candidate", pointRefused: "refused", pointType: "type", pointUnchanged: "unchanged", pointUnfit: "unfit",
-			pointUnit: "unit", pointUnkeyed: "unkeyed",
-		} {
-			points[i] = with(of, outcome(value))
+	for _, r := range rules {
+		of := attribute.String("rule", r.Name)
+		as := func(value string) metric.AddOption { return with(of, outcome(value)) }
+		counts := ruleOutcomes{
+			attached: with(of),
+			kept: [candidate.Outcomes]metric.AddOption{
+				candidate.Kept: as("kept"), candidate.Displaced: as("displaced"), candidate.Expired: as("expired"),
+				candidate.Ahead: as("ahead"), candidate.Invalid: as("invalid"), candidate.NoRoom: as("no_room"),
+			},
+			refused: [rule.Refusals]metric.AddOption{
+				rule.Unsampled: as("unsampled"), rule.Invalid: as("invalid"), rule.Unkeyed: as("unkeyed"),
+			},
+			points: [pointOutcomes]metric.AddOption{
+				pointAttached: as("attached"), pointBackwards: as("backwards"), pointBaseline: as("baseline"), pointExisting: as("existing"),
+				pointLimited: as("limited"), pointNoCandidate: as("no_candidate"), pointRefused: as("refused"), pointType: as("type"),
+				pointUnchanged: as("unchanged"), pointUnfit: as("unfit"), pointUnit: as("unit"), pointUnkeyed: as("unkeyed"),
+			},
 		}
-		o.points[name] = points
+		o.rules = append(o.rules, counts)
+		telemetry.ExemplarAttached.Add(context.Background(), 0, counts.attached) // A rule for which no metric comes is seen, too.
 	}
 	return o
 }
 
 // candidates counts spans that rules selected.
-func (o *outcomes) candidates(ctx context.Context, became [candidate.Outcomes]int64, refusals [rule.Refusals]int64) {
-	for outcome, n := range became {
-		add(ctx, o.telemetry.ExemplarCandidates, n, o.kept[outcome])
-	}
-	for refusal, n := range refusals {
-		add(ctx, o.telemetry.ExemplarCandidates, n, o.refused[refusal])
+func (o *outcomes) candidates(ctx context.Context, counts []spanCounts) {
+	for i := range counts {
+		of := &o.rules[i]
+		for outcome, n := range counts[i].kept {
+			add(ctx, o.telemetry.ExemplarCandidates, n, of.kept[outcome])
+		}
+		for refusal, n := range counts[i].refused {
+			add(ctx, o.telemetry.ExemplarCandidates, n, of.refused[refusal])
+		}
 	}
 }
 
@@ -94,10 +102,10 @@ func (o *outcomes) pass(ctx context.Context, p *pass) {
 		}
 	}
 	for r, counts := range p.counted {
-		add(ctx, o.telemetry.ExemplarAttached, counts.attached, o.attached[r.Name])
-		points := o.points[r.Name]
+		of := &o.rules[r.Index]
+		add(ctx, o.telemetry.ExemplarAttached, counts.attached, of.attached)
 		for outcome, n := range counts.points {
-			add(ctx, o.telemetry.ExemplarPoints, n, points[outcome])
+			add(ctx, o.telemetry.ExemplarPoints, n, of.points[outcome])
 		}
 	}
 }

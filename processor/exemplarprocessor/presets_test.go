@@ -40,7 +40,7 @@ var presetScenarios = []scenario{
 			durations(1, 0, 0).named("http.server.request.duration", "s").
 				with(attrs{"http.request.method": "GET", "http.route": "/cart", "http.response.status_code": 200, "url.scheme": "https"}),
 			durations(1, 0, 0).named("http_server_request_duration_seconds", "").of(attrs{}).
-				with(attrs{"job": "emea/shop", "http_request_method": "GET", "http_route": "/cart", "http_response_status_code": "200"}),
+				with(attrs{"job": "shop", "http_request_method": "GET", "http_route": "/cart", "http_response_status_code": "200"}),
 			durations(1, 0, 0).named("http.client.request.duration", "s").
 				with(attrs{"http.request.method": "GET", "server.address": "till", "server.port": 443, "http.response.status_code": 200}),
 			durations(0, 0, 1).named("http.server.duration", "ms").with(attrs{"http.method": "PUT", "http.route": "/cart", "http.status_code": 200}),

@@ -42,6 +42,7 @@ var untimed = metricdatatest.IgnoreTimestamp()
 
 func TestTelemetryOfWhatIsAttached(t *testing.T) {
 	w := wire(t, configured(t, requests("existing: keep, max_per_second: 1, candidates: 8, series: 20")))
+	require.NotNil(t, w.traces.(*traces).Observer.rules.Metric("requests")) // Spans lack nothing before.
 	alike := make([]span, 9)
 	for i := range alike {
 		alike[i] = span{n: byte(i + 1), end: 1 + float64(i)/10, took: .05}
@@ -57,7 +58,7 @@ func TestTelemetryOfWhatIsAttached(t *testing.T) {
 		span{n: 15, end: 2, took: -1},
 	)
 	metadatatest.AssertEqualExemplarCandidateCount(t, w.own, countedBy("", "", one(8)), untimed)
-	metadatatest.AssertEqualExemplarCandidates(t, w.own, countedBy("outcome", "", map[string]int64{
+	metadatatest.AssertEqualExemplarCandidates(t, w.own, countedBy("outcome", "requests", map[string]int64{
 		"kept": 9, "displaced": 1, "unsampled": 1, "invalid": 2, "unkeyed": 1, "ahead": 1, "expired": 1,
 	}), untimed)
 
@@ -110,7 +111,7 @@ func TestTelemetryOfNoRoom(t *testing.T) {
 	cfg.Attach.Candidates = 0
 	w := wire(t, cfg)
 	w.feed(t, 9, span{n: 1, end: 1, took: 1})
-	metadatatest.AssertEqualExemplarCandidates(t, w.own, countedBy("outcome", "", map[string]int64{"no_room": 1}), untimed)
+	metadatatest.AssertEqualExemplarCandidates(t, w.own, countedBy("outcome", "requests", map[string]int64{"no_room": 1}), untimed)
 }
 
 func TestTelemetryOfWhatIsMended(t *testing.T) {

@@ -45,18 +45,25 @@ func (t *traces) ConsumeTraces(ctx context.Context, td ptrace.Traces) error {
 
 // batch is of the spans of a batch that rules select.
 type batch struct {
-	found    []found
-	refusals [rule.Refusals]int64
-	scratch  rule.Scratch
+	found   []found
+	counts  []spanCounts // by rule
+	scratch rule.Scratch
+}
+
+// spanCounts are what became of the spans that a rule selects.
+type spanCounts struct {
+	kept    [candidate.Outcomes]int64
+	refused [rule.Refusals]int64
 }
 
 type found struct {
-	key uint64
+	rule int
+	key  uint64
 	candidate.Candidate
 }
 
 func (b *batch) read(rules *rule.Set, td ptrace.Traces) {
-	b.found, b.refusals = b.found[:0], [rule.Refusals]int64{}
+	b.found, b.counts = b.found[:0], append(b.counts[:0], make([]spanCounts, len(rules.Rules()))...)
 	var span ptrace.Span
 	take := func(f rule.Found) {
 		c := candidate.Candidate{
@@ -64,10 +71,10 @@ func (b *batch) read(rules *rule.Set, td ptrace.Traces) {
 			Value: f.Value, Error: span.Status().Code() == ptrace.StatusCodeError,
 		}
 		for _, key := range f.Keys {
-			b.found = append(b.found, found{key, c})
+			b.found = append(b.found, found{f.Rule.Index, key, c})
 		}
 	}
-	refuse := func(r rule.Refusal) { b.refusals[r]++ }
+	refuse := func(of *rule.Rule, why rule.Refusal) { b.counts[of.Index].refused[why]++ }
 	for _, rs := range td.ResourceSpans().All() {
 		resource := rs.Resource().Attributes()
 		rules.Begin(&b.scratch, rule.Flagged(rs))
@@ -80,10 +87,9 @@ func (b *batch) read(rules *rule.Set, td ptrace.Traces) {
 }
 
 func (e *exemplars) remember(ctx context.Context, b *batch) {
-	var became [candidate.Outcomes]int64
 	now := e.now().UnixNano()
 	for _, f := range b.found {
-		became[e.store.Add(now, f.key, f.Candidate)]++
+		b.counts[f.rule].kept[e.store.Add(now, f.key, f.Candidate)]++
 	}
-	e.outcomes.candidates(ctx, became, b.refusals)
+	e.outcomes.candidates(ctx, b.counts)
 }

@@ -25,15 +25,15 @@ func TestMiswired(t *testing.T) {
 		{name: "metrics alone, without rules", metrics: 1},
 		{
 			name: "metrics alone", settings: requests(""), metrics: 1,
-			want: "exemplar attaches nothing, as it sees no spans: put it into a traces pipeline too, behind tail_sampling",
+			want: "exemplar attaches nothing, as it sees no spans: put it into a traces pipeline too, under the same ID and behind tail_sampling",
 		},
 		{
 			name: "metrics alone, with a preset", settings: "attach: {presets: [http]}", metrics: 2,
-			want: "exemplar attaches nothing, as it sees no spans: put it into a traces pipeline too, behind tail_sampling",
+			want: "exemplar attaches nothing, as it sees no spans: put it into a traces pipeline too, under the same ID and behind tail_sampling",
 		},
 		{
 			name: "traces alone", settings: requests(""), traces: 1,
-			want: "exemplar attaches nothing, as it sees no metrics: put it into a metrics pipeline too, or take it out of the traces pipeline",
+			want: "exemplar attaches nothing, as it sees no metrics: put it into a metrics pipeline too, under the same ID, or take it out of the traces pipeline",
 		},
 		{
 			name: "traces alone, without rules", traces: 1,
@@ -71,4 +71,21 @@ func TestMiswired(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A preset has rules for what nobody has, so only rules of one's own are told.
+func TestARuleWithoutMetricsIsTold(t *testing.T) {
+	w := wire(t, configured(t, `
+attach:
+  presets: [http]
+  rules:
+    - {name: mistaken, metrics: [requests_bucket], join: [{metric: service.name}]}
+    - {name: right, metrics: [requests], join: [{metric: service.name}]}
+`))
+	w.pass(t, 10, sum(1).named("requests", ""))
+	w.traces.(*traces).Observer.warnOfUnwanted()
+	warnings := w.log.FilterLevelExact(zap.WarnLevel).All()
+	require.Len(t, warnings, 1)
+	assert.Contains(t, warnings[0].Message, "attach::rules[0]::metrics")
+	assert.Equal(t, "mistaken", warnings[0].ContextMap()["rule"])
 }

@@ -188,7 +188,7 @@ func NewTelemetryBuilder(settings component.TelemetrySettings, options ...Teleme
 	errs = errors.Join(errs, err)
 	builder.ExemplarSeriesEvicted, err = builder.meter.Int64ObservableCounter(
 		"otelcol_exemplar_series_evicted",
-		metric.WithDescription("Series that were forgotten, as there are attach::series. Only spans that ended after that are attached to them. [Alpha]"),
+		metric.WithDescription("Series that were forgotten, as there are attach::series. Only spans that end later than what they could have used are attached to them. [Alpha]"),
 		metric.WithUnit("{series}"),
 	)
 	errs = errors.Join(errs, err)

@@ -152,7 +152,7 @@ func AssertEqualExemplarSeriesCount(t *testing.T, tt *componenttest.Telemetry, d
 func AssertEqualExemplarSeriesEvicted(t *testing.T, tt *componenttest.Telemetry, dps []metricdata.DataPoint[int64], opts ...metricdatatest.Option) {
 	want := metricdata.Metrics{
 		Name:        "otelcol_exemplar_series_evicted",
-		Description: "Series that were forgotten, as there are attach::series. Only spans that ended after that are attached to them. [Alpha]",
+		Description: "Series that were forgotten, as there are attach::series. Only spans that end later than what they could have used are attached to them. [Alpha]",
 		Unit:        "{series}",
 		Data: metricdata.Sum[int64]{
 			Temporality: metricdata.CumulativeTemporality,

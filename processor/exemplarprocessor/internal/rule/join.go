@@ -4,8 +4,6 @@
 package rule
 
 import (
-	"strings"
-
 	"go.opentelemetry.io/collector/pdata/pcommon"
 	"go.opentelemetry.io/collector/pdata/ptrace"
 )
@@ -57,21 +55,35 @@ func statusCode(code ptrace.StatusCode) string {
 }
 
 func (c JoinConfig) compile() join {
-	j := join{names: []string{c.Metric}, span: c.Span}
-	if c.Span == "" {
-		j.span = c.Metric
+	name := c.Metric
+	switch name { // The receiver for Prometheus has renamed them.
+	case "job":
+		name = serviceName
+	case "instance":
+		name = instanceID
 	}
-	if m := mangled(c.Metric); m != c.Metric {
+	j := join{names: []string{name}, span: c.Span}
+	if c.Span == "" {
+		j.span = name
+	}
+	if m := mangled(name); m != name {
 		j.names = append(j.names, m)
 	}
-	if c.Metric == serviceName {
+	switch name {
+	case serviceName:
 		j.names = append(j.names, "job", "service")
+	case instanceID:
+		j.names = append(j.names, "instance")
 	}
 	j.of = fields[j.span]
 	return j
 }
 
-const serviceName = "service.name"
+const (
+	serviceName = "service.name"
+	namespace   = "service.namespace"
+	instanceID  = "service.instance.id"
+)
 
 // find returns the value of a data point.
 func (j *join) find(resource, attrs pcommon.Map) (pcommon.Value, bool) {
@@ -86,15 +98,25 @@ func (j *join) find(resource, attrs pcommon.Map) (pcommon.Value, bool) {
 // point returns the hash of the value of a data point.
 func (j *join) point(h *hasher, resource, attrs pcommon.Map) (uint64, bool) {
 	value, ok := j.find(resource, attrs)
-	switch {
-	case !ok:
+	if !ok {
 		return 0, false
-	case j.names[0] == serviceName: // A job is namespace/name.
-		text := value.AsString()
-		return h.text(text[strings.LastIndexByte(text, '/')+1:]), true
-	default:
-		return h.value(value), true
 	}
+	if j.names[0] == serviceName {
+		if whole := wholeName(h, value, resource); whole != 0 {
+			return whole, true
+		}
+	}
+	return h.value(value), true
+}
+
+// wholeName returns the hash of a service's name with its namespace, as the job
+// of Prometheus has it; 0 if the resource has no namespace.
+func wholeName(h *hasher, name pcommon.Value, resource pcommon.Map) uint64 {
+	of, ok := lookUp(namespace, resource)
+	if !ok {
+		return 0
+	}
+	return h.text(of.AsString() + "/" + name.AsString())
 }
 
 // spanned returns the value of a span, or of its resource.
@@ -110,6 +132,9 @@ func (j *join) spanned(h *hasher, scratch *Scratch, resource pcommon.Map, span p
 		inherited.asked = true
 		if of, ok := lookUp(j.span, resource); ok {
 			inherited.hash, inherited.ok = h.value(of), true
+			if j.span == serviceName {
+				inherited.whole = wholeName(h, of, resource)
+			}
 		}
 	}
 	return *inherited

@@ -14,6 +14,15 @@ func Presets() []string { return slices.Sorted(maps.Keys(presets)) }
 // Preset returns the rules of a preset; none when there is no such preset.
 func Preset(name string) []Config { return presets[name] }
 
+// ByInstance returns rules that also join by the instance of a service.
+func ByInstance(rules []Config) []Config {
+	joined := slices.Clone(rules)
+	for i := range joined {
+		joined[i].Join = append(slices.Clone(joined[i].Join), same(instanceID))
+	}
+	return joined
+}
+
 // presets are rules for what is instrumented as others are. A metric that the
 // collector scraped has the words of Prometheus, which are known to be the same.
 var presets = map[string][]Config{

@@ -22,7 +22,9 @@ type Rule struct {
 	// Name is that of the configuration, or of the preset.
 	Name string
 
-	index   uint32
+	// Index is its place in the set.
+	Index int
+
 	hasher  *hasher
 	metrics []*regexp.Regexp
 	spans   spans
@@ -33,7 +35,13 @@ type Rule struct {
 	// masks has a bit for each set of optional joins that metrics had. A span is
 	// kept under a key for each.
 	masks atomic.Uint32
+
+	// wanted says that a metric came that the rule names.
+	wanted atomic.Bool
 }
+
+// Wanted says whether a metric came that the rule names.
+func (r *Rule) Wanted() bool { return r.wanted.Load() }
 
 // Set is all rules, in the order in which they are tried.
 type Set struct {
@@ -52,7 +60,7 @@ const mostNames = 10_000
 func Compile(configs []Config) (*Set, error) {
 	s, columns := &Set{hasher: newHasher()}, map[string]int{}
 	for i, c := range configs {
-		r := &Rule{Name: c.Name, index: uint32(i), hasher: &s.hasher, value: c.Value, unit: c.Unit}
+		r := &Rule{Name: c.Name, Index: i, hasher: &s.hasher, value: c.Value, unit: c.Unit}
 		if r.Name == "" {
 			r.Name = fmt.Sprintf("rules[%d]", i)
 		}
@@ -83,14 +91,8 @@ func Compile(configs []Config) (*Set, error) {
 	return s, nil
 }
 
-// Names returns the names of the rules.
-func (s *Set) Names() []string {
-	names := make([]string, 0, len(s.rules))
-	for _, r := range s.rules {
-		names = append(names, r.Name)
-	}
-	return names
-}
+// Rules returns the rules, in their order.
+func (s *Set) Rules() []*Rule { return s.rules }
 
 // Metric returns the first rule of a metric; nil when there is none.
 func (s *Set) Metric(name string) *Rule {
@@ -101,6 +103,7 @@ func (s *Set) Metric(name string) *Rule {
 	for _, r := range s.rules {
 		if r.counts(name) {
 			found = r
+			r.wanted.Store(true)
 			break
 		}
 	}
@@ -155,7 +158,7 @@ func (r *Rule) Key(mask Mask, resource, attrs pcommon.Map) (uint64, bool) {
 	if bit := uint32(1) << mask; r.masks.Load()&bit == 0 {
 		r.masks.Or(bit) // From now on spans are kept for it.
 	}
-	key := r.hasher.begin(r.index, mask)
+	key := r.hasher.begin(uint32(r.Index), mask)
 	for i := range r.joins {
 		j := &r.joins[i]
 		if j.mask != 0 && uint32(mask)&j.mask == 0 {
@@ -172,6 +175,7 @@ func (r *Rule) Key(mask Mask, resource, attrs pcommon.Map) (uint64, bool) {
 
 // Found is a span that a rule selects.
 type Found struct {
+	Rule  *Rule
 	Keys  []uint64 // is used again by the next
 	Value float64  // seconds, or that of the attribute
 }
@@ -183,7 +187,7 @@ type Refusal int
 const (
 	Unsampled Refusal = iota
 	Invalid           // without length, value or IDs
-	Unkeyed           // for each of the rules, without what it shares with data points
+	Unkeyed           // without what it shares with data points of which some came
 	Refusals
 )
 
@@ -199,7 +203,16 @@ type Scratch struct {
 // value is what there is of a column, once a rule has asked for it.
 type value struct {
 	hash      uint64
+	whole     uint64 // of a service with its namespace; 0: it has none
 	asked, ok bool
+}
+
+// as returns the hash of the value, or of that with its namespace.
+func (v *value) as(whole bool) uint64 {
+	if whole && v.whole != 0 {
+		return v.whole
+	}
+	return v.hash
 }
 
 // Begin says that the spans of another resource come, and whether they are
@@ -210,8 +223,8 @@ func (s *Set) Begin(scratch *Scratch, flagged bool) {
 }
 
 // Spans calls take for each rule that selects the span.
-func (s *Set) Spans(resource pcommon.Map, span ptrace.Span, scratch *Scratch, take func(Found), refuse func(Refusal)) {
-	fresh, taken, unkeyed := false, false, false
+func (s *Set) Spans(resource pcommon.Map, span ptrace.Span, scratch *Scratch, take func(Found), refuse func(*Rule, Refusal)) {
+	fresh := false
 	for _, r := range s.rules {
 		if !r.spans.match(resource, span) {
 			continue
@@ -223,21 +236,17 @@ func (s *Set) Spans(resource pcommon.Map, span ptrace.Span, scratch *Scratch, ta
 		value, ok := r.valueOf(span)
 		switch {
 		case unsampled(span, scratch.flagged):
-			refuse(Unsampled)
+			refuse(r, Unsampled)
 			continue
 		case !ok || span.TraceID().IsEmpty() || span.SpanID().IsEmpty():
-			refuse(Invalid)
+			refuse(r, Invalid)
 			continue
 		}
 		if scratch.keys = r.keys(scratch, resource, span); len(scratch.keys) > 0 {
-			take(Found{Keys: scratch.keys, Value: value})
-			taken = true
-		} else {
-			unkeyed = true
+			take(Found{Rule: r, Keys: scratch.keys, Value: value})
+		} else if r.Wanted() { // Presets have rules for several versions of the conventions.
+			refuse(r, Unkeyed)
 		}
-	}
-	if unkeyed && !taken { // A span has the names of one version of the conventions, and there are rules for others.
-		refuse(Unkeyed)
 	}
 }
 
@@ -260,9 +269,10 @@ func (r *Rule) valueOf(span ptrace.Span) (float64, bool) {
 	}
 }
 
-// keys returns a key for each set of optional joins that metrics had.
+// keys returns a key for each set of optional joins that metrics had; twice, if
+// the span's service has a namespace, as some metrics tell that and some do not.
 func (r *Rule) keys(scratch *Scratch, resource pcommon.Map, span ptrace.Span) []uint64 {
-	keys := scratch.keys[:0]
+	keys, whole := scratch.keys[:0], false
 	for i := range r.joins {
 		j := &r.joins[i]
 		v := &scratch.values[j.column]
@@ -272,14 +282,23 @@ func (r *Rule) keys(scratch *Scratch, resource pcommon.Map, span ptrace.Span) []
 		if !v.ok && j.mask == 0 {
 			return keys
 		}
+		whole = whole || v.whole != 0
 	}
+	keys = r.appendKeys(keys, scratch.values, false)
+	if whole {
+		keys = r.appendKeys(keys, scratch.values, true)
+	}
+	return keys
+}
+
+func (r *Rule) appendKeys(keys []uint64, values []value, whole bool) []uint64 {
 	for masks := r.masks.Load(); masks != 0; masks &= masks - 1 {
 		mask := Mask(bits.TrailingZeros32(masks))
-		key := r.hasher.begin(r.index, mask)
+		key := r.hasher.begin(uint32(r.Index), mask)
 		for i := range r.joins {
 			j := &r.joins[i]
 			if j.mask == 0 || uint32(mask)&j.mask != 0 {
-				key = r.hasher.add(key, scratch.values[j.column].hash)
+				key = r.hasher.add(key, values[j.column].as(whole))
 			}
 		}
 		keys = append(keys, key)

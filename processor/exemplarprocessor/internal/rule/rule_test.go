@@ -68,6 +68,25 @@ func TestPairs(t *testing.T) {
 			of: shop, kind: ptrace.SpanKindServer, span: server, want: true,
 		},
 		{
+			name: "a name with a slash", preset: "http", metric: "http.server.request.duration",
+			resource: map[string]any{"service.name": "team/shop"}, point: server, of: map[string]any{"service.name": "team/shop"},
+			kind: ptrace.SpanKindServer, span: server, want: true,
+		},
+		{
+			name: "a job with a slash is not the service behind it", preset: "http", metric: "http.server.request.duration",
+			resource: map[string]any{"service.name": "team/shop"}, point: server, of: map[string]any{"service.name": "shop"},
+			kind: ptrace.SpanKindServer, span: server,
+		},
+		{
+			name: "the same name in another namespace", preset: "http", metric: "http.server.request.duration",
+			resource: map[string]any{"service.name": "shop", "service.namespace": "apac"}, point: server, of: shop, kind: ptrace.SpanKindServer, span: server,
+		},
+		{
+			name: "a job that leaves out the namespace", preset: "http", metric: "http_server_request_duration_seconds",
+			point: map[string]any{"job": "shop", "http_request_method": "GET", "http_route": "/cart", "http_response_status_code": "200"},
+			of:    shop, kind: ptrace.SpanKindServer, span: server, want: true,
+		},
+		{
 			name: "another service", preset: "http", metric: "http.server.request.duration",
 			resource: map[string]any{"service.name": "till"}, point: server, of: shop, kind: ptrace.SpanKindServer, span: server,
 		},
@@ -157,7 +176,7 @@ func TestPairs(t *testing.T) {
 				for _, k := range f.Keys {
 					found = found || ok && k == key
 				}
-			}, func(Refusal) {})
+			}, func(*Rule, Refusal) {})
 			assert.Equal(t, p.want, found)
 		})
 	}
@@ -210,6 +229,7 @@ func TestSpansThatAreRefused(t *testing.T) {
 		Join: []JoinConfig{{Metric: "route", Span: "http.route"}},
 	}})
 	require.NoError(t, err)
+	require.NotNil(t, s.Metric("any"))
 	good := func() ptrace.Span {
 		return made(t, ptrace.SpanKindServer, map[string]any{"env": "prod", "http.route": "/cart"})
 	}
@@ -239,7 +259,7 @@ func TestSpansThatAreRefused(t *testing.T) {
 			var refused []Refusal
 			var scratch Scratch
 			s.Begin(&scratch, c.flagged)
-			s.Spans(pcommon.NewMap(), span, &scratch, func(Found) { taken++ }, func(r Refusal) { refused = append(refused, r) })
+			s.Spans(pcommon.NewMap(), span, &scratch, func(Found) { taken++ }, func(_ *Rule, r Refusal) { refused = append(refused, r) })
 			assert.Equal(t, c.taken, taken)
 			assert.Equal(t, c.want, refused)
 		})
@@ -286,7 +306,7 @@ func TestEachSpanHasItsOwnKeys(t *testing.T) {
 				for _, key := range f.Keys {
 					keys[key] = of
 				}
-			}, func(r Refusal) { assert.Equal(t, Unkeyed, r, of) })
+			}, func(_ *Rule, r Refusal) { assert.Equal(t, Unkeyed, r, of) })
 		}
 	}
 	assert.Equal(t, 3*(3*3+1), spans, "by each rule, all but those without a route")
@@ -304,7 +324,7 @@ func TestKindsThatThereAreNot(t *testing.T) {
 		taken := 0
 		var scratch Scratch
 		s.Begin(&scratch, false)
-		s.Spans(pcommon.NewMap(), made(t, kind, nil), &scratch, func(Found) { taken++ }, func(r Refusal) { t.Error(kind, r) })
+		s.Spans(pcommon.NewMap(), made(t, kind, nil), &scratch, func(Found) { taken++ }, func(_ *Rule, r Refusal) { t.Error(kind, r) })
 		assert.Equal(t, 1, taken, "only by the rule that takes all kinds: %d", kind)
 	}
 }
@@ -341,7 +361,7 @@ func BenchmarkSpans(b *testing.B) {
 	resource := attrs(b, map[string]any{"service.name": "shop"})
 	span := made(b, ptrace.SpanKindServer, map[string]any{"http.request.method": "GET", "http.route": "/cart", "http.response.status_code": 200})
 	scratch, taken := new(Scratch), 0
-	take, refuse := func(Found) { taken++ }, func(Refusal) {}
+	take, refuse := func(Found) { taken++ }, func(*Rule, Refusal) {}
 	b.ReportAllocs()
 	for b.Loop() {
 		s.Begin(scratch, false)
@@ -362,4 +382,53 @@ func BenchmarkKey(b *testing.B) {
 			b.Fatal("no key")
 		}
 	}
+}
+
+// The receiver for Prometheus makes other names of job and instance.
+func TestTheWordsOfPrometheusForAService(t *testing.T) {
+	s, err := Compile([]Config{{Metrics: []string{"m"}, Join: []JoinConfig{{Metric: "job"}, {Metric: "instance"}}}})
+	require.NoError(t, err)
+	r := s.Metric("m")
+	of := attrs(t, map[string]any{"service.name": "shop", "service.instance.id": "10.0.0.1:80"})
+	scraped, ok := r.Key(0, of, pcommon.NewMap())
+	require.True(t, ok)
+	labeled, ok := r.Key(0, pcommon.NewMap(), attrs(t, map[string]any{"job": "shop", "instance": "10.0.0.1:80"}))
+	require.True(t, ok)
+	assert.Equal(t, scraped, labeled)
+	other, ok := r.Key(0, pcommon.NewMap(), attrs(t, map[string]any{"job": "shop", "instance": "10.0.0.2:80"}))
+	require.True(t, ok)
+	assert.NotEqual(t, scraped, other)
+
+	var scratch Scratch
+	s.Begin(&scratch, false)
+	var keys []uint64
+	s.Spans(of, made(t, ptrace.SpanKindServer, nil), &scratch, func(f Found) { keys = append(keys, f.Keys...) }, func(_ *Rule, r Refusal) { t.Error(r) })
+	assert.Contains(t, keys, scraped)
+}
+
+func TestPresetsByInstance(t *testing.T) {
+	for _, c := range ByInstance(Preset("http")) {
+		assert.Contains(t, c.Join, JoinConfig{Metric: instanceID}, c.Name)
+	}
+	for _, c := range Preset("http") {
+		assert.NotContains(t, c.Join, JoinConfig{Metric: instanceID}, c.Name)
+	}
+}
+
+// Presets have rules for several versions of the conventions, of which a
+// service has one.
+func TestNoSpanLacksWhatNoMetricAsksFor(t *testing.T) {
+	s, err := Compile(Preset("http"))
+	require.NoError(t, err)
+	span := made(t, ptrace.SpanKindServer, map[string]any{"http.request.method": "GET"})
+	of := attrs(t, map[string]any{"service.name": "shop"})
+	refused := func() (names []string) {
+		var scratch Scratch
+		s.Begin(&scratch, false)
+		s.Spans(of, span, &scratch, func(Found) {}, func(r *Rule, _ Refusal) { names = append(names, r.Name) })
+		return names
+	}
+	assert.Empty(t, refused())
+	require.NotNil(t, s.Metric("http.server.duration"))
+	assert.Equal(t, []string{"http.server.old"}, refused())
 }
