@@ -12,12 +12,14 @@ import (
 
 // join is of a value that a data point and its spans share.
 type join struct {
-	names []string // of the attribute of the data point or of its resource
-	span  string
-	of    func(ptrace.Span) string // not an attribute, but a field of the span
-	mask  uint32                   // its bit; 0: it is not optional
+	names   []string // of the attribute of the data point or of its resource
+	others  []string // what it is called when it is under none of the names
+	service bool     // the value may have a namespace before it
+	span    string
+	of      func(ptrace.Span) string // not an attribute, but a field of the span
+	mask    uint32                   // its bit; 0: it is not optional
 
-	column int // is the same for all joins, of whichever rule, with the same span
+	column int // is the same for all joins, of whichever rule, with the same span and service
 }
 
 // fields are what a span has beside its attributes, in the words of
@@ -65,7 +67,7 @@ func (c JoinConfig) compile() join {
 		j.names = append(j.names, m)
 	}
 	if c.Metric == serviceName {
-		j.names = append(j.names, "job", "service")
+		j.others, j.service = []string{"job", "service"}, true
 	}
 	j.of = fields[j.span]
 	return j
@@ -73,11 +75,16 @@ func (c JoinConfig) compile() join {
 
 const serviceName = "service.name"
 
-// find returns the value of a data point.
+// find returns the value of a data point. What the point says itself goes before
+// what its resource says, which may be who it was scraped from.
 func (j *join) find(resource, attrs pcommon.Map) (pcommon.Value, bool) {
-	for _, name := range j.names {
-		if value, ok := lookUp(name, attrs, resource); ok {
-			return value, true
+	for _, names := range [...][]string{j.names, j.others} {
+		for _, in := range [...]pcommon.Map{attrs, resource} {
+			for _, name := range names {
+				if value, ok := lookUp(name, in); ok {
+					return value, true
+				}
+			}
 		}
 	}
 	return pcommon.Value{}, false
@@ -86,15 +93,22 @@ func (j *join) find(resource, attrs pcommon.Map) (pcommon.Value, bool) {
 // point returns the hash of the value of a data point.
 func (j *join) point(h *hasher, resource, attrs pcommon.Map) (uint64, bool) {
 	value, ok := j.find(resource, attrs)
-	switch {
-	case !ok:
+	if !ok {
 		return 0, false
-	case j.names[0] == serviceName: // A job is namespace/name.
-		text := value.AsString()
-		return h.text(text[strings.LastIndexByte(text, '/')+1:]), true
-	default:
-		return h.value(value), true
 	}
+	return j.hash(h, value), true
+}
+
+// hash leaves out the namespace of a service: a job is namespace/name.
+func (j *join) hash(h *hasher, value pcommon.Value) uint64 {
+	if !j.service {
+		return h.value(value)
+	}
+	text := value.AsString()
+	if name := text[strings.LastIndexByte(text, '/')+1:]; name != "" {
+		text = name
+	}
+	return h.text(text)
 }
 
 // spanned returns the value of a span, or of its resource.
@@ -103,13 +117,13 @@ func (j *join) spanned(h *hasher, scratch *Scratch, resource pcommon.Map, span p
 		return value{hash: h.text(j.of(span)), ok: true, asked: true}
 	}
 	if of, ok := lookUp(j.span, span.Attributes()); ok {
-		return value{hash: h.value(of), ok: true, asked: true}
+		return value{hash: j.hash(h, of), ok: true, asked: true}
 	}
 	inherited := &scratch.inherited[j.column]
 	if !inherited.asked {
 		inherited.asked = true
 		if of, ok := lookUp(j.span, resource); ok {
-			inherited.hash, inherited.ok = h.value(of), true
+			inherited.hash, inherited.ok = j.hash(h, of), true
 		}
 	}
 	return *inherited

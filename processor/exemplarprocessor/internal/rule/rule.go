@@ -45,12 +45,18 @@ type Set struct {
 	known atomic.Int64
 }
 
+// column is one of these things.
+type column struct {
+	span    string
+	service bool
+}
+
 // mostNames is how many names of metrics are remembered.
 const mostNames = 10_000
 
 // Compile compiles rules that Check has no objection to, and names the nameless.
 func Compile(configs []Config) (*Set, error) {
-	s, columns := &Set{hasher: newHasher()}, map[string]int{}
+	s, columns := &Set{hasher: newHasher()}, map[column]int{}
 	for i, c := range configs {
 		r := &Rule{Name: c.Name, index: uint32(i), hasher: &s.hasher, value: c.Value, unit: c.Unit}
 		if r.Name == "" {
@@ -66,10 +72,11 @@ func Compile(configs []Config) (*Set, error) {
 		optional := 0
 		for _, jc := range c.Join {
 			j := jc.compile()
-			if _, ok := columns[j.span]; !ok {
-				columns[j.span] = len(columns)
+			asked := column{j.span, j.service}
+			if _, ok := columns[asked]; !ok {
+				columns[asked] = len(columns)
 			}
-			j.column = columns[j.span]
+			j.column = columns[asked]
 			if jc.Optional {
 				j.mask = 1 << optional
 				optional++
