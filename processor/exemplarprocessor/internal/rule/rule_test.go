@@ -210,6 +210,7 @@ func TestScale(t *testing.T) {
 		{"duration_milliseconds", "", 1e3, true},
 		{"work_seconds_total", "", 1, true},
 		{"duration", "", 0, false},
+		{"traces_spanmetrics_latency", "", 1, true},
 		{"duration", "By", 0, false},
 		{"sizes", "By", 1, true},
 		{"rq_time", "", 1e3, true},
