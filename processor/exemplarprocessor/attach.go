@@ -104,7 +104,7 @@ func (p *pass) attach(resource pcommon.Map, scope uint64, from pmetric.Metric) {
 			return
 		}
 		to.scale = 1
-		to.maskOf(points.Len(), func(i int) pcommon.Map { return points.At(i).Attributes() })
+		p.maskOf(&to, points.Len(), func(i int) pcommon.Map { return points.At(i).Attributes() })
 		for _, point := range points.All() {
 			p.number(&to, point)
 		}
@@ -114,7 +114,7 @@ func (p *pass) attach(resource pcommon.Map, scope uint64, from pmetric.Metric) {
 		if !to.over(histogram.AggregationTemporality(), points.Len()) || !to.scaled(from, points.Len()) {
 			return
 		}
-		to.maskOf(points.Len(), func(i int) pcommon.Map { return points.At(i).Attributes() })
+		p.maskOf(&to, points.Len(), func(i int) pcommon.Map { return points.At(i).Attributes() })
 		for _, point := range points.All() {
 			p.explicit(&to, point)
 		}
@@ -124,7 +124,7 @@ func (p *pass) attach(resource pcommon.Map, scope uint64, from pmetric.Metric) {
 		if !to.over(histogram.AggregationTemporality(), points.Len()) || !to.scaled(from, points.Len()) {
 			return
 		}
-		to.maskOf(points.Len(), func(i int) pcommon.Map { return points.At(i).Attributes() })
+		p.maskOf(&to, points.Len(), func(i int) pcommon.Map { return points.At(i).Attributes() })
 		for _, point := range points.All() {
 			p.exponential(&to, point)
 		}
@@ -153,14 +153,19 @@ func (to *target) scaled(from pmetric.Metric, points int) (ok bool) {
 	return ok
 }
 
-// maskOf finds out which optional attributes the data points have.
-func (to *target) maskOf(points int, attrs func(int) pcommon.Map) {
+// maskOf finds out which optional attributes the data points have, or those had
+// that came before.
+func (p *pass) maskOf(to *target, points int, attrs func(int) pcommon.Map) {
+	if !to.rule.Optional() {
+		return
+	}
 	for i := range points {
 		var all bool
 		if to.mask, all = to.rule.Mask(to.mask, to.resource, attrs(i)); all {
-			return
+			break
 		}
 	}
+	to.mask = p.m.masks.Add(identity.Metric(to.scope, to.name), to.mask)
 }
 
 func (p *pass) number(to *target, point pmetric.NumberDataPoint) {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/otelcol-infra/otelcol-infra/processor/exemplarprocessor/internal/identity"
 	"github.com/otelcol-infra/otelcol-infra/processor/exemplarprocessor/internal/normalize"
+	"github.com/otelcol-infra/otelcol-infra/processor/exemplarprocessor/internal/rule"
 	"github.com/otelcol-infra/otelcol-infra/processor/exemplarprocessor/internal/series"
 )
 
@@ -25,6 +26,7 @@ type metrics struct {
 	normalizer *normalize.Normalizer
 	repeats    *normalize.Repeats // nil: what is repeated is passed
 	series     *series.Table      // nil: there are no rules
+	masks      *rule.Masks        // goes with series
 	passes     sync.Pool
 }
 
@@ -34,6 +36,7 @@ func newMetrics(s *shared, next consumer.Metrics) *metrics {
 	m := &metrics{shared: s, next: next, normalizer: normalize.New(e.cfg.Normalize.aliases())}
 	if e.attaches() {
 		m.series = series.NewTable(e.cfg.Attach.Series, e.now().UnixNano(), e.cfg.Attach.options())
+		m.masks = rule.NewMasks(e.cfg.Attach.Series)
 		e.tables.add(m.series)
 	}
 	if len(e.cfg.Promote.TraceIDs) > 0 {

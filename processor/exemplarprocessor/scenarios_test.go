@@ -191,6 +191,16 @@ var scenarios = []scenario{
 		want: []int{3},
 	},
 	{
+		name:     "what is optional counts when a point had it in another batch",
+		settings: "attach: {rules: [{metrics: [requests], join: [{metric: service.name}, {metric: zone, optional: true}]}]}",
+		steps: []step{
+			{at: 10, points: []point{sum(0).with(attrs{"zone": "a"})}},
+			{at: 19, spans: []span{{n: 1, end: 11, took: .1, attrs: attrs{"zone": "a"}}, {n: 2, end: 12, took: .1}}},
+			{at: 20, points: []point{sum(2)}},
+		},
+		want: []int{0, 1},
+	},
+	{
 		name:     "a span that comes two points late finds the bucket that grew",
 		settings: requests(""),
 		steps: []step{

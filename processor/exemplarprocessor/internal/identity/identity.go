@@ -44,9 +44,14 @@ func Scope(resource uint64, name string) uint64 {
 	return mix(resource^roleScope, maphash.String(seed, name))
 }
 
+// Metric returns the identity of a metric of a resource or scope.
+func Metric(resource uint64, name string) uint64 {
+	return mix(resource^roleSeries, maphash.String(seed, name))
+}
+
 // Series returns the identity of the series which a data point belongs to.
 func Series(resource uint64, metric string, attrs pcommon.Map) uint64 {
-	return mix(mix(resource^roleSeries, maphash.String(seed, metric)), entries(attrs)^roleSeries)
+	return mix(Metric(resource, metric), entries(attrs)^roleSeries)
 }
 
 // Except returns the identity of the attributes but for those that leave says

@@ -60,7 +60,7 @@ type JoinConfig struct {
 	// span.kind and status.code. Without one it is the same as Metric.
 	Span string `mapstructure:"span"`
 
-	// Optional leaves it out where no data point of the metric has it.
+	// Optional leaves it out where no data point of the metric has had it.
 	Optional bool `mapstructure:"optional"`
 }
 

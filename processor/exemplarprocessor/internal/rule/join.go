@@ -10,12 +10,13 @@ import (
 
 // join is of a value that a data point and its spans share.
 type join struct {
-	names []string // of the attribute of the data point or of its resource
-	span  string
-	of    func(ptrace.Span) string // not an attribute, but a field of the span
-	mask  uint32                   // its bit; 0: it is not optional
+	names  []string // of the attribute of the data point or of its resource
+	others []string // what it is called when it is under none of the names
+	span   string
+	of     func(ptrace.Span) string // not an attribute, but a field of the span
+	mask   uint32                   // its bit; 0: it is not optional
 
-	column int // is the same for all joins, of whichever rule, with the same span
+	column int // is the same for all joins, of whichever rule, with the same span and service
 }
 
 // fields are what a span has beside its attributes, in the words of
@@ -71,9 +72,9 @@ func (c JoinConfig) compile() join {
 	}
 	switch name {
 	case serviceName:
-		j.names = append(j.names, "job", "service")
+		j.others = []string{"job", "service"}
 	case instanceID:
-		j.names = append(j.names, "instance")
+		j.others = []string{"instance"}
 	}
 	j.of = fields[j.span]
 	return j
@@ -85,23 +86,31 @@ const (
 	instanceID  = "service.instance.id"
 )
 
-// find returns the value of a data point.
-func (j *join) find(resource, attrs pcommon.Map) (pcommon.Value, bool) {
-	for _, name := range j.names {
-		if value, ok := lookUp(name, attrs, resource); ok {
-			return value, true
+// find returns the value of a data point. What the point says itself goes before
+// what its resource says, which may be who it was scraped from.
+func (j *join) find(resource, attrs pcommon.Map) (value pcommon.Value, inherited, ok bool) {
+	for _, names := range [...][]string{j.names, j.others} {
+		for _, name := range names {
+			if value, ok = lookUp(name, attrs); ok {
+				return value, false, true
+			}
+		}
+		for _, name := range names {
+			if value, ok = lookUp(name, resource); ok {
+				return value, true, true
+			}
 		}
 	}
-	return pcommon.Value{}, false
+	return pcommon.Value{}, false, false
 }
 
 // point returns the hash of the value of a data point.
 func (j *join) point(h *hasher, resource, attrs pcommon.Map) (uint64, bool) {
-	value, ok := j.find(resource, attrs)
+	value, inherited, ok := j.find(resource, attrs)
 	if !ok {
 		return 0, false
 	}
-	if j.names[0] == serviceName {
+	if inherited && j.names[0] == serviceName {
 		if whole := wholeName(h, value, resource); whole != 0 {
 			return whole, true
 		}

@@ -44,6 +44,9 @@ func unitOf(name, unit string) string {
 	if _, ok := perSecond[unit]; ok {
 		return unit
 	}
+	if name == "traces_spanmetrics_latency" { // Tempo's, which has no unit anywhere.
+		return "s"
+	}
 	name = strings.TrimSuffix(name, "_total")
 	return spelled[name[strings.LastIndexAny(name, "_.")+1:]]
 }

@@ -66,9 +66,10 @@ var presets = map[string][]Config{
 			Join: joined(service, JoinConfig{Metric: "grpc_service", Span: "rpc.service"}, JoinConfig{Metric: "grpc_method", Span: "rpc.method"}),
 		},
 	},
-	// The connector, and Tempo's metrics-generator.
+	// The connector, and Tempo's metrics-generator. Without a namespace the
+	// connector's names, duration and calls, could be of anything.
 	"spanmetrics": {{
-		Name: "spanmetrics", Metrics: []string{`(traces[._]span[._]?metrics[._])?(duration|calls|latency)`},
+		Name: "spanmetrics", Metrics: []string{`traces[._]span[._]metrics[._](duration|calls)`, `traces_spanmetrics_(latency|calls)`},
 		Join: joined(service, maybe("span.name"), maybe("span.kind"), maybe("status.code")),
 	}},
 	// https://www.envoyproxy.io/docs/envoy/latest/configuration/upstream/cluster_manager/cluster_stats;

@@ -134,6 +134,11 @@ func (r *Rule) Scale(metric, unit string) (float64, bool) {
 // Mask is a set of a rule's optional joins.
 type Mask uint32
 
+// Optional says whether any of its joins is optional.
+func (r *Rule) Optional() bool {
+	return slices.ContainsFunc(r.joins, func(j join) bool { return j.mask != 0 })
+}
+
 // Mask adds the optional joins that a data point has, and says whether these are
 // all there are.
 func (r *Rule) Mask(has Mask, resource, attrs pcommon.Map) (Mask, bool) {
@@ -143,7 +148,7 @@ func (r *Rule) Mask(has Mask, resource, attrs pcommon.Map) (Mask, bool) {
 		if j.mask == 0 || uint32(has)&j.mask != 0 {
 			continue
 		}
-		if _, ok := j.find(resource, attrs); ok {
+		if _, _, ok := j.find(resource, attrs); ok {
 			has |= Mask(j.mask)
 		} else {
 			all = false

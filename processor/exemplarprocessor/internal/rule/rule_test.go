@@ -87,6 +87,17 @@ func TestPairs(t *testing.T) {
 			of:    shop, kind: ptrace.SpanKindServer, span: server, want: true,
 		},
 		{
+			name: "the point says itself of which service it is", preset: "http", metric: "http_server_request_duration_seconds",
+			resource: map[string]any{"service.name": "gateway"},
+			point:    map[string]any{"service_name": "shop", "http_request_method": "GET", "http_route": "/cart", "http_response_status_code": "200"},
+			of:       shop, kind: ptrace.SpanKindServer, span: server, want: true,
+		},
+		{
+			name: "its job is another thing", preset: "http", metric: "http.server.request.duration",
+			resource: shop, point: map[string]any{"job": "till", "http.request.method": "GET"},
+			of: map[string]any{"service.name": "till"}, kind: ptrace.SpanKindServer, span: server,
+		},
+		{
 			name: "another service", preset: "http", metric: "http.server.request.duration",
 			resource: map[string]any{"service.name": "till"}, point: server, of: shop, kind: ptrace.SpanKindServer, span: server,
 		},
@@ -213,6 +224,7 @@ func TestScale(t *testing.T) {
 		{"duration_milliseconds", "", 1e3, true},
 		{"work_seconds_total", "", 1, true},
 		{"duration", "", 0, false},
+		{"traces_spanmetrics_latency", "", 1, true},
 		{"duration", "By", 0, false},
 		{"sizes", "By", 1, true},
 		{"rq_time", "", 1e3, true},
