@@ -115,7 +115,6 @@ func auditByJSON(b *testing.B, stream []byte) {
 			Namespace           struct{ Path string }
 			MountPoint          string `json:"mount_point"`
 			MountType           string `json:"mount_type"`
-			MountClass          string `json:"mount_class"`
 			RemoteAddress       string `json:"remote_address"`
 			RemotePort          int    `json:"remote_port"`
 			Headers             struct {
@@ -124,9 +123,8 @@ func auditByJSON(b *testing.B, stream []byte) {
 			}
 		}
 		Auth struct {
-			DisplayName   string `json:"display_name"`
-			EntityID      string `json:"entity_id"`
-			Accessor      string
+			DisplayName   string                  `json:"display_name"`
+			EntityID      string                  `json:"entity_id"`
 			TokenType     string                  `json:"token_type"`
 			PolicyResults *struct{ Allowed bool } `json:"policy_results"`
 		}

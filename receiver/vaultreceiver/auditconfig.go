@@ -6,7 +6,9 @@ package vaultreceiver
 import (
 	"errors"
 	"fmt"
+	"path/filepath"
 	"regexp"
+	"strings"
 	"time"
 
 	"github.com/open-telemetry/opentelemetry-collector-contrib/pkg/stanza/fileconsumer/matcher"
@@ -18,6 +20,10 @@ import (
 	"github.com/otelcol-infra/otelcol-infra/internal/configcheck"
 	"github.com/otelcol-infra/otelcol-infra/receiver/vaultreceiver/internal/telemetry"
 )
+
+// longestQueue is the largest queue that can be configured. It has some hundred
+// megabytes even when it is empty.
+const longestQueue = 1_000_000
 
 // AuditConfig is of the audit stream, which becomes a span for each request.
 type AuditConfig struct {
@@ -35,7 +41,7 @@ type AuditConfig struct {
 	Trust string `mapstructure:"trust"`
 
 	// Redact are regular expressions. What they match in the path of a request
-	// is replaced by a star.
+	// is replaced by a star, as IDs that give access are without them.
 	Redact []string `mapstructure:"redact"`
 
 	// OwnRequests tells also those that receivers like this one make.
@@ -59,6 +65,23 @@ type SocketConfig struct {
 	// Connections is how many there are at most. Each node of Vault has one for
 	// each of its devices.
 	Connections int `mapstructure:"connections"`
+}
+
+func (c *SocketConfig) check() error {
+	var transport error
+	switch c.Transport {
+	case confignet.TransportTypeUnix:
+		if c.Endpoint != "" && !filepath.IsAbs(c.Endpoint) && !strings.HasPrefix(c.Endpoint, "@") {
+			transport = fmt.Errorf("audit::socket::endpoint is %q: set it to the whole path of a socket, such as /run/otelcol-infra/audit.sock, or audit::socket::transport to tcp", c.Endpoint)
+		}
+	case confignet.TransportTypeTCP, confignet.TransportTypeTCP4, confignet.TransportTypeTCP6:
+		if filepath.IsAbs(c.Endpoint) {
+			transport = fmt.Errorf("audit::socket::endpoint is %q: set it to an address such as 127.0.0.1:9200, or audit::socket::transport to unix", c.Endpoint)
+		}
+	default:
+		transport = fmt.Errorf("audit::socket::transport is %q: set it to tcp or unix", c.Transport)
+	}
+	return errors.Join(transport, configcheck.Positive("audit::socket::connections", c.Connections))
 }
 
 // HTTPConfig is of an HTTP server.
@@ -151,18 +174,16 @@ func (c *AuditConfig) check() error {
 	}
 	var errs []error
 	if socket := c.Socket.Get(); socket != nil {
-		switch socket.Transport {
-		case confignet.TransportTypeTCP, confignet.TransportTypeTCP4, confignet.TransportTypeTCP6, confignet.TransportTypeUnix:
-		default:
-			errs = append(errs, fmt.Errorf("audit::socket::transport is %q: set it to tcp or unix", socket.Transport))
-		}
-		errs = append(errs, configcheck.Positive("audit::socket::connections", socket.Connections))
+		errs = append(errs, socket.check())
 	}
 	if server := c.HTTP.Get(); server != nil {
 		errs = append(errs, server.check())
 	}
 	if file := c.File.Get(); file != nil {
 		errs = append(errs, file.check())
+	}
+	if c.Queue > longestQueue {
+		errs = append(errs, fmt.Errorf("audit::queue is %d: set it to at most %d, as what waits is in memory", c.Queue, longestQueue))
 	}
 	for i, pattern := range c.Redact {
 		if _, err := regexp.Compile(pattern); err != nil {
@@ -175,20 +196,6 @@ func (c *AuditConfig) check() error {
 		configcheck.Positive("audit::queue", c.Queue),
 		configcheck.Positive("audit::longest_line", c.LongestLine),
 	)...)
-}
-
-// redact returns what replaces the parts of paths that are not to be told.
-func (c *AuditConfig) redact() func(path string) string {
-	patterns := make([]*regexp.Regexp, 0, len(c.Redact))
-	for _, pattern := range c.Redact {
-		patterns = append(patterns, regexp.MustCompile(pattern)) // It was checked.
-	}
-	return func(path string) string {
-		for _, pattern := range patterns {
-			path = pattern.ReplaceAllLiteralString(path, "*")
-		}
-		return path
-	}
 }
 
 func defaultAudit() AuditConfig {

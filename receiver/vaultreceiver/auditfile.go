@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
 
 	"github.com/open-telemetry/opentelemetry-collector-contrib/pkg/stanza/fileconsumer"
 	"github.com/open-telemetry/opentelemetry-collector-contrib/pkg/stanza/fileconsumer/attrs"
@@ -48,7 +49,9 @@ type auditFile struct {
 	manager *fileconsumer.Manager
 	client  storage.Client // nil: there is no storage
 	rest    []audit.Entry  // of an earlier process
+	known   bool           // which files there are, to this process or an earlier one
 	readers sync.Pool
+	ending  atomic.Bool // It reads no more.
 }
 
 // follow prepares to read the files. The error names the setting.
@@ -61,9 +64,9 @@ func (s *auditStream) follow(ctx context.Context, host component.Host) (*auditFi
 			return nil, err
 		}
 		f.client, s.keepsHalves = client, true
-		known, err := f.resume(ctx)
+		f.known, err = f.resume(ctx)
 		s.w.Condition.Set(conditionFile, err)
-		if known {
+		if f.known {
 			cfg.StartAt = "beginning" // of what was not there before
 		}
 	}
@@ -116,6 +119,7 @@ func (f *auditFile) run(ctx context.Context) {
 		return
 	}
 	<-ctx.Done()
+	f.ending.Store(true)
 	_ = f.manager.Stop() // It never fails.
 }
 
@@ -151,13 +155,20 @@ func (f *auditFile) emit(_ context.Context, lines [][]byte, _ map[string]any, _ 
 type auditOffsets struct {
 	storage.Client
 
-	file  *auditFile
-	saved [][]byte // last
+	file   *auditFile
+	saved  [][]byte // last
+	rounds int
 }
 
 // Batch stores the offsets, and with them what was read before them and is not
 // told. That it fails is told by the condition; the next round stores all of it.
+// Offsets are stored once more at the end: if that is all, no file was looked at,
+// and the next process begins as this one did.
 func (o *auditOffsets) Batch(ctx context.Context, ops ...*storage.Operation) error {
+	if o.rounds++; o.rounds == 1 && o.file.ending.Load() && !o.file.known {
+		return nil
+	}
+	o.file.known = true
 	rest, err := o.file.encodeRest()
 	values := [][]byte{rest}
 	for _, op := range ops {
@@ -178,7 +189,7 @@ func (o *auditOffsets) Batch(ctx context.Context, ops ...*storage.Operation) err
 
 // keep stores, after all was told that can be, what is left.
 func (f *auditFile) keep(ctx context.Context) {
-	if f == nil || f.client == nil {
+	if f == nil || f.client == nil || !f.known {
 		return
 	}
 	rest, err := f.encodeRest()
@@ -193,7 +204,6 @@ func (f *auditFile) keep(ctx context.Context) {
 func (f *auditFile) encodeRest() ([]byte, error) {
 	rest := f.stream.rest()
 	for i := range rest {
-		rest[i].Auth.Accessor = ""
 		rest[i].Path = f.stream.exchanges.Redact(rest[i].Path)
 	}
 	return json.Marshal(rest)

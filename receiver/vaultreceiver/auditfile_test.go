@@ -5,10 +5,12 @@ package vaultreceiver
 
 import (
 	"bufio"
+	"context"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -19,9 +21,11 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"go.opentelemetry.io/collector/pdata/ptrace"
+	"go.opentelemetry.io/collector/receiver/receivertest"
 
 	"github.com/otelcol-infra/otelcol-infra/internal/observedtest"
 	"github.com/otelcol-infra/otelcol-infra/receiver/vaultreceiver/internal/audit"
+	"github.com/otelcol-infra/otelcol-infra/receiver/vaultreceiver/internal/metadata"
 )
 
 // auditFiles has Vault write to a file, and returns its path and a
@@ -261,6 +265,63 @@ func TestAFileThatWasEmptyIsReadFromItsBeginning(t *testing.T) {
 	appendTo(t, path, entry("a", "request")+entry("a", "response"))
 	second := observedtest.StartOn(t, host, NewFactory(), cfg)
 	second.Eventually(t, "what was written meanwhile", second.HasSpan("read kv/", "vault.request.id", "a"))
+	assert.Len(t, second.Spans("read kv/"), 1)
+}
+
+// What is stored with the offsets is found either among the halves that wait or in
+// the hand, also while what the socket brings completes what the file has begun.
+func TestWhatIsReadAndNotToldIsFoundAtAnyTime(t *testing.T) {
+	const many = 2000
+	cfg, _ := listening(t, only("http://127.0.0.1:1", ""))
+	w, err := newWatcher(cfg, receivertest.NewNopSettings(metadata.Type))
+	require.NoError(t, err)
+	ctx, cancel := context.WithCancel(t.Context())
+	w.Delivery().Traces = &slowSpans{begun: make(chan struct{}, 1), end: ctx.Done()}
+	run := make(chan struct{})
+	go func() { defer close(run); w.audit.run(ctx) }()
+	var requests []audit.Entry
+	for i := range many {
+		requests = append(requests, audit.Entry{Kind: audit.Request, ID: strconv.Itoa(i)})
+	}
+	w.audit.put(requests)
+	go func() {
+		for _, e := range requests {
+			e.Kind = audit.Response
+			w.audit.offer(e)
+		}
+	}()
+	for responses := 0; responses == 0; {
+		found := map[audit.Kind]int{}
+		for _, e := range w.audit.rest() {
+			found[e.Kind]++
+		}
+		responses = found[audit.Response]
+		require.Equal(t, many, found[audit.Request])
+	}
+	cancel()
+	<-run
+}
+
+// A process that ends before it has looked at any file leaves them as they are: the
+// next one does not read what was there before either.
+func TestAStartThatReadNothingIsNone(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "audit.log")
+	cfg := tailing(only("http://127.0.0.1:1", ""), path)
+	file := cfg.Audit.File.Get()
+	file.StartAt, file.PollInterval = "end", time.Hour
+	id, host := observedtest.FileStorage(t, t.TempDir())
+	cfg.Storage = &id
+	appendTo(t, path, entry("before", "request")+entry("before", "response"))
+	observedtest.StartOn(t, host, NewFactory(), cfg).Shutdown(t)
+
+	file.PollInterval = 10 * time.Millisecond
+	second := observedtest.StartOn(t, host, NewFactory(), cfg)
+	second.Eventually(t, "it was looked at", func() bool { return second.Log.FilterMessage("Started watching file").Len() == 1 })
+	second.Eventually(t, "what comes later", func() bool {
+		appendTo(t, path, entry("a", "request")+entry("a", "response"))
+		return second.HasSpan("read kv/", "vault.request.id", "a")()
+	})
+	second.Shutdown(t)
 	assert.Len(t, second.Spans("read kv/"), 1)
 }
 

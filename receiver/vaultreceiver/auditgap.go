@@ -24,7 +24,7 @@ const (
 )
 
 // auditGaps finds out in which time entries may have been lost that were sent to
-// the socket, or posted: since all was told to an earlier process, until the first line
+// the socket, or posted: since all was told to an earlier process, until the first entry
 // comes, as Vault dials only when it has something to send. Without storage
 // nothing is known of an earlier process. All but came and broke is for
 // the loop of the stream.
@@ -63,7 +63,8 @@ func (g *auditGaps) listens(ctx context.Context, now time.Time) {
 	}
 }
 
-// came is called for each line that comes.
+// came is called for each entry that comes, before it is told. Other lines are not of
+// Vault, and say nothing of what it has sent.
 func (g *auditGaps) came() {
 	g.first.Do(func() {
 		if !g.since.IsZero() {

@@ -17,6 +17,7 @@ import (
 
 	"github.com/otelcol-infra/otelcol-infra/internal/observedtest"
 	"github.com/otelcol-infra/otelcol-infra/internal/watch"
+	"github.com/otelcol-infra/otelcol-infra/receiver/vaultreceiver/internal/audit"
 	"github.com/otelcol-infra/otelcol-infra/receiver/vaultreceiver/internal/metadata"
 )
 
@@ -98,6 +99,24 @@ func TestWithoutStorageNoGapIsKnown(t *testing.T) {
 	g.came()
 	assert.Empty(t, g.found)
 	assert.Nil(t, g.heard)
+}
+
+// Whoever else connects says nothing of what Vault has sent.
+func TestAGapEndsWithAnEntry(t *testing.T) {
+	cfg, _ := listening(t, only("http://127.0.0.1:1", ""))
+	w, err := newWatcher(cfg, receivertest.NewNopSettings(metadata.Type))
+	require.NoError(t, err)
+	w.audit.gaps.since = time.Now().Add(-time.Minute)
+	var reader audit.Reader
+	for _, line := range []string{"GET / HTTP/1.1", "", "{}"} {
+		w.audit.take(&reader, []byte(line))
+		assert.Empty(t, w.audit.gaps.found, line)
+	}
+	w.audit.take(&reader, []byte(entry("a", "request")))
+	require.Len(t, w.audit.gaps.found, 1)
+	assert.Equal(t, w.audit.gaps.since, (<-w.audit.gaps.found).from)
+	w.audit.take(&reader, []byte(entry("a", "response")))
+	assert.Empty(t, w.audit.gaps.found, "there is only one")
 }
 
 // A connection that is reset takes with it what was on its way.

@@ -194,7 +194,6 @@ func (a *auditHTTP) receive(from io.Reader) (status int) {
 		switch {
 		case err == nil && len(bytes.TrimSpace(line)) == 0:
 		case err == nil:
-			a.stream.gaps.came()
 			became, _ := a.stream.take(&body.reader, line)
 			entries = became != malformed || entries
 		case errors.Is(err, audit.ErrNoRoom): // There will be.

@@ -31,11 +31,11 @@ func TestNoSecretOfARequestIsTold(t *testing.T) {
 			secrets = append(secrets, secret)
 		}
 	}
-	path, dir := filepath.Join(t.TempDir(), "audit.log"), t.TempDir()
-	byFile := tailing(only(vault.Addr, ""), path)
+	logged, dir := filepath.Join(t.TempDir(), "audit.log"), t.TempDir()
+	byFile := tailing(only(vault.Addr, ""), logged)
 	storage, host := observedtest.FileStorage(t, dir)
 	byFile.Storage = &storage
-	for _, begun := range []string{path, path + ".1"} { // Files are known by their first bytes, which are stored.
+	for _, begun := range []string{logged, logged + ".1"} { // Files are known by their first bytes, which are stored.
 		appendTo(t, begun, fmt.Sprintf("{%q:%q}\n", begun, strings.Repeat("x", knownBy)))
 	}
 	bySocket, address := listening(t, only(vault.Addr, ""))
@@ -46,7 +46,7 @@ func TestNoSecretOfARequestIsTold(t *testing.T) {
 	file, socket := observedtest.StartOn(t, host, NewFactory(), byFile), observedtest.Start(t, NewFactory(), bySocket)
 	socket.Eventually(t, "it listens", socket.HasValue(0, "vault.audit.connection.count"))
 	for kind, options := range map[string]map[string]string{
-		"file":   {"file_path": path},
+		"file":   {"file_path": logged},
 		"socket": {"address": address, "socket_type": "tcp"},
 	} {
 		options["log_raw"], options["hmac_accessor"] = "true", "false"
@@ -99,6 +99,17 @@ func TestNoSecretOfARequestIsTold(t *testing.T) {
 	require.NoError(t, err)
 	planted(wrapped.WrapInfo.Token, wrapped.WrapInfo.Accessor)
 
+	// Both may be a part of a path, which Vault writes as it is.
+	for _, path := range []string{
+		"auth/token/lookup-accessor/" + made.Auth.Accessor, "auth/token/renew/" + made.Auth.ClientToken,
+		"sys/leases/renew/" + issued.LeaseID, "kv/" + login.Auth.ClientToken,
+	} {
+		_, _ = client.Logical().Write(path, map[string]any{"field": "value"}) // Whether it is answered does not matter.
+		again, err := os.ReadFile(logged)
+		require.NoError(t, err)
+		require.Contains(t, string(again), `"path":"`+path+`"`)
+	}
+
 	// What is refused, and why.
 	anyone, err := client.Clone()
 	require.NoError(t, err)
@@ -114,16 +125,16 @@ func TestNoSecretOfARequestIsTold(t *testing.T) {
 	planted("planted-and-denied", "hvs.planted-and-invalid", "planted-and-wrong", "planted-in-an-error")
 
 	// A request without a response waits, and is stored when the collector ends.
-	written, err := os.ReadFile(path)
+	written, err := os.ReadFile(logged)
 	require.NoError(t, err)
 	for line := range bytes.Lines(written) {
 		if bytes.Contains(line, []byte(`"type":"request"`)) && bytes.Contains(line, []byte("planted-header")) {
 			half := bytes.Replace(line, []byte(`"request":{`), []byte(`"request":{"id":"half-of-it",`), 1)
 			require.Contains(t, string(half), "planted-value")
-			appendTo(t, path+".1", string(half))
+			appendTo(t, logged+".1", string(half))
 		}
 	}
-	appendTo(t, path+".1", entry("after-it", "request")+entry("after-it", "response"))
+	appendTo(t, logged+".1", entry("after-it", "request")+entry("after-it", "response"))
 	file.Eventually(t, "it was read", file.HasSpan("read kv/", "vault.request.id", "after-it"))
 
 	require.NoError(t, client.Sys().Unmount("pki"))
@@ -135,7 +146,7 @@ func TestNoSecretOfARequestIsTold(t *testing.T) {
 		o.RequireNotTold(t, secrets...)
 	}
 
-	written, err = os.ReadFile(path)
+	written, err = os.ReadFile(logged)
 	require.NoError(t, err)
 	stored := readAll(t, dir)
 	assert.Contains(t, stored, "half-of-it")

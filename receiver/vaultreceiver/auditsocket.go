@@ -11,6 +11,7 @@ import (
 	"net"
 	"os"
 	"sync"
+	"syscall"
 	"time"
 
 	"go.opentelemetry.io/collector/config/confignet"
@@ -36,15 +37,28 @@ type auditSocket struct {
 func (s *auditStream) listen(ctx context.Context) (*auditSocket, error) {
 	cfg := *s.cfg.Socket.Get()
 	if cfg.Transport == confignet.TransportTypeUnix {
-		if info, err := os.Lstat(cfg.Endpoint); err == nil && info.Mode().Type() == os.ModeSocket {
-			_ = os.Remove(cfg.Endpoint) // Of a process that was killed; else listening says what is wrong.
-		}
+		removeStale(ctx, cfg.Endpoint)
 	}
 	listener, err := cfg.Listen(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("audit::socket::endpoint %s cannot be listened on, is another collector there? %w", cfg.Endpoint, err)
 	}
 	return &auditSocket{stream: s, cfg: cfg, listener: listener, room: s.room, open: map[net.Conn]struct{}{}}, nil
+}
+
+// removeStale removes the socket of a process that was killed. Of anything else
+// listening says what is wrong.
+func removeStale(ctx context.Context, path string) {
+	if info, err := os.Lstat(path); err != nil || info.Mode().Type() != os.ModeSocket {
+		return
+	}
+	conn, err := new(net.Dialer).DialContext(ctx, "unix", path)
+	switch {
+	case err == nil:
+		_ = conn.Close() // Somebody listens.
+	case errors.Is(err, syscall.ECONNREFUSED):
+		_ = os.Remove(path)
+	}
 }
 
 // run accepts connections until ctx ends.
@@ -56,7 +70,10 @@ func (a *auditSocket) run(ctx context.Context) {
 		conn, err := a.listener.Accept()
 		switch {
 		case err == nil && a.admit(conn):
+			a.stream.w.Condition.Set(conditionSocket, nil)
 			reading.Go(func() { a.read(conn) })
+		case err == nil && ctx.Err() != nil:
+			_ = conn.Close()
 		case err == nil:
 			_ = conn.Close() // There are too many, which the next line says.
 			a.stream.w.Condition.Set(conditionSocket, fmt.Errorf(
@@ -96,7 +113,6 @@ func (a *auditSocket) read(conn net.Conn) {
 		line, err := lines.Next()
 		switch {
 		case err == nil:
-			a.stream.gaps.came()
 			if _, at := a.stream.take(&reader, line); !at.IsZero() {
 				last = at
 			}

@@ -4,10 +4,12 @@
 package vaultreceiver
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -17,9 +19,12 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.opentelemetry.io/collector/config/confignet"
 	"go.opentelemetry.io/collector/pdata/ptrace"
+	"go.opentelemetry.io/collector/receiver/receivertest"
 
 	"github.com/otelcol-infra/otelcol-infra/internal/observedtest"
 	"github.com/otelcol-infra/otelcol-infra/lab"
+	"github.com/otelcol-infra/otelcol-infra/receiver/vaultreceiver/internal/audit"
+	"github.com/otelcol-infra/otelcol-infra/receiver/vaultreceiver/internal/metadata"
 )
 
 const (
@@ -145,6 +150,44 @@ func TestOwnRequestsAreLeftOut(t *testing.T) {
 	assert.Empty(t, o.Spans("read sys/", "vault.request.path", "sys/mounts"))
 }
 
+// A standby passes requests on to the active node, and whichever node writes them,
+// each is told once.
+func TestAForwardedRequestIsToldOnce(t *testing.T) {
+	vault := startVaults(t, lab.ServerOptions{Members: 3})
+	active := leaderOf(t, vault, -1)
+	client, err := vault.Client(active)
+	require.NoError(t, err)
+	cfg, address := listening(t, only(vault.Addrs[active], ""))
+	o := observe(t, cfg, vault.RootToken)
+	sendAudit(t, client, address)
+	require.NoError(t, client.Sys().Mount("kv", &api.MountInput{Type: "kv"}))
+	ask := func(by string, i int) {
+		asked, err := vault.Client(i)
+		require.NoError(t, err)
+		for n := range 10 {
+			path := fmt.Sprint("kv/", by, "-", n)
+			write(t, inTrace(t, asked), path, map[string]any{"field": "value"})
+			o.Eventually(t, path, o.HasSpan("create kv/", "vault.request.path", path))
+		}
+	}
+	ask("standby", (active+1)%3)
+	require.NoError(t, vault.StepDown(t.Context()))
+	active = leaderOf(t, vault, active)
+	ask("another-standby", (active+1)%3)
+	ask("active", active)
+	told := map[string]int{}
+	for _, span := range o.Spans("create kv/") {
+		assert.Equal(t, callerTrace, span.TraceID().String())
+		assert.False(t, half(span))
+		path, _ := span.Attributes().Get("vault.request.path")
+		told[path.Str()]++
+	}
+	assert.Len(t, told, 30)
+	for path, spans := range told {
+		assert.Equal(t, 1, spans, path)
+	}
+}
+
 func dial(t *testing.T, network, address string) net.Conn {
 	t.Helper()
 	conn, err := net.Dial(network, address)
@@ -202,6 +245,34 @@ func TestWhateverIsSentToTheSocket(t *testing.T) {
 	}
 }
 
+// A socket of Unix that is left of a process that was killed is taken over; one that
+// somebody listens at is not.
+func TestASocketOfAnotherIsNotTaken(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "audit.sock")
+	cfg := only("http://127.0.0.1:1", "")
+	socket := cfg.Audit.Socket.GetOrInsertDefault()
+	socket.Transport, socket.Endpoint = confignet.TransportTypeUnix, path
+	w, err := newWatcher(cfg, receivertest.NewNopSettings(metadata.Type))
+	require.NoError(t, err)
+	first, err := w.audit.listen(t.Context())
+	require.NoError(t, err)
+	_, err = w.audit.listen(t.Context())
+	require.ErrorContains(t, err, "audit::socket::endpoint "+path+" cannot be listened on, is another collector there?")
+	require.NoError(t, dial(t, "unix", path).Close(), "the first still listens")
+
+	first.listener.(*net.UnixListener).SetUnlinkOnClose(false)
+	first.close()
+	require.FileExists(t, path)
+	second, err := w.audit.listen(t.Context())
+	require.NoError(t, err)
+	second.close()
+
+	require.NoError(t, os.WriteFile(path, nil, 0o600))
+	_, err = w.audit.listen(t.Context())
+	require.ErrorContains(t, err, "cannot be listened on", "only a socket is removed")
+	require.FileExists(t, path)
+}
+
 func TestWhatWasAcceptedIsToldAtShutdown(t *testing.T) {
 	cfg, address := listening(t, only("http://127.0.0.1:1", ""))
 	o := observedtest.Start(t, NewFactory(), cfg)
@@ -216,6 +287,47 @@ func TestWhatWasAcceptedIsToldAtShutdown(t *testing.T) {
 	require.Len(t, half, 1)
 	said, _ := half[0].Attributes().Get("vault.request.half")
 	assert.Equal(t, "request", said.Str())
+}
+
+// slowSpans is a consumer that has not taken what it is given by when the
+// receiver is to end, and takes it then unless it is cut off.
+type slowSpans struct {
+	countingSpans
+
+	begun chan struct{} // once
+	end   <-chan struct{}
+}
+
+func (c *slowSpans) ConsumeTraces(ctx context.Context, traces ptrace.Traces) error {
+	select {
+	case c.begun <- struct{}{}:
+	default:
+	}
+	<-c.end
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	return c.countingSpans.ConsumeTraces(ctx, traces)
+}
+
+func TestShutdownDoesNotCutOffWhatIsBeingTold(t *testing.T) {
+	cfg, _ := listening(t, only("http://127.0.0.1:1", ""))
+	w, err := newWatcher(cfg, receivertest.NewNopSettings(metadata.Type))
+	require.NoError(t, err)
+	ctx, cancel := context.WithCancel(t.Context())
+	slow := &slowSpans{begun: make(chan struct{}, 1), end: ctx.Done()}
+	w.Delivery().Traces = slow
+	run := make(chan struct{})
+	go func() { defer close(run); w.audit.run(ctx) }()
+	var reader audit.Reader
+	for _, kind := range []string{"request", "response"} {
+		w.audit.take(&reader, []byte(entry("a", kind)))
+	}
+	<-slow.begun
+	cancel()
+	<-run
+	assert.Empty(t, w.audit.untold)
+	assert.EqualValues(t, 1, slow.spans.Load())
 }
 
 // A pipeline that takes nothing costs entries, never Vault's time.

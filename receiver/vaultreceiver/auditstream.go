@@ -5,7 +5,6 @@ package vaultreceiver
 
 import (
 	"context"
-	"errors"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -29,7 +28,8 @@ const (
 	// expireEvery is how often it is looked for what has waited for too long.
 	expireEvery = time.Second
 
-	// flushFor is how long Shutdown tries to tell what was accepted.
+	// flushFor is how long Shutdown tries to tell what was accepted, and waits for
+	// what is being told.
 	flushFor = 5 * time.Second
 
 	// longAtOnce is how many of the longest lines may be in memory at a time, of all
@@ -79,6 +79,8 @@ type bundle struct {
 	over    chan<- struct{}
 }
 
+func (b bundle) waiting() []chan<- struct{} { return []chan<- struct{}{b.over} }
+
 // outcome is what became of an entry.
 type outcome int
 
@@ -120,6 +122,9 @@ func newAuditStream(w *watcher) *auditStream {
 // and the time of its entry.
 func (s *auditStream) take(reader *audit.Reader, line []byte) (outcome, time.Time) {
 	e, o := s.read(reader, line)
+	if o != malformed {
+		s.gaps.came()
+	}
 	if o == accepted && !s.offer(e) {
 		o = dropped
 	}
@@ -214,17 +219,33 @@ func (s *auditStream) run(ctx context.Context) {
 	for _, source := range s.sources {
 		sending.Go(func() { source(ctx) })
 	}
+	lasting, end := context.WithCancel(context.WithoutCancel(ctx))
+	defer end()
+	telling, stop := context.WithCancel(lasting)
+	defer stop()
+	defer context.AfterFunc(ctx, func() {
+		if s.w.Delivery().Holds() {
+			stop() // What is refused is not tried any longer.
+		}
+		time.AfterFunc(flushFor, end) // What is being told may be told to its end.
+	})()
 	watch.Loop[audited]{
-		Next:      s.next,
+		Next: func(context.Context) (audited, error) {
+			next, err := s.next(ctx)
+			if ctx.Err() != nil {
+				stop()
+			}
+			return next, err
+		},
 		Step:      s.step,
 		Delivery:  s.w.Delivery(),
 		Commit:    func(ctx context.Context) { s.told(ctx); s.look(ctx) },
 		Condition: func(error) {}, // The sources have conditions of their own.
-	}.Run(ctx)
+	}.Run(telling)
 	ended := make(chan struct{})
 	go func() { defer close(ended); sending.Wait() }()
+	s.flush(lasting, ended)
 	ctx = context.WithoutCancel(ctx)
-	s.flush(ctx, ended)
 	s.file.keep(ctx)
 	s.gaps.keep(ctx, time.Now())
 }
@@ -247,74 +268,60 @@ func (a *audited) empty() bool {
 func (s *auditStream) next(ctx context.Context) (audited, error) {
 	ticker := time.NewTicker(expireEvery)
 	defer ticker.Stop()
-	var out audited
 	for {
+		var out audited
+		var came []audit.Entry
+		idle := false
 		select {
 		case e := <-s.queue:
-			out.exchanges = s.takeOut(e)
+			s.gaps.taken++
+			came = []audit.Entry{e}
 		case out.gap = <-s.gaps.found:
 		case <-s.gaps.reset:
 			out.resets = s.gaps.takeResets()
 		case b := <-s.bundles:
-			out = s.unpack(b)
+			came, out.waiting = b.entries, b.waiting()
 		case <-ticker.C:
-			s.mu.Lock()
-			out.exchanges = s.judge(s.pairing.Expire(time.Now()))
-			s.hand = out // There is no time at which it is neither here nor there.
-			s.mu.Unlock()
-			if out.empty() {
-				s.look(ctx)
-			}
+			idle = true
 		case <-ctx.Done():
 			return out, ctx.Err()
 		}
-		if out = s.more(out); !out.empty() {
-			s.begin(out)
+		if out = s.gather(out, came); !out.empty() {
 			return out, nil
+		}
+		if idle {
+			s.look(ctx)
 		}
 	}
 }
 
-// more adds what has come by now.
-func (s *auditStream) more(out audited) audited {
-	out.exchanges = slices.Grow(out.exchanges, min(len(s.queue), exchangesAtOnce)) // They are large to move.
+// gather takes in what came and what more is in the queue, and takes into the hand
+// what is to be told of it. The stream is locked meanwhile, so that rest finds
+// each entry either among those that wait or in the hand.
+func (s *auditStream) gather(out audited, came []audit.Entry) audited {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now := time.Now()
+	out.exchanges = slices.Grow(s.judge(s.pairing.Expire(now)), min(len(came)+len(s.queue), exchangesAtOnce)) // They are large to move.
+	for _, e := range came {
+		out.exchanges = append(out.exchanges, s.judge(s.pairing.Take(now, e))...)
+	}
 	for len(out.exchanges) < exchangesAtOnce {
 		select {
 		case e := <-s.queue:
-			out.exchanges = append(out.exchanges, s.takeOut(e)...)
+			s.gaps.taken++
+			out.exchanges = append(out.exchanges, s.judge(s.pairing.Take(time.Now(), e))...)
 			continue
 		default:
 		}
 		break
 	}
 	if len(s.queue) == 0 && s.full.Swap(false) { // It is told when it is over.
-		s.mu.Lock()
 		all := s.outcomes[dropped].Load()
 		out.dropped, s.lost = all-s.lost, all
-		s.mu.Unlock()
 	}
+	s.hand, s.tried = out, false
 	return out
-}
-
-// takeOut takes in what was in the queue.
-func (s *auditStream) takeOut(e audit.Entry) []audit.Exchange {
-	s.gaps.taken++
-	return s.pair(e)
-}
-
-func (s *auditStream) unpack(b bundle) (out audited) {
-	for _, e := range b.entries {
-		out.exchanges = append(out.exchanges, s.pair(e)...)
-	}
-	out.waiting = []chan<- struct{}{b.over}
-	return out
-}
-
-// begin takes into the hand what is to be told next.
-func (s *auditStream) begin(a audited) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.hand, s.tried = a, false
 }
 
 // told ends what is in hand, as it was told.
@@ -366,12 +373,6 @@ func (s *auditStream) rest() []audit.Entry {
 	return rest
 }
 
-func (s *auditStream) pair(e audit.Entry) []audit.Exchange {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.judge(s.pairing.Take(time.Now(), e))
-}
-
 // judge counts exchanges; the stream is locked.
 func (s *auditStream) judge(over []audit.Exchange) []audit.Exchange {
 	for _, x := range over {
@@ -412,47 +413,43 @@ func (s *auditStream) step(now time.Time, a audited) watch.Telemetry {
 }
 
 // flush tells what was accepted and not told yet, and what the sources have in
-// hand until they have ended.
+// hand until they have ended. What is refused until ctx ends is given up.
 func (s *auditStream) flush(ctx context.Context, ended <-chan struct{}) {
-	ctx, cancel := context.WithTimeout(ctx, flushFor)
-	defer cancel()
 	if s.tried { // It was refused.
 		s.over(false)
 	} else {
-		_ = s.deliver(ctx, s.hand)
+		s.deliver(ctx)
 	}
 	for open := true; open; {
 		select {
 		case b := <-s.bundles:
-			_ = s.deliver(ctx, s.unpack(b))
+			s.gather(audited{waiting: b.waiting()}, b.entries)
+			s.deliver(ctx)
 		case <-ended:
 			open = false
 		}
 	}
 	for {
-		rest := s.more(audited{})
-		last := len(rest.exchanges) == 0
+		last := len(s.gather(audited{}, nil).exchanges) == 0
 		if last && !s.keepsHalves {
 			s.mu.Lock()
-			rest.exchanges = s.judge(s.pairing.Drain())
+			s.hand.exchanges = s.judge(s.pairing.Drain())
 			s.mu.Unlock()
 		}
-		err := s.deliver(ctx, rest)
-		if last || errors.Is(err, context.DeadlineExceeded) || ctx.Err() != nil {
+		s.deliver(ctx)
+		if last || ctx.Err() != nil {
 			return
 		}
 	}
 }
 
-func (s *auditStream) deliver(ctx context.Context, a audited) error {
-	s.begin(a)
-	err := s.w.Delivery().Deliver(ctx, s.step(time.Now(), a))
-	if err == nil {
+// deliver tells what is in hand.
+func (s *auditStream) deliver(ctx context.Context) {
+	if s.w.Delivery().Deliver(ctx, s.step(time.Now(), s.hand)) == nil {
 		s.told(ctx)
 	} else {
 		s.over(false)
 	}
-	return err
 }
 
 // record records what was received; the watcher is locked.

@@ -11,6 +11,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"go.opentelemetry.io/collector/config/confignet"
 	"go.opentelemetry.io/collector/confmap/confmaptest"
 	"go.opentelemetry.io/collector/confmap/xconfmap"
 )
@@ -190,6 +191,34 @@ func TestConfigOfTheAuditStream(t *testing.T) {
 	} {
 		require.ErrorContains(t, err, want)
 	}
+}
+
+func TestMistakesOfTheSocketAndTheQueueAreNamed(t *testing.T) {
+	for _, tc := range []struct {
+		transport confignet.TransportType
+		endpoint  string
+		want      string // empty: it is none
+	}{
+		{"tcp", "127.0.0.1:9200", ""},
+		{"unix", "/run/audit.sock", ""},
+		{"unix", "@abstract", ""},
+		{"unix", "", ""},
+		{"unix", "127.0.0.1:9200", `audit::socket::endpoint is "127.0.0.1:9200": set it to the whole path of a socket`},
+		{"tcp", "/run/audit.sock", `audit::socket::endpoint is "/run/audit.sock": set it to an address such as 127.0.0.1:9200`},
+	} {
+		cfg := defaultAudit()
+		socket := cfg.Socket.GetOrInsertDefault()
+		socket.Transport, socket.Endpoint = tc.transport, tc.endpoint
+		if err := cfg.check(); tc.want == "" {
+			require.NoError(t, err, tc.endpoint)
+		} else {
+			require.ErrorContains(t, err, tc.want)
+		}
+	}
+	cfg := defaultAudit()
+	cfg.Socket.GetOrInsertDefault().Endpoint = "127.0.0.1:9200"
+	cfg.Queue = 10_000_000
+	require.ErrorContains(t, cfg.check(), "audit::queue is 10000000: set it to at most 1000000")
 }
 
 func TestConfigOfPostedAudit(t *testing.T) {

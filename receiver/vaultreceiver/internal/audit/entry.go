@@ -54,16 +54,14 @@ type Entry struct {
 
 // Mount is the one that a request was routed to.
 type Mount struct {
-	Path  string // with a slash at its end
-	Type  string // such as kv
-	Class string // secret or auth
+	Path string // with a slash at its end
+	Type string // such as kv
 }
 
 // Auth is whose token a request was made with.
 type Auth struct {
 	DisplayName string
 	EntityID    string
-	Accessor    string // as it was written, which is hashed unless Vault was told otherwise
 	TokenType   string
 	Judged      bool // whether policies were asked
 	Allowed     bool // by policies
@@ -140,9 +138,6 @@ func (r *Reader) Read(line []byte) (e Entry, err error) {
 		if line, err = shorten(line); err != nil {
 			return e, ErrNotJSON
 		}
-		if len(line) > usual {
-			return e, fmt.Errorf("%w: what is used of it is too long", ErrNotEntry)
-		}
 	}
 	parser := <-parsers
 	defer func() { parsers <- parser }()
@@ -198,7 +193,7 @@ func (r *Reader) request(e *Entry, request *fastjson.Value) {
 	e.Operation = r.name(request, "operation")
 	e.Path = text(request, "path")
 	e.Namespace = r.name(request, "namespace", "path")
-	e.Mount = Mount{Path: r.name(request, "mount_point"), Type: r.name(request, "mount_type"), Class: r.name(request, "mount_class")}
+	e.Mount = Mount{Path: r.name(request, "mount_point"), Type: r.name(request, "mount_type")}
 	e.RemoteAddress = r.name(request, "remote_address")
 	e.RemotePort = request.GetInt("remote_port")
 	if headers := request.Get("headers"); headers != nil {
@@ -213,7 +208,6 @@ func (r *Reader) auth(auth *fastjson.Value) Auth {
 	return Auth{
 		DisplayName: r.name(auth, "display_name"),
 		EntityID:    r.name(auth, "entity_id"),
-		Accessor:    text(auth, "accessor"),
 		TokenType:   r.name(auth, "token_type"),
 		Judged:      judged != nil,
 		Allowed:     judged != nil && judged.GetBool("allowed"),

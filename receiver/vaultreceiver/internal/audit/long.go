@@ -9,46 +9,78 @@ import (
 	"sync/atomic"
 )
 
-// needed has the parts of an entry that are used, as they are written.
+// part is a part of an entry as it is written. A text is cut where it would be cut
+// anyway, and what else is so long is left out: whoever asks Vault chooses paths and
+// headers, and must not be able to hide a request behind long ones.
+type part []byte
+
+const (
+	// longestPart is how long a text may be as it is written, so that none is longer
+	// that is not cut: "\u0000".
+	longestPart = 6*longestText + len(`""`)
+
+	// longestOther is how long what is no text may be, as of headers, which are lists.
+	// All parts together have no more values than a usual line.
+	longestOther = longestText + len(`[""]`)
+)
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (p *part) UnmarshalJSON(written []byte) error {
+	if len(written) <= longestOther || written[0] == '"' && len(written) <= longestPart {
+		*p = append((*p)[:0], written...)
+		return nil
+	}
+	var text string
+	if json.Unmarshal(written, &text) != nil {
+		*p = nil
+		return nil
+	}
+	var err error
+	*p, err = json.Marshal(bounded([]byte(text[:min(len(text), longestText)])))
+	return err
+}
+
+// MarshalJSON implements json.Marshaler.
+func (p part) MarshalJSON() ([]byte, error) { return p, nil }
+
+// needed has the parts of an entry that are used.
 type needed struct {
-	Type          json.RawMessage `json:"type,omitempty"`
-	Time          json.RawMessage `json:"time,omitempty"`
-	Error         json.RawMessage `json:"error,omitempty"`
-	ForwardedFrom json.RawMessage `json:"forwarded_from,omitempty"`
+	Type          part `json:"type,omitempty"`
+	Time          part `json:"time,omitempty"`
+	Error         part `json:"error,omitempty"`
+	ForwardedFrom part `json:"forwarded_from,omitempty"`
 	Request       *struct {
-		ID        json.RawMessage `json:"id,omitempty"`
-		Operation json.RawMessage `json:"operation,omitempty"`
-		Path      json.RawMessage `json:"path,omitempty"`
+		ID        part `json:"id,omitempty"`
+		Operation part `json:"operation,omitempty"`
+		Path      part `json:"path,omitempty"`
 		Namespace struct {
-			Path json.RawMessage `json:"path,omitempty"`
+			Path part `json:"path,omitempty"`
 		} `json:"namespace"`
-		MountPoint    json.RawMessage `json:"mount_point,omitempty"`
-		MountType     json.RawMessage `json:"mount_type,omitempty"`
-		MountClass    json.RawMessage `json:"mount_class,omitempty"`
-		RemoteAddress json.RawMessage `json:"remote_address,omitempty"`
-		RemotePort    json.RawMessage `json:"remote_port,omitempty"`
+		MountPoint    part `json:"mount_point,omitempty"`
+		MountType     part `json:"mount_type,omitempty"`
+		RemoteAddress part `json:"remote_address,omitempty"`
+		RemotePort    part `json:"remote_port,omitempty"`
 		Headers       struct {
-			UserAgent   json.RawMessage `json:"user-agent,omitempty"`
-			TraceParent json.RawMessage `json:"traceparent,omitempty"`
-			TraceState  json.RawMessage `json:"tracestate,omitempty"`
+			UserAgent   part `json:"user-agent,omitempty"`
+			TraceParent part `json:"traceparent,omitempty"`
+			TraceState  part `json:"tracestate,omitempty"`
 		} `json:"headers"`
 	} `json:"request,omitempty"`
 	Auth *struct {
-		DisplayName   json.RawMessage `json:"display_name,omitempty"`
-		EntityID      json.RawMessage `json:"entity_id,omitempty"`
-		Accessor      json.RawMessage `json:"accessor,omitempty"`
-		TokenType     json.RawMessage `json:"token_type,omitempty"`
+		DisplayName   part `json:"display_name,omitempty"`
+		EntityID      part `json:"entity_id,omitempty"`
+		TokenType     part `json:"token_type,omitempty"`
 		PolicyResults *struct {
-			Allowed json.RawMessage `json:"allowed,omitempty"`
+			Allowed part `json:"allowed,omitempty"`
 		} `json:"policy_results,omitempty"`
 	} `json:"auth,omitempty"`
 	Response *struct {
 		Secret struct {
-			LeaseID json.RawMessage `json:"lease_id,omitempty"`
+			LeaseID part `json:"lease_id,omitempty"`
 		} `json:"secret"`
 		Auth struct {
-			TokenTTL  json.RawMessage `json:"token_ttl,omitempty"`
-			TokenType json.RawMessage `json:"token_type,omitempty"`
+			TokenTTL  part `json:"token_ttl,omitempty"`
+			TokenType part `json:"token_type,omitempty"`
 		} `json:"auth"`
 		WrapInfo *struct{} `json:"wrap_info,omitempty"`
 	} `json:"response,omitempty"`

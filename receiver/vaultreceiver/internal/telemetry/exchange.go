@@ -4,6 +4,7 @@
 package telemetry
 
 import (
+	"strings"
 	"time"
 
 	"go.opentelemetry.io/collector/pdata/pcommon"
@@ -16,6 +17,7 @@ import (
 	"github.com/otelcol-infra/otelcol-infra/internal/watch"
 	"github.com/otelcol-infra/otelcol-infra/receiver/vaultreceiver/internal/audit"
 	"github.com/otelcol-infra/otelcol-infra/receiver/vaultreceiver/internal/metadata"
+	"github.com/otelcol-infra/otelcol-infra/receiver/vaultreceiver/internal/state"
 )
 
 // spanRequest begins the keys of spans of requests. Their names are of what was
@@ -84,7 +86,7 @@ func (x *Exchanges) fill(span ptrace.Span, e audit.Exchange) {
 	traceID, spanID := x.SpanIDs(e)
 	span.SetTraceID(traceID)
 	span.SetSpanID(spanID)
-	span.SetName(known.Operation + " " + known.Mount.Path)
+	span.SetName(strings.TrimSpace(known.Operation + " " + known.Mount.Path)) // Not all that is asked for is in a mount.
 	span.SetKind(ptrace.SpanKindServer)
 	if caller := known.Caller(); caller.IsValid() {
 		x.join(span, caller)
@@ -147,6 +149,8 @@ func (x *Exchanges) describe(attrs pcommon.Map, e audit.Exchange) {
 		attrs.PutDouble("vault.token.ttl", known.TTL.Seconds())
 	}
 	if known.Lease != "" {
+		// A renewal has another path than the request that issued it.
+		putKnown(attrs, "vault.lease.prefix", x.Redact(state.FolderOf(known.Lease)))
 		attrs.PutStr("vault.lease.hash", hashOf(known.Lease))
 	}
 	switch {

@@ -16,7 +16,7 @@ import (
 
 func TestWhichExchangesIssueLeases(t *testing.T) {
 	asked, answered := time.Unix(1000, 0), time.Unix(1001, 0)
-	token := audit.Mount{Path: "auth/token/", Type: "token", Class: "auth"}
+	token := audit.Mount{Path: "auth/token/", Type: "token"}
 	named := audit.Entry{Path: "pki/issue/web", Mount: audit.Mount{Path: "pki/", Type: "pki"}, Lease: "pki/issue/web/a"}
 	for name, tc := range map[string]struct {
 		response audit.Entry

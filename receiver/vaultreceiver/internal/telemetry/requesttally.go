@@ -64,7 +64,7 @@ func (s *Story) RenderDropped(observed time.Time, resource pcommon.Resource, ent
 // RenderAuditGap returns the event of a time in which entries may have been lost.
 func (s *Story) RenderAuditGap(observed time.Time, resource pcommon.Resource, reason metadata.AttributeVaultAuditGapReason, from, until time.Time) plog.Logs {
 	return s.logs(observed, resource, func(plog.LogRecord) (plog.SeverityNumber, string) {
-		return plog.SeverityNumberWarn, "entries that audit devices sent to the socket may be lost"
+		return plog.SeverityNumberWarn, "entries that audit devices sent may be lost"
 	}, func(logs *metadata.LogsBuilder) {
 		logs.RecordVaultAuditGapEvent(context.Background(), pcommon.NewTimestampFromTime(until),
 			reason, until.Sub(from).Seconds())
