@@ -69,11 +69,15 @@ func Timeout(key string, value time.Duration, example string) error {
 // Unmarshal reads a component's configuration and adds to an error what the
 // decoder's own words leave out: how to mend it.
 func Unmarshal(conf *confmap.Conf, config any) error {
-	if err := conf.Unmarshal(config); err != nil {
-		if strings.Contains(err.Error(), "has invalid keys") {
-			return fmt.Errorf("%w (check their spelling; the component's README lists its keys)", err)
-		}
+	err := conf.Unmarshal(config)
+	switch {
+	case err == nil:
+		return nil
+	case strings.Contains(err.Error(), "has invalid keys"):
+		return fmt.Errorf("%w (check their spelling; the component's README lists its keys)", err)
+	case strings.Contains(err.Error(), "time: "): // as time.ParseDuration says it
 		return fmt.Errorf("%w (write durations like 10s or 1m30s; the component's README lists its keys)", err)
+	default:
+		return fmt.Errorf("%w (the component's README lists its keys and what they are)", err)
 	}
-	return nil
 }

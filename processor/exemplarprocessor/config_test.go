@@ -81,6 +81,7 @@ func TestConfigsThatAreRefused(t *testing.T) {
 		"typo.yaml":                  "has invalid keys: atach (check their spelling; the component's README lists its keys)",
 		"nested typo.yaml":           "'attach' has invalid keys: preset",
 		"typo in a rule.yaml":        "has invalid keys: metric",
+		"join of a text.yaml":        "(the component's README lists its keys and what they are)",
 		"bad duration.yaml":          "(write durations like 10s or 1m30s; the component's README lists its keys)",
 		"no unit.yaml":               "attach::ttl is 5ns: write a duration with a unit, such as 5m",
 		"repeat without a unit.yaml": "attach::repeat is 60ns: write a duration with a unit, such as 1m, or 0s for once",
