@@ -49,7 +49,7 @@ func Run(ctx context.Context, opts Options, out io.Writer, stay func(*Scene) err
 			return err == nil && len(picture.Missing()) == 0, err
 		})
 	})
-	if printErr := picture.Print(out, s.Jaeger); printErr != nil {
+	if printErr := picture.Print(out, s.Jaeger, s.Prometheus); printErr != nil {
 		return printErr
 	}
 	if missing := picture.Missing(); err != nil && len(missing) > 0 {
