@@ -38,7 +38,10 @@ type Span struct {
 }
 
 // Link leads from a span to another one.
-type Link struct{ TraceID, SpanID string }
+type Link struct {
+	TraceID, SpanID string
+	Attributes      map[string]any
+}
 
 // Spans returns the spans of a service in traces that began since a time. No
 // traces are no error.
@@ -126,7 +129,7 @@ func flatten(traces ptrace.Traces) (spans []Span) {
 
 func linksOf(s ptrace.Span) (links []Link) {
 	for _, l := range s.Links().All() {
-		links = append(links, Link{TraceID: l.TraceID().String(), SpanID: l.SpanID().String()})
+		links = append(links, Link{TraceID: l.TraceID().String(), SpanID: l.SpanID().String(), Attributes: l.Attributes().AsRaw()})
 	}
 	return links
 }

@@ -25,7 +25,7 @@ const (
 	Application = shop.Service // its service name
 	Order       = "order"      // its span around the requests
 	Secrets     = "shop"       // the secrets engine that it uses
-	secretPath  = Secrets + "/payment"
+	Secret      = Secrets + "/payment"
 )
 
 // Customers are those of the shop.
@@ -64,11 +64,11 @@ func (s *Story) callVault(ctx context.Context) (err error) {
 	s.say("vault: an application writes a secret and reads it, in a trace of its own")
 	ctx, span := provider.Tracer(Application).Start(ctx, Order)
 	defer span.End()
-	if _, err := traced.Logical().WriteWithContext(ctx, secretPath, map[string]any{"card": password}); err != nil {
-		return fmt.Errorf("write %s: %w", secretPath, err)
+	if _, err := traced.Logical().WriteWithContext(ctx, Secret, map[string]any{"card": password}); err != nil {
+		return fmt.Errorf("write %s: %w", Secret, err)
 	}
-	if _, err := traced.Logical().ReadWithContext(ctx, secretPath); err != nil {
-		return fmt.Errorf("read %s: %w", secretPath, err)
+	if _, err := traced.Logical().ReadWithContext(ctx, Secret); err != nil {
+		return fmt.Errorf("read %s: %w", Secret, err)
 	}
 	return nil
 }
