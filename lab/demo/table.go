@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"text/tabwriter"
+	"unicode/utf8"
 
 	"github.com/otelcol-infra/otelcol-infra/lab/readback"
 )
@@ -51,18 +52,25 @@ func (p Picture) printEvents(out io.Writer, system System) {
 	if len(counts) == 0 {
 		return
 	}
-	fmt.Fprintln(out, "  Events")
-	line := ""
+	var told []string
 	for _, name := range slices.Sorted(maps.Keys(counts)) {
-		next := fmt.Sprintf("%s %d", name, counts[name])
-		if line != "" && len("    "+line+", "+next) > width {
-			fmt.Fprintf(out, "    %s,\n", line)
+		told = append(told, fmt.Sprintf("%s %d", name, counts[name]))
+	}
+	fmt.Fprintln(out, "  Events")
+	printList(out, "", told)
+}
+
+// printList writes a list, as much in a line as fits.
+func printList(out io.Writer, line string, list []string) {
+	for i, item := range list {
+		if i < len(list)-1 {
+			item += ","
+		}
+		if line != "" && utf8.RuneCountInString("    "+line+" "+item) > width {
+			fmt.Fprintf(out, "    %s\n", line)
 			line = ""
 		}
-		if line != "" {
-			line += ", "
-		}
-		line += next
+		line = strings.TrimLeft(line+" "+item, " ")
 	}
 	fmt.Fprintf(out, "    %s\n", line)
 }

@@ -165,3 +165,10 @@ func TestManySeriesAreARange(t *testing.T) {
 	assert.Equal(t, "0 to 1", summary(series))
 	assert.Equal(t, "a 1, b 1", summary(series[:2]))
 }
+
+func TestAListIsAsWideAsFits(t *testing.T) {
+	var out strings.Builder
+	long := strings.Repeat("ö", 75)
+	printList(&out, "these:", []string{long, long, "last"})
+	assert.Equal(t, "    these: "+long+",\n    "+long+", last\n", out.String())
+}

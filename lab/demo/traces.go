@@ -48,7 +48,7 @@ func (p Picture) printTraces(w io.Writer, system System, jaeger readback.Jaeger)
 		trees = trees[n:]
 	}
 	if len(own) > 0 {
-		fmt.Fprintf(w, "    left out are the demo's own, to set up and to ask until a lease is gone: %s\n", strings.Join(own, ", "))
+		printList(w, "left out are the demo's own, to set up and to ask until a lease is gone:", own)
 	}
 }
 
