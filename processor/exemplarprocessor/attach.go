@@ -230,7 +230,8 @@ func (p *pass) take(to *target, attrs pcommon.Map, exemplars pmetric.ExemplarSli
 		exemplars.RemoveIf(func(pmetric.Exemplar) bool { return true })
 	default:
 		for _, x := range exemplars.All() {
-			p.existing = append(p.existing, series.Existing{Value: valueOf(x), Time: int64(x.Timestamp())})
+			// A clock that is ahead must not keep spans out until it is right.
+			p.existing = append(p.existing, series.Existing{Value: valueOf(x), Time: min(int64(x.Timestamp()), p.now)})
 		}
 	}
 	kept := e.cfg.Attach.Existing == existingKeep && len(p.existing) > 0
