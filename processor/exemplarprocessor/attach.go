@@ -165,7 +165,7 @@ func (p *pass) maskOf(to *target, points int, attrs func(int) pcommon.Map) {
 			break
 		}
 	}
-	to.mask = p.m.masks.Add(identity.Metric(to.scope, to.name), to.mask)
+	to.mask = p.m.masks.Add(identity.Metric(to.scope, to.name), to.mask) | to.rule.Instance(to.resource)
 }
 
 func (p *pass) number(to *target, point pmetric.NumberDataPoint) {

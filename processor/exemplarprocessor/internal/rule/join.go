@@ -15,9 +15,13 @@ type join struct {
 	names   []string // of the attribute of the data point or of its resource
 	others  []string // what it is called when it is under none of the names
 	service bool     // the value may have a namespace before it
-	span    string
-	of      func(ptrace.Span) string // not an attribute, but a field of the span
-	mask    uint32                   // its bit; 0: it is not optional
+
+	// instance says that it is optional, and counts for instances only of which
+	// spans came.
+	instance bool
+	span     string
+	of       func(ptrace.Span) string // not an attribute, but a field of the span
+	mask     uint32                   // its bit; 0: it is not optional
 
 	column int // is the same for all joins, of whichever rule, with the same span and service
 }
@@ -69,6 +73,7 @@ func (c JoinConfig) compile() join {
 	if c.Metric == serviceName {
 		j.others, j.service = []string{"job", "service"}, true
 	}
+	j.instance = c.Optional && c.Metric == serviceInstanceID && j.span == serviceInstanceID
 	j.of = fields[j.span]
 	return j
 }

@@ -30,6 +30,9 @@ type Rule struct {
 	value   string
 	unit    string
 
+	instance  Mask // the bit of what joins by instance; 0: nothing does
+	instances instances
+
 	// masks has a bit for each set of optional joins that metrics had. A span is
 	// kept under a key for each.
 	masks atomic.Uint32
@@ -40,6 +43,9 @@ type Set struct {
 	rules   []*Rule
 	hasher  hasher
 	columns int // how many different things rules ask a span for
+
+	instances  instances
+	byInstance bool // a rule joins by instance
 
 	names sync.Map // *Rule by name of a metric; nil: none
 	known atomic.Int64
@@ -56,9 +62,9 @@ const mostNames = 10_000
 
 // Compile compiles rules that Check has no objection to, and names the nameless.
 func Compile(configs []Config) (*Set, error) {
-	s, columns := &Set{hasher: newHasher()}, map[column]int{}
+	s, columns := &Set{hasher: newHasher(), instances: newInstances()}, map[column]int{}
 	for i, c := range configs {
-		r := &Rule{Name: c.Name, index: uint32(i), hasher: &s.hasher, value: c.Value, unit: c.Unit}
+		r := &Rule{Name: c.Name, index: uint32(i), hasher: &s.hasher, instances: s.instances, value: c.Value, unit: c.Unit}
 		if r.Name == "" {
 			r.Name = fmt.Sprintf("rules[%d]", i)
 		}
@@ -80,10 +86,14 @@ func Compile(configs []Config) (*Set, error) {
 			if jc.Optional {
 				j.mask = 1 << optional
 				optional++
+				if j.instance {
+					r.instance, s.byInstance = Mask(j.mask), true
+				}
 			}
 			r.joins = append(r.joins, j)
 		}
-		r.masks.Store(1<<0 | 1<<(1<<optional-1)) // none of them, all of them
+		all := Mask(1<<optional - 1)
+		r.masks.Store(1<<0 | 1<<all | 1<<(all&^r.instance)) // none of them, all of them
 		s.rules = append(s.rules, r)
 	}
 	s.columns = len(columns)
@@ -143,13 +153,13 @@ func (r *Rule) Optional() bool {
 	return slices.ContainsFunc(r.joins, func(j join) bool { return j.mask != 0 })
 }
 
-// Mask adds the optional joins that a data point has, and says whether these are
-// all there are.
+// Mask adds the optional joins that a data point has, but for that by instance,
+// and says whether these are all there are.
 func (r *Rule) Mask(has Mask, resource, attrs pcommon.Map) (Mask, bool) {
 	all := true
 	for i := range r.joins {
 		j := &r.joins[i]
-		if j.mask == 0 || uint32(has)&j.mask != 0 {
+		if j.mask == 0 || uint32(has)&j.mask != 0 || Mask(j.mask) == r.instance {
 			continue
 		}
 		if _, ok := j.find(resource, attrs); ok {
@@ -216,7 +226,8 @@ type value struct {
 
 // Begin says that the spans of another resource come, and whether they are
 // Flagged.
-func (s *Set) Begin(scratch *Scratch, flagged bool) {
+func (s *Set) Begin(resource pcommon.Map, scratch *Scratch, flagged bool) {
+	s.see(resource)
 	scratch.flagged = flagged
 	scratch.inherited = append(scratch.inherited[:0], make([]value, s.columns)...)
 }
@@ -272,9 +283,10 @@ func (r *Rule) valueOf(span ptrace.Span) (float64, bool) {
 	}
 }
 
-// keys returns a key for each set of optional joins that metrics had.
+// keys returns a key for each set of optional joins that metrics had. What is of
+// no instance is joined with no instance's points.
 func (r *Rule) keys(scratch *Scratch, resource pcommon.Map, span ptrace.Span) []uint64 {
-	keys := scratch.keys[:0]
+	keys, without := scratch.keys[:0], Mask(0)
 	for i := range r.joins {
 		j := &r.joins[i]
 		v := &scratch.values[j.column]
@@ -284,9 +296,15 @@ func (r *Rule) keys(scratch *Scratch, resource pcommon.Map, span ptrace.Span) []
 		if !v.ok && j.mask == 0 {
 			return keys
 		}
+		if !v.ok && Mask(j.mask) == r.instance {
+			without = r.instance
+		}
 	}
 	for masks := r.masks.Load(); masks != 0; masks &= masks - 1 {
 		mask := Mask(bits.TrailingZeros32(masks))
+		if mask&without != 0 {
+			continue
+		}
 		key := r.hasher.begin(r.index, mask)
 		for i := range r.joins {
 			j := &r.joins[i]

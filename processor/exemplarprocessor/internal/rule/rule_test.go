@@ -167,7 +167,7 @@ func TestPairs(t *testing.T) {
 
 			found := false
 			var scratch Scratch
-			s.Begin(&scratch, false)
+			s.Begin(attrs(t, p.of), &scratch, false)
 			s.Spans(attrs(t, p.of), made(t, p.kind, p.span), &scratch, func(f Found) {
 				assert.InDelta(t, 0.25, f.Value, 1e-9)
 				for _, k := range f.Keys {
@@ -255,7 +255,7 @@ func TestSpansThatAreRefused(t *testing.T) {
 			taken := 0
 			var refused []Refusal
 			var scratch Scratch
-			s.Begin(&scratch, c.flagged)
+			s.Begin(pcommon.NewMap(), &scratch, c.flagged)
 			s.Spans(pcommon.NewMap(), span, &scratch, func(Found) { taken++ }, func(r Refusal) { refused = append(refused, r) })
 			assert.Equal(t, c.taken, taken)
 			assert.Equal(t, c.want, refused)
@@ -295,7 +295,7 @@ func TestEachSpanHasItsOwnKeys(t *testing.T) {
 	keys := map[uint64]string{}
 	spans := 0
 	for _, resource := range []map[string]any{{"service.name": "shop"}, {"service.name": "stock"}, {"service.name": "shop", "route": "/all"}} {
-		s.Begin(&scratch, false)
+		s.Begin(attrs(t, resource), &scratch, false)
 		for _, own := range []map[string]any{{"route": "/cart"}, {"route": "/pay"}, {"route": "/cart", "service.name": "till"}, {}} {
 			of := fmt.Sprint(resource, own)
 			s.Spans(attrs(t, resource), made(t, ptrace.SpanKindServer, own), &scratch, func(f Found) {
@@ -320,7 +320,7 @@ func TestKindsThatThereAreNot(t *testing.T) {
 	for _, kind := range []ptrace.SpanKind{-1, math.MinInt32, 6, 32, 34, math.MaxInt32} {
 		taken := 0
 		var scratch Scratch
-		s.Begin(&scratch, false)
+		s.Begin(pcommon.NewMap(), &scratch, false)
 		s.Spans(pcommon.NewMap(), made(t, kind, nil), &scratch, func(Found) { taken++ }, func(r Refusal) { t.Error(kind, r) })
 		assert.Equal(t, 1, taken, "only by the rule that takes all kinds: %d", kind)
 	}
@@ -361,7 +361,7 @@ func BenchmarkSpans(b *testing.B) {
 	take, refuse := func(Found) { taken++ }, func(Refusal) {}
 	b.ReportAllocs()
 	for b.Loop() {
-		s.Begin(scratch, false)
+		s.Begin(resource, scratch, false)
 		s.Spans(resource, span, scratch, take, refuse)
 	}
 }
