@@ -30,6 +30,7 @@ type Rule struct {
 	value   string
 	unit    string
 
+	all       Mask // optional joins
 	instance  Mask // the bit of what joins by instance; 0: nothing does
 	instances instances
 
@@ -92,8 +93,8 @@ func Compile(configs []Config) (*Set, error) {
 			}
 			r.joins = append(r.joins, j)
 		}
-		all := Mask(1<<optional - 1)
-		r.masks.Store(1<<0 | 1<<all | 1<<(all&^r.instance)) // none of them, all of them
+		r.all = 1<<optional - 1
+		r.masks.Store(1<<0 | 1<<r.all) // none of them, all of them
 		s.rules = append(s.rules, r)
 	}
 	s.columns = len(columns)
@@ -283,10 +284,10 @@ func (r *Rule) valueOf(span ptrace.Span) (float64, bool) {
 	}
 }
 
-// keys returns a key for each set of optional joins that metrics had. What is of
-// no instance is joined with no instance's points.
+// keys returns a key for each set of optional joins that metrics had. A span that
+// is of no instance has none by instance.
 func (r *Rule) keys(scratch *Scratch, resource pcommon.Map, span ptrace.Span) []uint64 {
-	keys, without := scratch.keys[:0], Mask(0)
+	keys, masks, without := scratch.keys[:0], r.masks.Load(), Mask(0)
 	for i := range r.joins {
 		j := &r.joins[i]
 		v := &scratch.values[j.column]
@@ -298,9 +299,10 @@ func (r *Rule) keys(scratch *Scratch, resource pcommon.Map, span ptrace.Span) []
 		}
 		if !v.ok && Mask(j.mask) == r.instance {
 			without = r.instance
+			masks |= 1 << (r.all &^ r.instance)
 		}
 	}
-	for masks := r.masks.Load(); masks != 0; masks &= masks - 1 {
+	for ; masks != 0; masks &= masks - 1 {
 		mask := Mask(bits.TrailingZeros32(masks))
 		if mask&without != 0 {
 			continue
