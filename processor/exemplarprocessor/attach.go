@@ -165,7 +165,7 @@ func (p *pass) maskOf(to *target, points int, attrs func(int) pcommon.Map) {
 			break
 		}
 	}
-	to.mask = p.m.masks.Add(identity.Metric(to.scope, to.name), to.mask)
+	to.mask = p.m.masks.Add(identity.Metric(to.scope, to.name), to.mask) | to.rule.Instance(to.resource)
 }
 
 func (p *pass) number(to *target, point pmetric.NumberDataPoint) {
@@ -230,7 +230,8 @@ func (p *pass) take(to *target, attrs pcommon.Map, exemplars pmetric.ExemplarSli
 		exemplars.RemoveIf(func(pmetric.Exemplar) bool { return true })
 	default:
 		for _, x := range exemplars.All() {
-			p.existing = append(p.existing, series.Existing{Value: valueOf(x), Time: int64(x.Timestamp())})
+			// A clock that is ahead must not keep spans out until it is right.
+			p.existing = append(p.existing, series.Existing{Value: valueOf(x), Time: min(int64(x.Timestamp()), p.now)})
 		}
 	}
 	kept := e.cfg.Attach.Existing == existingKeep && len(p.existing) > 0

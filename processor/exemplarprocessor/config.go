@@ -55,9 +55,6 @@ type AttachConfig struct {
 	// Presets are names of rules that are known; they are tried after Rules.
 	Presets []string `mapstructure:"presets"`
 
-	// Instances has the presets join by service.instance.id too.
-	Instances bool `mapstructure:"instances"`
-
 	// Rules say which spans a metric counts. The first that names a metric is its.
 	Rules []rule.Config `mapstructure:"rules"`
 
@@ -170,11 +167,7 @@ func (c *Config) Validate() error {
 func (c *Config) rules() []rule.Config {
 	rules := slices.Clone(c.Attach.Rules)
 	for _, preset := range c.Attach.Presets {
-		known := rule.Preset(preset)
-		if c.Attach.Instances {
-			known = rule.ByInstance(known)
-		}
-		rules = append(rules, known...)
+		rules = append(rules, rule.Preset(preset)...)
 	}
 	return rules
 }

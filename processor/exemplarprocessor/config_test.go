@@ -37,7 +37,7 @@ func TestConfig(t *testing.T) {
 		Normalize: NormalizeConfig{TraceIDs: []string{"uber-trace-id"}, SpanIDs: []string{"uber-span-id"}, Traceparents: []string{"tp"}, Repeated: "pass"},
 		Promote:   PromoteConfig{TraceIDs: []string{"trace"}, SpanIDs: []string{"span"}},
 		Attach: AttachConfig{
-			Presets: []string{"http", "etcd"}, Instances: true,
+			Presets: []string{"http", "etcd"},
 			Rules: []rule.Config{
 				{
 					Name: "jobs", Metrics: []string{`jobs\..*`, "job_.*"},

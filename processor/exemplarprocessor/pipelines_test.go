@@ -198,3 +198,17 @@ func TestSpansOfOneResourceTellWhichWereSampled(t *testing.T) {
 		})
 	}
 }
+
+// One client whose clock is ahead takes nothing from the series of others that
+// come after its own was forgotten.
+func TestAClockThatIsAheadKeepsNoSpansOut(t *testing.T) {
+	w := wire(t, configured(t, requests("series: 1")))
+	ahead := durations(1, 0, 0).named("requests.ahead", "s").having(exemplar{n: 9, value: .05, at: 5000})
+	w.clock.Store(int64(at(1)))
+	require.NoError(t, w.metrics.ConsumeMetrics(t.Context(), metricsOf(t, 6000, ahead)))
+	for i := range 300 { // In each shard of the series.
+		w.feed(t, float64(10*i+5), span{n: byte(i%250 + 1), end: float64(10*i + 4), took: .05})
+		got := w.pass(t, float64(10*i+10), durations(1, 0, 0).with(attrs{"n": i}))
+		require.Equal(t, 1, exemplarsIn(got), i)
+	}
+}

@@ -191,6 +191,22 @@ var scenarios = []scenario{
 		want: []int{3},
 	},
 	{
+		name:     "instances have their own spans where spans say of which they are",
+		settings: "attach: {rules: [{metrics: [requests], join: [{metric: service.name}, {metric: service.instance.id, optional: true}]}]}",
+		steps: []step{
+			{at: 9, spans: []span{
+				{n: 1, end: 5, took: .1, resource: attrs{"service.name": "shop", "service.instance.id": "a"}},
+				{n: 2, end: 6, took: .1, resource: attrs{"service.name": "shop", "service.instance.id": "b"}},
+			}},
+			{at: 10, points: []point{
+				sum(2).of(attrs{"service.name": "shop", "service.instance.id": "a"}),
+				sum(2).of(attrs{"service.name": "shop", "service.instance.id": "b"}),
+				sum(2).of(attrs{"service.name": "shop", "service.instance.id": "10.0.0.1:8080"}), // It was scraped.
+			}},
+		},
+		want: []int{4},
+	},
+	{
 		name:     "what is optional counts when a point had it in another batch",
 		settings: "attach: {rules: [{metrics: [requests], join: [{metric: service.name}, {metric: zone, optional: true}]}]}",
 		steps: []step{

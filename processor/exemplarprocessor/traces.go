@@ -77,7 +77,7 @@ func (b *batch) read(rules *rule.Set, td ptrace.Traces) {
 	refuse := func(of *rule.Rule, why rule.Refusal) { b.counts[of.Index].refused[why]++ }
 	for _, rs := range td.ResourceSpans().All() {
 		resource := rs.Resource().Attributes()
-		rules.Begin(&b.scratch, rule.Flagged(rs))
+		rules.Begin(resource, &b.scratch, rule.Flagged(rs))
 		for _, ss := range rs.ScopeSpans().All() {
 			for _, span = range ss.Spans().All() {
 				rules.Spans(resource, span, &b.scratch, take, refuse)

@@ -12,11 +12,15 @@ import (
 type join struct {
 	names  []string // of the attribute of the data point or of its resource
 	others []string // what it is called when it is under none of the names
-	span   string
-	of     func(ptrace.Span) string // not an attribute, but a field of the span
-	mask   uint32                   // its bit; 0: it is not optional
 
-	column int // is the same for all joins, of whichever rule, with the same span and service
+	// instance says that it is optional, and counts for instances only of which
+	// spans came.
+	instance bool
+	span     string
+	of       func(ptrace.Span) string // not an attribute, but a field of the span
+	mask     uint32                   // its bit; 0: it is not optional
+
+	column int // is the same for all joins, of whichever rule, with the same span
 }
 
 // fields are what a span has beside its attributes, in the words of
@@ -61,7 +65,7 @@ func (c JoinConfig) compile() join {
 	case "job":
 		name = serviceName
 	case "instance":
-		name = instanceID
+		name = serviceInstanceID
 	}
 	j := join{names: []string{name}, span: c.Span}
 	if c.Span == "" {
@@ -73,9 +77,10 @@ func (c JoinConfig) compile() join {
 	switch name {
 	case serviceName:
 		j.others = []string{"job", "service"}
-	case instanceID:
+	case serviceInstanceID:
 		j.others = []string{"instance"}
 	}
+	j.instance = c.Optional && name == serviceInstanceID && j.span == serviceInstanceID
 	j.of = fields[j.span]
 	return j
 }
@@ -83,7 +88,6 @@ func (c JoinConfig) compile() join {
 const (
 	serviceName = "service.name"
 	namespace   = "service.namespace"
-	instanceID  = "service.instance.id"
 )
 
 // find returns the value of a data point. What the point says itself goes before

@@ -24,7 +24,7 @@ func TestMasksAreBounded(t *testing.T) {
 		for metric := range uint64(100) {
 			m.Add(metric, 1)
 			assert.Equal(t, Mask(3), m.Add(1000, 3), "what comes again and again is not forgotten")
-			assert.LessOrEqual(t, len(m.young)+len(m.old), max(2, limit))
+			assert.LessOrEqual(t, len(m.recent.young)+len(m.recent.old), max(2, limit))
 		}
 		assert.Zero(t, m.Add(1, 0), "it did not come for long")
 	}

@@ -14,15 +14,6 @@ func Presets() []string { return slices.Sorted(maps.Keys(presets)) }
 // Preset returns the rules of a preset; none when there is no such preset.
 func Preset(name string) []Config { return presets[name] }
 
-// ByInstance returns rules that also join by the instance of a service.
-func ByInstance(rules []Config) []Config {
-	joined := slices.Clone(rules)
-	for i := range joined {
-		joined[i].Join = append(slices.Clone(joined[i].Join), same(instanceID))
-	}
-	return joined
-}
-
 // presets are rules for what is instrumented as others are. A metric that the
 // collector scraped has the words of Prometheus, which are known to be the same.
 var presets = map[string][]Config{
@@ -31,19 +22,19 @@ var presets = map[string][]Config{
 	"http": {
 		{
 			Name: "http.server", Metrics: []string{`http[._]server[._]request[._]duration`}, Spans: SpansConfig{Kinds: []string{"server"}},
-			Join: joined(service, same("http.request.method"), maybe("http.route"), maybe("http.response.status_code")),
+			Join: joined(service, instance, same("http.request.method"), maybe("http.route"), maybe("http.response.status_code")),
 		},
 		{
 			Name: "http.server.old", Metrics: []string{`http[._]server[._]duration`}, Spans: SpansConfig{Kinds: []string{"server"}},
-			Join: joined(service, same("http.method"), maybe("http.route"), maybe("http.status_code")),
+			Join: joined(service, instance, same("http.method"), maybe("http.route"), maybe("http.status_code")),
 		},
 		{
 			Name: "http.client", Metrics: []string{`http[._]client[._]request[._]duration`}, Spans: SpansConfig{Kinds: []string{"client"}},
-			Join: joined(service, same("http.request.method"), maybe("server.address"), maybe("server.port"), maybe("http.response.status_code")),
+			Join: joined(service, instance, same("http.request.method"), maybe("server.address"), maybe("server.port"), maybe("http.response.status_code")),
 		},
 		{
 			Name: "http.client.old", Metrics: []string{`http[._]client[._]duration`}, Spans: SpansConfig{Kinds: []string{"client"}},
-			Join: joined(service, same("http.method"), maybe("net.peer.name"), maybe("http.status_code")),
+			Join: joined(service, instance, same("http.method"), maybe("net.peer.name"), maybe("http.status_code")),
 		},
 	},
 	// https://opentelemetry.io/docs/specs/semconv/rpc/rpc-metrics/, and
@@ -51,26 +42,26 @@ var presets = map[string][]Config{
 	"rpc": {
 		{
 			Name: "rpc.server", Metrics: []string{`rpc[._]server[._](call[._])?duration`}, Spans: SpansConfig{Kinds: []string{"server"}},
-			Join: joined(service, same("rpc.method"), maybe("rpc.service"), maybe("rpc.grpc.status_code"), maybe("rpc.response.status_code")),
+			Join: joined(service, instance, same("rpc.method"), maybe("rpc.service"), maybe("rpc.grpc.status_code"), maybe("rpc.response.status_code")),
 		},
 		{
 			Name: "rpc.client", Metrics: []string{`rpc[._]client[._](call[._])?duration`}, Spans: SpansConfig{Kinds: []string{"client"}},
-			Join: joined(service, same("rpc.method"), maybe("rpc.service"), maybe("rpc.grpc.status_code"), maybe("rpc.response.status_code")),
+			Join: joined(service, instance, same("rpc.method"), maybe("rpc.service"), maybe("rpc.grpc.status_code"), maybe("rpc.response.status_code")),
 		},
 		{
 			Name: "grpc.server", Metrics: []string{`grpc_server_handling`}, Spans: SpansConfig{Kinds: []string{"server"}},
-			Join: joined(service, JoinConfig{Metric: "grpc_service", Span: "rpc.service"}, JoinConfig{Metric: "grpc_method", Span: "rpc.method"}),
+			Join: joined(service, instance, JoinConfig{Metric: "grpc_service", Span: "rpc.service"}, JoinConfig{Metric: "grpc_method", Span: "rpc.method"}),
 		},
 		{
 			Name: "grpc.client", Metrics: []string{`grpc_client_handling`}, Spans: SpansConfig{Kinds: []string{"client"}},
-			Join: joined(service, JoinConfig{Metric: "grpc_service", Span: "rpc.service"}, JoinConfig{Metric: "grpc_method", Span: "rpc.method"}),
+			Join: joined(service, instance, JoinConfig{Metric: "grpc_service", Span: "rpc.service"}, JoinConfig{Metric: "grpc_method", Span: "rpc.method"}),
 		},
 	},
 	// The connector, and Tempo's metrics-generator. Without a namespace the
 	// connector's names, duration and calls, could be of anything.
 	"spanmetrics": {{
 		Name: "spanmetrics", Metrics: []string{`traces[._]span[._]metrics[._](duration|calls)`, `traces_spanmetrics_(latency|calls)`},
-		Join: joined(service, maybe("span.name"), maybe("span.kind"), maybe("status.code")),
+		Join: joined(service, instance, maybe("span.name"), maybe("span.kind"), maybe("status.code")),
 	}},
 	// https://www.envoyproxy.io/docs/envoy/latest/configuration/upstream/cluster_manager/cluster_stats;
 	// spans of upstream requests need spawn_upstream_span.
@@ -114,7 +105,10 @@ var presets = map[string][]Config{
 	},
 }
 
-var service = same(serviceName)
+var (
+	service  = same(serviceName)
+	instance = maybe(serviceInstanceID)
+)
 
 func same(name string) JoinConfig { return JoinConfig{Metric: name} }
 

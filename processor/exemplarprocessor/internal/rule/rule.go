@@ -32,6 +32,10 @@ type Rule struct {
 	value   string
 	unit    string
 
+	all       Mask // optional joins
+	instance  Mask // the bit of what joins by instance; 0: nothing does
+	instances instances
+
 	// masks has a bit for each set of optional joins that metrics had. A span is
 	// kept under a key for each.
 	masks atomic.Uint32
@@ -49,6 +53,9 @@ type Set struct {
 	hasher  hasher
 	columns int // how many different things rules ask a span for
 
+	instances  instances
+	byInstance bool // a rule joins by instance
+
 	names sync.Map // *Rule by name of a metric; nil: none
 	known atomic.Int64
 }
@@ -58,9 +65,9 @@ const mostNames = 10_000
 
 // Compile compiles rules that Check has no objection to, and names the nameless.
 func Compile(configs []Config) (*Set, error) {
-	s, columns := &Set{hasher: newHasher()}, map[string]int{}
+	s, columns := &Set{hasher: newHasher(), instances: newInstances()}, map[string]int{}
 	for i, c := range configs {
-		r := &Rule{Name: c.Name, Index: i, hasher: &s.hasher, value: c.Value, unit: c.Unit}
+		r := &Rule{Name: c.Name, Index: i, hasher: &s.hasher, instances: s.instances, value: c.Value, unit: c.Unit}
 		if r.Name == "" {
 			r.Name = fmt.Sprintf("rules[%d]", i)
 		}
@@ -81,10 +88,14 @@ func Compile(configs []Config) (*Set, error) {
 			if jc.Optional {
 				j.mask = 1 << optional
 				optional++
+				if j.instance {
+					r.instance, s.byInstance = Mask(j.mask), true
+				}
 			}
 			r.joins = append(r.joins, j)
 		}
-		r.masks.Store(1<<0 | 1<<(1<<optional-1)) // none of them, all of them
+		r.all = 1<<optional - 1
+		r.masks.Store(1<<0 | 1<<r.all) // none of them, all of them
 		s.rules = append(s.rules, r)
 	}
 	s.columns = len(columns)
@@ -139,13 +150,13 @@ func (r *Rule) Optional() bool {
 	return slices.ContainsFunc(r.joins, func(j join) bool { return j.mask != 0 })
 }
 
-// Mask adds the optional joins that a data point has, and says whether these are
-// all there are.
+// Mask adds the optional joins that a data point has, but for that by instance,
+// and says whether these are all there are.
 func (r *Rule) Mask(has Mask, resource, attrs pcommon.Map) (Mask, bool) {
 	all := true
 	for i := range r.joins {
 		j := &r.joins[i]
-		if j.mask == 0 || uint32(has)&j.mask != 0 {
+		if j.mask == 0 || uint32(has)&j.mask != 0 || Mask(j.mask) == r.instance {
 			continue
 		}
 		if _, _, ok := j.find(resource, attrs); ok {
@@ -222,7 +233,8 @@ func (v *value) as(whole bool) uint64 {
 
 // Begin says that the spans of another resource come, and whether they are
 // Flagged.
-func (s *Set) Begin(scratch *Scratch, flagged bool) {
+func (s *Set) Begin(resource pcommon.Map, scratch *Scratch, flagged bool) {
+	s.see(resource)
 	scratch.flagged = flagged
 	scratch.inherited = append(scratch.inherited[:0], make([]value, s.columns)...)
 }
@@ -276,8 +288,9 @@ func (r *Rule) valueOf(span ptrace.Span) (float64, bool) {
 
 // keys returns a key for each set of optional joins that metrics had; twice, if
 // the span's service has a namespace, as some metrics tell that and some do not.
+// A span that is of no instance has none by instance.
 func (r *Rule) keys(scratch *Scratch, resource pcommon.Map, span ptrace.Span) []uint64 {
-	keys, whole := scratch.keys[:0], false
+	keys, whole, masks, without := scratch.keys[:0], false, r.masks.Load(), Mask(0)
 	for i := range r.joins {
 		j := &r.joins[i]
 		v := &scratch.values[j.column]
@@ -288,25 +301,31 @@ func (r *Rule) keys(scratch *Scratch, resource pcommon.Map, span ptrace.Span) []
 			return keys
 		}
 		whole = whole || v.whole != 0
+		if !v.ok && Mask(j.mask) == r.instance {
+			without = r.instance
+			masks |= 1 << (r.all &^ r.instance)
+		}
 	}
-	keys = r.appendKeys(keys, scratch.values, false)
-	if whole {
-		keys = r.appendKeys(keys, scratch.values, true)
+	for ; masks != 0; masks &= masks - 1 {
+		mask := Mask(bits.TrailingZeros32(masks))
+		if mask&without != 0 {
+			continue
+		}
+		keys = append(keys, r.keyOf(scratch.values, mask, false))
+		if whole {
+			keys = append(keys, r.keyOf(scratch.values, mask, true))
+		}
 	}
 	return keys
 }
 
-func (r *Rule) appendKeys(keys []uint64, values []value, whole bool) []uint64 {
-	for masks := r.masks.Load(); masks != 0; masks &= masks - 1 {
-		mask := Mask(bits.TrailingZeros32(masks))
-		key := r.hasher.begin(uint32(r.Index), mask)
-		for i := range r.joins {
-			j := &r.joins[i]
-			if j.mask == 0 || uint32(mask)&j.mask != 0 {
-				key = r.hasher.add(key, values[j.column].as(whole))
-			}
+func (r *Rule) keyOf(values []value, mask Mask, whole bool) uint64 {
+	key := r.hasher.begin(uint32(r.Index), mask)
+	for i := range r.joins {
+		j := &r.joins[i]
+		if j.mask == 0 || uint32(mask)&j.mask != 0 {
+			key = r.hasher.add(key, values[j.column].as(whole))
 		}
-		keys = append(keys, key)
 	}
-	return keys
+	return key
 }

@@ -181,7 +181,7 @@ func TestPairs(t *testing.T) {
 
 			found := false
 			var scratch Scratch
-			s.Begin(&scratch, false)
+			s.Begin(attrs(t, p.of), &scratch, false)
 			s.Spans(attrs(t, p.of), made(t, p.kind, p.span), &scratch, func(f Found) {
 				assert.InDelta(t, 0.25, f.Value, 1e-9)
 				for _, k := range f.Keys {
@@ -270,7 +270,7 @@ func TestSpansThatAreRefused(t *testing.T) {
 			taken := 0
 			var refused []Refusal
 			var scratch Scratch
-			s.Begin(&scratch, c.flagged)
+			s.Begin(pcommon.NewMap(), &scratch, c.flagged)
 			s.Spans(pcommon.NewMap(), span, &scratch, func(Found) { taken++ }, func(_ *Rule, r Refusal) { refused = append(refused, r) })
 			assert.Equal(t, c.taken, taken)
 			assert.Equal(t, c.want, refused)
@@ -310,7 +310,7 @@ func TestEachSpanHasItsOwnKeys(t *testing.T) {
 	keys := map[uint64]string{}
 	spans := 0
 	for _, resource := range []map[string]any{{"service.name": "shop"}, {"service.name": "stock"}, {"service.name": "shop", "route": "/all"}} {
-		s.Begin(&scratch, false)
+		s.Begin(attrs(t, resource), &scratch, false)
 		for _, own := range []map[string]any{{"route": "/cart"}, {"route": "/pay"}, {"route": "/cart", "service.name": "till"}, {}} {
 			of := fmt.Sprint(resource, own)
 			s.Spans(attrs(t, resource), made(t, ptrace.SpanKindServer, own), &scratch, func(f Found) {
@@ -335,7 +335,7 @@ func TestKindsThatThereAreNot(t *testing.T) {
 	for _, kind := range []ptrace.SpanKind{-1, math.MinInt32, 6, 32, 34, math.MaxInt32} {
 		taken := 0
 		var scratch Scratch
-		s.Begin(&scratch, false)
+		s.Begin(pcommon.NewMap(), &scratch, false)
 		s.Spans(pcommon.NewMap(), made(t, kind, nil), &scratch, func(Found) { taken++ }, func(_ *Rule, r Refusal) { t.Error(kind, r) })
 		assert.Equal(t, 1, taken, "only by the rule that takes all kinds: %d", kind)
 	}
@@ -376,7 +376,7 @@ func BenchmarkSpans(b *testing.B) {
 	take, refuse := func(Found) { taken++ }, func(*Rule, Refusal) {}
 	b.ReportAllocs()
 	for b.Loop() {
-		s.Begin(scratch, false)
+		s.Begin(resource, scratch, false)
 		s.Spans(resource, span, scratch, take, refuse)
 	}
 }
@@ -412,19 +412,10 @@ func TestTheWordsOfPrometheusForAService(t *testing.T) {
 	assert.NotEqual(t, scraped, other)
 
 	var scratch Scratch
-	s.Begin(&scratch, false)
+	s.Begin(pcommon.NewMap(), &scratch, false)
 	var keys []uint64
 	s.Spans(of, made(t, ptrace.SpanKindServer, nil), &scratch, func(f Found) { keys = append(keys, f.Keys...) }, func(_ *Rule, r Refusal) { t.Error(r) })
 	assert.Contains(t, keys, scraped)
-}
-
-func TestPresetsByInstance(t *testing.T) {
-	for _, c := range ByInstance(Preset("http")) {
-		assert.Contains(t, c.Join, JoinConfig{Metric: instanceID}, c.Name)
-	}
-	for _, c := range Preset("http") {
-		assert.NotContains(t, c.Join, JoinConfig{Metric: instanceID}, c.Name)
-	}
 }
 
 // Presets have rules for several versions of the conventions, of which a
@@ -436,7 +427,7 @@ func TestNoSpanLacksWhatNoMetricAsksFor(t *testing.T) {
 	of := attrs(t, map[string]any{"service.name": "shop"})
 	refused := func() (names []string) {
 		var scratch Scratch
-		s.Begin(&scratch, false)
+		s.Begin(pcommon.NewMap(), &scratch, false)
 		s.Spans(of, span, &scratch, func(Found) {}, func(r *Rule, _ Refusal) { names = append(names, r.Name) })
 		return names
 	}
