@@ -41,7 +41,7 @@ type AuditConfig struct {
 	Trust string `mapstructure:"trust"`
 
 	// Redact are regular expressions. What they match in the path of a request
-	// is replaced by a star, as IDs that give access are without them.
+	// is replaced by a star. Tokens, accessors and IDs of leases are without any.
 	Redact []string `mapstructure:"redact"`
 
 	// OwnRequests tells also those that receivers like this one make.

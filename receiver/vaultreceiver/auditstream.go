@@ -302,7 +302,8 @@ func (s *auditStream) gather(out audited, came []audit.Entry) audited {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := time.Now()
-	out.exchanges = slices.Grow(s.judge(s.pairing.Expire(now)), min(len(came)+len(s.queue), exchangesAtOnce)) // They are large to move.
+	most := (len(came) + len(s.queue)) / 2                                                  // unless halves of them wait
+	out.exchanges = slices.Grow(s.judge(s.pairing.Expire(now)), min(most, exchangesAtOnce)) // They are large to move.
 	for _, e := range came {
 		out.exchanges = append(out.exchanges, s.judge(s.pairing.Take(now, e))...)
 	}

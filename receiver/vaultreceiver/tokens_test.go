@@ -171,7 +171,7 @@ func TestATokenThatWasToldIsNotToldAgainAfterARestart(t *testing.T) {
 	first.Shutdown(t)
 
 	second := start()
-	brief := m.token(api.TokenCreateRequest{TTL: "10s"})
+	brief := m.token(api.TokenCreateRequest{TTL: "20s"})
 	second.Eventually(t, "another one is about to end", second.HasEvent("vault.token.expiring", "vault.token.hash", hash(brief.Accessor)))
 	second.Eventually(t, "all are looked up", second.HasValue(0, "vault.token.unread.count"))
 	assert.Len(t, second.Events("vault.token.expiring"), 1)
