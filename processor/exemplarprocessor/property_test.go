@@ -38,7 +38,7 @@ func FuzzWhatIsAttachedIsTrue(f *testing.F) {
 				truth.requireHolds(t, before, after)
 			}
 			e := w.metrics.(*metrics).Observer
-			held, _, _, _ := e.store.Stats()
+			held := e.store.Stats().Candidates
 			require.LessOrEqual(t, held, cfg.Attach.Candidates)
 			series, _ := e.tables.stats()
 			require.LessOrEqual(t, series, int64(cfg.Attach.Series))
