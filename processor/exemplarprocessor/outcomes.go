@@ -24,7 +24,10 @@ type outcomes struct {
 	promoted  map[string]metric.AddOption
 	points    map[string][pointOutcomes]metric.AddOption // by rule
 	attached  map[string]metric.AddOption                // by rule
+	rejected  map[rejection]metric.AddOption
 }
+
+type rejection struct{ rule, reason string }
 
 func newOutcomes(telemetry *metadata.TelemetryBuilder, id string, rules []string) *outcomes {
 	with := func(attributes ...attribute.KeyValue) metric.AddOption {
@@ -42,6 +45,7 @@ func newOutcomes(telemetry *metadata.TelemetryBuilder, id string, rules []string
 		},
 		changed: map[string]metric.AddOption{}, promoted: map[string]metric.AddOption{},
 		points: map[string][pointOutcomes]metric.AddOption{}, attached: map[string]metric.AddOption{},
+		rejected: map[rejection]metric.AddOption{},
 	}
 	for _, change := range []string{"aliased", "padded", "redundant", "invalid", "empty", "cut", "duplicate", "repeated", "forgotten"} {
 		o.changed[change] = with(attribute.String("change", change))
@@ -52,6 +56,9 @@ func newOutcomes(telemetry *metadata.TelemetryBuilder, id string, rules []string
 	for _, name := range rules {
 		of := attribute.String("rule", name)
 		o.attached[name] = with(of)
+		for _, reason := range []string{"outside", "used", "ungrown", "surplus"} {
+			o.rejected[rejection{name, reason}] = with(of, attribute.String("reason", reason))
+		}
 		var points [pointOutcomes]metric.AddOption
 		for i, value := range map[pointOutcome]string{
 			pointAttached: "attached", pointBackwards: "backwards", pointBaseline: "baseline", pointExisting: "existing", pointLimited: "limited",
@@ -95,6 +102,11 @@ func (o *outcomes) pass(ctx context.Context, p *pass) {
 	}
 	for r, counts := range p.counted {
 		add(ctx, o.telemetry.ExemplarAttached, counts.attached, o.attached[r.Name])
+		for _, reason := range [...]named{{"outside", counts.outside}, {"used", counts.used}, {"ungrown", counts.ungrown}, {"surplus", counts.surplus}} {
+			if reason.n > 0 {
+				add(ctx, o.telemetry.ExemplarRejected, reason.n, o.rejected[rejection{r.Name, reason.as}])
+			}
+		}
 		points := o.points[r.Name]
 		for outcome, n := range counts.points {
 			add(ctx, o.telemetry.ExemplarPoints, n, points[outcome])
