@@ -110,6 +110,7 @@ func TestConfigsThatAreRefused(t *testing.T) {
 		"too many optional.yaml":     "attach::rules[0]::join has 5 that are optional, and 4 are possible",
 		"unknown unit.yaml":          `attach::rules[0]::unit is "seconds": set it to one of h, min, ms, ns, s, us`,
 		"unit of a value.yaml":       "attach::rules[0]::unit is of durations: leave it out, as value is an attribute",
+		"rules of one name.yaml":     "attach::rules[0]::name is http.server again: give it another, or its metrics are told together",
 		"two mistakes.yaml":          "attach::rules[1]::metrics is empty: name the metrics that get exemplars\nattach::candidates is 0: set it to a number above 0",
 	}
 	for file, want := range refused {
