@@ -53,6 +53,16 @@ type pass struct {
 type ruleCounts struct {
 	points   [pointOutcomes]int64
 	attached int64
+
+	// Of candidates that were not attached.
+	outside, used, ungrown, surplus int64
+}
+
+func (c *ruleCounts) reject(t series.Tally) {
+	c.outside += int64(t.Outside)
+	c.used += int64(t.Used)
+	c.ungrown += int64(t.Ungrown)
+	c.surplus += int64(t.Surplus)
 }
 
 func newPass(m *metrics) *pass { return &pass{m: m, counted: map[*rule.Rule]*ruleCounts{}} }
@@ -249,6 +259,7 @@ func (p *pass) take(to *target, attrs pcommon.Map, exemplars pmetric.ExemplarSli
 	}
 	var tally series.Tally
 	p.picks, tally = p.m.series.Take(identity.Series(to.scope, to.name, attrs), point, to.scale, p.existing, draw, p.picks[:0])
+	to.reject(tally)
 	switch {
 	case kept:
 		to.points[pointExisting]++

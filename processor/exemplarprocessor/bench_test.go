@@ -476,7 +476,7 @@ func BenchmarkMemory(b *testing.B) {
 			td := stream(1000, from, 10_000, true)
 			h.now = date(td, h.now)
 			require.NoError(b, h.traces.ConsumeTraces(b.Context(), td))
-			held, _, _, _ = h.shared.store.Stats()
+			held = h.shared.store.Stats().Candidates
 		}
 		candidates := heap()
 		b.ReportMetric((candidates-empty)/float64(held), "B/candidate")

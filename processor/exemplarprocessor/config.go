@@ -143,6 +143,18 @@ func (c *Config) Validate() error {
 			errs = append(errs, fmt.Errorf("attach::presets[%d] is %s again: name each preset once", i, preset))
 		}
 	}
+	named := map[string]bool{}
+	for _, preset := range c.Attach.Presets {
+		for _, r := range rule.Preset(preset) {
+			named[r.Name] = true
+		}
+	}
+	for i, r := range c.Attach.Rules {
+		if r.Name != "" && named[r.Name] {
+			errs = append(errs, fmt.Errorf("attach::rules[%d]::name is %s again: give it another, or its metrics are told together", i, r.Name))
+		}
+		named[r.Name] = true
+	}
 	for _, names := range []struct {
 		key  string
 		list []string

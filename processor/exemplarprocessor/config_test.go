@@ -87,7 +87,6 @@ func TestConfigsThatAreRefused(t *testing.T) {
 		"repeat without a unit.yaml": "attach::repeat is 60ns: write a duration with a unit, such as 1m, or 0s for once",
 		"negative repeat.yaml":       "attach::repeat is -1m0s: write a duration with a unit, such as 1m, or 0s for once",
 		"unknown preset.yaml":        `attach::presets[1] is "htttp": set it to one of consul, envoy, etcd, http, rpc, spanmetrics, vault`,
-		"rules of one name.yaml":     `attach::rules[1]::name is "jobs", as that of a rule before: they would be one in the processor's own metrics`,
 		"preset twice.yaml":          "attach::presets[2] is http again: name each preset once",
 		"unknown repeated.yaml":      `normalize::repeated is "once": set it to one of drop, pass`,
 		"unknown existing.yaml":      `attach::existing is "overwrite": set it to one of keep, merge, replace`,
@@ -112,6 +111,7 @@ func TestConfigsThatAreRefused(t *testing.T) {
 		"too many optional.yaml":     "attach::rules[0]::join has 5 that are optional, and 4 are possible",
 		"unknown unit.yaml":          `attach::rules[0]::unit is "seconds": set it to one of h, min, ms, ns, s, us`,
 		"unit of a value.yaml":       "attach::rules[0]::unit is of durations: leave it out, as value is an attribute",
+		"rules of one name.yaml":     "attach::rules[0]::name is http.server again: give it another, or its metrics are told together",
 		"two mistakes.yaml":          "attach::rules[1]::metrics is empty: name the metrics that get exemplars\nattach::candidates is 0: set it to a number above 0",
 	}
 	for file, want := range refused {

@@ -77,19 +77,19 @@ func (e *exemplars) observe() error {
 	processor := attribute.String("processor", e.settings.ID.String())
 	this := metric.WithAttributeSet(attribute.NewSet(processor))
 	ends := map[string]metric.MeasurementOption{}
-	for _, end := range []string{"evicted", "expired"} {
+	for _, end := range []string{"evicted", "expired", "replaced"} {
 		ends[end] = metric.WithAttributeSet(attribute.NewSet(processor, attribute.String("end", end)))
 	}
 	return errors.Join(
 		e.telemetry.RegisterExemplarCandidateCountCallback(func(_ context.Context, o metric.Int64Observer) error {
-			held, _, _, _ := e.store.Stats()
-			o.Observe(int64(held), this)
+			o.Observe(int64(e.store.Stats().Candidates), this)
 			return nil
 		}),
 		e.telemetry.RegisterExemplarCandidatesForgottenCallback(func(_ context.Context, o metric.Int64Observer) error {
-			_, _, evicted, expired := e.store.Stats()
-			o.Observe(evicted, ends["evicted"])
-			o.Observe(expired, ends["expired"])
+			stats := e.store.Stats()
+			o.Observe(stats.Evicted, ends["evicted"])
+			o.Observe(stats.Expired, ends["expired"])
+			o.Observe(stats.Replaced, ends["replaced"])
 			return nil
 		}),
 		e.telemetry.RegisterExemplarSeriesCountCallback(func(_ context.Context, o metric.Int64Observer) error {

@@ -29,6 +29,7 @@ type ruleOutcomes struct {
 	kept     [candidate.Outcomes]metric.AddOption
 	refused  [rule.Refusals]metric.AddOption
 	points   [pointOutcomes]metric.AddOption
+	rejected map[string]metric.AddOption // by reason
 }
 
 func newOutcomes(telemetry *metadata.TelemetryBuilder, id string, rules []*rule.Rule) *outcomes {
@@ -51,6 +52,7 @@ func newOutcomes(telemetry *metadata.TelemetryBuilder, id string, rules []*rule.
 		as := func(value string) metric.AddOption { return with(of, outcome(value)) }
 		counts := ruleOutcomes{
 			attached: with(of),
+			rejected: map[string]metric.AddOption{},
 			kept: [candidate.Outcomes]metric.AddOption{
 				candidate.Kept: as("kept"), candidate.Displaced: as("displaced"), candidate.Expired: as("expired"),
 				candidate.Ahead: as("ahead"), candidate.Invalid: as("invalid"), candidate.NoRoom: as("no_room"),
@@ -63,6 +65,9 @@ func newOutcomes(telemetry *metadata.TelemetryBuilder, id string, rules []*rule.
 				pointLimited: as("limited"), pointNoCandidate: as("no_candidate"), pointRefused: as("refused"), pointType: as("type"),
 				pointUnchanged: as("unchanged"), pointUnfit: as("unfit"), pointUnit: as("unit"), pointUnkeyed: as("unkeyed"),
 			},
+		}
+		for _, reason := range []string{"outside", "used", "ungrown", "surplus"} {
+			counts.rejected[reason] = with(of, attribute.String("reason", reason))
 		}
 		o.rules = append(o.rules, counts)
 		telemetry.ExemplarAttached.Add(context.Background(), 0, counts.attached) // A rule for which no metric comes is seen, too.
@@ -104,6 +109,11 @@ func (o *outcomes) pass(ctx context.Context, p *pass) {
 	for r, counts := range p.counted {
 		of := &o.rules[r.Index]
 		add(ctx, o.telemetry.ExemplarAttached, counts.attached, of.attached)
+		for _, reason := range [...]named{{"outside", counts.outside}, {"used", counts.used}, {"ungrown", counts.ungrown}, {"surplus", counts.surplus}} {
+			if reason.n > 0 {
+				add(ctx, o.telemetry.ExemplarRejected, reason.n, of.rejected[reason.as])
+			}
+		}
 		for outcome, n := range counts.points {
 			add(ctx, o.telemetry.ExemplarPoints, n, of.points[outcome])
 		}

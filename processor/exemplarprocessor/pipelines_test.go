@@ -29,8 +29,7 @@ func text(t *testing.T, td ptrace.Traces) string {
 }
 
 func held(w *wired) int {
-	n, _, _, _ := w.traces.(*traces).Observer.store.Stats()
-	return n
+	return w.traces.(*traces).Observer.store.Stats().Candidates
 }
 
 func TestSpansPassAsTheyAre(t *testing.T) {
@@ -141,14 +140,15 @@ func TestWhatIsSharedEndsWithTheLastPipeline(t *testing.T) {
 
 func TestManyAtOnce(t *testing.T) {
 	const workers, rounds = 8, 200
-	w := unwired(t, configured(t, requests("candidates: 50, series: 20")))
+	w := unwired(t, configured(t, "attach: {candidates: 50, series: 20, rules: [{metrics: [requests.*], join: ["+
+		"{metric: service.name}, {metric: service.instance.id, optional: true}, {metric: zone, optional: true}]}]}"))
 	w.traces, w.metrics = w.newTraces(t, consumertest.NewNop()), w.newMetrics(t, &w.out)
 	w.start(t, w.traces, w.metrics)
 	w.clock.Store(int64(at(rounds)))
 	errs := make([]error, workers)
 	var all sync.WaitGroup
 	for worker := range workers {
-		service := map[string]any{"service.name": string(rune('a' + worker/2))}
+		service := attrs{"service.name": string(rune('a' + worker/2)), "service.instance.id": string(rune('a' + worker/4))}
 		var feed []func() error
 		for i := range rounds {
 			seconds := float64(i)

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -30,7 +31,9 @@ func FuzzWhatIsAttachedIsTrue(f *testing.F) {
 			g.now += g.rand.Float64() * 15
 			w.clock.Store(int64(at(g.now)))
 			if g.rand.IntN(2) == 0 {
-				require.NoError(t, w.traces.ConsumeTraces(t.Context(), g.traces(t)))
+				td := g.traces(t)
+				truth.saw(td)
+				require.NoError(t, w.traces.ConsumeTraces(t.Context(), td))
 			} else {
 				before, after := g.metrics(t), pmetric.NewMetrics()
 				before.CopyTo(after)
@@ -38,7 +41,7 @@ func FuzzWhatIsAttachedIsTrue(f *testing.F) {
 				truth.requireHolds(t, before, after)
 			}
 			e := w.metrics.(*metrics).Observer
-			held, _, _, _ := e.store.Stats()
+			held := e.store.Stats().Candidates
 			require.LessOrEqual(t, held, cfg.Attach.Candidates)
 			series, _ := e.tables.stats()
 			require.LessOrEqual(t, series, int64(cfg.Attach.Series))
@@ -98,10 +101,11 @@ func (g *generator) pick(values ...string) string { return values[g.rand.IntN(le
 func (g *generator) seldom(n int) bool { return g.rand.IntN(n) == 0 }
 
 func (g *generator) config(t testing.TB) *Config {
-	return configured(t, requests(fmt.Sprintf("existing: %s, prefer: %s, max_per_point: %d, max_per_second: %d, ttl: %ds, candidates: %d, series: %d, repeat: %s",
+	settings := requests(fmt.Sprintf("existing: %s, prefer: %s, max_per_point: %d, max_per_second: %d, ttl: %ds, candidates: %d, series: %d, repeat: %s",
 		g.pick(existingKeep, existingMerge, existingReplace), g.pick(preferNewest, preferErrors, preferSlowest),
 		1+g.rand.IntN(8), g.rand.IntN(2)*g.rand.IntN(20), 10+g.rand.IntN(300), 1+g.rand.IntN(200), 1+g.rand.IntN(30),
-		g.pick("0s", "0s", "20s"))))
+		g.pick("0s", "0s", "20s")))
+	return configured(t, strings.Replace(settings, "{metric: service.name}", g.pick("{metric: service.name}", "{metric: service.name}, {metric: path, optional: true}"), 1))
 }
 
 func (g *generator) traces(t testing.TB) ptrace.Traces {
@@ -109,7 +113,7 @@ func (g *generator) traces(t testing.TB) ptrace.Traces {
 	for range 1 + g.rand.IntN(10) {
 		spans = append(spans, span{
 			end: g.now - g.rand.ExpFloat64()*10 + 1, took: math.Exp(g.rand.NormFloat64()*3 - 2), failed: g.seldom(5),
-			resource: map[string]any{"service.name": g.pick("a", "b", "c")},
+			resource: map[string]any{"service.name": g.pick("a", "b", "c")}, attrs: map[string]any{"path": g.pick("", "/", "/x")},
 		})
 	}
 	if g.seldom(5) {

@@ -99,9 +99,28 @@ func TestTelemetryOfWhatIsAttached(t *testing.T) {
 	w.clock.Store(int64(at(1000)))
 	w.traces.(*traces).Observer.store.Expire(int64(at(1000)))
 	metadatatest.AssertEqualExemplarCandidateCount(t, w.own, countedBy("", "", one(0)), untimed)
-	metadatatest.AssertEqualExemplarCandidatesForgotten(t, w.own, countedBy("end", "", map[string]int64{"evicted": 1, "expired": 8}), untimed)
+	metadatatest.AssertEqualExemplarCandidatesForgotten(t, w.own, countedBy("end", "", map[string]int64{"evicted": 1, "expired": 8, "replaced": 0}), untimed)
 	requireAllOf(t, w, "end", "exemplar_candidates_forgotten")
 	requireAllOf(t, w, "outcome.point", "exemplar_points")
+}
+
+func TestTelemetryOfWhatIsRejected(t *testing.T) {
+	w := wire(t, configured(t, requests("")))
+	till := attrs{"service.name": "till"}
+	w.feed(t, 9, span{n: 1, end: 5, took: .05})
+	w.pass(t, 10, durations(1, 1, 0))
+	w.feed(t, 19,
+		span{n: 2, end: 3, took: .05}, // Not newer than the first.
+		span{n: 3, end: 12, took: .5}, span{n: 4, end: 11, took: .5},
+		span{n: 5, end: 13, took: 5}, // Nothing took so long.
+		span{n: 6, end: 12, took: 1000, resource: till},
+	)
+	got := w.pass(t, 20, durations(2, 2, 0), exponential(1, 1, 1).of(till))
+	require.Equal(t, 1, exemplarsIn(got))
+	metadatatest.AssertEqualExemplarRejected(t, w.own, countedBy("reason", "requests", map[string]int64{
+		"used": 2, "surplus": 1, "ungrown": 1, "outside": 1,
+	}), untimed)
+	requireAllOf(t, w, "reason", "exemplar_rejected")
 }
 
 // There is always room where a candidate is possible at all, unless others come

@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.opentelemetry.io/collector/pdata/pcommon"
 	"go.opentelemetry.io/collector/pdata/pmetric"
+	"go.opentelemetry.io/collector/pdata/ptrace"
 )
 
 // truth checks what is to hold of all metrics that pass. It remembers of each
@@ -19,6 +20,13 @@ import (
 type truth struct {
 	cfg    *Config
 	series map[string]*history
+	spans  map[spanID]fed // those of the generator
+}
+
+// fed is a span, and whose.
+type fed struct {
+	ptrace.Span
+	resource pcommon.Map
 }
 
 type history struct {
@@ -32,6 +40,33 @@ type spanID struct {
 }
 
 func newTruth(cfg *Config) *truth { return &truth{cfg: cfg, series: map[string]*history{}} }
+
+// saw notes spans that are to be fed.
+func (tr *truth) saw(td ptrace.Traces) {
+	if tr.spans == nil {
+		tr.spans = map[spanID]fed{}
+	}
+	for _, rs := range td.ResourceSpans().All() {
+		for _, s := range rs.ScopeSpans().At(0).Spans().All() {
+			tr.spans[spanID{s.TraceID(), s.SpanID()}] = fed{s, rs.Resource().Attributes()}
+		}
+	}
+}
+
+// requireSpan checks that an exemplar is of a span that the point counts.
+func (tr *truth) requireSpan(t *testing.T, resource pcommon.Map, d dataPoint, x pmetric.Exemplar) {
+	t.Helper()
+	s, ok := tr.spans[spanID{x.TraceID(), x.SpanID()}]
+	require.True(t, ok, "of a span that came")
+	require.Equal(t, s.EndTimestamp(), x.Timestamp())
+	if _, ok := d.(pmetric.NumberDataPoint); !ok {
+		require.InDelta(t, float64(s.EndTimestamp()-s.StartTimestamp())/1e9, x.DoubleValue(), 1e-9)
+	}
+	require.Equal(t, resource.AsRaw()["service.name"], s.resource.AsRaw()["service.name"])
+	if path, ok := d.Attributes().Get("path"); ok && len(tr.cfg.Attach.Rules[0].Join) > 1 {
+		require.Equal(t, path.Str(), s.Attributes().AsRaw()["path"])
+	}
+}
 
 // requireHolds compares a batch with what became of it.
 func (tr *truth) requireHolds(t *testing.T, before, after pmetric.Metrics) {
@@ -95,6 +130,9 @@ func (tr *truth) requireTrue(t *testing.T, resource pcommon.Map, m pmetric.Metri
 		require.Greater(t, x.Timestamp(), d.StartTimestamp(), "after the begin of the point")
 		require.LessOrEqual(t, x.Timestamp(), d.Timestamp(), "not after the point")
 		require.Zero(t, x.FilteredAttributes().Len())
+		if tr.spans != nil {
+			tr.requireSpan(t, resource, d, x)
+		}
 		bucket, count := bucketOf(d, x)
 		require.Positive(t, count, "in a bucket that counted something")
 		if _, ok := d.(pmetric.NumberDataPoint); !ok {

@@ -23,10 +23,11 @@ type Store struct {
 
 	// held counts the places that are taken. A place is taken before the
 	// candidate is put there, so there are never more than limit.
-	held    atomic.Int64
-	keys    atomic.Int64
-	evicted atomic.Int64
-	expired atomic.Int64
+	held     atomic.Int64
+	keys     atomic.Int64
+	evicted  atomic.Int64
+	expired  atomic.Int64
+	replaced atomic.Int64
 
 	shards [shards]shard
 }
@@ -83,6 +84,7 @@ func (s *Store) Add(now int64, key uint64, c Candidate) Outcome {
 				st.insert(c)
 			} else {
 				st.replace(c)
+				s.replaced.Add(1)
 			}
 			return Kept
 		}
@@ -163,10 +165,21 @@ func (s *Store) expireShard(sh *shard, until int64) {
 	}
 }
 
-// Stats returns how many candidates and keys there are, how many candidates
-// were given up for others so far, and how many became too old.
-func (s *Store) Stats() (held, keys int, evicted, expired int64) {
-	return int(s.held.Load()), int(s.keys.Load()), s.evicted.Load(), s.expired.Load()
+// Stats is how much there is, and how much was forgotten so far.
+type Stats struct {
+	Candidates, Keys int
+
+	Evicted  int64 // given up for others, as there were too many
+	Expired  int64
+	Replaced int64 // given up for a newer one like them
+}
+
+// Stats returns what is there now.
+func (s *Store) Stats() Stats {
+	return Stats{
+		Candidates: int(s.held.Load()), Keys: int(s.keys.Load()),
+		Evicted: s.evicted.Load(), Expired: s.expired.Load(), Replaced: s.replaced.Load(),
+	}
 }
 
 // use returns nil for a key without candidates.

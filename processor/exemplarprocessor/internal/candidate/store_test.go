@@ -174,12 +174,10 @@ func TestExpire(t *testing.T) {
 	s.Add(epoch, 2, span(4, 0, 0.1))
 	s.Expire(epoch + 10*second)
 	check(t, s)
-	held, keys, evicted, expired := s.Stats()
-	assert.Equal(t, []int64{1, 1, 0, 3}, []int64{int64(held), int64(keys), evicted, expired})
+	assert.Equal(t, Stats{Candidates: 1, Keys: 1, Expired: 3}, s.Stats())
 	s.Expire(epoch + 15*second)
 	check(t, s)
-	held, keys, _, expired = s.Stats()
-	assert.Equal(t, []int64{0, 0, 4}, []int64{int64(held), int64(keys), expired})
+	assert.Equal(t, Stats{Expired: 4}, s.Stats())
 }
 
 func TestExpiredOnesMakeRoomInTheirClass(t *testing.T) {
@@ -189,8 +187,7 @@ func TestExpiredOnesMakeRoomInTheirClass(t *testing.T) {
 	}
 	require.Equal(t, Kept, s.Add(epoch+10*second, 1, span(9, 10*second, 0.1)))
 	check(t, s)
-	held, _, evicted, expired := s.Stats()
-	assert.Equal(t, []int64{1, 0, depth}, []int64{int64(held), evicted, expired})
+	assert.Equal(t, Stats{Candidates: 1, Keys: 1, Expired: depth}, s.Stats())
 }
 
 // The keys are in one shard, or the order would be that of the shards.
@@ -207,8 +204,7 @@ func TestFullStoreGivesUpWhatWasNotUsedForLongest(t *testing.T) {
 	check(t, s)
 	assert.Equal(t, []int64{1}, all(s, 0, b), "its oldest goes")
 	assert.Equal(t, []int64{0, 1}, all(s, 0, a))
-	_, _, evicted, _ := s.Stats()
-	assert.EqualValues(t, 1, evicted)
+	assert.EqualValues(t, 1, s.Stats().Evicted)
 }
 
 func TestFullStoreGivesUpWhatThereIsMostOf(t *testing.T) {
@@ -280,9 +276,9 @@ func check(t *testing.T, s *Store) {
 			}
 		}
 	}
-	gotHeld, gotKeys, _, _ := s.Stats()
-	require.Equal(t, held, gotHeld)
-	require.Equal(t, keys, gotKeys)
+	got := s.Stats()
+	require.Equal(t, held, got.Candidates)
+	require.Equal(t, keys, got.Keys)
 	require.LessOrEqual(t, int64(held), max(0, s.limit))
 }
 
@@ -341,7 +337,7 @@ func TestBoundHoldsWhenManyWriteAtOnce(t *testing.T) {
 				if i%500 == 0 {
 					s.Expire(now)
 				}
-				if held, _, _, _ := s.Stats(); held > limit+8 { // Each writer may have taken a place that it has not paid for yet.
+				if held := s.Stats().Candidates; held > limit+8 { // Each writer may have taken a place that it has not paid for yet.
 					t.Errorf("%d are held", held)
 				}
 			}
@@ -349,6 +345,13 @@ func TestBoundHoldsWhenManyWriteAtOnce(t *testing.T) {
 	}
 	wg.Wait()
 	check(t, s)
-	_, _, evicted, _ := s.Stats()
-	assert.Positive(t, evicted)
+	assert.Positive(t, s.Stats().Evicted)
+}
+
+func TestWhatIsReplacedIsCounted(t *testing.T) {
+	s := NewStore(Limits{Candidates: 100, TTL: ttl})
+	for i := range depth + 3 {
+		require.Equal(t, Kept, s.Add(epoch+100*second, 1, span(uint32(i+1), int64(i)*second, 0.1)))
+	}
+	assert.Equal(t, Stats{Candidates: depth, Keys: 1, Replaced: 3}, s.Stats())
 }

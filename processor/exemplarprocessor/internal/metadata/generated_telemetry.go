@@ -35,6 +35,7 @@ type TelemetryBuilder struct {
 	ExemplarNormalized          metric.Int64Counter
 	ExemplarPoints              metric.Int64Counter
 	ExemplarPromoted            metric.Int64Counter
+	ExemplarRejected            metric.Int64Counter
 	ExemplarSeriesCount         metric.Int64ObservableUpDownCounter
 	ExemplarSeriesEvicted       metric.Int64ObservableCounter
 }
@@ -178,6 +179,12 @@ func NewTelemetryBuilder(settings component.TelemetrySettings, options ...Teleme
 		"otelcol_exemplar_promoted",
 		metric.WithDescription("Data points of which an attribute is of an exemplar. [Alpha]"),
 		metric.WithUnit("{point}"),
+	)
+	errs = errors.Join(errs, err)
+	builder.ExemplarRejected, err = builder.meter.Int64Counter(
+		"otelcol_exemplar_rejected",
+		metric.WithDescription("Spans that were looked at for a data point and not attached to it. [Alpha]"),
+		metric.WithUnit("{span}"),
 	)
 	errs = errors.Join(errs, err)
 	builder.ExemplarSeriesCount, err = builder.meter.Int64ObservableUpDownCounter(

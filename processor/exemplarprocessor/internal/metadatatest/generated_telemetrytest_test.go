@@ -41,6 +41,7 @@ func TestSetupTelemetry(t *testing.T) {
 	tb.ExemplarNormalized.Add(context.Background(), 1)
 	tb.ExemplarPoints.Add(context.Background(), 1)
 	tb.ExemplarPromoted.Add(context.Background(), 1)
+	tb.ExemplarRejected.Add(context.Background(), 1)
 	AssertEqualExemplarAttached(t, testTel,
 		[]metricdata.DataPoint[int64]{{Value: 1}},
 		metricdatatest.IgnoreTimestamp())
@@ -60,6 +61,9 @@ func TestSetupTelemetry(t *testing.T) {
 		[]metricdata.DataPoint[int64]{{Value: 1}},
 		metricdatatest.IgnoreTimestamp())
 	AssertEqualExemplarPromoted(t, testTel,
+		[]metricdata.DataPoint[int64]{{Value: 1}},
+		metricdatatest.IgnoreTimestamp())
+	AssertEqualExemplarRejected(t, testTel,
 		[]metricdata.DataPoint[int64]{{Value: 1}},
 		metricdatatest.IgnoreTimestamp())
 	AssertEqualExemplarSeriesCount(t, testTel,

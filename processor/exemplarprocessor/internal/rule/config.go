@@ -112,14 +112,8 @@ func (c *Config) check(key string) error {
 // Check checks rules; its errors name the YAML key of each under the one given.
 func Check(key string, rules []Config) error {
 	var errs []error
-	names := map[string]bool{}
 	for i := range rules {
 		errs = append(errs, rules[i].check(fmt.Sprintf("%s[%d]", key, i)))
-		name := rules[i].Name
-		if name != "" && names[name] {
-			errs = append(errs, fmt.Errorf("%s[%d]::name is %q, as that of a rule before: they would be one in the processor's own metrics", key, i, name))
-		}
-		names[name] = true
 	}
 	return errors.Join(errs...)
 }
