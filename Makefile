@@ -7,7 +7,7 @@ LAB := bin/lab
 TOOL := go tool -modfile=internal/tools/go.mod
 
 # What the collector is made of: a change in any of these builds it anew.
-SOURCES := $(shell find receiver internal -name '*.go' -not -name '*_test.go' -not -path '*/tools/*') go.mod go.sum builder-config.yaml
+SOURCES := $(shell find receiver processor internal -name '*.go' -not -name '*_test.go' -not -path '*/tools/*') go.mod go.sum builder-config.yaml
 
 .PHONY: help
 help: ## list the targets
@@ -54,7 +54,7 @@ test-short: ## the tests that need no servers: the quick loop
 
 .PHONY: bench
 bench: ## the benchmarks, some on a real Consul, etcd and Vault; compare two runs with benchstat
-	go test -run '^$$' -bench . -skip Latency -benchmem -count 5 ./receiver/... ./internal/...
+	go test -run '^$$' -bench . -skip Latency -benchmem -count 5 ./receiver/... ./processor/... ./internal/...
 	go test -run '^$$' -bench Latency ./receiver/consulreceiver ./receiver/etcdreceiver # percentiles of many changes, once
 
 .PHONY: generate

@@ -4,15 +4,17 @@
 package lab
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
+	"time"
 )
 
-// Prometheus is one Prometheus that scrapes once a second, stores exemplars,
-// and takes remote writes. It scrapes nothing until [Prometheus.Scrape].
+// Prometheus is one Prometheus that stores exemplars and takes remote writes.
+// It scrapes nothing until [Prometheus.Scrape].
 type Prometheus struct {
 	*Server
 	// URL is that of the UI and API, such as "http://127.0.0.1:12001".
@@ -25,14 +27,14 @@ type Prometheus struct {
 // come with OpenMetrics only.
 const prometheusConfig = `
 global:
-  scrape_interval: 1s
-  scrape_timeout: 1s
+  scrape_interval: %[2]s
+  scrape_timeout: %[2]s
   scrape_protocols: [OpenMetricsText1.0.0, OpenMetricsText0.0.1, PrometheusText0.0.4]
 scrape_configs:
   - job_name: lab
     honor_labels: true
     file_sd_configs:
-      - files: [%q]
+      - files: [%[1]q]
         refresh_interval: 1s
 `
 
@@ -54,7 +56,7 @@ func StartPrometheus(ctx context.Context, opts ServerOptions) (*Prometheus, erro
 			"--web.enable-remote-write-receiver",
 			"--log.level=warn",
 		}
-		config := fmt.Sprintf(prometheusConfig, p.targets)
+		config := fmt.Sprintf(prometheusConfig, p.targets, cmp.Or(opts.ScrapeInterval, time.Second))
 		return launch{args: args, ready: answersOK(p.URL + "/-/ready")}, os.WriteFile(file, []byte(config), 0o600)
 	})
 	if err != nil {

@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 )
 
 // ServerOptions configure one server; the zero value is good.
@@ -41,6 +42,8 @@ type ServerOptions struct {
 	// off. They then reach each other through a proxy in this process, and their
 	// peer URLs have their names as hosts, which only that proxy knows.
 	Partitionable bool
+	// ScrapeInterval, of Prometheus, is how often it scrapes; 0: once a second.
+	ScrapeInterval time.Duration
 	// Datacenter, of Consul; empty: dc1.
 	Datacenter string
 	// JoinWAN, of Consul, are addresses of servers of other datacenters, see

@@ -18,6 +18,7 @@ import (
 
 	"github.com/otelcol-infra/otelcol-infra/lab/demo"
 	"github.com/otelcol-infra/otelcol-infra/lab/readback"
+	"github.com/otelcol-infra/otelcol-infra/lab/shop"
 	"github.com/otelcol-infra/otelcol-infra/lab/story"
 )
 
@@ -84,7 +85,7 @@ func has(p demo.Picture, want float64, system, name string, labels ...string) bo
 func TestTheStoryArrives(t *testing.T) {
 	s := play(t)
 	const pace = 3 * demo.Interval
-	require.NoError(t, (&story.Story{Lab: s.Lab, OTLP: s.OTLP, Audit: s.Audit, Pace: pace, Progress: func(line string) { t.Log(line) }}).Tell(t.Context()))
+	require.NoError(t, (&story.Story{Lab: s.Lab, OTLP: s.OTLP, Audit: s.Audit, Shop: s.Shop, Pace: pace, Progress: func(line string) { t.Log(line) }}).Tell(t.Context()))
 	var missing []string
 	defer func() {
 		if len(missing) > 0 {
@@ -248,6 +249,41 @@ func TestTheStoryArrives(t *testing.T) {
 		assert.True(t, led, "the histogram of durations leads to it")
 	})
 
+	t.Run("an application that is scraped leads to its requests", func(t *testing.T) {
+		exemplars := p.Exemplars[shop.Service]
+		require.NotEmpty(t, exemplars)
+		for _, exemplar := range exemplars {
+			request := target(t, []readback.Link{{TraceID: exemplar.TraceID, SpanID: exemplar.SpanID}}, p.Spans[shop.Service])
+			assert.Equal(t, exemplar.Series.Labels["http_request_method"]+" "+exemplar.Series.Labels["http_route"], request.Name)
+			assert.InDelta(t, request.Duration.Seconds(), exemplar.Value, 1e-9)
+		}
+	})
+
+	t.Run("what is counted leads to one that was", func(t *testing.T) {
+		ends := map[string]string{
+			"consul_health_check_transitions_total": "consul.check.outage.start", "etcd_lease_grants_total": "etcd.lease.start", "etcd_lease_ends_total": "etcd.lease",
+			"vault_lease_created_total": "vault.lease.start", "vault_lease_ended_total": "vault.lease",
+		}
+		for system, exemplars := range p.Exemplars {
+			for _, exemplar := range exemplars {
+				name, counter := ends[exemplar.Series.Name]
+				if !counter {
+					continue
+				}
+				counted := target(t, []readback.Link{{TraceID: exemplar.TraceID, SpanID: exemplar.SpanID}}, p.Spans[system])
+				assert.Equal(t, name, counted.Name)
+				for label, attribute := range map[string]string{
+					"consul_service_name": "consul.service.name", "etcd_lease_end_cause": "etcd.lease.end.cause",
+					"vault_lease_end_cause": "vault.lease.end.cause", "vault_mount_path": "vault.mount.path",
+				} {
+					if value, ok := exemplar.Series.Labels[label]; ok {
+						assert.Equal(t, value, counted.Attributes[attribute], "%s of %s", label, exemplar.Series.Name)
+					}
+				}
+			}
+		}
+	})
+
 	t.Run("certificates of Vault are counted down", func(t *testing.T) {
 		expiry, ok := value(p, "vault", "vault_pki_ca_expiry_seconds", "vault_mount_path", story.PKIMount+"/")
 		assert.True(t, ok)
@@ -357,8 +393,9 @@ func TestDemoCheck(t *testing.T) {
 	err := demo.Run(t.Context(), demo.Options{Binary: binary(t), Config: config, Policy: policy, Progress: os.Stderr}, &out, nil)
 	require.NoError(t, err, out.String())
 	for _, want := range []string{
-		"CONSUL", "ETCD", "VAULT", "consul_health_check_count{", "vault.sealed", "/api/v3/traces/",
-		"etcd.lock.wait", "linked to etcd.lock.hold of ", "etcd_lock_wait_duration_seconds_bucket{", "linked to etcd.election.term of ",
+		"CONSUL", "ETCD", "VAULT", "SHOP", "look at ", "consul_health_check_count ", "vault.sealed", "create shop/ (of vault, shop/payment)", "/api/v3/traces/",
+		"etcd.lock.wait", "linked to etcd.lock.hold of ", "etcd_lock_wait_duration_seconds{", "linked to etcd.election.term of ",
+		"http_server_request_duration_seconds{", "vault_request_duration_seconds{", "etcd_lease_ends_total{",
 	} {
 		assert.Contains(t, out.String(), want)
 	}

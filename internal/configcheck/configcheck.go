@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"net"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -51,6 +52,14 @@ func Positive(key string, value int) error {
 	return nil
 }
 
+// OneOf checks that a value is one of those that there are.
+func OneOf(key, value string, values ...string) error {
+	if slices.Contains(values, value) {
+		return nil
+	}
+	return fmt.Errorf("%s is %q: set it to one of %s", key, value, strings.Join(values, ", "))
+}
+
 // shortest is the shortest duration that makes sense here. A number without a
 // unit counts as nanoseconds and is shorter.
 const shortest = 10 * time.Millisecond
@@ -71,14 +80,18 @@ func Timeout(key string, value time.Duration, example string) error {
 	return Duration(key, value, example)
 }
 
-// Unmarshal reads a receiver's configuration and adds to an error what the
+// Unmarshal reads a component's configuration and adds to an error what the
 // decoder's own words leave out: how to mend it.
 func Unmarshal(conf *confmap.Conf, config any) error {
-	if err := conf.Unmarshal(config); err != nil {
-		if strings.Contains(err.Error(), "has invalid keys") {
-			return fmt.Errorf("%w (check their spelling; the receiver's README lists its keys)", err)
-		}
-		return fmt.Errorf("%w (write durations like 10s or 1m30s; the receiver's README lists its keys)", err)
+	err := conf.Unmarshal(config)
+	switch {
+	case err == nil:
+		return nil
+	case strings.Contains(err.Error(), "has invalid keys"):
+		return fmt.Errorf("%w (check their spelling; the component's README lists its keys)", err)
+	case strings.Contains(err.Error(), "time: "): // as time.ParseDuration says it
+		return fmt.Errorf("%w (write durations like 10s or 1m30s; the component's README lists its keys)", err)
+	default:
+		return fmt.Errorf("%w (the component's README lists its keys and what they are)", err)
 	}
-	return nil
 }

@@ -53,6 +53,19 @@ func Metrics(t *testing.T, scenario string, got pmetric.Metrics) {
 		pmetrictest.IgnoreMetricsOrder(), pmetrictest.IgnoreMetricDataPointsOrder()))
 }
 
+// MetricsExactly requires that got equals scenario/metrics.yaml in everything:
+// order, times and the filtered attributes of exemplars too, which Metrics does
+// not compare.
+func MetricsExactly(t *testing.T, scenario string, got pmetric.Metrics) {
+	t.Helper()
+	text, err := golden.MarshalMetricsYAML(got)
+	require.NoError(t, err)
+	file := goldenFile(t, scenario, "metrics.yaml", func(file string) error { return os.WriteFile(file, text, 0o644) })
+	want, err := os.ReadFile(file)
+	require.NoError(t, err)
+	require.Equal(t, string(want), string(text))
+}
+
 func goldenFile(t *testing.T, scenario, name string, write func(string) error) string {
 	t.Helper()
 	file := filepath.Join("testdata", scenario, name)

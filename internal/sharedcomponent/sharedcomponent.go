@@ -1,10 +1,11 @@
 // Copyright The otelcol-infra Authors
 // SPDX-License-Identifier: Apache-2.0
 
-// Package sharedcomponent lets the receivers of several signals that were made
-// from one configuration be one component, so that what they observe is
-// observed once. The collector has such a package too, but not for others to
-// import; this one ends the component with its last user, not with the first.
+// Package sharedcomponent lets the receivers or processors of several signals
+// that were made from one configuration be one component, so that what they
+// observe is observed once. The collector has such a package too, but not for
+// others to import; this one ends the component with its last user, not with the
+// first.
 package sharedcomponent
 
 import (

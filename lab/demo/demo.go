@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/otelcol-infra/otelcol-infra/lab/shop"
 	"github.com/otelcol-infra/otelcol-infra/lab/story"
 )
 
@@ -37,7 +38,7 @@ func Run(ctx context.Context, opts Options, out io.Writer, stay func(*Scene) err
 	if err := within(ctx, baselineMax, s.AwaitBaseline); err != nil {
 		return s.explain(err)
 	}
-	if err := (&story.Story{Lab: s.Lab, OTLP: s.OTLP, Audit: s.Audit, Pace: pace, Progress: say}).Tell(ctx); err != nil {
+	if err := (&story.Story{Lab: s.Lab, OTLP: s.OTLP, Audit: s.Audit, Shop: s.Shop, Pace: pace, Progress: say}).Tell(ctx); err != nil {
 		return err
 	}
 	say("waiting until the story has arrived in Jaeger, Prometheus and the events")
@@ -49,7 +50,7 @@ func Run(ctx context.Context, opts Options, out io.Writer, stay func(*Scene) err
 			return err == nil && len(picture.Missing()) == 0, err
 		})
 	})
-	if printErr := picture.Print(out, s.Jaeger); printErr != nil {
+	if printErr := picture.Print(out, s.Jaeger, s.Prometheus); printErr != nil {
 		return printErr
 	}
 	if missing := picture.Missing(); err != nil && len(missing) > 0 {
@@ -61,6 +62,7 @@ func Run(ctx context.Context, opts Options, out io.Writer, stay func(*Scene) err
 	fmt.Fprintln(out)
 	say("everything has arrived")
 	if stay == nil {
+		fmt.Fprintln(out, "The links end with the servers, now; make demo keeps them up.")
 		return nil
 	}
 	s.invite(out)
@@ -89,13 +91,20 @@ Try it by hand in another terminal, and look again a few seconds later:
   unseal it      curl -X PUT -d "{\"key\":\"$VAULT_UNSEAL_KEY\"}" $VAULT_ADDR/v1/sys/unseal
   issue a lease  curl -X PUT -H "X-Vault-Token: $VAULT_TOKEN" -d '{"common_name":"a.example","ttl":"20s"}' $VAULT_ADDR/v1/pki/issue/web
   take a lock    curl -d '{"name":"%[2]s"}' $ETCD_ENDPOINTS/v3/lock/lock      (twice: the second waits a minute)
+  visit the shop curl http://%[8]s/items/7      (a request that is scraped, and told in a trace)
+  read a secret in a trace of your own, and see it there:
+                 id=$(od -An -N16 -tx1 /dev/urandom | tr -d ' \n')
+                 curl -H "traceparent: 00-$id-00000000000000aa-01" -H "X-Vault-Token: $VAULT_TOKEN" $VAULT_ADDR/v1/%[9]s
+                 curl $JAEGER_QUERY_URL/api/v3/traces/$id
 
   its traces     curl "$JAEGER_QUERY_URL/api/v3/traces?query.service_name=vault&query.start_time_min=%[3]s&query.start_time_max=%[4]s&query.num_traces=20"
   its metrics    curl "$PROMETHEUS_URL/api/v1/query?query=vault_sealed"
   its exemplars  curl "$PROMETHEUS_URL/api/v1/query_exemplars?query=etcd_lock_wait_duration_seconds_bucket&start=%[3]s&end=%[4]s"
+  of Vault       curl "$PROMETHEUS_URL/api/v1/query_exemplars?query=vault_request_duration_seconds_bucket&start=%[3]s&end=%[4]s"
+  of the shop    curl "$PROMETHEUS_URL/api/v1/query_exemplars?query=%[10]s_bucket&start=%[3]s&end=%[4]s"
   all events     tail -f %[5]s
 
 Jaeger %[6]s and Prometheus %[7]s have no pages when they were built here;
 with their own binaries on PATH they have. Ctrl-C here, or bin/lab down there, ends everything.
-`, story.Service, lock, s.Since.UTC().Format(time.RFC3339), s.Since.Add(24*time.Hour).UTC().Format(time.RFC3339), s.Events, s.Jaeger, s.Prometheus)
+`, story.Service, lock, s.Since.UTC().Format(time.RFC3339), s.Since.Add(24*time.Hour).UTC().Format(time.RFC3339), s.Events, s.Jaeger, s.Prometheus, s.Shop.Addr, story.Secret, shop.Durations)
 }

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/otelcol-infra/otelcol-infra/lab/readback"
+	"github.com/otelcol-infra/otelcol-infra/lab/shop"
 	"github.com/otelcol-infra/otelcol-infra/lab/story"
 )
 
@@ -17,8 +18,11 @@ import (
 type System struct {
 	Name string // service.name, which Prometheus calls job
 
-	// What the story must leave behind, at least: series by name, spans and
-	// events by name and number.
+	// Look says what to look at, and Documented where its metrics are explained.
+	Look, Documented string
+
+	// What the story must leave behind, at least: series by name, those that
+	// tell the story first; spans and events by name and number.
 	Series []string
 	Spans  map[string]int
 	Events map[string]int
@@ -28,6 +32,10 @@ type System struct {
 
 	// Links are the names of spans, and how many links from them lead to others.
 	Links map[string]int
+
+	// Own is where in Vault the demo's own requests go, which set up the story and
+	// ask how far it is.
+	Own string
 }
 
 // leases are those of the sessions that contend and campaign, and the one that
@@ -38,12 +46,16 @@ const leases = story.Contenders + story.Candidates + 1
 var Systems = []System{
 	{
 		Name: "consul",
+		Look: "the trace consul.service.incident, as long as service " + story.Service + " was critical;" +
+			" the exemplar of consul_health_check_transitions_total leads to it",
+		Documented: "receiver/consulreceiver/documentation.md",
 		Series: []string{
-			"consul_up", "consul_health_check_count", "consul_health_service_instance_count", "consul_health_check_transitions_total",
-			"consul_catalog_service_count", "consul_catalog_service_instance_count", "consul_catalog_node_count",
-			"consul_raft_has_leader", "consul_server_healthy", "consul_member_count", "consul_session_count",
-			"consul_kv_key_count", "consul_kv_changes_total", "consul_kv_lock_acquisitions_total", "consul_ca_root_time_to_expiry_seconds",
+			"consul_health_check_transitions_total", "consul_health_check_count", "consul_kv_lock_acquisitions_total", "consul_kv_changes_total",
+			"consul_catalog_service_instance_count", "consul_raft_has_leader", "consul_ca_root_time_to_expiry_seconds", "consul_up",
+			"consul_health_service_instance_count", "consul_catalog_service_count", "consul_catalog_node_count",
+			"consul_server_healthy", "consul_member_count", "consul_session_count", "consul_kv_key_count",
 		},
+		Exemplars: []string{"consul_health_check_transitions_total"},
 		Spans: map[string]int{
 			"consul.service.incident.start": 1, "consul.service.incident": 1,
 			"consul.check.outage.start": 1, "consul.check.outage": 1,
@@ -58,14 +70,18 @@ var Systems = []System{
 	},
 	{
 		Name: "etcd",
+		Look: "the traces etcd.lock.attempt, each linked to the hold that it waited for;" +
+			" the exemplar of etcd_lock_wait_duration_seconds leads to the longest wait",
+		Documented: "receiver/etcdreceiver/documentation.md",
 		Series: []string{
-			"etcd_member_up", "etcd_member_leader", "etcd_member_count", "etcd_raft_has_leader", "etcd_db_size_bytes", "etcd_revisions_total",
-			"etcd_key_count", "etcd_key_changes_total", "etcd_lease_count", "etcd_lease_ends_total",
-			"etcd_lock_acquisitions_total", "etcd_lock_wait_duration_seconds_count", "etcd_lock_hold_duration_seconds_count",
-			"etcd_election_elections_total", "etcd_election_term_duration_seconds_count",
+			"etcd_lock_acquisitions_total", "etcd_lock_wait_duration_seconds_count", "etcd_election_elections_total", "etcd_lease_ends_total",
+			"etcd_key_changes_total", "etcd_raft_has_leader", "etcd_db_size_bytes", "etcd_member_up",
+			"etcd_member_leader", "etcd_member_count", "etcd_revisions_total", "etcd_key_count", "etcd_lease_count",
+			"etcd_lock_hold_duration_seconds_count", "etcd_election_term_duration_seconds_count",
 		},
 		Exemplars: []string{
 			"etcd_lock_wait_duration_seconds_bucket", "etcd_lock_hold_duration_seconds_bucket", "etcd_election_term_duration_seconds_bucket",
+			"etcd_lease_grants_total", "etcd_lease_ends_total",
 		},
 		Spans: map[string]int{
 			"etcd.lock.attempt.start": story.Contenders, "etcd.lock.attempt": story.Contenders,
@@ -83,15 +99,23 @@ var Systems = []System{
 	},
 	{
 		Name: "vault",
+		Look: "the span create " + story.Secrets + "/ in the application's trace " + story.Order + ", which Vault told;" +
+			" the exemplar of vault_request_duration_seconds{kv, create, ok} leads to it",
+		Documented: "receiver/vaultreceiver/documentation.md",
+		Own:        "sys/",
 		Series: []string{
-			"vault_up", "vault_initialized", "vault_sealed", "vault_active", "vault_lease_count",
-			"vault_lease_followed_count", "vault_lease_created_total", "vault_lease_renewals_total", "vault_lease_ended_total",
+			"vault_request_duration_seconds_count", "vault_lease_created_total", "vault_lease_renewals_total", "vault_lease_ended_total",
+			"vault_sealed", "vault_active", "vault_pki_ca_expiry_seconds", "vault_up",
+			"vault_initialized", "vault_lease_count", "vault_lease_followed_count",
 			"vault_lease_lifetime_seconds_count", "vault_lease_ttl_issued_seconds_count", "vault_lease_ttl_remaining_seconds_count",
-			"vault_pki_certificate_count", "vault_pki_ca_expiry_seconds", "vault_pki_crl_expiry_seconds",
+			"vault_pki_certificate_count", "vault_pki_crl_expiry_seconds",
 			"vault_mount_count", "vault_policy_count", "vault_token_count", "vault_own_token_ttl_seconds",
-			"vault_request_duration_seconds_count", "vault_audit_entries_total",
+			"vault_audit_entries_total",
 		},
-		Exemplars: []string{"vault_lease_lifetime_seconds_bucket", "vault_request_duration_seconds_bucket"},
+		Exemplars: []string{
+			"vault_lease_lifetime_seconds_bucket", "vault_request_duration_seconds_bucket",
+			"vault_lease_created_total", "vault_lease_ended_total",
+		},
 		Spans: map[string]int{
 			"create " + story.Secrets + "/": 1, "read " + story.Secrets + "/": 1,
 			"vault.sealed.start": 1, "vault.sealed": 1,
@@ -102,6 +126,14 @@ var Systems = []System{
 			"vault.sealed": 1, "vault.unsealed": 1,
 			"vault.lease.created": story.VaultLeases, "vault.lease.renewed": 1, "vault.lease.expiring": 1, "vault.lease.ended": story.VaultLeases,
 		},
+	},
+	{
+		Name: shop.Service,
+		Look: "the exemplar of " + shop.Durations + "{GET, 200, /items}:" +
+			" it leads to the trace GET /items, of which the metrics knew nothing",
+		Series:    []string{shop.Durations + "_count", shop.Requests},
+		Exemplars: []string{shop.Durations + "_bucket"},
+		Spans:     map[string]int{story.Order: 1, "GET /items": story.Customers, "GET /items/{id}": story.Customers, "POST /orders": story.Customers},
 	},
 }
 

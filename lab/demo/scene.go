@@ -17,6 +17,7 @@ import (
 
 	"github.com/otelcol-infra/otelcol-infra/lab"
 	"github.com/otelcol-infra/otelcol-infra/lab/readback"
+	"github.com/otelcol-infra/otelcol-infra/lab/shop"
 	"github.com/otelcol-infra/otelcol-infra/lab/story"
 )
 
@@ -40,6 +41,7 @@ type Options struct {
 type Scene struct {
 	Lab       *lab.Lab
 	Collector *lab.Collector
+	Shop      *shop.Shop
 
 	Jaeger     readback.Jaeger
 	Prometheus readback.Prometheus
@@ -102,6 +104,19 @@ func (s *Scene) startCollector(ctx context.Context, opts Options) error {
 func (s *Scene) startOn(ctx context.Context, binary, config string, ports []int) (err error) {
 	at := func(i int) string { return fmt.Sprintf("127.0.0.1:%d", ports[i]) }
 	s.Metrics, s.Health, s.OTLP, s.Audit = at(0), at(1), "http://"+at(3), at(5)
+	if s.Shop, err = shop.Open(ctx, s.OTLP); err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, s.Shop.Close(context.WithoutCancel(ctx)))
+			s.Shop = nil
+		}
+	}()
+	targets := filepath.Join(s.Lab.Dir, "targets.yaml")
+	if err := os.WriteFile(targets, []byte(s.Shop.Targets()), 0o600); err != nil {
+		return fmt.Errorf("write the collector's targets: %w", err)
+	}
 	s.Collector, err = lab.StartCollector(ctx, lab.CollectorOptions{
 		Binary:   binary,
 		Configs:  []string{config},
@@ -123,6 +138,7 @@ func (s *Scene) startOn(ctx context.Context, binary, config string, ports []int)
 			"EVENTS_FILE="+string(s.Events),
 			"PROMETHEUS_EXPORTER_ENDPOINT="+s.Metrics,
 			"HEALTH_CHECK_ENDPOINT="+s.Health,
+			"SCRAPE_TARGETS_FILE="+targets,
 			"OTLP_GRPC_ENDPOINT="+at(2),
 			"OTLP_HTTP_ENDPOINT="+at(3),
 			fmt.Sprintf("TELEMETRY_PORT=%d", ports[4]),
@@ -134,14 +150,17 @@ func (s *Scene) startOn(ctx context.Context, binary, config string, ports []int)
 	return s.Lab.Prometheus.Scrape(s.Metrics, at(4))
 }
 
-// Stop ends the collector, so that it delivers what it holds, and then the
-// servers.
+// Stop ends the shop and the collector, so that they deliver what they hold,
+// and then the servers.
 func (s *Scene) Stop() error {
 	var err error
+	ctx, cancel := context.WithTimeout(context.Background(), 15*time.Second)
+	defer cancel()
+	if s.Shop != nil {
+		err = s.Shop.Close(ctx)
+	}
 	if s.Collector != nil {
-		ctx, cancel := context.WithTimeout(context.Background(), 15*time.Second)
-		defer cancel()
-		err = s.Collector.Stop(ctx)
+		err = errors.Join(err, s.Collector.Stop(ctx))
 	}
 	return errors.Join(err, s.Lab.Stop())
 }

@@ -29,6 +29,7 @@ const maxTraces = 1000
 type Span struct {
 	TraceID, SpanID, ParentSpanID string
 	Service, Name                 string
+	Kind                          string // such as Server
 	Start                         time.Time
 	Duration                      time.Duration
 	Failed                        bool // its status is Error
@@ -37,7 +38,10 @@ type Span struct {
 }
 
 // Link leads from a span to another one.
-type Link struct{ TraceID, SpanID string }
+type Link struct {
+	TraceID, SpanID string
+	Attributes      map[string]any
+}
 
 // Spans returns the spans of a service in traces that began since a time. No
 // traces are no error.
@@ -110,6 +114,7 @@ func flatten(traces ptrace.Traces) (spans []Span) {
 					ParentSpanID: s.ParentSpanID().String(),
 					Service:      service.Str(),
 					Name:         s.Name(),
+					Kind:         s.Kind().String(),
 					Start:        s.StartTimestamp().AsTime(),
 					Duration:     s.EndTimestamp().AsTime().Sub(s.StartTimestamp().AsTime()),
 					Failed:       s.Status().Code() == ptrace.StatusCodeError,
@@ -124,7 +129,7 @@ func flatten(traces ptrace.Traces) (spans []Span) {
 
 func linksOf(s ptrace.Span) (links []Link) {
 	for _, l := range s.Links().All() {
-		links = append(links, Link{TraceID: l.TraceID().String(), SpanID: l.SpanID().String()})
+		links = append(links, Link{TraceID: l.TraceID().String(), SpanID: l.SpanID().String(), Attributes: l.Attributes().AsRaw()})
 	}
 	return links
 }

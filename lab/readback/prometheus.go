@@ -30,6 +30,7 @@ type Series struct {
 type Exemplar struct {
 	Series          Series // without its value
 	Value           float64
+	Time            time.Time // in milliseconds
 	TraceID, SpanID string
 }
 
@@ -75,7 +76,7 @@ func (p Prometheus) Exemplars(ctx context.Context, query string, since time.Time
 	for _, found := range answer {
 		for _, e := range found.Exemplars {
 			exemplars = append(exemplars, Exemplar{
-				Series: seriesOf(found.SeriesLabels), Value: float64(e.Value),
+				Series: seriesOf(found.SeriesLabels), Value: float64(e.Value), Time: e.Timestamp.Time(),
 				TraceID: string(e.Labels["trace_id"]), SpanID: string(e.Labels["span_id"]),
 			})
 		}

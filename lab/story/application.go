@@ -16,14 +16,22 @@ import (
 	"go.opentelemetry.io/otel/sdk/resource"
 	"go.opentelemetry.io/otel/sdk/trace"
 	semconv "go.opentelemetry.io/otel/semconv/v1.37.0"
+
+	"github.com/otelcol-infra/otelcol-infra/lab/shop"
 )
 
 // What the application does in Vault, in a trace of its own.
 const (
-	Application = "shop"  // its service name
-	Order       = "order" // its span around the requests
-	Secrets     = "shop"  // the secrets engine that it uses
-	secretPath  = Secrets + "/payment"
+	Application = shop.Service // its service name
+	Order       = "order"      // its span around the requests
+	Secrets     = "shop"       // the secrets engine that it uses
+	Secret      = Secrets + "/payment"
+)
+
+// Customers are those of the shop.
+const (
+	Customers     = 6
+	visitsPerPace = 3
 )
 
 // callVault has an application that is instrumented with OpenTelemetry write a
@@ -56,11 +64,26 @@ func (s *Story) callVault(ctx context.Context) (err error) {
 	s.say("vault: an application writes a secret and reads it, in a trace of its own")
 	ctx, span := provider.Tracer(Application).Start(ctx, Order)
 	defer span.End()
-	if _, err := traced.Logical().WriteWithContext(ctx, secretPath, map[string]any{"card": password}); err != nil {
-		return fmt.Errorf("write %s: %w", secretPath, err)
+	if _, err := traced.Logical().WriteWithContext(ctx, Secret, map[string]any{"card": password}); err != nil {
+		return fmt.Errorf("write %s: %w", Secret, err)
 	}
-	if _, err := traced.Logical().ReadWithContext(ctx, secretPath); err != nil {
-		return fmt.Errorf("read %s: %w", secretPath, err)
+	if _, err := traced.Logical().ReadWithContext(ctx, Secret); err != nil {
+		return fmt.Errorf("read %s: %w", Secret, err)
+	}
+	return nil
+}
+
+// serve has customers visit the shop, one after the other, for as long as it
+// takes until who scrapes it has seen it grow.
+func (s *Story) serve(ctx context.Context) error {
+	s.say(fmt.Sprintf("shop: %d customers visit it, one after the other", Customers))
+	for range Customers {
+		if err := s.Shop.Visit(ctx); err != nil {
+			return err
+		}
+		if err := pause(ctx, s.Pace/visitsPerPace); err != nil {
+			return err
+		}
 	}
 	return nil
 }

@@ -3,7 +3,8 @@
 
 // Package story drives real servers through a small story that an observer
 // should be able to tell afterwards: a service fails and recovers, clients
-// contend for a lock and lead after each other, leases expire, keys change, Vault is sealed and unsealed.
+// contend for a lock and lead after each other, leases expire, keys change, Vault is sealed and unsealed,
+// customers visit a shop.
 package story
 
 import (
@@ -16,6 +17,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/otelcol-infra/otelcol-infra/lab"
+	"github.com/otelcol-infra/otelcol-infra/lab/shop"
 )
 
 // What the story is about.
@@ -46,6 +48,9 @@ type Story struct {
 	// OTLP is the URL where the application of the story sends its traces, and
 	// Audit host:port of the observer's socket for Vault's audit device.
 	OTLP, Audit string
+
+	// Shop is the application's other half, which is scraped.
+	Shop *shop.Shop
 
 	// Pace is how long each state is held: longer than the interval at which
 	// the observer polls, or it cannot see it.
@@ -80,7 +85,7 @@ func (s *Story) Prepare(ctx context.Context) error {
 	return s.prepareVault(ctx)
 }
 
-// Tell drives the three servers at once and returns when all is well again.
+// Tell drives the three servers and the shop at once and returns when all is well again.
 func (s *Story) Tell(ctx context.Context) error {
 	acts, ctx := errgroup.WithContext(ctx)
 	acts.Go(func() error { return s.failCheck(ctx) })
@@ -91,6 +96,7 @@ func (s *Story) Tell(ctx context.Context) error {
 	acts.Go(func() error { return s.expire(ctx) })
 	acts.Go(func() error { return s.changeKeys(ctx) })
 	acts.Go(func() error { return s.vault(ctx) })
+	acts.Go(func() error { return s.serve(ctx) })
 	return acts.Wait()
 }
 

@@ -164,7 +164,7 @@ func (c *FileConfig) check() error {
 		patterns = fmt.Errorf("audit::file is of files that cannot be looked for, check the patterns: %w", err)
 	}
 	return errors.Join(patterns,
-		checkMode("audit::file::start_at", c.StartAt, "beginning", "end"),
+		configcheck.OneOf("audit::file::start_at", c.StartAt, "beginning", "end"),
 		configcheck.Duration("audit::file::poll_interval", c.PollInterval, "200ms"),
 	)
 }
@@ -206,7 +206,7 @@ func (c *AuditConfig) check() error {
 	}
 	return errors.Join(append(errs,
 		c.checkData(),
-		checkMode("audit::trust", c.Trust, string(telemetry.TrustParent), string(telemetry.TrustLink), string(telemetry.TrustIgnore)),
+		configcheck.OneOf("audit::trust", c.Trust, string(telemetry.TrustParent), string(telemetry.TrustLink), string(telemetry.TrustIgnore)),
 		configcheck.Duration("audit::wait", c.Wait, "2m"),
 		configcheck.Positive("audit::queue", c.Queue),
 		configcheck.Positive("audit::longest_line", c.LongestLine),

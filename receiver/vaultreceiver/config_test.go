@@ -25,7 +25,7 @@ func TestConfig(t *testing.T) {
 	for file, wantErr := range map[string]string{
 		"full.yaml":           "",
 		"typo.yaml":           "has invalid keys: endpiont",
-		"bad duration.yaml":   "'collection_interval' time: unknown unit (write durations like 10s or 1m30s; the receiver's README lists its keys)",
+		"bad duration.yaml":   "'collection_interval' time: unknown unit (write durations like 10s or 1m30s; the component's README lists its keys)",
 		"empty endpoint.yaml": "endpoint is empty: set it to a URL such as http://127.0.0.1:8200",
 		"no scheme.yaml":      "endpoint is not an http or https URL: write it like http://127.0.0.1:8200",
 		"no token file.yaml":  "token_file cannot be read, check its path and permissions: open testdata/config/absent: no such file or directory",

@@ -4,10 +4,9 @@
 package vaultreceiver
 
 import (
+	"strings"
 	"errors"
 	"fmt"
-	"slices"
-	"strings"
 	"time"
 
 	"github.com/otelcol-infra/otelcol-infra/internal/configcheck"
@@ -92,7 +91,7 @@ func (c LeasesConfig) check() error {
 		if len(c.Prefixes) > 0 && c.Mode == ModeCount {
 			return errors.New("leases::prefixes is set, but leases::mode is count, which follows none: set leases::mode to prefixes")
 		}
-		return checkMode("leases::mode", c.Mode, ModeOff, ModeCount, ModePrefixes)
+		return configcheck.OneOf("leases::mode", c.Mode, ModeOff, ModeCount, ModePrefixes)
 	}
 	var errs []error
 	if len(c.Prefixes) == 0 {
@@ -132,14 +131,7 @@ func (c TokensConfig) check() error {
 	case ModeAccessors:
 		return c.FollowConfig.check("tokens")
 	}
-	return checkMode("tokens::mode", c.Mode, ModeOff, ModeCount, ModeAccessors)
-}
-
-func checkMode(key, mode string, modes ...string) error {
-	if slices.Contains(modes, mode) {
-		return nil
-	}
-	return fmt.Errorf("%s is %q: set it to one of %s", key, mode, strings.Join(modes, ", "))
+	return configcheck.OneOf("tokens::mode", c.Mode, ModeOff, ModeCount, ModeAccessors)
 }
 
 // PKIConfig is of certificates.
