@@ -4,9 +4,9 @@
 package vaultreceiver
 
 import (
-	"strings"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/otelcol-infra/otelcol-infra/internal/configcheck"
