@@ -63,7 +63,7 @@ func startAskedVault(t *testing.T, dir, socket string) *askedVault {
 	return v
 }
 
-var guidedDevice = regexp.MustCompile(`(?m)^vault audit enable (?:-path=\S+ )?(\S+) (.*)$`)
+var guidedDevice = regexp.MustCompile(`(?m)^ *vault audit enable (?:-path=\S+ )?(\S+) (.*)$`)
 
 // enable enables the device of that type as the guide does, but elsewhere.
 func (v *askedVault) enable(t *testing.T, device string) {
