@@ -172,3 +172,10 @@ func TestAListIsAsWideAsFits(t *testing.T) {
 	printList(&out, "these:", []string{long, long, "last"})
 	assert.Equal(t, "    these: "+long+",\n    "+long+", last\n", out.String())
 }
+
+// The request that issued a lease has its prefix, which is the request's path.
+func TestATitleSaysAThingOnce(t *testing.T) {
+	issue := request("6", "update pki/", "pki/issue/web", time.Millisecond, false)
+	issue.Attributes["vault.lease.prefix"] = "pki/issue/web"
+	assert.Equal(t, "update pki/ (pki/issue/web)", title(issue, readback.Span{Service: "vault"}))
+}

@@ -139,7 +139,9 @@ func title(s, whole readback.Span) string {
 			}
 			continue
 		}
-		said = append(said, fmt.Sprint(value))
+		if text := fmt.Sprint(value); !slices.Contains(said, text) { // The prefix of a lease is the path of its request.
+			said = append(said, text)
+		}
 	}
 	name := s.Name
 	if said != nil {
