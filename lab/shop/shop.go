@@ -65,23 +65,33 @@ type Shop struct {
 // Open opens a shop that sends its spans, all of them, to the OTLP receiver at
 // this URL.
 func Open(ctx context.Context, otlp string) (*Shop, error) {
-	exporter, err := otlptracehttp.New(ctx, otlptracehttp.WithEndpointURL(otlp+"/v1/traces"))
+	provider, err := Provider(ctx, otlp)
 	if err != nil {
-		return nil, fmt.Errorf("make the shop's exporter: %w", err)
+		return nil, err
 	}
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("open the shop: %w", err), exporter.Shutdown(ctx))
+		return nil, errors.Join(fmt.Errorf("open the shop: %w", err), provider.Shutdown(ctx))
 	}
 	s := &Shop{
-		Addr:   listener.Addr().String(),
-		client: &http.Client{Transport: &http.Transport{}, Timeout: 10 * time.Second},
-		provider: trace.NewTracerProvider(trace.WithBatcher(exporter, trace.WithBatchTimeout(sendEvery)),
-			trace.WithResource(resource.NewSchemaless(semconv.ServiceName(Service)))),
+		Addr:     listener.Addr().String(),
+		client:   &http.Client{Transport: &http.Transport{}, Timeout: 10 * time.Second},
+		provider: provider,
 	}
 	s.server = &http.Server{Handler: s.handler(), ReadHeaderTimeout: time.Second}
 	go func() { _ = s.server.Serve(listener) }()
 	return s, nil
+}
+
+// Provider returns what makes the shop's spans, and sends all of them to the OTLP
+// receiver at this URL.
+func Provider(ctx context.Context, otlp string) (*trace.TracerProvider, error) {
+	exporter, err := otlptracehttp.New(ctx, otlptracehttp.WithEndpointURL(otlp+"/v1/traces"))
+	if err != nil {
+		return nil, fmt.Errorf("make the shop's exporter: %w", err)
+	}
+	return trace.NewTracerProvider(trace.WithBatcher(exporter, trace.WithBatchTimeout(sendEvery)),
+		trace.WithResource(resource.NewSchemaless(semconv.ServiceName(Service)))), nil
 }
 
 // Targets is the file that tells Prometheus' file_sd where to scrape it.

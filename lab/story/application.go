@@ -11,11 +11,7 @@ import (
 
 	vault "github.com/hashicorp/vault/api"
 	"go.opentelemetry.io/contrib/instrumentation/net/http/otelhttp"
-	"go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracehttp"
 	"go.opentelemetry.io/otel/propagation"
-	"go.opentelemetry.io/otel/sdk/resource"
-	"go.opentelemetry.io/otel/sdk/trace"
-	semconv "go.opentelemetry.io/otel/semconv/v1.37.0"
 
 	"github.com/otelcol-infra/otelcol-infra/lab/shop"
 )
@@ -40,12 +36,10 @@ func (s *Story) callVault(ctx context.Context) (err error) {
 	if err := s.auditVault(ctx); err != nil {
 		return err
 	}
-	exporter, err := otlptracehttp.New(ctx, otlptracehttp.WithEndpointURL(s.OTLP+"/v1/traces"))
+	provider, err := shop.Provider(ctx, s.OTLP)
 	if err != nil {
-		return fmt.Errorf("make the application's exporter: %w", err)
+		return err
 	}
-	provider := trace.NewTracerProvider(trace.WithBatcher(exporter),
-		trace.WithResource(resource.NewSchemaless(semconv.ServiceName(Application))))
 	defer func() { err = errors.Join(err, provider.Shutdown(context.WithoutCancel(ctx))) }()
 
 	client, err := s.Lab.Vault.Client(0)
