@@ -9,7 +9,8 @@ import (
 	"maps"
 	"regexp"
 	"slices"
-	"strings"
+
+	"github.com/otelcol-infra/otelcol-infra/internal/configcheck"
 )
 
 // Config is of a rule: which spans are what a data point of a metric has
@@ -78,9 +79,7 @@ func (c *Config) check(key string) error {
 	_, err = compilePatterns(key+"::spans::names", c.Spans.Names)
 	errs = append(errs, err)
 	for i, kind := range c.Spans.Kinds {
-		if _, ok := kinds[kind]; !ok {
-			errs = append(errs, fmt.Errorf("%s::spans::kinds[%d] is %q: set it to one of %s", key, i, kind, strings.Join(slices.Sorted(maps.Keys(kinds)), ", ")))
-		}
+		errs = append(errs, configcheck.OneOf(fmt.Sprintf("%s::spans::kinds[%d]", key, i), kind, slices.Sorted(maps.Keys(kinds))...))
 	}
 	if len(c.Join) == 0 {
 		errs = append(errs, fmt.Errorf("%s::join is empty, so any span would fit: list what spans and data points have in common, such as [{metric: service.name}]", key))
@@ -100,8 +99,8 @@ func (c *Config) check(key string) error {
 	if optional > mostOptional {
 		errs = append(errs, fmt.Errorf("%s::join has %d that are optional, and %d are possible", key, optional, mostOptional))
 	}
-	if _, ok := perSecond[c.Unit]; !ok && c.Unit != "" {
-		errs = append(errs, fmt.Errorf("%s::unit is %q: set it to one of %s", key, c.Unit, strings.Join(slices.Sorted(maps.Keys(perSecond)), ", ")))
+	if c.Unit != "" {
+		errs = append(errs, configcheck.OneOf(key+"::unit", c.Unit, slices.Sorted(maps.Keys(perSecond))...))
 	}
 	if c.Unit != "" && c.Value != "" {
 		errs = append(errs, fmt.Errorf("%s::unit is of durations: leave it out, as value is an attribute", key))

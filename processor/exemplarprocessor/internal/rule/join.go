@@ -18,7 +18,7 @@ type join struct {
 	instance bool
 	span     string
 	of       func(ptrace.Span) string // not an attribute, but a field of the span
-	mask     uint32                   // its bit; 0: it is not optional
+	mask     Mask                     // its bit; 0: it is not optional
 
 	column int // is the same for all joins, of whichever rule, with the same span
 }

@@ -89,7 +89,7 @@ func Compile(configs []Config) (*Set, error) {
 				j.mask = 1 << optional
 				optional++
 				if j.instance {
-					r.instance, s.byInstance = Mask(j.mask), true
+					r.instance, s.byInstance = j.mask, true
 				}
 			}
 			r.joins = append(r.joins, j)
@@ -146,9 +146,7 @@ func (r *Rule) Scale(metric, unit string) (float64, bool) {
 type Mask uint32
 
 // Optional says whether any of its joins is optional.
-func (r *Rule) Optional() bool {
-	return slices.ContainsFunc(r.joins, func(j join) bool { return j.mask != 0 })
-}
+func (r *Rule) Optional() bool { return r.all != 0 }
 
 // Mask adds the optional joins that a data point has, but for that by instance,
 // and says whether these are all there are.
@@ -156,11 +154,11 @@ func (r *Rule) Mask(has Mask, resource, attrs pcommon.Map) (Mask, bool) {
 	all := true
 	for i := range r.joins {
 		j := &r.joins[i]
-		if j.mask == 0 || uint32(has)&j.mask != 0 || Mask(j.mask) == r.instance {
+		if j.mask == 0 || has&j.mask != 0 || j.mask == r.instance {
 			continue
 		}
 		if _, _, ok := j.find(resource, attrs); ok {
-			has |= Mask(j.mask)
+			has |= j.mask
 		} else {
 			all = false
 		}
@@ -177,7 +175,7 @@ func (r *Rule) Key(mask Mask, resource, attrs pcommon.Map) (uint64, bool) {
 	key := r.hasher.begin(uint32(r.Index), mask)
 	for i := range r.joins {
 		j := &r.joins[i]
-		if j.mask != 0 && uint32(mask)&j.mask == 0 {
+		if j.mask != 0 && mask&j.mask == 0 {
 			continue
 		}
 		value, ok := j.point(r.hasher, resource, attrs)
@@ -301,7 +299,7 @@ func (r *Rule) keys(scratch *Scratch, resource pcommon.Map, span ptrace.Span) []
 			return keys
 		}
 		whole = whole || v.whole != 0
-		if !v.ok && Mask(j.mask) == r.instance {
+		if !v.ok && j.mask == r.instance {
 			without = r.instance
 			masks |= 1 << (r.all &^ r.instance)
 		}
@@ -323,7 +321,7 @@ func (r *Rule) keyOf(values []value, mask Mask, whole bool) uint64 {
 	key := r.hasher.begin(uint32(r.Index), mask)
 	for i := range r.joins {
 		j := &r.joins[i]
-		if j.mask == 0 || uint32(mask)&j.mask != 0 {
+		if j.mask == 0 || mask&j.mask != 0 {
 			key = r.hasher.add(key, values[j.column].as(whole))
 		}
 	}
