@@ -129,7 +129,7 @@ func wholeName(h *hasher, name pcommon.Value, resource pcommon.Map) uint64 {
 	if !ok {
 		return 0
 	}
-	return h.text(of.AsString() + "/" + name.AsString())
+	return h.path(of.AsString(), name.AsString())
 }
 
 // spanned returns the value of a span, or of its resource.

@@ -54,3 +54,13 @@ func (h *hasher) text(text string) uint64 {
 	}
 	return maphash.String(h.seed, text)
 }
+
+// path hashes two texts with a slash between them, as text hashes the whole.
+func (h *hasher) path(folder, name string) uint64 {
+	var whole maphash.Hash
+	whole.SetSeed(h.seed)
+	_, _ = whole.WriteString(folder)
+	_ = whole.WriteByte('/')
+	_, _ = whole.WriteString(name)
+	return whole.Sum64()
+}
