@@ -10,9 +10,12 @@ import (
 )
 
 const (
-	// askAgain is how long one is left alone that could not be asked for, and
-	// askSeldom how long at most when Vault lists it but says nothing of it.
-	askAgain  = time.Minute
+	// askAgain is how long one is left alone that could not be asked for.
+	askAgain = time.Minute
+
+	// When Vault lists one but says nothing of it, it is asked again soon, as it may
+	// be being made, and seldom after a while.
+	askSoon   = time.Second
 	askSeldom = time.Hour
 
 	// maxRenewals is how many renewals of one are remembered, the newest.
@@ -336,7 +339,7 @@ func (r *Roster[D]) Silent(now time.Time, id string) {
 	if l := r.known[id]; l != nil {
 		r.version++
 		pause := time.Duration(now.UnixNano() - l.seen)
-		r.ask(l, now.Add(min(max(askAgain, pause), askSeldom)).UnixNano())
+		r.ask(l, now.Add(min(max(askSoon, pause), askSeldom)).UnixNano())
 	}
 }
 

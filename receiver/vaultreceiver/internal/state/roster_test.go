@@ -264,7 +264,9 @@ func TestWhatIsListedInSilenceIsAskedForEverMoreSeldom(t *testing.T) {
 	s := newScript(t, 10)
 	s.list(0, false, "a")
 	s.due(0, "a")
-	for at, pause := 1, 60; at < 20_000; at, pause = at+pause, min(at+pause, 3600) {
+	s.r.Silent(after(0), "a")
+	s.due(0, "")
+	for at, pause := 1, 1; at < 20_000; at, pause = at+pause, min(at+pause, 3600) {
 		s.r.Silent(after(at), "a")
 		s.due(at+pause-1, "")
 		s.due(at+pause, "a")
