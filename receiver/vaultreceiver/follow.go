@@ -50,6 +50,9 @@ type subject[D any] struct {
 	secret bool     // the IDs must not be stored, so only what more returns is
 	depth  int      // of the folders that are listed; with another one, what was stored says nothing
 
+	// settle is how long one that is first listed is not asked for.
+	settle time.Duration
+
 	// list is the endpoint by which lists of a part are denied, and have a condition.
 	list func(part string) string
 
@@ -129,7 +132,7 @@ func newFollower[D any](w *watcher, cfg FollowConfig, of subject[D]) *follower[D
 
 // forget begins with nothing known, so with a new baseline.
 func (f *follower[D]) forget() {
-	f.roster, f.whole = state.NewRoster[D](f.cfg.Limit, f.cfg.ExpiryWarning), false
+	f.roster, f.whole = state.NewRoster[D](f.cfg.Limit, f.cfg.ExpiryWarning, f.settle), false
 	f.gaps = map[string]bool{}
 	if f.resume != nil {
 		f.resume(nil)

@@ -71,7 +71,7 @@ func TestNoSecretIsTold(t *testing.T) {
 	planted("planted-authority", body(authority.Data["private_key"]), body(authority.Data["certificate"]))
 	require.NoError(t, client.Sys().EnableAuthWithOptions("userpass", &api.EnableAuthOptions{Type: "userpass"}))
 	for _, user := range []string{"ann", "planted-locked-out"} {
-		write(t, client, "auth/userpass/users/"+user, map[string]any{"password": "planted-password", "token_ttl": "3s"})
+		write(t, client, "auth/userpass/users/"+user, map[string]any{"password": "planted-password", "token_ttl": "28s"})
 	}
 	planted("planted-password", "planted-locked-out")
 	write(t, client, "sys/quotas/rate-limit/tight", map[string]any{"path": "kv", "rate": 1})
@@ -108,7 +108,7 @@ func TestNoSecretIsTold(t *testing.T) {
 		return true
 	})
 
-	issued := write(t, client, "pki/issue/web", map[string]any{"common_name": "planted-common-name", "ttl": "3s"})
+	issued := write(t, client, "pki/issue/web", map[string]any{"common_name": "planted-common-name", "ttl": "24s"})
 	planted("planted-common-name", body(issued.Data["private_key"]), body(issued.Data["certificate"]), issued.LeaseID)
 	login := write(t, client, "auth/userpass/login/ann", map[string]any{"password": "planted-password"})
 	planted(login.Auth.ClientToken, login.Auth.Accessor)

@@ -117,7 +117,7 @@ func TestTheNewestRequestsAreRemembered(t *testing.T) {
 }
 
 func TestTheRequestOfALeaseSurvivesARestart(t *testing.T) {
-	before := NewRoster[LeaseDetail](10, time.Hour)
+	before := NewRoster[LeaseDetail](10, time.Hour, 0)
 	before.Begin("pki")
 	before.Finish(after(0), "pki", false)
 	before.Begin("pki")
@@ -133,7 +133,7 @@ func TestTheRequestOfALeaseSurvivesARestart(t *testing.T) {
 	ends := func(stored string) map[string]*Origin {
 		var saved SavedRoster[LeaseDetail]
 		require.NoError(t, json.Unmarshal([]byte(stored), &saved))
-		r := NewRoster[LeaseDetail](10, time.Hour)
+		r := NewRoster[LeaseDetail](10, time.Hour, 0)
 		r.Restore(saved, "pki")
 		r.Begin("pki")
 		found := map[string]*Origin{}
@@ -152,7 +152,7 @@ func TestTheRequestOfALeaseSurvivesARestart(t *testing.T) {
 }
 
 func TestOnlyNewOnesOfThePartAreChanged(t *testing.T) {
-	r := NewRoster[LeaseDetail](10, time.Hour)
+	r := NewRoster[LeaseDetail](10, time.Hour, 0)
 	for part, ids := range map[string][]string{"pki": {"pki/a", "pki/b"}, "auth": {"auth/c"}} {
 		r.Begin(part)
 		for i, id := range ids {

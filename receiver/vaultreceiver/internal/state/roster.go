@@ -47,6 +47,7 @@ type Facts struct {
 type Roster[D any] struct {
 	limit   int
 	warning time.Duration
+	settle  time.Duration
 
 	known  map[string]*life[D]
 	parts  map[string]*part
@@ -100,9 +101,10 @@ type life[D any] struct {
 }
 
 // NewRoster follows at most limit, and tells that one is about to expire the
-// time of warning before, or a quarter of its TTL if that is less.
-func NewRoster[D any](limit int, warning time.Duration) *Roster[D] {
-	return &Roster[D]{limit: limit, warning: warning, known: map[string]*life[D]{}, parts: map[string]*part{}}
+// time of warning before, or a quarter of its TTL if that is less. One that is
+// first seen is left alone for the time to settle.
+func NewRoster[D any](limit int, warning, settle time.Duration) *Roster[D] {
+	return &Roster[D]{limit: limit, warning: warning, settle: settle, known: map[string]*life[D]{}, parts: map[string]*part{}}
 }
 
 // Version is another one whenever there is something else to be saved.
@@ -174,7 +176,7 @@ func (r *Roster[D]) See(now time.Time, name, id string, gap bool) {
 	r.known[l.id] = l
 	r.unread++
 	r.version++
-	r.ask(l, l.seen)
+	r.ask(l, now.Add(r.settle).UnixNano())
 }
 
 // outlives takes in that one is there, after it should have expired. If it can

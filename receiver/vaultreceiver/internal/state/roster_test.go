@@ -28,7 +28,7 @@ type script struct {
 }
 
 func newScript(t *testing.T, limit int) *script {
-	return &script{t: t, r: NewRoster[string](limit, time.Hour)}
+	return &script{t: t, r: NewRoster[string](limit, time.Hour, 0)}
 }
 
 func (s *script) take(effects []LifeEffect[string]) {
@@ -250,6 +250,21 @@ func TestTheNewestRenewalsAreRemembered(t *testing.T) {
 	assert.Equal(t, after(10+maxRenewals+2), s.last.Life.Renewals[maxRenewals-1].At)
 }
 
+func TestWhatIsNewIsLeftAloneToSettle(t *testing.T) {
+	s := newScript(t, 10)
+	s.r = NewRoster[string](10, time.Hour, 5*time.Second)
+	s.list(0, false, "a")
+	s.list(2, false, "a", "b")
+	s.due(4, "")
+	s.due(5, "a")
+	s.answer(5, "a", 0, -1, -1, false)
+	s.due(6, "")
+	s.due(7, "b")
+	s.r.Silent(after(7), "b")
+	s.due(11, "")
+	s.due(12, "b")
+}
+
 func TestWhatCannotBeAskedForIsLeftAlone(t *testing.T) {
 	s := newScript(t, 10)
 	s.list(0, false, "a", "b")
@@ -328,7 +343,7 @@ func (s *script) restart(limit int, parts ...string) {
 	require.NoError(s.t, err)
 	var saved SavedRoster[string]
 	require.NoError(s.t, json.Unmarshal(stored, &saved))
-	s.r = NewRoster[string](limit, time.Hour)
+	s.r = NewRoster[string](limit, time.Hour, 0)
 	s.r.Restore(saved, parts...)
 }
 
@@ -401,7 +416,7 @@ func FuzzRoster(f *testing.F) {
 	f.Add([]byte{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10})
 	f.Add([]byte("list and answer and list again, for long enough that something ends"))
 	f.Fuzz(func(t *testing.T, script []byte) {
-		r := NewRoster[int](5, time.Hour)
+		r := NewRoster[int](5, time.Hour, 0)
 		now := rosterStart
 		lives := map[string]bool{} // is told to be there
 		parts := []string{"p", "q"}
@@ -455,7 +470,7 @@ func FuzzRoster(f *testing.F) {
 				r.Silent(now, fmt.Sprint(name, int(b)%13))
 			case 9:
 				saved := r.Save()
-				r = NewRoster[int](5, time.Hour)
+				r = NewRoster[int](5, time.Hour, 0)
 				r.Restore(saved, parts[:1+a%2]...)
 				for id := range lives {
 					if _, known := r.known[id]; !known {
@@ -497,7 +512,7 @@ func BenchmarkRoster(b *testing.B) {
 		ids[i] = fmt.Sprintf("auth/userpass/login/ann/h%064d", i)
 	}
 	before := heap()
-	r := NewRoster[struct{}](many, time.Hour)
+	r := NewRoster[struct{}](many, time.Hour, 0)
 	now := rosterStart
 	list := func() {
 		r.Begin("auth/userpass")

@@ -37,7 +37,7 @@ func newLeaseStory(naming LeaseNaming) *leaseStory {
 		naming.Mounts = func() []string { return nil }
 	}
 	return &leaseStory{
-		roster: state.NewRoster[state.LeaseDetail](10, time.Hour), naming: naming,
+		roster: state.NewRoster[state.LeaseDetail](10, time.Hour, 0), naming: naming,
 		traces: ptrace.NewTraces(), logs: plog.NewLogs(), tally: NewLeaseTally(leaseTime(0), naming),
 	}
 }
