@@ -83,7 +83,7 @@ func TestAllOwnRequestsAreLeftOut(t *testing.T) {
 		domain.Enabled = true
 	}
 	cfg.Leases.Mode, cfg.Leases.Prefixes, cfg.Leases.Interval = ModePrefixes, []string{"auth"}, time.Second
-	cfg.Tokens.Mode, cfg.Tokens.Interval = ModeAccessors, time.Second
+	cfg.Tokens.Mode, cfg.Tokens.Interval, cfg.Tokens.LookupDelay = ModeAccessors, time.Second, 5*time.Second
 	cfg.PKI.Mounts, cfg.PKI.Interval = []string{"pki"}, time.Second
 	o := observe(t, cfg)
 	sendAudit(t, client, address)

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"testing"
+	"time"
 
 	"github.com/hashicorp/vault/api"
 	"github.com/stretchr/testify/assert"
@@ -140,6 +141,15 @@ func TestTokenCount(t *testing.T) {
 	require.NoError(t, client.Auth().Token().RevokeTree(secret.Auth.ClientToken))
 	o.Eventually(t, "one less", o.HasValue(2, "vault.token.count"))
 	assert.Zero(t, o.Warnings(endpointTokens))
+}
+
+func TestTokensAreLookedUpLater(t *testing.T) {
+	cfg := defaultConfig()
+	require.Equal(t, 90*time.Second, cfg.Tokens.LookupDelay)
+	cfg.Tokens.LookupDelay = 0
+	require.NoError(t, cfg.Validate(), "none is looked up")
+	cfg.Tokens.Mode = ModeAccessors
+	require.ErrorContains(t, cfg.Validate(), "tokens::lookup_delay is 0s: write a duration with a unit, such as 90s")
 }
 
 func TestTokensNeedAnInterval(t *testing.T) {

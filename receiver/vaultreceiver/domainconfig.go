@@ -121,6 +121,12 @@ type TokensConfig struct {
 	// Mode is off, count or accessors.
 	Mode string `mapstructure:"mode"`
 
+	// LookupDelay is how long after it was first listed a token is looked up. Vault
+	// lists a token before it has a lease, and revokes one without a lease that is
+	// looked up: who makes it would get one that is good for nothing. So it is no
+	// shorter than a request may take, which is Vault's max_request_duration.
+	LookupDelay time.Duration `mapstructure:"lookup_delay"`
+
 	FollowConfig `mapstructure:",squash"`
 }
 
@@ -129,7 +135,7 @@ func (c TokensConfig) check() error {
 	case ModeCount:
 		return configcheck.Duration("tokens::interval", c.Interval, "1m")
 	case ModeAccessors:
-		return c.FollowConfig.check("tokens")
+		return errors.Join(configcheck.Duration("tokens::lookup_delay", c.LookupDelay, "90s"), c.FollowConfig.check("tokens"))
 	}
 	return configcheck.OneOf("tokens::mode", c.Mode, ModeOff, ModeCount, ModeAccessors)
 }
@@ -189,7 +195,7 @@ func (c *Config) checkDomains() error {
 func (c *Config) setDomains() {
 	follow := FollowConfig{Interval: time.Minute, RequestsPerSecond: 10, Limit: 20000, ExpiryWarning: time.Hour}
 	c.Leases = LeasesConfig{Mode: ModeCount, Depth: 8, FollowConfig: follow}
-	c.Tokens = TokensConfig{Mode: ModeCount, FollowConfig: follow}
+	c.Tokens = TokensConfig{Mode: ModeCount, LookupDelay: 90 * time.Second, FollowConfig: follow}
 	c.PKI = PKIConfig{Roles: true, FollowConfig: follow}
 	c.PKI.Interval, c.PKI.ExpiryWarning = 10*time.Minute, 30*24*time.Hour
 	each := func(interval time.Duration) DomainConfig { return DomainConfig{Enabled: true, Interval: interval} }

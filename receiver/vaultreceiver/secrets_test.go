@@ -26,7 +26,7 @@ func everything(endpoint string) *Config {
 		c.Interval, c.RequestsPerSecond, c.ExpiryWarning = 200*time.Millisecond, 1000, time.Hour
 	}
 	cfg.Leases.Mode, cfg.Leases.Prefixes = ModePrefixes, []string{"pki/issue", "auth/userpass", "auth/token/create"}
-	cfg.Tokens.Mode = ModeAccessors
+	cfg.Tokens.Mode, cfg.Tokens.LookupDelay = ModeAccessors, 5*time.Second
 	cfg.PKI.Mounts, cfg.PKI.Lifetimes = []string{"pki"}, true
 	often(&cfg.Leases.FollowConfig)
 	often(&cfg.Tokens.FollowConfig)

@@ -27,11 +27,6 @@ const (
 
 	// noAccessor is one that no token has.
 	noAccessor = "none"
-
-	// tokenSettles is how long a token is not looked up after it was first listed.
-	// Vault lists a token before it has a lease, and revokes one without a lease
-	// that is looked up: what makes the token would get one that is good for nothing.
-	tokenSettles = 5 * time.Second
 )
 
 // tokens follows the tokens by their accessors, of which Vault has one list. The
@@ -44,7 +39,7 @@ type tokens struct {
 func newTokens(w *watcher) domain {
 	t := &tokens{warnings: state.NewWarnings(w.cfg.Tokens.Limit)}
 	t.follower = newFollower(w, w.cfg.Tokens.FollowConfig, subject[state.Token]{
-		parts: []string{""}, lookup: endpointToken, stored: "tokens", secret: true, settle: tokenSettles,
+		parts: []string{""}, lookup: endpointToken, stored: "tokens", secret: true, settle: w.cfg.Tokens.LookupDelay,
 		list: func(string) string { return endpointAccessors },
 		walk: func(ctx context.Context, _ string, see func(string, []string)) error { return t.walk(ctx, see) },
 		look: t.look, news: t.warnings.Take,

@@ -35,7 +35,7 @@ import (
 func accessors(endpoint, token string) *Config {
 	cfg := only(endpoint, token)
 	cfg.Tokens.Mode = ModeAccessors
-	cfg.Tokens.Interval = 200 * time.Millisecond
+	cfg.Tokens.Interval, cfg.Tokens.LookupDelay = 200*time.Millisecond, 5*time.Second
 	cfg.Tokens.RequestsPerSecond = 200
 	return cfg
 }
