@@ -22,8 +22,9 @@ import (
 )
 
 const (
-	// exchangesAtOnce is how many exchanges are told at a time.
-	exchangesAtOnce = 1000
+	// entriesAtOnce is how many are taken out of the queue at a time, of which as a
+	// rule half as many exchanges are told.
+	entriesAtOnce = 2000
 
 	// expireEvery is how often it is looked for what has waited for too long.
 	expireEvery = time.Second
@@ -311,22 +312,16 @@ func (s *auditStream) next(ctx context.Context) (audited, error) {
 func (s *auditStream) gather(out audited, came []audit.Entry) audited {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	queued := min(len(s.queue), entriesAtOnce) // Nobody else takes them out.
 	now := time.Now()
-	most := (len(came) + len(s.queue)) / 2                                                  // unless halves of them wait
-	out.exchanges = slices.Grow(s.judge(s.pairing.Expire(now)), min(most, exchangesAtOnce)) // They are large to move.
+	out.exchanges = slices.Grow(s.judge(s.pairing.Expire(now)), (len(came)+queued)/2) // They are large to move, and rarely halves.
 	for _, e := range came {
 		out.exchanges = append(out.exchanges, s.judge(s.pairing.Take(now, e))...)
 	}
-	for len(out.exchanges) < exchangesAtOnce {
-		select {
-		case e := <-s.queue:
-			s.gaps.taken++
-			out.exchanges = append(out.exchanges, s.judge(s.pairing.Take(time.Now(), e))...)
-			continue
-		default:
-		}
-		break
+	for range queued {
+		out.exchanges = append(out.exchanges, s.judge(s.pairing.Take(now, <-s.queue))...)
 	}
+	s.gaps.taken += int64(queued)
 	if len(s.queue) == 0 && s.full.Swap(false) { // It is told when it is over.
 		all := s.outcomes[dropped].Load()
 		out.dropped, s.lost = all-s.lost, all
@@ -451,10 +446,11 @@ func (s *auditStream) flush(ctx context.Context, ended <-chan struct{}) {
 		}
 	}
 	for {
-		last := len(s.gather(audited{}, nil).exchanges) == 0
+		s.gather(audited{}, nil)
+		last := len(s.queue) == 0
 		if last && !s.keepsHalves {
 			s.mu.Lock()
-			s.hand.exchanges = s.judge(s.pairing.Drain())
+			s.hand.exchanges = append(s.hand.exchanges, s.judge(s.pairing.Drain())...)
 			s.mu.Unlock()
 		}
 		s.deliver(ctx)
