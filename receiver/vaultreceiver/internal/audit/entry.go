@@ -6,6 +6,7 @@ package audit
 import (
 	"errors"
 	"fmt"
+	"math"
 	"runtime"
 	"strings"
 	"time"
@@ -172,9 +173,11 @@ func (r *Reader) Read(line []byte) (e Entry, err error) {
 		return e, fmt.Errorf("%w: the request has no id, or one that is too long", ErrNotEntry)
 	}
 	e.ID = bounded(id)
-	if e.Time, err = time.Parse(time.RFC3339Nano, string(value.GetStringBytes("time"))); err != nil {
-		return e, fmt.Errorf("%w: its time is not in the form of RFC 3339", ErrNotEntry)
+	at, err := time.Parse(time.RFC3339Nano, string(value.GetStringBytes("time")))
+	if err != nil || at.Unix() < 0 || at.Unix() >= latest {
+		return e, fmt.Errorf("%w: its time is not in the form of RFC 3339, or not between 1970 and 2262", ErrNotEntry)
 	}
+	e.Time = at.UTC() // Others cannot all be stored.
 	r.request(&e, request)
 	e.ForwardedFrom = r.name(value, "forwarded_from")
 	e.Failure = classify(string(value.GetStringBytes("error")))
@@ -237,6 +240,9 @@ func (r *Reader) name(value *fastjson.Value, keys ...string) string {
 func text(value *fastjson.Value, keys ...string) string {
 	return bounded(value.GetStringBytes(keys...))
 }
+
+// latest is the first second that is too late for telemetry.
+const latest = math.MaxInt64 / int64(time.Second)
 
 const (
 	longestID   = 128

@@ -5,8 +5,10 @@ package audit
 
 import (
 	"bytes"
+	"encoding/json"
 	"os"
 	"runtime"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -205,6 +207,28 @@ func TestBombsTakeNoMemory(t *testing.T) {
 	}
 }
 
+// A time goes into the storage and into telemetry, which take fewer than can be written.
+func TestTimesThatCannotBeTold(t *testing.T) {
+	var reader Reader
+	read := func(at string) (Entry, error) {
+		return reader.Read([]byte(`{"type":"request","time":"` + at + `","request":{"id":"a"}}`))
+	}
+	for _, at := range []string{"0000-01-01T00:00:00Z", "1969-12-31T23:59:59Z", "2262-04-12T00:00:00Z", "9999-12-31T23:59:59Z"} {
+		_, err := read(at)
+		require.ErrorIs(t, err, ErrNotEntry, at)
+	}
+	for at, want := range map[string]string{
+		"1970-01-01T00:00:00Z": "1970-01-01T00:00:00Z", "2262-04-11T00:00:00Z": "2262-04-11T00:00:00Z",
+		"2026-01-02T03:04:05.5+01:00": "2026-01-02T02:04:05.5Z", "2026-01-02T03:04:05+24:00": "2026-01-01T03:04:05Z",
+	} {
+		e, err := read(at)
+		require.NoError(t, err, at)
+		stored, err := json.Marshal(e.Time)
+		require.NoError(t, err, at)
+		assert.Equal(t, strconv.Quote(want), string(stored))
+	}
+}
+
 func FuzzRead(f *testing.F) {
 	for _, line := range recorded(f)[:4] {
 		f.Add(line)
@@ -220,5 +244,10 @@ func FuzzRead(f *testing.F) {
 		}
 		require.NotEmpty(t, e.ID)
 		require.NotZero(t, e.Kind)
+		stored, err := json.Marshal(e)
+		require.NoError(t, err)
+		var again Entry
+		require.NoError(t, json.Unmarshal(stored, &again))
+		require.Equal(t, e, again)
 	})
 }
