@@ -52,6 +52,11 @@ type auditFile struct {
 	known   bool           // which files there are, to this process or an earlier one
 	readers sync.Pool
 	ending  atomic.Bool // It reads no more.
+
+	// encoded is the rest of the stream as of a change of it. Only one goroutine uses
+	// them at a time.
+	encoded []byte
+	change  int64 // zero: it is not encoded yet
 }
 
 // follow prepares to read the files. The error names the setting.
@@ -207,11 +212,18 @@ func (f *auditFile) keep(ctx context.Context) {
 // encodeRest returns what is read and not told. As anyone who reads the storage
 // reads it, it has no more than what is told.
 func (f *auditFile) encodeRest() ([]byte, error) {
-	rest := f.stream.rest()
+	rest, change := f.stream.rest(f.change)
+	if change == f.change {
+		return f.encoded, nil // Much may wait while nobody writes.
+	}
 	for i := range rest {
 		rest[i].Path = f.stream.exchanges.Redact(rest[i].Path)
 	}
-	return json.Marshal(rest)
+	encoded, err := json.Marshal(rest)
+	if err == nil {
+		f.encoded, f.change = encoded, change
+	}
+	return encoded, err
 }
 
 func (f *auditFile) said(err error) {

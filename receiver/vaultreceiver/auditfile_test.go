@@ -6,6 +6,7 @@ package vaultreceiver
 import (
 	"bufio"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -292,7 +293,8 @@ func TestWhatIsReadAndNotToldIsFoundAtAnyTime(t *testing.T) {
 	}()
 	for responses := 0; responses == 0; {
 		found := map[audit.Kind]int{}
-		for _, e := range w.audit.rest() {
+		rest, _ := w.audit.rest(0)
+		for _, e := range rest {
 			found[e.Kind]++
 		}
 		responses = found[audit.Response]
@@ -300,6 +302,44 @@ func TestWhatIsReadAndNotToldIsFoundAtAnyTime(t *testing.T) {
 	}
 	cancel()
 	<-run
+}
+
+// What waits may be much, and is looked at some times a second.
+func TestWhatIsNotToldIsEncodedWhenItChanges(t *testing.T) {
+	cfg, _ := listening(t, only("http://127.0.0.1:1", ""))
+	w, err := newWatcher(cfg, receivertest.NewNopSettings(metadata.Type))
+	require.NoError(t, err)
+	file := auditFile{stream: w.audit}
+	halves := func(id string) (request, response audit.Entry) {
+		return audit.Entry{Kind: audit.Request, ID: id}, audit.Entry{Kind: audit.Response, ID: id}
+	}
+	a, b := halves("a")
+	c, d := halves("c")
+	var before []byte
+	for step, tc := range []struct {
+		change func()
+		want   []audit.Entry
+	}{
+		{func() {}, nil},
+		{func() { w.audit.gather(audited{}, []audit.Entry{a, c}) }, []audit.Entry{a, c}},
+		{func() { w.audit.offer(b); w.audit.gather(audited{}, nil) }, []audit.Entry{c, a, b}},
+		{func() { w.audit.over(true) }, []audit.Entry{c}},
+		{func() { w.audit.gather(audited{}, []audit.Entry{d}) }, []audit.Entry{c, d}},
+		{func() { w.audit.over(false); w.audit.gather(audited{}, nil) }, []audit.Entry{c, d}},
+	} {
+		tc.change()
+		encoded, err := file.encodeRest()
+		require.NoError(t, err)
+		var rest []audit.Entry
+		require.NoError(t, json.Unmarshal(encoded, &rest), "step %d", step)
+		assert.ElementsMatch(t, tc.want, rest, "step %d", step)
+		if step > 0 {
+			assert.NotSame(t, &before[0], &encoded[0], "step %d", step)
+		}
+		before, err = file.encodeRest()
+		require.NoError(t, err)
+		assert.Same(t, &encoded[0], &before[0], "step %d: nothing has changed", step)
+	}
 }
 
 // A process that ends before it has looked at any file leaves them as they are: the

@@ -76,6 +76,7 @@ type auditStream struct {
 	hand    audited          // is being told
 	tried   bool             // to tell what is in hand
 	untold  []audit.Exchange // as they were refused until Shutdown
+	changes int64            // of the rest, from 1 on
 }
 
 // bundle is of entries of which the source waits to hear that it may go on.
@@ -121,6 +122,7 @@ func newAuditStream(w *watcher) *auditStream {
 		gaps:    newAuditGaps(w),
 		pairing: audit.NewPairing(w.cfg.Audit.Queue, w.cfg.Audit.Wait),
 		origins: origins,
+		changes: 1,
 		sent:    entriesOf(conditionSocket), posted: entriesOf(conditionHTTP), written: entriesOfFiles(), traceparents: traceparents(),
 	}
 }
@@ -322,6 +324,9 @@ func (s *auditStream) gather(out audited, came []audit.Entry) audited {
 		out.exchanges = append(out.exchanges, s.judge(s.pairing.Take(now, <-s.queue))...)
 	}
 	s.gaps.taken += int64(queued)
+	if queued+len(came)+len(out.exchanges) > 0 {
+		s.changes++
+	}
 	if len(s.queue) == 0 && s.full.Swap(false) { // It is told when it is over.
 		all := s.outcomes[dropped].Load()
 		out.dropped, s.lost = all-s.lost, all
@@ -365,6 +370,7 @@ func (s *auditStream) over(told bool) {
 		s.untold = append(s.untold, a.exchanges...)
 	}
 	s.hand = audited{}
+	s.changes++
 	s.mu.Unlock()
 	for _, waits := range a.waiting {
 		close(waits)
@@ -372,11 +378,15 @@ func (s *auditStream) over(told bool) {
 }
 
 // rest returns the entries that were taken in and are not told: those that wait
-// for their other half, and those that no consumer has accepted yet.
-func (s *auditStream) rest() []audit.Entry {
+// for their other half, and those that no consumer has accepted yet; nil if that is
+// as it was at a change, zero for none. It returns the newest change, too.
+func (s *auditStream) rest(since int64) (rest []audit.Entry, change int64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	rest := s.pairing.Halves()
+	if s.changes == since {
+		return nil, since
+	}
+	rest = s.pairing.Halves()
 	for _, exchanges := range [][]audit.Exchange{s.hand.exchanges, s.untold} {
 		for _, x := range exchanges {
 			for _, e := range []audit.Entry{x.Request, x.Response} {
@@ -386,7 +396,7 @@ func (s *auditStream) rest() []audit.Entry {
 			}
 		}
 	}
-	return rest
+	return rest, s.changes
 }
 
 // judge counts exchanges; the stream is locked.
