@@ -217,7 +217,8 @@ func (f *auditFile) encodeRest() ([]byte, error) {
 		return f.encoded, nil // Much may wait while nobody writes.
 	}
 	for i := range rest {
-		rest[i].Path = f.stream.exchanges.Redact(rest[i].Path)
+		e, redact := &rest[i], f.stream.exchanges.Redact
+		e.Path, e.LeasePrefix, e.UserAgent = redact(e.Path), redact(e.LeasePrefix), ""
 	}
 	encoded, err := json.Marshal(rest)
 	if err == nil {

@@ -27,6 +27,7 @@ import (
 	"github.com/otelcol-infra/otelcol-infra/internal/observedtest"
 	"github.com/otelcol-infra/otelcol-infra/receiver/vaultreceiver/internal/audit"
 	"github.com/otelcol-infra/otelcol-infra/receiver/vaultreceiver/internal/metadata"
+	"github.com/otelcol-infra/otelcol-infra/receiver/vaultreceiver/internal/state"
 )
 
 // auditFiles has Vault write to a file, and returns its path and a
@@ -302,6 +303,25 @@ func TestWhatIsReadAndNotToldIsFoundAtAnyTime(t *testing.T) {
 	}
 	cancel()
 	<-run
+}
+
+// Of a lease that is the beginning of its ID, and a hash; of headers, those of traces.
+func TestNoMoreIsStoredThanIsTold(t *testing.T) {
+	cfg, _ := listening(t, only("http://127.0.0.1:1", ""))
+	cfg.Audit.Redact = []string{"planted-role"}
+	w, err := newWatcher(cfg, receivertest.NewNopSettings(metadata.Type))
+	require.NoError(t, err)
+	var reader audit.Reader
+	line := `{"type":"response","time":"2026-01-02T03:04:05Z","request":{"id":"a","path":"database/creds/planted-role","headers":{"user-agent":["planted-agent"]}},` +
+		`"response":{"secret":{"lease_id":"database/creds/planted-role/planted-id"}}}`
+	e, became := w.audit.read(&reader, []byte(line))
+	require.Equal(t, accepted, became)
+	w.audit.gather(audited{}, []audit.Entry{e})
+	stored, err := (&auditFile{stream: w.audit}).encodeRest()
+	require.NoError(t, err)
+	assert.NotContains(t, string(stored), "planted")
+	assert.Contains(t, string(stored), `"database/creds/*"`)
+	assert.Contains(t, string(stored), state.HashOf("database/creds/planted-role/planted-id"))
 }
 
 // What waits may be much, and is looked at some times a second.

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/valyala/fastjson"
+
+	"github.com/otelcol-infra/otelcol-infra/receiver/vaultreceiver/internal/state"
 )
 
 // Kind is which half of an exchange an entry is.
@@ -47,8 +49,10 @@ type Entry struct {
 	// Vault does with the first by default.
 	UserAgent, TraceParent, TraceState string
 
-	// Of a response.
-	Lease   string        // ID of the lease that was issued or renewed
+	// Of a response. Of the lease that was issued or renewed only what is told is kept,
+	// as state.FolderOf and state.HashOf return it; empty: none is named.
+	LeasePrefix, LeaseHash string
+
 	Unnamed bool          // there is a lease that is not named: of a token, or of what was wrapped
 	TTL     time.Duration // of the token that was issued or renewed
 
@@ -186,7 +190,9 @@ func (r *Reader) Read(line []byte) (e Entry, err error) {
 	}
 	response := value.Get("response")
 	if response != nil {
-		e.Lease = text(response, "secret", "lease_id")
+		if lease := text(response, "secret", "lease_id"); lease != "" {
+			e.LeasePrefix, e.LeaseHash = state.FolderOf(lease), state.HashOf(lease)
+		}
 		e.Unnamed = unnamed(response)
 		e.TTL = time.Duration(response.GetInt64("auth", "token_ttl")) * time.Second
 	}

@@ -15,6 +15,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/otelcol-infra/otelcol-infra/receiver/vaultreceiver/internal/state"
 )
 
 // recorded is what a real Vault 1.19.5 wrote to a file device: a certificate that
@@ -43,10 +45,10 @@ func TestEntriesOfARealVault(t *testing.T) {
 			DisplayName: "token", TokenType: "service", Judged: true, Allowed: true,
 		},
 		UserAgent: "curl/7.88.1", TraceParent: "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
-		Lease: found["9ef46c93-87fb-f7ec-e051-857523a3ea412"].Lease,
+		LeasePrefix: "pki/issue/web", LeaseHash: found["9ef46c93-87fb-f7ec-e051-857523a3ea412"].LeaseHash,
 	}, found["9ef46c93-87fb-f7ec-e051-857523a3ea412"])
-	assert.True(t, strings.HasPrefix(found["9ef46c93-87fb-f7ec-e051-857523a3ea412"].Lease, "pki/issue/web/"))
-	assert.Empty(t, found["9ef46c93-87fb-f7ec-e051-857523a3ea411"].Lease, "a request issues nothing")
+	assert.Len(t, found["9ef46c93-87fb-f7ec-e051-857523a3ea412"].LeaseHash, 16)
+	assert.Empty(t, found["9ef46c93-87fb-f7ec-e051-857523a3ea411"].LeaseHash, "a request issues nothing")
 
 	denied := found["59633d4c-400e-6b70-60e6-b63cae4641f02"]
 	assert.Equal(t, Denied, denied.Failure)
@@ -148,7 +150,7 @@ func TestNoLongTextHidesARequest(t *testing.T) {
 		} {
 			e, err := reader.Read([]byte(begins + line + ends))
 			require.NoError(t, err, "%s: %s", part, name)
-			assert.Equal(t, []string{"a", "read", "kv/", "kv/1"}, []string{e.ID, e.Operation, e.Mount.Path, e.Lease}, "%s: %s", part, name)
+			assert.Equal(t, []string{"a", "read", "kv/", "kv", state.HashOf("kv/1")}, []string{e.ID, e.Operation, e.Mount.Path, e.LeasePrefix, e.LeaseHash}, "%s: %s", part, name)
 			assert.Equal(t, part == "path" || part == "all", len(e.Path) >= longestText, "%s: %s", part, name)
 			assert.LessOrEqual(t, len(e.Path), longestText+3, "%s: %s", part, name)
 			assert.Equal(t, part == "error" || part == "all", e.Failure == Denied, "%s: %s", part, name)
