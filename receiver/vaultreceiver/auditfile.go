@@ -77,7 +77,7 @@ func (s *auditStream) follow(ctx context.Context, host component.Host) (*auditFi
 	}
 	var err error
 	if f.manager, err = cfg.reading(s.cfg.LongestLine).Build(s.w.settings.TelemetrySettings, f.emit); err != nil {
-		return nil, fmt.Errorf("audit::file cannot be read: %w", err)
+		return nil, fmt.Errorf("audit::file cannot be read, check its include and exclude: %w", err)
 	}
 	return f, nil
 }
@@ -101,8 +101,11 @@ func (c *FileConfig) reading(longest int) fileconsumer.Config {
 // resume takes in what an earlier process left, and says whether there was one.
 func (f *auditFile) resume(ctx context.Context) (known bool, err error) {
 	stored, err := f.client.Get(ctx, storedRest)
-	if err != nil || stored == nil {
-		return false, err
+	switch {
+	case err != nil:
+		return false, fmt.Errorf("how far audit::file was read cannot be loaded, check the storage %s: %w", f.stream.w.cfg.Storage, err)
+	case stored == nil:
+		return false, nil
 	}
 	if err := json.Unmarshal(stored, &f.rest); err != nil {
 		f.rest = nil

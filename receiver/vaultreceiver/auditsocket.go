@@ -94,7 +94,7 @@ func (a *auditSocket) run(ctx context.Context) {
 		case errors.Is(err, net.ErrClosed):
 			return
 		default: // Such as too many open files.
-			a.stream.w.Condition.Set(conditionSocket, fmt.Errorf("audit::socket: %w", err))
+			a.stream.w.Condition.Set(conditionSocket, fmt.Errorf("audit::socket accepts no connection now, and tries again: check the limit of open files of the collector: %w", err))
 			pause(ctx, time.Second)
 		}
 	}

@@ -101,6 +101,17 @@ const (
 	outcomes
 )
 
+// outcomeNames are how the metrics call them.
+var outcomeNames = [outcomes]metadata.AttributeVaultAuditOutcome{
+	accepted:   metadata.AttributeVaultAuditOutcomeAccepted,
+	malformed:  metadata.AttributeVaultAuditOutcomeMalformed,
+	tooLong:    metadata.AttributeVaultAuditOutcomeTooLong,
+	cut:        metadata.AttributeVaultAuditOutcomeCut,
+	dropped:    metadata.AttributeVaultAuditOutcomeDropped,
+	ownRequest: metadata.AttributeVaultAuditOutcomeOwn,
+	probe:      metadata.AttributeVaultAuditOutcomeProbe,
+}
+
 func newAuditStream(w *watcher) *auditStream {
 	var login string
 	if method := w.cfg.method(); method != nil {
@@ -484,12 +495,7 @@ func (s *auditStream) record(mb *metadata.MetricsBuilder, now time.Time) {
 	ts := pcommon.NewTimestampFromTime(now)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for o, name := range map[outcome]metadata.AttributeVaultAuditOutcome{
-		accepted: metadata.AttributeVaultAuditOutcomeAccepted, malformed: metadata.AttributeVaultAuditOutcomeMalformed,
-		tooLong: metadata.AttributeVaultAuditOutcomeTooLong, cut: metadata.AttributeVaultAuditOutcomeCut,
-		dropped: metadata.AttributeVaultAuditOutcomeDropped, ownRequest: metadata.AttributeVaultAuditOutcomeOwn,
-		probe: metadata.AttributeVaultAuditOutcomeProbe,
-	} {
+	for o, name := range outcomeNames {
 		mb.RecordVaultAuditEntriesDataPoint(ts, s.outcomes[o].Load(), name)
 	}
 	mb.RecordVaultAuditEntriesDataPoint(ts, s.pairing.Repeated(), metadata.AttributeVaultAuditOutcomeRepeated)
