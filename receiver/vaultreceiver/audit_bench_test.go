@@ -250,7 +250,7 @@ func auditByCore(b *testing.B, stream []byte) {
 			require.NoError(b, err)
 			e, err := reader.Read(line)
 			require.NoError(b, err)
-			if over = append(over, pairing.Take(e.Time, e)...); len(over) >= exchangesAtOnce {
+			if over = append(over, pairing.Take(e.Time, e)...); len(over) >= entriesAtOnce/2 {
 				tell()
 			}
 		}

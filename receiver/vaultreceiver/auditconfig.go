@@ -26,6 +26,10 @@ import (
 // megabytes even when it is empty.
 const longestQueue = 1_000_000
 
+// longestLine is the largest longest_line that can be configured: some of such lines
+// may be in memory at a time.
+const longestLine = 1 << 30
+
 // Bounds of the fields of data that can be named.
 const (
 	mostOfData    = 20
@@ -199,9 +203,12 @@ func (c *AuditConfig) check() error {
 	if c.Queue > longestQueue {
 		errs = append(errs, fmt.Errorf("audit::queue is %d: set it to at most %d, as what waits is in memory", c.Queue, longestQueue))
 	}
+	if c.LongestLine > longestLine {
+		errs = append(errs, fmt.Errorf("audit::longest_line is %d: set it to at most %d, as some lines are in memory at a time", c.LongestLine, longestLine))
+	}
 	for i, pattern := range c.Redact {
 		if _, err := regexp.Compile(pattern); err != nil {
-			errs = append(errs, fmt.Errorf("audit::redact[%d] is not a regular expression: %w", i, err))
+			errs = append(errs, fmt.Errorf("audit::redact[%d] is not a regular expression, mend it: %w", i, err))
 		}
 	}
 	return errors.Join(append(errs,

@@ -52,6 +52,11 @@ type auditFile struct {
 	known   bool           // which files there are, to this process or an earlier one
 	readers sync.Pool
 	ending  atomic.Bool // It reads no more.
+
+	// encoded is the rest of the stream as of a change of it. Only one goroutine uses
+	// them at a time.
+	encoded []byte
+	change  int64 // zero: it is not encoded yet
 }
 
 // follow prepares to read the files. The error names the setting.
@@ -72,7 +77,7 @@ func (s *auditStream) follow(ctx context.Context, host component.Host) (*auditFi
 	}
 	var err error
 	if f.manager, err = cfg.reading(s.cfg.LongestLine).Build(s.w.settings.TelemetrySettings, f.emit); err != nil {
-		return nil, fmt.Errorf("audit::file cannot be read: %w", err)
+		return nil, fmt.Errorf("audit::file cannot be read, check its include and exclude: %w", err)
 	}
 	return f, nil
 }
@@ -96,8 +101,11 @@ func (c *FileConfig) reading(longest int) fileconsumer.Config {
 // resume takes in what an earlier process left, and says whether there was one.
 func (f *auditFile) resume(ctx context.Context) (known bool, err error) {
 	stored, err := f.client.Get(ctx, storedRest)
-	if err != nil || stored == nil {
-		return false, err
+	switch {
+	case err != nil:
+		return false, fmt.Errorf("how far audit::file was read cannot be loaded, check the storage %s: %w", f.stream.w.cfg.Storage, err)
+	case stored == nil:
+		return false, nil
 	}
 	if err := json.Unmarshal(stored, &f.rest); err != nil {
 		f.rest = nil
@@ -207,11 +215,19 @@ func (f *auditFile) keep(ctx context.Context) {
 // encodeRest returns what is read and not told. As anyone who reads the storage
 // reads it, it has no more than what is told.
 func (f *auditFile) encodeRest() ([]byte, error) {
-	rest := f.stream.rest()
-	for i := range rest {
-		rest[i].Path = f.stream.exchanges.Redact(rest[i].Path)
+	rest, change := f.stream.rest(f.change)
+	if change == f.change {
+		return f.encoded, nil // Much may wait while nobody writes.
 	}
-	return json.Marshal(rest)
+	for i := range rest {
+		e, redact := &rest[i], f.stream.exchanges.Redact
+		e.Path, e.LeasePrefix, e.UserAgent = redact(e.Path), redact(e.LeasePrefix), ""
+	}
+	encoded, err := json.Marshal(rest)
+	if err == nil {
+		f.encoded, f.change = encoded, change
+	}
+	return encoded, err
 }
 
 func (f *auditFile) said(err error) {

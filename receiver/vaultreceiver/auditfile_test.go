@@ -6,6 +6,7 @@ package vaultreceiver
 import (
 	"bufio"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -26,6 +27,7 @@ import (
 	"github.com/otelcol-infra/otelcol-infra/internal/observedtest"
 	"github.com/otelcol-infra/otelcol-infra/receiver/vaultreceiver/internal/audit"
 	"github.com/otelcol-infra/otelcol-infra/receiver/vaultreceiver/internal/metadata"
+	"github.com/otelcol-infra/otelcol-infra/receiver/vaultreceiver/internal/state"
 )
 
 // auditFiles has Vault write to a file, and returns its path and a
@@ -292,7 +294,8 @@ func TestWhatIsReadAndNotToldIsFoundAtAnyTime(t *testing.T) {
 	}()
 	for responses := 0; responses == 0; {
 		found := map[audit.Kind]int{}
-		for _, e := range w.audit.rest() {
+		rest, _ := w.audit.rest(0)
+		for _, e := range rest {
 			found[e.Kind]++
 		}
 		responses = found[audit.Response]
@@ -300,6 +303,63 @@ func TestWhatIsReadAndNotToldIsFoundAtAnyTime(t *testing.T) {
 	}
 	cancel()
 	<-run
+}
+
+// Of a lease that is the beginning of its ID, and a hash; of headers, those of traces.
+func TestNoMoreIsStoredThanIsTold(t *testing.T) {
+	cfg, _ := listening(t, only("http://127.0.0.1:1", ""))
+	cfg.Audit.Redact = []string{"planted-role"}
+	w, err := newWatcher(cfg, receivertest.NewNopSettings(metadata.Type))
+	require.NoError(t, err)
+	var reader audit.Reader
+	line := `{"type":"response","time":"2026-01-02T03:04:05Z","request":{"id":"a","path":"database/creds/planted-role","headers":{"user-agent":["planted-agent"]}},` +
+		`"response":{"secret":{"lease_id":"database/creds/planted-role/planted-id"}}}`
+	e, became := w.audit.read(&reader, []byte(line))
+	require.Equal(t, accepted, became)
+	w.audit.gather(audited{}, []audit.Entry{e})
+	stored, err := (&auditFile{stream: w.audit}).encodeRest()
+	require.NoError(t, err)
+	assert.NotContains(t, string(stored), "planted")
+	assert.Contains(t, string(stored), `"database/creds/*"`)
+	assert.Contains(t, string(stored), state.HashOf("database/creds/planted-role/planted-id"))
+}
+
+// What waits may be much, and is looked at some times a second.
+func TestWhatIsNotToldIsEncodedWhenItChanges(t *testing.T) {
+	cfg, _ := listening(t, only("http://127.0.0.1:1", ""))
+	w, err := newWatcher(cfg, receivertest.NewNopSettings(metadata.Type))
+	require.NoError(t, err)
+	file := auditFile{stream: w.audit}
+	halves := func(id string) (request, response audit.Entry) {
+		return audit.Entry{Kind: audit.Request, ID: id}, audit.Entry{Kind: audit.Response, ID: id}
+	}
+	a, b := halves("a")
+	c, d := halves("c")
+	var before []byte
+	for step, tc := range []struct {
+		change func()
+		want   []audit.Entry
+	}{
+		{func() {}, nil},
+		{func() { w.audit.gather(audited{}, []audit.Entry{a, c}) }, []audit.Entry{a, c}},
+		{func() { w.audit.offer(b); w.audit.gather(audited{}, nil) }, []audit.Entry{c, a, b}},
+		{func() { w.audit.over(true) }, []audit.Entry{c}},
+		{func() { w.audit.gather(audited{}, []audit.Entry{d}) }, []audit.Entry{c, d}},
+		{func() { w.audit.over(false); w.audit.gather(audited{}, nil) }, []audit.Entry{c, d}},
+	} {
+		tc.change()
+		encoded, err := file.encodeRest()
+		require.NoError(t, err)
+		var rest []audit.Entry
+		require.NoError(t, json.Unmarshal(encoded, &rest), "step %d", step)
+		assert.ElementsMatch(t, tc.want, rest, "step %d", step)
+		if step > 0 {
+			assert.NotSame(t, &before[0], &encoded[0], "step %d", step)
+		}
+		before, err = file.encodeRest()
+		require.NoError(t, err)
+		assert.Same(t, &encoded[0], &before[0], "step %d: nothing has changed", step)
+	}
 }
 
 // A process that ends before it has looked at any file leaves them as they are: the

@@ -93,7 +93,7 @@ func (s *auditStream) serve(ctx context.Context, host component.Host) (*auditHTT
 			refuse(w, status)
 		}))
 	if err != nil {
-		return nil, fmt.Errorf("audit::http cannot be set up: %w", err)
+		return nil, fmt.Errorf("audit::http cannot be set up, check its tls, auth and middlewares: %w", err)
 	}
 	a.server.HTTP2 = &http.HTTP2Config{MaxConcurrentStreams: streams}
 	a.server.ConnState = a.connection
@@ -110,7 +110,7 @@ func (a *auditHTTP) run(ctx context.Context) {
 	go func() {
 		defer close(served)
 		if err := a.server.Serve(a); !errors.Is(err, http.ErrServerClosed) {
-			a.stream.w.Condition.Set(conditionHTTP, fmt.Errorf("audit::http: %w", err))
+			a.stream.w.Condition.Set(conditionHTTP, fmt.Errorf("audit::http has ended, restart the collector: %w", err))
 		}
 	}()
 	<-ctx.Done()

@@ -289,6 +289,28 @@ func TestWhatWasAcceptedIsToldAtShutdown(t *testing.T) {
 	assert.Equal(t, "request", said.Str())
 }
 
+// Entries that come again and again make nothing to tell, and hold up nobody.
+func TestTheQueueIsTakenInPieces(t *testing.T) {
+	cfg, _ := listening(t, only("http://127.0.0.1:1", ""))
+	w, err := newWatcher(cfg, receivertest.NewNopSettings(metadata.Type))
+	require.NoError(t, err)
+	var spans countingSpans
+	w.Delivery().Traces = &spans
+	for range 2*entriesAtOnce + 1 {
+		require.True(t, w.audit.offer(audit.Entry{Kind: audit.Request, ID: "a"}))
+	}
+	require.True(t, w.audit.offer(audit.Entry{Kind: audit.Response, ID: "a"}))
+	got := w.audit.gather(audited{}, nil)
+	assert.True(t, got.empty())
+	assert.Len(t, w.audit.queue, entriesAtOnce+2)
+
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	w.audit.run(ctx)
+	assert.Empty(t, w.audit.queue)
+	assert.EqualValues(t, 1, spans.spans.Load(), "what was accepted is told at shutdown")
+}
+
 // slowSpans is a consumer that has not taken what it is given by when the
 // receiver is to end, and takes it then unless it is cut off.
 type slowSpans struct {

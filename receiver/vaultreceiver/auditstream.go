@@ -22,8 +22,9 @@ import (
 )
 
 const (
-	// exchangesAtOnce is how many exchanges are told at a time.
-	exchangesAtOnce = 1000
+	// entriesAtOnce is how many are taken out of the queue at a time, of which as a
+	// rule half as many exchanges are told.
+	entriesAtOnce = 2000
 
 	// expireEvery is how often it is looked for what has waited for too long.
 	expireEvery = time.Second
@@ -75,6 +76,7 @@ type auditStream struct {
 	hand    audited          // is being told
 	tried   bool             // to tell what is in hand
 	untold  []audit.Exchange // as they were refused until Shutdown
+	changes int64            // of the rest, from 1 on
 }
 
 // bundle is of entries of which the source waits to hear that it may go on.
@@ -99,6 +101,17 @@ const (
 	outcomes
 )
 
+// outcomeNames are how the metrics call them.
+var outcomeNames = [outcomes]metadata.AttributeVaultAuditOutcome{
+	accepted:   metadata.AttributeVaultAuditOutcomeAccepted,
+	malformed:  metadata.AttributeVaultAuditOutcomeMalformed,
+	tooLong:    metadata.AttributeVaultAuditOutcomeTooLong,
+	cut:        metadata.AttributeVaultAuditOutcomeCut,
+	dropped:    metadata.AttributeVaultAuditOutcomeDropped,
+	ownRequest: metadata.AttributeVaultAuditOutcomeOwn,
+	probe:      metadata.AttributeVaultAuditOutcomeProbe,
+}
+
 func newAuditStream(w *watcher) *auditStream {
 	var login string
 	if method := w.cfg.method(); method != nil {
@@ -120,6 +133,7 @@ func newAuditStream(w *watcher) *auditStream {
 		gaps:    newAuditGaps(w),
 		pairing: audit.NewPairing(w.cfg.Audit.Queue, w.cfg.Audit.Wait),
 		origins: origins,
+		changes: 1,
 		sent:    entriesOf(conditionSocket), posted: entriesOf(conditionHTTP), written: entriesOfFiles(), traceparents: traceparents(),
 	}
 }
@@ -311,21 +325,18 @@ func (s *auditStream) next(ctx context.Context) (audited, error) {
 func (s *auditStream) gather(out audited, came []audit.Entry) audited {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	queued := min(len(s.queue), entriesAtOnce) // Nobody else takes them out.
 	now := time.Now()
-	most := (len(came) + len(s.queue)) / 2                                                  // unless halves of them wait
-	out.exchanges = slices.Grow(s.judge(s.pairing.Expire(now)), min(most, exchangesAtOnce)) // They are large to move.
+	out.exchanges = slices.Grow(s.judge(s.pairing.Expire(now)), (len(came)+queued)/2) // They are large to move, and rarely halves.
 	for _, e := range came {
 		out.exchanges = append(out.exchanges, s.judge(s.pairing.Take(now, e))...)
 	}
-	for len(out.exchanges) < exchangesAtOnce {
-		select {
-		case e := <-s.queue:
-			s.gaps.taken++
-			out.exchanges = append(out.exchanges, s.judge(s.pairing.Take(time.Now(), e))...)
-			continue
-		default:
-		}
-		break
+	for range queued {
+		out.exchanges = append(out.exchanges, s.judge(s.pairing.Take(now, <-s.queue))...)
+	}
+	s.gaps.taken += int64(queued)
+	if queued+len(came)+len(out.exchanges) > 0 {
+		s.changes++
 	}
 	if len(s.queue) == 0 && s.full.Swap(false) { // It is told when it is over.
 		all := s.outcomes[dropped].Load()
@@ -370,6 +381,7 @@ func (s *auditStream) over(told bool) {
 		s.untold = append(s.untold, a.exchanges...)
 	}
 	s.hand = audited{}
+	s.changes++
 	s.mu.Unlock()
 	for _, waits := range a.waiting {
 		close(waits)
@@ -377,11 +389,15 @@ func (s *auditStream) over(told bool) {
 }
 
 // rest returns the entries that were taken in and are not told: those that wait
-// for their other half, and those that no consumer has accepted yet.
-func (s *auditStream) rest() []audit.Entry {
+// for their other half, and those that no consumer has accepted yet; nil if that is
+// as it was at a change, zero for none. It returns the newest change, too.
+func (s *auditStream) rest(since int64) (rest []audit.Entry, change int64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	rest := s.pairing.Halves()
+	if s.changes == since {
+		return nil, since
+	}
+	rest = s.pairing.Halves()
 	for _, exchanges := range [][]audit.Exchange{s.hand.exchanges, s.untold} {
 		for _, x := range exchanges {
 			for _, e := range []audit.Entry{x.Request, x.Response} {
@@ -391,7 +407,7 @@ func (s *auditStream) rest() []audit.Entry {
 			}
 		}
 	}
-	return rest
+	return rest, s.changes
 }
 
 // judge counts exchanges; the stream is locked.
@@ -451,10 +467,11 @@ func (s *auditStream) flush(ctx context.Context, ended <-chan struct{}) {
 		}
 	}
 	for {
-		last := len(s.gather(audited{}, nil).exchanges) == 0
+		s.gather(audited{}, nil)
+		last := len(s.queue) == 0
 		if last && !s.keepsHalves {
 			s.mu.Lock()
-			s.hand.exchanges = s.judge(s.pairing.Drain())
+			s.hand.exchanges = append(s.hand.exchanges, s.judge(s.pairing.Drain())...)
 			s.mu.Unlock()
 		}
 		s.deliver(ctx)
@@ -478,12 +495,7 @@ func (s *auditStream) record(mb *metadata.MetricsBuilder, now time.Time) {
 	ts := pcommon.NewTimestampFromTime(now)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for o, name := range map[outcome]metadata.AttributeVaultAuditOutcome{
-		accepted: metadata.AttributeVaultAuditOutcomeAccepted, malformed: metadata.AttributeVaultAuditOutcomeMalformed,
-		tooLong: metadata.AttributeVaultAuditOutcomeTooLong, cut: metadata.AttributeVaultAuditOutcomeCut,
-		dropped: metadata.AttributeVaultAuditOutcomeDropped, ownRequest: metadata.AttributeVaultAuditOutcomeOwn,
-		probe: metadata.AttributeVaultAuditOutcomeProbe,
-	} {
+	for o, name := range outcomeNames {
 		mb.RecordVaultAuditEntriesDataPoint(ts, s.outcomes[o].Load(), name)
 	}
 	mb.RecordVaultAuditEntriesDataPoint(ts, s.pairing.Repeated(), metadata.AttributeVaultAuditOutcomeRepeated)

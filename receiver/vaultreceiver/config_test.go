@@ -4,6 +4,7 @@
 package vaultreceiver
 
 import (
+	"math"
 	"net/http"
 	"path/filepath"
 	"strings"
@@ -229,6 +230,9 @@ func TestMistakesOfTheSocketAndTheQueueAreNamed(t *testing.T) {
 	require.ErrorContains(t, cfg.check(), "audit::queue is 10000000: set it to at most 1000000")
 
 	cfg.Queue = longestQueue
+	cfg.LongestLine = math.MaxInt
+	require.ErrorContains(t, cfg.check(), "audit::longest_line is 9223372036854775807: set it to at most 1073741824")
+	cfg.LongestLine = longestLine
 	for i := range mostOfData {
 		cfg.Data = append(cfg.Data, strings.Repeat("x", longestOfData-i))
 	}

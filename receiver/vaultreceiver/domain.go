@@ -86,6 +86,18 @@ type term struct {
 // receiver has told what happened then.
 func (t term) continues(cluster string) bool { return t.Number == 0 && t.Cluster == cluster }
 
+// resume returns what an earlier process kept under a key, of the cluster that it
+// says, if this process goes on with it.
+func resume[K any](ctx context.Context, w *watcher, key string, now term, clusterOf func(K) string) (kept K, ok bool) {
+	var found K
+	known, err := w.store.Load(ctx, key, &found)
+	w.Condition.Set(storageState, err)
+	if !known || err != nil || !now.continues(clusterOf(found)) {
+		return kept, false
+	}
+	return found, true
+}
+
 func (t *topic[T]) run(ctx context.Context) {
 	news := make(chan sight[T], 1)
 	var asking sync.WaitGroup
@@ -144,12 +156,10 @@ func (t *topic[T]) restore(ctx context.Context, now term) (m memory[T]) {
 	if t.stored == "" {
 		return m
 	}
-	found, err := t.w.store.Load(ctx, t.stored, &m)
-	t.w.Condition.Set(storageState, err)
-	if !found || err != nil || !now.continues(m.Cluster) {
-		return memory[T]{}
+	m, ok := resume(ctx, t.w, t.stored, now, func(m memory[T]) string { return m.Cluster })
+	if ok {
+		m.term, m.old = now, true
 	}
-	m.term, m.old = now, true
 	return m
 }
 

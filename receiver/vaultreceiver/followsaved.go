@@ -52,10 +52,8 @@ func (f *follower[D]) save(ctx context.Context, every time.Duration) {
 
 // load returns what an earlier process saved that goes on in the term, or nil.
 func (f *follower[D]) load(ctx context.Context, now term) *keptRoster[D] {
-	var kept keptRoster[D]
-	found, err := f.w.store.Load(ctx, f.stored, &kept)
-	f.w.Condition.Set(storageState, err)
-	if !found || err != nil || !now.continues(kept.Cluster) || kept.Depth != f.depth {
+	kept, ok := resume(ctx, f.w, f.stored, now, func(kept keptRoster[D]) string { return kept.Cluster })
+	if !ok || kept.Depth != f.depth {
 		return nil
 	}
 	return &kept

@@ -133,7 +133,7 @@ func (p *pki) begin(ctx context.Context, now term) {
 	}
 	var told pkiTold
 	if !p.begun {
-		told = p.restore(ctx, now)
+		told, _ = resume(ctx, p.w, storedPKI, now, func(told pkiTold) string { return told.Cluster })
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -389,15 +389,6 @@ func (p *pki) fail(m *pkiMount, serial state.Serial, err error) {
 type pkiTold struct {
 	Cluster string
 	Mounts  map[string]state.PKIProgress
-}
-
-func (p *pki) restore(ctx context.Context, now term) (told pkiTold) {
-	found, err := p.w.store.Load(ctx, storedPKI, &told)
-	p.w.Condition.Set(storageState, err)
-	if !found || err != nil || !now.continues(told.Cluster) {
-		return pkiTold{}
-	}
-	return told
 }
 
 // pkiDue is what is to be told of a mount, in a term.

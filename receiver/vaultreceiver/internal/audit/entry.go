@@ -6,11 +6,14 @@ package audit
 import (
 	"errors"
 	"fmt"
+	"math"
 	"runtime"
 	"strings"
 	"time"
 
 	"github.com/valyala/fastjson"
+
+	"github.com/otelcol-infra/otelcol-infra/receiver/vaultreceiver/internal/state"
 )
 
 // Kind is which half of an exchange an entry is.
@@ -46,8 +49,10 @@ type Entry struct {
 	// Vault does with the first by default.
 	UserAgent, TraceParent, TraceState string
 
-	// Of a response.
-	Lease   string        // ID of the lease that was issued or renewed
+	// Of a response. Of the lease that was issued or renewed only what is told is kept,
+	// as state.FolderOf and state.HashOf return it; empty: none is named.
+	LeasePrefix, LeaseHash string
+
 	Unnamed bool          // there is a lease that is not named: of a token, or of what was wrapped
 	TTL     time.Duration // of the token that was issued or renewed
 
@@ -172,9 +177,11 @@ func (r *Reader) Read(line []byte) (e Entry, err error) {
 		return e, fmt.Errorf("%w: the request has no id, or one that is too long", ErrNotEntry)
 	}
 	e.ID = bounded(id)
-	if e.Time, err = time.Parse(time.RFC3339Nano, string(value.GetStringBytes("time"))); err != nil {
-		return e, fmt.Errorf("%w: its time is not in the form of RFC 3339", ErrNotEntry)
+	at, err := time.Parse(time.RFC3339Nano, string(value.GetStringBytes("time")))
+	if err != nil || at.Unix() < 0 || at.Unix() >= latest {
+		return e, fmt.Errorf("%w: its time is not in the form of RFC 3339, or not between 1970 and 2262", ErrNotEntry)
 	}
+	e.Time = at.UTC() // Others cannot all be stored.
 	r.request(&e, request)
 	e.ForwardedFrom = r.name(value, "forwarded_from")
 	e.Failure = classify(string(value.GetStringBytes("error")))
@@ -183,7 +190,9 @@ func (r *Reader) Read(line []byte) (e Entry, err error) {
 	}
 	response := value.Get("response")
 	if response != nil {
-		e.Lease = text(response, "secret", "lease_id")
+		if lease := text(response, "secret", "lease_id"); lease != "" {
+			e.LeasePrefix, e.LeaseHash = state.FolderOf(lease), state.HashOf(lease)
+		}
 		e.Unnamed = unnamed(response)
 		e.TTL = time.Duration(response.GetInt64("auth", "token_ttl")) * time.Second
 	}
@@ -237,6 +246,9 @@ func (r *Reader) name(value *fastjson.Value, keys ...string) string {
 func text(value *fastjson.Value, keys ...string) string {
 	return bounded(value.GetStringBytes(keys...))
 }
+
+// latest is the first second that is too late for telemetry.
+const latest = math.MaxInt64 / int64(time.Second)
 
 const (
 	longestID   = 128

@@ -5,14 +5,18 @@ package audit
 
 import (
 	"bytes"
+	"encoding/json"
 	"os"
 	"runtime"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/otelcol-infra/otelcol-infra/receiver/vaultreceiver/internal/state"
 )
 
 // recorded is what a real Vault 1.19.5 wrote to a file device: a certificate that
@@ -41,10 +45,10 @@ func TestEntriesOfARealVault(t *testing.T) {
 			DisplayName: "token", TokenType: "service", Judged: true, Allowed: true,
 		},
 		UserAgent: "curl/7.88.1", TraceParent: "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
-		Lease: found["9ef46c93-87fb-f7ec-e051-857523a3ea412"].Lease,
+		LeasePrefix: "pki/issue/web", LeaseHash: found["9ef46c93-87fb-f7ec-e051-857523a3ea412"].LeaseHash,
 	}, found["9ef46c93-87fb-f7ec-e051-857523a3ea412"])
-	assert.True(t, strings.HasPrefix(found["9ef46c93-87fb-f7ec-e051-857523a3ea412"].Lease, "pki/issue/web/"))
-	assert.Empty(t, found["9ef46c93-87fb-f7ec-e051-857523a3ea411"].Lease, "a request issues nothing")
+	assert.Len(t, found["9ef46c93-87fb-f7ec-e051-857523a3ea412"].LeaseHash, 16)
+	assert.Empty(t, found["9ef46c93-87fb-f7ec-e051-857523a3ea411"].LeaseHash, "a request issues nothing")
 
 	denied := found["59633d4c-400e-6b70-60e6-b63cae4641f02"]
 	assert.Equal(t, Denied, denied.Failure)
@@ -146,7 +150,7 @@ func TestNoLongTextHidesARequest(t *testing.T) {
 		} {
 			e, err := reader.Read([]byte(begins + line + ends))
 			require.NoError(t, err, "%s: %s", part, name)
-			assert.Equal(t, []string{"a", "read", "kv/", "kv/1"}, []string{e.ID, e.Operation, e.Mount.Path, e.Lease}, "%s: %s", part, name)
+			assert.Equal(t, []string{"a", "read", "kv/", "kv", state.HashOf("kv/1")}, []string{e.ID, e.Operation, e.Mount.Path, e.LeasePrefix, e.LeaseHash}, "%s: %s", part, name)
 			assert.Equal(t, part == "path" || part == "all", len(e.Path) >= longestText, "%s: %s", part, name)
 			assert.LessOrEqual(t, len(e.Path), longestText+3, "%s: %s", part, name)
 			assert.Equal(t, part == "error" || part == "all", e.Failure == Denied, "%s: %s", part, name)
@@ -205,6 +209,28 @@ func TestBombsTakeNoMemory(t *testing.T) {
 	}
 }
 
+// A time goes into the storage and into telemetry, which take fewer than can be written.
+func TestTimesThatCannotBeTold(t *testing.T) {
+	var reader Reader
+	read := func(at string) (Entry, error) {
+		return reader.Read([]byte(`{"type":"request","time":"` + at + `","request":{"id":"a"}}`))
+	}
+	for _, at := range []string{"0000-01-01T00:00:00Z", "1969-12-31T23:59:59Z", "2262-04-12T00:00:00Z", "9999-12-31T23:59:59Z"} {
+		_, err := read(at)
+		require.ErrorIs(t, err, ErrNotEntry, at)
+	}
+	for at, want := range map[string]string{
+		"1970-01-01T00:00:00Z": "1970-01-01T00:00:00Z", "2262-04-11T00:00:00Z": "2262-04-11T00:00:00Z",
+		"2026-01-02T03:04:05.5+01:00": "2026-01-02T02:04:05.5Z", "2026-01-02T03:04:05+24:00": "2026-01-01T03:04:05Z",
+	} {
+		e, err := read(at)
+		require.NoError(t, err, at)
+		stored, err := json.Marshal(e.Time)
+		require.NoError(t, err, at)
+		assert.Equal(t, strconv.Quote(want), string(stored))
+	}
+}
+
 func FuzzRead(f *testing.F) {
 	for _, line := range recorded(f)[:4] {
 		f.Add(line)
@@ -220,5 +246,10 @@ func FuzzRead(f *testing.F) {
 		}
 		require.NotEmpty(t, e.ID)
 		require.NotZero(t, e.Kind)
+		stored, err := json.Marshal(e)
+		require.NoError(t, err)
+		var again Entry
+		require.NoError(t, json.Unmarshal(stored, &again))
+		require.Equal(t, e, again)
 	})
 }

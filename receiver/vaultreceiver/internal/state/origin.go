@@ -5,6 +5,7 @@ package state
 
 import (
 	"crypto/sha256"
+	"encoding/hex"
 	"strings"
 	"time"
 )
@@ -22,7 +23,8 @@ type Origin struct {
 type Issue struct {
 	Trace, Span string
 	Path        string
-	Lease       string // ID of the one it names; empty: it names none
+	Prefix      string // of the ID of the lease that it names, see FolderOf
+	Hash        string // of that ID, see HashOf; empty: it names none
 	From, Until time.Time
 }
 
@@ -34,44 +36,36 @@ type Origins struct {
 	ring   []issued
 	next   int // the oldest, when the ring is full
 	limit  int
-	named  map[leaseKey]*Origin
+	named  map[string]*Origin   // by the hash of the ID of the lease
 	folder map[string][]*issued // by what the IDs of leases begin with, in the order in which they came
 }
 
 type issued struct {
-	lease       leaseKey // zero: it is not named
+	lease       string // hash of its ID; empty: it is not named
 	path        string
 	from, until int64
 	origin      Origin
 }
 
-// leaseKey stands for the ID of a lease, which may be long.
-type leaseKey [16]byte
-
-func keyOf(lease string) leaseKey {
-	sum := sha256.Sum256([]byte(lease))
-	return leaseKey(sum[:16])
-}
-
 // NewOrigins remembers at most limit requests.
 func NewOrigins(limit int) *Origins {
-	return &Origins{limit: limit, ring: make([]issued, 0, limit), named: map[leaseKey]*Origin{}, folder: map[string][]*issued{}}
+	return &Origins{limit: limit, ring: make([]issued, 0, limit), named: map[string]*Origin{}, folder: map[string][]*issued{}}
 }
 
 // Take takes in a request. One that names a lease which is not below its path has
 // not issued it: it was renewed.
 func (o *Origins) Take(i Issue) {
 	path := strings.TrimSuffix(i.Path, "/")
-	if i.Lease != "" && !strings.HasPrefix(i.Lease, path+"/") {
+	if i.Hash != "" && !strings.HasPrefix(i.Prefix+"/", path+"/") {
 		return
 	}
 	to := o.room()
-	*to = issued{path: path, from: i.From.UnixNano(), until: i.Until.UnixNano(), origin: Origin{Trace: i.Trace, Span: i.Span, Likely: i.Lease == ""}}
-	if i.Lease == "" {
+	*to = issued{path: path, from: i.From.UnixNano(), until: i.Until.UnixNano(), origin: Origin{Trace: i.Trace, Span: i.Span, Likely: i.Hash == ""}}
+	if i.Hash == "" {
 		o.folder[path] = append(o.folder[path], to)
 		return
 	}
-	to.lease = keyOf(i.Lease)
+	to.lease = i.Hash
 	o.named[to.lease] = &to.origin
 }
 
@@ -83,7 +77,7 @@ func (o *Origins) room() *issued {
 	}
 	oldest := &o.ring[o.next]
 	o.next = (o.next + 1) % o.limit
-	if oldest.lease == (leaseKey{}) {
+	if oldest.lease == "" {
 		if same := o.folder[oldest.path]; len(same) > 1 {
 			o.folder[oldest.path] = same[1:]
 		} else {
@@ -102,7 +96,7 @@ func (o *Origins) Of(lease string, at time.Time) *Origin {
 	if len(o.ring) == 0 {
 		return nil
 	}
-	if named := o.named[keyOf(lease)]; named != nil {
+	if named := o.named[HashOf(lease)]; named != nil {
 		origin := *named
 		return &origin
 	}
@@ -125,6 +119,13 @@ func (o *Origins) Of(lease string, at time.Time) *Origin {
 	}
 	origin := only.origin
 	return &origin
+}
+
+// HashOf returns what stands for the ID of a lease where that is not to be told: the
+// first 16 hex digits of its SHA-256.
+func HashOf(lease string) string {
+	sum := sha256.Sum256([]byte(lease))
+	return hex.EncodeToString(sum[:8])
 }
 
 // FolderOf returns the ID of a lease without its last part: the path at which it

@@ -22,7 +22,11 @@ const (
 
 // ask is a request that took from one second to another.
 func ask(span, path, lease string, from, until int) Issue {
-	return Issue{Trace: "trace of " + span, Span: span, Path: path, Lease: lease, From: after(from), Until: after(until)}
+	i := Issue{Trace: "trace of " + span, Span: span, Path: path, From: after(from), Until: after(until)}
+	if lease != "" {
+		i.Prefix, i.Hash = FolderOf(lease), HashOf(lease)
+	}
+	return i
 }
 
 func TestWhichRequestHasIssuedALease(t *testing.T) {

@@ -17,7 +17,6 @@ import (
 	"github.com/otelcol-infra/otelcol-infra/internal/watch"
 	"github.com/otelcol-infra/otelcol-infra/receiver/vaultreceiver/internal/audit"
 	"github.com/otelcol-infra/otelcol-infra/receiver/vaultreceiver/internal/metadata"
-	"github.com/otelcol-infra/otelcol-infra/receiver/vaultreceiver/internal/state"
 )
 
 // spanRequest begins the keys of spans of requests. Their names are of what was
@@ -148,10 +147,9 @@ func (x *Exchanges) describe(attrs pcommon.Map, e audit.Exchange) {
 	if known.TTL > 0 {
 		attrs.PutDouble("vault.token.ttl", known.TTL.Seconds())
 	}
-	if known.Lease != "" {
-		// A renewal has another path than the request that issued it.
-		putKnown(attrs, "vault.lease.prefix", x.Redact(state.FolderOf(known.Lease)))
-		attrs.PutStr("vault.lease.hash", hashOf(known.Lease))
+	if known.LeaseHash != "" {
+		putKnown(attrs, "vault.lease.prefix", x.Redact(known.LeasePrefix)) // It may be another path, as of a renewal.
+		attrs.PutStr("vault.lease.hash", known.LeaseHash)
 	}
 	switch {
 	case e.Whole():

@@ -91,10 +91,10 @@ func TestTheSpanOfAnExchangeTellsOfItsLease(t *testing.T) {
 		Story: NewStory(metadata.DefaultLogsBuilderConfig(), receivertest.NewNopSettings(metadata.Type)), Trust: TrustParent,
 		Redact: func(path string) string { return strings.ReplaceAll(path, "secret", "*") }, Resource: resource,
 	}
-	renewal := audit.Entry{Kind: audit.Response, ID: "a", Operation: "update", Path: "sys/leases/renew", Lease: "database/creds/secret/x", Mount: audit.Mount{Path: "sys/"}}
+	renewal := audit.Entry{Kind: audit.Response, ID: "a", Operation: "update", Path: "sys/leases/renew", LeasePrefix: "database/creds/secret", LeaseHash: "9f8", Mount: audit.Mount{Path: "sys/"}}
 	span := x.Render(time.Unix(1_800_000_000, 0), []audit.Exchange{{Response: renewal}}).Traces.ResourceSpans().At(0).ScopeSpans().At(0).Spans().At(0)
 	assert.Equal(t, "update sys/", span.Name())
-	assert.Subset(t, span.Attributes().AsRaw(), map[string]any{"vault.lease.prefix": "database/creds/*", "vault.lease.hash": hashOf(renewal.Lease)})
+	assert.Subset(t, span.Attributes().AsRaw(), map[string]any{"vault.lease.prefix": "database/creds/*", "vault.lease.hash": "9f8"})
 
 	nowhere := audit.Entry{Kind: audit.Response, ID: "b", Operation: "read", Path: "nothing"}
 	span = x.Render(time.Unix(1_800_000_000, 0), []audit.Exchange{{Response: nowhere}}).Traces.ResourceSpans().At(0).ScopeSpans().At(0).Spans().At(0)

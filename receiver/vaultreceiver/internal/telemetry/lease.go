@@ -4,8 +4,6 @@
 package telemetry
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"time"
 
 	"go.opentelemetry.io/collector/pdata/pcommon"
@@ -101,13 +99,7 @@ func (t *leaseTeller) identify(lease string) (hash, id string) {
 	if t.fullIDs {
 		id = lease
 	}
-	return hashOf(lease), id
-}
-
-// hashOf returns what stands for the ID of a lease.
-func hashOf(lease string) string {
-	sum := sha256.Sum256([]byte(lease))
-	return hex.EncodeToString(sum[:8])
+	return state.HashOf(lease), id
 }
 
 // lived returns for how many seconds a lease was there.

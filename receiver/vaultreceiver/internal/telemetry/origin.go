@@ -25,13 +25,14 @@ func (x *Exchanges) Issued(e audit.Exchange) (i state.Issue, ok bool) {
 	switch {
 	case r.Failure != audit.None:
 		return i, false
-	case r.Lease != "":
+	case r.LeaseHash != "":
 	case !r.Unnamed, !e.Whole(), r.Mount.Type == "token" && strings.HasPrefix(r.Path, r.Mount.Path+renewals):
 		return i, false
 	}
 	trace, span := x.SpanIDs(e)
 	return state.Issue{
-		Trace: trace.String(), Span: span.String(), Path: r.Path, Lease: r.Lease, From: e.Request.Time, Until: r.Time,
+		Trace: trace.String(), Span: span.String(), Path: r.Path, Prefix: r.LeasePrefix, Hash: r.LeaseHash,
+		From: e.Request.Time, Until: r.Time,
 	}, true
 }
 

@@ -17,7 +17,7 @@ import (
 func TestWhichExchangesIssueLeases(t *testing.T) {
 	asked, answered := time.Unix(1000, 0), time.Unix(1001, 0)
 	token := audit.Mount{Path: "auth/token/", Type: "token"}
-	named := audit.Entry{Path: "pki/issue/web", Mount: audit.Mount{Path: "pki/", Type: "pki"}, Lease: "pki/issue/web/a"}
+	named := audit.Entry{Path: "pki/issue/web", Mount: audit.Mount{Path: "pki/", Type: "pki"}, LeasePrefix: "pki/issue/web", LeaseHash: "9f8"}
 	for name, tc := range map[string]struct {
 		response audit.Entry
 		half     bool
@@ -30,7 +30,7 @@ func TestWhichExchangesIssueLeases(t *testing.T) {
 		"a token":                   {audit.Entry{Path: "auth/token/create", Mount: token, Unnamed: true}, false, true},
 		"the renewal of a token":    {audit.Entry{Path: "auth/token/renew-self", Mount: token, Unnamed: true}, false, false},
 		"a secret":                  {audit.Entry{Path: "kv/a"}, false, false},
-		"what has failed":           {audit.Entry{Path: "pki/issue/web", Lease: "pki/issue/web/a", Failure: audit.Other}, false, false},
+		"what has failed":           {audit.Entry{Path: "pki/issue/web", LeasePrefix: "pki/issue/web", LeaseHash: "9f8", Failure: audit.Other}, false, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			e := audit.Exchange{Response: tc.response}
@@ -46,7 +46,7 @@ func TestWhichExchangesIssueLeases(t *testing.T) {
 			}
 			trace, span := x.SpanIDs(e)
 			assert.Equal(t, state.Issue{
-				Trace: trace.String(), Span: span.String(), Path: tc.response.Path, Lease: tc.response.Lease,
+				Trace: trace.String(), Span: span.String(), Path: tc.response.Path, Prefix: tc.response.LeasePrefix, Hash: tc.response.LeaseHash,
 				From: e.Request.Time, Until: answered,
 			}, issue)
 		})
@@ -64,7 +64,7 @@ func TestARealVaultIssuesLeases(t *testing.T) {
 	require.Contains(t, issued, "pki/issue/web")
 	assert.Equal(t, "0af7651916cd43dd8448eb211c80319c", issued["pki/issue/web"].Trace, "the caller's")
 	require.Contains(t, issued, "auth/userpass/login/ann")
-	assert.Empty(t, issued["auth/userpass/login/ann"].Lease)
+	assert.Empty(t, issued["auth/userpass/login/ann"].Hash)
 	for path := range issued {
 		assert.NotContains(t, path, "kv/")
 	}
