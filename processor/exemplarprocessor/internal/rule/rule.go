@@ -8,13 +8,13 @@ package rule
 import (
 	"fmt"
 	"math/bits"
-	"regexp"
-	"slices"
 	"sync"
 	"sync/atomic"
 
 	"go.opentelemetry.io/collector/pdata/pcommon"
 	"go.opentelemetry.io/collector/pdata/ptrace"
+
+	"github.com/otelcol-infra/otelcol-infra/internal/pattern"
 )
 
 // Rule is of metrics, and of the spans that they count.
@@ -26,7 +26,7 @@ type Rule struct {
 	Index int
 
 	hasher  *hasher
-	metrics []*regexp.Regexp
+	metrics pattern.Matcher
 	spans   spans
 	joins   []join
 	value   string
@@ -72,7 +72,7 @@ func Compile(configs []Config) (*Set, error) {
 			r.Name = fmt.Sprintf("rules[%d]", i)
 		}
 		var err error
-		if r.metrics, err = compilePatterns("metrics", c.Metrics); err != nil {
+		if r.metrics, err = selecting("metrics", c.Metrics); err != nil {
 			return nil, err
 		}
 		if r.spans, err = c.Spans.compile(); err != nil {
@@ -125,8 +125,7 @@ func (s *Set) Metric(name string) *Rule {
 }
 
 func (r *Rule) counts(metric string) bool {
-	without := bare(metric)
-	return slices.ContainsFunc(r.metrics, func(re *regexp.Regexp) bool { return re.MatchString(metric) || re.MatchString(without) })
+	return r.metrics.Match(metric) || r.metrics.Match(bare(metric))
 }
 
 // Scale returns what a candidate's value is to be multiplied with to be in the
