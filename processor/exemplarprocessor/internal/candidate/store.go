@@ -126,8 +126,18 @@ func (s *Store) Stats() Stats {
 	return Stats{Candidates: held, Evicted: evicted, Expired: s.expired.Load(), Replaced: s.replaced.Load()}
 }
 
+// find returns where the class is, or would be. slices.BinarySearchFunc calls a
+// function for each step, which made each span dearer by 6 %.
 func (s strata) find(class uint16) (int, bool) {
-	return slices.BinarySearchFunc(s, class, compareClass)
+	from, to := 0, len(s)
+	for from < to {
+		if middle := (from + to) / 2; s[middle].class < class {
+			from = middle + 1
+		} else {
+			to = middle
+		}
+	}
+	return from, from < len(s) && s[from].class == class
 }
 
 // expire drops what ended at or before the time and returns how many.
