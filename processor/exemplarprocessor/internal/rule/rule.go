@@ -36,8 +36,8 @@ type Rule struct {
 	instance  Mask // the bit of what joins by instance; 0: nothing does
 	instances instances
 
-	// masks has a bit for each set of optional joins that metrics had. A span is
-	// kept under a key for each.
+	// masks has a bit for each set of optional joins that metrics had; 0: no
+	// metric came. A span is kept under a key for each.
 	masks atomic.Uint32
 
 	// wanted says that a metric came that the rule names.
@@ -95,7 +95,6 @@ func Compile(configs []Config) (*Set, error) {
 			r.joins = append(r.joins, j)
 		}
 		r.all = 1<<optional - 1
-		r.masks.Store(1<<0 | 1<<r.all) // none of them, all of them
 		s.rules = append(s.rules, r)
 	}
 	s.columns = len(columns)
@@ -283,11 +282,16 @@ func (r *Rule) valueOf(span ptrace.Span) (float64, bool) {
 	}
 }
 
-// keys returns a key for each set of optional joins that metrics had; twice, if
-// the span's service has a namespace, as some metrics tell that and some do not.
-// A span that is of no instance has none by instance.
+// keys returns a key for each set of optional joins that metrics had, and for
+// that of all, as points of it may come yet; before any metric came, for that of
+// none too. Each is twice, if the span's service has a namespace, as some metrics
+// tell that and some do not. A span that is of no instance has none by instance.
 func (r *Rule) keys(scratch *Scratch, resource pcommon.Map, span ptrace.Span) []uint64 {
-	keys, whole, masks, without := scratch.keys[:0], false, r.masks.Load(), Mask(0)
+	keys, whole, without, masks := scratch.keys[:0], false, Mask(0), r.masks.Load()
+	if masks == 0 {
+		masks = 1 << 0
+	}
+	masks |= 1 << r.all
 	for i := range r.joins {
 		j := &r.joins[i]
 		v := &scratch.values[j.column]
