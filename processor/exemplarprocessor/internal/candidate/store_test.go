@@ -13,6 +13,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/otelcol-infra/otelcol-infra/processor/exemplarprocessor/internal/lru"
 )
 
 const (
@@ -80,7 +82,7 @@ func TestOutcomes(t *testing.T) {
 				require.Equal(t, Kept, s.Add(epoch+now, 1, b))
 			}
 			assert.Equal(t, c.want, s.Add(epoch+now, 1, c.add))
-			check(t, s)
+			check(t, s, 100)
 		})
 	}
 }
@@ -140,7 +142,7 @@ func TestWhatStaysIsSpreadOverTime(t *testing.T) {
 			assert.Lessf(t, best, (4*lag+3)*second, "%d s ago, after %d spans", lag, i)
 		}
 	}
-	check(t, s)
+	check(t, s, 1000)
 }
 
 func TestDrawTakesAnIntervalAndLeavesThemThere(t *testing.T) {
@@ -173,10 +175,10 @@ func TestExpire(t *testing.T) {
 	s.Add(epoch, 1, span(3, 0, 5))
 	s.Add(epoch, 2, span(4, 0, 0.1))
 	s.Expire(epoch + 10*second)
-	check(t, s)
-	assert.Equal(t, Stats{Candidates: 1, Keys: 1, Expired: 3}, s.Stats())
+	check(t, s, 100)
+	assert.Equal(t, Stats{Candidates: 1, Expired: 3}, s.Stats())
 	s.Expire(epoch + 15*second)
-	check(t, s)
+	check(t, s, 100)
 	assert.Equal(t, Stats{Expired: 4}, s.Stats())
 }
 
@@ -186,13 +188,13 @@ func TestExpiredOnesMakeRoomInTheirClass(t *testing.T) {
 		s.Add(epoch, 1, c)
 	}
 	require.Equal(t, Kept, s.Add(epoch+10*second, 1, span(9, 10*second, 0.1)))
-	check(t, s)
-	assert.Equal(t, Stats{Candidates: 1, Keys: 1, Expired: depth}, s.Stats())
+	check(t, s, 100)
+	assert.Equal(t, Stats{Candidates: 1, Expired: depth}, s.Stats())
 }
 
 // The keys are in one shard, or the order would be that of the shards.
 func TestFullStoreGivesUpWhatWasNotUsedForLongest(t *testing.T) {
-	a, b, c, d := uint64(0), uint64(shards), uint64(2*shards), uint64(3*shards)
+	a, b, c, d := uint64(0), uint64(lru.Shards), uint64(2*lru.Shards), uint64(3*lru.Shards)
 	s := NewStore(Limits{Candidates: 6, TTL: ttl})
 	for i, key := range []uint64{a, b, c} {
 		s.Add(epoch, key, span(uint32(2*i), 0, 0.1))
@@ -201,7 +203,7 @@ func TestFullStoreGivesUpWhatWasNotUsedForLongest(t *testing.T) {
 	s.Draw(epoch, a, 0, 0, nil) // Drawing is use, even if nothing is found.
 	s.Add(epoch, b, span(1, 0, -1))
 	require.Equal(t, Kept, s.Add(epoch, d, span(9, 0, 0.1)))
-	check(t, s)
+	check(t, s, 6)
 	assert.Equal(t, []int64{1}, all(s, 0, b), "its oldest goes")
 	assert.Equal(t, []int64{0, 1}, all(s, 0, a))
 	assert.EqualValues(t, 1, s.Stats().Evicted)
@@ -214,14 +216,14 @@ func TestFullStoreGivesUpWhatThereIsMostOf(t *testing.T) {
 		for i := range 3 {
 			s.Add(epoch, 0, span(uint32(1+i), int64(1+i)*second, 0.1))
 		}
-		require.Equal(t, Kept, s.Add(epoch, shards, span(9, 0, 0.1)))
+		require.Equal(t, Kept, s.Add(epoch, lru.Shards, span(9, 0, 0.1)))
 		assert.Equal(t, []int64{0, 2, 3}, all(s, 0, 0), "the rare one is older, but stays")
 	}
 	for _, older := range []float64{0.001, 30} {
 		s := NewStore(Limits{Candidates: 2, TTL: ttl})
 		s.Add(epoch, 0, span(0, second, 0.1))
 		s.Add(epoch, 0, span(1, 0, older))
-		require.Equal(t, Kept, s.Add(epoch, shards, span(9, 0, 0.1)))
+		require.Equal(t, Kept, s.Add(epoch, lru.Shards, span(9, 0, 0.1)))
 		assert.Equal(t, []int64{1}, all(s, 0, 0), "of the same number the older goes")
 	}
 }
@@ -233,13 +235,12 @@ func TestFullStoreLooksIntoOtherShards(t *testing.T) {
 	}
 	for i := range 3 {
 		require.Equal(t, Kept, s.Add(epoch, 7, span(uint32(10+i), 0, 0.1)))
-		check(t, s)
+		check(t, s, 4)
 	}
 	assert.Len(t, all(s, 0, 0), 1)
 	assert.Len(t, all(s, 0, 7), 3)
-	for _, busy := range []int{0, 7} { // They are not waited for.
-		s.shards[busy].mu.Lock()
-		defer s.shards[busy].mu.Unlock()
+	for _, busy := range []uint64{0, 7} { // They are not waited for.
+		defer s.keys.Lock(busy).Unlock()
 	}
 	assert.Equal(t, NoRoom, s.Add(epoch, 9, span(20, 0, 0.1)))
 }
@@ -247,39 +248,31 @@ func TestFullStoreLooksIntoOtherShards(t *testing.T) {
 func TestNoRoomWithoutLimit(t *testing.T) {
 	s := NewStore(Limits{TTL: ttl})
 	assert.Equal(t, NoRoom, s.Add(epoch, 1, span(1, 0, 0.1)))
-	check(t, s)
+	check(t, s, 0)
 }
 
 // check checks what always holds, of a store that nobody uses meanwhile.
-func check(t *testing.T, s *Store) {
+func check(t *testing.T, s *Store, limit int) {
 	t.Helper()
-	held, keys := 0, 0
-	for i := range s.shards {
-		sh := &s.shards[i]
-		require.Len(t, sh.keys, sh.used.Len())
-		keys += len(sh.keys)
-		for el := sh.used.Front(); el != nil; el = el.Next() {
-			e := el.Value.(*entry)
-			require.Same(t, el, sh.keys[e.key])
-			require.NotEmpty(t, e.strata)
-			require.True(t, slices.IsSortedFunc(e.strata, func(a, b stratum) int { return int(a.class) - int(b.class) }))
-			require.LessOrEqual(t, cap(e.strata), max(4, 3*len(e.strata)))
-			for _, st := range e.strata {
-				require.NotEmpty(t, st.ring)
-				require.LessOrEqual(t, len(st.ring), depth)
-				require.LessOrEqual(t, cap(st.ring), 2*len(st.ring))
-				require.True(t, slices.IsSortedFunc(st.ring, func(a, b Candidate) int { return int(a.End - b.End) }))
-				for _, c := range st.ring {
-					require.Equal(t, st.class, c.class())
-				}
-				held += len(st.ring)
+	held := 0
+	s.keys.Each(func(_ uint64, of *strata) (int, bool) {
+		require.NotEmpty(t, *of)
+		require.True(t, slices.IsSortedFunc(*of, func(a, b stratum) int { return int(a.class) - int(b.class) }))
+		require.LessOrEqual(t, cap(*of), max(4, 3*len(*of)))
+		for _, st := range *of {
+			require.NotEmpty(t, st.ring)
+			require.LessOrEqual(t, len(st.ring), depth)
+			require.LessOrEqual(t, cap(st.ring), 2*len(st.ring))
+			require.True(t, slices.IsSortedFunc(st.ring, func(a, b Candidate) int { return int(a.End - b.End) }))
+			for _, c := range st.ring {
+				require.Equal(t, st.class, c.class())
 			}
+			held += len(st.ring)
 		}
-	}
-	got := s.Stats()
-	require.Equal(t, held, got.Candidates)
-	require.Equal(t, keys, got.Keys)
-	require.LessOrEqual(t, int64(held), max(0, s.limit))
+		return 0, true
+	})
+	require.Equal(t, held, s.Stats().Candidates)
+	require.LessOrEqual(t, held, limit)
 }
 
 // Each five bytes are a step: what, key, value, and by how much time goes on and
@@ -318,7 +311,7 @@ func FuzzStore(f *testing.F) {
 					require.Contains(t, s.Draw(epoch+now, key, c.End-1, c.End, nil), c)
 				}
 			}
-			check(t, s)
+			check(t, s, int(limit))
 		}
 	})
 }
@@ -344,7 +337,7 @@ func TestBoundHoldsWhenManyWriteAtOnce(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	check(t, s)
+	check(t, s, limit)
 	assert.Positive(t, s.Stats().Evicted)
 }
 
@@ -353,5 +346,5 @@ func TestWhatIsReplacedIsCounted(t *testing.T) {
 	for i := range depth + 3 {
 		require.Equal(t, Kept, s.Add(epoch+100*second, 1, span(uint32(i+1), int64(i)*second, 0.1)))
 	}
-	assert.Equal(t, Stats{Candidates: depth, Keys: 1, Replaced: 3}, s.Stats())
+	assert.Equal(t, Stats{Candidates: depth, Replaced: 3}, s.Stats())
 }

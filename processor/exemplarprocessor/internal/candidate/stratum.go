@@ -3,10 +3,7 @@
 
 package candidate
 
-import (
-	"cmp"
-	"slices"
-)
+import "slices"
 
 // A stratum is the candidates of one class under one key, at most depth, in the
 // order of their ends. A rare slow span is in another than the many fast ones
@@ -15,8 +12,6 @@ type stratum struct {
 	class uint16
 	ring  []Candidate
 }
-
-func compareClass(s stratum, class uint16) int { return cmp.Compare(s.class, class) }
 
 func (s *stratum) newest() int64 { return s.ring[len(s.ring)-1].End }
 

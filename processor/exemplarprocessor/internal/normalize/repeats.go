@@ -4,23 +4,17 @@
 package normalize
 
 import (
-	"container/list"
 	"slices"
-	"sync"
 
 	"go.opentelemetry.io/collector/pdata/pcommon"
 	"go.opentelemetry.io/collector/pdata/pmetric"
 
 	"github.com/otelcol-infra/otelcol-infra/processor/exemplarprocessor/internal/identity"
+	"github.com/otelcol-infra/otelcol-infra/processor/exemplarprocessor/internal/lru"
 )
 
-const (
-	// Powers of two. Pipelines seldom have more batches at once than this.
-	shards = 32
-
-	// maxRemembered is more than the buckets of most histograms.
-	maxRemembered = 64
-)
+// maxRemembered is more than the buckets of most histograms.
+const maxRemembered = 64
 
 // Repeats passes an exemplar once, although a scraper tells it again with each
 // scrape until the program has a newer one. It remembers the exemplars of the
@@ -34,32 +28,16 @@ const (
 // lost when it is scraped less often than points come. That is what repeated:
 // pass is for.
 type Repeats struct {
-	shards []shard
+	series *lru.Map[remembered, []uint64] // To a shard belongs what is built while exemplars are looked at.
 }
 
-type shard struct {
-	mu      sync.Mutex
-	limit   int
-	series  map[uint64]*list.Element
-	used    list.List // of *remembered, the last used first
-	current []uint64  // is built while exemplars are looked at
-}
+// remembered are the exemplars of a series by their identity.
+type remembered []uint64
 
-type remembered struct {
-	series    uint64
-	exemplars []uint64 // by their identity
-}
-
-// NewRepeats returns a memory of at most so many series, rounded up to a
-// multiple of the number of its shards. A series takes about 110 bytes, and 8
-// for each of its exemplars, of which 64 are remembered.
+// NewRepeats returns a memory of at most so many series. A series takes about
+// 70 bytes, and 8 for each of its exemplars, of which 64 are remembered.
 func NewRepeats(limit int) *Repeats {
-	r := &Repeats{shards: make([]shard, shards)}
-	for i := range r.shards {
-		r.shards[i].limit = max(1, (limit+shards-1)/shards)
-		r.shards[i].series = map[uint64]*list.Element{}
-	}
-	return r
+	return &Repeats{lru.New(limit, func(*[]uint64, *remembered) bool { return false })}
 }
 
 // Exemplars removes what was in the previous point of the series. at is the
@@ -72,29 +50,38 @@ func (r *Repeats) Exemplars(series uint64, at pcommon.Timestamp, exemplars pmetr
 	if r == nil || exemplars.Len() == 0 {
 		return
 	}
-	s := &r.shards[series%shards]
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	previous := s.find(series, c)
-	s.current = s.current[:0]
+	s := r.series.Lock(series)
+	defer s.Unlock()
+	previous := s.Get(series)
+	if previous == nil {
+		var gaveUp bool
+		if previous, gaveUp = s.Take(series); gaveUp || previous == nil {
+			c.Forgotten++
+		}
+		if previous == nil {
+			return
+		}
+	}
+	current := s.Own[:0]
 	exemplars.RemoveIf(func(e pmetric.Exemplar) bool {
 		told := e.Timestamp()
 		if told == at {
 			told = 0
 		}
 		hash := identity.Exemplar(e, told)
-		if len(s.current) < maxRemembered {
-			s.current = append(s.current, hash)
+		if len(current) < maxRemembered {
+			current = append(current, hash)
 		} else {
 			c.Forgotten++
 		}
-		if slices.Contains(previous.exemplars, hash) {
+		if slices.Contains(*previous, hash) {
 			c.Repeated++
 			return true
 		}
 		return false
 	})
-	previous.exemplars = append(previous.exemplars[:0], s.current...)
+	*previous = append((*previous)[:0], current...)
+	s.Own = current
 }
 
 // Len returns how many series are remembered.
@@ -102,34 +89,6 @@ func (r *Repeats) Len() int {
 	if r == nil {
 		return 0
 	}
-	n := 0
-	for i := range r.shards {
-		s := &r.shards[i]
-		s.mu.Lock()
-		n += len(s.series)
-		s.mu.Unlock()
-	}
-	return n
-}
-
-// find returns what is known of the series. The series that was not used for
-// the longest time makes room for a new one.
-func (s *shard) find(series uint64, c *Counts) *remembered {
-	if element, ok := s.series[series]; ok {
-		s.used.MoveToFront(element)
-		return element.Value.(*remembered)
-	}
-	if s.used.Len() < s.limit {
-		known := &remembered{series: series}
-		s.series[series] = s.used.PushFront(known)
-		return known
-	}
-	c.Forgotten++
-	oldest := s.used.Back()
-	known := oldest.Value.(*remembered)
-	delete(s.series, known.series)
-	known.series, known.exemplars = series, known.exemplars[:0]
-	s.series[series] = oldest
-	s.used.MoveToFront(oldest)
-	return known
+	held, _ := r.series.Held()
+	return held
 }

@@ -15,6 +15,7 @@ import (
 	"go.opentelemetry.io/collector/pdata/pmetric"
 
 	"github.com/otelcol-infra/otelcol-infra/internal/goldentest"
+	"github.com/otelcol-infra/otelcol-infra/processor/exemplarprocessor/internal/lru"
 )
 
 // pass gives the repeats a point whose exemplars have these times, and returns
@@ -67,15 +68,15 @@ func TestNoMemoryPassesRepeats(t *testing.T) {
 }
 
 func TestTheSeriesThatWasNotUsedForLongestIsForgotten(t *testing.T) {
-	r := NewRepeats(2 * shards)
+	r := NewRepeats(2)
 	var c Counts
-	for _, series := range []uint64{0, shards, 0, 2 * shards} { // All in one shard, which has two.
+	for _, series := range []uint64{0, lru.Shards, 0, 2 * lru.Shards} { // All in one shard, or the order would be that of the shards.
 		pass(t, r, series, 10, &c, 1)
 	}
 	assert.Equal(t, Counts{Repeated: 1, Forgotten: 1}, c)
 	assert.Empty(t, pass(t, r, 0, 20, &c, 1))
-	assert.Empty(t, pass(t, r, 2*shards, 20, &c, 1))
-	assert.Len(t, pass(t, r, shards, 20, &c, 1), 1)
+	assert.Empty(t, pass(t, r, 2*lru.Shards, 20, &c, 1))
+	assert.Len(t, pass(t, r, lru.Shards, 20, &c, 1), 1)
 	assert.Equal(t, int64(2), c.Forgotten)
 }
 
@@ -86,7 +87,7 @@ func TestTheMemoryHasABound(t *testing.T) {
 		for series := range uint64(1000) {
 			pass(t, r, series, 10, &c, 1)
 		}
-		bound := max(shards, (limit+shards-1)/shards*shards)
+		bound := max(0, limit)
 		assert.Equal(t, bound, r.Len())
 		assert.Equal(t, int64(1000-bound), c.Forgotten)
 	}
@@ -99,11 +100,10 @@ func TestTheMemoryHasABound(t *testing.T) {
 	pass(t, r, 7, 0, &c, many...)
 	assert.Equal(t, Counts{Forgotten: 2 * maxRemembered}, c)
 	assert.Equal(t, many[maxRemembered:], pass(t, r, 7, 0, &c, many...))
-	for i := range r.shards {
-		for e := r.shards[i].used.Front(); e != nil; e = e.Next() {
-			assert.LessOrEqual(t, cap(e.Value.(*remembered).exemplars), maxRemembered)
-		}
-	}
+	r.series.Each(func(_ uint64, exemplars *remembered) (int, bool) {
+		assert.LessOrEqual(t, cap(*exemplars), maxRemembered)
+		return 0, true
+	})
 }
 
 func TestRepeatsAreCountedOnceWhoeverAsks(t *testing.T) {

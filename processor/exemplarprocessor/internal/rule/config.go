@@ -7,10 +7,11 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"regexp"
 	"slices"
+	"strings"
 
 	"github.com/otelcol-infra/otelcol-infra/internal/configcheck"
+	"github.com/otelcol-infra/otelcol-infra/internal/pattern"
 )
 
 // Config is of a rule: which spans are what a data point of a metric has
@@ -74,9 +75,9 @@ func (c *Config) check(key string) error {
 	if len(c.Metrics) == 0 {
 		errs = append(errs, fmt.Errorf("%s::metrics is empty: name the metrics that get exemplars", key))
 	}
-	_, err := compilePatterns(key+"::metrics", c.Metrics)
+	_, err := selecting(key+"::metrics", c.Metrics)
 	errs = append(errs, err)
-	_, err = compilePatterns(key+"::spans::names", c.Spans.Names)
+	_, err = selecting(key+"::spans::names", c.Spans.Names)
 	errs = append(errs, err)
 	for i, kind := range c.Spans.Kinds {
 		errs = append(errs, configcheck.OneOf(fmt.Sprintf("%s::spans::kinds[%d]", key, i), kind, slices.Sorted(maps.Keys(kinds))...))
@@ -117,20 +118,18 @@ func Check(key string, rules []Config) error {
 	return errors.Join(errs...)
 }
 
-// compilePatterns compiles expressions that match a name as a whole.
-func compilePatterns(key string, patterns []string) ([]*regexp.Regexp, error) {
-	var errs []error
-	compiled := make([]*regexp.Regexp, 0, len(patterns))
-	for i, pattern := range patterns {
-		re, err := regexp.Compile("^(?:" + pattern + ")$")
-		if pattern == "" {
-			err = errors.New("it is empty")
-		}
-		if err != nil {
-			errs = append(errs, fmt.Errorf("%s[%d] is not a regular expression: %w", key, i, err))
-			continue
-		}
-		compiled = append(compiled, re)
+// selecting selects the names that match any of the patterns, each as a whole;
+// every name when there is none.
+func selecting(key string, patterns []string) (pattern.Matcher, error) {
+	selected, err := pattern.Filter{Include: patterns}.Compile()
+	if err == nil {
+		return selected, nil
 	}
-	return compiled, errors.Join(errs...)
+	var errs []error
+	for i := range patterns { // One by one, as a filter names the place under include, which no rule has.
+		if _, err := (pattern.Filter{Include: patterns[i : i+1]}).Compile(); err != nil {
+			errs = append(errs, fmt.Errorf("%s[%d] %s", key, i, strings.TrimPrefix(err.Error(), "include[0] ")))
+		}
+	}
+	return selected, errors.Join(errs...)
 }

@@ -8,13 +8,13 @@ package rule
 import (
 	"fmt"
 	"math/bits"
-	"regexp"
-	"slices"
 	"sync"
 	"sync/atomic"
 
 	"go.opentelemetry.io/collector/pdata/pcommon"
 	"go.opentelemetry.io/collector/pdata/ptrace"
+
+	"github.com/otelcol-infra/otelcol-infra/internal/pattern"
 )
 
 // Rule is of metrics, and of the spans that they count.
@@ -26,7 +26,7 @@ type Rule struct {
 	Index int
 
 	hasher  *hasher
-	metrics []*regexp.Regexp
+	metrics pattern.Matcher
 	spans   spans
 	joins   []join
 	value   string
@@ -36,8 +36,8 @@ type Rule struct {
 	instance  Mask // the bit of what joins by instance; 0: nothing does
 	instances instances
 
-	// masks has a bit for each set of optional joins that metrics had. A span is
-	// kept under a key for each.
+	// masks has a bit for each set of optional joins that metrics had; 0: no
+	// metric came. A span is kept under a key for each.
 	masks atomic.Uint32
 
 	// wanted says that a metric came that the rule names.
@@ -72,7 +72,7 @@ func Compile(configs []Config) (*Set, error) {
 			r.Name = fmt.Sprintf("rules[%d]", i)
 		}
 		var err error
-		if r.metrics, err = compilePatterns("metrics", c.Metrics); err != nil {
+		if r.metrics, err = selecting("metrics", c.Metrics); err != nil {
 			return nil, err
 		}
 		if r.spans, err = c.Spans.compile(); err != nil {
@@ -95,7 +95,6 @@ func Compile(configs []Config) (*Set, error) {
 			r.joins = append(r.joins, j)
 		}
 		r.all = 1<<optional - 1
-		r.masks.Store(1<<0 | 1<<r.all) // none of them, all of them
 		s.rules = append(s.rules, r)
 	}
 	s.columns = len(columns)
@@ -125,8 +124,7 @@ func (s *Set) Metric(name string) *Rule {
 }
 
 func (r *Rule) counts(metric string) bool {
-	without := bare(metric)
-	return slices.ContainsFunc(r.metrics, func(re *regexp.Regexp) bool { return re.MatchString(metric) || re.MatchString(without) })
+	return r.metrics.Match(metric) || r.metrics.Match(bare(metric))
 }
 
 // Scale returns what a candidate's value is to be multiplied with to be in the
@@ -284,11 +282,16 @@ func (r *Rule) valueOf(span ptrace.Span) (float64, bool) {
 	}
 }
 
-// keys returns a key for each set of optional joins that metrics had; twice, if
-// the span's service has a namespace, as some metrics tell that and some do not.
-// A span that is of no instance has none by instance.
+// keys returns a key for each set of optional joins that metrics had, and for
+// that of all, as points of it may come yet; before any metric came, for that of
+// none too. Each is twice, if the span's service has a namespace, as some metrics
+// tell that and some do not. A span that is of no instance has none by instance.
 func (r *Rule) keys(scratch *Scratch, resource pcommon.Map, span ptrace.Span) []uint64 {
-	keys, whole, masks, without := scratch.keys[:0], false, r.masks.Load(), Mask(0)
+	keys, whole, without, masks := scratch.keys[:0], false, Mask(0), r.masks.Load()
+	if masks == 0 {
+		masks = 1 << 0
+	}
+	masks |= 1 << r.all
 	for i := range r.joins {
 		j := &r.joins[i]
 		v := &scratch.values[j.column]

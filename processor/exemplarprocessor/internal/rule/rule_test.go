@@ -435,3 +435,31 @@ func TestNoSpanLacksWhatNoMetricAsksFor(t *testing.T) {
 	require.NotNil(t, s.Metric("http.server.duration"))
 	assert.Equal(t, []string{"http.server.old"}, refused())
 }
+
+func TestASpanIsKeptForWhatMetricsHadAndForAll(t *testing.T) {
+	s, err := Compile([]Config{{Metrics: []string{"m"}, Join: []JoinConfig{{Metric: "a"}, {Metric: "b", Optional: true}, {Metric: "c", Optional: true}}}})
+	require.NoError(t, err)
+	r := s.Metric("m")
+	of := func(attributes map[string]any) uint64 {
+		mask, _ := r.Mask(0, pcommon.NewMap(), attrs(t, attributes))
+		key, ok := r.Key(mask, pcommon.NewMap(), attrs(t, attributes))
+		require.True(t, ok)
+		return key
+	}
+	kept := func() (keys []uint64) {
+		var scratch Scratch
+		s.Begin(pcommon.NewMap(), &scratch, false)
+		s.Spans(pcommon.NewMap(), made(t, ptrace.SpanKindServer, map[string]any{"a": "x", "b": "y", "c": "z"}), &scratch,
+			func(f Found) { keys = append(keys, f.Keys...) }, func(_ *Rule, r Refusal) { t.Error(r) })
+		return keys
+	}
+	first := kept()
+	require.Len(t, first, 2)
+	some := of(map[string]any{"a": "x", "b": "y"})
+	second := kept()
+	assert.Equal(t, []uint64{some, of(map[string]any{"a": "x", "b": "y", "c": "z"})}, second)
+	assert.Equal(t, first[1], second[1], "it was all")
+	none := of(map[string]any{"a": "x"})
+	assert.Equal(t, none, first[0], "it was none")
+	assert.Equal(t, []uint64{none, second[0], second[1]}, kept())
+}

@@ -5,11 +5,12 @@ package rule
 
 import (
 	"maps"
-	"regexp"
 	"slices"
 
 	"go.opentelemetry.io/collector/pdata/pcommon"
 	"go.opentelemetry.io/collector/pdata/ptrace"
+
+	"github.com/otelcol-infra/otelcol-infra/internal/pattern"
 )
 
 // kinds are the kinds of spans as they are configured.
@@ -21,7 +22,7 @@ var kinds = map[string]ptrace.SpanKind{
 // spans selects spans.
 type spans struct {
 	kinds      uint32 // a bit for each; 0: all
-	names      []*regexp.Regexp
+	names      pattern.Matcher
 	attributes []attribute
 }
 
@@ -34,7 +35,7 @@ func (c *SpansConfig) compile() (s spans, err error) {
 	for _, name := range slices.Sorted(maps.Keys(c.Attributes)) {
 		s.attributes = append(s.attributes, attribute{name, c.Attributes[name]})
 	}
-	s.names, err = compilePatterns("names", c.Names)
+	s.names, err = selecting("names", c.Names)
 	return s, err
 }
 
@@ -48,7 +49,7 @@ func (s *spans) match(resource pcommon.Map, span ptrace.Span) bool {
 			return false
 		}
 	}
-	return len(s.names) == 0 || slices.ContainsFunc(s.names, func(re *regexp.Regexp) bool { return re.MatchString(span.Name()) })
+	return s.names.Match(span.Name())
 }
 
 // The lower 8 bits of a span's flags are those of its trace.

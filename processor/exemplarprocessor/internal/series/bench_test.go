@@ -43,7 +43,7 @@ func BenchmarkDrawAndTake(b *testing.B) {
 		b.Run(fmt.Sprintf("series=%d", n), func(b *testing.B) {
 			p := latency()
 			p.Time = at(0)
-			table := NewTable(n, 0, Options{})
+			table := NewTable(n, 0, defaults(Options{}))
 			store := candidate.NewStore(candidate.Limits{Candidates: 1000, TTL: time.Hour})
 			picks, buf := make([]Pick, 0, 64), make([]candidate.Candidate, 0, 64)
 			now := at(0)
@@ -99,7 +99,7 @@ func BenchmarkTake(b *testing.B) {
 	for _, c := range points {
 		for _, repeat := range []time.Duration{0, time.Minute} {
 			b.Run(fmt.Sprintf("%s/repeat=%v", c.name, repeat > 0), func(b *testing.B) {
-				table := NewTable(1, 0, Options{Repeat: repeat})
+				table := NewTable(1, 0, defaults(Options{Repeat: repeat}))
 				p := c.point
 				p.Time = at(0)
 				cs := make([]candidate.Candidate, c.found)
@@ -123,7 +123,7 @@ func BenchmarkTake(b *testing.B) {
 
 // Each series is new, in a full table.
 func BenchmarkTakeNewSeries(b *testing.B) {
-	table := NewTable(10_000, 0, Options{})
+	table := NewTable(10_000, 0, defaults(Options{}))
 	p := latency()
 	p.Time = at(10)
 	draw := func(int64, int64) []candidate.Candidate { return nil }
@@ -134,7 +134,7 @@ func BenchmarkTakeNewSeries(b *testing.B) {
 }
 
 func BenchmarkTakeParallel(b *testing.B) {
-	table := NewTable(10_000, 0, Options{})
+	table := NewTable(10_000, 0, defaults(Options{}))
 	b.ReportAllocs()
 	b.RunParallel(func(pb *testing.PB) {
 		p := latency()
@@ -168,7 +168,7 @@ func BenchmarkMemory(b *testing.B) {
 					var before, after runtime.MemStats
 					runtime.GC()
 					runtime.ReadMemStats(&before)
-					table := NewTable(held, 0, Options{Repeat: repeat, PerPoint: 1000})
+					table := NewTable(held, 0, defaults(Options{Repeat: repeat, PerPoint: 1000}))
 					for range 20 {
 						p.advance(15 * time.Second)
 						for i := range cs {

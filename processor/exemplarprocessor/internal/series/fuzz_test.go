@@ -350,24 +350,19 @@ func FuzzHostilePoints(f *testing.F) {
 func checkTable(t *testing.T, table *Table, limit int) {
 	t.Helper()
 	held := 0
-	for i := range table.shards {
-		sh := &table.shards[i]
-		require.Len(t, sh.series, sh.used.Len())
-		held += len(sh.series)
-		for el := sh.used.Front(); el != nil; el = el.Next() {
-			m := el.Value.(*memory)
-			require.Same(t, el, sh.series[m.id])
-			require.LessOrEqual(t, len(m.slots), maxSlots)
-			require.LessOrEqual(t, cap(m.slots), 2*maxSlots)
-			require.True(t, slices.IsSorted(m.slots))
-			require.LessOrEqual(t, len(m.buckets), MaxBuckets+1)
-			require.LessOrEqual(t, cap(m.buckets), 2*max(1, len(m.buckets)))
-			require.LessOrEqual(t, len(m.again), MaxBuckets+1)
-			for _, b := range m.buckets {
-				require.Zero(t, uint64(b.grew)>>len(m.slots), "growth is in a slot")
-			}
+	table.series.Each(func(_ uint64, m *memory) (int, bool) {
+		held++
+		require.LessOrEqual(t, len(m.slots), maxSlots)
+		require.LessOrEqual(t, cap(m.slots), 2*maxSlots)
+		require.True(t, slices.IsSorted(m.slots))
+		require.LessOrEqual(t, len(m.buckets), MaxBuckets+1)
+		require.LessOrEqual(t, cap(m.buckets), 2*max(1, len(m.buckets)))
+		require.LessOrEqual(t, len(m.again), MaxBuckets+1)
+		for _, b := range m.buckets {
+			require.Zero(t, uint64(b.grew)>>len(m.slots), "growth is in a slot")
 		}
-	}
+		return 0, true
+	})
 	got, _ := table.Stats()
 	require.Equal(t, held, got)
 	require.LessOrEqual(t, held, limit)

@@ -15,7 +15,6 @@ const maxSlots = 32
 // bit for each slot in which it grew. So a span that comes long after the point
 // that counted it still finds the bucket and the time in which it was counted.
 type memory struct {
-	id     uint64
 	layout uint64 // of the buckets, by Point.check
 	start  int64
 	time   int64   // of the last point

@@ -7,34 +7,22 @@
 package series
 
 import (
-	"container/list"
-	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/otelcol-infra/otelcol-infra/processor/exemplarprocessor/internal/candidate"
-)
-
-const (
-	shards = 64
-
-	// defaultPerPoint is what SDKs keep for an exponential histogram.
-	defaultPerPoint = 20
-
-	defaultKeep = 5 * time.Minute
+	"github.com/otelcol-infra/otelcol-infra/processor/exemplarprocessor/internal/lru"
 )
 
 // Options say how exemplars are chosen.
 type Options struct {
 	// PerPoint is the largest number of exemplars of a point, with those that
-	// it has already; without one it is 20. Each bucket has at most one, and a
-	// sum at most 3.
+	// it has already. Each bucket has at most one, and a sum at most 3.
 	PerPoint int
 
 	Prefer Prefer
 
 	// Keep is how long growth is remembered that no candidate was there for. It
-	// should be the time that candidates are kept; without it it is 5 minutes.
+	// should be the time that candidates are kept.
 	Keep time.Duration
 
 	// Repeat, if not 0, is the age up to which the last exemplar of each bucket
@@ -42,28 +30,19 @@ type Options struct {
 	Repeat time.Duration
 }
 
-// Table remembers series. It is safe for concurrent use; series that fall into
-// different shards do not wait for each other.
+// Table remembers series, whose IDs have to be hashes. It is safe for concurrent
+// use; most series do not wait for each other.
 //
-// When it is full, it forgets the series of which no point was seen for
-// longest, in the shard of the new one.
+// When it is full, it forgets a series of which no point was seen for long.
 type Table struct {
-	limit   int64
 	options Options
-
-	// held counts the places that are taken. A place is taken before the series
-	// is put there, so there are never more than limit.
-	held    atomic.Int64
-	evicted atomic.Int64
-
-	shards [shards]shard
+	since   int64 // spans that ended before are not used
+	series  *lru.Map[memory, shard]
 }
 
+// shard is what series have in common that wait for each other.
 type shard struct {
-	mu     sync.Mutex
-	series map[uint64]*list.Element
-	used   *list.List // of *memory; what was used last is in front
-	since  int64      // spans that ended before may have been used
+	since int64 // series that were forgotten may have used spans that ended before
 	scratch
 }
 
@@ -71,19 +50,13 @@ type shard struct {
 // before since, in nanoseconds of Unix time, are not used: an earlier run may
 // have used them.
 func NewTable(limit int, since int64, options Options) *Table {
-	if options.PerPoint <= 0 {
-		options.PerPoint = defaultPerPoint
+	// If a series comes back, it is not known what it used, but that it is not
+	// newer than what is noted here.
+	forget := func(own *shard, m *memory) bool {
+		own.since = max(own.since, m.marked())
+		return false
 	}
-	if options.Keep <= 0 {
-		options.Keep = defaultKeep
-	}
-	t := &Table{limit: int64(limit), options: options}
-	for i := range t.shards {
-		t.shards[i].series = map[uint64]*list.Element{}
-		t.shards[i].used = list.New()
-		t.shards[i].since = since
-	}
-	return t
+	return &Table{options: options, since: since, series: lru.New(limit, forget)}
 }
 
 // Take notes a point of the series and appends to picks the exemplars that it
@@ -96,13 +69,14 @@ func (t *Table) Take(id uint64, p Point, scale float64, taken []Existing, draw f
 	if !ok {
 		return picks, Tally{Why: Refused}
 	}
-	own := id % shards
-	sh := &t.shards[own]
-	sh.mu.Lock()
-	defer sh.mu.Unlock()
-	m := t.find(own, id)
+	sh := t.series.Lock(id)
+	defer sh.Unlock()
+	m := sh.Get(id)
 	if m == nil {
-		return picks, Tally{Why: Refused}
+		if m, _ = sh.Take(id); m == nil {
+			return picks, Tally{Why: Refused}
+		}
+		m.mark = max(t.since, sh.Own.since)
 	}
 	if p.Time <= m.time {
 		return picks, Tally{Why: Backwards}
@@ -117,7 +91,7 @@ func (t *Table) Take(id uint64, p Point, scale float64, taken []Existing, draw f
 		return picks, Tally{Why: why}
 	}
 	before := len(picks)
-	picks, tally := m.choose(&p, scale, taken, draw, picks, &t.options, &sh.scratch)
+	picks, tally := m.choose(&p, scale, taken, draw, picks, &t.options, &sh.Own.scratch)
 	if len(m.again) > 0 && !p.Delta {
 		picks = m.repeat(&p, picks, before, t.options.PerPoint-len(taken), t.options.Repeat, &tally)
 	}
@@ -126,60 +100,4 @@ func (t *Table) Take(id uint64, p Point, scale float64, taken []Existing, draw f
 
 // Stats returns how many series there are, and how many were forgotten for
 // others so far.
-func (t *Table) Stats() (held int, evicted int64) {
-	return int(t.held.Load()), t.evicted.Load()
-}
-
-// find returns the series, a new one if there is none, or nil if no other could
-// be forgotten for it.
-func (t *Table) find(own, id uint64) *memory {
-	sh := &t.shards[own]
-	if el := sh.series[id]; el != nil {
-		sh.used.MoveToFront(el)
-		return el.Value.(*memory)
-	}
-	if t.held.Add(1) > t.limit && !t.makeRoom(own) {
-		t.held.Add(-1)
-		return nil
-	}
-	m := &memory{id: id, mark: sh.since}
-	sh.series[id] = sh.used.PushFront(m)
-	return m
-}
-
-// makeRoom forgets one series. The own shard is locked; the others are only
-// looked at when it is empty, and left out while they are busy.
-func (t *Table) makeRoom(own uint64) bool {
-	if t.forget(&t.shards[own]) {
-		return true
-	}
-	for i := uint64(1); i < shards; i++ {
-		sh := &t.shards[(own+i)%shards]
-		if !sh.mu.TryLock() {
-			continue
-		}
-		ok := t.forget(sh)
-		sh.mu.Unlock()
-		if ok {
-			return true
-		}
-	}
-	return false
-}
-
-// forget forgets the series in a shard of which no point was seen for longest.
-// If it comes back, it is not known what it used, but that it is not newer than
-// what is noted here.
-func (t *Table) forget(sh *shard) bool {
-	back := sh.used.Back()
-	if back == nil {
-		return false
-	}
-	m := back.Value.(*memory)
-	sh.since = max(sh.since, m.marked())
-	sh.used.Remove(back)
-	delete(sh.series, m.id)
-	t.held.Add(-1)
-	t.evicted.Add(1)
-	return true
-}
+func (t *Table) Stats() (held int, evicted int64) { return t.series.Held() }

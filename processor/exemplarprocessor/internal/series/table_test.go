@@ -4,6 +4,7 @@
 package series
 
 import (
+	"cmp"
 	"encoding/binary"
 	"math"
 	"sync"
@@ -14,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/otelcol-infra/otelcol-infra/processor/exemplarprocessor/internal/candidate"
+	"github.com/otelcol-infra/otelcol-infra/processor/exemplarprocessor/internal/lru"
 )
 
 // Times in tests are seconds after this.
@@ -66,6 +68,12 @@ func delta(p Point) Point {
 func with(p Point, change func(*Point)) Point {
 	change(&p)
 	return p
+}
+
+// defaults are those of the configuration.
+func defaults(o Options) Options {
+	o.PerPoint, o.Keep = cmp.Or(o.PerPoint, 20), cmp.Or(o.Keep, 5*time.Minute)
+	return o
 }
 
 type step struct {
@@ -325,7 +333,7 @@ func TestTake(t *testing.T) {
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
-			table := NewTable(1, c.since, c.options)
+			table := NewTable(1, c.since, defaults(c.options))
 			var spans []candidate.Candidate
 			for i, s := range c.steps {
 				spans = append(spans, s.spans...)
@@ -344,7 +352,7 @@ func TestTake(t *testing.T) {
 }
 
 func TestValuesAreInTheUnitOfTheMetric(t *testing.T) {
-	table := NewTable(2, 0, Options{})
+	table := NewTable(2, 0, defaults(Options{}))
 	spans := drawing([]candidate.Candidate{span(1, 5, 0.0015)})
 	picks, _ := table.Take(1, explicit(0, 10, 0, 1, 0), 1000, nil, spans, nil)
 	require.Len(t, picks, 1)
@@ -358,7 +366,7 @@ func TestValuesAreInTheUnitOfTheMetric(t *testing.T) {
 }
 
 func TestTallySaysWhyNot(t *testing.T) {
-	table := NewTable(1, 0, Options{})
+	table := NewTable(1, 0, defaults(Options{}))
 	p := with(exponential(0, 20, 1, 1), func(p *Point) { p.Offset = 1 }) // (2, 4] and (4, 8]
 	table.Take(1, p, 1, nil, drawing([]candidate.Candidate{span(1, 5, 3)}), nil)
 	p.Time, p.Counts = at(30), []uint64{2, 1}
@@ -367,7 +375,7 @@ func TestTallySaysWhyNot(t *testing.T) {
 	assert.Len(t, picks, 1)
 	assert.Equal(t, Tally{Drawn: 6, Picked: 1, Outside: 1, Used: 2, Ungrown: 1, Surplus: 1}, tally)
 
-	table = NewTable(1, at(3), Options{})
+	table = NewTable(1, at(3), defaults(Options{}))
 	cs = []candidate.Candidate{span(1, 3, 1), span(2, 4, 1), span(3, 11, 1), span(4, 6, 1), span(5, 7, 1)}
 	picks, tally = table.Take(1, sum(5, 10, 1), 1, nil, func(int64, int64) []candidate.Candidate { return cs }, nil)
 	require.Len(t, picks, 1)
@@ -406,7 +414,7 @@ func TestRefused(t *testing.T) {
 	}
 	for name, p := range bad {
 		t.Run(name, func(t *testing.T) {
-			table := NewTable(1, 0, Options{})
+			table := NewTable(1, 0, defaults(Options{}))
 			_, tally := table.Take(1, p, 1, nil, drawing(nil), nil)
 			assert.Equal(t, Tally{Why: Refused}, tally)
 			held, _ := table.Stats()
@@ -426,23 +434,23 @@ func TestRefused(t *testing.T) {
 	}
 	for name, p := range good {
 		t.Run(name, func(t *testing.T) {
-			_, tally := NewTable(1, 0, Options{}).Take(1, p, 1, nil, drawing(nil), nil)
+			_, tally := NewTable(1, 0, defaults(Options{})).Take(1, p, 1, nil, drawing(nil), nil)
 			assert.Equal(t, Tally{Why: Still}, tally)
 		})
 	}
-	_, tally := NewTable(0, 0, Options{}).Take(1, sum(0, 10, 1), 1, nil, drawing(nil), nil)
+	_, tally := NewTable(0, 0, defaults(Options{})).Take(1, sum(0, 10, 1), 1, nil, drawing(nil), nil)
 	assert.Equal(t, Tally{Why: Refused}, tally, "no room for any series")
 }
 
 func TestForgottenSeriesUsesNothingAgain(t *testing.T) {
-	table := NewTable(2, 0, Options{})
+	table := NewTable(2, 0, defaults(Options{}))
 	spans := drawing([]candidate.Candidate{span(1, 5, 0.5), span(2, 6, 1.5)})
 	take := func(id uint64, p Point) []Pick {
 		picks, _ := table.Take(id, p, 1, nil, spans, nil)
 		return picks
 	}
 	// All in one shard, or the order would be that of the shards.
-	a, b, c := uint64(0), uint64(shards), uint64(2*shards)
+	a, b, c := uint64(0), uint64(lru.Shards), uint64(2*lru.Shards)
 	assert.Len(t, take(a, explicit(0, 10, 1, 0, 0)), 1)
 	take(b, explicit(0, 10, 0, 0, 0))
 	take(a, explicit(0, 11, 1, 0, 0))
@@ -457,7 +465,7 @@ func TestForgottenSeriesUsesNothingAgain(t *testing.T) {
 }
 
 func TestFullTableLooksIntoOtherShards(t *testing.T) {
-	table := NewTable(1, 0, Options{})
+	table := NewTable(1, 0, defaults(Options{}))
 	for id := range uint64(100) {
 		_, tally := table.Take(id, sum(0, 10, 1), 1, nil, drawing(nil), nil)
 		assert.Equal(t, Empty, tally.Why)
@@ -494,7 +502,7 @@ func TestIndex(t *testing.T) {
 
 func TestManyAtOnce(t *testing.T) {
 	const limit = 40
-	table := NewTable(limit, 0, Options{Repeat: time.Minute})
+	table := NewTable(limit, 0, defaults(Options{Repeat: time.Minute}))
 	store := candidate.NewStore(candidate.Limits{Candidates: 200, TTL: time.Minute})
 	var wg sync.WaitGroup
 	for w := range 8 {
