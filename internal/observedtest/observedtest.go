@@ -35,7 +35,7 @@ import (
 )
 
 // soon is ample for a real server on a busy machine.
-const soon = 40 * time.Second
+const soon = 90 * time.Second
 
 var errRefused = errors.New("refused, but not for good")
 

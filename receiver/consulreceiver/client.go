@@ -125,9 +125,9 @@ func ask[T any](ctx context.Context, c *client, endpoint string, q question, do 
 	switch {
 	case q.local:
 		options.AllowStale = true
-	case c.cfg.Consistency == Consistent:
+	case c.cfg.Consistency == Consistent || q.sure:
 		options.RequireConsistent = true
-	case c.cfg.Consistency == Stale && !q.leader:
+	case c.cfg.Consistency == Stale:
 		options.AllowStale = true
 	}
 	ctx, cancel := context.WithTimeout(ctx, c.patience(q))
@@ -157,9 +157,10 @@ type question struct {
 	// after an index above zero, Consul is waited for until it has a newer
 	// answer, for a while.
 	after uint64
-	// leader asks for the leader's own answer, unless a consistent one is
-	// configured anyway; local for that of whichever server is asked.
-	leader, local bool
+	// sure asks for a consistent answer, whatever is configured: a leader that has
+	// just started may not have read its log yet. local asks for that of whichever
+	// server is asked.
+	sure, local bool
 }
 
 // get makes a request of which the answer is JSON.

@@ -151,12 +151,12 @@ func TestTheServerThatIsAskedRestarts(t *testing.T) {
 	o.Eventually(t, "the user event", o.HasEvent("consul.user_event.fired"))
 
 	// A server that ends before it has noted what it heard hears it again.
-	p.fail(once(endpointUserEvents, `[]`))
+	p.fail(times(1, endpointUserEvents, `[]`))
 	for range 3 {
 		require.NoError(t, consul.Members[here].Kill())
 		o.Eventually(t, "up is 0", o.HasValue(0, "consul.up"))
 		// At first it is alone, as long as it may take it to find the others.
-		p.fail(once(endpointMembers, fmt.Sprintf(`[{"Name": %q, "Status": 1}]`, nodeName(here))))
+		p.fail(times(5, endpointMembers, fmt.Sprintf(`[{"Name": %q, "Status": 1}]`, nodeName(here))))
 		set(t, client, "web", api.HealthWarning)
 		require.NoError(t, consul.Members[here].Restart(t.Context()))
 		o.Eventually(t, "up is 1", o.HasValue(1, "consul.up"))
@@ -167,20 +167,20 @@ func TestTheServerThatIsAskedRestarts(t *testing.T) {
 		o.Eventually(t, "the change after", o.HasValue(0, "consul.health.check.count", attrStatus, "warning"))
 	}
 	assert.Len(t, o.Spans(telemetry.SpanOutage, attrCheck, "web"), 3)
-	for name, times := range map[string]int{
+	for name, n := range map[string]int{
 		"consul.service.registered": 1, "consul.node.registered": 0, "consul.session.created": 1,
 		"consul.kv.created": 1, "consul.lock.acquired": 1, "consul.user_event.fired": 1, "consul.member.joined": 0,
 	} {
-		assert.Len(t, o.Events(name), times, name)
+		assert.Len(t, o.Events(name), n, name)
 	}
 	requireNothingGone(t, o)
 }
 
-// once answers one request for a part of the API.
-func once(endpoint, answer string) fault {
-	var done atomic.Bool
+// times answers so many requests for a part of the API.
+func times(n int32, endpoint, answer string) fault {
+	var asked atomic.Int32
 	return only(endpoint, func(w http.ResponseWriter, r *http.Request) bool {
-		if r.URL.Query().Has("wan") || done.Swap(true) {
+		if r.URL.Query().Has("wan") || asked.Add(1) > n {
 			return false
 		}
 		_, _ = io.WriteString(w, answer)

@@ -407,6 +407,39 @@ func TestASnapshotThatIsRestored(t *testing.T) {
 	}
 }
 
+// A leader that has just started answers before it has read its log, unless it is
+// asked for a consistent answer.
+func TestALeaderThatHasNotReadItsLogYet(t *testing.T) {
+	t.Parallel()
+	consul, client := startConsul(t, lab.ServerOptions{})
+	for _, consistency := range []Consistency{Stale, DefaultConsistent} {
+		t.Run(string(consistency), func(t *testing.T) {
+			newSession(t, client, "before")
+			p := startProxy(t, consul.Addr)
+			cfg := configForKeys(p.addr())
+			cfg.Consistency = consistency
+			o := observe(t, cfg)
+			watching(t, o, endpointSessions)
+			var answered atomic.Int32
+			p.fail(only(endpointSessions, func(w http.ResponseWriter, r *http.Request) bool {
+				if r.URL.Query().Has("consistent") {
+					return false
+				}
+				w.Header().Set("X-Consul-Index", "1")
+				_, _ = io.WriteString(w, "[]")
+				answered.Add(1)
+				return true
+			}))
+			o.Eventually(t, "an older answer", func() bool { return answered.Load() > 2 })
+			p.heal()
+			after := newSession(t, client, "after")
+			o.Eventually(t, "the next session", o.HasEvent("consul.session.created", "consul.session.id", after))
+			assert.Len(t, o.Events("consul.session.created"), 1)
+			requireNothingGone(t, o)
+		})
+	}
+}
+
 // A real Consul does so a quarter of an hour after the last key was deleted.
 func TestAnIndexThatFallsWithoutAChangeIsNoGap(t *testing.T) {
 	t.Parallel()

@@ -137,7 +137,7 @@ func (s *scope) followKeys(run func(func(context.Context))) {
 // alive returns the sessions as the leader knows them, also those that are not
 // observed. The watch of sessions says what is wrong when they cannot be read.
 func (s *scope) alive(ctx context.Context) state.Sessions {
-	found, a, err := get[[]struct{ ID string }](ctx, s.client, endpointSessions, question{leader: true})
+	found, a, err := get[[]struct{ ID string }](ctx, s.client, endpointSessions, question{sure: true})
 	if err != nil || a.Filtered {
 		return state.Sessions{}
 	}

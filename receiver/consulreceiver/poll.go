@@ -24,6 +24,10 @@ import (
 )
 
 const (
+	// missedAfter is how long a member that was alive is not there before it is
+	// missed. One that leaves or fails is there, and said to.
+	missedAfter = 15 * time.Second
+
 	// leaderEvery is how often the leader is asked for, so that a time without
 	// one is seen: the request is small, and needs no ACL.
 	leaderEvery = time.Second
@@ -107,9 +111,9 @@ func (s *scope) followToken(ctx context.Context) {
 
 // members reads a pool of the agent. An agent that is no server is in no WAN
 // pool, and says so with an empty one. One that has just started does not know
-// the others yet: who was alive is missed when it is not there twice.
+// the others yet: who was alive is missed when it is not there for a while.
 func (p *selection) members(pool state.Pool, endpoint string) read[string, state.Member] {
-	var last map[string]state.Member
+	alive := map[string]absence{}
 	return func(ctx context.Context, c *client, _ question) (map[string]state.Member, answer, error) {
 		entries, a, err := getLocal[[]api.AgentMember](ctx, c, endpoint, question{})
 		if err != nil {
@@ -126,14 +130,36 @@ func (p *selection) members(pool state.Pool, endpoint string) read[string, state
 				}
 			}
 		}
-		before := last
-		last = maps.Clone(members)
-		for name, m := range before {
-			if _, there := members[name]; !there && m.Status == state.Alive && !a.Filtered {
-				members[name] = m
-			}
-		}
+		missed(time.Now(), alive, members, a.Filtered)
 		return members, a, nil
+	}
+}
+
+// absence is that of a member that was alive.
+type absence struct {
+	state.Member
+	since time.Time // zero: it is there
+}
+
+// missed adds to the members those that were alive, are not there now, and are not
+// missed yet. When the token does not show all there are, it may hide them.
+func missed(now time.Time, alive map[string]absence, members map[string]state.Member, filtered bool) {
+	for name, m := range alive {
+		_, there := members[name]
+		switch {
+		case there, filtered, !m.since.IsZero() && now.Sub(m.since) >= missedAfter:
+			delete(alive, name)
+			continue
+		case m.since.IsZero():
+			m.since = now
+			alive[name] = m
+		}
+		members[name] = m.Member
+	}
+	for name, m := range members {
+		if _, absent := alive[name]; !absent && m.Status == state.Alive {
+			alive[name] = absence{Member: m}
+		}
 	}
 }
 

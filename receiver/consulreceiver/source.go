@@ -156,8 +156,8 @@ func (s *source[K, V]) pace(a answer) {
 }
 
 // ask reads once, within the era. An answer that is older than the one before
-// may be that of a server that lags: the leader knows whether Consul itself went
-// back.
+// may be that of a server that lags, or of a leader that has just started: only a
+// consistent one knows whether Consul itself went back.
 func (s *source[K, V]) ask(ctx context.Context) (map[K]V, answer, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -168,7 +168,7 @@ func (s *source[K, V]) ask(ctx context.Context) (map[K]V, answer, error) {
 		return nil, answer{Off: true, Index: s.last.Index}, err
 	}
 	if err == nil && !s.unordered && (s.older(a) || s.early(a, begin)) {
-		objects, a, err = s.read(ctx, s.client, question{leader: true})
+		objects, a, err = s.read(ctx, s.client, question{sure: true})
 	}
 	if err == nil && a.Index == 0 && !s.unordered {
 		// To Consul, "not found" is an empty list, with an index.
@@ -178,7 +178,7 @@ func (s *source[K, V]) ask(ctx context.Context) (map[K]V, answer, error) {
 }
 
 func (s *source[K, V]) older(a answer) bool {
-	return s.asked && a.Index < s.last.Index && s.cfg.Consistency == Stale
+	return s.asked && a.Index < s.last.Index && s.cfg.Consistency != Consistent
 }
 
 // early says that nothing new came, and no time has passed: so it is when Consul

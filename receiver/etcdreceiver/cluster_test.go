@@ -166,7 +166,7 @@ func TestTheWatchLeavesAMemberThatIsCutOff(t *testing.T) {
 	t.Parallel()
 	etcd, client := startEtcd(t, lab.ServerOptions{Members: 3, Partitionable: true})
 	cfg := configForAll(etcd.Endpoints...)
-	cfg.Scrape.Timeout = 500 * time.Millisecond
+	cfg.Scrape.Timeout = 2 * time.Second
 	o := observe(t, cfg)
 	from := o.watching(t, client)
 	member := watched(t, etcd)
@@ -185,7 +185,7 @@ func TestTheWatchLeavesAMemberThatIsCutOff(t *testing.T) {
 	failures := o.Warnings(watchOf + "/")
 	late := observe(t, configFor(etcd.Endpoints...))
 	lateFrom := late.watching(t, others)
-	for range 6 { // The watch is quiet, and is asked whether it lives.
+	for range 4 { // The watch is quiet, and is asked whether it lives.
 		before := o.Own(t, "otelcol_etcd_requests", "request", "progress", "outcome", "success")
 		insist(t, others, "elsewhere")
 		o.Eventually(t, "it is asked", func() bool {

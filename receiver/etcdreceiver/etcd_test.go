@@ -5,6 +5,7 @@ package etcdreceiver
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -17,6 +18,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"go.etcd.io/etcd/client/v3/concurrency"
 	"go.opentelemetry.io/collector/component"
@@ -32,7 +34,7 @@ import (
 	"github.com/otelcol-infra/otelcol-infra/lab"
 )
 
-const soon = 20 * time.Second
+const soon = time.Minute
 
 // observed is a running receiver, and what it made.
 type observed struct{ *observedtest.Receiver }
@@ -49,13 +51,6 @@ func observeOn(t *testing.T, host component.Host, cfg *Config) *observed {
 	cfg.Scrape.CollectionInterval = 200 * time.Millisecond
 	cfg.Scrape.InitialDelay = 0
 	return &observed{observedtest.StartOn(t, host, NewFactory(), cfg)}
-}
-
-// shutdown ends the receiver, and requires that it does so at once.
-func (o *observed) shutdown(t *testing.T) {
-	began := time.Now()
-	o.Shutdown(t)
-	require.Less(t, time.Since(began), time.Second)
 }
 
 func value(attrs pcommon.Map, name string) string {
@@ -140,16 +135,29 @@ func newTestClient(t *testing.T, cfg clientv3.Config) *clientv3.Client {
 
 func set(t *testing.T, client *clientv3.Client, key, val string, opts ...clientv3.OpOption) (revision int64) {
 	t.Helper()
-	answer, err := client.Put(t.Context(), key, val, opts...)
-	require.NoError(t, err)
+	answer := led(t, func() (*clientv3.PutResponse, error) { return client.Put(t.Context(), key, val, opts...) })
 	return answer.Header.Revision
 }
 
 func remove(t *testing.T, client *clientv3.Client, key string) (revision int64) {
 	t.Helper()
-	answer, err := client.Delete(t.Context(), key)
-	require.NoError(t, err)
+	answer := led(t, func() (*clientv3.DeleteResponse, error) { return client.Delete(t.Context(), key) })
 	return answer.Header.Revision
+}
+
+// led does what takes a leader. Members that do not get to run elect another one,
+// and then it is done again, and may be done twice.
+func led[A any](t *testing.T, do func() (A, error)) A {
+	t.Helper()
+	for began := time.Now(); ; {
+		answer, err := do()
+		elects := slices.ContainsFunc([]error{rpctypes.ErrLeaderChanged, rpctypes.ErrNoLeader, rpctypes.ErrTimeoutDueToLeaderFail, rpctypes.ErrTimeout},
+			func(sign error) bool { return errors.Is(err, sign) })
+		if !elects || time.Since(began) > soon {
+			require.NoError(t, err)
+			return answer
+		}
+	}
 }
 
 func newest(t *testing.T, client *clientv3.Client) int64 {
@@ -298,6 +306,25 @@ func (o *observed) changes(attribute, prefix string, since int64) (told []change
 
 func since(changes []change, revision int64) []change {
 	return slices.DeleteFunc(changes, func(c change) bool { return c.Revision < revision })
+}
+
+// silences returns how often a watch under a prefix, or all of them, was given up
+// as etcd did not say whether it lives.
+func (o *observed) silences() (n int) {
+	for _, entry := range o.Log.FilterLevelExact(zap.WarnLevel).All() {
+		if strings.Contains(fmt.Sprint(entry.ContextMap()["error"]), "no answer to the watch") {
+			n++
+		}
+	}
+	return n
+}
+
+// probed waits until quiet watches were probed so many times, or one was given up.
+func (o *observed) probed(t *testing.T, times int64) {
+	t.Helper()
+	probes := func() int64 { return o.Own(t, "otelcol_etcd_requests", "request", "progress", "outcome", "success") }
+	before := probes()
+	o.Eventually(t, "the watches are probed", func() bool { return probes() >= before+times || o.silences() > 0 })
 }
 
 // requireTruth requires that the receiver tells of /app/ and /locks/ what

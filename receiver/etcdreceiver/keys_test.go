@@ -94,7 +94,7 @@ func TestDeletionsBeyondTheLimitAreToldInFull(t *testing.T) {
 		for i, name := range []string{"etcd.version", "etcd.value.size", "etcd.lease.id"} {
 			assert.Equal(t, want[i], value(told, name), "%s, prev_kv %t", name, prev)
 		}
-		o.shutdown(t)
+		o.Shutdown(t)
 		for range 3 {
 			set(t, client, "/app/4", "12345678")
 		}
@@ -149,7 +149,7 @@ func TestKeysThatAreNotText(t *testing.T) {
 	first.Eventually(t, "its lease", first.HasSpan(telemetry.SpanLease+".start", "etcd.lease.id", hexOf(l.session.Lease())))
 	first.requireTold(t, "etcd.key", "/app/\uFFFD", put, []change{{"etcd.key.put", "/app/\uFFFD\x00name", put}})
 	first.requireTold(t, "etcd.key", "\uFFFD", other, []change{{"etcd.key.put", "\uFFFD", other}})
-	first.shutdown(t)
+	first.Shutdown(t)
 
 	second := observeOn(t, host, binary())
 	removed := remove(t, client, "/app/\xff\x00name")

@@ -69,7 +69,7 @@ func TestLeasesOfObservedKeys(t *testing.T) {
 	o := observe(t, configFor(etcd.Endpoints...))
 	from := o.watching(t, client)
 	asked := o.asked(t)
-	revoked, expired, elsewhere, moved := grant(t, client, 60), grant(t, client, 2), grant(t, client, 2), grant(t, client, 2)
+	revoked, expired, elsewhere, moved := grant(t, client, 60), grant(t, client, 6), grant(t, client, 6), grant(t, client, 6)
 	for i := range 3 {
 		set(t, client, fmt.Sprint("/app/revoked/", i), "", clientv3.WithLease(revoked))
 	}
@@ -103,7 +103,7 @@ func TestAllLeases(t *testing.T) {
 	o := observe(t, cfg)
 	o.watching(t, client)
 	o.Eventually(t, "the first list", func() bool { return o.Own(t, "otelcol_etcd_requests", "request", "leases", "outcome", "success") > 0 })
-	revoked, expired, kept := grant(t, client, 60), grant(t, client, 2), grant(t, client, 2)
+	revoked, expired, kept := grant(t, client, 60), grant(t, client, 6), grant(t, client, 6)
 	renewals, err := client.KeepAlive(t.Context(), kept)
 	require.NoError(t, err)
 	go func() {
@@ -167,7 +167,7 @@ func TestTheLeaderIsAskedWithinABudget(t *testing.T) {
 	const leases = 200
 	var ids []clientv3.LeaseID
 	for i := range leases {
-		id := grant(t, client, 2)
+		id := grant(t, client, 6)
 		set(t, client, fmt.Sprint("/app/", i), "", clientv3.WithLease(id))
 		ids = append(ids, id)
 	}
@@ -192,7 +192,7 @@ func TestALockIsLostWithItsLease(t *testing.T) {
 	etcd, client := startEtcd(t, lab.ServerOptions{})
 	o := observe(t, configFor(etcd.Endpoints...))
 	from := o.watching(t, client)
-	lost, waits, next := newLockerOf(t, client, "/locks/deploy", 2), newLockerOf(t, client, "/locks/deploy", 2), newLocker(t, client)
+	lost, waits, next := newLockerOf(t, client, "/locks/deploy", 6), newLockerOf(t, client, "/locks/deploy", 6), newLocker(t, client)
 	require.NoError(t, lost.mutex.Lock(t.Context()))
 	for _, l := range []*locker{waits, next} {
 		l.lock(t.Context())
@@ -255,7 +255,7 @@ func TestElections(t *testing.T) {
 		first, resigns, firstKey, won := campaign(name, 60)
 		require.NoError(t, <-won)
 		o.Eventually(t, "the first", led(firstKey))
-		dies, _, diesKey, _ := campaign(name, 2)
+		dies, _, diesKey, _ := campaign(name, 6)
 		require.Eventually(t, func() bool {
 			answer, err := client.Get(t.Context(), diesKey)
 			return err == nil && len(answer.Kvs) == 1
@@ -306,16 +306,23 @@ func TestAReleaseThatIsLearntLateIsNotTakenForAnExpiry(t *testing.T) {
 	etcd, client := startEtcd(t, lab.ServerOptions{})
 	for name, hide := range map[string]func(*observed, *link, bool){
 		"as etcd could not be reached": func(_ *observed, l *link, hide bool) { l.set(hide) },
-		"as a consumer refused it":     func(o *observed, _ *link, hide bool) { o.Refuse(hide) },
+		"as a consumer refused it": func(o *observed, _ *link, hide bool) {
+			o.Refuse(hide)
+			if hide { // What comes first under /locks/, and nothing that comes with it.
+				require.NoError(t, newLockerOf(t, client, "/locks/first", 60).mutex.Lock(t.Context()))
+				o.Eventually(t, "it is refused", func() bool { return strings.Contains(o.Trouble(), "delivery of logs") })
+			}
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			l := newLink(t, etcd.Endpoints[0])
 			cfg := configFor(l.address)
-			cfg.Scrape.Timeout = 500 * time.Millisecond
+			cfg.Scrape.Timeout = 2 * time.Second
 			o := observe(t, cfg)
 			from := o.watching(t, client)
 			asked := o.asked(t)
-			both := newLockerOf(t, client, "/locks/deploy", 2)
+			const ttl = 6
+			both := newLockerOf(t, client, "/locks/deploy", ttl)
 			second := concurrency.NewMutex(both.session, "/locks/other")
 			require.NoError(t, both.mutex.Lock(t.Context()))
 			require.NoError(t, second.Lock(t.Context()))
@@ -323,14 +330,10 @@ func TestAReleaseThatIsLearntLateIsNotTakenForAnExpiry(t *testing.T) {
 			o.requireTruth(t, client, from)
 			keys := []string{both.key, second.Key()}
 			hide(o, l, true)
-			set(t, client, "/locks/elsewhere", "")
-			if o.Trouble() == "" { // A refusal comes with the first change.
-				set(t, client, "/app/refused", "")
-			}
 			both.unlock(t)
 			require.NoError(t, second.Unlock(t.Context()))
 			require.NoError(t, both.session.Close())
-			time.Sleep(3 * time.Second) // The lease would have expired by now.
+			time.Sleep((ttl + 1) * time.Second) // The lease would have expired by now.
 			hide(o, l, false)
 			for _, key := range keys {
 				o.Eventually(t, "the release", o.HasEvent("etcd.lock.released", "etcd.lock.key", key))

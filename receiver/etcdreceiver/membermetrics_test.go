@@ -181,7 +181,7 @@ func compress(t *testing.T, text string) []byte {
 }
 
 func TestPagesThatCannotBeRead(t *testing.T) {
-	large := page + strings.Repeat("# nothing but a comment\n", maxPage/20)
+	large := page + strings.Repeat("# "+strings.Repeat("nothing but a comment ", 500)+"\n", maxPage/10_000)
 	answer := func(kind, text string) http.HandlerFunc {
 		return func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Type", kind)
@@ -208,7 +208,9 @@ func TestPagesThatCannotBeRead(t *testing.T) {
 	} {
 		t.Run(reason, func(t *testing.T) {
 			endpoint := serve(t, handler)
-			metrics, err := collect(t, defaultConfig(), endpoint)
+			cfg := defaultConfig()
+			cfg.Scrape.Timeout = time.Minute
+			metrics, err := collect(t, cfg, endpoint)
 			require.ErrorContains(t, err, reason)
 			require.ErrorContains(t, err, endpoint+"/metrics: ")
 			assert.Zero(t, metrics.Len())

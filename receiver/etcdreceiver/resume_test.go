@@ -74,7 +74,7 @@ func TestWhatChangesWhileTheReceiverIsStopped(t *testing.T) {
 	set(t, client, "/app/kept", "")
 	set(t, client, "/app/removed", "")
 	first.requireTruth(t, client, from)
-	first.shutdown(t)
+	first.Shutdown(t)
 
 	given.unlock(t)
 	taker.acquired(t)
@@ -134,14 +134,14 @@ func TestLeasesOutliveTheReceiver(t *testing.T) {
 	asked := first.asked(t)
 	renewed := newLockerOf(t, client, "/locks/renewed", 2)
 	require.NoError(t, renewed.mutex.Lock(t.Context()))
-	kept, gone := grant(t, client, 60), grant(t, client, 6)
+	kept, gone := grant(t, client, 60), grant(t, client, 15)
 	set(t, client, "/app/kept", "", clientv3.WithLease(kept))
 	set(t, client, "/app/gone", "", clientv3.WithLease(gone))
 	for _, id := range []clientv3.LeaseID{kept, gone} {
 		first.Eventually(t, "granted", first.HasEvent("etcd.lease.granted", "etcd.lease.id", hexOf(id)))
 	}
 	first.askedSince(t, asked, 5) // with that of watching, and one under way
-	first.shutdown(t)
+	first.Shutdown(t)
 	require.Empty(t, first.Events("etcd.lease.ended", "etcd.lease.id", hexOf(gone)))
 	require.Eventually(t, func() bool {
 		answer, err := client.Get(t.Context(), "/app/gone")
@@ -180,7 +180,7 @@ func TestWhatWasRefusedIsToldAfterTheRestart(t *testing.T) {
 	set(t, client, "/app/queued", "")
 	l := newLocker(t, client)
 	require.NoError(t, l.mutex.Lock(t.Context()))
-	first.shutdown(t)
+	first.Shutdown(t)
 	second := observeOn(t, host, cfg())
 	l.unlock(t)
 	second.Eventually(t, "the last one", second.HasEvent("etcd.lock.released", "etcd.lock.key", l.key))
@@ -216,7 +216,7 @@ func TestACompactionWhileTheReceiverIsStopped(t *testing.T) {
 	set(t, client, "/app/removed", "")
 	kept := set(t, client, "/app/kept", "")
 	first.requireTruth(t, client, from)
-	first.shutdown(t)
+	first.Shutdown(t)
 
 	remove(t, client, "/app/removed")
 	held.unlock(t)
@@ -249,7 +249,7 @@ func TestStartLatestIgnoresTheStorage(t *testing.T) {
 	l := newLocker(t, client)
 	require.NoError(t, l.mutex.Lock(t.Context()))
 	first.Eventually(t, "held", first.HasEvent("etcd.lock.acquired", "etcd.lock.key", l.key))
-	first.shutdown(t)
+	first.Shutdown(t)
 	set(t, client, "/app/missed", "")
 	latest := cfg()
 	latest.Watch.Start = StartLatest
@@ -284,12 +284,12 @@ func TestStartAtARevision(t *testing.T) {
 	deleted := first.Events("etcd.key.delete", "etcd.key", "/app/before")
 	require.Len(t, deleted, 1)
 	assert.Equal(t, "1", value(deleted[0].Attributes(), "etcd.version"), "what was there before is known")
-	first.shutdown(t)
+	first.Shutdown(t)
 	set(t, client, "/app/later", "")
 
 	second := observeOn(t, host, at(from)) // It was told: it is the storage that counts.
 	requireTruthOf(t, first, second, client, from)
-	second.shutdown(t)
+	second.Shutdown(t)
 
 	// From the very first one on, without a storage.
 	all := configFor(etcd.Endpoints...)
@@ -328,7 +328,7 @@ func TestAStorageOfAnotherCluster(t *testing.T) {
 	require.NoError(t, l.mutex.Lock(t.Context()))
 	first.Eventually(t, "held", first.HasEvent("etcd.lock.acquired", "etcd.lock.key", l.key))
 	first.Eventually(t, "its lease", first.HasEvent("etcd.lease.granted", "etcd.lease.id", hexOf(l.session.Lease())))
-	first.shutdown(t)
+	first.Shutdown(t)
 
 	moved := cfg()
 	moved.Endpoints = other.Endpoints
@@ -344,7 +344,7 @@ func TestAStorageOfAnotherCluster(t *testing.T) {
 	require.Never(t, func() bool {
 		return len(second.Events("", "etcd.lock.key", l.key))+len(second.Events("", "etcd.lease.id", hexOf(l.session.Lease()))) > 0
 	}, time.Second, 50*time.Millisecond, "nothing is told of what the other cluster had")
-	second.shutdown(t)
+	second.Shutdown(t)
 
 	third := observeOn(t, host, moved) // which is now the one that is stored
 	set(t, otherClient, "/app/other", "")
