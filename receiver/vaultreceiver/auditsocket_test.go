@@ -297,9 +297,9 @@ func TestTheQueueIsTakenInPieces(t *testing.T) {
 	var spans countingSpans
 	w.Delivery().Traces = &spans
 	for range 2*entriesAtOnce + 1 {
-		require.True(t, w.audit.offer(audit.Entry{Kind: audit.Request, ID: "a"}))
+		require.True(t, w.audit.offer(&audit.Entry{Kind: audit.Request, ID: "a"}))
 	}
-	require.True(t, w.audit.offer(audit.Entry{Kind: audit.Response, ID: "a"}))
+	require.True(t, w.audit.offer(&audit.Entry{Kind: audit.Response, ID: "a"}))
 	got := w.audit.gather(audited{}, nil)
 	assert.True(t, got.empty())
 	assert.Len(t, w.audit.queue, entriesAtOnce+2)

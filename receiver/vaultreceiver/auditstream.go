@@ -5,7 +5,6 @@ package vaultreceiver
 
 import (
 	"context"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -48,7 +47,7 @@ type auditStream struct {
 	cfg       AuditConfig
 	exchanges *telemetry.Exchanges
 	tally     *telemetry.RequestTally
-	queue     chan audit.Entry
+	queue     chan *audit.Entry
 	login     string // path of the receiver's own; empty: it does not log in
 	bundles   chan bundle
 	room      *audit.Room // of lines that are sent
@@ -81,7 +80,7 @@ type auditStream struct {
 
 // bundle is of entries of which the source waits to hear that it may go on.
 type bundle struct {
-	entries []audit.Entry
+	entries []*audit.Entry
 	over    chan<- struct{}
 }
 
@@ -127,7 +126,7 @@ func newAuditStream(w *watcher) *auditStream {
 			Story: w.story, Trust: telemetry.Trust(w.cfg.Audit.Trust), Redact: w.cfg.Audit.redact(), Resource: w.resource,
 		},
 		tally:   telemetry.NewRequestTally(time.Now()),
-		queue:   make(chan audit.Entry, w.cfg.Audit.Queue),
+		queue:   make(chan *audit.Entry, w.cfg.Audit.Queue),
 		bundles: make(chan bundle),
 		room:    audit.NewRoom(longAtOnce * int64(w.cfg.Audit.LongestLine)),
 		gaps:    newAuditGaps(w),
@@ -142,9 +141,11 @@ func newAuditStream(w *watcher) *auditStream {
 // and the time of its entry.
 func (s *auditStream) take(reader *audit.Reader, line []byte) (outcome, time.Time) {
 	e, o := s.read(reader, line)
-	if o != malformed {
-		s.gaps.came()
+	if o == malformed {
+		s.count(o)
+		return o, time.Time{}
 	}
+	s.gaps.came()
 	if o == accepted && !s.offer(e) {
 		o = dropped
 	}
@@ -155,14 +156,16 @@ func (s *auditStream) take(reader *audit.Reader, line []byte) (outcome, time.Tim
 	return o, e.Time
 }
 
-// read reads a line. It is accepted unless it is not to be told; the caller counts.
-func (s *auditStream) read(reader *audit.Reader, line []byte) (audit.Entry, outcome) {
+// read reads a line, of which there is an entry unless it is malformed. It is accepted
+// unless it is not to be told; the caller counts.
+func (s *auditStream) read(reader *audit.Reader, line []byte) (*audit.Entry, outcome) {
 	e, err := reader.Read(line)
-	s.sawHeader(&e)
+	if err != nil {
+		return nil, malformed
+	}
+	s.sawHeader(e)
 	e.Data.Rewrite(hideTokens)
 	switch {
-	case err != nil:
-		return e, malformed
 	case probes(e):
 		return e, probe
 	case !s.cfg.OwnRequests && s.own(e):
@@ -174,7 +177,7 @@ func (s *auditStream) read(reader *audit.Reader, line []byte) (audit.Entry, outc
 
 // put takes in entries of a source that can wait, and returns when they are told,
 // or are in the rest. It is only called while the source runs.
-func (s *auditStream) put(entries []audit.Entry) {
+func (s *auditStream) put(entries []*audit.Entry) {
 	if len(entries) == 0 {
 		return
 	}
@@ -184,7 +187,7 @@ func (s *auditStream) put(entries []audit.Entry) {
 }
 
 // offer says whether there was room in the queue.
-func (s *auditStream) offer(e audit.Entry) bool {
+func (s *auditStream) offer(e *audit.Entry) bool {
 	select {
 	case s.queue <- e:
 		return true
@@ -294,12 +297,12 @@ func (s *auditStream) next(ctx context.Context) (audited, error) {
 	defer ticker.Stop()
 	for {
 		var out audited
-		var came []audit.Entry
+		var came []*audit.Entry
 		idle := false
 		select {
 		case e := <-s.queue:
 			s.gaps.taken++
-			came = []audit.Entry{e}
+			came = []*audit.Entry{e}
 		case out.gap = <-s.gaps.found:
 		case <-s.gaps.reset:
 			out.resets = s.gaps.takeResets()
@@ -322,12 +325,12 @@ func (s *auditStream) next(ctx context.Context) (audited, error) {
 // gather takes in what came and what more is in the queue, and takes into the hand
 // what is to be told of it. The stream is locked meanwhile, so that rest finds
 // each entry either among those that wait or in the hand.
-func (s *auditStream) gather(out audited, came []audit.Entry) audited {
+func (s *auditStream) gather(out audited, came []*audit.Entry) audited {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	queued := min(len(s.queue), entriesAtOnce) // Nobody else takes them out.
 	now := time.Now()
-	out.exchanges = slices.Grow(s.judge(s.pairing.Expire(now)), (len(came)+queued)/2) // They are large to move, and rarely halves.
+	out.exchanges = s.judge(s.pairing.Expire(now))
 	for _, e := range came {
 		out.exchanges = append(out.exchanges, s.judge(s.pairing.Take(now, e))...)
 	}
@@ -397,12 +400,14 @@ func (s *auditStream) rest(since int64) (rest []audit.Entry, change int64) {
 	if s.changes == since {
 		return nil, since
 	}
-	rest = s.pairing.Halves()
+	for _, e := range s.pairing.Halves() {
+		rest = append(rest, *e)
+	}
 	for _, exchanges := range [][]audit.Exchange{s.hand.exchanges, s.untold} {
 		for _, x := range exchanges {
-			for _, e := range []audit.Entry{x.Request, x.Response} {
-				if e.Kind != 0 {
-					rest = append(rest, e)
+			for _, e := range []*audit.Entry{x.Request, x.Response} {
+				if e != nil {
+					rest = append(rest, *e)
 				}
 			}
 		}
@@ -422,7 +427,7 @@ func (s *auditStream) judge(over []audit.Exchange) []audit.Exchange {
 		case x.Whole():
 			trace, span := s.exchanges.SpanIDs(x)
 			s.tally.Take(x, trace, span)
-		case x.Request.Kind != 0:
+		case x.Request != nil:
 			s.halves[0]++
 		default:
 			s.halves[1]++
