@@ -47,7 +47,7 @@ func listening(t *testing.T, cfg *Config) (*Config, string) {
 	return cfg, address
 }
 
-// audited has Vault send to the socket what is asked of it, and beside it to a
+// sendAudit has Vault send to the socket what is asked of it, and beside it to a
 // file, as anybody should.
 func sendAudit(t *testing.T, client *api.Client, address string) {
 	t.Helper()
@@ -60,7 +60,7 @@ func sendAudit(t *testing.T, client *api.Client, address string) {
 	write(t, client, "sys/config/auditing/request-headers/traceparent", map[string]any{"hmac": false})
 }
 
-// as returns a client in the caller's trace.
+// inTrace returns a client in the caller's trace.
 func inTrace(t *testing.T, client *api.Client) *api.Client {
 	t.Helper()
 	traced, err := client.CloneWithHeaders()
