@@ -10,8 +10,6 @@ import (
 	"time"
 
 	"go.opentelemetry.io/collector/component"
-	"go.opentelemetry.io/collector/pdata/pcommon"
-	"go.opentelemetry.io/collector/pdata/pmetric"
 
 	"github.com/otelcol-infra/otelcol-infra/internal/watch"
 	"github.com/otelcol-infra/otelcol-infra/receiver/vaultreceiver/internal/audit"
@@ -85,31 +83,6 @@ type bundle struct {
 }
 
 func (b bundle) waiting() []chan<- struct{} { return []chan<- struct{}{b.over} }
-
-// outcome is what became of an entry.
-type outcome int
-
-const (
-	accepted outcome = iota
-	malformed
-	tooLong
-	cut
-	dropped
-	ownRequest
-	probe
-	outcomes
-)
-
-// outcomeNames are how the metrics call them.
-var outcomeNames = [outcomes]metadata.AttributeVaultAuditOutcome{
-	accepted:   metadata.AttributeVaultAuditOutcomeAccepted,
-	malformed:  metadata.AttributeVaultAuditOutcomeMalformed,
-	tooLong:    metadata.AttributeVaultAuditOutcomeTooLong,
-	cut:        metadata.AttributeVaultAuditOutcomeCut,
-	dropped:    metadata.AttributeVaultAuditOutcomeDropped,
-	ownRequest: metadata.AttributeVaultAuditOutcomeOwn,
-	probe:      metadata.AttributeVaultAuditOutcomeProbe,
-}
 
 func newAuditStream(w *watcher) *auditStream {
 	var login string
@@ -195,8 +168,6 @@ func (s *auditStream) offer(e *audit.Entry) bool {
 		return false
 	}
 }
-
-func (s *auditStream) count(o outcome) { s.outcomes[o].Add(1) }
 
 // open opens the sources.
 func (s *auditStream) open(ctx context.Context, host component.Host) error {
@@ -493,25 +464,4 @@ func (s *auditStream) deliver(ctx context.Context) {
 	} else {
 		s.over(false)
 	}
-}
-
-// record records what was received; the watcher is locked.
-func (s *auditStream) record(mb *metadata.MetricsBuilder, now time.Time) {
-	ts := pcommon.NewTimestampFromTime(now)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for o, name := range outcomeNames {
-		mb.RecordVaultAuditEntriesDataPoint(ts, s.outcomes[o].Load(), name)
-	}
-	mb.RecordVaultAuditEntriesDataPoint(ts, s.pairing.Repeated(), metadata.AttributeVaultAuditOutcomeRepeated)
-	mb.RecordVaultAuditWaitingCountDataPoint(ts, int64(s.pairing.Waiting()))
-	mb.RecordVaultAuditUnpairedDataPoint(ts, s.halves[0], metadata.AttributeVaultRequestHalfRequest)
-	mb.RecordVaultAuditUnpairedDataPoint(ts, s.halves[1], metadata.AttributeVaultRequestHalfResponse)
-	if s.cfg.listens() || s.cfg.serves() {
-		mb.RecordVaultAuditConnectionCountDataPoint(ts, s.connections.Load())
-	}
-}
-
-func (s *auditStream) appendTo(metrics pmetric.MetricSlice, now time.Time) {
-	s.tally.AppendTo(metrics, pcommon.NewTimestampFromTime(now))
 }
