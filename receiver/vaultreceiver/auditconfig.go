@@ -22,8 +22,8 @@ import (
 	"github.com/otelcol-infra/otelcol-infra/receiver/vaultreceiver/internal/telemetry"
 )
 
-// longestQueue is the largest queue that can be configured. It has some hundred
-// megabytes even when it is empty.
+// longestQueue is the largest queue that can be configured. With as many halves that
+// wait it takes some gigabytes when it is full.
 const longestQueue = 1_000_000
 
 // longestLine is the largest longest_line that can be configured: some of such lines

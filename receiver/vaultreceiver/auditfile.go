@@ -48,7 +48,7 @@ type auditFile struct {
 	stream  *auditStream
 	manager *fileconsumer.Manager
 	client  storage.Client // nil: there is no storage
-	rest    []audit.Entry  // of an earlier process
+	rest    []*audit.Entry // of an earlier process
 	known   bool           // which files there are, to this process or an earlier one
 	readers sync.Pool
 	ending  atomic.Bool // It reads no more.
@@ -107,13 +107,14 @@ func (f *auditFile) resume(ctx context.Context) (known bool, err error) {
 	case stored == nil:
 		return false, nil
 	}
-	if err := json.Unmarshal(stored, &f.rest); err != nil {
-		f.rest = nil
+	var rest []audit.Entry
+	if err := json.Unmarshal(stored, &rest); err != nil {
 		return true, fmt.Errorf("%s in storage %s cannot be decoded, was it saved by another version? requests that it is of are told by halves: %w",
 			storedRest, f.stream.w.cfg.Storage, err)
 	}
-	for i := range f.rest { // Other fields may have been named then.
-		f.rest[i].Data = f.rest[i].Data.Only(f.stream.cfg.Data)
+	for _, e := range rest {
+		e.Data = e.Data.Only(f.stream.cfg.Data) // Other fields may have been named then.
+		f.rest = append(f.rest, &e)
 	}
 	return true, nil
 }
@@ -146,7 +147,7 @@ func (f *auditFile) close(ctx context.Context) error {
 func (f *auditFile) emit(_ context.Context, lines [][]byte, _ map[string]any, _ int64, _ []int64) error {
 	reader := f.readers.Get().(*audit.Reader)
 	defer f.readers.Put(reader)
-	entries := make([]audit.Entry, 0, len(lines))
+	entries := make([]*audit.Entry, 0, len(lines))
 	for _, line := range lines {
 		if len(line) > f.stream.cfg.LongestLine {
 			f.stream.count(tooLong)

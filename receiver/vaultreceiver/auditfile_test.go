@@ -281,15 +281,14 @@ func TestWhatIsReadAndNotToldIsFoundAtAnyTime(t *testing.T) {
 	w.Delivery().Traces = &slowSpans{begun: make(chan struct{}, 1), end: ctx.Done()}
 	run := make(chan struct{})
 	go func() { defer close(run); w.audit.run(ctx) }()
-	var requests []audit.Entry
+	var requests []*audit.Entry
 	for i := range many {
-		requests = append(requests, audit.Entry{Kind: audit.Request, ID: strconv.Itoa(i)})
+		requests = append(requests, &audit.Entry{Kind: audit.Request, ID: strconv.Itoa(i)})
 	}
 	w.audit.put(requests)
 	go func() {
 		for _, e := range requests {
-			e.Kind = audit.Response
-			w.audit.offer(e)
+			w.audit.offer(&audit.Entry{Kind: audit.Response, ID: e.ID})
 		}
 	}()
 	for responses := 0; responses == 0; {
@@ -316,7 +315,7 @@ func TestNoMoreIsStoredThanIsTold(t *testing.T) {
 		`"response":{"secret":{"lease_id":"database/creds/planted-role/planted-id"}}}`
 	e, became := w.audit.read(&reader, []byte(line))
 	require.Equal(t, accepted, became)
-	w.audit.gather(audited{}, []audit.Entry{e})
+	w.audit.gather(audited{}, []*audit.Entry{e})
 	stored, err := (&auditFile{stream: w.audit}).encodeRest()
 	require.NoError(t, err)
 	assert.NotContains(t, string(stored), "planted")
@@ -330,27 +329,27 @@ func TestWhatIsNotToldIsEncodedWhenItChanges(t *testing.T) {
 	w, err := newWatcher(cfg, receivertest.NewNopSettings(metadata.Type))
 	require.NoError(t, err)
 	file := auditFile{stream: w.audit}
-	halves := func(id string) (request, response audit.Entry) {
-		return audit.Entry{Kind: audit.Request, ID: id}, audit.Entry{Kind: audit.Response, ID: id}
+	halves := func(id string) (request, response *audit.Entry) {
+		return &audit.Entry{Kind: audit.Request, ID: id}, &audit.Entry{Kind: audit.Response, ID: id}
 	}
 	a, b := halves("a")
 	c, d := halves("c")
 	var before []byte
 	for step, tc := range []struct {
 		change func()
-		want   []audit.Entry
+		want   []*audit.Entry
 	}{
 		{func() {}, nil},
-		{func() { w.audit.gather(audited{}, []audit.Entry{a, c}) }, []audit.Entry{a, c}},
-		{func() { w.audit.offer(b); w.audit.gather(audited{}, nil) }, []audit.Entry{c, a, b}},
-		{func() { w.audit.over(true) }, []audit.Entry{c}},
-		{func() { w.audit.gather(audited{}, []audit.Entry{d}) }, []audit.Entry{c, d}},
-		{func() { w.audit.over(false); w.audit.gather(audited{}, nil) }, []audit.Entry{c, d}},
+		{func() { w.audit.gather(audited{}, []*audit.Entry{a, c}) }, []*audit.Entry{a, c}},
+		{func() { w.audit.offer(b); w.audit.gather(audited{}, nil) }, []*audit.Entry{c, a, b}},
+		{func() { w.audit.over(true) }, []*audit.Entry{c}},
+		{func() { w.audit.gather(audited{}, []*audit.Entry{d}) }, []*audit.Entry{c, d}},
+		{func() { w.audit.over(false); w.audit.gather(audited{}, nil) }, []*audit.Entry{c, d}},
 	} {
 		tc.change()
 		encoded, err := file.encodeRest()
 		require.NoError(t, err)
-		var rest []audit.Entry
+		var rest []*audit.Entry
 		require.NoError(t, json.Unmarshal(encoded, &rest), "step %d", step)
 		assert.ElementsMatch(t, tc.want, rest, "step %d", step)
 		if step > 0 {

@@ -30,14 +30,14 @@ var ownPKIPaths = map[string][]string{
 // probes says whether an entry is what Vault sends to a device to try it before it is
 // enabled. Nobody has made such a request, and it has no response. Whoever enables a
 // device at that path has a token, an address and a mount.
-func probes(e audit.Entry) bool {
+func probes(e *audit.Entry) bool {
 	return e.Kind == audit.Request && e.Path == endpointAudit+"/test" && e.Mount == (audit.Mount{}) && e.Auth == (audit.Auth{}) && e.RemoteAddress == ""
 }
 
 // own says whether a receiver like this one has made the request. Anybody can call
 // himself as they do, so only requests count that they make: those that change or
 // read anything else are told, whoever made them.
-func (s *auditStream) own(e audit.Entry) bool {
+func (s *auditStream) own(e *audit.Entry) bool {
 	if !strings.HasPrefix(e.UserAgent, userAgent) {
 		return false
 	}

@@ -54,12 +54,12 @@ func TestOnlyWhatReceiversAskIsOwn(t *testing.T) {
 		{"update", "auth/team/approle/role/x/secret-id", approle, false},
 		{"", "", audit.Mount{}, false},
 	} {
-		e := audit.Entry{Operation: tc.operation, Path: tc.path, Mount: tc.mount, UserAgent: userAgent}
+		e := &audit.Entry{Operation: tc.operation, Path: tc.path, Mount: tc.mount, UserAgent: userAgent}
 		assert.Equal(t, tc.own, s.own(e), "%s %s", tc.operation, tc.path)
 		e.UserAgent = "curl/8"
 		assert.False(t, s.own(e), "%s %s of another", tc.operation, tc.path)
 	}
-	assert.False(t, (&auditStream{}).own(audit.Entry{Operation: "update", UserAgent: userAgent}), "without a login")
+	assert.False(t, (&auditStream{}).own(&audit.Entry{Operation: "update", UserAgent: userAgent}), "without a login")
 }
 
 // Nothing that the receiver does to observe a real Vault is told, be all of its

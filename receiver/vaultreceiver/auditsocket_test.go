@@ -47,7 +47,7 @@ func listening(t *testing.T, cfg *Config) (*Config, string) {
 	return cfg, address
 }
 
-// audited has Vault send to the socket what is asked of it, and beside it to a
+// sendAudit has Vault send to the socket what is asked of it, and beside it to a
 // file, as anybody should.
 func sendAudit(t *testing.T, client *api.Client, address string) {
 	t.Helper()
@@ -60,7 +60,7 @@ func sendAudit(t *testing.T, client *api.Client, address string) {
 	write(t, client, "sys/config/auditing/request-headers/traceparent", map[string]any{"hmac": false})
 }
 
-// as returns a client in the caller's trace.
+// inTrace returns a client in the caller's trace.
 func inTrace(t *testing.T, client *api.Client) *api.Client {
 	t.Helper()
 	traced, err := client.CloneWithHeaders()
@@ -297,9 +297,9 @@ func TestTheQueueIsTakenInPieces(t *testing.T) {
 	var spans countingSpans
 	w.Delivery().Traces = &spans
 	for range 2*entriesAtOnce + 1 {
-		require.True(t, w.audit.offer(audit.Entry{Kind: audit.Request, ID: "a"}))
+		require.True(t, w.audit.offer(&audit.Entry{Kind: audit.Request, ID: "a"}))
 	}
-	require.True(t, w.audit.offer(audit.Entry{Kind: audit.Response, ID: "a"}))
+	require.True(t, w.audit.offer(&audit.Entry{Kind: audit.Response, ID: "a"}))
 	got := w.audit.gather(audited{}, nil)
 	assert.True(t, got.empty())
 	assert.Len(t, w.audit.queue, entriesAtOnce+2)

@@ -5,14 +5,11 @@ package vaultreceiver
 
 import (
 	"context"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"go.opentelemetry.io/collector/component"
-	"go.opentelemetry.io/collector/pdata/pcommon"
-	"go.opentelemetry.io/collector/pdata/pmetric"
 
 	"github.com/otelcol-infra/otelcol-infra/internal/watch"
 	"github.com/otelcol-infra/otelcol-infra/receiver/vaultreceiver/internal/audit"
@@ -48,7 +45,7 @@ type auditStream struct {
 	cfg       AuditConfig
 	exchanges *telemetry.Exchanges
 	tally     *telemetry.RequestTally
-	queue     chan audit.Entry
+	queue     chan *audit.Entry
 	login     string // path of the receiver's own; empty: it does not log in
 	bundles   chan bundle
 	room      *audit.Room // of lines that are sent
@@ -81,36 +78,11 @@ type auditStream struct {
 
 // bundle is of entries of which the source waits to hear that it may go on.
 type bundle struct {
-	entries []audit.Entry
+	entries []*audit.Entry
 	over    chan<- struct{}
 }
 
 func (b bundle) waiting() []chan<- struct{} { return []chan<- struct{}{b.over} }
-
-// outcome is what became of an entry.
-type outcome int
-
-const (
-	accepted outcome = iota
-	malformed
-	tooLong
-	cut
-	dropped
-	ownRequest
-	probe
-	outcomes
-)
-
-// outcomeNames are how the metrics call them.
-var outcomeNames = [outcomes]metadata.AttributeVaultAuditOutcome{
-	accepted:   metadata.AttributeVaultAuditOutcomeAccepted,
-	malformed:  metadata.AttributeVaultAuditOutcomeMalformed,
-	tooLong:    metadata.AttributeVaultAuditOutcomeTooLong,
-	cut:        metadata.AttributeVaultAuditOutcomeCut,
-	dropped:    metadata.AttributeVaultAuditOutcomeDropped,
-	ownRequest: metadata.AttributeVaultAuditOutcomeOwn,
-	probe:      metadata.AttributeVaultAuditOutcomeProbe,
-}
 
 func newAuditStream(w *watcher) *auditStream {
 	var login string
@@ -127,7 +99,7 @@ func newAuditStream(w *watcher) *auditStream {
 			Story: w.story, Trust: telemetry.Trust(w.cfg.Audit.Trust), Redact: w.cfg.Audit.redact(), Resource: w.resource,
 		},
 		tally:   telemetry.NewRequestTally(time.Now()),
-		queue:   make(chan audit.Entry, w.cfg.Audit.Queue),
+		queue:   make(chan *audit.Entry, w.cfg.Audit.Queue),
 		bundles: make(chan bundle),
 		room:    audit.NewRoom(longAtOnce * int64(w.cfg.Audit.LongestLine)),
 		gaps:    newAuditGaps(w),
@@ -142,9 +114,11 @@ func newAuditStream(w *watcher) *auditStream {
 // and the time of its entry.
 func (s *auditStream) take(reader *audit.Reader, line []byte) (outcome, time.Time) {
 	e, o := s.read(reader, line)
-	if o != malformed {
-		s.gaps.came()
+	if o == malformed {
+		s.count(o)
+		return o, time.Time{}
 	}
+	s.gaps.came()
 	if o == accepted && !s.offer(e) {
 		o = dropped
 	}
@@ -155,14 +129,16 @@ func (s *auditStream) take(reader *audit.Reader, line []byte) (outcome, time.Tim
 	return o, e.Time
 }
 
-// read reads a line. It is accepted unless it is not to be told; the caller counts.
-func (s *auditStream) read(reader *audit.Reader, line []byte) (audit.Entry, outcome) {
+// read reads a line, of which there is an entry unless it is malformed. It is accepted
+// unless it is not to be told; the caller counts.
+func (s *auditStream) read(reader *audit.Reader, line []byte) (*audit.Entry, outcome) {
 	e, err := reader.Read(line)
-	s.sawHeader(&e)
+	if err != nil {
+		return nil, malformed
+	}
+	s.sawHeader(e)
 	e.Data.Rewrite(hideTokens)
 	switch {
-	case err != nil:
-		return e, malformed
 	case probes(e):
 		return e, probe
 	case !s.cfg.OwnRequests && s.own(e):
@@ -174,7 +150,7 @@ func (s *auditStream) read(reader *audit.Reader, line []byte) (audit.Entry, outc
 
 // put takes in entries of a source that can wait, and returns when they are told,
 // or are in the rest. It is only called while the source runs.
-func (s *auditStream) put(entries []audit.Entry) {
+func (s *auditStream) put(entries []*audit.Entry) {
 	if len(entries) == 0 {
 		return
 	}
@@ -184,7 +160,7 @@ func (s *auditStream) put(entries []audit.Entry) {
 }
 
 // offer says whether there was room in the queue.
-func (s *auditStream) offer(e audit.Entry) bool {
+func (s *auditStream) offer(e *audit.Entry) bool {
 	select {
 	case s.queue <- e:
 		return true
@@ -192,8 +168,6 @@ func (s *auditStream) offer(e audit.Entry) bool {
 		return false
 	}
 }
-
-func (s *auditStream) count(o outcome) { s.outcomes[o].Add(1) }
 
 // open opens the sources.
 func (s *auditStream) open(ctx context.Context, host component.Host) error {
@@ -294,12 +268,12 @@ func (s *auditStream) next(ctx context.Context) (audited, error) {
 	defer ticker.Stop()
 	for {
 		var out audited
-		var came []audit.Entry
+		var came []*audit.Entry
 		idle := false
 		select {
 		case e := <-s.queue:
 			s.gaps.taken++
-			came = []audit.Entry{e}
+			came = []*audit.Entry{e}
 		case out.gap = <-s.gaps.found:
 		case <-s.gaps.reset:
 			out.resets = s.gaps.takeResets()
@@ -322,12 +296,12 @@ func (s *auditStream) next(ctx context.Context) (audited, error) {
 // gather takes in what came and what more is in the queue, and takes into the hand
 // what is to be told of it. The stream is locked meanwhile, so that rest finds
 // each entry either among those that wait or in the hand.
-func (s *auditStream) gather(out audited, came []audit.Entry) audited {
+func (s *auditStream) gather(out audited, came []*audit.Entry) audited {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	queued := min(len(s.queue), entriesAtOnce) // Nobody else takes them out.
 	now := time.Now()
-	out.exchanges = slices.Grow(s.judge(s.pairing.Expire(now)), (len(came)+queued)/2) // They are large to move, and rarely halves.
+	out.exchanges = s.judge(s.pairing.Expire(now))
 	for _, e := range came {
 		out.exchanges = append(out.exchanges, s.judge(s.pairing.Take(now, e))...)
 	}
@@ -397,12 +371,14 @@ func (s *auditStream) rest(since int64) (rest []audit.Entry, change int64) {
 	if s.changes == since {
 		return nil, since
 	}
-	rest = s.pairing.Halves()
+	for _, e := range s.pairing.Halves() {
+		rest = append(rest, *e)
+	}
 	for _, exchanges := range [][]audit.Exchange{s.hand.exchanges, s.untold} {
 		for _, x := range exchanges {
-			for _, e := range []audit.Entry{x.Request, x.Response} {
-				if e.Kind != 0 {
-					rest = append(rest, e)
+			for _, e := range []*audit.Entry{x.Request, x.Response} {
+				if e != nil {
+					rest = append(rest, *e)
 				}
 			}
 		}
@@ -422,7 +398,7 @@ func (s *auditStream) judge(over []audit.Exchange) []audit.Exchange {
 		case x.Whole():
 			trace, span := s.exchanges.SpanIDs(x)
 			s.tally.Take(x, trace, span)
-		case x.Request.Kind != 0:
+		case x.Request != nil:
 			s.halves[0]++
 		default:
 			s.halves[1]++
@@ -488,25 +464,4 @@ func (s *auditStream) deliver(ctx context.Context) {
 	} else {
 		s.over(false)
 	}
-}
-
-// record records what was received; the watcher is locked.
-func (s *auditStream) record(mb *metadata.MetricsBuilder, now time.Time) {
-	ts := pcommon.NewTimestampFromTime(now)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for o, name := range outcomeNames {
-		mb.RecordVaultAuditEntriesDataPoint(ts, s.outcomes[o].Load(), name)
-	}
-	mb.RecordVaultAuditEntriesDataPoint(ts, s.pairing.Repeated(), metadata.AttributeVaultAuditOutcomeRepeated)
-	mb.RecordVaultAuditWaitingCountDataPoint(ts, int64(s.pairing.Waiting()))
-	mb.RecordVaultAuditUnpairedDataPoint(ts, s.halves[0], metadata.AttributeVaultRequestHalfRequest)
-	mb.RecordVaultAuditUnpairedDataPoint(ts, s.halves[1], metadata.AttributeVaultRequestHalfResponse)
-	if s.cfg.listens() || s.cfg.serves() {
-		mb.RecordVaultAuditConnectionCountDataPoint(ts, s.connections.Load())
-	}
-}
-
-func (s *auditStream) appendTo(metrics pmetric.MetricSlice, now time.Time) {
-	s.tally.AppendTo(metrics, pcommon.NewTimestampFromTime(now))
 }

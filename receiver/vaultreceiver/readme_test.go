@@ -21,7 +21,7 @@ func histogramNames() (names []string) {
 	metrics := pmetric.NewMetricSlice()
 	telemetry.NewLeaseTally(time.Now(), telemetry.LeaseNaming{}).AppendTo(metrics, 0)
 	tally := telemetry.NewRequestTally(time.Now())
-	tally.Take(audit.Exchange{}, pcommon.TraceID{}, pcommon.SpanID{})
+	tally.Take(audit.Exchange{Request: &audit.Entry{}, Response: &audit.Entry{}}, pcommon.TraceID{}, pcommon.SpanID{})
 	tally.AppendTo(metrics, 0)
 	for _, metric := range metrics.All() {
 		names = append(names, metric.Name())

@@ -78,7 +78,7 @@ func TestNamedFieldsOfData(t *testing.T) {
 			require.NoError(t, err)
 			var again Entry
 			require.NoError(t, json.Unmarshal(stored, &again))
-			assert.Equal(t, e, again, "stored and read again")
+			assert.Equal(t, e, &again, "stored and read again")
 		})
 	}
 }

@@ -145,44 +145,45 @@ var (
 
 // Read reads a line. The entry holds none of its memory. The error wraps
 // ErrNotJSON or ErrNotEntry.
-func (r *Reader) Read(line []byte) (e Entry, err error) {
+func (r *Reader) Read(line []byte) (_ *Entry, err error) {
 	if r.names == nil {
 		r.names = names{}
 	}
 	if len(line) > usual {
 		if line, err = shorten(line, r.Data); err != nil {
-			return e, ErrNotJSON
+			return nil, ErrNotJSON
 		}
 	}
 	parser := <-parsers
 	defer func() { parsers <- parser }()
 	value, err := parser.ParseBytes(line)
 	if err != nil || value.Type() != fastjson.TypeObject {
-		return e, ErrNotJSON // What the parser says holds parts of the line.
+		return nil, ErrNotJSON // What the parser says holds parts of the line.
 	}
+	e := new(Entry)
 	switch string(value.GetStringBytes("type")) {
 	case "request":
 		e.Kind = Request
 	case "response":
 		e.Kind = Response
 	default:
-		return e, fmt.Errorf("%w: its type is neither request nor response", ErrNotEntry)
+		return nil, fmt.Errorf("%w: its type is neither request nor response", ErrNotEntry)
 	}
 	request := value.Get("request")
 	if request == nil || request.Type() != fastjson.TypeObject {
-		return e, fmt.Errorf("%w: it has no request", ErrNotEntry)
+		return nil, fmt.Errorf("%w: it has no request", ErrNotEntry)
 	}
 	id := request.GetStringBytes("id")
 	if len(id) == 0 || len(id) > longestID {
-		return e, fmt.Errorf("%w: the request has no id, or one that is too long", ErrNotEntry)
+		return nil, fmt.Errorf("%w: the request has no id, or one that is too long", ErrNotEntry)
 	}
 	e.ID = bounded(id)
 	at, err := time.Parse(time.RFC3339Nano, string(value.GetStringBytes("time")))
 	if err != nil || at.Unix() < 0 || at.Unix() >= latest {
-		return e, fmt.Errorf("%w: its time is not in the form of RFC 3339, or not between 1970 and 2262", ErrNotEntry)
+		return nil, fmt.Errorf("%w: its time is not in the form of RFC 3339, or not between 1970 and 2262", ErrNotEntry)
 	}
 	e.Time = at.UTC() // Others cannot all be stored.
-	r.request(&e, request)
+	r.request(e, request)
 	e.ForwardedFrom = r.name(value, "forwarded_from")
 	e.Failure = classify(string(value.GetStringBytes("error")))
 	if auth := value.Get("auth"); auth != nil {

@@ -60,7 +60,7 @@ func TestTheOldestHalfThatWaits(t *testing.T) {
 	p := NewPairing(3, time.Minute)
 	assert.True(t, p.Oldest().IsZero())
 	take := func(id string, at int64, kind Kind) {
-		p.Take(time.Unix(100, 0), Entry{Kind: kind, ID: id, Time: time.Unix(at, 0)})
+		p.Take(time.Unix(100, 0), &Entry{Kind: kind, ID: id, Time: time.Unix(at, 0)})
 	}
 	take("a", 20, Request)
 	take("b", 10, Request) // came later, on another way

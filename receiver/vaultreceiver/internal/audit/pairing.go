@@ -11,15 +11,15 @@ import (
 
 // Exchange is a request and its response, or one of them alone.
 type Exchange struct {
-	Request, Response Entry // Kind is zero of the one that is not known
+	Request, Response *Entry // nil: it is not known
 }
 
 // Whole says whether both are known.
-func (x Exchange) Whole() bool { return x.Request.Kind != 0 && x.Response.Kind != 0 }
+func (x Exchange) Whole() bool { return x.Request != nil && x.Response != nil }
 
 // Known is the one that says more.
-func (x Exchange) Known() Entry {
-	if x.Response.Kind != 0 {
+func (x Exchange) Known() *Entry {
+	if x.Response != nil {
 		return x.Response
 	}
 	return x.Request
@@ -43,7 +43,7 @@ type Pairing struct {
 
 // half waits for its other half.
 type half struct {
-	entry Entry
+	entry *Entry
 	since time.Time
 }
 
@@ -56,7 +56,7 @@ func NewPairing(limit int, wait time.Duration) *Pairing {
 // Take takes in an entry that came at now, and returns what is over with it: the
 // exchange that it completes, and those that have waited for too long, or have to
 // make room.
-func (p *Pairing) Take(now time.Time, e Entry) []Exchange {
+func (p *Pairing) Take(now time.Time, e *Entry) []Exchange {
 	over := p.Expire(now)
 	if _, known := p.done[e.ID]; known {
 		p.repeated++
@@ -109,8 +109,8 @@ func (p *Pairing) Oldest() (oldest time.Time) {
 }
 
 // Halves returns those that wait, in the order in which they came.
-func (p *Pairing) Halves() []Entry {
-	halves := make([]Entry, 0, p.queue.Len())
+func (p *Pairing) Halves() []*Entry {
+	halves := make([]*Entry, 0, p.queue.Len())
 	for e := p.queue.Front(); e != nil; e = e.Next() {
 		halves = append(halves, e.Value.(*half).entry)
 	}
@@ -121,7 +121,7 @@ func (p *Pairing) Halves() []Entry {
 // at its end.
 func (p *Pairing) Asked(path string, by time.Time) bool {
 	for e := p.queue.Front(); e != nil; e = e.Next() {
-		half := &e.Value.(*half).entry
+		half := e.Value.(*half).entry
 		if half.Kind == Request && !half.Time.After(by) && strings.TrimSuffix(half.Path, "/") == path {
 			return true
 		}
@@ -133,7 +133,7 @@ func (p *Pairing) Asked(path string, by time.Time) bool {
 // devices, or after a connection was lost.
 func (p *Pairing) Repeated() int64 { return p.repeated }
 
-func pair(a, b Entry) Exchange {
+func pair(a, b *Entry) Exchange {
 	if a.Kind == Request {
 		return Exchange{Request: a, Response: b}
 	}
@@ -144,7 +144,7 @@ func pair(a, b Entry) Exchange {
 func (p *Pairing) giveUp() Exchange {
 	longest := p.queue.Front()
 	p.remove(longest)
-	return p.end(pair(longest.Value.(*half).entry, Entry{}))
+	return p.end(pair(longest.Value.(*half).entry, nil))
 }
 
 func (p *Pairing) remove(e *list.Element) {

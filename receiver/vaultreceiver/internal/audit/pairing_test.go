@@ -21,10 +21,10 @@ func course(entries string) (told string, p *Pairing) {
 	tell := func(at int, over []Exchange) {
 		for _, x := range over {
 			line := fmt.Sprintf("%d:%s", at, x.Known().ID)
-			if x.Request.Kind != 0 {
+			if x.Request != nil {
 				line += "?"
 			}
-			if x.Response.Kind != 0 {
+			if x.Response != nil {
 				line += "!"
 			}
 			all = append(all, line)
@@ -40,7 +40,7 @@ func course(entries string) (told string, p *Pairing) {
 		if strings.HasSuffix(token, "!") {
 			kind = Response
 		}
-		tell(i, p.Take(now, Entry{Kind: kind, ID: token[:len(token)-1]}))
+		tell(i, p.Take(now, &Entry{Kind: kind, ID: token[:len(token)-1]}))
 	}
 	return strings.Join(all, " "), p
 }
@@ -67,7 +67,7 @@ func TestCourses(t *testing.T) {
 func TestWhatWaitsIsDrained(t *testing.T) {
 	_, p := course("a? b! c? a?")
 	assert.Equal(t, 3, p.Waiting())
-	assert.Equal(t, []Entry{{Kind: Request, ID: "a"}, {Kind: Response, ID: "b"}, {Kind: Request, ID: "c"}}, p.Halves())
+	assert.Equal(t, []*Entry{{Kind: Request, ID: "a"}, {Kind: Response, ID: "b"}, {Kind: Request, ID: "c"}}, p.Halves())
 	assert.EqualValues(t, 1, p.Repeated())
 	over := p.Drain()
 	require.Len(t, over, 3)
@@ -80,13 +80,13 @@ func TestWhatWaitsIsDrained(t *testing.T) {
 func TestWhatIsAsked(t *testing.T) {
 	p := NewPairing(3, time.Minute)
 	asked := time.Unix(10, 0)
-	p.Take(asked, Entry{Kind: Request, ID: "a", Path: "auth/token/create/", Time: asked})
-	p.Take(asked, Entry{Kind: Response, ID: "b", Path: "auth/app/login", Time: asked})
+	p.Take(asked, &Entry{Kind: Request, ID: "a", Path: "auth/token/create/", Time: asked})
+	p.Take(asked, &Entry{Kind: Response, ID: "b", Path: "auth/app/login", Time: asked})
 	assert.True(t, p.Asked("auth/token/create", asked))
 	assert.False(t, p.Asked("auth/token/create", asked.Add(-1)), "it came later")
 	assert.False(t, p.Asked("auth/token", asked))
 	assert.False(t, p.Asked("auth/app/login", asked), "it was answered")
-	p.Take(asked, Entry{Kind: Response, ID: "a"})
+	p.Take(asked, &Entry{Kind: Response, ID: "a"})
 	assert.False(t, p.Asked("auth/token/create", asked), "it is over")
 }
 
@@ -107,7 +107,7 @@ func FuzzPairing(f *testing.F) {
 		}
 		sent := map[string]bool{}
 		for i, b := range entries {
-			e := Entry{Kind: Request, ID: string(rune(b&0x0f) + 'a')}
+			e := &Entry{Kind: Request, ID: string(rune(b&0x0f) + 'a')}
 			if b&0x10 != 0 {
 				e.Kind = Response
 			}

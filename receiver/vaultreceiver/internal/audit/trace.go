@@ -13,11 +13,11 @@ import (
 // Caller returns the span context that the request came with, in the headers
 // of W3C Trace Context; one that is not valid when there is none, or it is
 // malformed. Whoever may send requests can say anything there.
-func (e Entry) Caller() trace.SpanContext {
+func (e *Entry) Caller() trace.SpanContext {
 	if e.TraceParent == "" {
 		return trace.SpanContext{}
 	}
-	ctx := propagation.TraceContext{}.Extract(context.Background(), carrier(e))
+	ctx := propagation.TraceContext{}.Extract(context.Background(), (*carrier)(e))
 	return trace.SpanContextFromContext(ctx)
 }
 
@@ -25,7 +25,7 @@ func (e Entry) Caller() trace.SpanContext {
 type carrier Entry
 
 // Get returns one of them, empty when it is not kept.
-func (c carrier) Get(name string) string {
+func (c *carrier) Get(name string) string {
 	switch name {
 	case "traceparent":
 		return c.TraceParent
@@ -37,7 +37,7 @@ func (c carrier) Get(name string) string {
 }
 
 // Set does nothing: an entry is only read.
-func (carrier) Set(string, string) {}
+func (*carrier) Set(string, string) {}
 
 // Keys returns the headers that an entry keeps.
-func (carrier) Keys() []string { return []string{"traceparent", "tracestate"} }
+func (*carrier) Keys() []string { return []string{"traceparent", "tracestate"} }

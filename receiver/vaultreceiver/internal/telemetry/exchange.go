@@ -56,7 +56,10 @@ func (x *Exchanges) Render(observed time.Time, exchanges []audit.Exchange) watch
 	for _, e := range exchanges {
 		span := spans.AppendEmpty()
 		x.fill(span, e)
-		for _, entry := range []audit.Entry{e.Request, e.Response} {
+		for _, entry := range []*audit.Entry{e.Request, e.Response} {
+			if entry == nil {
+				continue
+			}
 			if event := events[entry.Kind]; event.enabled {
 				x.fillEntry(record, event.name, now, entry)
 				record.SetTraceID(span.TraceID())
@@ -90,9 +93,9 @@ func (x *Exchanges) fill(span ptrace.Span, e audit.Exchange) {
 	if caller := known.Caller(); caller.IsValid() {
 		x.join(span, caller)
 	}
-	start, end := e.Request.Time, e.Response.Time
-	if !e.Whole() {
-		start, end = known.Time, known.Time
+	start, end := known.Time, known.Time
+	if e.Whole() {
+		start = e.Request.Time
 	}
 	if !end.After(start) { // by the clock of Vault; Jaeger takes no length at all for a mistake.
 		end = start.Add(time.Nanosecond)
@@ -153,7 +156,7 @@ func (x *Exchanges) describe(attrs pcommon.Map, e audit.Exchange) {
 	}
 	switch {
 	case e.Whole():
-	case e.Request.Kind != 0:
+	case e.Request != nil:
 		attrs.PutStr("vault.request.half", metadata.AttributeVaultRequestHalfRequest.String())
 	default:
 		attrs.PutStr("vault.request.half", metadata.AttributeVaultRequestHalfResponse.String())

@@ -47,7 +47,10 @@ func declared(config metadata.LogsBuilderConfig, x *Exchanges, observed time.Tim
 	one, all := metadata.NewLogsBuilder(config, settings), metadata.NewLogsBuilder(config, settings)
 	for _, exchange := range exchanges {
 		ctx := spanid.Context(x.SpanIDs(exchange))
-		for _, e := range []audit.Entry{exchange.Request, exchange.Response} {
+		for _, e := range []*audit.Entry{exchange.Request, exchange.Response} {
+			if e == nil {
+				continue
+			}
 			at, path, data := pcommon.NewTimestampFromTime(e.Time), x.Redact(e.Path), cmp.Or(e.Data, &audit.Data{})
 			switch e.Kind {
 			case audit.Request:
@@ -91,12 +94,12 @@ func TestTheSpanOfAnExchangeTellsOfItsLease(t *testing.T) {
 		Story: NewStory(metadata.DefaultLogsBuilderConfig(), receivertest.NewNopSettings(metadata.Type)), Trust: TrustParent,
 		Redact: func(path string) string { return strings.ReplaceAll(path, "secret", "*") }, Resource: resource,
 	}
-	renewal := audit.Entry{Kind: audit.Response, ID: "a", Operation: "update", Path: "sys/leases/renew", LeasePrefix: "database/creds/secret", LeaseHash: "9f8", Mount: audit.Mount{Path: "sys/"}}
+	renewal := &audit.Entry{Kind: audit.Response, ID: "a", Operation: "update", Path: "sys/leases/renew", LeasePrefix: "database/creds/secret", LeaseHash: "9f8", Mount: audit.Mount{Path: "sys/"}}
 	span := x.Render(time.Unix(1_800_000_000, 0), []audit.Exchange{{Response: renewal}}).Traces.ResourceSpans().At(0).ScopeSpans().At(0).Spans().At(0)
 	assert.Equal(t, "update sys/", span.Name())
 	assert.Subset(t, span.Attributes().AsRaw(), map[string]any{"vault.lease.prefix": "database/creds/*", "vault.lease.hash": "9f8"})
 
-	nowhere := audit.Entry{Kind: audit.Response, ID: "b", Operation: "read", Path: "nothing"}
+	nowhere := &audit.Entry{Kind: audit.Response, ID: "b", Operation: "read", Path: "nothing"}
 	span = x.Render(time.Unix(1_800_000_000, 0), []audit.Exchange{{Response: nowhere}}).Traces.ResourceSpans().At(0).ScopeSpans().At(0).Spans().At(0)
 	assert.Equal(t, "read", span.Name())
 	assert.NotContains(t, span.Attributes().AsRaw(), "vault.lease.prefix")
@@ -113,7 +116,7 @@ func TestEventsTellOfDataWhatIsNamed(t *testing.T) {
 		require.NoError(t, err)
 		all = append(all, pairing.Take(e.Time, e)...)
 	}
-	all = append(all, audit.Exchange{Response: audit.Entry{Kind: audit.Response, ID: "types", Data: &audit.Data{Response: []audit.Field{
+	all = append(all, audit.Exchange{Response: &audit.Entry{Kind: audit.Response, ID: "types", Data: &audit.Data{Response: []audit.Field{
 		{Name: "text", Type: audit.Text, Text: "7"},
 		{Name: "empty", Type: audit.Text},
 		{Name: "yes", Type: audit.Boolean, Text: "true"},

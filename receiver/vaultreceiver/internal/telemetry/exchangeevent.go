@@ -35,7 +35,7 @@ const mostAttributes = 10
 // after them, which TestEventsOfEntriesAreThoseDeclared compares. Those make room
 // for one attribute after the other, and for those that are empty, which was a
 // third of the processor time of an exchange.
-func (x *Exchanges) fillEntry(record plog.LogRecord, name string, observed pcommon.Timestamp, e audit.Entry) {
+func (x *Exchanges) fillEntry(record plog.LogRecord, name string, observed pcommon.Timestamp, e *audit.Entry) {
 	path := x.Redact(e.Path)
 	record.SetEventName(name)
 	record.SetTimestamp(pcommon.NewTimestampFromTime(e.Time))
@@ -87,7 +87,7 @@ func putFields(attrs pcommon.Map, name string, fields []audit.Field) {
 }
 
 // describeEntry gives an event its severity, and a line for people.
-func describeEntry(e audit.Entry, path string) (plog.SeverityNumber, string) {
+func describeEntry(e *audit.Entry, path string) (plog.SeverityNumber, string) {
 	switch {
 	case e.Kind == audit.Request:
 		return plog.SeverityNumberInfo, e.Operation + " " + path + " was requested"

@@ -23,6 +23,8 @@ const renewals = "renew"
 func (x *Exchanges) Issued(e audit.Exchange) (i state.Issue, ok bool) {
 	r := e.Response
 	switch {
+	case r == nil:
+		return i, false
 	case r.Failure != audit.None:
 		return i, false
 	case r.LeaseHash != "":
@@ -30,10 +32,11 @@ func (x *Exchanges) Issued(e audit.Exchange) (i state.Issue, ok bool) {
 		return i, false
 	}
 	trace, span := x.SpanIDs(e)
-	return state.Issue{
-		Trace: trace.String(), Span: span.String(), Path: r.Path, Prefix: r.LeasePrefix, Hash: r.LeaseHash,
-		From: e.Request.Time, Until: r.Time,
-	}, true
+	i = state.Issue{Trace: trace.String(), Span: span.String(), Path: r.Path, Prefix: r.LeasePrefix, Hash: r.LeaseHash, Until: r.Time}
+	if e.Request != nil {
+		i.From = e.Request.Time
+	}
+	return i, true
 }
 
 // leadTo returns the link to a request. There is none if the IDs, which may have

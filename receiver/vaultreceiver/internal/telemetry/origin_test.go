@@ -33,10 +33,12 @@ func TestWhichExchangesIssueLeases(t *testing.T) {
 		"what has failed":           {audit.Entry{Path: "pki/issue/web", LeasePrefix: "pki/issue/web", LeaseHash: "9f8", Failure: audit.Other}, false, false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			e := audit.Exchange{Response: tc.response}
+			e := audit.Exchange{Response: &tc.response}
 			e.Response.Kind, e.Response.ID, e.Response.Time = audit.Response, "9f8", answered
+			var from time.Time
 			if !tc.half {
-				e.Request = audit.Entry{Kind: audit.Request, ID: "9f8", Time: asked}
+				from = asked
+				e.Request = &audit.Entry{Kind: audit.Request, ID: "9f8", Time: asked}
 			}
 			x := &Exchanges{Trust: TrustParent}
 			issue, ok := x.Issued(e)
@@ -47,7 +49,7 @@ func TestWhichExchangesIssueLeases(t *testing.T) {
 			trace, span := x.SpanIDs(e)
 			assert.Equal(t, state.Issue{
 				Trace: trace.String(), Span: span.String(), Path: tc.response.Path, Prefix: tc.response.LeasePrefix, Hash: tc.response.LeaseHash,
-				From: e.Request.Time, Until: answered,
+				From: from, Until: answered,
 			}, issue)
 		})
 	}

@@ -29,7 +29,7 @@ func NewRequestTally(start time.Time) *RequestTally {
 	})}
 }
 
-// Take counts an exchange, with the span of it as the exemplar.
+// Take counts a whole exchange, with the span of it as the exemplar.
 func (t *RequestTally) Take(x audit.Exchange, trace pcommon.TraceID, span pcommon.SpanID) {
 	known := x.Known()
 	key := histogram.Key{known.Operation, known.Mount.Type, outcomeOf(known.Failure)}
