@@ -88,9 +88,11 @@ func (d *Delivery) Deliver(ctx context.Context, t Telemetry) error {
 	var notLogs, notTraces error
 	if records := t.Logs.LogRecordCount(); d.Logs != nil && records > 0 {
 		notLogs = d.insist(ctx, &d.logs, records, func() error {
-			// A consumer owns what it was given, even if it refuses it.
-			logs := plog.NewLogs()
-			t.Logs.CopyTo(logs)
+			logs := t.Logs
+			if d.Logs.Capabilities().MutatesData { // Also what it refuses.
+				logs = plog.NewLogs()
+				t.Logs.CopyTo(logs)
+			}
 			op := d.report.StartLogsOp(ctx)
 			err := d.Logs.ConsumeLogs(op, logs)
 			d.report.EndLogsOp(op, d.format, records, err)
@@ -99,8 +101,11 @@ func (d *Delivery) Deliver(ctx context.Context, t Telemetry) error {
 	}
 	if spans := t.Traces.SpanCount(); d.Traces != nil && spans > 0 {
 		notTraces = d.insist(ctx, &d.traces, spans, func() error {
-			traces := ptrace.NewTraces()
-			t.Traces.CopyTo(traces)
+			traces := t.Traces
+			if d.Traces.Capabilities().MutatesData {
+				traces = ptrace.NewTraces()
+				t.Traces.CopyTo(traces)
+			}
 			op := d.report.StartTracesOp(ctx)
 			err := d.Traces.ConsumeTraces(op, traces)
 			d.report.EndTracesOp(op, d.format, spans, err)

@@ -61,7 +61,7 @@ func refusing(sink *consumertest.LogsSink, times int, refusal error) consumer.Lo
 			return refusal
 		}
 		return sink.ConsumeLogs(ctx, ld)
-	})
+	}, consumer.WithCapabilities(consumer.Capabilities{MutatesData: true}))
 	if err != nil {
 		panic(err)
 	}
