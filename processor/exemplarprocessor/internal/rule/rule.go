@@ -155,7 +155,7 @@ func (r *Rule) Mask(has Mask, resource, attrs pcommon.Map) (Mask, bool) {
 		if j.mask == 0 || has&j.mask != 0 || j.mask == r.instance {
 			continue
 		}
-		if _, _, ok := j.find(resource, attrs); ok {
+		if j.has(resource, attrs) {
 			has |= j.mask
 		} else {
 			all = false
@@ -164,19 +164,39 @@ func (r *Rule) Mask(has Mask, resource, attrs pcommon.Map) (Mask, bool) {
 	return has, all
 }
 
-// Key returns the key of a data point of a metric that has the optional joins of
-// the mask. It is false when the point lacks what is not optional.
-func (r *Rule) Key(mask Mask, resource, attrs pcommon.Map) (uint64, bool) {
+// Points gives the data points of a metric their keys. Its zero value is ready
+// for Begin.
+type Points struct {
+	rule      *Rule
+	mask      Mask
+	inherited []inherited // by join
+}
+
+// inherited is what a data point has of its resource under the names of a join,
+// and under its other names, once it was asked for.
+type inherited struct{ names, others value }
+
+// Begin says that the points of another metric or resource come, which has the
+// optional joins of the mask.
+func (p *Points) Begin(r *Rule, mask Mask) {
 	if bit := uint32(1) << mask; r.masks.Load()&bit == 0 {
 		r.masks.Or(bit) // From now on spans are kept for it.
 	}
-	key := r.hasher.begin(uint32(r.Index), mask)
+	p.rule, p.mask = r, mask
+	p.inherited = append(p.inherited[:0], make([]inherited, len(r.joins))...)
+}
+
+// Key returns the key of a data point. It is false when the point lacks what is
+// not optional.
+func (p *Points) Key(resource, attrs pcommon.Map) (uint64, bool) {
+	r := p.rule
+	key := r.hasher.begin(uint32(r.Index), p.mask)
 	for i := range r.joins {
 		j := &r.joins[i]
-		if j.mask != 0 && mask&j.mask == 0 {
+		if j.mask != 0 && p.mask&j.mask == 0 {
 			continue
 		}
-		value, ok := j.point(r.hasher, resource, attrs)
+		value, ok := j.point(r.hasher, &p.inherited[i], resource, attrs)
 		if !ok && j.mask == 0 {
 			return 0, false
 		}
