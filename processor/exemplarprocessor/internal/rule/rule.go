@@ -7,6 +7,7 @@ package rule
 
 import (
 	"fmt"
+	"math"
 	"math/bits"
 	"sync"
 	"sync/atomic"
@@ -257,21 +258,27 @@ func (s *Set) Begin(resource pcommon.Map, scratch *Scratch, flagged bool) {
 
 // Spans calls take for each rule that selects the span.
 func (s *Set) Spans(resource pcommon.Map, span ptrace.Span, scratch *Scratch, take func(Found), refuse func(*Rule, Refusal)) {
-	fresh := false
+	fresh, sampled, valid, seconds := false, false, false, 0.
+	kind := uint32(1) << min(uint32(span.Kind()), 31) // Nobody checks what is sent: it may be negative.
 	for _, r := range s.rules {
-		if !r.spans.match(resource, span) {
+		if r.spans.kinds&kind == 0 || !r.spans.match(resource, span) {
 			continue
 		}
-		if !fresh {
+		if !fresh { // The same for all rules.
 			scratch.values = append(scratch.values[:0], make([]value, s.columns)...)
+			sampled, valid = !unsampled(span, scratch.flagged), !span.TraceID().IsEmpty() && !span.SpanID().IsEmpty()
+			seconds = secondsOf(span)
 			fresh = true
 		}
-		value, ok := r.valueOf(span)
+		value := seconds
+		if r.value != "" {
+			value = numberOf(r.value, span)
+		}
 		switch {
-		case unsampled(span, scratch.flagged):
+		case !sampled:
 			refuse(r, Unsampled)
 			continue
-		case !ok || span.TraceID().IsEmpty() || span.SpanID().IsEmpty():
+		case !valid || math.IsNaN(value):
 			refuse(r, Invalid)
 			continue
 		}
@@ -283,22 +290,25 @@ func (s *Set) Spans(resource pcommon.Map, span ptrace.Span, scratch *Scratch, ta
 	}
 }
 
-func (r *Rule) valueOf(span ptrace.Span) (float64, bool) {
-	if r.value == "" {
-		length := int64(span.EndTimestamp() - span.StartTimestamp())
-		return float64(length) / 1e9, span.StartTimestamp() > 0 && length >= 0
+// secondsOf returns how long a span took; NaN if that is not known.
+func secondsOf(span ptrace.Span) float64 {
+	length := int64(span.EndTimestamp() - span.StartTimestamp())
+	if span.StartTimestamp() == 0 || length < 0 {
+		return math.NaN()
 	}
-	value, ok := span.Attributes().Get(r.value)
-	if !ok {
-		return 0, false
-	}
-	switch value.Type() {
-	case pcommon.ValueTypeInt:
-		return float64(value.Int()), true
-	case pcommon.ValueTypeDouble:
-		return value.Double(), true
+	return float64(length) / 1e9
+}
+
+// numberOf returns an attribute of a span; NaN if it is no number.
+func numberOf(name string, span ptrace.Span) float64 {
+	value, ok := span.Attributes().Get(name)
+	switch {
+	case ok && value.Type() == pcommon.ValueTypeInt:
+		return float64(value.Int())
+	case ok && value.Type() == pcommon.ValueTypeDouble:
+		return value.Double()
 	default:
-		return 0, false
+		return math.NaN()
 	}
 }
 
