@@ -43,6 +43,7 @@ type pass struct {
 	counted map[*rule.Rule]*ruleCounts
 	free    bool // the limiter had something left, and nothing was taken since
 
+	keys     rule.Points
 	counts   []uint64
 	bounds   []float64
 	drawn    []candidate.Candidate
@@ -83,7 +84,6 @@ type target struct {
 	name     string
 	scope    uint64 // identity
 	resource pcommon.Map
-	mask     rule.Mask
 	scale    float64
 	delta    bool
 }
@@ -114,7 +114,7 @@ func (p *pass) attach(resource pcommon.Map, scope uint64, from pmetric.Metric) {
 			return
 		}
 		to.scale = 1
-		p.maskOf(&to, points.Len(), func(i int) pcommon.Map { return points.At(i).Attributes() })
+		p.keysOf(&to, points.Len(), func(i int) pcommon.Map { return points.At(i).Attributes() })
 		for _, point := range points.All() {
 			p.number(&to, point)
 		}
@@ -124,7 +124,7 @@ func (p *pass) attach(resource pcommon.Map, scope uint64, from pmetric.Metric) {
 		if !to.over(histogram.AggregationTemporality(), points.Len()) || !to.scaled(from, points.Len()) {
 			return
 		}
-		p.maskOf(&to, points.Len(), func(i int) pcommon.Map { return points.At(i).Attributes() })
+		p.keysOf(&to, points.Len(), func(i int) pcommon.Map { return points.At(i).Attributes() })
 		for _, point := range points.All() {
 			p.explicit(&to, point)
 		}
@@ -134,7 +134,7 @@ func (p *pass) attach(resource pcommon.Map, scope uint64, from pmetric.Metric) {
 		if !to.over(histogram.AggregationTemporality(), points.Len()) || !to.scaled(from, points.Len()) {
 			return
 		}
-		p.maskOf(&to, points.Len(), func(i int) pcommon.Map { return points.At(i).Attributes() })
+		p.keysOf(&to, points.Len(), func(i int) pcommon.Map { return points.At(i).Attributes() })
 		for _, point := range points.All() {
 			p.exponential(&to, point)
 		}
@@ -163,19 +163,17 @@ func (to *target) scaled(from pmetric.Metric, points int) (ok bool) {
 	return ok
 }
 
-// maskOf finds out which optional attributes the data points have, or those had
-// that came before.
-func (p *pass) maskOf(to *target, points int, attrs func(int) pcommon.Map) {
-	if !to.rule.Optional() {
-		return
-	}
-	for i := range points {
-		var all bool
-		if to.mask, all = to.rule.Mask(to.mask, to.resource, attrs(i)); all {
-			break
+// keysOf makes ready for the keys of the data points: it finds out which optional
+// attributes they have, or those had that came before.
+func (p *pass) keysOf(to *target, points int, attrs func(int) pcommon.Map) {
+	var mask rule.Mask
+	if to.rule.Optional() {
+		for i, all := 0, false; i < points && !all; i++ {
+			mask, all = to.rule.Mask(mask, to.resource, attrs(i))
 		}
+		mask = p.m.masks.Add(identity.Metric(to.scope, to.name), mask) | to.rule.Instance(to.resource)
 	}
-	to.mask = p.m.masks.Add(identity.Metric(to.scope, to.name), to.mask) | to.rule.Instance(to.resource)
+	p.keys.Begin(to.rule, mask)
 }
 
 func (p *pass) number(to *target, point pmetric.NumberDataPoint) {
@@ -229,7 +227,7 @@ func (p *pass) exponential(to *target, point pmetric.ExponentialHistogramDataPoi
 // take attaches exemplars to a data point. That it grew is noted in any case.
 func (p *pass) take(to *target, attrs pcommon.Map, exemplars pmetric.ExemplarSlice, point series.Point) {
 	e := p.m.Observer
-	key, ok := to.rule.Key(to.mask, to.resource, attrs)
+	key, ok := p.keys.Key(to.resource, attrs)
 	if !ok {
 		to.points[pointUnkeyed]++
 		return

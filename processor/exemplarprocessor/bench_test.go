@@ -118,60 +118,74 @@ func stream(spans, from, routes int, selected bool) ptrace.Traces {
 	ss.Scope().SetName("go.opentelemetry.io/contrib/instrumentation/net/http/otelhttp")
 	ss.Spans().EnsureCapacity(spans)
 	for i := from; i < from+spans; i++ {
-		span := ss.Spans().AppendEmpty()
-		span.SetFlags(0x101)
-		span.Attributes().EnsureCapacity(10)
-		put, number := span.Attributes().PutStr, span.Attributes().PutInt
-		route := i % routes
-		switch {
-		case !selected:
-			span.SetKind(ptrace.SpanKindInternal)
-			span.SetName("Cart.Total")
-			for n := range 10 {
-				put(fmt.Sprintf("app.cart.field_%d", n), fmt.Sprintf("value-%d", i%7))
-			}
-		case i%4 < 2:
-			span.SetKind(ptrace.SpanKindServer)
-			span.SetName(fmt.Sprintf("GET /api/v1/things_%d/{id}", route))
-			put("http.request.method", "GET")
-			put("url.scheme", "https")
-			put("url.path", fmt.Sprintf("/api/v1/things_%d/%d", route, i))
-			put("http.route", fmt.Sprintf("/api/v1/things_%d/{id}", route))
-			put("network.protocol.version", "2")
-			put("client.address", "10.4.8.15")
-			put("server.address", "shop.example.com")
-			number("server.port", 443)
-			put("user_agent.original", "Mozilla/5.0 (X11; Linux x86_64)")
-			number("http.response.status_code", statusOf(i))
-		case i%4 == 2:
-			span.SetKind(ptrace.SpanKindClient)
-			span.SetName("GET")
-			put("http.request.method", "GET")
-			put("server.address", fmt.Sprintf("stock_%d.example.com", route))
-			number("server.port", 443)
-			put("url.full", fmt.Sprintf("https://stock_%d.example.com/things/%d", route, i))
-			put("network.protocol.version", "1.1")
-			put("network.peer.address", "10.4.8.16")
-			number("network.peer.port", 443)
-			put("user_agent.original", "Go-http-client/1.1")
-			put("peer.service", "stock")
-			number("http.response.status_code", statusOf(i))
-		default:
-			span.SetKind(ptrace.SpanKindServer)
-			span.SetName(fmt.Sprintf("shop.Things/Get_%d", route))
-			put("rpc.system", "grpc")
-			put("rpc.service", "shop.Things")
-			put("rpc.method", fmt.Sprintf("Get_%d", route))
-			number("rpc.grpc.status_code", 0)
-			put("client.address", "10.4.8.15")
-			number("client.port", 51515)
-			put("server.address", "things.example.com")
-			number("server.port", 50051)
-			put("network.transport", "tcp")
-			put("network.type", "ipv4")
+		of := within
+		if selected {
+			of = [...]spanOf{httpServer, httpServer, httpClient, rpcServer}[i%4]
 		}
+		of(ss.Spans().AppendEmpty(), i, i%routes)
 	}
 	return td
+}
+
+// spanOf makes a span with a number and a route.
+type spanOf func(span ptrace.Span, i, route int)
+
+// begin begins a span, and returns what puts attributes.
+func begin(span ptrace.Span, kind ptrace.SpanKind, name string) (text func(string, string), number func(string, int64)) {
+	span.SetFlags(0x101)
+	span.SetKind(kind)
+	span.SetName(name)
+	span.Attributes().EnsureCapacity(10)
+	return span.Attributes().PutStr, span.Attributes().PutInt
+}
+
+func within(span ptrace.Span, i, _ int) {
+	put, _ := begin(span, ptrace.SpanKindInternal, "Cart.Total")
+	for n := range 10 {
+		put(fmt.Sprintf("app.cart.field_%d", n), fmt.Sprintf("value-%d", i%7))
+	}
+}
+
+func httpServer(span ptrace.Span, i, route int) {
+	put, number := begin(span, ptrace.SpanKindServer, fmt.Sprintf("GET /api/v1/things_%d/{id}", route))
+	put("http.request.method", "GET")
+	put("url.scheme", "https")
+	put("url.path", fmt.Sprintf("/api/v1/things_%d/%d", route, i))
+	put("http.route", fmt.Sprintf("/api/v1/things_%d/{id}", route))
+	put("network.protocol.version", "2")
+	put("client.address", "10.4.8.15")
+	put("server.address", "shop.example.com")
+	number("server.port", 443)
+	put("user_agent.original", "Mozilla/5.0 (X11; Linux x86_64)")
+	number("http.response.status_code", statusOf(i))
+}
+
+func httpClient(span ptrace.Span, i, route int) {
+	put, number := begin(span, ptrace.SpanKindClient, "GET")
+	put("http.request.method", "GET")
+	put("server.address", fmt.Sprintf("stock_%d.example.com", route))
+	number("server.port", 443)
+	put("url.full", fmt.Sprintf("https://stock_%d.example.com/things/%d", route, i))
+	put("network.protocol.version", "1.1")
+	put("network.peer.address", "10.4.8.16")
+	number("network.peer.port", 443)
+	put("user_agent.original", "Go-http-client/1.1")
+	put("peer.service", "stock")
+	number("http.response.status_code", statusOf(i))
+}
+
+func rpcServer(span ptrace.Span, _, route int) {
+	put, number := begin(span, ptrace.SpanKindServer, fmt.Sprintf("shop.Things/Get_%d", route))
+	put("rpc.system", "grpc")
+	put("rpc.service", "shop.Things")
+	put("rpc.method", fmt.Sprintf("Get_%d", route))
+	number("rpc.grpc.status_code", 0)
+	put("client.address", "10.4.8.15")
+	number("client.port", 51515)
+	put("server.address", "things.example.com")
+	number("server.port", 50051)
+	put("network.transport", "tcp")
+	put("network.type", "ipv4")
 }
 
 // scrape is a metric with so many data points, each a histogram of 15 buckets;
@@ -240,15 +254,17 @@ func statusOf(i int) int64 {
 }
 
 // ask brings a data point of each metric that counts spans of a stream, as it is
-// only then known which of their attributes count.
+// only then known which of their attributes count. Spans come before, as they are
+// told more often: so it is known whose instance they are.
 func (h *bench) ask(tb testing.TB) {
+	require.NoError(tb, h.traces.ConsumeTraces(tb.Context(), stream(4, 0, 1, true)))
 	for name, labels := range map[string]map[string]any{
 		"http.server.request.duration": {"http.request.method": "GET", "http.route": "/", "http.response.status_code": 200},
 		"http.client.request.duration": {"http.request.method": "GET", "server.address": "a", "server.port": 443, "http.response.status_code": 200},
 		"rpc.server.duration":          {"rpc.service": "shop.Things", "rpc.method": "Get", "rpc.grpc.status_code": 0},
 	} {
 		md := scrape(1, 0, name)
-		point := md.ResourceMetrics().At(0).ScopeMetrics().At(0).Metrics().At(0).Histogram().DataPoints().At(0)
+		point := metricIn(md).Histogram().DataPoints().At(0)
 		require.NoError(tb, point.Attributes().FromRaw(labels))
 		point.SetTimestamp(pcommon.NewTimestampFromTime(h.now))
 		require.NoError(tb, h.metrics.ConsumeMetrics(tb.Context(), md))
@@ -262,28 +278,39 @@ const spansPerSecond = 10_000
 // date gives the spans of a batch IDs of their own, and ends from now on. It
 // returns the last of them.
 func date(td ptrace.Traces, now time.Time) time.Time {
-	spans := td.ResourceSpans().At(0).ScopeSpans().At(0).Spans()
-	var trace pcommon.TraceID
-	var id pcommon.SpanID
-	for i := range spans.Len() {
-		span := spans.At(i)
+	for i, span := range spansIn(td).All() {
 		now = now.Add(time.Second / spansPerSecond)
-		end := pcommon.NewTimestampFromTime(now)
-		binary.BigEndian.PutUint64(trace[:], uint64(end))
-		binary.BigEndian.PutUint64(id[:], uint64(i)+1)
-		span.SetTraceID(trace)
-		span.SetSpanID(id)
-		span.SetEndTimestamp(end)
-		// Most take some milliseconds, and one of a hundred three seconds.
-		span.SetStartTimestamp(end - pcommon.Timestamp(1_000_000+i*i%97*400_000+i%100/99*3_000_000_000))
+		stamp(span, i, now)
 	}
 	return now
+}
+
+// stamp gives a span its end, and the ID of it.
+func stamp(span ptrace.Span, i int, at time.Time) {
+	var trace pcommon.TraceID
+	var id pcommon.SpanID
+	end := pcommon.NewTimestampFromTime(at)
+	binary.BigEndian.PutUint64(trace[:], uint64(end))
+	binary.BigEndian.PutUint64(id[:], uint64(i)+1)
+	span.SetTraceID(trace)
+	span.SetSpanID(id)
+	span.SetEndTimestamp(end)
+	// Most take some milliseconds, and one of a hundred three seconds.
+	span.SetStartTimestamp(end - pcommon.Timestamp(1_000_000+i*i%97*400_000+i%100/99*3_000_000_000))
+}
+
+func spansIn(td ptrace.Traces) ptrace.SpanSlice {
+	return td.ResourceSpans().At(0).ScopeSpans().At(0).Spans()
+}
+
+func metricIn(md pmetric.Metrics) pmetric.Metric {
+	return md.ResourceMetrics().At(0).ScopeMetrics().At(0).Metrics().At(0)
 }
 
 // grow gives the data points of a batch a time, and what was counted then. A
 // third of the buckets have grown since the number before.
 func grow(md pmetric.Metrics, now time.Time, number int) {
-	m := md.ResourceMetrics().At(0).ScopeMetrics().At(0).Metrics().At(0)
+	m := metricIn(md)
 	none := func(pmetric.Exemplar) bool { return true }
 	at := pcommon.NewTimestampFromTime(now)
 	if m.Type() == pmetric.MetricTypeSum {
@@ -314,7 +341,6 @@ func BenchmarkSpans(b *testing.B) {
 		}{{"unselected", 1, false}, {"series=1", 1, true}, {"series=100", 100, true}, {"series=100000", 100_000, true}} {
 			b.Run(fmt.Sprintf("%s/batch=%d", row.name, batch), func(b *testing.B) {
 				h := newBench(b, consumertest.NewNop(), consumertest.NewNop())
-				_ = h.traces.ConsumeTraces(b.Context(), stream(4, 0, 1, true))
 				h.ask(b)
 				tds, nows := make([]ptrace.Traces, each/batch), make([]time.Time, each/batch)
 				now, number := benchStart, 0
@@ -420,7 +446,7 @@ func BenchmarkPoints(b *testing.B) {
 }
 
 func exemplarsOf(md pmetric.Metrics) (n int) {
-	m := md.ResourceMetrics().At(0).ScopeMetrics().At(0).Metrics().At(0)
+	m := metricIn(md)
 	if m.Type() == pmetric.MetricTypeSum {
 		for _, p := range m.Sum().DataPoints().All() {
 			n += p.Exemplars().Len()
@@ -452,6 +478,7 @@ func BenchmarkSpanmetrics(b *testing.B) {
 			defer func() { require.NoError(b, peer.Shutdown(context.Background())) }()
 
 			h := newBench(b, consumertest.NewNop(), consumertest.NewNop())
+			h.ask(b)
 			const batch = 500
 			tds, nows := make([]ptrace.Traces, 20), make([]time.Time, 20)
 			for i := range tds {

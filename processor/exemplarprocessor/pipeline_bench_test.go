@@ -38,7 +38,8 @@ type line struct {
 // BenchmarkPipeline tells what the processor adds to a pipeline. Lines with and
 // without it take turns on the same bytes: spans and histograms of 1,000 series,
 // of which rules select all or none. Of the points that are selected, about a
-// half gets an exemplar.
+// half gets an exemplar. BenchmarkService has both signals, as a service tells
+// them.
 //
 // least is the least that any pipeline does: it decodes OTLP, and encodes it.
 // real is the OTLP receiver and the OTLP exporter of the collector as they are by
@@ -56,6 +57,7 @@ func compare(b *testing.B, receiver func(testing.TB, consumer.Traces, consumer.M
 	spansTo, pointsTo := exporter(b)
 	h := newBench(b, spansTo, pointsTo)
 	h.shared.limiter.SetLimit(rate.Inf)
+	h.ask(b)
 	without, with := receiver(b, spansTo, pointsTo), receiver(b, h.traces, h.metrics)
 
 	const size, batches, series, scrapes = 500, 20, 1000, 10

@@ -48,7 +48,7 @@ func (s *Store) Add(now int64, key uint64, c Candidate) Outcome {
 	if of := sh.Get(key); of != nil {
 		if i, found := of.find(class); found && len((*of)[i].ring) == depth {
 			st := &(*of)[i]
-			if c.End-st.newest() < spacing {
+			if c.End-st.newest < spacing {
 				return Displaced
 			}
 			if n := st.expire(now - s.ttl); n > 0 {

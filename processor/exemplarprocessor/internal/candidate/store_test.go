@@ -264,6 +264,7 @@ func check(t *testing.T, s *Store, limit int) {
 			require.LessOrEqual(t, len(st.ring), depth)
 			require.LessOrEqual(t, cap(st.ring), 2*len(st.ring))
 			require.True(t, slices.IsSortedFunc(st.ring, func(a, b Candidate) int { return int(a.End - b.End) }))
+			require.Equal(t, st.ring[len(st.ring)-1].End, st.newest)
 			for _, c := range st.ring {
 				require.Equal(t, st.class, c.class())
 			}

@@ -9,11 +9,10 @@ import "slices"
 // order of their ends. A rare slow span is in another than the many fast ones
 // and is not displaced by them.
 type stratum struct {
-	class uint16
-	ring  []Candidate
+	class  uint16
+	newest int64 // the last end, which most spans are only compared with
+	ring   []Candidate
 }
-
-func (s *stratum) newest() int64 { return s.ring[len(s.ring)-1].End }
 
 // insert keeps the order. Spans mostly come in it.
 func (s *stratum) insert(c Candidate) {
@@ -21,6 +20,7 @@ func (s *stratum) insert(c Candidate) {
 	for i := len(s.ring) - 1; i > 0 && s.ring[i-1].End > c.End; i-- {
 		s.ring[i], s.ring[i-1] = s.ring[i-1], c
 	}
+	s.newest = s.ring[len(s.ring)-1].End
 }
 
 // expire drops what ended at or before the time and returns how many.
@@ -54,6 +54,7 @@ func (s *stratum) replace(c Candidate) {
 	}
 	copy(s.ring[victim:], s.ring[victim+1:])
 	s.ring[len(s.ring)-1] = c
+	s.newest = c.End
 }
 
 // shrink gives memory back, so that it is bounded by what is kept.

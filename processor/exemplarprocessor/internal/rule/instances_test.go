@@ -23,7 +23,7 @@ func TestInstances(t *testing.T) {
 	}
 	point := func(raw map[string]any) uint64 {
 		resource := attrs(t, raw)
-		key, ok := r.Key(r.Instance(resource), resource, none)
+		key, ok := keyOf(r, r.Instance(resource), resource, none)
 		require.True(t, ok)
 		return key
 	}

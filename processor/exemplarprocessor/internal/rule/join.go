@@ -90,36 +90,53 @@ const (
 	namespace   = "service.namespace"
 )
 
-// find returns the value of a data point. What the point says itself goes before
-// what its resource says, which may be who it was scraped from.
-func (j *join) find(resource, attrs pcommon.Map) (value pcommon.Value, inherited, ok bool) {
+// has says whether a data point has a value.
+func (j *join) has(resource, attrs pcommon.Map) bool {
 	for _, names := range [...][]string{j.names, j.others} {
 		for _, name := range names {
-			if value, ok = lookUp(name, attrs); ok {
-				return value, false, true
-			}
-		}
-		for _, name := range names {
-			if value, ok = lookUp(name, resource); ok {
-				return value, true, true
+			if _, ok := lookUp(name, attrs, resource); ok {
+				return true
 			}
 		}
 	}
-	return pcommon.Value{}, false, false
+	return false
 }
 
-// point returns the hash of the value of a data point.
-func (j *join) point(h *hasher, resource, attrs pcommon.Map) (uint64, bool) {
-	value, inherited, ok := j.find(resource, attrs)
-	if !ok {
-		return 0, false
+// point returns the hash of the value of a data point. What the point says itself
+// goes before what its resource says, which may be who it was scraped from.
+func (j *join) point(h *hasher, of *inherited, resource, attrs pcommon.Map) (uint64, bool) {
+	if hash, ok := j.under(j.names, h, &of.names, resource, attrs); ok || len(j.others) == 0 {
+		return hash, ok
 	}
-	if inherited && j.names[0] == serviceName {
-		if whole := wholeName(h, value, resource); whole != 0 {
-			return whole, true
+	return j.under(j.others, h, &of.others, resource, attrs)
+}
+
+func (j *join) under(names []string, h *hasher, of *value, resource, attrs pcommon.Map) (uint64, bool) {
+	for _, name := range names {
+		if value, ok := lookUp(name, attrs); ok {
+			return h.value(value), true
 		}
 	}
-	return h.value(value), true
+	if !of.asked {
+		*of = inherit(h, resource, j.names[0] == serviceName, names...)
+	}
+	return of.as(true), of.ok
+}
+
+// inherit returns the value that a resource has under the first of the names.
+func inherit(h *hasher, resource pcommon.Map, service bool, names ...string) value {
+	for _, name := range names {
+		of, ok := lookUp(name, resource)
+		if !ok {
+			continue
+		}
+		v := value{hash: h.value(of), ok: true, asked: true}
+		if service {
+			v.whole = wholeName(h, of, resource)
+		}
+		return v
+	}
+	return value{asked: true}
 }
 
 // wholeName returns the hash of a service's name with its namespace, as the job
@@ -140,15 +157,9 @@ func (j *join) spanned(h *hasher, scratch *Scratch, resource pcommon.Map, span p
 	if of, ok := lookUp(j.span, span.Attributes()); ok {
 		return value{hash: h.value(of), ok: true, asked: true}
 	}
-	inherited := &scratch.inherited[j.column]
-	if !inherited.asked {
-		inherited.asked = true
-		if of, ok := lookUp(j.span, resource); ok {
-			inherited.hash, inherited.ok = h.value(of), true
-			if j.span == serviceName {
-				inherited.whole = wholeName(h, of, resource)
-			}
-		}
+	of := &scratch.inherited[j.column]
+	if !of.asked {
+		*of = inherit(h, resource, j.span == serviceName, j.span)
 	}
-	return *inherited
+	return *of
 }

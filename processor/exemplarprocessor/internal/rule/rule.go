@@ -7,6 +7,7 @@ package rule
 
 import (
 	"fmt"
+	"math"
 	"math/bits"
 	"sync"
 	"sync/atomic"
@@ -155,7 +156,7 @@ func (r *Rule) Mask(has Mask, resource, attrs pcommon.Map) (Mask, bool) {
 		if j.mask == 0 || has&j.mask != 0 || j.mask == r.instance {
 			continue
 		}
-		if _, _, ok := j.find(resource, attrs); ok {
+		if j.has(resource, attrs) {
 			has |= j.mask
 		} else {
 			all = false
@@ -164,19 +165,39 @@ func (r *Rule) Mask(has Mask, resource, attrs pcommon.Map) (Mask, bool) {
 	return has, all
 }
 
-// Key returns the key of a data point of a metric that has the optional joins of
-// the mask. It is false when the point lacks what is not optional.
-func (r *Rule) Key(mask Mask, resource, attrs pcommon.Map) (uint64, bool) {
+// Points gives the data points of a metric their keys. Its zero value is ready
+// for Begin.
+type Points struct {
+	rule      *Rule
+	mask      Mask
+	inherited []inherited // by join
+}
+
+// inherited is what a data point has of its resource under the names of a join,
+// and under its other names, once it was asked for.
+type inherited struct{ names, others value }
+
+// Begin says that the points of another metric or resource come, which has the
+// optional joins of the mask.
+func (p *Points) Begin(r *Rule, mask Mask) {
 	if bit := uint32(1) << mask; r.masks.Load()&bit == 0 {
 		r.masks.Or(bit) // From now on spans are kept for it.
 	}
-	key := r.hasher.begin(uint32(r.Index), mask)
+	p.rule, p.mask = r, mask
+	p.inherited = append(p.inherited[:0], make([]inherited, len(r.joins))...)
+}
+
+// Key returns the key of a data point. It is false when the point lacks what is
+// not optional.
+func (p *Points) Key(resource, attrs pcommon.Map) (uint64, bool) {
+	r := p.rule
+	key := r.hasher.begin(uint32(r.Index), p.mask)
 	for i := range r.joins {
 		j := &r.joins[i]
-		if j.mask != 0 && mask&j.mask == 0 {
+		if j.mask != 0 && p.mask&j.mask == 0 {
 			continue
 		}
-		value, ok := j.point(r.hasher, resource, attrs)
+		value, ok := j.point(r.hasher, &p.inherited[i], resource, attrs)
 		if !ok && j.mask == 0 {
 			return 0, false
 		}
@@ -237,21 +258,27 @@ func (s *Set) Begin(resource pcommon.Map, scratch *Scratch, flagged bool) {
 
 // Spans calls take for each rule that selects the span.
 func (s *Set) Spans(resource pcommon.Map, span ptrace.Span, scratch *Scratch, take func(Found), refuse func(*Rule, Refusal)) {
-	fresh := false
+	fresh, sampled, valid, seconds := false, false, false, 0.
+	kind := uint32(1) << min(uint32(span.Kind()), 31) // Nobody checks what is sent: it may be negative.
 	for _, r := range s.rules {
-		if !r.spans.match(resource, span) {
+		if r.spans.kinds&kind == 0 || !r.spans.match(resource, span) {
 			continue
 		}
-		if !fresh {
+		if !fresh { // The same for all rules.
 			scratch.values = append(scratch.values[:0], make([]value, s.columns)...)
+			sampled, valid = !unsampled(span, scratch.flagged), !span.TraceID().IsEmpty() && !span.SpanID().IsEmpty()
+			seconds = secondsOf(span)
 			fresh = true
 		}
-		value, ok := r.valueOf(span)
+		value := seconds
+		if r.value != "" {
+			value = numberOf(r.value, span)
+		}
 		switch {
-		case unsampled(span, scratch.flagged):
+		case !sampled:
 			refuse(r, Unsampled)
 			continue
-		case !ok || span.TraceID().IsEmpty() || span.SpanID().IsEmpty():
+		case !valid || math.IsNaN(value):
 			refuse(r, Invalid)
 			continue
 		}
@@ -263,22 +290,25 @@ func (s *Set) Spans(resource pcommon.Map, span ptrace.Span, scratch *Scratch, ta
 	}
 }
 
-func (r *Rule) valueOf(span ptrace.Span) (float64, bool) {
-	if r.value == "" {
-		length := int64(span.EndTimestamp() - span.StartTimestamp())
-		return float64(length) / 1e9, span.StartTimestamp() > 0 && length >= 0
+// secondsOf returns how long a span took; NaN if that is not known.
+func secondsOf(span ptrace.Span) float64 {
+	length := int64(span.EndTimestamp() - span.StartTimestamp())
+	if span.StartTimestamp() == 0 || length < 0 {
+		return math.NaN()
 	}
-	value, ok := span.Attributes().Get(r.value)
-	if !ok {
-		return 0, false
-	}
-	switch value.Type() {
-	case pcommon.ValueTypeInt:
-		return float64(value.Int()), true
-	case pcommon.ValueTypeDouble:
-		return value.Double(), true
+	return float64(length) / 1e9
+}
+
+// numberOf returns an attribute of a span; NaN if it is no number.
+func numberOf(name string, span ptrace.Span) float64 {
+	value, ok := span.Attributes().Get(name)
+	switch {
+	case ok && value.Type() == pcommon.ValueTypeInt:
+		return float64(value.Int())
+	case ok && value.Type() == pcommon.ValueTypeDouble:
+		return value.Double()
 	default:
-		return 0, false
+		return math.NaN()
 	}
 }
 

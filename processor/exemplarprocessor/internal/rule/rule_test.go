@@ -177,7 +177,7 @@ func TestPairs(t *testing.T) {
 			if p.others != nil {
 				mask, _ = r.Mask(mask, resource, attrs(t, p.others))
 			}
-			key, ok := r.Key(mask, resource, point)
+			key, ok := keyOf(r, mask, resource, point)
 
 			found := false
 			var scratch Scratch
@@ -348,7 +348,7 @@ func TestWhatIsOptionalIsNotMistaken(t *testing.T) {
 	for _, point := range []map[string]any{{"a": "x"}, {"a": "x", "b": "y"}, {"a": "x", "c": "y"}, {"a": "x", "b": "y", "c": "y"}} {
 		of := attrs(t, point)
 		mask, _ := r.Mask(0, pcommon.NewMap(), of)
-		key, ok := r.Key(mask, pcommon.NewMap(), of)
+		key, ok := keyOf(r, mask, pcommon.NewMap(), of)
 		require.True(t, ok)
 		keys[key] = true
 	}
@@ -381,16 +381,25 @@ func BenchmarkSpans(b *testing.B) {
 	}
 }
 
+// keyOf returns the key of a data point of a metric of its own.
+func keyOf(r *Rule, mask Mask, resource, attrs pcommon.Map) (uint64, bool) {
+	var points Points
+	points.Begin(r, mask)
+	return points.Key(resource, attrs)
+}
+
 func BenchmarkKey(b *testing.B) {
 	s, err := Compile(Preset("http"))
 	require.NoError(b, err)
 	r := s.Metric("http.server.request.duration")
 	resource := attrs(b, map[string]any{"service.name": "shop"})
 	point := attrs(b, map[string]any{"http.request.method": "GET", "http.route": "/cart", "http.response.status_code": 200, "url.scheme": "http"})
+	var points Points
+	mask, _ := r.Mask(0, resource, point)
+	points.Begin(r, mask)
 	b.ReportAllocs()
 	for b.Loop() {
-		mask, _ := r.Mask(0, resource, point)
-		if _, ok := r.Key(mask, resource, point); !ok {
+		if _, ok := points.Key(resource, point); !ok {
 			b.Fatal("no key")
 		}
 	}
@@ -402,12 +411,12 @@ func TestTheWordsOfPrometheusForAService(t *testing.T) {
 	require.NoError(t, err)
 	r := s.Metric("m")
 	of := attrs(t, map[string]any{"service.name": "shop", "service.instance.id": "10.0.0.1:80"})
-	scraped, ok := r.Key(0, of, pcommon.NewMap())
+	scraped, ok := keyOf(r, 0, of, pcommon.NewMap())
 	require.True(t, ok)
-	labeled, ok := r.Key(0, pcommon.NewMap(), attrs(t, map[string]any{"job": "shop", "instance": "10.0.0.1:80"}))
+	labeled, ok := keyOf(r, 0, pcommon.NewMap(), attrs(t, map[string]any{"job": "shop", "instance": "10.0.0.1:80"}))
 	require.True(t, ok)
 	assert.Equal(t, scraped, labeled)
-	other, ok := r.Key(0, pcommon.NewMap(), attrs(t, map[string]any{"job": "shop", "instance": "10.0.0.2:80"}))
+	other, ok := keyOf(r, 0, pcommon.NewMap(), attrs(t, map[string]any{"job": "shop", "instance": "10.0.0.2:80"}))
 	require.True(t, ok)
 	assert.NotEqual(t, scraped, other)
 
@@ -442,7 +451,7 @@ func TestASpanIsKeptForWhatMetricsHadAndForAll(t *testing.T) {
 	r := s.Metric("m")
 	of := func(attributes map[string]any) uint64 {
 		mask, _ := r.Mask(0, pcommon.NewMap(), attrs(t, attributes))
-		key, ok := r.Key(mask, pcommon.NewMap(), attrs(t, attributes))
+		key, ok := keyOf(r, mask, pcommon.NewMap(), attrs(t, attributes))
 		require.True(t, ok)
 		return key
 	}

@@ -5,6 +5,7 @@ package rule
 
 import (
 	"maps"
+	"math"
 	"slices"
 
 	"go.opentelemetry.io/collector/pdata/pcommon"
@@ -21,7 +22,7 @@ var kinds = map[string]ptrace.SpanKind{
 
 // spans selects spans.
 type spans struct {
-	kinds      uint32 // a bit for each; 0: all
+	kinds      uint32 // a bit for each
 	names      pattern.Matcher
 	attributes []attribute
 }
@@ -29,6 +30,9 @@ type spans struct {
 type attribute struct{ name, value string }
 
 func (c *SpansConfig) compile() (s spans, err error) {
+	if len(c.Kinds) == 0 {
+		s.kinds = math.MaxUint32
+	}
 	for _, kind := range c.Kinds {
 		s.kinds |= 1 << kinds[kind]
 	}
@@ -39,11 +43,8 @@ func (c *SpansConfig) compile() (s spans, err error) {
 	return s, err
 }
 
+// match looks at everything but the kind.
 func (s *spans) match(resource pcommon.Map, span ptrace.Span) bool {
-	// Nobody checks the kind that is sent: a shift by a negative one would panic.
-	if s.kinds != 0 && s.kinds&(1<<uint32(span.Kind())) == 0 {
-		return false
-	}
 	for _, a := range s.attributes {
 		if value, ok := lookUp(a.name, span.Attributes(), resource); !ok || value.AsString() != a.value {
 			return false
