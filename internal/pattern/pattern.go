@@ -1,7 +1,7 @@
 // Copyright The otelcol-infra Authors
 // SPDX-License-Identifier: Apache-2.0
 
-// Package pattern selects by name what a receiver observes.
+// Package pattern selects by name what a component is about.
 package pattern
 
 import (
@@ -40,6 +40,16 @@ func (f Filter) compile(parent string) (Matcher, error) {
 		return Matcher{}, err
 	}
 	return Matcher{include: include, exclude: exclude}, nil
+}
+
+// Any selects the names that match any of the patterns as a whole; every name
+// when there is none. Its errors name the key.
+func Any(key string, patterns []string) (Matcher, error) {
+	include, err := compileAll(key, patterns)
+	if err != nil {
+		return Matcher{}, err
+	}
+	return Matcher{include: include}, nil
 }
 
 func compileAll(key string, patterns []string) ([]*regexp.Regexp, error) {

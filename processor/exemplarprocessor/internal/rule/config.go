@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
 
 	"github.com/otelcol-infra/otelcol-infra/internal/configcheck"
 	"github.com/otelcol-infra/otelcol-infra/internal/pattern"
@@ -75,9 +74,9 @@ func (c *Config) check(key string) error {
 	if len(c.Metrics) == 0 {
 		errs = append(errs, fmt.Errorf("%s::metrics is empty: name the metrics that get exemplars", key))
 	}
-	_, err := selecting(key+"::metrics", c.Metrics)
+	_, err := pattern.Any(key+"::metrics", c.Metrics)
 	errs = append(errs, err)
-	_, err = selecting(key+"::spans::names", c.Spans.Names)
+	_, err = pattern.Any(key+"::spans::names", c.Spans.Names)
 	errs = append(errs, err)
 	for i, kind := range c.Spans.Kinds {
 		errs = append(errs, configcheck.OneOf(fmt.Sprintf("%s::spans::kinds[%d]", key, i), kind, slices.Sorted(maps.Keys(kinds))...))
@@ -116,20 +115,4 @@ func Check(key string, rules []Config) error {
 		errs = append(errs, rules[i].check(fmt.Sprintf("%s[%d]", key, i)))
 	}
 	return errors.Join(errs...)
-}
-
-// selecting selects the names that match any of the patterns, each as a whole;
-// every name when there is none.
-func selecting(key string, patterns []string) (pattern.Matcher, error) {
-	selected, err := pattern.Filter{Include: patterns}.Compile()
-	if err == nil {
-		return selected, nil
-	}
-	var errs []error
-	for i := range patterns { // One by one, as a filter names the place under include, which no rule has.
-		if _, err := (pattern.Filter{Include: patterns[i : i+1]}).Compile(); err != nil {
-			errs = append(errs, fmt.Errorf("%s[%d] %s", key, i, strings.TrimPrefix(err.Error(), "include[0] ")))
-		}
-	}
-	return selected, errors.Join(errs...)
 }

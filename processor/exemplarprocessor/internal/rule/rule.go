@@ -73,7 +73,7 @@ func Compile(configs []Config) (*Set, error) {
 			r.Name = fmt.Sprintf("rules[%d]", i)
 		}
 		var err error
-		if r.metrics, err = selecting("metrics", c.Metrics); err != nil {
+		if r.metrics, err = pattern.Any("metrics", c.Metrics); err != nil {
 			return nil, err
 		}
 		if r.spans, err = c.Spans.compile(); err != nil {

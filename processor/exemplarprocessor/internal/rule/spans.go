@@ -39,7 +39,7 @@ func (c *SpansConfig) compile() (s spans, err error) {
 	for _, name := range slices.Sorted(maps.Keys(c.Attributes)) {
 		s.attributes = append(s.attributes, attribute{name, c.Attributes[name]})
 	}
-	s.names, err = selecting("names", c.Names)
+	s.names, err = pattern.Any("names", c.Names)
 	return s, err
 }
 
