@@ -359,11 +359,17 @@ func TestExemplarsLeadToTracesThatWereSampled(t *testing.T) {
 			n, _ := m.query(t, fmt.Sprintf(`sum(otelcol_exemplar_candidates{processor="exemplar/%s",outcome=~%q})`, processor, outcome))
 			return n
 		}
-		seen := of("kept|displaced", "written")
-		assert.GreaterOrEqual(t, seen, 2*sampled, "for the histogram and for the counter")
-		assert.InDelta(t, seen, of("kept|displaced", "scraped"), 0)
+		// For the histogram and for the counter; until data points came, without
+		// those attributes too that they need not have.
+		const least, most = 2, 3
+		for _, processor := range []string{"scraped", "written"} {
+			kept := of("kept|displaced", processor)
+			assert.GreaterOrEqual(t, kept, least*sampled, processor)
+			assert.LessOrEqual(t, kept, most*sampled, processor)
+		}
 		all, _ := m.query(t, fmt.Sprintf(decided, ""))
-		assert.InDelta(t, seen/sampled, of("kept|displaced", "early")/all, 1e-9, "it has seen what was dropped too")
+		assert.Greater(t, all, most*sampled)
+		assert.GreaterOrEqual(t, of("kept|displaced", "early"), least*all, "it has seen what was dropped too")
 		for _, processor := range []string{"scraped", "written", "early"} {
 			assert.Zero(t, of("unsampled|invalid|expired", processor))
 		}
