@@ -420,11 +420,12 @@ func TestAPageIsReadOncePerCycle(t *testing.T) {
 	cfg := only(server.URL, "a-token")
 	cfg.Leases.Mode, cfg.ScrapeServerMetrics, cfg.Quotas.Enabled = ModeCount, true, true
 	cfg.Quotas.Interval = 20 * time.Millisecond
-	o := observe(t, cfg)
+	cfg.Scrape.CollectionInterval, cfg.Scrape.InitialDelay = 2*time.Second, 0
+	o := observedtest.Start(t, NewFactory(), cfg)
 	quotas := func() int64 { return o.Own(t, "otelcol_vault_requests", "request", endpointQuotas) }
 	o.Eventually(t, "many looks at the quotas", func() bool { return quotas() > 60 })
 	assert.Less(t, int64(asked.Load()), quotas()/2, "they take the page of the metrics")
-	assert.NotEmpty(t, own(o))
+	o.Eventually(t, "the metrics", func() bool { return len(own(o)) > 0 })
 }
 
 // Two cycles can be close together, and quotas can have read a page in between.
