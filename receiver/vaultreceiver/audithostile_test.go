@@ -261,7 +261,7 @@ func TestSlowRequests(t *testing.T) {
 	s, d := startServer(t, func(c *AuditConfig) {
 		server := c.HTTP.Get()
 		server.Connections = many
-		server.ReadHeaderTimeout, server.ReadTimeout = 500*time.Millisecond, 500*time.Millisecond
+		server.ReadHeaderTimeout, server.ReadTimeout = 2*time.Second, 2*time.Second
 	})
 	stop := make(chan struct{})
 	var trickling sync.WaitGroup
