@@ -126,6 +126,10 @@ func TestAConsulThatIsAbsentComesAndGoes(t *testing.T) {
 	require.NoError(t, consul.Kill())
 	o := observe(t, configFor(consul.Addr))
 	o.Eventually(t, "up is 0", o.HasValue(0, "consul.up"))
+	for _, endpoint := range watched {
+		o.Eventually(t, endpoint+" is down", o.HasValue(0, "consul.endpoint.up", "consul.endpoint", endpoint))
+	}
+	assert.Equal(t, 1, o.Log.FilterLevelExact(zap.WarnLevel).Len(), "one line for all endpoints")
 
 	require.NoError(t, consul.Restart(t.Context()))
 	o.Eventually(t, "up is 1", o.HasValue(1, "consul.up"))
@@ -135,7 +139,6 @@ func TestAConsulThatIsAbsentComesAndGoes(t *testing.T) {
 	set(t, client, "web", api.HealthCritical)
 	o.Eventually(t, "the watch goes on", func() bool { return len(o.Events(transition, attrCheck, "web")) > 0 })
 	requireBounded(t, o, 1)
-	assert.Equal(t, 1, o.Log.FilterLevelExact(zap.WarnLevel).Len(), "one line for all endpoints")
 }
 
 func TestARestartOfConsulDuringAnOutage(t *testing.T) {

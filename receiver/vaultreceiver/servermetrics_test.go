@@ -190,7 +190,7 @@ func TestVaultsOwnMetrics(t *testing.T) {
 		"vault.server.seal.errors":             true,
 		"vault.server.seal.unreachable.time":   true,
 	}
-	quiet := map[string]bool{ // What is there, and did not happen.
+	quiet := map[string]bool{ // What is there, and need not have happened.
 		"vault.server.audit.failures":                    true,
 		"vault.server.leadership.duration":               true,
 		"vault.server.leadership.setup_failure.duration": true,
@@ -221,7 +221,7 @@ func TestVaultsOwnMetrics(t *testing.T) {
 		if r.kind == "counter" || r.kind == "summary" {
 			assert.LessOrEqual(t, r.sum(before), total(m), r.name)
 			assert.GreaterOrEqual(t, r.sum(after), total(m), r.name)
-			assert.Equal(t, quiet[r.name], total(m) == 0, r.name)
+			assert.True(t, quiet[r.name] || total(m) != 0, r.name)
 		}
 	}
 	assert.Zero(t, o.Warnings(serverMetrics))
