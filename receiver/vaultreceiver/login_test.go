@@ -245,7 +245,7 @@ func TestAnAppRoleOfARealVault(t *testing.T) {
 
 	t.Run("says in time that its secret is not good any more", func(t *testing.T) {
 		t.Parallel()
-		r := newRole(t, client, "late", map[string]any{"token_ttl": "18s", "token_max_ttl": "18s"})
+		r := newRole(t, client, "late", map[string]any{"token_ttl": "28s", "token_max_ttl": "28s"})
 		secret := newSecretID(t, client, r)
 		file := filepath.Join(t.TempDir(), "secret-id")
 		rotate(t, file, secret)
