@@ -94,7 +94,7 @@ func TestConsulSecondDatacenter(t *testing.T) {
 			err := c.ask(t.Context(), c.Addr, "/v1/catalog/datacenters", &datacenters)
 			slices.Sort(datacenters)
 			return err == nil && slices.Equal(datacenters, []string{"dc1", "dc2"})
-		}, 30*time.Second, 50*time.Millisecond)
+		}, time.Minute, 50*time.Millisecond)
 	}
 }
 
@@ -130,7 +130,7 @@ func leaderAfter(t *testing.T, c *Consul, before int) int {
 		i, err := c.Leader(t.Context())
 		leads = i
 		return err == nil && i != before
-	}, 30*time.Second, 50*time.Millisecond)
+	}, time.Minute, 50*time.Millisecond)
 	return leads
 }
 

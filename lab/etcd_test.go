@@ -28,7 +28,7 @@ func TestEtcdWithTLS(t *testing.T) {
 			require.Zero(t, leads)
 			transport := e.client.Transport.(*http.Transport).Clone()
 			client := newEtcdClient(t, e, clientv3.Config{TLS: transport.TLSClientConfig}, 0)
-			require.NoError(t, putWithin(t, client, 10*time.Second))
+			require.NoError(t, putWithin(t, client, time.Minute))
 
 			_, _, err = get(t.Context(), e.Endpoints[0]+"/version", nil)
 			require.ErrorContains(t, err, "certificate signed by unknown authority")
@@ -41,7 +41,7 @@ func TestEtcdWithTLS(t *testing.T) {
 				require.Error(t, putWithin(t, anonymous, 2*time.Second))
 			} else {
 				require.NoError(t, err)
-				require.NoError(t, putWithin(t, anonymous, 10*time.Second))
+				require.NoError(t, putWithin(t, anonymous, time.Minute))
 			}
 		})
 	}
@@ -70,11 +70,11 @@ func TestEtcdPartition(t *testing.T) {
 	for name, cut := range map[string]int{"of a follower": (leader + 1) % 3, "of the leader": leader} {
 		t.Run(name, func(t *testing.T) {
 			e.Partition(cut)
-			require.Eventually(t, func() bool { return leaderless(t, e, clients[cut], cut) }, 20*time.Second, 50*time.Millisecond)
+			require.Eventually(t, func() bool { return leaderless(t, e, clients[cut], cut) }, time.Minute, 50*time.Millisecond)
 			require.Error(t, putWithin(t, clients[cut], time.Second))
 			for i, client := range clients {
 				if i != cut {
-					require.Eventually(t, func() bool { return putWithin(t, client, 2*time.Second) == nil }, 20*time.Second, 50*time.Millisecond)
+					require.Eventually(t, func() bool { return putWithin(t, client, 5*time.Second) == nil }, time.Minute, 50*time.Millisecond)
 				}
 			}
 			require.NotEqual(t, cut, etcdLeaderAfter(t, e, -1))
@@ -83,8 +83,8 @@ func TestEtcdPartition(t *testing.T) {
 			require.True(t, leaderless(t, e, clients[cut], cut))
 
 			e.Heal(cut)
-			require.Eventually(t, func() bool { return !leaderless(t, e, clients[cut], cut) }, 20*time.Second, 50*time.Millisecond)
-			require.Eventually(t, func() bool { return putWithin(t, clients[cut], 2*time.Second) == nil }, 20*time.Second, 50*time.Millisecond)
+			require.Eventually(t, func() bool { return !leaderless(t, e, clients[cut], cut) }, time.Minute, 50*time.Millisecond)
+			require.Eventually(t, func() bool { return putWithin(t, clients[cut], 5*time.Second) == nil }, time.Minute, 50*time.Millisecond)
 			now, err := clients[cut].Get(t.Context(), "key")
 			require.NoError(t, err)
 			require.Greater(t, now.Header.Revision, alone.Header.Revision+1, "it has what it missed")
@@ -99,7 +99,7 @@ func TestEtcdPartitionOfAllOutlivesAKill(t *testing.T) {
 	for i := range e.Members {
 		e.Partition(i)
 	}
-	require.Eventually(t, func() bool { return leaderless(t, e, client, 0) }, 20*time.Second, 50*time.Millisecond)
+	require.Eventually(t, func() bool { return leaderless(t, e, client, 0) }, time.Minute, 50*time.Millisecond)
 	_, err := e.Leader(t.Context())
 	require.ErrorContains(t, err, "no etcd member leads")
 	require.NoError(t, e.Members[1].Kill())
@@ -170,6 +170,6 @@ func etcdLeaderAfter(t *testing.T, e *Etcd, before int) int {
 		i, err := e.Leader(t.Context())
 		leads = i
 		return err == nil && i != before
-	}, 30*time.Second, 50*time.Millisecond)
+	}, time.Minute, 50*time.Millisecond)
 	return leads
 }

@@ -179,7 +179,7 @@ func (l *Lab) Env() []string {
 	return env
 }
 
-// Stop ends all servers at once, within 15 seconds, and removes a throw-away
+// Stop ends all servers at once, within 35 seconds, and removes a throw-away
 // folder. Every call gives the error of the first.
 func (l *Lab) Stop() error {
 	l.stop.Do(func() {

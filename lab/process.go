@@ -17,8 +17,10 @@ import (
 )
 
 const (
-	stopGrace = 10 * time.Second // from SIGTERM to SIGKILL
-	killGrace = 5 * time.Second  // from SIGKILL to giving up
+	// stopGrace is from SIGTERM to SIGKILL. A Vault that ends during an election
+	// waits for the answer of a peer that has gone, up to ten seconds.
+	stopGrace = 30 * time.Second
+	killGrace = 5 * time.Second // from SIGKILL to giving up
 )
 
 // ForkGoroutine is the name of the function whose goroutine starts all
@@ -108,7 +110,7 @@ func (p *Process) LogPath() string { return p.logPath }
 func (p *Process) LogTail(n int) string { return fileTail(p.logPath, p.logStart, n) }
 
 // Stop ends the process with SIGTERM, and with SIGKILL if it has not ended
-// after 10 seconds or when ctx is done; that it took SIGKILL is an error.
+// after 30 seconds or when ctx is done; that it took SIGKILL is an error.
 // Stopping an ended process does nothing.
 func (p *Process) Stop(ctx context.Context) error {
 	if p.ended() {

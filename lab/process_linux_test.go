@@ -93,7 +93,7 @@ func TestProcessEndsWithKilledParent(t *testing.T) {
 	require.True(t, alive(child))
 	require.NoError(t, parent.Process.Kill())
 	_ = parent.Wait()
-	require.Eventually(t, func() bool { return !alive(child) }, 10*time.Second, 10*time.Millisecond)
+	require.Eventually(t, func() bool { return !alive(child) }, time.Minute, 10*time.Millisecond)
 }
 
 // alive says whether there is such a process that has not ended. One that has
@@ -120,5 +120,5 @@ func startScriptIn(t *testing.T, dir, script string) *Process {
 
 func waitForLog(t *testing.T, p *Process, text string) {
 	t.Helper()
-	require.Eventually(t, func() bool { return strings.Contains(p.LogTail(10), text) }, 10*time.Second, 5*time.Millisecond)
+	require.Eventually(t, func() bool { return strings.Contains(p.LogTail(10), text) }, time.Minute, 5*time.Millisecond)
 }

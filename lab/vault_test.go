@@ -101,7 +101,7 @@ func TestVaultRemovedPeer(t *testing.T) {
 	_, err = client.Logical().WriteWithContext(t.Context(), "sys/storage/raft/remove-peer", map[string]any{"server_id": node})
 	require.NoError(t, err)
 	require.NotContains(t, raftVoters(t, v), node)
-	require.Eventually(t, func() bool { return vaultHealth(t, v)[removed] == 530 }, 10*time.Second, 50*time.Millisecond)
+	require.Eventually(t, func() bool { return vaultHealth(t, v)[removed] == 530 }, time.Minute, 50*time.Millisecond)
 }
 
 func TestVaultWithTLS(t *testing.T) {
@@ -210,7 +210,7 @@ func activeAfter(t *testing.T, v *Vault, before int) int {
 		i, err := v.Leader(t.Context())
 		active = i
 		return err == nil && i != before
-	}, 30*time.Second, 50*time.Millisecond)
+	}, time.Minute, 50*time.Millisecond)
 	return active
 }
 

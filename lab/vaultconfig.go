@@ -64,7 +64,7 @@ func vaultConfig(node, data, addr string, ports []int, listener string) string {
 storage "raft" {
   node_id                      = %q
   path                         = %q
-  performance_multiplier       = 1
+  performance_multiplier       = 2
   autopilot_update_interval    = "100ms"
   autopilot_reconcile_interval = "200ms"
 }

@@ -88,7 +88,7 @@ func unsealed(status int) bool {
 
 // Seal seals the members with these indexes, all if none is named: they then
 // answer nothing but their state, until Unseal. Vault seals only who is active;
-// one that stands by is restarted, which Vault tells to do instead.
+// one that stands by, or did, is restarted, which Vault tells to do instead.
 func (v *Vault) Seal(ctx context.Context, members ...int) error {
 	for _, i := range v.orAll(members) {
 		client, err := v.Client(i)
@@ -96,7 +96,7 @@ func (v *Vault) Seal(ctx context.Context, members ...int) error {
 			return err
 		}
 		err = client.Sys().SealWithContext(ctx)
-		if err != nil && v.standsBy(ctx, i) {
+		if err != nil && v.isUnsealed(ctx, i) {
 			err = v.Members[i].Restart(ctx)
 		}
 		if err != nil {
@@ -106,9 +106,10 @@ func (v *Vault) Seal(ctx context.Context, members ...int) error {
 	return nil
 }
 
-func (v *Vault) standsBy(ctx context.Context, i int) bool {
+// isUnsealed says whether a member is that: one that stood by may be active by now.
+func (v *Vault) isUnsealed(ctx context.Context, i int) bool {
 	status, err := v.health(ctx, i)
-	return err == nil && status == http.StatusTooManyRequests
+	return err == nil && unsealed(status)
 }
 
 // Restart restarts the members with these indexes, all if none is named, like

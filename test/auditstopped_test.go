@@ -31,7 +31,8 @@ func TestVaultGoesOnWhileTheCollectorIsStopped(t *testing.T) {
 	ended()
 	t.Logf("requests in a second, and the slowest: %.0f, %s; while it is stopped %.0f, %s; after that %.0f, %s",
 		before, slowestBefore, stopped, slowestStopped, after, slowestAfter)
-	assert.Greater(t, stopped, min(before, after)/2, "requests in a second while the collector is stopped")
+	// A Vault that waits for the collector does next to none, and one that shares the machine with others fewer.
+	assert.Greater(t, stopped, min(before, after)/10, "requests in a second while the collector is stopped")
 
 	arrived(t, vault, dir, "kv/after")
 	require.NoError(t, collector.Stop(t.Context()))

@@ -25,7 +25,7 @@ const (
 	config = "../collector-config.yaml"
 	policy = "../distribution/vault-policy.hcl"
 	status = "../distribution/status.yaml"
-	soon   = 30 * time.Second
+	soon   = 90 * time.Second
 )
 
 func TestMain(m *testing.M) {

@@ -99,7 +99,7 @@ func TestTheStoryArrives(t *testing.T) {
 
 	t.Run("an outage is as long as it was", func(t *testing.T) {
 		outage := spans(p, "consul", "consul.check.outage")[0]
-		assert.InDelta(t, pace.Seconds(), outage.Duration.Seconds(), 2)
+		assertLasted(t, pace, outage.Duration)
 		assert.True(t, outage.Failed)
 		assert.Equal(t, story.Service, outage.Attributes["consul.service.name"])
 		assert.True(t, has(p, 2, "consul", "consul_health_check_count", "consul_check_status", "passing"))
@@ -172,7 +172,7 @@ func TestTheStoryArrives(t *testing.T) {
 		assert.Empty(t, terms[0].Links)
 		assert.Equal(t, terms[0].SpanID, target(t, terms[1].Links, terms).SpanID)
 		for _, term := range terms {
-			assert.InDelta(t, (pace / story.Candidates).Seconds(), term.Duration.Seconds(), 1)
+			assertLasted(t, pace/story.Candidates, term.Duration)
 			assert.Equal(t, story.Election, term.Attributes["etcd.election.name"])
 			assert.False(t, term.Failed)
 		}
@@ -192,7 +192,7 @@ func TestTheStoryArrives(t *testing.T) {
 		require.NotEqual(t, -1, deleted)
 		lease, key := p.Events["etcd"][ended], p.Events["etcd"][deleted]
 		assert.Equal(t, lease.Attributes["etcd.lease.id"], key.Attributes["etcd.lease.id"])
-		assert.WithinDuration(t, key.Time, lease.Time, time.Second)
+		assert.WithinDuration(t, key.Time, lease.Time, 10*time.Second)
 		span := target(t, []readback.Link{{TraceID: lease.TraceID, SpanID: lease.SpanID}}, p.Spans["etcd"])
 		assert.Equal(t, "etcd.lease", span.Name)
 		assert.Equal(t, []any{story.LeasedKey}, span.Attributes["etcd.lease.keys"])
@@ -211,7 +211,7 @@ func TestTheStoryArrives(t *testing.T) {
 				assert.InDelta(t, 2*pace.Seconds(), lease.Duration.Seconds(), 1)
 			case story.LoginLeases + "/login/" + story.User:
 				assert.Equal(t, "revoked", lease.Attributes["vault.lease.end.cause"])
-				assert.InDelta(t, 2*pace.Seconds(), lease.Duration.Seconds(), 3)
+				assertLasted(t, 2*pace, lease.Duration)
 			default:
 				assert.Fail(t, "another lease", prefix)
 			}
@@ -294,7 +294,7 @@ func TestTheStoryArrives(t *testing.T) {
 
 	t.Run("a sealed time is as long as it was", func(t *testing.T) {
 		sealed := spans(p, "vault", "vault.sealed")[0]
-		assert.InDelta(t, pace.Seconds(), sealed.Duration.Seconds(), 3)
+		assertLasted(t, pace, sealed.Duration)
 		assert.True(t, sealed.Failed)
 		look(t, s, "Vault is unsealed and active again, last of all", func(p demo.Picture) bool {
 			return has(p, 0, "vault", "vault_sealed") && has(p, 1, "vault", "vault_active")
@@ -325,6 +325,14 @@ func TestTheStoryArrives(t *testing.T) {
 			assert.NotContains(t, told, secret)
 		}
 	})
+}
+
+// assertLasted asserts that a state was observed for as long as the story held it: an
+// interval and a half less at most, and more where the machine did not get round to it.
+func assertLasted(t *testing.T, held, observed time.Duration) {
+	t.Helper()
+	assert.Greater(t, observed, held-3*demo.Interval/2)
+	assert.Less(t, observed, held+15*time.Second)
 }
 
 func childOf(t *testing.T, parent readback.Span, spans []readback.Span) readback.Span {

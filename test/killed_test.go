@@ -135,7 +135,7 @@ func TestACollectorThatIsKilledLosesNothing(t *testing.T) {
 	require.NoError(t, err)
 	require.Eventually(t, func() bool {
 		return strings.Contains(readFile(dir, "logs.jsonl"), "/seq/last") && strings.Contains(readFile(dir, "traces.jsonl"), `"etcd.lock.hold"`)
-	}, 2*time.Minute, time.Second)
+	}, 4*time.Minute, time.Second)
 
 	told, records := map[int64]string{}, 0
 	ids := map[string]int64{}
@@ -172,7 +172,7 @@ func TestACollectorThatIsKilledLosesNothing(t *testing.T) {
 	for _, hold := range holds {
 		traces[hold.TraceID().String()] = true
 		length := hold.EndTimestamp().AsTime().Sub(hold.StartTimestamp().AsTime())
-		assert.InDelta(t, held.Seconds(), length.Seconds(), 1, "it was held through all restarts")
+		assert.InDelta(t, held.Seconds(), length.Seconds(), 5, "it was held through all restarts")
 	}
 	assert.Len(t, traces, 1)
 }

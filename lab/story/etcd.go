@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
@@ -60,12 +61,16 @@ func (s *Story) together(ctx context.Context, n int, act func(context.Context, *
 		return err
 	}
 	actors, ctx := errgroup.WithContext(ctx)
+	var opening sync.WaitGroup // Who has opened a session late should not come late.
+	opening.Add(n)
 	for range n {
 		actors.Go(func() error {
 			session, err := concurrency.NewSession(client, concurrency.WithContext(ctx))
+			opening.Done()
 			if err != nil {
 				return fmt.Errorf("open a session: %w", err)
 			}
+			opening.Wait()
 			return errors.Join(act(ctx, session), session.Close())
 		})
 	}

@@ -27,19 +27,20 @@ const attrNode = "consul.node.name"
 // has caught up, with a client of it.
 func startCluster(t *testing.T) (consul *lab.Consul, leader, follower int, client *api.Client) {
 	t.Helper()
-	consul, _ = startConsul(t, lab.ServerOptions{Members: 3})
+	// Servers that do not get to run for a moment should not elect another leader.
+	consul, _ = startConsul(t, lab.ServerOptions{Members: 3, ExtraHCL: "performance { raft_multiplier = 2 }"})
 	require.Eventually(t, func() (ok bool) {
 		var err error
 		leader, err = consul.Leader(t.Context())
 		return err == nil
-	}, 30*time.Second, 50*time.Millisecond)
+	}, 90*time.Second, 50*time.Millisecond)
 	follower = (leader + 1) % 3
 	client, err := api.NewClient(&api.Config{Address: consul.Addrs[follower]})
 	require.NoError(t, err)
 	require.Eventually(t, func() bool {
 		checks, _, err := client.Health().State(api.HealthPassing, &api.QueryOptions{AllowStale: true})
 		return err == nil && len(checks) == 3
-	}, 30*time.Second, 50*time.Millisecond)
+	}, 90*time.Second, 50*time.Millisecond)
 	return consul, leader, follower, client
 }
 

@@ -24,7 +24,7 @@ func TestTwoDatacenters(t *testing.T) {
 	require.Eventually(t, func() bool {
 		found, err := here.Catalog().Datacenters()
 		return err == nil && len(found) == 2
-	}, 30*time.Second, 50*time.Millisecond)
+	}, 90*time.Second, 50*time.Millisecond)
 	registerService(t, here, "web")
 	registerService(t, there, "web")
 	registerService(t, there, "db")

@@ -109,7 +109,7 @@ func acquire(t *testing.T, client *api.Client, session string) {
 	require.Eventually(t, func() bool { // after the lock delay
 		got, _, err := client.KV().Acquire(&api.KVPair{Key: lockKey, Flags: api.LockFlagValue, Session: session, Value: []byte("the value")}, nil)
 		return err == nil && got
-	}, 10*time.Second, 10*time.Millisecond)
+	}, time.Minute, 10*time.Millisecond)
 }
 
 func TestHoldsOfALockAreLinked(t *testing.T) {

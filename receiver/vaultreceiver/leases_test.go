@@ -112,7 +112,7 @@ func TestLeasesOfACertificate(t *testing.T) {
 	o.Eventually(t, "its mount", o.HasValue(1, "vault.lease.mount.count", "vault.mount.path", "pki/"))
 
 	fresh := issuer.certificate("30h")
-	brief := issuer.certificate("6s")
+	brief := issuer.certificate("24s")
 	o.Eventually(t, "the new ones", func() bool { return len(o.Events("vault.lease.created", "vault.lease.prefix", "pki/issue/web")) == 2 })
 	o.Eventually(t, "the counter", o.HasValue(2, "vault.lease.created", "vault.mount.path", "pki/"))
 	o.Eventually(t, "when it expires", o.HasValue(1, "vault.lease.followed.count", "vault.expiry", "week"))
@@ -240,11 +240,11 @@ func TestLeasesOfLogins(t *testing.T) {
 	o.Eventually(t, "the baseline is read", o.HasValue(1, "vault.lease.followed.count", "vault.expiry", "hour"))
 
 	const folder = "auth/userpass/login/ann/"
-	issuer.write("auth/userpass/users/ann", map[string]any{"password": "p", "token_ttl": "8s"})
+	issuer.write("auth/userpass/users/ann", map[string]any{"password": "p", "token_ttl": "24s"})
 	short := issuer.login()
 	lease := issuer.leaseOf(folder)
 	o.Eventually(t, "it is issued", o.HasEvent("vault.lease.created", "vault.lease.id", lease))
-	issuer.renew(short, "8s")
+	issuer.renew(short, "24s")
 	issued, renewed, expires := issuer.lookup(lease)
 	created := o.Events("vault.lease.created", "vault.lease.id", lease)[0]
 	assert.Equal(t, map[string]any{
@@ -255,7 +255,7 @@ func TestLeasesOfLogins(t *testing.T) {
 	o.Eventually(t, "it is renewed", o.HasEvent("vault.lease.renewed", "vault.lease.id", lease))
 	renewal := o.Events("vault.lease.renewed", "vault.lease.id", lease)[0]
 	assert.Equal(t, renewed, renewal.Timestamp().AsTime(), "the time is that of the renewal")
-	assert.InDelta(t, 8, number(t, renewal.Attributes(), "vault.lease.ttl"), 0.1)
+	assert.InDelta(t, 24, number(t, renewal.Attributes(), "vault.lease.ttl"), 0.1)
 	o.Eventually(t, "the counter", o.HasValue(1, "vault.lease.renewals", "vault.mount.path", "auth/userpass/"))
 	o.Eventually(t, "it is about to expire", o.HasEvent("vault.lease.expiring", "vault.lease.id", lease))
 	o.Eventually(t, "it expires", o.HasEvent("vault.lease.ended", "vault.lease.id", lease))
@@ -298,7 +298,7 @@ func TestLeasesOverARestart(t *testing.T) {
 	}
 	o := start()
 	o.Eventually(t, "the baseline", o.HasValue(0, "vault.lease.unread.count"))
-	stays, revoked, expires := issuer.certificate("1h"), issuer.certificate("1h"), issuer.certificate("8s")
+	stays, revoked, expires := issuer.certificate("1h"), issuer.certificate("1h"), issuer.certificate("20s")
 	o.Eventually(t, "they are read", func() bool { return len(o.Events("vault.lease.created")) == 3 })
 	say("ssh/creds/app/told")
 	o.Eventually(t, "one that is given up", o.HasEvent("vault.lease.irrevocable"))
@@ -310,7 +310,7 @@ func TestLeasesOverARestart(t *testing.T) {
 	require.Eventually(t, func() bool { // until Vault has done away with it
 		secret, err := client.Logical().List("sys/leases/lookup/pki/issue/web")
 		return err == nil && !slices.Contains(secret.Data["keys"].([]any), any(leaf(expires)))
-	}, 30*time.Second, 50*time.Millisecond)
+	}, time.Minute, 50*time.Millisecond)
 	o = start()
 	for lease, cause := range map[string]string{revoked: "revoked", expires: "expired"} {
 		o.Eventually(t, "the end of what has ended meanwhile", o.HasEvent("vault.lease.ended", "vault.lease.hash", hash(lease)))
@@ -334,11 +334,12 @@ func TestLeasesOfASealedVault(t *testing.T) {
 	issuer := newIssuer(t, client)
 	o := observe(t, cfg, string(cfg.Token))
 	o.Eventually(t, "the baseline", o.HasValue(0, "vault.lease.unread.count"))
-	stays, expires := issuer.certificate("1h"), issuer.certificate("6s")
+	stays, expires, until := issuer.certificate("1h"), issuer.certificate("15s"), time.Now().Add(15*time.Second)
 	o.Eventually(t, "they are read", func() bool { return len(o.Events("vault.lease.created")) == 2 })
 	require.NoError(t, vault.Seal(t.Context()))
 	o.Eventually(t, "it is seen sealed", o.HasValue(1, "vault.sealed"))
 	o.Eventually(t, "nothing is told of leases", func() bool { return !o.HasMetric("vault.lease.followed.count") })
+	o.Eventually(t, "it expires meanwhile", func() bool { return time.Now().After(until) })
 	require.NoError(t, vault.Unseal(t.Context()))
 	o.Eventually(t, "what has expired meanwhile", o.HasEvent("vault.lease.ended", "vault.lease.hash", hash(expires)))
 	requireEnd(t, o, expires, "expired")
@@ -502,7 +503,7 @@ func TestWhenTooMuchWaitsNothingMoreIsAsked(t *testing.T) {
 	defer func() { assert.NoError(t, w.Shutdown(context.Background())) }()
 	eventually := func(what string, condition func() bool) {
 		t.Helper()
-		require.Eventually(t, condition, 30*time.Second, 20*time.Millisecond, what)
+		require.Eventually(t, condition, 90*time.Second, 20*time.Millisecond, what)
 	}
 	locked := func(condition func() bool) func() bool {
 		return func() bool {
@@ -564,7 +565,7 @@ func TestLeasesOfAMountWithALongPath(t *testing.T) {
 		l.mu.Lock()
 		defer l.mu.Unlock()
 		return l.roster.Version() > 0
-	}, 30*time.Second, 20*time.Millisecond, "the baseline")
+	}, 90*time.Second, 20*time.Millisecond, "the baseline")
 	issuer.write("team/of/pki/issue/web", map[string]any{"common_name": "a.example", "ttl": "1h"})
 	found := func() (attributes map[string]any) {
 		for _, logs := range next.AllLogs() {
@@ -576,7 +577,7 @@ func TestLeasesOfAMountWithALongPath(t *testing.T) {
 		}
 		return attributes
 	}
-	require.Eventually(t, func() bool { return found() != nil }, 30*time.Second, 20*time.Millisecond)
+	require.Eventually(t, func() bool { return found() != nil }, 90*time.Second, 20*time.Millisecond)
 	assert.Equal(t, "team/of/pki/", found()["vault.mount.path"])
 	assert.Equal(t, "web", found()["vault.lease.role"])
 }

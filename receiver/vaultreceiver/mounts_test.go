@@ -263,7 +263,7 @@ func TestMountsOfAClusterAreToldOnce(t *testing.T) {
 				}
 			}
 			return false
-		}, time.Minute, 5*time.Millisecond)
+		}, 2*time.Minute, 5*time.Millisecond)
 		after = leaderOf(t, vault, before)
 		o := all[before]
 		o.Eventually(t, "it measures no more", func() bool { return !o.HasMetric("vault.mount.count") })

@@ -140,13 +140,13 @@ func TestPKI(t *testing.T) {
 	assert.True(t, ok && left > 7000 && left < 7201, left)
 
 	t.Run("one is issued, expires and ends", func(t *testing.T) {
-		serial := issue(t, client, "pki", "web", "short.example.com", "12s")
+		serial := issue(t, client, "pki", "web", "short.example.com", "24s")
 		o.Eventually(t, "its start", o.HasSpan(telemetry.SpanCertificate+".start", serialAttr, serial))
 		o.Eventually(t, "that it expires", o.HasEvent("vault.pki.certificate.expiring", serialAttr, serial))
 		o.Eventually(t, "its end", o.HasSpan(telemetry.SpanCertificate, serialAttr, serial))
 		span, start := o.Spans(telemetry.SpanCertificate, serialAttr, serial)[0], o.Spans(telemetry.SpanCertificate+".start", serialAttr, serial)[0]
 		life := span.EndTimestamp().AsTime().Sub(span.StartTimestamp().AsTime())
-		assert.InDelta(t, 13, life.Seconds(), 1, "the role backdates by a second")
+		assert.InDelta(t, 25, life.Seconds(), 1, "the role backdates by a second")
 		assert.Equal(t, map[string]any{
 			mountAttr: "pki/", roleAttr: "web", serialAttr: serial, "vault.issuer.id": issuer, "vault.issuer.name": "root", "vault.pki.revoked": false,
 		}, span.Attributes().AsRaw())
@@ -161,10 +161,10 @@ func TestPKI(t *testing.T) {
 		told := attributes(events[0])
 		assert.Equal(t, false, told["vault.pki.superseded"])
 		secondsLeft := told["vault.pki.left"].(float64)
-		assert.True(t, secondsLeft > 0 && secondsLeft <= 3.5, "a quarter of its life before, at the earliest: %v", secondsLeft)
+		assert.True(t, secondsLeft > 0 && secondsLeft <= 6.5, "a quarter of its life before, at the earliest: %v", secondsLeft)
 	})
 	t.Run("one is replaced", func(t *testing.T) {
-		serial := issue(t, client, "pki", "web", "twice.example.com", "16s")
+		serial := issue(t, client, "pki", "web", "twice.example.com", "24s")
 		issue(t, client, "pki", "web", "twice.example.com", "1h")
 		o.Eventually(t, "that it expires", o.HasEvent("vault.pki.certificate.expiring", serialAttr, serial, "vault.pki.superseded", "true"))
 		assert.Equal(t, plog.SeverityNumberInfo, o.Events("vault.pki.certificate.expiring", serialAttr, serial)[0].SeverityNumber())
@@ -486,7 +486,8 @@ func TestManyCertificatesAreReadWithinTheBudget(t *testing.T) {
 		assert.Equal(t, 1, times, "%s never changes", serial)
 	}
 	span := asked[len(asked)-1].Sub(asked[0])
-	assert.LessOrEqual(t, float64(len(asked)), budget*span.Seconds()+2, "in %s", span)
+	// The first one may have been under way for longer than the last one.
+	assert.LessOrEqual(t, float64(len(asked)), budget*(span.Seconds()+1), "in %s", span)
 	t.Logf("%d requests in %s", len(asked), span)
 }
 
@@ -498,7 +499,7 @@ func TestPKIWhileTheServerIsSealed(t *testing.T) {
 	cfg := observedPKI(t, vault, client, "pki")
 	o := observe(t, cfg, string(cfg.Token), vault.RootToken)
 	o.Eventually(t, "the baseline", o.HasValue(1, "vault.pki.certificate.count", "vault.expiry", "day", roleAttr, "web"))
-	short, end := issue(t, client, "pki", "web", "a.example.com", "10s"), time.Now().Add(10*time.Second)
+	short, end := issue(t, client, "pki", "web", "a.example.com", "15s"), time.Now().Add(15*time.Second)
 	o.Eventually(t, "it is known", o.HasSpan(telemetry.SpanCertificate+".start", serialAttr, short))
 	write(t, client, "pki/revoke", map[string]any{"serial_number": revoked})
 	require.NoError(t, vault.Seal(t.Context()))

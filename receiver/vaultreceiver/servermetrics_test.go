@@ -190,7 +190,7 @@ func TestVaultsOwnMetrics(t *testing.T) {
 		"vault.server.seal.errors":             true,
 		"vault.server.seal.unreachable.time":   true,
 	}
-	quiet := map[string]bool{ // What is there, and did not happen.
+	quiet := map[string]bool{ // What is there, and need not have happened.
 		"vault.server.audit.failures":                    true,
 		"vault.server.leadership.duration":               true,
 		"vault.server.leadership.setup_failure.duration": true,
@@ -221,7 +221,7 @@ func TestVaultsOwnMetrics(t *testing.T) {
 		if r.kind == "counter" || r.kind == "summary" {
 			assert.LessOrEqual(t, r.sum(before), total(m), r.name)
 			assert.GreaterOrEqual(t, r.sum(after), total(m), r.name)
-			assert.Equal(t, quiet[r.name], total(m) == 0, r.name)
+			assert.True(t, quiet[r.name] || total(m) != 0, r.name)
 		}
 	}
 	assert.Zero(t, o.Warnings(serverMetrics))
@@ -420,11 +420,12 @@ func TestAPageIsReadOncePerCycle(t *testing.T) {
 	cfg := only(server.URL, "a-token")
 	cfg.Leases.Mode, cfg.ScrapeServerMetrics, cfg.Quotas.Enabled = ModeCount, true, true
 	cfg.Quotas.Interval = 20 * time.Millisecond
-	o := observe(t, cfg)
+	cfg.Scrape.CollectionInterval, cfg.Scrape.InitialDelay = 2*time.Second, 0
+	o := observedtest.Start(t, NewFactory(), cfg)
 	quotas := func() int64 { return o.Own(t, "otelcol_vault_requests", "request", endpointQuotas) }
 	o.Eventually(t, "many looks at the quotas", func() bool { return quotas() > 60 })
 	assert.Less(t, int64(asked.Load()), quotas()/2, "they take the page of the metrics")
-	assert.NotEmpty(t, own(o))
+	o.Eventually(t, "the metrics", func() bool { return len(own(o)) > 0 })
 }
 
 // Two cycles can be close together, and quotas can have read a page in between.

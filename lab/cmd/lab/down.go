@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-const downTimeout = 45 * time.Second // a lab stops within 15 s, and so does the collector of a demo
+const downTimeout = 80 * time.Second // a lab stops within 35 s, and so does the collector of a demo
 
 // down asks the running lab to end, and waits until it has.
 func down(ctx context.Context, c *call) error {

@@ -136,7 +136,7 @@ func TestUpEnvDown(t *testing.T) {
 		var status int
 		status, env, _ = invoke(t, "env")
 		return status == 0
-	}, time.Minute, 50*time.Millisecond)
+	}, 2*time.Minute, 50*time.Millisecond)
 	require.Contains(t, env, "export ETCD_ENDPOINTS='http://127.0.0.1:")
 	status, _, stderrDown := invoke(t, "down")
 	require.Zero(t, status, stderrDown)
