@@ -9,50 +9,68 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net"
+	"os"
+	"path/filepath"
 	"strconv"
 	"sync"
+
+	"github.com/gofrs/flock"
 )
 
 // Ports are taken from below the range in which Linux picks the local ports of
 // outgoing connections (32768 and up), so that a server that is restarted finds
-// its ports still free.
+// its ports still free. For the same end each process has blocks of its own.
 const (
 	firstPort = 12000
 	lastPort  = 32000
+	portBlock = 500
 )
 
-var ports = struct {
+var ports struct {
 	sync.Mutex
-	next int
-	// A set, as several labs of one process choose before their servers bind.
-	given map[int]bool
-}{given: map[int]bool{}}
+	next, end int            // what is left of the newest block
+	blocks    []*flock.Flock // that this process has, until it ends
+}
 
 // FreePorts gives n different loopback ports that are free for TCP and UDP now.
-// No port is given out twice in one process. Another process may still take one
-// before a server binds it; the servers of this package then start on others.
+// No port is given out twice in one process, nor by another of the same user that
+// runs. Another program may still take one before a server binds it; the servers
+// of this package then start on others.
 func FreePorts(n int) ([]int, error) {
 	ports.Lock()
 	defer ports.Unlock()
-	if ports.next == 0 {
-		// Processes that start at once should not all try the same ports.
-		ports.next = firstPort + rand.IntN(lastPort-firstPort)
-	}
 	free := make([]int, 0, n)
-	for tried := 0; len(free) < n; tried++ {
-		if tried > lastPort-firstPort {
-			return nil, fmt.Errorf("no %d free ports between %d and %d on loopback; end what listens there", n, firstPort, lastPort)
+	for len(free) < n {
+		if ports.next == ports.end {
+			first, lock, err := claimPorts(filepath.Join(os.TempDir(), fmt.Sprintf("otelcol-infra-ports-%d", os.Getuid())))
+			if err != nil {
+				return nil, fmt.Errorf("no %d free ports between %d and %d on loopback: %w", n, firstPort, lastPort, err)
+			}
+			ports.next, ports.end, ports.blocks = first, first+portBlock, append(ports.blocks, lock)
 		}
-		port := ports.next
-		if ports.next++; ports.next > lastPort {
-			ports.next = firstPort
+		if isFree(ports.next) {
+			free = append(free, ports.next)
 		}
-		if !ports.given[port] && isFree(port) {
-			ports.given[port] = true
-			free = append(free, port)
-		}
+		ports.next++
 	}
 	return free, nil
+}
+
+// claimPorts gives the first port of a block that no process has that looks in the
+// same folder. The block is this process's as long as it holds the lock.
+func claimPorts(dir string) (first int, lock *flock.Flock, err error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return 0, nil, fmt.Errorf("make the folder of what ports are taken: %w", err)
+	}
+	const blocks = (lastPort - firstPort) / portBlock
+	for i, begin := 0, rand.IntN(blocks); i < blocks; i++ {
+		first = firstPort + (begin+i)%blocks*portBlock
+		lock = flock.New(filepath.Join(dir, strconv.Itoa(first)))
+		if locked, err := lock.TryLock(); err != nil || locked {
+			return first, lock, err
+		}
+	}
+	return 0, nil, fmt.Errorf("other labs and tests have them all, see %s; end some", dir)
 }
 
 func isFree(port int) bool {

@@ -9,6 +9,7 @@ import (
 	"net"
 	"testing"
 
+	"github.com/gofrs/flock"
 	"github.com/stretchr/testify/require"
 )
 
@@ -25,6 +26,31 @@ func TestFreePortsAreFreeAndNeverGivenTwice(t *testing.T) {
 			require.NoError(t, err)
 			require.NoError(t, listener.Close())
 		}
+	}
+}
+
+// A server that is down while it is restarted must find its ports, whatever the
+// tests of another package start meanwhile.
+func TestEachProcessHasPortsOfItsOwn(t *testing.T) {
+	dir := t.TempDir()
+	held := map[int]*flock.Flock{}
+	for range (lastPort - firstPort) / portBlock {
+		first, lock, err := claimPorts(dir)
+		require.NoError(t, err)
+		require.NotContains(t, held, first)
+		require.GreaterOrEqual(t, first, firstPort)
+		require.LessOrEqual(t, first+portBlock, lastPort)
+		held[first] = lock
+	}
+	_, _, err := claimPorts(dir)
+	require.ErrorContains(t, err, "other labs and tests have them all")
+	require.NoError(t, held[firstPort].Unlock())
+	first, lock, err := claimPorts(dir)
+	require.NoError(t, err)
+	require.Equal(t, firstPort, first)
+	held[first] = lock
+	for _, lock := range held {
+		require.NoError(t, lock.Unlock())
 	}
 }
 
