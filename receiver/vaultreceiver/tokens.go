@@ -77,9 +77,9 @@ func (t *tokens) record(mb *metadata.MetricsBuilder, now time.Time) {
 	}
 }
 
-// look asks for a token. That of a token which is being made or revoked, or was
-// lost while its accessor was not, is denied just like one that the policy does
-// not allow. So what the policy allows is found out with another.
+// look asks for a token. That of a token which is being revoked, or was lost while
+// its accessor was not, is denied just like one that the policy does not allow. So
+// what the policy allows is found out with another.
 func (t *tokens) look(ctx context.Context, accessor string) (state.Facts, *state.Token, error) {
 	facts, token, err := t.w.client.Token(ctx, accessor)
 	if !errors.Is(err, errDenied) || t.pace.Wait(ctx) != nil {

@@ -121,10 +121,10 @@ func (o *Origins) Of(lease string, at time.Time) *Origin {
 	return &origin
 }
 
-// HashOf returns what stands for the ID of a lease where that is not to be told: the
-// first 16 hex digits of its SHA-256.
-func HashOf(lease string) string {
-	sum := sha256.Sum256([]byte(lease))
+// HashOf returns what stands for the ID of a lease, or for an accessor, where that is
+// not to be told: the first 16 hex digits of its SHA-256.
+func HashOf(id string) string {
+	sum := sha256.Sum256([]byte(id))
 	return hex.EncodeToString(sum[:8])
 }
 

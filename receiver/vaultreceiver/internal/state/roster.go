@@ -13,8 +13,8 @@ const (
 	// askAgain is how long one is left alone that could not be asked for.
 	askAgain = time.Minute
 
-	// When Vault lists one but says nothing of it, it is asked again soon, as it may
-	// be being made, and seldom after a while.
+	// When Vault lists one but says nothing of it, it is left alone for as long again
+	// as it has been listed, but no shorter and no longer than this.
 	askSoon   = time.Second
 	askSeldom = time.Hour
 
@@ -336,7 +336,7 @@ func (r *Roster[D]) Failed(now time.Time, id string) {
 }
 
 // Silent takes in that Vault lists one but says nothing of it, as while it is
-// made or revoked. Should that last, it is asked for ever more seldom.
+// revoked. Should that last, it is asked for ever more seldom.
 func (r *Roster[D]) Silent(now time.Time, id string) {
 	if l := r.known[id]; l != nil {
 		r.version++

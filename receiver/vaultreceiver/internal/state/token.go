@@ -4,8 +4,6 @@
 package state
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"maps"
 	"strings"
 	"time"
@@ -50,12 +48,6 @@ func (t Token) Mount(mounts []string) string {
 	return MountOf(t.Path, mounts)
 }
 
-// HashAccessor stands for an accessor.
-func HashAccessor(accessor string) string {
-	sum := sha256.Sum256([]byte(accessor))
-	return hex.EncodeToString(sum[:8])
-}
-
 // Warnings knows which tokens were told to end, and when, also over a restart and
 // when a Roster begins anew. It keeps hashes of their accessors.
 type Warnings struct {
@@ -73,7 +65,7 @@ func NewWarnings(limit int) *Warnings {
 // once for the same end.
 func (w *Warnings) Take(now time.Time, effects []TokenEffect) (news []TokenEffect) {
 	for _, e := range effects {
-		hash := HashAccessor(e.Life.ID)
+		hash := HashOf(e.Life.ID)
 		switch e.Event {
 		case LifeExpiring:
 			ends := nano(e.Life.Expires)

@@ -57,7 +57,7 @@ func TestAWarningIsToldOncePerEnd(t *testing.T) {
 
 	stored, err := json.Marshal(w.Save(after(1)))
 	require.NoError(t, err)
-	assert.JSONEq(t, fmt.Sprintf(`{%q: %d}`, HashAccessor("a"), after(120).UnixNano()), string(stored), "b has ended")
+	assert.JSONEq(t, fmt.Sprintf(`{%q: %d}`, HashOf("a"), after(120).UnixNano()), string(stored), "b has ended")
 	var saved SavedWarnings
 	require.NoError(t, json.Unmarshal(stored, &saved))
 	w = NewWarnings(10)
@@ -73,7 +73,7 @@ func TestWarningsAreBounded(t *testing.T) {
 	assert.Equal(t, []string{"a", "b", "c"}, accessors(told))
 	assert.Len(t, w.Save(after(0)), 2)
 	assert.Equal(t, []string{"c"}, accessors(w.Take(after(3700), []TokenEffect{of(LifeExpiring, "b", 7200), of(LifeExpiring, "c", 7200)})))
-	assert.Equal(t, SavedWarnings{HashAccessor("b"): after(7200).UnixNano(), HashAccessor("c"): after(7200).UnixNano()}, w.Save(after(3700)), "a gave way")
+	assert.Equal(t, SavedWarnings{HashOf("b"): after(7200).UnixNano(), HashOf("c"): after(7200).UnixNano()}, w.Save(after(3700)), "a gave way")
 }
 
 func FuzzWarnings(f *testing.F) {
@@ -84,8 +84,8 @@ func FuzzWarnings(f *testing.F) {
 		told := map[string]bool{} // of those that are remembered
 		for i, now := 0, after(0); i+1 < len(script); i += 2 {
 			id, ends := string('a'+rune(script[i+1]%8)), int(script[i+1]/8)*600
-			key := fmt.Sprint(HashAccessor(id), after(ends).UnixNano())
-			_, remembered := w.ends[HashAccessor(id)]
+			key := fmt.Sprint(HashOf(id), after(ends).UnixNano())
+			_, remembered := w.ends[HashOf(id)]
 			switch script[i] % 5 {
 			case 0:
 				now = now.Add(time.Duration(script[i+1]) * time.Minute)
@@ -96,7 +96,7 @@ func FuzzWarnings(f *testing.F) {
 				w = NewWarnings(limit)
 				w.Restore(now, saved)
 			default:
-				known := remembered && w.ends[HashAccessor(id)] == after(ends).UnixNano()
+				known := remembered && w.ends[HashOf(id)] == after(ends).UnixNano()
 				news := w.Take(now, []TokenEffect{of(LifeExpiring, id, ends)})
 				require.Equal(t, !known, len(news) == 1)
 				told[key] = true

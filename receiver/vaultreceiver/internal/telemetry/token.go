@@ -43,7 +43,7 @@ func (s *Story) RenderTokens(observed time.Time, resource pcommon.Resource, moun
 		token, left := e.Life.Detail, max(0, e.Life.Expected.Sub(e.At).Seconds())
 		records = append(records, func(logs *metadata.LogsBuilder) {
 			logs.RecordVaultTokenExpiringEvent(context.Background(), pcommon.NewTimestampFromTime(e.At),
-				token.Mount(mounts), token.Path, token.DisplayName, state.HashAccessor(e.Life.ID), left)
+				token.Mount(mounts), token.Path, token.DisplayName, state.HashOf(e.Life.ID), left)
 		})
 	}
 	if len(records) > 0 {
