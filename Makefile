@@ -46,7 +46,7 @@ servers: $(LAB) ## the servers that demo and tests run, built ahead
 
 .PHONY: test
 test: build servers ## every test, on real servers and the real collector
-	go test -race -parallel 3 -timeout 20m ./... # They wait for servers more than they compute.
+	go test -race -parallel 4 -timeout 20m ./... # They wait for servers more than they compute.
 
 .PHONY: test-short
 test-short: ## the tests that need no servers: the quick loop

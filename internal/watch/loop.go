@@ -16,7 +16,8 @@ import (
 // because what a server does right after its return is what people ask about.
 const retryAtMost = 5 * time.Second
 
-// Telemetry is what one step has to tell. Both are valid, and may be empty.
+// Telemetry is what one step has to tell. Both are valid, and may be empty. Who
+// is told may keep them, so nothing changes them afterwards.
 type Telemetry struct {
 	Logs   plog.Logs
 	Traces ptrace.Traces

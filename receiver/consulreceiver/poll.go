@@ -25,8 +25,9 @@ import (
 
 const (
 	// missedAfter is how long a member that was alive is not there before it is
-	// missed. One that leaves or fails is there, and said to.
-	missedAfter = 15 * time.Second
+	// missed. One that leaves or fails is there, and said to. An agent that could not
+	// join at its start tries again after 30 seconds.
+	missedAfter = 45 * time.Second
 
 	// leaderEvery is how often the leader is asked for, so that a time without
 	// one is seen: the request is small, and needs no ACL.

@@ -90,8 +90,8 @@ func (s *Shard[Value, Own]) Get(key uint64) *Value {
 
 // Take takes a place for the value of a key, which is a new one if there is
 // none, and says whether one was given up for it: of the key's own value only
-// if there is no other. It returns nil if there was none to be given up; other
-// shards are left out while they are busy.
+// if there is no other, or it was not got before. It returns nil if there was
+// none to be given up; other shards are left out while they are busy.
 func (s *Shard[Value, Own]) Take(key uint64) (value *Value, gaveUp bool) {
 	if s.of.held.Add(1) > s.of.limit {
 		if gaveUp = s.makeRoom(key); !gaveUp {
