@@ -4,15 +4,11 @@
 package vaultreceiver
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
-	"io"
 	"net/http"
 	"net/http/httptest"
-	"net/http/httputil"
-	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
@@ -92,22 +88,12 @@ type logins struct {
 // proxied returns the address of a proxy before Vault, which notes the logins.
 func proxied(t *testing.T, vault, login string) (string, *logins) {
 	t.Helper()
-	to, err := url.Parse(vault)
-	require.NoError(t, err)
 	var all logins
-	proxy := httputil.NewSingleHostReverseProxy(to)
-	proxy.ModifyResponse = func(response *http.Response) error {
-		if response.Request.URL.Path != "/v1/"+login {
-			return nil
-		}
-		body, err := io.ReadAll(response.Body)
-		response.Body = io.NopCloser(bytes.NewReader(body))
-		all.note(body)
-		return err
-	}
-	server := httptest.NewServer(proxy)
-	t.Cleanup(server.Close)
-	return server.URL, &all
+	address := retold(t, vault, login, func(answer []byte) []byte {
+		all.note(answer)
+		return answer
+	})
+	return address, &all
 }
 
 func (l *logins) note(answer []byte) {

@@ -4,11 +4,13 @@
 package vaultreceiver
 
 import (
+	"bytes"
 	"crypto/x509"
 	"encoding/base64"
 	"encoding/json"
 	"encoding/pem"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
@@ -410,6 +412,31 @@ func before(t *testing.T, vault string, answer func(w http.ResponseWriter, path 
 			proxy.ServeHTTP(w, r)
 		}
 	}))
+	t.Cleanup(server.Close)
+	return server.URL
+}
+
+// retold is a proxy before Vault, which passes on of the answers of an endpoint
+// what tell returns.
+func retold(t *testing.T, vault, endpoint string, tell func(answer []byte) []byte) string {
+	t.Helper()
+	to, err := url.Parse(vault)
+	require.NoError(t, err)
+	proxy := httputil.NewSingleHostReverseProxy(to)
+	proxy.ModifyResponse = func(response *http.Response) error {
+		if response.Request.URL.Path != "/v1/"+endpoint {
+			return nil
+		}
+		answer, err := io.ReadAll(response.Body)
+		if err != nil {
+			return err // Who has asked waits no more.
+		}
+		answer = tell(answer)
+		response.Body, response.ContentLength = io.NopCloser(bytes.NewReader(answer)), int64(len(answer))
+		response.Header.Del("Content-Length")
+		return nil
+	}
+	server := httptest.NewServer(proxy)
 	t.Cleanup(server.Close)
 	return server.URL
 }

@@ -4,14 +4,8 @@
 package vaultreceiver
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
-	"io"
-	"net/http"
-	"net/http/httptest"
-	"net/http/httputil"
-	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -199,31 +193,21 @@ func TestATokenThatWasToldIsNotToldAgainAfterARestart(t *testing.T) {
 // an hour ago and have other ends.
 func ageing(t *testing.T, vault string, ends *sync.Map) string {
 	t.Helper()
-	to, err := url.Parse(vault)
-	require.NoError(t, err)
-	proxy := httputil.NewSingleHostReverseProxy(to)
-	proxy.ModifyResponse = func(response *http.Response) error {
-		if response.Request.URL.Path != "/v1/"+endpointToken || response.StatusCode != http.StatusOK {
-			return nil
-		}
+	return retold(t, vault, endpointToken, func(said []byte) []byte {
 		var answer struct {
 			Data map[string]any `json:"data"`
 		}
-		if err := json.NewDecoder(response.Body).Decode(&answer); err != nil {
-			return err
+		err := json.Unmarshal(said, &answer)
+		end, aged := ends.Load(answer.Data["accessor"])
+		if err != nil || !aged {
+			return said
 		}
-		if end, aged := ends.Load(answer.Data["accessor"]); aged {
-			answer.Data["issue_time"], answer.Data["expire_time"] = time.Now().Add(-time.Hour), end
-			answer.Data["ttl"] = int(time.Until(end.(time.Time)).Seconds())
-		}
-		body, err := json.Marshal(answer)
-		response.Body, response.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
-		response.Header.Del("Content-Length")
-		return err
-	}
-	server := httptest.NewServer(proxy)
-	t.Cleanup(server.Close)
-	return server.URL
+		answer.Data["issue_time"], answer.Data["expire_time"] = time.Now().Add(-time.Hour), end
+		answer.Data["ttl"] = int(time.Until(end.(time.Time)).Seconds())
+		told, err := json.Marshal(answer)
+		assert.NoError(t, err)
+		return told
+	})
 }
 
 // storedIn returns all that the files of a folder hold.
