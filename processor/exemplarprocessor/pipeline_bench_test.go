@@ -45,15 +45,24 @@ type line struct {
 // real is the OTLP receiver and the OTLP exporter of the collector as they are by
 // default, but for the queue. What sends to it and what it sends to only pass
 // bytes on.
-func BenchmarkPipeline(b *testing.B) {
-	b.Run("least", func(b *testing.B) { compare(b, leastReceiver, leastExporter) })
+func BenchmarkPipeline(b *testing.B) { inLines(b, compare) }
+
+// The ends of a line.
+type (
+	receiverOf func(testing.TB, consumer.Traces, consumer.Metrics) line
+	exporterOf func(testing.TB) (consumer.Traces, consumer.Metrics)
+)
+
+// inLines measures in the least line, and in the real one.
+func inLines(b *testing.B, measure func(*testing.B, receiverOf, exporterOf)) {
+	b.Run("least", func(b *testing.B) { measure(b, leastReceiver, leastExporter) })
 	b.Run("real", func(b *testing.B) {
 		sink := newSink(b)
-		compare(b, realReceiver, func(tb testing.TB) (consumer.Traces, consumer.Metrics) { return realExporter(tb, sink) })
+		measure(b, realReceiver, func(tb testing.TB) (consumer.Traces, consumer.Metrics) { return realExporter(tb, sink) })
 	})
 }
 
-func compare(b *testing.B, receiver func(testing.TB, consumer.Traces, consumer.Metrics) line, exporter func(testing.TB) (consumer.Traces, consumer.Metrics)) {
+func compare(b *testing.B, receiver receiverOf, exporter exporterOf) {
 	spansTo, pointsTo := exporter(b)
 	h := newBench(b, spansTo, pointsTo)
 	h.shared.limiter.SetLimit(rate.Inf)

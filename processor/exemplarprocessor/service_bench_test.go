@@ -88,15 +88,9 @@ func (s *service) tell(tb testing.TB) (messages []message) {
 // BenchmarkService tells what the processor as it is by default, with the presets
 // for HTTP and RPC, adds to all that a service tells. Lines are those of
 // BenchmarkPipeline.
-func BenchmarkService(b *testing.B) {
-	b.Run("least", func(b *testing.B) { serve(b, leastReceiver, leastExporter) })
-	b.Run("real", func(b *testing.B) {
-		sink := newSink(b)
-		serve(b, realReceiver, func(tb testing.TB) (consumer.Traces, consumer.Metrics) { return realExporter(tb, sink) })
-	})
-}
+func BenchmarkService(b *testing.B) { inLines(b, serve) }
 
-func serve(b *testing.B, receiver func(testing.TB, consumer.Traces, consumer.Metrics) line, exporter func(testing.TB) (consumer.Traces, consumer.Metrics)) {
+func serve(b *testing.B, receiver receiverOf, exporter exporterOf) {
 	spansTo, pointsTo := exporter(b)
 	got := 0
 	counting, err := consumer.NewMetrics(func(ctx context.Context, md pmetric.Metrics) error {
