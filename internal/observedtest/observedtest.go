@@ -47,9 +47,16 @@ type Receiver struct {
 	Log     *observer.ObservedLogs
 
 	own        *componenttest.Telemetry // its telemetry about itself
-	components []component.Component
+	components []*ending
 	statuses   []*status
 	refuses    atomic.Bool
+	late       atomic.Int32 // calls of consumers whose pipeline had ended
+}
+
+// ending is a component of one signal, behind which the pipeline ends with it.
+type ending struct {
+	component.Component
+	ended atomic.Bool
 }
 
 // Start starts a receiver of all three signals, which ends with the test.
@@ -71,27 +78,15 @@ func StartOn(t *testing.T, host component.Host, factory receiver.Factory, config
 	settings.TelemetrySettings = r.own.NewTelemetrySettings()
 	settings.Logger = zap.New(core)
 
-	metrics, err := factory.CreateMetrics(t.Context(), settings, config, &r.Metrics)
+	var err error
+	metrics, logs, traces := &ending{}, &ending{}, &ending{}
+	r.components = []*ending{metrics, logs, traces}
+	metrics.Component, err = factory.CreateMetrics(t.Context(), settings, config, r.nextMetrics(t, metrics))
 	require.NoError(t, err)
-	nextLogs, err := consumer.NewLogs(func(ctx context.Context, logs plog.Logs) error {
-		if r.refuses.Load() {
-			return errRefused
-		}
-		return r.Logs.ConsumeLogs(ctx, logs)
-	})
+	logs.Component, err = factory.CreateLogs(t.Context(), settings, config, r.nextLogs(t, logs))
 	require.NoError(t, err)
-	logs, err := factory.CreateLogs(t.Context(), settings, config, nextLogs)
+	traces.Component, err = factory.CreateTraces(t.Context(), settings, config, r.nextTraces(t, traces))
 	require.NoError(t, err)
-	nextTraces, err := consumer.NewTraces(func(ctx context.Context, traces ptrace.Traces) error {
-		if r.refuses.Load() {
-			return errRefused
-		}
-		return r.Traces.ConsumeTraces(ctx, traces)
-	})
-	require.NoError(t, err)
-	traces, err := factory.CreateTraces(t.Context(), settings, config, nextTraces)
-	require.NoError(t, err)
-	r.components = []component.Component{metrics, logs, traces}
 	for _, c := range r.components {
 		s := &status{}
 		r.statuses = append(r.statuses, s)
@@ -99,6 +94,50 @@ func StartOn(t *testing.T, host component.Host, factory receiver.Factory, config
 	}
 	t.Cleanup(func() { r.Shutdown(t) })
 	return r
+}
+
+func (r *Receiver) nextMetrics(t *testing.T, of *ending) consumer.Metrics {
+	t.Helper()
+	next, err := consumer.NewMetrics(func(ctx context.Context, metrics pmetric.Metrics) error {
+		r.called(of)
+		return r.Metrics.ConsumeMetrics(ctx, metrics)
+	})
+	require.NoError(t, err)
+	return next
+}
+
+func (r *Receiver) nextLogs(t *testing.T, of *ending) consumer.Logs {
+	t.Helper()
+	next, err := consumer.NewLogs(func(ctx context.Context, logs plog.Logs) error {
+		r.called(of)
+		if r.refuses.Load() {
+			return errRefused
+		}
+		return r.Logs.ConsumeLogs(ctx, logs)
+	})
+	require.NoError(t, err)
+	return next
+}
+
+func (r *Receiver) nextTraces(t *testing.T, of *ending) consumer.Traces {
+	t.Helper()
+	next, err := consumer.NewTraces(func(ctx context.Context, traces ptrace.Traces) error {
+		r.called(of)
+		if r.refuses.Load() {
+			return errRefused
+		}
+		return r.Traces.ConsumeTraces(ctx, traces)
+	})
+	require.NoError(t, err)
+	return next
+}
+
+// called counts what comes too late: the collector ends a pipeline as soon as its
+// receiver's component has ended, whatever the components of other signals do.
+func (r *Receiver) called(of *ending) {
+	if of.ended.Load() {
+		r.late.Add(1)
+	}
 }
 
 // status is the last one of a component.
@@ -137,7 +176,8 @@ func (r *Receiver) Trouble() string {
 // good, or take them again.
 func (r *Receiver) Refuse(refuse bool) { r.refuses.Store(refuse) }
 
-// Shutdown ends the receiver. A receiver that hangs fails the test.
+// Shutdown ends the receiver. A receiver fails the test that hangs, or tells anything
+// in a pipeline that has ended.
 func (r *Receiver) Shutdown(t *testing.T) {
 	t.Helper()
 	components := r.components
@@ -148,10 +188,12 @@ func (r *Receiver) Shutdown(t *testing.T) {
 		select {
 		case err := <-ended:
 			require.NoError(t, err)
+			c.ended.Store(true)
 		case <-time.After(soon):
 			require.Fail(t, "Shutdown hangs")
 		}
 	}
+	require.Zero(t, r.late.Load(), "calls of consumers whose pipeline had ended")
 }
 
 // Eventually waits until the condition holds.

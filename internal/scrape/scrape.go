@@ -24,13 +24,17 @@ type Scraper interface {
 	// Scrape returns what could be collected. It does not fail: what could not
 	// be collected is reported as the component's condition.
 	Scrape(ctx context.Context) pmetric.Metrics
+
+	// Lifetime is over when what is scraped is being shut down, which another
+	// signal of the receiver can do, too.
+	Lifetime() context.Context
 }
 
 // NewReceiver returns a receiver that scrapes at the interval of config. Its
 // `timeout` is not that of a whole cycle, or one endpoint that hangs would
 // starve the others: the scraper applies it to each request.
 func NewReceiver(config scraperhelper.ControllerConfig, settings receiver.Settings, next consumer.Metrics, s Scraper) (receiver.Metrics, error) {
-	interrupted, interrupt := context.WithCancel(context.Background())
+	interrupted, interrupt := context.WithCancel(s.Lifetime())
 	scraped, err := scraper.NewMetrics(func(ctx context.Context) (pmetric.Metrics, error) {
 		if interrupted.Err() != nil {
 			return pmetric.NewMetrics(), nil

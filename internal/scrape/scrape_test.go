@@ -23,8 +23,11 @@ import (
 type hanging struct {
 	component.StartFunc
 	component.ShutdownFunc
-	scrapes int
+	lifetime context.Context
+	scrapes  int
 }
+
+func (h *hanging) Lifetime() context.Context { return h.lifetime }
 
 func (h *hanging) Scrape(ctx context.Context) pmetric.Metrics {
 	if h.scrapes++; h.scrapes > 1 {
@@ -37,7 +40,7 @@ func (h *hanging) Scrape(ctx context.Context) pmetric.Metrics {
 
 func TestShutdownInterruptsAScrapeAndDropsWhatItCutOff(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		sink, s := &consumertest.MetricsSink{}, &hanging{}
+		sink, s := &consumertest.MetricsSink{}, &hanging{lifetime: t.Context()}
 		config := scraperhelper.ControllerConfig{CollectionInterval: time.Minute, Timeout: time.Second}
 		r, err := NewReceiver(config, receivertest.NewNopSettings(component.MustNewType("test")), sink, s)
 		require.NoError(t, err)
@@ -49,8 +52,25 @@ func TestShutdownInterruptsAScrapeAndDropsWhatItCutOff(t *testing.T) {
 	})
 }
 
+func TestNothingIsScrapedOnceAnotherSignalIsShutDown(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		lifetime, end := context.WithCancel(t.Context())
+		sink, s := &consumertest.MetricsSink{}, &hanging{lifetime: lifetime}
+		config := scraperhelper.ControllerConfig{CollectionInterval: time.Minute}
+		r, err := NewReceiver(config, receivertest.NewNopSettings(component.MustNewType("test")), sink, s)
+		require.NoError(t, err)
+		require.NoError(t, r.Start(t.Context(), componenttest.NewNopHost()))
+		time.Sleep(time.Hour) // It hangs.
+		end()
+		time.Sleep(time.Hour)
+		require.NoError(t, r.Shutdown(t.Context()))
+		assert.Equal(t, 2, s.scrapes)
+		assert.Equal(t, 1, sink.DataPointCount(), "nor told what was cut off")
+	})
+}
+
 func TestShutdownWithoutStart(t *testing.T) {
-	r, err := NewReceiver(scraperhelper.NewDefaultControllerConfig(), receivertest.NewNopSettings(component.MustNewType("test")), consumertest.NewNop(), &hanging{})
+	r, err := NewReceiver(scraperhelper.NewDefaultControllerConfig(), receivertest.NewNopSettings(component.MustNewType("test")), consumertest.NewNop(), &hanging{lifetime: t.Context()})
 	require.NoError(t, err)
 	require.NoError(t, r.Shutdown(t.Context()))
 }

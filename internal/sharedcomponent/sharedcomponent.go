@@ -4,8 +4,7 @@
 // Package sharedcomponent lets the receivers or processors of several signals
 // that were made from one configuration be one component, so that what they
 // observe is observed once. The collector has such a package too, but not for
-// others to import; this one ends the component with its last user, not with the
-// first.
+// others to import.
 package sharedcomponent
 
 import (
@@ -46,7 +45,8 @@ func (m *Map[C, O]) GetOrAdd(config C, create func() (O, error)) (*Shared[O], er
 	if m.components == nil {
 		m.components = map[C]*Shared[O]{}
 	}
-	shared := &Shared[O]{Observer: observer, forget: func() {
+	lifetime, end := context.WithCancel(context.Background())
+	shared := &Shared[O]{Observer: observer, lifetime: lifetime, end: end, forget: func() {
 		m.mu.Lock()
 		defer m.mu.Unlock()
 		delete(m.components, config)
@@ -55,14 +55,16 @@ func (m *Map[C, O]) GetOrAdd(config C, create func() (O, error)) (*Shared[O], er
 	return shared, nil
 }
 
-// Shared is a component that is started with its first user and shut down
-// with its last.
+// Shared is a component that is started with its first user, and shut down with
+// the first that is.
 type Shared[O Observer] struct {
 	Observer O
 
+	lifetime context.Context
+	end      context.CancelFunc
 	forget   func()
 	mu       sync.Mutex
-	users    int
+	started  bool
 	startErr error
 }
 
@@ -71,22 +73,26 @@ func (s *Shared[O]) Start(ctx context.Context, host component.Host) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.Observer.AddHost(host)
-	s.users++
-	if s.users == 1 {
+	if !s.started {
+		s.started = true
 		s.startErr = s.Observer.Start(ctx, host)
 	}
 	return s.startErr
 }
 
-// Shutdown shuts the observer down when the last user has called it. It may be
-// called without a Start.
+// Lifetime is over when the observer is being shut down, by whichever user.
+func (s *Shared[O]) Lifetime() context.Context { return s.lifetime }
+
+// Shutdown shuts the observer down when it is called for the first time: the
+// collector ends a user's pipeline before it calls the next, so the last would be
+// too late to tell anything in the others. It may be called without a Start.
 func (s *Shared[O]) Shutdown(ctx context.Context) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.users--
-	if s.users > 0 {
+	if s.lifetime.Err() != nil {
 		return nil
 	}
+	s.end()
 	s.forget()
 	return s.Observer.Shutdown(ctx)
 }

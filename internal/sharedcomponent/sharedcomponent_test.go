@@ -42,8 +42,10 @@ func TestOneObserverForAllSignals(t *testing.T) {
 	require.NoError(t, traces.Start(ctx, host))
 	assert.Equal(t, observer{starts: 1, hosts: 2}, *made)
 
+	require.NoError(t, logs.Lifetime().Err())
 	require.NoError(t, logs.Shutdown(ctx))
-	assert.Zero(t, made.shutdowns, "traces still uses it")
+	assert.Equal(t, 1, made.shutdowns, "while there are pipelines to tell it to")
+	require.Error(t, traces.Lifetime().Err())
 	require.NoError(t, traces.Shutdown(ctx))
 	assert.Equal(t, 1, made.shutdowns)
 

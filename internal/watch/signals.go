@@ -35,7 +35,7 @@ func NewSignals[C comparable, W Watcher](create func(C, receiver.Settings) (W, e
 }
 
 // Watcher returns the watcher of a configuration; who gets it starts it and
-// shuts it down once.
+// shuts it down.
 func (s *Signals[C, W]) Watcher(settings receiver.Settings, config C) (*sharedcomponent.Shared[W], error) {
 	return s.watchers.GetOrAdd(config, func() (W, error) { return s.create(config, settings) })
 }
