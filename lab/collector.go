@@ -34,6 +34,27 @@ type CollectorOptions struct {
 // Collector is one running collector.
 type Collector struct{ *Server }
 
+// Stop is [Server.Stop]; that the collector failed, then or before, is an error.
+func (c *Collector) Stop(ctx context.Context) error {
+	return errors.Join(c.end(ctx), c.Server.Stop(ctx))
+}
+
+// Restart is [Server.Restart]; that the collector failed, then or before, is an error.
+func (c *Collector) Restart(ctx context.Context) error {
+	if err := c.end(ctx); err != nil {
+		return fmt.Errorf("restart: %w", err)
+	}
+	return c.Server.Restart(ctx)
+}
+
+func (c *Collector) end(ctx context.Context) error {
+	proc := c.Process()
+	if proc == nil {
+		return nil
+	}
+	return errors.Join(proc.Stop(ctx), proc.failure())
+}
+
 // StartCollector starts a collector, and waits until it is ready. The error of
 // one that ends or does not become ready holds the end of its log.
 func StartCollector(ctx context.Context, opts CollectorOptions) (*Collector, error) {

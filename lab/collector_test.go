@@ -5,6 +5,7 @@ package lab
 
 import (
 	"os"
+	"path/filepath"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -34,4 +35,18 @@ func TestCollectorThatCannotRunSaysWhy(t *testing.T) {
 	require.ErrorContains(t, err, "build its binary first")
 	_, err = StartCollector(t.Context(), CollectorOptions{Binary: fakeExecutable(t, "col"), ReadyURL: "http://127.0.0.1:1", Dir: t.TempDir()})
 	require.ErrorContains(t, err, "collector ended before it was ready: exit status 0")
+}
+
+func TestCollectorThatFailsIsNoticed(t *testing.T) {
+	dir := t.TempDir()
+	crashes := filepath.Join(dir, "crashes")
+	require.NoError(t, os.WriteFile(crashes, []byte("#!/bin/sh\necho panic: no\nexit 2\n"), 0o700))
+	server, err := newServer("collector", crashes, dir)
+	require.NoError(t, err)
+	c := &Collector{Server: server}
+	server.ready = answersOK("http://127.0.0.1:1")
+	require.NoError(t, c.Stop(t.Context()), "it was not started")
+	require.Error(t, server.start(t.Context()))
+	require.ErrorContains(t, c.Stop(t.Context()), "collector ended with exit status 2:\npanic: no")
+	require.ErrorContains(t, c.Restart(t.Context()), "exit status 2")
 }

@@ -134,6 +134,16 @@ func (p *Process) Stop(ctx context.Context) error {
 	return fmt.Errorf("%s had to be killed, it did not end on SIGTERM; see %s", p.name, p.logPath)
 }
 
+// failure holds the status with which the process ended, if it was not 0, and the end
+// of its log; nil while it runs, and when a signal ended it.
+func (p *Process) failure() error {
+	var exit *exec.ExitError
+	if p.ended() && errors.As(p.waitErr, &exit) && exit.ExitCode() > 0 {
+		return fmt.Errorf("%s ended with %w:\n%s", p.name, exit, p.LogTail(30))
+	}
+	return nil
+}
+
 // Kill ends the process with SIGKILL and waits until it is gone.
 func (p *Process) Kill() error {
 	if err := p.signal(os.Kill); err != nil {
