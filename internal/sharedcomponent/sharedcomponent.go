@@ -26,6 +26,10 @@ type Observer interface {
 // Map holds the shared component of each configuration, keyed by the pointer
 // to the configuration: the collector passes the same one for every signal.
 type Map[C comparable, O Observer] struct {
+	// UntilLast has the component end with its last user: one that tells nothing of
+	// its own accord may be used until then.
+	UntilLast bool
+
 	mu         sync.Mutex
 	components map[C]*Shared[O]
 }
@@ -46,7 +50,7 @@ func (m *Map[C, O]) GetOrAdd(config C, create func() (O, error)) (*Shared[O], er
 		m.components = map[C]*Shared[O]{}
 	}
 	lifetime, end := context.WithCancel(context.Background())
-	shared := &Shared[O]{Observer: observer, lifetime: lifetime, end: end, forget: func() {
+	shared := &Shared[O]{Observer: observer, untilLast: m.UntilLast, lifetime: lifetime, end: end, forget: func() {
 		m.mu.Lock()
 		defer m.mu.Unlock()
 		delete(m.components, config)
@@ -55,17 +59,18 @@ func (m *Map[C, O]) GetOrAdd(config C, create func() (O, error)) (*Shared[O], er
 	return shared, nil
 }
 
-// Shared is a component that is started with its first user, and shut down with
-// the first that is.
+// Shared is a component that is started with its first user.
 type Shared[O Observer] struct {
 	Observer O
 
-	lifetime context.Context
-	end      context.CancelFunc
-	forget   func()
-	mu       sync.Mutex
-	started  bool
-	startErr error
+	untilLast bool
+	lifetime  context.Context
+	end       context.CancelFunc
+	forget    func()
+	mu        sync.Mutex
+	users     int
+	started   bool
+	startErr  error
 }
 
 // Start starts the observer once; later calls return what the first returned.
@@ -73,6 +78,7 @@ func (s *Shared[O]) Start(ctx context.Context, host component.Host) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.Observer.AddHost(host)
+	s.users++
 	if !s.started {
 		s.started = true
 		s.startErr = s.Observer.Start(ctx, host)
@@ -83,13 +89,14 @@ func (s *Shared[O]) Start(ctx context.Context, host component.Host) error {
 // Lifetime is over when the observer is being shut down, by whichever user.
 func (s *Shared[O]) Lifetime() context.Context { return s.lifetime }
 
-// Shutdown shuts the observer down when it is called for the first time: the
-// collector ends a user's pipeline before it calls the next, so the last would be
-// too late to tell anything in the others. It may be called without a Start.
+// Shutdown shuts the observer down when it is called for the first time, unless that
+// is for the last: the collector may end a user's pipeline before it calls the next, so
+// that nothing could be told in it any more. It may be called without a Start.
 func (s *Shared[O]) Shutdown(ctx context.Context) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.lifetime.Err() != nil {
+	s.users--
+	if s.lifetime.Err() != nil || s.untilLast && s.users > 0 {
 		return nil
 	}
 	s.end()

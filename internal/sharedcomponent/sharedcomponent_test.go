@@ -54,6 +54,23 @@ func TestOneObserverForAllSignals(t *testing.T) {
 	assert.NotSame(t, logs, again, "an ended component is not handed out again")
 }
 
+func TestAComponentThatLastsEndsWithItsLastUser(t *testing.T) {
+	m := Map[*config, *observer]{UntilLast: true}
+	made := &observer{}
+	shared, err := m.GetOrAdd(&config{}, func() (*observer, error) { return made, nil })
+	require.NoError(t, err)
+	ctx := context.Background()
+	for range 2 {
+		require.NoError(t, shared.Start(ctx, componenttest.NewNopHost()))
+	}
+	require.NoError(t, shared.Shutdown(ctx))
+	assert.Zero(t, made.shutdowns, "it is still used")
+	require.NoError(t, shared.Shutdown(ctx))
+	assert.Equal(t, 1, made.shutdowns)
+	require.NoError(t, shared.Shutdown(ctx))
+	assert.Equal(t, 1, made.shutdowns)
+}
+
 func TestAFailedStartFailsEverySignal(t *testing.T) {
 	var m Map[*config, *observer]
 	made := &observer{startErr: errors.New("no")}

@@ -22,7 +22,7 @@ type shared = sharedcomponent.Shared[*exemplars]
 func NewFactory() processor.Factory { return newFactory(time.Now) }
 
 func newFactory(now func() time.Time) processor.Factory {
-	var all sharedcomponent.Map[*Config, *exemplars]
+	all := sharedcomponent.Map[*Config, *exemplars]{UntilLast: true}
 	get := func(settings processor.Settings, config component.Config) (*shared, error) {
 		cfg := config.(*Config)
 		return all.GetOrAdd(cfg, func() (*exemplars, error) { return newExemplars(cfg, settings, now) })

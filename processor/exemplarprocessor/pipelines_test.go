@@ -111,7 +111,7 @@ func TestPipelinesShareWhatTheyRemember(t *testing.T) {
 	assert.Zero(t, exemplarsIn(other.pass(t, 4, durations(1, 1, 0))), "not in those of another processor")
 }
 
-func TestOtherPipelinesWorkOnWhenOneHasEnded(t *testing.T) {
+func TestWhatIsSharedEndsWithTheLastPipeline(t *testing.T) {
 	w := unwired(t, configured(t, requests("")))
 	w.traces, w.metrics = w.newTraces(t, &w.spans), w.newMetrics(t, &w.out)
 	secondTraces, secondMetrics := w.newTraces(t, consumertest.NewNop()), w.newMetrics(t, consumertest.NewNop())
