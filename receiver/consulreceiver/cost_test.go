@@ -178,7 +178,8 @@ func (d *driven) cycle(tb testing.TB) {
 
 // countingProxy counts the requests that go through it.
 type countingProxy struct {
-	addr string
+	addr      string
+	transport http.RoundTripper
 
 	mu               sync.Mutex
 	all, sinceReset  map[string]int // by path; the latter without those that wait for a change
@@ -189,17 +190,21 @@ func startCountingProxy(t *testing.T, addr string) *countingProxy {
 	t.Helper()
 	reverse := httputil.NewSingleHostReverseProxy(&url.URL{Scheme: "http", Host: addr})
 	transport := http.DefaultTransport.(*http.Transport).Clone()
-	reverse.Transport = transport
+	p := &countingProxy{transport: transport, all: map[string]int{}, sinceReset: map[string]int{}}
+	reverse.Transport = p
 	reverse.ErrorHandler = func(http.ResponseWriter, *http.Request, error) {} // The receiver ends what waits.
-	p := &countingProxy{all: map[string]int{}, sinceReset: map[string]int{}}
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		defer p.count(r)()
-		reverse.ServeHTTP(w, r)
-	}))
+	server := httptest.NewServer(reverse)
 	t.Cleanup(transport.CloseIdleConnections)
 	t.Cleanup(server.Close)
 	p.addr = server.Listener.Addr().String()
 	return p
+}
+
+// RoundTrip implements [http.RoundTripper]. What waits has ended before the
+// receiver can know it, and ask again.
+func (p *countingProxy) RoundTrip(r *http.Request) (*http.Response, error) {
+	defer p.count(r)()
+	return p.transport.RoundTrip(r)
 }
 
 // count takes in the begin of a request, and returns what takes in its end.

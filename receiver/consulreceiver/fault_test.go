@@ -460,12 +460,18 @@ func TestAnIndexThatFallsWithoutAChangeIsNoGap(t *testing.T) {
 	var answered atomic.Int32
 	f := only(endpointKV+"config/", func(w http.ResponseWriter, r *http.Request) bool {
 		response, err := http.Get("http://" + consul.Addr + r.URL.Path + "?recurse")
-		if assert.NoError(t, err) {
-			defer response.Body.Close()
-			w.Header().Set("X-Consul-Index", "1")
-			_, err = io.Copy(w, response.Body)
-			assert.NoError(t, err)
+		if !assert.NoError(t, err) {
+			return false
 		}
+		defer response.Body.Close()
+		keys, err := io.ReadAll(response.Body)
+		assert.NoError(t, err)
+		known := r.URL.Query().Get("index") == response.Header.Get("X-Consul-Index") && bytes.Contains(keys, []byte("config/new"))
+		if answered.Load() == 0 && !known {
+			return false // When the index falls, the keys are to be what they were.
+		}
+		w.Header().Set("X-Consul-Index", "1")
+		_, _ = w.Write(keys)
 		answered.Add(1)
 		return true
 	})
