@@ -178,8 +178,7 @@ func (d *driven) cycle(tb testing.TB) {
 
 // countingProxy counts the requests that go through it.
 type countingProxy struct {
-	addr      string
-	transport http.RoundTripper
+	addr string
 
 	mu               sync.Mutex
 	all, sinceReset  map[string]int // by path; the latter without those that wait for a change
@@ -190,21 +189,17 @@ func startCountingProxy(t *testing.T, addr string) *countingProxy {
 	t.Helper()
 	reverse := httputil.NewSingleHostReverseProxy(&url.URL{Scheme: "http", Host: addr})
 	transport := http.DefaultTransport.(*http.Transport).Clone()
-	p := &countingProxy{transport: transport, all: map[string]int{}, sinceReset: map[string]int{}}
-	reverse.Transport = p
+	reverse.Transport = transport
 	reverse.ErrorHandler = func(http.ResponseWriter, *http.Request, error) {} // The receiver ends what waits.
-	server := httptest.NewServer(reverse)
+	p := &countingProxy{all: map[string]int{}, sinceReset: map[string]int{}}
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		defer p.count(r)()
+		reverse.ServeHTTP(w, r)
+	}))
 	t.Cleanup(transport.CloseIdleConnections)
 	t.Cleanup(server.Close)
 	p.addr = server.Listener.Addr().String()
 	return p
-}
-
-// RoundTrip implements [http.RoundTripper]. What waits has ended before the
-// receiver can know it, and ask again.
-func (p *countingProxy) RoundTrip(r *http.Request) (*http.Response, error) {
-	defer p.count(r)()
-	return p.transport.RoundTrip(r)
 }
 
 // count takes in the begin of a request, and returns what takes in its end.
