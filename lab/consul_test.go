@@ -5,12 +5,12 @@ package lab
 
 import (
 	"context"
-	"fmt"
 	"net/http"
 	"slices"
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
 
@@ -22,7 +22,7 @@ func TestConsulThreeServers(t *testing.T) {
 	require.Len(t, c.Members, 3)
 	require.Equal(t, c.Addr, c.Addrs[0])
 	for _, addr := range c.Addrs {
-		require.Equal(t, []string{"lab-1", "lab-2", "lab-3"}, passingNodes(t, c, addr))
+		requireSoon(t, c, addr, passingNodes, "lab-1", "lab-2", "lab-3")
 	}
 	dir := c.Cluster.ownDir
 	require.DirExists(t, dir)
@@ -42,7 +42,7 @@ func TestConsulElectsAnotherLeader(t *testing.T) {
 	require.NoError(t, c.Members[first].Kill())
 	leaderAfter(t, c, first)
 	require.NoError(t, c.Members[first].Restart(t.Context()))
-	require.Len(t, voters(t, c, c.Addrs[first]), 3)
+	requireSoon(t, c, c.Addrs[first], voters, "lab-1", "lab-2", "lab-3")
 }
 
 func TestConsulServersStopWithoutLeaving(t *testing.T) {
@@ -52,9 +52,9 @@ func TestConsulServersStopWithoutLeaving(t *testing.T) {
 	for _, i := range []int{(leader + 1) % 3, leader} {
 		require.NoError(t, c.Members[i].Stop(t.Context()))
 		other := leaderAfter(t, c, i)
-		require.Len(t, voters(t, c, c.Addrs[other]), 3)
+		requireSoon(t, c, c.Addrs[other], voters, "lab-1", "lab-2", "lab-3")
 		require.NoError(t, c.Members[i].Restart(t.Context()))
-		require.Contains(t, passingNodes(t, c, c.Addrs[i]), fmt.Sprintf("lab-%d", i+1))
+		requireSoon(t, c, c.Addrs[i], passingNodes, "lab-1", "lab-2", "lab-3")
 	}
 }
 
@@ -63,7 +63,7 @@ func TestConsulWithTLS(t *testing.T) {
 	for name, mutual := range map[string]bool{"of the server": false, "of both": true} {
 		t.Run(name, func(t *testing.T) {
 			c := startConsul(t, ServerOptions{TLS: &TLS{Mutual: mutual}})
-			require.Equal(t, []string{"lab"}, passingNodes(t, c, c.Addr))
+			requireSoon(t, c, c.Addr, passingNodes, "lab")
 			require.NoError(t, c.Restart(t.Context()))
 
 			_, _, err := get(t.Context(), "https://"+c.Addr, nil)
@@ -134,35 +134,42 @@ func leaderAfter(t *testing.T, c *Consul, before int) int {
 	return leads
 }
 
-// passingNodes are the nodes that gossip finds alive.
-func passingNodes(t *testing.T, c *Consul, addr string) []string {
+// requireSoon requires that the server at addr names these nodes. It may have no
+// leader to ask: a server that is back may have another elected.
+func requireSoon(t *testing.T, c *Consul, addr string, named func(context.Context, *Consul, string) ([]string, error), want ...string) {
 	t.Helper()
+	require.EventuallyWithT(t, func(collect *assert.CollectT) {
+		nodes, err := named(t.Context(), c, addr)
+		require.NoError(collect, err)
+		slices.Sort(nodes)
+		require.Equal(collect, want, nodes)
+	}, time.Minute, 50*time.Millisecond)
+}
+
+// passingNodes are the nodes that gossip finds alive.
+func passingNodes(ctx context.Context, c *Consul, addr string) (nodes []string, err error) {
 	var checks []struct{ CheckID, Node string }
-	require.NoError(t, c.ask(t.Context(), addr, "/v1/health/state/passing", &checks))
-	var nodes []string
+	err = c.ask(ctx, addr, "/v1/health/state/passing", &checks)
 	for _, check := range checks {
 		if check.CheckID == "serfHealth" {
 			nodes = append(nodes, check.Node)
 		}
 	}
-	slices.Sort(nodes)
-	return nodes
+	return nodes, err
 }
 
-func voters(t *testing.T, c *Consul, addr string) []string {
-	t.Helper()
+func voters(ctx context.Context, c *Consul, addr string) (nodes []string, err error) {
 	var raft struct {
 		Servers []struct {
 			Node  string
 			Voter bool
 		}
 	}
-	require.NoError(t, c.ask(t.Context(), addr, "/v1/operator/raft/configuration", &raft))
-	var nodes []string
+	err = c.ask(ctx, addr, "/v1/operator/raft/configuration", &raft)
 	for _, server := range raft.Servers {
 		if server.Voter {
 			nodes = append(nodes, server.Node)
 		}
 	}
-	return nodes
+	return nodes, err
 }

@@ -5,6 +5,7 @@ package consulreceiver
 
 import (
 	"context"
+	"slices"
 	"testing"
 	"time"
 
@@ -49,18 +50,34 @@ func startConsul(t *testing.T, opts lab.ServerOptions) (*lab.Consul, *api.Client
 	return consul, client
 }
 
-// register registers a service with a TTL check that passes.
+// registerService registers a service with a TTL check that passes.
 func registerService(t *testing.T, client *api.Client, service string) {
 	t.Helper()
-	require.NoError(t, client.Agent().ServiceRegister(&api.AgentServiceRegistration{
-		Name:  service,
-		Check: &api.AgentServiceCheck{CheckID: service, TTL: "1h", Status: api.HealthPassing},
-	}))
+	untilInCatalog(t, client, service, api.HealthPassing, func() error {
+		return client.Agent().ServiceRegister(&api.AgentServiceRegistration{
+			Name:  service,
+			Check: &api.AgentServiceCheck{CheckID: service, TTL: "1h", Status: api.HealthPassing},
+		})
+	})
 }
 
 func set(t *testing.T, client *api.Client, check, status string) {
 	t.Helper()
-	require.NoError(t, client.Agent().UpdateTTL(check, "as the test says", status))
+	untilInCatalog(t, client, check, status, func() error {
+		return client.Agent().UpdateTTL(check, "as the test says", status)
+	})
+}
+
+// untilInCatalog tells the agent about a check until the catalog has it: an agent that
+// cannot reach a leader agrees, and tells the catalog up to two minutes later.
+func untilInCatalog(t *testing.T, client *api.Client, check, status string, tell func() error) {
+	t.Helper()
+	require.EventuallyWithT(t, func(t *assert.CollectT) {
+		require.NoError(t, tell())
+		checks, _, err := client.Health().State(status, nil)
+		require.NoError(t, err)
+		assert.True(t, slices.ContainsFunc(checks, func(c *api.HealthCheck) bool { return c.CheckID == check }), "%s is not %s", check, status)
+	}, 90*time.Second, 10*time.Millisecond)
 }
 
 // requireNothingGone requires that nothing was told as ended, failed or gone.

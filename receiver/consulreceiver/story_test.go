@@ -143,6 +143,7 @@ func TestHoldsOfALockAreLinked(t *testing.T) {
 	o.Eventually(t, "the end with the key", o.HasEvent("consul.lock.released", "consul.session.id", third, "consul.lock.end", "deleted"))
 	o.Eventually(t, "the acquisitions", o.HasValue(3, "consul.kv.lock.acquisitions", "consul.kv.prefix", "locks/"))
 
+	o.Eventually(t, "their spans", func() bool { return len(o.Spans(telemetry.SpanHold)) == 3 })
 	holds := map[string]ptrace.Span{}
 	for _, span := range o.Spans(telemetry.SpanHold) {
 		session, _ := span.Attributes().Get("consul.session.id")
