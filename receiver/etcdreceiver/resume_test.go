@@ -108,7 +108,7 @@ func TestWhatChangesWhileTheReceiverIsStopped(t *testing.T) {
 		assert.Equal(t, marker.TraceID(), attempt.TraceID())
 		assert.Equal(t, marker.StartTimestamp(), wait.StartTimestamp())
 		assert.WithinDuration(t, wait.EndTimestamp().AsTime(), hold.StartTimestamp().AsTime(), time.Nanosecond)
-		assert.Equal(t, attempt.EndTimestamp(), hold.EndTimestamp())
+		assert.WithinDuration(t, attempt.EndTimestamp().AsTime(), hold.EndTimestamp().AsTime(), time.Nanosecond)
 		for _, part := range []ptrace.Span{marker, wait, hold} {
 			assert.Equal(t, attempt.SpanID(), part.ParentSpanID())
 		}
@@ -131,16 +131,10 @@ func TestLeasesOutliveTheReceiver(t *testing.T) {
 	cfg, host := stored(t, etcd.Endpoints...)
 	first := observeOn(t, host, cfg())
 	first.watching(t, client)
-	asked := first.asked(t)
-	renewed := newLockerOf(t, client, "/locks/renewed", 2)
-	require.NoError(t, renewed.mutex.Lock(t.Context()))
 	kept, gone := grant(t, client, 60), grant(t, client, 15)
 	set(t, client, "/app/kept", "", clientv3.WithLease(kept))
 	set(t, client, "/app/gone", "", clientv3.WithLease(gone))
-	for _, id := range []clientv3.LeaseID{kept, gone} {
-		first.Eventually(t, "granted", first.HasEvent("etcd.lease.granted", "etcd.lease.id", hexOf(id)))
-	}
-	first.askedSince(t, asked, 5) // with that of watching, and one under way
+	first.askedFor(t, kept, gone)
 	first.Shutdown(t)
 	require.Empty(t, first.Events("etcd.lease.ended", "etcd.lease.id", hexOf(gone)))
 	require.Eventually(t, func() bool {
@@ -199,6 +193,7 @@ func TestWhatWasRefusedIsToldAfterTheRestart(t *testing.T) {
 	want := append(history(t, client, "/app/", from), since(story(history(t, client, "/locks/", 1)), from)...)
 	require.ElementsMatch(t, want, since(slices.Collect(maps.Values(told)), from))
 	assert.Empty(t, append(first.Events("etcd.watch.gap"), second.Events("etcd.watch.gap")...))
+	second.Shutdown(t) // All spans are told.
 	require.Len(t, append(first.Spans(telemetry.SpanAttempt, "etcd.lock.key", l.key), second.Spans(telemetry.SpanAttempt, "etcd.lock.key", l.key)...), 1)
 }
 
