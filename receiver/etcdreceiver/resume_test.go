@@ -4,6 +4,7 @@
 package etcdreceiver
 
 import (
+	"context"
 	"maps"
 	"slices"
 	"strconv"
@@ -16,15 +17,18 @@ import (
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"go.opentelemetry.io/collector/component"
 	"go.opentelemetry.io/collector/component/componenttest"
+	"go.opentelemetry.io/collector/consumer"
 	"go.opentelemetry.io/collector/consumer/consumertest"
 	"go.opentelemetry.io/collector/pdata/ptrace"
 	"go.opentelemetry.io/collector/receiver/receivertest"
 	"go.uber.org/zap"
 
+	"github.com/otelcol-infra/otelcol-infra/internal/checkpoint"
 	"github.com/otelcol-infra/otelcol-infra/internal/observedtest"
 	"github.com/otelcol-infra/otelcol-infra/internal/period"
 	"github.com/otelcol-infra/otelcol-infra/lab"
 	"github.com/otelcol-infra/otelcol-infra/receiver/etcdreceiver/internal/metadata"
+	"github.com/otelcol-infra/otelcol-infra/receiver/etcdreceiver/internal/state"
 	"github.com/otelcol-infra/otelcol-infra/receiver/etcdreceiver/internal/telemetry"
 )
 
@@ -156,6 +160,45 @@ func TestLeasesOutliveTheReceiver(t *testing.T) {
 		require.Len(t, append(first.Events("etcd.lease.granted", "etcd.lease.id", hexOf(id)), second.Events("etcd.lease.granted", "etcd.lease.id", hexOf(id))...), 1)
 		require.Len(t, append(first.Events("etcd.lease.ended", "etcd.lease.id", hexOf(id)), second.Events("etcd.lease.ended", "etcd.lease.id", hexOf(id))...), 1)
 	}
+}
+
+// A consumer that is slow at the end takes what keys tell of a lease when the lease
+// itself is not asked for any more.
+func TestLeasesAreKeptWhenAConsumerIsSlowAtTheEnd(t *testing.T) {
+	t.Parallel()
+	etcd, client := startEtcd(t, lab.ServerOptions{})
+	cfg, host := stored(t, etcd.Endpoints...)
+	lease := grant(t, client, 60)
+	w, err := newWatcher(cfg(), receivertest.NewNopSettings(metadata.Type))
+	require.NoError(t, err)
+	w.Delivery().Traces, err = consumer.NewTraces(func(ctx context.Context, _ ptrace.Traces) error {
+		<-ctx.Done()
+		time.Sleep(200 * time.Millisecond)
+		return nil
+	})
+	require.NoError(t, err)
+	require.NoError(t, w.Start(t.Context(), host))
+	known := func() []state.SavedLease {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		return w.machine.SaveLeases()
+	}
+	require.Eventually(t, func() bool {
+		set(t, client, "/app/key", "", clientv3.WithLease(lease))
+		return len(known()) == 1 && known()[0].TTL == 60
+	}, soon, 20*time.Millisecond)
+	want := known()[0].Seen
+	require.NoError(t, w.Shutdown(t.Context()))
+
+	store, err := checkpoint.Open(t.Context(), host, w.cfg.Storage, component.KindReceiver, w.settings.ID, "")
+	require.NoError(t, err)
+	var kept checkpointedLeases
+	found, err := store.Load(t.Context(), keyLeases, &kept)
+	require.NoError(t, err)
+	require.True(t, found)
+	require.NoError(t, store.Close(t.Context()))
+	require.Len(t, kept.Leases, 1)
+	assert.True(t, want.Equal(kept.Leases[0].Seen))
 }
 
 // What a consumer refused until the end was not told, and is told by the next.
