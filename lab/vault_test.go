@@ -47,12 +47,13 @@ func TestVaultElectsAnotherActive(t *testing.T) {
 	require.Equal(t, 2, count(vaultHealth(t, v), http.StatusTooManyRequests))
 
 	require.NoError(t, v.Members[first].Kill())
-	second := activeAfter(t, v, first)
+	activeAfter(t, v, first)
 	require.NoError(t, v.Members[first].Restart(t.Context()))
 	require.Equal(t, http.StatusServiceUnavailable, vaultHealth(t, v)[first], "a server that restarts is sealed")
 	require.NoError(t, v.Unseal(t.Context(), first))
 	require.Equal(t, http.StatusTooManyRequests, vaultHealth(t, v)[first])
 
+	second := activeAfter(t, v, -1)
 	require.NoError(t, v.StepDown(t.Context()))
 	activeAfter(t, v, second)
 	require.Len(t, raftVoters(t, v), 3)

@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
@@ -47,6 +48,8 @@ type client struct {
 	report   *requests
 	unproven bool // it speaks TLS without a certificate of its own
 
+	firstPage atomic.Int64 // keys with which a list begins
+
 	mu      sync.Mutex
 	etcd    *clientv3.Client
 	refusal refusal
@@ -65,7 +68,7 @@ type refusal struct {
 func newClient(ctx context.Context, cfg *Config, tlsConfig *tls.Config, report *requests, endpoints ...string) *client {
 	connect := grpc.ConnectParams{Backoff: backoff.DefaultConfig, MinConnectTimeout: cfg.DialTimeout}
 	connect.Backoff.MaxDelay = retryAtMost
-	return &client{
+	c := &client{
 		config: clientv3.Config{
 			Context:              ctx,
 			Endpoints:            endpoints,
@@ -86,6 +89,8 @@ func newClient(ctx context.Context, cfg *Config, tlsConfig *tls.Config, report *
 		report:   report,
 		unproven: tlsConfig != nil && cfg.TLS.CertFile == "" && cfg.TLS.CertPem == "",
 	}
+	c.firstPage.Store(firstPage)
+	return c
 }
 
 // connect makes the etcd client. That can wait, as with a user name it logs in.

@@ -95,7 +95,7 @@ func (o *observed) has(name, endpoint string, want int64) func() bool {
 // It returns a revision from which on all is told.
 func (o *observed) watching(t *testing.T, client *clientv3.Client) (since int64) {
 	t.Helper()
-	lease, err := client.Grant(t.Context(), 60)
+	lease, err := client.Grant(t.Context(), 600) // longer than it can take
 	require.NoError(t, err)
 	key := fmt.Sprintf("/locks/ready/%x", lease.ID)
 	o.Eventually(t, "the watches", func() bool {
@@ -217,9 +217,15 @@ func (l *locker) acquired(t *testing.T) {
 	}
 }
 
+// take waits for the lock, whoever leads etcd.
+func (l *locker) take(t *testing.T) {
+	t.Helper()
+	led(t, func() (struct{}, error) { return struct{}{}, l.mutex.Lock(t.Context()) })
+}
+
 func (l *locker) unlock(t *testing.T) {
 	t.Helper()
-	require.NoError(t, l.mutex.Unlock(t.Context()))
+	led(t, func() (struct{}, error) { return struct{}{}, l.mutex.Unlock(t.Context()) })
 }
 
 // change is what was done with a key, or came of it for a lock.
@@ -308,32 +314,44 @@ func since(changes []change, revision int64) []change {
 	return slices.DeleteFunc(changes, func(c change) bool { return c.Revision < revision })
 }
 
-// silences returns how often a watch under a prefix, or all of them, was given up
-// as etcd did not say whether it lives.
-func (o *observed) silences() (n int) {
-	for _, entry := range o.Log.FilterLevelExact(zap.WarnLevel).All() {
-		if strings.Contains(fmt.Sprint(entry.ContextMap()["error"]), "no answer to the watch") {
-			n++
-		}
-	}
-	return n
-}
-
-// probed waits until quiet watches were probed so many times, or one was given up.
+// probed waits until quiet watches were probed so many times in a row, and none
+// was opened again. One is when etcd is slow to answer, which it may be; one that
+// waits for an answer that does not come is after each probe.
 func (o *observed) probed(t *testing.T, times int64) {
 	t.Helper()
-	probes := func() int64 { return o.Own(t, "otelcol_etcd_requests", "request", "progress", "outcome", "success") }
-	before := probes()
-	o.Eventually(t, "the watches are probed", func() bool { return probes() >= before+times || o.silences() > 0 })
+	count := func(request string) int64 {
+		return o.Own(t, "otelcol_etcd_requests", "request", request, "outcome", "success")
+	}
+	before, opened := count("progress"), count("watch")
+	o.Eventually(t, "the watches are probed, and stay", func() bool {
+		if n := count("watch"); n > opened {
+			before, opened = count("progress"), n
+		}
+		return count("progress") >= before+times
+	})
 }
 
 // requireTruth requires that the receiver tells of /app/ and /locks/ what
 // etcd's history has since a revision, each change once and in its order.
 func (o *observed) requireTruth(t *testing.T, client *clientv3.Client, from int64) {
 	t.Helper()
-	o.requireTold(t, "etcd.key", "/app/", from, history(t, client, "/app/", from))
-	o.requireTold(t, "etcd.lock.key", "/locks/", from, since(story(history(t, client, "/locks/", 1)), from))
+	o.requireAll(t, "etcd.key", "/app/", from, func() []change { return history(t, client, "/app/", from) })
+	o.requireAll(t, "etcd.lock.key", "/locks/", from, func() []change { return since(story(history(t, client, "/locks/", 1)), from) })
 	require.Empty(t, o.Events("etcd.watch.gap"))
+}
+
+// requireAll requires that all of a history is told. What a client no longer waits
+// for may be done late, so the history is read again after what was told of it.
+func (o *observed) requireAll(t *testing.T, attribute, prefix string, from int64, history func() []change) {
+	t.Helper()
+	for want := history(); ; {
+		o.Eventually(t, "all that happened under "+prefix, func() bool { return len(o.changes(attribute, prefix, from)) >= len(want) })
+		told := o.changes(attribute, prefix, from)
+		if want = history(); len(told) >= len(want) {
+			require.Equal(t, append([]change{}, want...), append([]change{}, told...))
+			return
+		}
+	}
 }
 
 func (o *observed) requireTold(t *testing.T, attribute, prefix string, from int64, want []change) {
@@ -401,7 +419,7 @@ func (l *link) serve(conn net.Conn) {
 		return
 	}
 	l.mu.Lock()
-	cut := l.cut
+	cut := l.cut || l.target != target // It may have changed meanwhile.
 	l.conns = append(l.conns, conn, server)
 	l.mu.Unlock()
 	if cut {

@@ -224,11 +224,12 @@ func TestPrefixesWithinPrefixes(t *testing.T) {
 		o.requireTold(t, "etcd.lock.key", name+"/", from, story(history(t, client, name+"/", from)))
 		for _, event := range o.Events("etcd.key.put") {
 			if key := value(event.Attributes(), "etcd.key"); strings.HasPrefix(key, name+"/") {
+				o.Eventually(t, "its attempt", o.hasSpan(telemetry.SpanAttempt, key))
 				span, _ := o.span(telemetry.SpanAttempt, key)
 				assert.Equal(t, span.TraceID(), event.TraceID(), "its events are in its trace")
 			}
 		}
 	}
 	assert.Empty(t, o.Events("", "etcd.lock.key", "/app/inner/1234"))
-	assert.Equal(t, int64(2), o.Own(t, "otelcol_etcd_requests", "request", "watch"))
+	o.Eventually(t, "etcd has two watches", watchedBy(etcd.Endpoints[0], 2))
 }

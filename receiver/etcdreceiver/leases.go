@@ -54,7 +54,6 @@ func (l *leaseFollower) run(ctx context.Context) {
 			l.Condition.Set(leasesAsked, explain(err))
 		},
 	}.Run(ctx)
-	l.keeper.end(context.WithoutCancel(ctx))
 }
 
 // next waits until the keys are known, as a lease that is gone is told with its

@@ -25,7 +25,8 @@ const (
 	pageSize = 4 << 20
 
 	// firstPage and largestPage are numbers of keys. The values of the next page
-	// can be larger than those before, so a page is at most twice as long.
+	// can be larger than those before, so a page is at most twice as long. Where
+	// the first one could not be read in time, the next list begins with fewer.
 	firstPage   = 50
 	largestPage = 10_000
 )
@@ -44,15 +45,20 @@ func (c *client) List(ctx context.Context, pick selection, prefix string, revisi
 	observed := state.Observation{Prefix: prefix, Revision: revision, Listed: true}
 	end := clientv3.WithRange(clientv3.GetPrefixRangeEnd(prefix))
 	var cluster uint64
-	for from, page := prefix, firstPage; ; {
+	first := int(c.firstPage.Load())
+	for from, page := prefix, first; ; {
 		var answer *clientv3.GetResponse
 		err := c.ask(ctx, metadata.AttributeRequestList, func(ctx context.Context, etcd *clientv3.Client) (err error) {
 			answer, err = etcd.Get(clientv3.WithRequireLeader(ctx), from, end, clientv3.WithRev(observed.Revision), clientv3.WithLimit(int64(page)))
 			return err
 		})
-		if page > firstPage && (errors.Is(err, context.DeadlineExceeded) || status.Code(err) == codes.ResourceExhausted) {
-			page = max(firstPage, page/8) // The values there may be large.
-			continue
+		if errors.Is(err, context.DeadlineExceeded) || status.Code(err) == codes.ResourceExhausted {
+			fewer := max(1, page/8) // The values there may be large.
+			if page > first {
+				page = max(first, fewer)
+				continue
+			}
+			c.firstPage.CompareAndSwap(int64(first), int64(fewer))
 		}
 		if err != nil {
 			return state.Observation{}, 0, err

@@ -25,7 +25,8 @@ func TestAConsumerThatRefusesWhileMuchChanges(t *testing.T) {
 	t.Parallel()
 	for name, compacts := range map[string]bool{"and etcd keeps its history": false, "and etcd compacts it": true} {
 		t.Run(name, func(t *testing.T) {
-			const changes, limit = 30_000, 1000
+			// Of a watch that lags, etcd sends 1000 revisions at once: 3000 changes.
+			const changes, limit = 30_000, 2 * 3000
 			etcd, client := startEtcd(t, lab.ServerOptions{ExtraArgs: []string{"--unsafe-no-fsync"}})
 			cfg := configForAll(etcd.Endpoints...)
 			cfg.Watch.Queue = limit

@@ -98,11 +98,12 @@ func (w *watcher) Start(ctx context.Context, host component.Host) error {
 			f := newFollower(w, prefix)
 			loops.Go(func() { f.run(ctx) })
 		}
+		leases := newLeaseFollower(w)
 		if w.cfg.Leases.Mode != LeasesOff {
-			l := newLeaseFollower(w)
-			loops.Go(func() { l.run(ctx) })
+			loops.Go(func() { leases.run(ctx) })
 		}
 		loops.Wait()
+		leases.keeper.end(context.WithoutCancel(ctx)) // Also what loops of keys told at last is of leases.
 	})
 	return nil
 }
