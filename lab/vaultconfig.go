@@ -29,7 +29,7 @@ func (v *Vault) prepare(places []place, opts ServerOptions) ([]launch, error) {
 		if err := os.Mkdir(data, 0o700); err != nil {
 			return nil, err
 		}
-		config := vaultConfig(fmt.Sprintf("lab-%d", i+1), data, v.Addrs[i], p.ports, listener+opts.ListenerHCL)
+		config := vaultConfig(fmt.Sprintf("lab-%d", i+1), data, v.Addrs[i], p.ports, listener+opts.ListenerHCL, opts.Steady)
 		files, err := vaultFiles(p.home, config, opts.ExtraHCL)
 		if err != nil {
 			return nil, err
@@ -59,17 +59,21 @@ func vaultFiles(home, own, extra string) ([]string, error) {
 // vaultConfig is the configuration of one node. mlock is off as it would need a
 // privilege; hostnames are off so that metric names do not differ by machine.
 // Autopilot looks often, as it is what makes voters of those who join.
-func vaultConfig(node, data, addr string, ports []int, listener string) string {
+func vaultConfig(node, data, addr string, ports []int, listener string, steady bool) string {
+	patience := 2
+	if steady {
+		patience = 5
+	}
 	return fmt.Sprintf(`
 storage "raft" {
   node_id                      = %q
   path                         = %q
-  performance_multiplier       = 2
+  performance_multiplier       = %[7]d
   autopilot_update_interval    = "100ms"
   autopilot_reconcile_interval = "200ms"
 }
 listener "tcp" {
-  address         = %q
+  address         = %[3]q
   cluster_address = %[4]q
   %[6]s
 }
@@ -83,7 +87,7 @@ cluster_addr  = "https://%[4]s"
 disable_mlock = true
 ui            = false
 log_level     = "warn"
-`, node, data, loopback(ports[0]), loopback(ports[1]), addr, listener)
+`, node, data, loopback(ports[0]), loopback(ports[1]), addr, listener, patience)
 }
 
 // secure makes the certificates, and gives what the listener needs of them.

@@ -47,11 +47,11 @@ receivers:
 processors:
   exemplar/scraped:
     normalize: {repeated: pass}
-    attach: {presets: [http], rules: &rules [REQUESTS], ttl: 1m, repeat: 2s}
+    attach: {presets: [http], rules: &rules [REQUESTS], ttl: 1h, repeat: 2s}
   exemplar/written:
-    attach: {presets: [http], rules: *rules, ttl: 1m}
+    attach: {presets: [http], rules: *rules, ttl: 1h}
   exemplar/early:
-    attach: {presets: [http], rules: *rules, ttl: 1m}
+    attach: {presets: [http], rules: *rules, ttl: 1h}
   tail_sampling:
     decision_wait: 2s
     policies:

@@ -255,7 +255,7 @@ func TestLeasesOfLogins(t *testing.T) {
 	o.Eventually(t, "it is renewed", o.HasEvent("vault.lease.renewed", "vault.lease.id", lease))
 	renewal := o.Events("vault.lease.renewed", "vault.lease.id", lease)[0]
 	assert.Equal(t, renewed, renewal.Timestamp().AsTime(), "the time is that of the renewal")
-	assert.InDelta(t, 24, number(t, renewal.Attributes(), "vault.lease.ttl"), 0.1)
+	assert.InDelta(t, expires.Sub(renewed).Seconds(), number(t, renewal.Attributes(), "vault.lease.ttl"), 0.001)
 	o.Eventually(t, "the counter", o.HasValue(1, "vault.lease.renewals", "vault.mount.path", "auth/userpass/"))
 	o.Eventually(t, "it is about to expire", o.HasEvent("vault.lease.expiring", "vault.lease.id", lease))
 	o.Eventually(t, "it expires", o.HasEvent("vault.lease.ended", "vault.lease.id", lease))

@@ -377,7 +377,7 @@ func TestTokensThatAreGivenToARealVault(t *testing.T) {
 	t.Run("a periodic one that may not be renewed is said to", func(t *testing.T) {
 		t.Parallel()
 		require.NoError(t, client.Sys().PutPolicy("looks", `path "auth/token/lookup-self" { capabilities = ["read"] }`))
-		secret, err := client.Auth().Token().Create(&api.TokenCreateRequest{Policies: []string{"looks"}, Period: "6s", NoDefaultPolicy: true})
+		secret, err := client.Auth().Token().Create(&api.TokenCreateRequest{Policies: []string{"looks"}, Period: "24s", NoDefaultPolicy: true})
 		require.NoError(t, err)
 		cfg := clusterOnly(vault.Addr)
 		cfg.Token = configopaque.String(secret.Auth.ClientToken)

@@ -237,7 +237,11 @@ func TestMountsOfAClusterAreToldOnce(t *testing.T) {
 		all = append(all, observe(t, cfg, token))
 	}
 	enable := func(through int, path string) error {
-		return mustClient(t, vault, through).Sys().Mount(path, &api.MountInput{Type: "kv"})
+		err := mustClient(t, vault, through).Sys().Mount(path, &api.MountInput{Type: "kv"})
+		if err != nil && strings.Contains(err.Error(), "path is already in use at "+path+"/") {
+			return nil // by who gave up being active before it could answer
+		}
+		return err
 	}
 	told := func(path string) (n int) {
 		for _, o := range all {

@@ -173,7 +173,7 @@ func work(t *testing.T, client *api.Client) {
 }
 
 func TestVaultsOwnMetrics(t *testing.T) {
-	vault := startVaults(t, lab.ServerOptions{Members: 3, ExtraHCL: `telemetry {
+	vault := startVaults(t, lab.ServerOptions{Members: 3, Steady: true, ExtraHCL: `telemetry {
   disable_hostname   = true
   usage_gauge_period = "1s"
 }`})
