@@ -62,7 +62,7 @@ func vaultFiles(home, own, extra string) ([]string, error) {
 func vaultConfig(node, data, addr string, ports []int, listener string, steady bool) string {
 	patience := 2
 	if steady {
-		patience = 5
+		patience = 10
 	}
 	return fmt.Sprintf(`
 storage "raft" {
