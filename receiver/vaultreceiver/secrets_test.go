@@ -7,6 +7,7 @@ import (
 	"bytes"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -108,8 +109,12 @@ func TestNoSecretIsTold(t *testing.T) {
 		return true
 	})
 
-	issued := write(t, client, "pki/issue/web", map[string]any{"common_name": "planted-common-name", "ttl": "24s"})
-	planted("planted-common-name", body(issued.Data["private_key"]), body(issued.Data["certificate"]), issued.LeaseID)
+	var leases []string
+	for _, ttl := range []string{"24s", "72s"} { // The last quarter of the first is soon over.
+		issued := write(t, client, "pki/issue/web", map[string]any{"common_name": "planted-common-name", "ttl": ttl})
+		planted("planted-common-name", body(issued.Data["private_key"]), body(issued.Data["certificate"]), issued.LeaseID)
+		leases = append(leases, issued.LeaseID)
+	}
 	login := write(t, client, "auth/userpass/login/ann", map[string]any{"password": "planted-password"})
 	planted(login.Auth.ClientToken, login.Auth.Accessor)
 	made, err := client.Auth().Token().Create(&api.TokenCreateRequest{Policies: []string{"default"}, TTL: "1h", Metadata: map[string]string{"m": "planted-metadata"}})
@@ -146,7 +151,7 @@ func TestNoSecretIsTold(t *testing.T) {
 		stored, err := os.ReadFile(file)
 		require.NoError(t, err)
 		for _, secret := range secrets {
-			if secret == issued.LeaseID {
+			if slices.Contains(leases, secret) {
 				continue // To ask for a lease again takes its ID.
 			}
 			assert.False(t, bytes.Contains(stored, []byte(secret)), "%s holds a secret that ends with …%s", file, secret[len(secret)-3:])
