@@ -146,6 +146,27 @@ func TestAConnectionThatIsResetIsAGap(t *testing.T) {
 	assert.WithinRange(t, lost, gaps[0].from, gaps[0].until)
 }
 
+// Load balancers and monitors that only look whether somebody listens end so.
+func TestAConnectionThatBroughtNothingIsNoGap(t *testing.T) {
+	cfg, _ := listening(t, only("http://127.0.0.1:1", ""))
+	w, err := newWatcher(cfg, receivertest.NewNopSettings(metadata.Type))
+	require.NoError(t, err)
+	socket, err := w.audit.listen(t.Context())
+	require.NoError(t, err)
+	defer socket.close()
+	for sent, gap := range map[string]bool{"": false, "x": true, entry("a", "request"): true} {
+		device := dial(t, "tcp", socket.listener.Addr().String()).(*net.TCPConn)
+		conn, err := socket.listener.Accept()
+		require.NoError(t, err)
+		sendAll(t, device, sent)
+		require.NoError(t, device.SetLinger(0))
+		require.NoError(t, device.Close())
+		require.True(t, socket.admit(conn))
+		socket.read(conn)
+		assert.Equal(t, gap, w.audit.gaps.takeResets() != auditGap{}, "%q", sent)
+	}
+}
+
 // What is in the queue, and halves that wait, are not told yet.
 func TestUntilWhenAllIsTold(t *testing.T) {
 	base, err := watch.NewBase(receivertest.NewNopSettings(metadata.Type))

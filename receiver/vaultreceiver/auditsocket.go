@@ -117,7 +117,8 @@ func (a *auditSocket) admit(conn net.Conn) bool {
 // read takes lines until the connection ends.
 func (a *auditSocket) read(conn net.Conn) {
 	defer a.forget(conn)
-	lines := audit.NewLines(conn, a.stream.cfg.LongestLine)
+	from := &heardReader{Reader: conn}
+	lines := audit.NewLines(from, a.stream.cfg.LongestLine)
 	lines.Room = a.room
 	defer lines.Release()
 	reader := audit.Reader{Data: a.stream.cfg.Data}
@@ -139,10 +140,25 @@ func (a *auditSocket) read(conn net.Conn) {
 		case errors.Is(err, io.EOF), errors.Is(err, net.ErrClosed):
 			return // By the other side, or by Shutdown.
 		default:
-			a.stream.gaps.broke(last)
+			if from.heard { // Vault dials to send. Whoever looks whether somebody listens sends nothing.
+				a.stream.gaps.broke(last)
+			}
 			return
 		}
 	}
+}
+
+// heardReader knows whether anything came.
+type heardReader struct {
+	io.Reader
+
+	heard bool
+}
+
+func (r *heardReader) Read(into []byte) (int, error) {
+	n, err := r.Reader.Read(into)
+	r.heard = r.heard || n > 0
+	return n, err
 }
 
 func (a *auditSocket) forget(conn net.Conn) {
