@@ -105,17 +105,20 @@ func put(t *testing.T, client *api.Client, key string, value []byte) {
 }
 
 // requireBounded requires that each warning is short, and that no endpoint was
-// warned of more often than it began to fail.
+// warned of more often than it began to fail, and once a minute while that lasts.
 func requireBounded(t *testing.T, o *observedtest.Receiver, times int) {
 	t.Helper()
-	began := map[string]map[string]bool{} // by endpoint; what lasts is said again after a minute
+	began := map[string]map[time.Time]int{} // by endpoint
 	for _, entry := range o.Log.FilterLevelExact(zap.WarnLevel).All() {
 		fields := entry.ContextMap()
 		endpoint := fmt.Sprint(fields["endpoint"])
 		if began[endpoint] == nil {
-			began[endpoint] = map[string]bool{}
+			began[endpoint] = map[time.Time]int{}
 		}
-		began[endpoint][fmt.Sprint(fields["since"])] = true
+		since, _ := fields["since"].(time.Time)
+		again := began[endpoint][since]
+		require.GreaterOrEqual(t, entry.Time.Sub(since), time.Duration(again)*time.Minute, "%s: what lasts is said again after a minute", endpoint)
+		began[endpoint][since]++
 		require.Less(t, len(fmt.Sprint(entry.Message, fields)), 1024)
 	}
 	for endpoint, since := range began {

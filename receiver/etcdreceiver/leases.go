@@ -56,6 +56,13 @@ func (l *leaseFollower) run(ctx context.Context) {
 	}.Run(ctx)
 }
 
+// end keeps the leases once all loops have ended: what those of keys tell is of
+// leases, too.
+func (l *leaseFollower) end(ctx context.Context) {
+	l.keeper.pending = l.keeper.pending || l.keeper.keep != nil && l.restored
+	l.keeper.end(ctx)
+}
+
 // next waits until the keys are known, as a lease that is gone is told with its
 // keys. Then it lists the leases, where that is wanted and its time has come, or asks
 // for the one whose turn it is, within the budget.
@@ -130,10 +137,13 @@ type checkpointedLeases struct {
 func (w *watcher) restoreLeases(ctx context.Context, cluster uint64) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.restored || !w.cfg.Leases.each() || w.cfg.Watch.Start == StartLatest {
+	if w.restored || !w.cfg.Leases.each() {
 		return
 	}
 	w.restored = true
+	if w.cfg.Watch.Start == StartLatest {
+		return
+	}
 	var kept checkpointedLeases
 	found, err := w.store.Load(ctx, keyLeases, &kept)
 	w.Condition.Set(storageOf+keyLeases, err)

@@ -25,8 +25,9 @@ const (
 	pageSize = 4 << 20
 
 	// firstPage and largestPage are numbers of keys. The values of the next page
-	// can be larger than those before, so a page is at most twice as long. Where
-	// the first one could not be read in time, the next list begins with fewer.
+	// can be larger than those before, so a page is at most twice as long, and not
+	// again as long as one that could not be read in time. Where that was the first
+	// one, the next list begins with fewer.
 	firstPage   = 50
 	largestPage = 10_000
 )
@@ -45,7 +46,7 @@ func (c *client) List(ctx context.Context, pick selection, prefix string, revisi
 	observed := state.Observation{Prefix: prefix, Revision: revision, Listed: true}
 	end := clientv3.WithRange(clientv3.GetPrefixRangeEnd(prefix))
 	var cluster uint64
-	first := int(c.firstPage.Load())
+	first, most := int(c.firstPage.Load()), largestPage
 	for from, page := prefix, first; ; {
 		var answer *clientv3.GetResponse
 		err := c.ask(ctx, metadata.AttributeRequestList, func(ctx context.Context, etcd *clientv3.Client) (err error) {
@@ -55,7 +56,7 @@ func (c *client) List(ctx context.Context, pick selection, prefix string, revisi
 		if errors.Is(err, context.DeadlineExceeded) || status.Code(err) == codes.ResourceExhausted {
 			fewer := max(1, page/8) // The values there may be large.
 			if page > first {
-				page = max(first, fewer)
+				page, most = max(first, fewer), page/2
 				continue
 			}
 			c.firstPage.CompareAndSwap(int64(first), int64(fewer))
@@ -79,7 +80,7 @@ func (c *client) List(ctx context.Context, pick selection, prefix string, revisi
 			observed.More = left
 		} else if left > 0 {
 			from = string(answer.Kvs[len(answer.Kvs)-1].Key) + "\x00"
-			page = min(max(1, pageSize/max(1, size/page)), 2*page, largestPage)
+			page = min(max(1, pageSize/max(1, size/page)), 2*page, most)
 			continue
 		}
 		return observed, cluster, nil

@@ -178,18 +178,51 @@ func TestLeasesAreKeptWhenAConsumerIsSlowAtTheEnd(t *testing.T) {
 	})
 	require.NoError(t, err)
 	require.NoError(t, w.Start(t.Context(), host))
-	known := func() []state.SavedLease {
-		w.mu.Lock()
-		defer w.mu.Unlock()
-		return w.machine.SaveLeases()
-	}
 	require.Eventually(t, func() bool {
 		set(t, client, "/app/key", "", clientv3.WithLease(lease))
-		return len(known()) == 1 && known()[0].TTL == 60
+		return len(known(w)) == 1 && known(w)[0].TTL == 60
 	}, soon, 20*time.Millisecond)
-	want := known()[0].Seen
+	want := known(w)[0].Seen
 	require.NoError(t, w.Shutdown(t.Context()))
 
+	kept := keptLeases(t, host, w)
+	require.Len(t, kept, 1)
+	assert.True(t, want.Equal(kept[0].Seen))
+}
+
+// What keys tell of a lease that is not asked for again is kept at the end.
+func TestWhatKeysTellOfALeaseIsKeptAtTheEnd(t *testing.T) {
+	t.Parallel()
+	etcd, client := startEtcd(t, lab.ServerOptions{})
+	cfg, host := stored(t, etcd.Endpoints...)
+	lease := grant(t, client, 600)
+	w, err := newWatcher(cfg(), receivertest.NewNopSettings(metadata.Type))
+	require.NoError(t, err)
+	require.NoError(t, w.Start(t.Context(), host))
+	set(t, client, "/app/a", "", clientv3.WithLease(lease))
+	require.Eventually(t, func() bool {
+		var kept checkpointedLeases
+		_, err := w.store.Load(t.Context(), keyLeases, &kept)
+		return err == nil && len(kept.Leases) == 1 && kept.Leases[0].TTL == 600
+	}, soon, 20*time.Millisecond)
+	set(t, client, "/app/b", "", clientv3.WithLease(lease))
+	require.Eventually(t, func() bool { return len(known(w)[0].Names) == 2 }, soon, 20*time.Millisecond)
+	require.NoError(t, w.Shutdown(t.Context()))
+	kept := keptLeases(t, host, w)
+	require.Len(t, kept, 1)
+	assert.Equal(t, [][]byte{[]byte("/app/a"), []byte("/app/b")}, kept[0].Names)
+}
+
+// known returns the leases that a watcher would keep.
+func known(w *watcher) []state.SavedLease {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.machine.SaveLeases()
+}
+
+// keptLeases returns the leases that a watcher has kept that has ended.
+func keptLeases(t *testing.T, host component.Host, w *watcher) []state.SavedLease {
+	t.Helper()
 	store, err := checkpoint.Open(t.Context(), host, w.cfg.Storage, component.KindReceiver, w.settings.ID, "")
 	require.NoError(t, err)
 	var kept checkpointedLeases
@@ -197,8 +230,7 @@ func TestLeasesAreKeptWhenAConsumerIsSlowAtTheEnd(t *testing.T) {
 	require.NoError(t, err)
 	require.True(t, found)
 	require.NoError(t, store.Close(t.Context()))
-	require.Len(t, kept.Leases, 1)
-	assert.True(t, want.Equal(kept.Leases[0].Seen))
+	return kept.Leases
 }
 
 // What a consumer refused until the end was not told, and is told by the next.

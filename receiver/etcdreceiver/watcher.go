@@ -103,7 +103,7 @@ func (w *watcher) Start(ctx context.Context, host component.Host) error {
 			loops.Go(func() { leases.run(ctx) })
 		}
 		loops.Wait()
-		leases.keeper.end(context.WithoutCancel(ctx)) // Also what loops of keys told at last is of leases.
+		leases.end(context.WithoutCancel(ctx))
 	})
 	return nil
 }
