@@ -183,7 +183,7 @@ func (r *Receiver) Shutdown(t *testing.T) {
 	components := r.components
 	r.components = nil
 	ended := make(chan error, len(components))
-	for _, c := range components {
+	for _, c := range slices.Backward(components) { // It is scraped meanwhile.
 		go func() { ended <- c.Shutdown(context.Background()) }()
 		select {
 		case err := <-ended:
