@@ -69,7 +69,6 @@ type Shared[O Observer] struct {
 	forget    func()
 	mu        sync.Mutex
 	users     int
-	started   bool
 	startErr  error
 }
 
@@ -79,8 +78,7 @@ func (s *Shared[O]) Start(ctx context.Context, host component.Host) error {
 	defer s.mu.Unlock()
 	s.Observer.AddHost(host)
 	s.users++
-	if !s.started {
-		s.started = true
+	if s.users == 1 {
 		s.startErr = s.Observer.Start(ctx, host)
 	}
 	return s.startErr
