@@ -88,6 +88,48 @@ func (r *Reporter) Set(endpoint string, err error) {
 	}
 }
 
+// Refused reports that the next consumer refuses a signal, of which so many
+// records wait. Unlike a failure it is logged once, however long it lasts: what
+// waits is a metric.
+func (r *Reporter) Refused(signal string, records int, err error) {
+	if errors.Is(err, context.Canceled) {
+		return
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	part := deliveryOf(signal)
+	if f, known := r.failing[part]; known {
+		f.err = err
+		return
+	}
+	now := r.now()
+	f := &failure{err: err, since: now, logged: r.mayLog(part, now)}
+	r.failing[part] = f
+	if f.logged {
+		r.logger.Warn(fmt.Sprintf("the next consumer refuses %s; %d records wait", signal, records),
+			zap.String("signal", signal), zap.Int("records", records), zap.Error(err))
+	}
+	r.report()
+}
+
+// Accepted reports that the next consumer accepts a signal again.
+func (r *Reporter) Accepted(signal string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	part := deliveryOf(signal)
+	f, known := r.failing[part]
+	if !known {
+		return
+	}
+	delete(r.failing, part)
+	if f.logged {
+		r.logger.Info("the next consumer accepts "+signal+" again", zap.String("signal", signal), zap.Duration("after", r.now().Sub(f.since)))
+	}
+	r.report()
+}
+
+func deliveryOf(signal string) string { return "delivery of " + signal }
+
 // Rest takes in that endpoints cannot be used now, which says nothing of how they
 // are doing: they fail no more, and nothing is logged.
 func (r *Reporter) Rest(endpoints ...string) {

@@ -124,3 +124,31 @@ func TestStatusIsRecoverableWhileAnyEndpointFails(t *testing.T) {
 	r.Set("b", nil)
 	assert.Equal(t, componentstatus.StatusOK, h.last())
 }
+
+func TestAConsumerThatRefusesIsLoggedOnceWithWhatWaits(t *testing.T) {
+	r, h, logs, now := newReporter()
+	r.Refused("logs", 3, errors.New("queue is full"))
+	*now = now.Add(24 * time.Hour)
+	r.Refused("logs", 312, errors.New("still full"))
+	require.Equal(t, 1, logs.Len())
+	assert.Equal(t, "the next consumer refuses logs; 3 records wait", logs.All()[0].Message)
+	assert.Equal(t, componentstatus.StatusRecoverableError, h.last())
+
+	r.Accepted("traces")
+	assert.Equal(t, componentstatus.StatusRecoverableError, h.last(), "of another signal")
+	r.Accepted("logs")
+	require.Equal(t, 2, logs.Len())
+	assert.Equal(t, "the next consumer accepts logs again", logs.All()[1].Message)
+	assert.Equal(t, 24*time.Hour, logs.All()[1].ContextMap()["after"])
+	assert.Equal(t, componentstatus.StatusOK, h.last())
+}
+
+func TestAConsumerThatFlapsDoesNotFlood(t *testing.T) {
+	r, _, logs, now := newReporter()
+	for range 60 {
+		r.Refused("logs", 1, errors.New("queue is full"))
+		r.Accepted("logs")
+		*now = now.Add(time.Second)
+	}
+	assert.Equal(t, 6, logs.Len(), "three refusals and their ends")
+}

@@ -49,7 +49,7 @@ type Receiver struct {
 	own        *componenttest.Telemetry // its telemetry about itself
 	components []*ending
 	statuses   []*status
-	refuses    atomic.Bool
+	refuses    struct{ logs, traces atomic.Bool }
 	late       atomic.Int32 // calls of consumers whose pipeline had ended
 }
 
@@ -110,7 +110,7 @@ func (r *Receiver) nextLogs(t *testing.T, of *ending) consumer.Logs {
 	t.Helper()
 	next, err := consumer.NewLogs(func(ctx context.Context, logs plog.Logs) error {
 		r.called(of)
-		if r.refuses.Load() {
+		if r.refuses.logs.Load() {
 			return errRefused
 		}
 		return r.Logs.ConsumeLogs(ctx, logs)
@@ -123,7 +123,7 @@ func (r *Receiver) nextTraces(t *testing.T, of *ending) consumer.Traces {
 	t.Helper()
 	next, err := consumer.NewTraces(func(ctx context.Context, traces ptrace.Traces) error {
 		r.called(of)
-		if r.refuses.Load() {
+		if r.refuses.traces.Load() {
 			return errRefused
 		}
 		return r.Traces.ConsumeTraces(ctx, traces)
@@ -174,7 +174,16 @@ func (r *Receiver) Trouble() string {
 
 // Refuse has the next consumers of events and spans refuse them, but not for
 // good, or take them again.
-func (r *Receiver) Refuse(refuse bool) { r.refuses.Store(refuse) }
+func (r *Receiver) Refuse(refuse bool) {
+	r.RefuseLogs(refuse)
+	r.RefuseTraces(refuse)
+}
+
+// RefuseLogs is Refuse for events alone.
+func (r *Receiver) RefuseLogs(refuse bool) { r.refuses.logs.Store(refuse) }
+
+// RefuseTraces is Refuse for spans alone.
+func (r *Receiver) RefuseTraces(refuse bool) { r.refuses.traces.Store(refuse) }
 
 // Shutdown ends the receiver. A receiver fails the test that hangs, or tells anything
 // in a pipeline that has ended.
@@ -299,26 +308,36 @@ func (r *Receiver) HasValue(want int64, name string, attributes ...string) func(
 	}
 }
 
-// Own returns the sum of a metric's data points with these attributes, in the
-// receiver's telemetry about itself. Its name has otelcol_ before it.
+// Own returns the sum of a counter's or gauge's data points with these attributes,
+// in the receiver's telemetry about itself. Its name has otelcol_ before it.
 func (r *Receiver) Own(t *testing.T, name string, attributes ...string) (sum int64) {
+	t.Helper()
+	for _, point := range r.ownPoints(t, name) {
+		if has(point.Attributes, attributes) {
+			sum += point.Value
+		}
+	}
+	return sum
+}
+
+func (r *Receiver) ownPoints(t *testing.T, name string) (points []metricdata.DataPoint[int64]) {
 	t.Helper()
 	var all metricdata.ResourceMetrics
 	require.NoError(t, r.own.Reader.Collect(context.Background(), &all))
 	for _, scope := range all.ScopeMetrics {
 		for _, m := range scope.Metrics {
-			counted, ok := m.Data.(metricdata.Sum[int64])
-			if m.Name != name || !ok {
+			if m.Name != name {
 				continue
 			}
-			for _, point := range counted.DataPoints {
-				if has(point.Attributes, attributes) {
-					sum += point.Value
-				}
+			switch data := m.Data.(type) {
+			case metricdata.Sum[int64]:
+				points = append(points, data.DataPoints...)
+			case metricdata.Gauge[int64]:
+				points = append(points, data.DataPoints...)
 			}
 		}
 	}
-	return sum
+	return points
 }
 
 func has(set attribute.Set, attributes []string) bool {

@@ -30,3 +30,9 @@ func (b *Base) AddHost(host component.Host) { b.Condition.AddHost(host) }
 
 // Delivery is where the watcher's telemetry goes.
 func (b *Base) Delivery() *Delivery { return b.delivery }
+
+// Stop ends the background work and waits for it.
+func (b *Base) Stop() {
+	b.Background.Stop()
+	b.delivery.end()
+}

@@ -6,11 +6,11 @@ package watch
 import (
 	"context"
 	"errors"
+	"sync"
 	"sync/atomic"
+	"time"
 
-	"github.com/cenkalti/backoff/v5"
 	"go.opentelemetry.io/collector/consumer"
-	"go.opentelemetry.io/collector/consumer/consumererror"
 	"go.opentelemetry.io/collector/pdata/plog"
 	"go.opentelemetry.io/collector/pdata/ptrace"
 	"go.opentelemetry.io/collector/receiver"
@@ -23,27 +23,36 @@ import (
 	"github.com/otelcol-infra/otelcol-infra/internal/watch/internal/metadata"
 )
 
+// Why records were dropped.
+const (
+	droppedRefused   = "refused"
+	droppedShutdown  = "shutdown"
+	droppedQueueFull = "queue_full"
+)
+
+var errDropped = errors.New("the next consumer refused telemetry until shutdown")
+
 // Delivery is the one place where telemetry leaves a watching receiver.
 // Logs and Traces are the next consumers; one that is nil has no pipeline, and
 // its part of the telemetry is not wanted.
+//
+// Each signal is delivered for itself. A refusal that is not for good is retried
+// without end; when a partial error names what was refused, only that is offered
+// again. Nothing is offered twice to a consumer that accepted it, with two
+// exceptions that the API leaves no way around: when several consumers are
+// behind one receiver and only some refuse, all of them get the batch again; and
+// so it is with a consumer that accepts a part without saying which.
 type Delivery struct {
 	Logs   consumer.Logs
 	Traces consumer.Traces
 
-	logs      held
-	traces    held
+	logs      *signal[plog.Logs]
+	traces    *signal[ptrace.Traces]
 	logger    *zap.Logger
 	condition *condition.Reporter
-	report    *receiverhelper.ObsReport
 	telemetry *metadata.TelemetryBuilder
 	receiver  attribute.KeyValue
-	format    string
-}
-
-// held is of one signal: how many loops hold a batch that was refused.
-type held struct {
-	signal string
-	loops  atomic.Int32
+	stalled   atomic.Int32 // loops
 }
 
 // NewDelivery returns a Delivery without consumers, which reports their
@@ -61,109 +70,115 @@ func NewDelivery(settings receiver.Settings, reporter *condition.Reporter) (*Del
 	if err != nil {
 		return nil, err
 	}
-	return &Delivery{
-		logs:      held{signal: "logs"},
-		traces:    held{signal: "traces"},
+	d := &Delivery{
 		logger:    settings.Logger,
 		condition: reporter,
-		report:    report,
 		telemetry: telemetry,
 		receiver:  attribute.String("receiver", settings.ID.String()),
-		format:    settings.ID.Type().String(),
-	}, nil
+	}
+	format := settings.ID.Type().String()
+	d.logs, d.traces = newLogsSignal(d, report, format), newTracesSignal(d, report, format)
+	return d, d.reportWaiting()
+}
+
+// reportWaiting reports how much waits, and since when.
+func (d *Delivery) reportWaiting() error {
+	signals := []struct {
+		name    string
+		waiting func() (int, time.Time)
+	}{{d.logs.name, d.logs.waiting}, {d.traces.name, d.traces.waiting}}
+	if err := d.telemetry.RegisterWatchQueueSizeCallback(func(_ context.Context, o metric.Int64Observer) error {
+		for _, s := range signals {
+			records, _ := s.waiting()
+			o.Observe(int64(records), d.attributes(s.name))
+		}
+		return nil
+	}); err != nil {
+		return err
+	}
+	return d.telemetry.RegisterWatchQueueOldestTimestampCallback(func(_ context.Context, o metric.Float64Observer) error {
+		for _, s := range signals {
+			if records, since := s.waiting(); records > 0 {
+				o.Observe(float64(since.UnixMilli())/1000, d.attributes(s.name))
+			}
+		}
+		return nil
+	})
 }
 
 // Wanted says whether there is a pipeline for any of it.
 func (d *Delivery) Wanted() bool { return d.Logs != nil || d.Traces != nil }
 
-// Holds says whether a batch is held because a consumer refuses it. What its
-// loop knows is then not up to date.
-func (d *Delivery) Holds() bool { return d.logs.loops.Load()+d.traces.loops.Load() > 0 }
+// Stalled says whether a loop without Fork observes nothing, as a queue is full.
+func (d *Delivery) Stalled() bool { return d.stalled.Load() > 0 }
 
-// Deliver returns nil when every consumer has accepted its part, or has
-// refused it for good, which is counted and logged. A refusal that is not for
-// good is reported as a condition and tried again, with growing pauses, until
-// ctx ends; its error is then returned.
+// Deliver returns nil when every consumer has accepted its part, or has refused it
+// for good. When ctx ends before, what is refused is dropped.
 func (d *Delivery) Deliver(ctx context.Context, t Telemetry) error {
-	var notLogs, notTraces error
-	if records := t.Logs.LogRecordCount(); d.Logs != nil && records > 0 {
-		notLogs = d.insist(ctx, &d.logs, records, func() error {
-			logs := t.Logs
-			if d.Logs.Capabilities().MutatesData { // Also what it refuses.
-				logs = plog.NewLogs()
-				t.Logs.CopyTo(logs)
+	var signals sync.WaitGroup
+	var dropped atomic.Bool
+	for _, out := range d.outlets(maxWaiting) {
+		if out.records(t) == 0 {
+			continue
+		}
+		out.put(time.Now(), t)
+		signals.Go(func() {
+			ctx, done := context.WithCancel(ctx)
+			defer done()
+			if !out.run(ctx, done) {
+				dropped.Store(true)
 			}
-			op := d.report.StartLogsOp(ctx)
-			err := d.Logs.ConsumeLogs(op, logs)
-			d.report.EndLogsOp(op, d.format, records, err)
-			return err
 		})
 	}
-	if spans := t.Traces.SpanCount(); d.Traces != nil && spans > 0 {
-		notTraces = d.insist(ctx, &d.traces, spans, func() error {
-			traces := t.Traces
-			if d.Traces.Capabilities().MutatesData {
-				traces = ptrace.NewTraces()
-				t.Traces.CopyTo(traces)
-			}
-			op := d.report.StartTracesOp(ctx)
-			err := d.Traces.ConsumeTraces(op, traces)
-			d.report.EndTracesOp(op, d.format, spans, err)
-			return err
-		})
+	signals.Wait()
+	if dropped.Load() {
+		return errDropped
 	}
-	return errors.Join(notLogs, notTraces)
+	return nil
 }
 
-// insist consumes until that is accepted or refused for good. The condition of
-// the signal lasts while any loop holds a batch.
-func (d *Delivery) insist(ctx context.Context, of *held, records int, consume func() error) error {
-	var refusal error
-	holds := false
-	release := func() {
-		if holds {
-			holds = false
-			of.loops.Add(-1)
-		}
-	}
-	defer release()
-	_, err := backoff.Retry(ctx, func() (struct{}, error) {
-		refusal = consume()
-		switch {
-		case consumererror.IsPermanent(refusal):
-			return struct{}{}, backoff.Permanent(refusal)
-		case refusal == nil:
-			release()
-			if of.loops.Load() == 0 {
-				d.condition.Set("delivery of "+of.signal, nil)
-			}
-			return struct{}{}, nil
-		case !holds:
-			holds = true
-			of.loops.Add(1)
-		}
-		d.condition.Set("delivery of "+of.signal, refusal)
-		return struct{}{}, refusal
-	}, backoff.WithMaxElapsedTime(0))
-	if err == nil {
-		return nil
-	}
-	if holds && consumererror.IsPermanent(refusal) {
-		if release(); of.loops.Load() == 0 {
-			d.condition.Set("delivery of "+of.signal, nil)
-		}
-	}
-	d.drop(ctx, of.signal, records, refusal)
-	if consumererror.IsPermanent(refusal) {
-		return nil
-	}
-	return refusal
+// end ends what reports about the delivery.
+func (d *Delivery) end() { d.telemetry.Shutdown() }
+
+// outlet is a lane, of whichever signal.
+type outlet interface {
+	full() bool
+	empty() bool
+	records(Telemetry) int
+	put(now time.Time, t Telemetry)
+	overflow(ctx context.Context, t Telemetry, begins bool)
+	run(ctx context.Context, drained func()) bool
 }
 
-func (d *Delivery) drop(ctx context.Context, signal string, records int, err error) {
-	d.telemetry.WatchDropped.Add(ctx, int64(records), metric.WithAttributes(d.receiver, attribute.String("signal", signal)))
-	d.logger.Error("dropped what the next consumer refused",
-		zap.String("signal", signal), zap.Int("records", records), zap.Error(err))
+// outlets returns a lane for each signal that has a pipeline, in which so many
+// records may wait.
+func (d *Delivery) outlets(limit int) (all []outlet) {
+	if d.logs.wanted() {
+		all = append(all, newLane(d, d.logs, limit))
+	}
+	if d.traces.wanted() {
+		all = append(all, newLane(d, d.traces, limit))
+	}
+	return all
+}
+
+func (d *Delivery) attributes(signal string) metric.MeasurementOption {
+	return metric.WithAttributes(d.receiver, attribute.String("signal", signal))
+}
+
+func (d *Delivery) countDropped(ctx context.Context, signal, reason string, records int) {
+	d.telemetry.WatchDropped.Add(ctx, int64(records), d.attributes(signal), metric.WithAttributes(attribute.String("reason", reason)))
+}
+
+func (d *Delivery) drop(ctx context.Context, signal, reason string, records int, err error) {
+	d.countDropped(ctx, signal, reason, records)
+	d.logger.Error("dropped "+signal+" that the next consumer refused",
+		zap.Int("records", records), zap.String("reason", reason), zap.Error(err))
+}
+
+func (d *Delivery) logFull(signal string, records int) {
+	d.logger.Error("the queue of "+signal+" is full and more is dropped; once the next consumer accepts, the differences are reported as reconciled",
+		zap.Int("records", records))
 }
 
 func (d *Delivery) countObservation(ctx context.Context, err error) {

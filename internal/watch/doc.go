@@ -5,11 +5,12 @@
 
 // Package watch runs the one pattern that every receiver here follows:
 //
-//	observe → step → deliver → commit
+//	observe → step → queue → deliver → commit
 //
 // Observing is the only input. Stepping is pure: it gets the time as an
-// argument and returns telemetry. Delivering holds a batch until the next
-// consumer has accepted it or has refused it for good, and only then does the
-// loop observe further, so that what was observed is not forgotten before it
-// is told.
+// argument and returns telemetry, which carries the time of the observation.
+// Observing never waits for delivering: the logs and the traces of each loop
+// have a bounded queue of their own, so that a consumer that refuses one signal
+// holds up neither the other nor what metrics are made of. What must survive a
+// restart is committed when all signals have accepted everything.
 package watch

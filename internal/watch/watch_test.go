@@ -6,6 +6,10 @@ package watch
 import (
 	"context"
 	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -17,6 +21,7 @@ import (
 	"go.opentelemetry.io/collector/consumer"
 	"go.opentelemetry.io/collector/consumer/consumererror"
 	"go.opentelemetry.io/collector/consumer/consumertest"
+	"go.opentelemetry.io/collector/pdata/pcommon"
 	"go.opentelemetry.io/collector/pdata/plog"
 	"go.opentelemetry.io/collector/pdata/ptrace"
 	"go.opentelemetry.io/collector/receiver/receivertest"
@@ -30,212 +35,643 @@ import (
 	"github.com/otelcol-infra/otelcol-infra/internal/watch/internal/metadatatest"
 )
 
-var receiverAttr = attribute.String("receiver", "test")
+var (
+	errBusy      = errors.New("queue is full")
+	receiverAttr = attribute.String("receiver", "test")
+)
 
-func newDelivery(t *testing.T) (*Delivery, *componenttest.Telemetry) {
-	tel := componenttest.NewTelemetry()
-	t.Cleanup(func() { require.NoError(t, tel.Shutdown(context.Background())) })
+// bench is a Delivery under test, with what its consumers accepted.
+type bench struct {
+	*Delivery
+	telemetry *componenttest.Telemetry
+	log       *observer.ObservedLogs
+	logs      consumertest.LogsSink
+	traces    consumertest.TracesSink
+}
+
+func newBench(t *testing.T) *bench {
+	b := &bench{telemetry: componenttest.NewTelemetry()}
+	t.Cleanup(func() { require.NoError(t, b.telemetry.Shutdown(context.Background())) })
+	core, log := observer.New(zap.InfoLevel)
+	b.log = log
 	settings := receivertest.NewNopSettings(component.MustNewType("test"))
 	settings.ID = component.MustNewID("test")
-	settings.TelemetrySettings = tel.NewTelemetrySettings()
-	d, err := NewDelivery(settings, condition.NewReporter(settings.Logger))
+	settings.TelemetrySettings = b.telemetry.NewTelemetrySettings()
+	settings.Logger = zap.New(core)
+	var err error
+	b.Delivery, err = NewDelivery(settings, condition.NewReporter(settings.Logger))
 	require.NoError(t, err)
-	return d, tel
+	b.Logs, b.Traces = &b.logs, &b.traces
+	return b
 }
 
-func someTelemetry(name string) Telemetry {
-	t := Telemetry{Logs: plog.NewLogs(), Traces: ptrace.NewTraces()}
-	t.Logs.ResourceLogs().AppendEmpty().ScopeLogs().AppendEmpty().LogRecords().AppendEmpty().SetEventName(name)
-	t.Traces.ResourceSpans().AppendEmpty().ScopeSpans().AppendEmpty().Spans().AppendEmpty().SetName(name)
-	return t
-}
-
-// refusing refuses a number of times, then accepts into the sink. It changes
-// what it is given, as a processor may.
-func refusing(sink *consumertest.LogsSink, times int, refusal error) consumer.Logs {
-	next, err := consumer.NewLogs(func(ctx context.Context, ld plog.Logs) error {
-		record := ld.ResourceLogs().At(0).ScopeLogs().At(0).LogRecords().At(0)
-		record.SetEventName(record.EventName() + "!")
-		if times > 0 {
-			times--
+// refuse has logs refused with what decide returns; nil accepts them. The consumer
+// changes what it is given, as a processor may.
+func (b *bench) refuse(decide func(logs plog.Logs) error) {
+	next, err := consumer.NewLogs(func(ctx context.Context, logs plog.Logs) error {
+		refusal := decide(logs)
+		if refusal != nil {
+			logs.ResourceLogs().At(0).ScopeLogs().At(0).LogRecords().At(0).SetEventName("changed")
 			return refusal
 		}
-		return sink.ConsumeLogs(ctx, ld)
+		return b.logs.ConsumeLogs(ctx, logs)
 	}, consumer.WithCapabilities(consumer.Capabilities{MutatesData: true}))
 	if err != nil {
 		panic(err)
 	}
-	return next
+	b.Logs = next
 }
 
-func TestWhatIsRefusedIsHeldUntilAccepted(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		d, _ := newDelivery(t)
-		logs, traces := &consumertest.LogsSink{}, &consumertest.TracesSink{}
-		d.Logs, d.Traces = refusing(logs, 20, errors.New("queue is full")), traces
+// accepted returns the names of the events that were accepted.
+func (b *bench) accepted() (all []string) {
+	for _, logs := range b.logs.AllLogs() {
+		all = append(all, names(logs)...)
+	}
+	return all
+}
 
-		require.NoError(t, d.Deliver(t.Context(), someTelemetry("a")))
-		require.Equal(t, 1, logs.LogRecordCount())
-		assert.Equal(t, "a!", logs.AllLogs()[0].ResourceLogs().At(0).ScopeLogs().At(0).LogRecords().At(0).EventName(),
-			"a refused batch is not given again as the consumer left it")
-		assert.Equal(t, 1, traces.SpanCount(), "each signal is told once, however often the other was refused")
+func (b *bench) spans() (all []string) {
+	for _, traces := range b.traces.AllTraces() {
+		all = append(all, traces.ResourceSpans().At(0).ScopeSpans().At(0).Spans().At(0).Name())
+	}
+	return all
+}
+
+func names(logs plog.Logs) (all []string) {
+	for _, rl := range logs.ResourceLogs().All() {
+		for _, record := range rl.ScopeLogs().At(0).LogRecords().All() {
+			all = append(all, record.EventName())
+		}
+	}
+	return all
+}
+
+// dropped is the data point of records that were dropped.
+func dropped(signal, reason string, records int64) metricdata.DataPoint[int64] {
+	return metricdata.DataPoint[int64]{Value: records, Attributes: attribute.NewSet(
+		receiverAttr, attribute.String("signal", signal), attribute.String("reason", reason))}
+}
+
+// telemetryOf returns an event and a span of that name.
+func telemetryOf(name string) Telemetry {
+	t := Telemetry{Logs: logsOf(name), Traces: ptrace.NewTraces()}
+	t.Traces.ResourceSpans().AppendEmpty().ScopeSpans().AppendEmpty().Spans().AppendEmpty().SetName(name)
+	return t
+}
+
+func logsOf(names ...string) plog.Logs {
+	logs := plog.NewLogs()
+	for _, name := range names {
+		logs.ResourceLogs().AppendEmpty().ScopeLogs().AppendEmpty().LogRecords().AppendEmpty().SetEventName(name)
+	}
+	return logs
+}
+
+// source returns what the test gives it, observation or error.
+type source chan any
+
+func (s source) next(ctx context.Context) (string, error) {
+	select {
+	case outcome := <-s:
+		if err, failed := outcome.(error); failed {
+			return "", err
+		}
+		return outcome.(string), nil
+	case <-ctx.Done():
+		return "", ctx.Err()
+	}
+}
+
+// run runs a loop in the background until end is called, or the test is over.
+func (b *bench) run(t *testing.T, loop Loop[string]) (s source, end func()) {
+	s = make(source)
+	loop.Next, loop.Delivery, loop.Limit = s.next, b.Delivery, 4
+	if loop.Step == nil {
+		loop.Step = func(_ time.Time, name string) Telemetry { return telemetryOf(name) }
+	}
+	if loop.Condition == nil {
+		loop.Condition = func(error) {}
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan struct{})
+	go func() { defer close(done); loop.Run(ctx) }()
+	return s, func() { synctest.Wait(); cancel(); <-done }
+}
+
+// sleep lets time pass, and what is due in it come to its end.
+func sleep(d time.Duration) {
+	time.Sleep(d)
+	synctest.Wait()
+}
+
+func TestWhatIsRefusedWaitsUntilItIsAccepted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b, tries := newBench(t), 0
+		b.refuse(func(plog.Logs) error {
+			if tries++; tries <= 20 {
+				return errBusy
+			}
+			return nil
+		})
+		s, end := b.run(t, Loop[string]{})
+		s <- "a"
+		sleep(time.Hour)
+		assert.Equal(t, []string{"a"}, b.accepted(), "a refused batch is not offered again as the consumer left it")
+		assert.Equal(t, []string{"a"}, b.spans())
+		end()
+	})
+}
+
+func TestARefusedSignalHoldsUpNoOtherAndNoObservation(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t)
+		var accepts atomic.Bool
+		b.refuse(func(plog.Logs) error {
+			if accepts.Load() {
+				return nil
+			}
+			return errBusy
+		})
+		var stepped []time.Time
+		s, end := b.run(t, Loop[string]{Step: func(now time.Time, name string) Telemetry {
+			stepped = append(stepped, now)
+			return telemetryOf(name)
+		}})
+		began := time.Now()
+		for _, name := range []string{"a", "b", "c"} {
+			s <- name
+			sleep(10 * time.Second)
+		}
+		assert.Equal(t, []string{"a", "b", "c"}, b.spans())
+		assert.Empty(t, b.accepted())
+		assert.Equal(t, []time.Time{began, began.Add(10 * time.Second), began.Add(20 * time.Second)}, stepped, "each at the time it was observed")
+		waiting := func(signal string, records int64) metricdata.DataPoint[int64] {
+			return metricdata.DataPoint[int64]{Value: records, Attributes: attribute.NewSet(receiverAttr, attribute.String("signal", signal))}
+		}
+		metadatatest.AssertEqualWatchQueueSize(t, b.telemetry,
+			[]metricdata.DataPoint[int64]{waiting("logs", 3), waiting("traces", 0)}, metricdatatest.IgnoreTimestamp())
+		metadatatest.AssertEqualWatchQueueOldestTimestamp(t, b.telemetry, []metricdata.DataPoint[float64]{{
+			Value: float64(began.Unix()), Attributes: attribute.NewSet(receiverAttr, attribute.String("signal", "logs")),
+		}}, metricdatatest.IgnoreTimestamp())
+
+		accepts.Store(true)
+		sleep(retryAtMost)
+		assert.Equal(t, []string{"a", "b", "c"}, b.accepted())
+		metadatatest.AssertEqualWatchQueueSize(t, b.telemetry,
+			[]metricdata.DataPoint[int64]{waiting("logs", 0), waiting("traces", 0)}, metricdatatest.IgnoreTimestamp())
+		end()
+	})
+}
+
+func TestDeliveryGoesOnWithinFiveSecondsOfARefusalsEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t)
+		ends := time.Now().Add(time.Hour)
+		var offers []time.Duration
+		b.refuse(func(plog.Logs) error {
+			if offers = append(offers, time.Since(ends)); time.Now().Before(ends) {
+				return errBusy
+			}
+			return nil
+		})
+		s, end := b.run(t, Loop[string]{})
+		s <- "a"
+		sleep(2 * time.Hour)
+		assert.LessOrEqual(t, offers[len(offers)-1], retryAtMost)
+		assert.Equal(t, []string{"a"}, b.accepted())
+		end()
+	})
+}
+
+func TestAllLoopsGoOnWhenOneIsAccepted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t)
+		var accepts atomic.Bool
+		var mu sync.Mutex
+		var acceptedAt []time.Time
+		b.refuse(func(plog.Logs) error {
+			if !accepts.Load() {
+				return errBusy
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			acceptedAt = append(acceptedAt, time.Now())
+			return nil
+		})
+		for range 10 {
+			s, end := b.run(t, Loop[string]{})
+			defer end()
+			s <- "a"
+		}
+		sleep(time.Hour)
+		accepts.Store(true)
+		sleep(retryAtMost)
+		require.Len(t, acceptedAt, 10)
+		assert.Equal(t, acceptedAt[0], acceptedAt[9])
 	})
 }
 
 func TestWhatIsRefusedForGoodIsDroppedAndCounted(t *testing.T) {
-	d, tel := newDelivery(t)
-	logs, traces := &consumertest.LogsSink{}, &consumertest.TracesSink{}
-	d.Logs, d.Traces = refusing(logs, 1, consumererror.NewPermanent(errors.New("bad data"))), traces
-
-	require.NoError(t, d.Deliver(t.Context(), someTelemetry("a")))
-	assert.Zero(t, logs.LogRecordCount())
-	assert.Equal(t, 1, traces.SpanCount())
-	metadatatest.AssertEqualWatchDropped(t, tel, []metricdata.DataPoint[int64]{{
-		Attributes: attribute.NewSet(receiverAttr, attribute.String("signal", "logs")), Value: 1,
-	}}, metricdatatest.IgnoreTimestamp())
-}
-
-func TestSignalsWithoutAPipelineAreNotWanted(t *testing.T) {
-	d, _ := newDelivery(t)
-	require.NoError(t, d.Deliver(t.Context(), someTelemetry("a")))
-}
-
-func TestThatABatchIsHeldIsKnown(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		d, _ := newDelivery(t)
-		d.Logs = refusing(&consumertest.LogsSink{}, 5, errors.New("queue is full"))
-		delivered := make(chan error)
-		go func() { delivered <- d.Deliver(t.Context(), someTelemetry("a")) }()
-		synctest.Wait()
-		assert.True(t, d.Holds(), "it was refused once")
-		require.NoError(t, <-delivered)
-		assert.False(t, d.Holds())
-	})
-}
-
-func TestARefusalLastsUntilNoLoopHoldsABatch(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		core, log := observer.New(zap.InfoLevel)
-		d, _ := newDelivery(t)
-		d.condition = condition.NewReporter(zap.New(core))
-		next, err := consumer.NewLogs(func(_ context.Context, ld plog.Logs) error {
-			name := ld.ResourceLogs().At(0).ScopeLogs().At(0).LogRecords().At(0).EventName()
-			if name == "big" && time.Since(time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)) < time.Hour {
-				return errors.New("too big for now")
+		b := newBench(t)
+		b.refuse(func(logs plog.Logs) error {
+			if slices.Contains(names(logs), "bad") {
+				return consumererror.NewPermanent(errors.New("bad data"))
 			}
 			return nil
 		})
+		s, end := b.run(t, Loop[string]{})
+		s <- "bad"
+		s <- "good"
+		end()
+		assert.Equal(t, []string{"good"}, b.accepted())
+		assert.Equal(t, []string{"bad", "good"}, b.spans())
+		metadatatest.AssertEqualWatchDropped(t, b.telemetry, []metricdata.DataPoint[int64]{dropped("logs", droppedRefused, 1)}, metricdatatest.IgnoreTimestamp())
+		assert.Equal(t, 1, b.log.FilterMessage("dropped logs that the next consumer refused").Len())
+	})
+}
+
+func TestWhatSeveralConsumersRefuseIsOfferedAgainToThoseThatMayAccept(t *testing.T) {
+	permanent, part := consumererror.NewPermanent(errors.New("bad data")), consumererror.NewLogs(errBusy, logsOf("b"))
+	for name, c := range map[string]struct {
+		refusal error
+		again   []string // that is offered after the refusal of "a", "b" and "c"; nil: nothing
+		dropped int64
+	}{
+		"one for now":                         {refusal: errBusy, again: []string{"a", "b", "c"}},
+		"one for good":                        {refusal: permanent, dropped: 3},
+		"one a part":                          {refusal: part, again: []string{"b"}},
+		"one a part, wrapped":                 {refusal: fmt.Errorf("exporter: %w", part), again: []string{"b"}},
+		"one a part for good":                 {refusal: consumererror.NewLogs(permanent, logsOf("b")), dropped: 1},
+		"one for good, one for now":           {refusal: errors.Join(permanent, errBusy), again: []string{"a", "b", "c"}},
+		"one for now, one for good":           {refusal: errors.Join(errBusy, permanent), again: []string{"a", "b", "c"}},
+		"one for good, one a part":            {refusal: errors.Join(permanent, part), again: []string{"b"}},
+		"one a part, one for now":             {refusal: errors.Join(part, errBusy), again: []string{"a", "b", "c"}},
+		"two a part each":                     {refusal: errors.Join(part, consumererror.NewLogs(errBusy, logsOf("c"))), again: []string{"a", "b", "c"}},
+		"two for good":                        {refusal: errors.Join(permanent, permanent), dropped: 3},
+		"two within another, one of them bad": {refusal: fmt.Errorf("fan-out: %w", errors.Join(permanent, errBusy)), again: []string{"a", "b", "c"}},
+		"two, said to be for good":            {refusal: consumererror.NewPermanent(errors.Join(errBusy, errBusy)), dropped: 3},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				b := newBench(t)
+				var offered [][]string
+				b.refuse(func(logs plog.Logs) error {
+					if offered = append(offered, names(logs)); len(offered) == 1 {
+						return c.refusal
+					}
+					return nil
+				})
+				s, end := b.run(t, Loop[string]{Step: func(time.Time, string) Telemetry {
+					return Telemetry{Logs: logsOf("a", "b", "c"), Traces: ptrace.NewTraces()}
+				}})
+				s <- ""
+				sleep(time.Hour)
+				end()
+				want := [][]string{{"a", "b", "c"}}
+				if c.again != nil {
+					want = append(want, c.again)
+				}
+				assert.Equal(t, want, offered)
+				if c.dropped > 0 {
+					metadatatest.AssertEqualWatchDropped(t, b.telemetry, []metricdata.DataPoint[int64]{dropped("logs", droppedRefused, c.dropped)}, metricdatatest.IgnoreTimestamp())
+				}
+			})
+		})
+	}
+}
+
+func TestAPartOfSpansIsOfferedAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b, offers := newBench(t), 0
+		next, err := consumer.NewTraces(func(ctx context.Context, traces ptrace.Traces) error {
+			if offers++; offers == 1 {
+				return consumererror.NewTraces(errBusy, telemetryOf("part").Traces)
+			}
+			return b.traces.ConsumeTraces(ctx, traces)
+		})
 		require.NoError(t, err)
-		d.Logs = next
-		delivered := make(chan error)
-		go func() { delivered <- d.Deliver(t.Context(), someTelemetry("big")) }()
+		b.Traces = next
+		s, end := b.run(t, Loop[string]{})
+		s <- "all"
+		sleep(time.Hour)
+		end()
+		assert.Equal(t, []string{"part"}, b.spans())
+	})
+}
+
+func TestSignalsWithoutAPipelineAreNotQueued(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t)
+		b.Logs, b.Traces = nil, nil
+		commits := 0
+		s, end := b.run(t, Loop[string]{Commit: func(context.Context) { commits++ }})
+		s <- "a"
+		end()
+		assert.Equal(t, 1, commits)
+	})
+}
+
+func TestARefusalIsLoggedOnceAndSoIsItsEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t)
+		var accepts sync.Map
+		b.refuse(func(logs plog.Logs) error {
+			if _, ok := accepts.Load(names(logs)[0]); ok {
+				return nil
+			}
+			return errBusy
+		})
+		first, end := b.run(t, Loop[string]{})
+		defer end()
+		second, end := b.run(t, Loop[string]{})
+		defer end()
+		first <- "a"
 		synctest.Wait()
-		require.NoError(t, d.Deliver(t.Context(), someTelemetry("small")))
-		recovered := func() int { return log.FilterLevelExact(zap.InfoLevel).Len() }
-		assert.Zero(t, recovered(), "the big one waits yet")
-		require.NoError(t, <-delivered)
-		assert.Equal(t, 1, recovered())
+		second <- "b"
+		sleep(time.Hour)
+		warnings := b.log.FilterLevelExact(zap.WarnLevel)
+		require.Equal(t, 1, warnings.Len())
+		assert.Equal(t, "the next consumer refuses logs; 1 records wait", warnings.All()[0].Message)
+		accepts.Store("a", true)
+		sleep(time.Hour)
+		assert.Zero(t, b.log.FilterLevelExact(zap.InfoLevel).Len(), "the other loop waits yet")
+		accepts.Store("b", true)
+		sleep(time.Hour)
+		again := b.log.FilterLevelExact(zap.InfoLevel)
+		require.Equal(t, 1, again.Len())
+		assert.Equal(t, "the next consumer accepts logs again", again.All()[0].Message)
+		assert.Equal(t, 2, b.log.Len())
 	})
 }
 
 func TestARefusalIsOverWhenTheBatchIsRefusedForGood(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		core, log := observer.New(zap.InfoLevel)
-		d, _ := newDelivery(t)
-		d.condition = condition.NewReporter(zap.New(core))
-		times := 0
-		next, err := consumer.NewLogs(func(context.Context, plog.Logs) error {
-			if times++; times > 1 {
+		b, tries := newBench(t), 0
+		b.refuse(func(plog.Logs) error {
+			if tries++; tries > 1 {
 				return consumererror.NewPermanent(errors.New("bad data"))
 			}
-			return errors.New("not now")
+			return errBusy
+		})
+		s, end := b.run(t, Loop[string]{})
+		s <- "a"
+		sleep(time.Hour)
+		assert.Equal(t, 1, b.log.FilterLevelExact(zap.WarnLevel).Len())
+		assert.Equal(t, 1, b.log.FilterLevelExact(zap.InfoLevel).Len())
+		end()
+	})
+}
+
+func TestWhatSurvivesARestartIsCommittedWhenAllSignalsHaveAccepted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t)
+		var accepts atomic.Bool
+		b.refuse(func(plog.Logs) error {
+			if accepts.Load() {
+				return nil
+			}
+			return errBusy
+		})
+		stepped, committed := "", ""
+		s, end := b.run(t, Loop[string]{
+			Step:   func(_ time.Time, name string) Telemetry { stepped = name; return telemetryOf(name) },
+			Commit: func(context.Context) { committed = stepped },
+		})
+		s <- "a"
+		s <- "b"
+		sleep(time.Hour)
+		assert.Equal(t, []string{"a", "b"}, b.spans())
+		assert.Empty(t, committed)
+		accepts.Store(true)
+		sleep(retryAtMost)
+		assert.Equal(t, "b", committed)
+		end()
+	})
+}
+
+func TestShutdownDeliversWhatIsAcceptedAtOnceAndDropsTheRest(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t)
+		b.refuse(func(logs plog.Logs) error {
+			if names(logs)[0] == "c" {
+				return errBusy
+			}
+			return nil
+		})
+		commits := 0
+		s, end := b.run(t, Loop[string]{Commit: func(context.Context) { commits++ }})
+		s <- "c"
+		sleep(time.Hour)
+		s <- "d"
+		synctest.Wait()
+		end()
+		assert.Equal(t, []string{"c", "d"}, b.spans())
+		assert.Empty(t, b.accepted())
+		assert.Zero(t, commits)
+		metadatatest.AssertEqualWatchDropped(t, b.telemetry, []metricdata.DataPoint[int64]{dropped("logs", droppedShutdown, 2)}, metricdatatest.IgnoreTimestamp())
+	})
+}
+
+func TestShutdownOffersWhatWasRefusedOnceMore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t)
+		var accepts atomic.Bool
+		b.refuse(func(plog.Logs) error {
+			if accepts.Load() {
+				return nil
+			}
+			return errBusy
+		})
+		commits := 0
+		s, end := b.run(t, Loop[string]{Commit: func(context.Context) { commits++ }})
+		s <- "a"
+		s <- "b"
+		synctest.Wait()
+		accepts.Store(true)
+		end()
+		assert.Equal(t, []string{"a", "b"}, b.accepted())
+		assert.Equal(t, 1, commits)
+	})
+}
+
+func TestShutdownDoesNotWaitForAConsumerThatHangs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t)
+		next, err := consumer.NewLogs(func(ctx context.Context, _ plog.Logs) error {
+			<-ctx.Done()
+			return ctx.Err()
 		})
 		require.NoError(t, err)
-		d.Logs = next
-		require.NoError(t, d.Deliver(t.Context(), someTelemetry("a")))
-		assert.Equal(t, 1, log.FilterLevelExact(zap.WarnLevel).Len())
-		assert.Equal(t, 1, log.FilterLevelExact(zap.InfoLevel).Len())
-		assert.False(t, d.Holds())
+		b.Logs = next
+		s, end := b.run(t, Loop[string]{})
+		s <- "a"
+		sleep(time.Hour)
+		began := time.Now()
+		end()
+		assert.Equal(t, flushFor, time.Since(began))
+		metadatatest.AssertEqualWatchDropped(t, b.telemetry, []metricdata.DataPoint[int64]{dropped("logs", droppedShutdown, 1)}, metricdatatest.IgnoreTimestamp())
 	})
-}
-
-func TestShutdownEndsAHeldDelivery(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		d, tel := newDelivery(t)
-		d.Logs = refusing(&consumertest.LogsSink{}, 1<<30, errors.New("down"))
-		ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
-		defer cancel()
-		require.EqualError(t, d.Deliver(ctx, someTelemetry("a")), "down")
-		metadatatest.AssertEqualWatchDropped(t, tel, []metricdata.DataPoint[int64]{{
-			Attributes: attribute.NewSet(receiverAttr, attribute.String("signal", "logs")), Value: 1,
-		}}, metricdatatest.IgnoreTimestamp())
-	})
-}
-
-// A scripted source: each entry is one observation or one failure.
-type script struct {
-	outcomes []any
-}
-
-func (s *script) next(ctx context.Context) (string, error) {
-	if len(s.outcomes) == 0 {
-		<-ctx.Done()
-		return "", ctx.Err()
-	}
-	outcome := s.outcomes[0]
-	s.outcomes = s.outcomes[1:]
-	if err, failed := outcome.(error); failed {
-		return "", err
-	}
-	return outcome.(string), nil
 }
 
 func TestLoopSkipsFailuresAndGoesOn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		d, tel := newDelivery(t)
-		logs := &consumertest.LogsSink{}
-		d.Logs = logs
-		source := &script{outcomes: []any{"a", errors.New("refused"), errors.New("refused"), "b"}}
+		b := newBench(t)
 		var conditions []error
-		loop := Loop[string]{
-			Next:      source.next,
-			Step:      func(_ time.Time, name string) Telemetry { return someTelemetry(name) },
-			Delivery:  d,
-			Condition: func(err error) { conditions = append(conditions, err) },
+		s, end := b.run(t, Loop[string]{Condition: func(err error) { conditions = append(conditions, err) }})
+		for _, outcome := range []any{"a", errBusy, errBusy, "b"} {
+			s <- outcome
 		}
-		ctx, cancel := context.WithCancel(t.Context())
-		done := make(chan struct{})
-		go func() { defer close(done); loop.Run(ctx) }()
-		time.Sleep(time.Minute)
-		cancel()
-		<-done
-
-		var names []string
-		for _, ld := range logs.AllLogs() {
-			names = append(names, ld.ResourceLogs().At(0).ScopeLogs().At(0).LogRecords().At(0).EventName())
-		}
-		assert.Equal(t, []string{"a", "b"}, names)
-		assert.Equal(t, []error{nil, errors.New("refused"), errors.New("refused"), nil}, conditions)
+		synctest.Wait()
+		end()
+		assert.Equal(t, []string{"a", "b"}, b.accepted())
+		assert.Equal(t, []error{nil, errBusy, errBusy, nil}, conditions)
 		attrs := attribute.NewSet(receiverAttr)
-		metadatatest.AssertEqualWatchObservations(t, tel, []metricdata.DataPoint[int64]{{Attributes: attrs, Value: 2}}, metricdatatest.IgnoreTimestamp())
-		metadatatest.AssertEqualWatchFailures(t, tel, []metricdata.DataPoint[int64]{{Attributes: attrs, Value: 2}}, metricdatatest.IgnoreTimestamp())
+		metadatatest.AssertEqualWatchObservations(t, b.telemetry, []metricdata.DataPoint[int64]{{Attributes: attrs, Value: 2}}, metricdatatest.IgnoreTimestamp())
+		metadatatest.AssertEqualWatchFailures(t, b.telemetry, []metricdata.DataPoint[int64]{{Attributes: attrs, Value: 2}}, metricdatatest.IgnoreTimestamp())
 	})
 }
 
-func TestLoopObservesNothingMoreWhileADeliveryIsHeld(t *testing.T) {
+// many returns telemetry of so many events and a span, of that name.
+func many(name string, events int) Telemetry {
+	t := telemetryOf(name)
+	t.Logs = logsOf(slices.Repeat([]string{name}, events)...)
+	return t
+}
+
+func TestWithoutForkNothingIsObservedWhileAQueueIsFull(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		d, _ := newDelivery(t)
-		d.Logs = refusing(&consumertest.LogsSink{}, 1<<30, errors.New("down"))
-		source := &script{outcomes: []any{"a", "b", "c"}}
-		loop := Loop[string]{
-			Next:      source.next,
-			Step:      func(_ time.Time, name string) Telemetry { return someTelemetry(name) },
-			Delivery:  d,
-			Condition: func(error) {},
+		b := newBench(t)
+		var accepts atomic.Bool
+		b.refuse(func(plog.Logs) error {
+			if accepts.Load() {
+				return nil
+			}
+			return errBusy
+		})
+		s, end := b.run(t, Loop[string]{Step: func(_ time.Time, name string) Telemetry { return many(name, 2) }})
+		s <- "a"
+		s <- "b"
+		select {
+		case s <- "c":
+			require.Fail(t, "observed though the queue is full")
+		case <-time.After(time.Hour):
 		}
-		ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
-		defer cancel()
-		loop.Run(ctx)
-		assert.Equal(t, []any{"b", "c"}, source.outcomes)
+		accepts.Store(true)
+		s <- "c"
+		end()
+		assert.Len(t, b.accepted(), 6)
+		assert.Equal(t, []string{"a", "b", "c"}, b.spans())
+	})
+}
+
+// A signal whose queue is full goes on across a gap; the other one is not concerned.
+func TestWithForkAFullQueueIsAGapOfItsSignalAlone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t)
+		var accepts atomic.Bool
+		b.refuse(func(plog.Logs) error {
+			if accepts.Load() {
+				return nil
+			}
+			return errBusy
+		})
+		state, committed := "", ""
+		step := func(_ time.Time, name string) Telemetry {
+			before := state
+			state = name
+			return many(before+">"+name, 2)
+		}
+		var reconciledAt time.Time
+		s, end := b.run(t, Loop[string]{
+			Step: step,
+			Fork: func() func(time.Time, string) Telemetry {
+				before := state
+				return func(now time.Time, name string) Telemetry {
+					reconciledAt = now
+					return telemetryOf(before + "..." + name)
+				}
+			},
+			Commit: func(context.Context) { committed = state },
+		})
+		for _, name := range []string{"a", "b", "c", "d"} {
+			s <- name
+			sleep(time.Second)
+		}
+		observed := time.Now().Add(-time.Second)
+		sleep(time.Hour)
+		assert.Equal(t, []string{">a", "a>b", "b>c", "c>d"}, b.spans())
+		full := b.log.FilterLevelExact(zap.ErrorLevel)
+		require.Equal(t, 1, full.Len())
+		assert.Contains(t, full.All()[0].Message, "the queue of logs is full")
+		metadatatest.AssertEqualWatchDropped(t, b.telemetry, []metricdata.DataPoint[int64]{dropped("logs", droppedQueueFull, 4)}, metricdatatest.IgnoreTimestamp())
+		assert.Empty(t, committed)
+
+		accepts.Store(true)
+		sleep(retryAtMost)
+		assert.Equal(t, []string{">a", "a>b", "b...d"}, slices.Compact(b.accepted()))
+		assert.Equal(t, observed, reconciledAt)
+		assert.Equal(t, "d", committed)
+
+		s <- "e"
+		synctest.Wait()
+		assert.Equal(t, []string{">a", "a>b", "b...d", "d>e"}, slices.Compact(b.accepted()), "and then as before")
+		assert.Equal(t, []string{">a", "a>b", "b>c", "c>d", "d>e"}, b.spans())
+		end()
+	})
+}
+
+func TestNothingIsMissedWhenAFullQueueHasNothingMoreToTake(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t)
+		var accepts atomic.Bool
+		b.refuse(func(plog.Logs) error {
+			if accepts.Load() {
+				return nil
+			}
+			return errBusy
+		})
+		s, end := b.run(t, Loop[string]{
+			Step: func(_ time.Time, name string) Telemetry {
+				if name == "quiet" {
+					return Silence()
+				}
+				return many(name, 4)
+			},
+			Fork: func() func(time.Time, string) Telemetry {
+				return func(time.Time, string) Telemetry { return telemetryOf("gap") }
+			},
+		})
+		s <- "a"
+		s <- "quiet"
+		sleep(time.Hour)
+		accepts.Store(true)
+		sleep(retryAtMost)
+		assert.Equal(t, []string{"a"}, slices.Compact(b.accepted()))
+		end()
+	})
+}
+
+func TestTelemetryKeepsItsTimes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t)
+		ends := time.Now().Add(time.Minute)
+		b.refuse(func(plog.Logs) error {
+			if time.Now().Before(ends) {
+				return errBusy
+			}
+			return nil
+		})
+		s, end := b.run(t, Loop[string]{Step: func(now time.Time, name string) Telemetry {
+			t := telemetryOf(name)
+			t.Logs.ResourceLogs().At(0).ScopeLogs().At(0).LogRecords().At(0).SetObservedTimestamp(pcommon.NewTimestampFromTime(now))
+			return t
+		}})
+		observed := time.Now()
+		s <- "a"
+		sleep(time.Hour)
+		end()
+		record := b.logs.AllLogs()[0].ResourceLogs().At(0).ScopeLogs().At(0).LogRecords().At(0)
+		assert.Equal(t, observed.UTC(), record.ObservedTimestamp().AsTime())
 	})
 }

@@ -593,41 +593,80 @@ func TestAnEndpointThatIsNotConsul(t *testing.T) {
 	}
 }
 
-func TestAConsumerThatRefusesForAWhile(t *testing.T) {
+// Each outage during a refusal is reported, with its own times.
+func TestOutagesWhileAConsumerRefuses(t *testing.T) {
 	t.Parallel()
 	consul, client := startConsul(t, lab.ServerOptions{})
-	names := []string{"a", "b", "c", "d"}
-	for _, name := range names {
+	for _, name := range []string{"flaps", "other"} {
 		registerService(t, client, name)
 	}
 	o := observe(t, configFor(consul.Addr))
 	watching(t, o, endpointChecks)
 
 	o.Refuse(true)
-	set(t, client, "d", api.HealthCritical)
-	o.Eventually(t, "the status says it", func() bool { return strings.Contains(o.Trouble(), "delivery of logs: refused") })
-	set(t, client, "b", api.HealthCritical)
-	set(t, client, "d", api.HealthPassing)
-	set(t, client, "a", api.HealthWarning)
+	const outages = 3
+	type window struct{ from, until time.Time } // in which a transition was observed
+	var want []window
+	turn := func(status string) {
+		w := window{from: time.Now()}
+		set(t, client, "flaps", status)
+		critical := int64(0)
+		if status == api.HealthCritical {
+			critical = 1
+		}
+		o.Eventually(t, "the metrics go on", o.HasValue(critical, "consul.health.check.count", attrStatus, api.HealthCritical))
+		w.until = time.Now()
+		want = append(want, w)
+	}
+	for range outages {
+		turn(api.HealthCritical)
+		turn(api.HealthPassing)
+	}
+	assert.Contains(t, o.Trouble(), "delivery of logs: refused")
+	assert.Contains(t, o.Trouble(), "delivery of traces: refused")
 	assert.Empty(t, o.Events(""))
-	o.Eventually(t, "the metrics go on", o.HasValue(1, "consul.health.check.count", attrStatus, "warning"))
-	o.Eventually(t, "there is a leader", o.HasValue(1, "consul.raft.has_leader"))
-	assert.False(t, o.HasMetric("consul.session.count"), "which is not known now")
-	o.Refuse(false)
-	o.Eventually(t, "the last change", func() bool { return len(o.Events(transition)) == 4 })
-	o.Eventually(t, "the status is well", func() bool { return o.Trouble() == "" })
-	set(t, client, "c", api.HealthCritical)
-	o.Eventually(t, "the watch goes on", o.HasEvent(transition, attrCheck, "c"))
+	assert.True(t, o.HasMetric("consul.session.count"))
+	assert.EqualValues(t, 2*outages, o.Own(t, "otelcol_watch_queue_size", "signal", "logs"))
 
-	var told []string
-	for _, event := range o.Events(transition) {
-		told = append(told, attribute(t, event, attrCheck)+" "+attribute(t, event, "consul.check.status.new"))
+	o.Refuse(false)
+	o.Eventually(t, "all events", func() bool { return len(o.Events(transition)) == 2*outages })
+	o.Eventually(t, "all spans", func() bool { return len(o.Spans(telemetry.SpanOutage)) == outages })
+	o.Eventually(t, "the status is well", func() bool { return o.Trouble() == "" })
+	assert.Zero(t, o.Own(t, "otelcol_watch_queue_size", "signal", "logs"))
+	for i, event := range o.Events(transition) {
+		for _, at := range []time.Time{event.Timestamp().AsTime(), event.ObservedTimestamp().AsTime()} {
+			assert.WithinRange(t, at, want[i].from, want[i].until, "transition %d", i)
+		}
+		assert.Equal(t, "false", attribute(t, event, "observation.reconciled"))
 	}
-	assert.Equal(t, []string{"d critical", "a warning", "b critical", "d passing", "c critical"}, told,
-		"first what was refused, then what changed meanwhile by the checks' names")
-	o.Eventually(t, "its span", o.HasSpan(telemetry.SpanOutage+".start", attrCheck, "c"))
-	assert.Len(t, o.Spans(telemetry.SpanOutage, attrCheck, "d"), 1)
-	for _, name := range names {
-		assert.Len(t, o.Spans(telemetry.SpanOutage+".start", attrCheck, name), 1)
+	for i, span := range o.Spans(telemetry.SpanOutage) {
+		assert.WithinRange(t, span.StartTimestamp().AsTime(), want[2*i].from, want[2*i].until)
+		assert.WithinRange(t, span.EndTimestamp().AsTime(), want[2*i+1].from, want[2*i+1].until)
 	}
+	assert.Empty(t, o.Events("consul.watch.gap"))
+
+	set(t, client, "other", api.HealthCritical)
+	o.Eventually(t, "the watch goes on", o.HasEvent(transition, attrCheck, "other"))
+	assert.Equal(t, 2, o.Log.FilterLevelExact(zap.WarnLevel).Len(), "one line for each signal")
+	assert.Equal(t, 2, o.Log.FilterMessageSnippet("the next consumer accepts").Len())
+}
+
+// Events that are refused hold up neither spans nor metrics.
+func TestSpansGoOnWhileEventsAreRefused(t *testing.T) {
+	t.Parallel()
+	consul, client := startConsul(t, lab.ServerOptions{})
+	registerService(t, client, "api")
+	o := observe(t, configFor(consul.Addr))
+	watching(t, o, endpointChecks)
+
+	o.RefuseLogs(true)
+	for n := range 3 {
+		set(t, client, "api", api.HealthCritical)
+		o.Eventually(t, "it begins", func() bool { return len(o.Spans(telemetry.SpanOutage+".start")) == n+1 })
+		set(t, client, "api", api.HealthPassing)
+		o.Eventually(t, "it ends", func() bool { return len(o.Spans(telemetry.SpanOutage)) == n+1 })
+	}
+	assert.Empty(t, o.Events(transition))
+	o.RefuseLogs(false)
+	o.Eventually(t, "all events", func() bool { return len(o.Events(transition)) == 6 })
 }

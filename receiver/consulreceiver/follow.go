@@ -43,7 +43,8 @@ func (s *scope) followCatalog(run func(func(context.Context))) {
 			source[state.CheckID, state.Check]{
 				scope: s, endpoint: endpointChecks, read: s.pick.checks, compare: state.CheckID.Compare,
 				limit: limit{metadata.AttributeConsulObjectCheck, s.cfg.Checks.Limit, "checks::limit"},
-				step:  s.health.Step, save: func() any { return s.health.Save() }, key: key,
+				step:  s.health.Step, fork: func() step[state.CheckID, state.Check] { return s.health.Clone().Step },
+				save: func() any { return s.health.Save() }, key: key,
 			}.follow(ctx)
 		})
 	}
@@ -93,9 +94,12 @@ func (s *scope) followAgent(run func(func(context.Context))) {
 
 // register is a source of objects that only come, change and go.
 func register[V comparable](s *scope, endpoint string, read read[string, V], r *state.Register[V], l limit) source[string, V] {
+	stepOf := func(r *state.Register[V]) step[string, V] {
+		return func(_ time.Time, o state.Observation[string, V]) (*state.Gap, []state.Effect) { return r.Step(o) }
+	}
 	return source[string, V]{
 		scope: s, endpoint: endpoint, read: read, compare: cmp.Compare[string], limit: l,
-		step: func(_ time.Time, o state.Observation[string, V]) (*state.Gap, []state.Effect) { return r.Step(o) },
+		step: stepOf(r), fork: func() step[string, V] { return stepOf(r.Clone()) },
 	}
 }
 
@@ -127,6 +131,12 @@ func (s *scope) followKeys(run func(func(context.Context))) {
 				limit: limit{metadata.AttributeConsulObjectKey, s.cfg.KV.Limit, "kv::limit"},
 				step: func(now time.Time, o state.Observation[string, state.Key]) (*state.Gap, []state.Effect) {
 					return keys.Step(now, o, sessions)
+				},
+				fork: func() step[string, state.Key] {
+					clone := keys.Clone()
+					return func(now time.Time, o state.Observation[string, state.Key]) (*state.Gap, []state.Effect) {
+						return clone.Step(now, o, state.Sessions{}) // How a hold ended meanwhile is not known any more.
+					}
 				},
 				save: func() any { return keys.Save() }, key: key,
 			}.follow(ctx)

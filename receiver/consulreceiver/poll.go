@@ -43,9 +43,12 @@ type sight[T any] struct {
 	gap   bool // the last poll failed
 }
 
-// poll observes one value again and again until ctx ends.
+// poll observes one value again and again until ctx ends. step takes in what was
+// observed, and fork returns a step that goes on from the present state and leaves
+// it as it is; both are called with scope locked.
 func poll[T any](ctx context.Context, s *scope, endpoint string, every time.Duration,
-	read func(context.Context) (T, error), step func(time.Time, sight[T]) []state.Effect, commit func(context.Context)) {
+	read func(context.Context) (T, error), step func(time.Time, sight[T]) []state.Effect,
+	fork func() func(time.Time, sight[T]) []state.Effect, commit func(context.Context)) {
 	queries := rate.NewLimiter(rate.Every(every), 1)
 	gap := false
 	watch.Loop[sight[T]]{
@@ -69,10 +72,24 @@ func poll[T any](ctx context.Context, s *scope, endpoint string, every time.Dura
 			s.mu.Unlock()
 			return s.render(now, effects)
 		},
+		Fork: func() func(time.Time, sight[T]) watch.Telemetry {
+			s.mu.Lock()
+			step := fork()
+			s.mu.Unlock()
+			return func(now time.Time, seen sight[T]) watch.Telemetry {
+				seen.gap = true
+				return s.render(now, append([]state.Effect{state.Missed{What: endpoint}}, step(now, seen)...))
+			}
+		},
 		Delivery:  s.Delivery(),
 		Commit:    commit,
 		Condition: func(err error) { s.set(endpoint, err) },
 	}.Run(ctx)
+}
+
+// nothingToReport is the fork of a poll whose steps have no effects.
+func nothingToReport[T any]() func(time.Time, sight[T]) []state.Effect {
+	return func(time.Time, sight[T]) []state.Effect { return nil }
 }
 
 func (s *scope) followLeader(ctx context.Context) {
@@ -81,7 +98,11 @@ func (s *scope) followLeader(ctx context.Context) {
 	step := func(now time.Time, seen sight[string]) []state.Effect {
 		return s.leader.Step(now, seen.value, seen.gap)
 	}
-	poll(ctx, s, endpointLeader, leaderEvery, s.client.Leader, step, func(ctx context.Context) {
+	fork := func() func(time.Time, sight[string]) []state.Effect {
+		leader := s.leader.Clone()
+		return func(now time.Time, seen sight[string]) []state.Effect { return leader.Step(now, seen.value, seen.gap) }
+	}
+	poll(ctx, s, endpointLeader, leaderEvery, s.client.Leader, step, fork, func(ctx context.Context) {
 		_ = s.keep(ctx, key, func() any { return s.leader.Save() }) // It is tried again in a second.
 	})
 }
@@ -104,10 +125,17 @@ func (s *scope) followToken(ctx context.Context) {
 		return state.Token{Accessor: entry.AccessorID, Expires: entry.ExpirationTime}, err
 	}
 	var expiry state.Expiry
-	poll(ctx, s, endpointToken, tokenEvery, read, func(now time.Time, seen sight[state.Token]) []state.Effect {
+	step := func(now time.Time, seen sight[state.Token]) []state.Effect {
 		s.token = seen.value
 		return expiry.Step(now, seen.value, s.cfg.ACLToken.ExpiryWarning)
-	}, nil)
+	}
+	fork := func() func(time.Time, sight[state.Token]) []state.Effect {
+		before := expiry
+		return func(now time.Time, seen sight[state.Token]) []state.Effect {
+			return before.Step(now, seen.value, s.cfg.ACLToken.ExpiryWarning)
+		}
+	}
+	poll(ctx, s, endpointToken, tokenEvery, read, step, fork, nil)
 }
 
 // members reads a pool of the agent. An agent that is no server is in no WAN

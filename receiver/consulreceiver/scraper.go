@@ -78,11 +78,7 @@ func (s *scope) record(ctx context.Context, m telemetry.Metrics) {
 	s.set(endpointPeers, err)
 	m.Up(err == nil)
 	var totals map[string]int64
-	held := held{}
 	if err == nil {
-		if s.Delivery().Holds() {
-			held = s.readHeld(ctx)
-		}
 		totals = s.collect(ctx, m, len(peers))
 	} else {
 		s.notAsked(endpointUsage, endpointOverview, endpointAutopilot, endpointCoordinates)
@@ -94,43 +90,16 @@ func (s *scope) record(ctx context.Context, m telemetry.Metrics) {
 		unobserved[b.object] += b.count
 	}
 	if err == nil {
-		services := s.recordHealth(m, held, totals)
+		services := s.recordHealth(m, totals)
 		unobserved[metadata.AttributeConsulObjectService] = max(services, unobserved[metadata.AttributeConsulObjectService])
-		s.recordLeader(m, held)
-		if !held.is {
-			s.recordState(m)
-		}
+		s.recordLeader(m)
+		s.recordState(m)
 	}
 	s.recordCounts(m)
 	m.Endpoints(s.up)
 	for object, count := range unobserved {
 		m.Unobserved(object, count)
 	}
-}
-
-// held is what is read for the metrics alone while a consumer refuses events or
-// traces: the watches wait for it then, and do not know what is.
-type held struct {
-	is     bool
-	checks state.Checks // nil: not known
-	leader string
-	known  bool // whether there is a leader
-}
-
-func (s *scope) readHeld(ctx context.Context) held {
-	h := held{is: true}
-	if !s.datacenter {
-		return h
-	}
-	if s.cfg.Checks.Enabled {
-		h.checks, _, _ = s.pick.checks(ctx, s.client, question{}) // Without an answer they are left out.
-		bound(h.checks, nil, s.cfg.Checks.Limit, state.CheckID.Compare)
-	}
-	if s.cfg.Cluster.Enabled {
-		leader, err := s.client.Leader(ctx)
-		h.leader, h.known = leader, err == nil
-	}
-	return h
 }
 
 // collect asks for what cannot be watched. It returns the instances by service,
@@ -181,12 +150,9 @@ func (s *scope) collectCatalog(ctx context.Context, m telemetry.Metrics) map[str
 
 // recordHealth records checks and instances. It returns how many services are
 // beyond their limit.
-func (s *scope) recordHealth(m telemetry.Metrics, held held, totals map[string]int64) (beyond int) {
-	checks := held.checks
-	if !held.is && s.up[endpointChecks] {
-		checks = s.health.Checks()
-	}
-	if checks == nil {
+func (s *scope) recordHealth(m telemetry.Metrics, totals map[string]int64) (beyond int) {
+	checks := s.health.Checks()
+	if checks == nil || !s.up[endpointChecks] {
 		return 0
 	}
 	m.Checks(checks)
@@ -202,14 +168,8 @@ func (s *scope) recordHealth(m telemetry.Metrics, held held, totals map[string]i
 	return beyond
 }
 
-func (s *scope) recordLeader(m telemetry.Metrics, held held) {
-	has, known := s.leader.Known()
-	if held.is {
-		has, known = held.leader != "", held.known
-	} else {
-		known = known && s.up[endpointLeader]
-	}
-	if known {
+func (s *scope) recordLeader(m telemetry.Metrics) {
+	if has, known := s.leader.Known(); known && s.up[endpointLeader] {
 		m.Leader(has)
 	}
 }

@@ -24,6 +24,9 @@ const pauseForEach = 100 * time.Microsecond
 // read makes one request and returns the objects in its answer by their keys.
 type read[K, V comparable] func(context.Context, *client, question) (map[K]V, answer, error)
 
+// step takes in an observation that was made at a time.
+type step[K, V comparable] func(time.Time, state.Observation[K, V]) (*state.Gap, []state.Effect)
+
 // source follows one part of the API, by blocking queries or by polling.
 type source[K, V comparable] struct {
 	*scope
@@ -38,8 +41,10 @@ type source[K, V comparable] struct {
 	// unordered says that a smaller index is not an older one.
 	unordered bool
 
-	// step takes an observation in. The source calls it with scope locked.
-	step func(time.Time, state.Observation[K, V]) (*state.Gap, []state.Effect)
+	// step takes an observation in, and fork returns a step that goes on from the
+	// present state and leaves it as it is. Both are called with scope locked.
+	step step[K, V]
+	fork func() step[K, V]
 	// save, which may be nil, returns what must survive a restart, under key.
 	save func() any
 	key  string
@@ -78,6 +83,7 @@ func (s source[K, V]) follow(ctx context.Context) {
 	watch.Loop[observation[K, V]]{
 		Next:      s.next,
 		Step:      s.tell,
+		Fork:      s.tellAcross,
 		Delivery:  s.Delivery(),
 		Commit:    s.commit,
 		Condition: func(err error) { s.set(s.endpoint, err) },
@@ -201,6 +207,23 @@ func (s *source[K, V]) tell(now time.Time, seen observation[K, V]) watch.Telemet
 		all = append(all, state.Filtered{What: s.endpoint})
 	}
 	return s.render(now, append(all, effects...))
+}
+
+// tellAcross returns a tell for a signal of which too much waited: with the gap, and
+// what differs from the present state.
+func (s *source[K, V]) tellAcross() func(time.Time, observation[K, V]) watch.Telemetry {
+	s.mu.Lock()
+	step := s.fork()
+	s.mu.Unlock()
+	return func(now time.Time, seen observation[K, V]) watch.Telemetry {
+		seen.Gap = true
+		gap, effects := step(now, seen.Observation)
+		missed := state.Missed{What: s.endpoint}
+		if gap != nil && !s.unordered {
+			missed.Gap = *gap
+		}
+		return s.render(now, append([]state.Effect{missed}, effects...))
+	}
 }
 
 // commit saves what was told. It is tried again with the next observation.

@@ -76,7 +76,7 @@ func (w *watcher) Start(ctx context.Context, host component.Host) (err error) {
 
 // Shutdown ends the watch, also in the middle of a blocking query.
 func (w *watcher) Shutdown(ctx context.Context) error {
-	w.Background.Stop()
+	w.Stop()
 	w.client.close()
 	return w.store.Close(ctx)
 }
@@ -125,7 +125,7 @@ func (w *watcher) discover(ctx context.Context, agent *scope, observe func(*scop
 			observe(w.scopeOf(name))
 		}
 		return nil
-	}, nil)
+	}, nothingToReport[[]string], nil)
 }
 
 func (w *watcher) add(s *scope) {

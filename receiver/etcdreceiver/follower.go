@@ -25,6 +25,7 @@ type follower struct {
 	keeper keeper
 
 	clusterID uint64    // that the revision is of
+	steppedID uint64    // that what was stepped last is of
 	revision  int64     // all changes up to it were observed; 0 before the first list
 	late      int64     // the newest revision when the watch was opened
 	lost      bool      // changes after it cannot be read any more
@@ -244,6 +245,7 @@ func (f *follower) step(now time.Time, observed state.Observation) watch.Telemet
 	if !f.read.IsZero() {
 		at = f.read
 	}
+	f.steppedID = f.clusterID
 	return f.render(now, f.clusterID, f.stepMachine(&f.keeper, func(m *state.Machine) []state.Effect { return m.Step(at, observed) }))
 }
 
@@ -254,7 +256,7 @@ func (f *follower) keep(ctx context.Context) bool {
 	if !ok {
 		return true
 	}
-	err := f.store.Save(ctx, f.key(), checkpointed{f.clusterID, saved})
+	err := f.store.Save(ctx, f.key(), checkpointed{f.steppedID, saved})
 	f.Condition.Set(storageOf+f.label, err)
 	return err == nil
 }

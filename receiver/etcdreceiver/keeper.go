@@ -18,9 +18,10 @@ type keeper struct {
 	every time.Duration
 	keep  func(context.Context) bool // nil when there is no storage; says whether it did
 
+	// The watcher's lock guards these, as what was stepped may be delivered any time.
 	last    time.Time // when it was kept, or tried to be
-	pending bool      // something was told since it was kept last
-	ahead   bool      // what is known is ahead of what was told; the watcher's lock guards it
+	pending bool      // something was delivered since it was kept last
+	ahead   bool      // what is known is ahead of what was delivered
 }
 
 func (w *watcher) newKeeper(every time.Duration, keep func(context.Context) bool) keeper {
@@ -39,40 +40,53 @@ func (k *keeper) stepped() {
 	}
 }
 
-func (k *keeper) told() {
+// delivered takes in that what is known has been delivered.
+func (k *keeper) delivered(ctx context.Context) {
+	if k.due() {
+		kept := k.keep(ctx)
+		k.w.mu.Lock()
+		k.pending = !kept
+		k.w.mu.Unlock()
+	}
+}
+
+// due says whether to keep what was delivered now, rather than later.
+func (k *keeper) due() bool {
 	k.w.mu.Lock()
 	defer k.w.mu.Unlock()
 	if k.ahead {
 		k.ahead = false
 		k.w.untold--
 	}
-}
-
-// delivered takes in that what is known has been told.
-func (k *keeper) delivered(ctx context.Context) {
-	k.told()
 	if k.keep == nil {
-		return
+		return false
 	}
 	if k.pending = time.Since(k.last) < k.every; k.pending {
-		return
+		return false
 	}
 	k.last = time.Now() // What cannot be kept now is not tried at once again.
-	k.pending = !k.keep(ctx)
+	return true
 }
 
 // overdue says whether it is time to keep what is pending.
-func (k *keeper) overdue() bool { return k.pending && time.Since(k.last) >= k.every }
+func (k *keeper) overdue() bool {
+	k.w.mu.Lock()
+	defer k.w.mu.Unlock()
+	return k.pending && time.Since(k.last) >= k.every
+}
 
 // wait returns how long the loop may wait for something new.
 func (k *keeper) wait() time.Duration {
-	if k.pending {
+	k.w.mu.Lock()
+	defer k.w.mu.Unlock()
+	if k.pending || k.keep != nil && k.ahead { // or it is pending once it is delivered
 		return k.every
 	}
 	return idle
 }
 
-// end keeps what is pending, unless what is known is ahead of it.
+// end keeps what is pending, unless what is known is ahead of it. All loops have
+// ended.
 func (k *keeper) end(ctx context.Context) {
 	if k.pending && !k.ahead {
 		k.keep(ctx)

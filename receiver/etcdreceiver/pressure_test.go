@@ -16,6 +16,7 @@ import (
 	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"github.com/otelcol-infra/otelcol-infra/lab"
+	"github.com/otelcol-infra/otelcol-infra/receiver/etcdreceiver/internal/telemetry"
 )
 
 // A consumer that refuses has the receiver read no further: what it holds is
@@ -113,4 +114,32 @@ func standing(changes []change) map[string]int64 {
 		}
 	}
 	return is
+}
+
+// Events that are refused hold up neither spans nor metrics.
+func TestSpansGoOnWhileEventsAreRefused(t *testing.T) {
+	t.Parallel()
+	etcd, client := startEtcd(t, lab.ServerOptions{})
+	o := observe(t, configForAll(etcd.Endpoints...))
+	o.watching(t, client)
+	o.RefuseLogs(true)
+	var keys []string
+	for range 3 {
+		l := newLocker(t, client)
+		require.NoError(t, l.mutex.Lock(t.Context()))
+		keys = append(keys, l.mutex.Key())
+		o.Eventually(t, "it is held", o.HasValue(1, "etcd.lock.holder.count"))
+		l.unlock(t)
+		o.Eventually(t, "its span", o.HasSpan(telemetry.SpanAttempt, "etcd.lock.key", keys[len(keys)-1]))
+		o.Eventually(t, "it is not held", o.HasValue(0, "etcd.lock.holder.count"))
+	}
+	for _, key := range keys {
+		assert.Empty(t, o.Events("", "etcd.lock.key", key))
+	}
+	o.RefuseLogs(false)
+	for _, key := range keys {
+		o.Eventually(t, "its event", o.HasEvent("etcd.lock.released", "etcd.lock.key", key))
+		assert.Len(t, o.Spans(telemetry.SpanAttempt, "etcd.lock.key", key), 1)
+	}
+	assert.Empty(t, o.Events("etcd.watch.gap"))
 }

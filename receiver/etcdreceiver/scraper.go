@@ -72,7 +72,7 @@ func (s *metricsScraper) Scrape(ctx context.Context) pmetric.Metrics {
 	}
 	more := pmetric.NewMetricSlice()
 	id := w.cluster.recordCluster(s.builder, now)
-	if w.record(s.builder, now, more); id == 0 {
+	if w.record(ctx, s.builder, now, more); id == 0 {
 		id = w.identity.Load()
 	}
 	if id != 0 {
@@ -113,27 +113,44 @@ func (s *metricsScraper) readOwn(ctx context.Context) []pmetric.MetricSlice {
 }
 
 // record records what the watches know, where there are any. Of what is not up
-// to date, only what counts up is told.
-func (w *watcher) record(mb *metadata.MetricsBuilder, now time.Time, more pmetric.MetricSlice) {
+// to date, only what counts up is recorded.
+func (w *watcher) record(ctx context.Context, mb *metadata.MetricsBuilder, now time.Time, more pmetric.MetricSlice) {
 	covering := w.cfg.prefixes().Covering()
 	if len(covering) == 0 && !w.cfg.Leases.listed() {
 		return
 	}
-	// What is held back is not known yet; and a watch notices late that nobody answers.
-	holds := w.Delivery().Holds() || !w.cluster.answers()
 	w.mu.Lock()
 	counts, current := w.machine.Counts(), maps.Clone(w.current)
 	w.mu.Unlock()
+	answers, stalled := w.cluster.answers(), w.Delivery().Stalled()
+	if answers && stalled {
+		counts = counts.At(w.present(ctx, now, current))
+	}
 	ts := pcommon.NewTimestampFromTime(now)
 	telemetry.RecordCounts(mb, ts, counts, func(prefix string) bool {
-		return !holds && slices.ContainsFunc(covering, func(c string) bool { return current[c] && strings.HasPrefix(prefix, c) })
+		return answers && slices.ContainsFunc(covering, func(c string) bool { return current[c] && strings.HasPrefix(prefix, c) })
 	})
 	if w.cfg.Leases.Mode != LeasesOff {
 		unknown := func(c string) bool { return !current[c] }
 		known := current[leasesAsked] && (!w.cfg.Leases.listed() || current[leasesList]) && (w.cfg.Leases.Mode != LeasesWatched || !slices.ContainsFunc(covering, unknown))
-		telemetry.RecordLeases(mb, ts, counts.Leases, w.cfg.Leases.each(), !holds && known)
+		telemetry.RecordLeases(mb, ts, counts.Leases, w.cfg.Leases.each(), answers && !stalled && known)
 	}
 	w.durations.AppendTo(more, ts)
+}
+
+// present returns what is counted of the keys that are there now, for the metrics
+// alone: the watches wait for a consumer, and do not know. It marks in current
+// which prefixes could be listed.
+func (w *watcher) present(ctx context.Context, now time.Time, current map[string]bool) state.Counts {
+	prefixes := w.cfg.prefixes()
+	machine := state.NewMachine(prefixes, state.Limits{Keys: w.cfg.Watch.Limit, Leases: w.cfg.Leases.Limit}, false)
+	for _, prefix := range prefixes.Covering() {
+		observed, _, err := w.client.List(ctx, w.pick, prefix, 0)
+		if current[prefix] = err == nil; err == nil {
+			machine.Step(now, observed)
+		}
+	}
+	return machine.Counts()
 }
 
 // recordMember records a member. What was learnt too long ago is left out, and
@@ -172,9 +189,7 @@ func (c *cluster) recordCluster(mb *metadata.MetricsBuilder, now time.Time) uint
 		return 0
 	}
 	age, ts := c.age(), pcommon.NewTimestampFromTime(now)
-	if !c.Delivery().Holds() { // else it does not know yet
-		telemetry.RecordProgress(mb, ts, &c.machine)
-	}
+	telemetry.RecordProgress(mb, ts, &c.machine)
 	if has, known := state.HasLeader(c.machine.Of(c.said())); known {
 		telemetry.RecordLeader(mb, ts, has)
 	}

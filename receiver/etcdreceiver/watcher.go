@@ -110,7 +110,7 @@ func (w *watcher) Start(ctx context.Context, host component.Host) error {
 
 // Shutdown ends the watches, also while one is being opened.
 func (w *watcher) Shutdown(ctx context.Context) error {
-	w.Background.Stop()
+	w.Stop()
 	return w.store.Close(ctx)
 }
 

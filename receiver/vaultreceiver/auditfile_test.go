@@ -334,6 +334,10 @@ func TestWhatIsNotToldIsEncodedWhenItChanges(t *testing.T) {
 	}
 	a, b := halves("a")
 	c, d := halves("c")
+	deliver := func(accepted bool) {
+		w.audit.step(time.Now(), w.audit.hand)
+		w.audit.over(accepted)
+	}
 	var before []byte
 	for step, tc := range []struct {
 		change func()
@@ -342,9 +346,9 @@ func TestWhatIsNotToldIsEncodedWhenItChanges(t *testing.T) {
 		{func() {}, nil},
 		{func() { w.audit.gather(audited{}, []*audit.Entry{a, c}) }, []*audit.Entry{a, c}},
 		{func() { w.audit.offer(b); w.audit.gather(audited{}, nil) }, []*audit.Entry{c, a, b}},
-		{func() { w.audit.over(true) }, []*audit.Entry{c}},
+		{func() { deliver(true) }, []*audit.Entry{c}},
 		{func() { w.audit.gather(audited{}, []*audit.Entry{d}) }, []*audit.Entry{c, d}},
-		{func() { w.audit.over(false); w.audit.gather(audited{}, nil) }, []*audit.Entry{c, d}},
+		{func() { deliver(false); w.audit.gather(audited{}, nil) }, []*audit.Entry{c, d}},
 	} {
 		tc.change()
 		encoded, err := file.encodeRest()

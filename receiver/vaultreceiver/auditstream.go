@@ -70,8 +70,9 @@ type auditStream struct {
 	origins *state.Origins   // of leases; nil: they are not followed
 	halves  [2]int64         // exchanges of which only the request, or the response, came
 	lost    int64            // dropped entries that were told
-	hand    audited          // is being told
-	tried   bool             // to tell what is in hand
+	hand    audited          // was gathered and is not stepped yet
+	flight  audited          // was stepped and is not delivered yet
+	bridged auditGap         // was delivered, and the gaps do not know it yet
 	untold  []audit.Exchange // as they were refused until Shutdown
 	changes int64            // of the rest, from 1 on
 }
@@ -219,32 +220,21 @@ func (s *auditStream) run(ctx context.Context) {
 	}
 	lasting, end := context.WithCancel(context.WithoutCancel(ctx))
 	defer end()
-	telling, stop := context.WithCancel(lasting)
-	defer stop()
-	defer context.AfterFunc(ctx, func() {
-		if s.w.Delivery().Holds() {
-			stop() // What is refused is not tried any longer.
-		}
-		time.AfterFunc(flushFor, end) // What is being told may be told to its end.
-	})()
+	defer context.AfterFunc(ctx, func() { time.AfterFunc(flushFor, end) })()
 	watch.Loop[audited]{
-		Next: func(context.Context) (audited, error) {
-			next, err := s.next(ctx)
-			if ctx.Err() != nil {
-				stop()
-			}
-			return next, err
-		},
+		Next:      s.next,
 		Step:      s.step,
 		Delivery:  s.w.Delivery(),
-		Commit:    func(ctx context.Context) { s.told(ctx); s.look(ctx) },
+		Limit:     s.cfg.Queue,
+		Commit:    func(context.Context) { s.told() },
 		Condition: func(error) {}, // The sources have conditions of their own.
-	}.Run(telling)
+	}.Run(ctx)
 	ended := make(chan struct{})
 	go func() { defer close(ended); sending.Wait() }()
 	s.flush(lasting, ended)
 	ctx = context.WithoutCancel(ctx)
 	s.file.keep(ctx)
+	s.settled(ctx)
 	s.gaps.keep(ctx, time.Now())
 }
 
@@ -262,14 +252,29 @@ func (a *audited) empty() bool {
 	return len(a.exchanges) == 0 && a.dropped == 0 && a.gap == (auditGap{}) && a.resets == (auditGap{}) && len(a.waiting) == 0
 }
 
+// add adds what was stepped after it.
+func (a *audited) add(b audited) {
+	a.exchanges = append(a.exchanges, b.exchanges...)
+	a.dropped += b.dropped
+	if b.gap != (auditGap{}) { // There is one at most.
+		a.gap = b.gap
+	}
+	if b.resets != (auditGap{}) {
+		a.resets = b.resets
+	}
+	a.waiting = append(a.waiting, b.waiting...)
+}
+
 // next returns the exchanges that have ended, some at a time.
 func (s *auditStream) next(ctx context.Context) (audited, error) {
 	ticker := time.NewTicker(expireEvery)
 	defer ticker.Stop()
 	for {
+		if s.settled(ctx) {
+			s.look(ctx)
+		}
 		var out audited
 		var came []*audit.Entry
-		idle := false
 		select {
 		case e := <-s.queue:
 			s.gaps.taken++
@@ -280,15 +285,11 @@ func (s *auditStream) next(ctx context.Context) (audited, error) {
 		case b := <-s.bundles:
 			came, out.waiting = b.entries, b.waiting()
 		case <-ticker.C:
-			idle = true
 		case <-ctx.Done():
 			return out, ctx.Err()
 		}
 		if out = s.gather(out, came); !out.empty() {
 			return out, nil
-		}
-		if idle {
-			s.look(ctx)
 		}
 	}
 }
@@ -316,19 +317,34 @@ func (s *auditStream) gather(out audited, came []*audit.Entry) audited {
 		all := s.outcomes[dropped].Load()
 		out.dropped, s.lost = all-s.lost, all
 	}
-	s.hand, s.tried = out, false
+	s.hand = out
 	return out
 }
 
-// told ends what is in hand, as it was told.
-func (s *auditStream) told(ctx context.Context) {
-	if gap := s.hand.gap; gap != (auditGap{}) {
-		s.gaps.told(ctx, gap)
+// told takes in that all was delivered that was stepped so far.
+func (s *auditStream) told() {
+	s.mu.Lock()
+	if gap := s.flight.gap; gap != (auditGap{}) {
+		s.bridged = gap
 	}
+	s.mu.Unlock()
 	s.over(true)
 }
 
-// look is called when nothing is in hand, nor untold.
+// settled says whether all was delivered that was stepped so far, and has the gaps
+// go on from the end of one that was.
+func (s *auditStream) settled(ctx context.Context) bool {
+	s.mu.Lock()
+	gap, settled := s.bridged, s.flight.empty()
+	s.bridged = auditGap{}
+	s.mu.Unlock()
+	if gap != (auditGap{}) {
+		s.gaps.told(ctx, gap)
+	}
+	return settled
+}
+
+// look is called when nothing is in hand, on its way, or untold.
 func (s *auditStream) look(ctx context.Context) {
 	now := time.Now()
 	if now.Sub(s.looked) >= expireEvery/2 { // Ticks are not that exact.
@@ -347,14 +363,14 @@ func (s *auditStream) look(ctx context.Context) {
 	})
 }
 
-// over ends what is in hand, and has those go on that wait for it.
+// over ends what was stepped, and has those go on that wait for it.
 func (s *auditStream) over(told bool) {
 	s.mu.Lock()
-	a := s.hand
+	a := s.flight
 	if !told {
 		s.untold = append(s.untold, a.exchanges...)
 	}
-	s.hand = audited{}
+	s.flight = audited{}
 	s.changes++
 	s.mu.Unlock()
 	for _, waits := range a.waiting {
@@ -374,7 +390,7 @@ func (s *auditStream) rest(since int64) (rest []audit.Entry, change int64) {
 	for _, e := range s.pairing.Halves() {
 		rest = append(rest, *e)
 	}
-	for _, exchanges := range [][]audit.Exchange{s.hand.exchanges, s.untold} {
+	for _, exchanges := range [][]audit.Exchange{s.hand.exchanges, s.flight.exchanges, s.untold} {
 		for _, x := range exchanges {
 			for _, e := range []*audit.Entry{x.Request, x.Response} {
 				if e != nil {
@@ -409,7 +425,8 @@ func (s *auditStream) judge(over []audit.Exchange) []audit.Exchange {
 
 func (s *auditStream) step(now time.Time, a audited) watch.Telemetry {
 	s.mu.Lock()
-	s.tried = true
+	s.hand = audited{}
+	s.flight.add(a)
 	s.mu.Unlock()
 	told := s.exchanges.Render(now, a.exchanges)
 	if a.dropped > 0 {
@@ -428,11 +445,10 @@ func (s *auditStream) step(now time.Time, a audited) watch.Telemetry {
 // flush tells what was accepted and not told yet, and what the sources have in
 // hand until they have ended. What is refused until ctx ends is given up.
 func (s *auditStream) flush(ctx context.Context, ended <-chan struct{}) {
-	if s.tried { // It was refused.
+	if !s.flight.empty() { // It was refused.
 		s.over(false)
-	} else {
-		s.deliver(ctx)
 	}
+	s.deliver(ctx)
 	for open := true; open; {
 		select {
 		case b := <-s.bundles:
@@ -460,7 +476,7 @@ func (s *auditStream) flush(ctx context.Context, ended <-chan struct{}) {
 // deliver tells what is in hand.
 func (s *auditStream) deliver(ctx context.Context) {
 	if s.w.Delivery().Deliver(ctx, s.step(time.Now(), s.hand)) == nil {
-		s.told(ctx)
+		s.told()
 	} else {
 		s.over(false)
 	}

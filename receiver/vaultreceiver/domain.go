@@ -33,9 +33,7 @@ type recorder interface {
 }
 
 // topic is a domain that is small enough to be read whole at each interval.
-// What is read is compared with what was told last. It does not wait for a
-// consumer: of what was read meanwhile the newest is told, which is enough, as
-// each answer tells all.
+// What is read is compared with what was reported last.
 type topic[T any] struct {
 	w        *watcher
 	endpoint string   // by which it is denied, and its condition is told
@@ -117,19 +115,23 @@ func (t *topic[T]) run(ctx context.Context) {
 				return s, ctx.Err()
 			}
 		},
-		Step: func(now time.Time, s sight[T]) watch.Telemetry {
+		Step: func(_ time.Time, s sight[T]) watch.Telemetry {
 			if !restored {
 				restored = true
 				told = t.restore(ctx, s.term)
 			}
 			before := told
-			told = memory[T]{Known: true, Cluster: s.term.Cluster, term: s.term, Value: s.value}
-			if !before.Known || before.term != s.term {
-				return watch.Silence()
+			told = memory[T]{Known: true, Cluster: s.term.Cluster, term: s.term, at: s.at, Value: s.value}
+			return t.compare(before, s)
+		},
+		Fork: func() func(time.Time, sight[T]) watch.Telemetry {
+			before := told
+			return func(_ time.Time, s sight[T]) watch.Telemetry {
+				s.gap = true
+				changed := t.compare(before, s)
+				t.w.gap(s.at, before.at).Logs.ResourceLogs().MoveAndAppendTo(changed.Logs.ResourceLogs())
+				return changed
 			}
-			return t.tell(now, change[T]{
-				at: s.at, before: before.Value, after: s.value, resource: t.w.resource(), reconciled: s.gap || before.old,
-			})
 		},
 		Delivery: t.w.Delivery(),
 		Commit: func(ctx context.Context) {
@@ -148,7 +150,18 @@ type memory[T any] struct {
 	Value   T
 
 	term term
-	old  bool // by an earlier process
+	at   time.Time // zero: by an earlier process
+	old  bool      // by an earlier process
+}
+
+// compare returns what differs between what was reported last and an answer.
+func (t *topic[T]) compare(before memory[T], s sight[T]) watch.Telemetry {
+	if !before.Known || before.term != s.term {
+		return watch.Silence()
+	}
+	return t.tell(s.at, change[T]{
+		at: s.at, before: before.Value, after: s.value, resource: t.w.resource(), reconciled: s.gap || before.old,
+	})
 }
 
 // restore takes in what an earlier process told of the cluster.

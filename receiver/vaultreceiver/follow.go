@@ -107,7 +107,8 @@ type follower[D any] struct {
 	begun   bool                  // the term is known
 	gaps    map[string]bool       // parts whose newest list has failed
 	waiting []state.LifeEffect[D] // what is to be told
-	telling bool                  // some was taken and is not told yet
+	telling bool                  // some was taken and is not delivered yet
+	inHand  bool                  // some was taken and is not stepped yet
 	dirty   bool                  // more is to be saved
 	savedOf *state.Roster[D]      // that was saved, or tried to be, at a version and a time
 	version uint64
@@ -152,8 +153,9 @@ func (f *follower[D]) run(ctx context.Context) {
 	asking.Go(func() { f.askEach(ctx) })
 	watch.Loop[[]state.LifeEffect[D]]{
 		Next:      f.next,
-		Step:      f.tell,
+		Step:      f.step,
 		Delivery:  f.w.Delivery(),
+		Limit:     f.most,
 		Commit:    f.delivered,
 		Condition: func(error) {}, // The endpoints have conditions of their own.
 	}.Run(ctx)

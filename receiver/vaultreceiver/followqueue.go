@@ -5,7 +5,9 @@ package vaultreceiver
 
 import (
 	"context"
+	"time"
 
+	"github.com/otelcol-infra/otelcol-infra/internal/watch"
 	"github.com/otelcol-infra/otelcol-infra/receiver/vaultreceiver/internal/state"
 )
 
@@ -51,14 +53,24 @@ func (f *follower[D]) take() []state.LifeEffect[D] {
 	if f.waiting = f.waiting[n:]; len(f.waiting) == 0 {
 		f.waiting = nil
 	}
-	f.telling = n > 0
+	f.telling = f.telling || n > 0
+	f.inHand = n > 0
 	signal(f.room)
 	return effects
 }
 
+// step renders what was taken.
+func (f *follower[D]) step(now time.Time, effects []state.LifeEffect[D]) watch.Telemetry {
+	f.mu.Lock()
+	f.inHand = false
+	f.mu.Unlock()
+	return f.tell(now, effects)
+}
+
+// delivered takes in that all was delivered that was stepped so far.
 func (f *follower[D]) delivered(ctx context.Context) {
 	f.mu.Lock()
-	f.telling = false
+	f.telling = f.inHand
 	f.mu.Unlock()
 	f.save(ctx, max(saveEvery, f.cfg.Interval))
 }

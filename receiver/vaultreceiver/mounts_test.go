@@ -217,10 +217,13 @@ func TestMountsWhileAConsumerRefuses(t *testing.T) {
 	require.NoError(t, client.Sys().Unmount("second"))
 	kv(2)
 	o.Refuse(false)
-	o.Eventually(t, "what was held", o.HasEvent("vault.mount.enabled", "vault.mount.path", "first/", "observation.reconciled", "false"))
-	o.Eventually(t, "what is new", o.HasEvent("vault.mount.enabled", "vault.mount.path", "third/", "observation.reconciled", "true"))
-	assert.Len(t, o.Events("vault.mount.enabled"), 2)
-	assert.Empty(t, o.Events("vault.mount.disabled"))
+	for _, path := range []string{"first/", "second/", "third/"} {
+		o.Eventually(t, path, o.HasEvent("vault.mount.enabled", "vault.mount.path", path, "observation.reconciled", "false"))
+	}
+	o.Eventually(t, "and what went", o.HasEvent("vault.mount.disabled", "vault.mount.path", "second/", "observation.reconciled", "false"))
+	assert.Len(t, o.Events("vault.mount.enabled"), 3)
+	assert.Len(t, o.Events("vault.mount.disabled"), 1)
+	assert.Empty(t, o.Events("vault.watch.gap"))
 }
 
 // Each server has a receiver, and one of them tells.

@@ -391,11 +391,10 @@ type pkiTold struct {
 	Mounts  map[string]state.PKIProgress
 }
 
-// pkiDue is what is to be told of a mount, in a term.
+// pkiDue is what is to be reported of a mount, in a term.
 type pkiDue struct {
 	mount   *pkiMount
 	effects []state.PKIEffect
-	all     bool
 }
 
 // tell tells what has come to pass, until ctx ends.
@@ -411,7 +410,7 @@ func (p *pki) tell(ctx context.Context) {
 		},
 		Delivery: p.w.Delivery(),
 		Commit: func(ctx context.Context) {
-			if told, ok := p.commit(of, due); ok {
+			if told, ok := p.progress(of, due); ok {
 				p.w.Condition.Set(storageState, p.w.store.Save(ctx, storedPKI, told))
 			}
 		},
@@ -439,7 +438,7 @@ func (p *pki) await(ctx context.Context, again time.Time) error {
 	return ctx.Err()
 }
 
-// due returns what is to be told now, in which term, and when to look again.
+// due takes what is to be reported now, in which term, and when to look again.
 func (p *pki) due(now time.Time) (due []pkiDue, of term, again time.Time) {
 	possible, of := p.w.possible()
 	p.mu.Lock()
@@ -449,7 +448,8 @@ func (p *pki) due(now time.Time) (due []pkiDue, of term, again time.Time) {
 	}
 	for _, m := range p.mounts {
 		effects, next := m.state.Due(now, maxTold)
-		due = append(due, pkiDue{mount: m, effects: effects, all: !next.Equal(now)})
+		due = append(due, pkiDue{m, effects})
+		m.state.Told(effects, !next.Equal(now)) // It is delivered, or dropped at Shutdown before it is stored.
 		if !next.IsZero() && (again.IsZero() || next.Before(again)) {
 			again = next
 		}
@@ -465,8 +465,9 @@ func (p *pki) render(now time.Time, of term, due []pkiDue) watch.Telemetry {
 	return p.w.story.RenderPKI(now, p.w.resource(), stories)
 }
 
-// commit takes in that it was told, unless it was of another cluster.
-func (p *pki) commit(of term, due []pkiDue) (told pkiTold, ok bool) {
+// progress returns what is to be stored after all of it was delivered, unless it
+// is of another cluster.
+func (p *pki) progress(of term, due []pkiDue) (told pkiTold, ok bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if of.Cluster != p.term.Cluster || len(due) == 0 {
@@ -474,7 +475,6 @@ func (p *pki) commit(of term, due []pkiDue) (told pkiTold, ok bool) {
 	}
 	told = pkiTold{Cluster: of.Cluster, Mounts: map[string]state.PKIProgress{}}
 	for _, d := range due {
-		d.mount.state.Told(d.effects, d.all)
 		told.Mounts[d.mount.path] = d.mount.state.Progress()
 	}
 	return told, true

@@ -38,11 +38,11 @@ func (w *watcher) pollServer(ctx context.Context) {
 		w.saw(now, r, err)
 		if err = errors.Join(err, r.leaderErr); err != nil {
 			gap = true
-			w.news.put(sighting{at: now, err: err})
+			w.news.put(observation{at: now, err: err})
 		} else {
 			before = r.Server
 			several := doubt.See(now, r.node, r.contradicts)
-			w.news.put(sighting{at: now, server: &state.Observation{Server: r.Server, Gap: gap, Several: several}})
+			w.news.put(observation{at: now, server: &state.Observation{Server: r.Server, Gap: gap, Several: several}})
 			gap = false
 			w.doubted(doubt.Lasts())
 		}
@@ -162,7 +162,7 @@ func (w *watcher) pollCluster(ctx context.Context) {
 		}
 		peersGap, healthGap = seen.Peers == nil, seen.Healthy == nil
 		if !peersGap || !healthGap {
-			w.news.put(sighting{at: time.Now(), raft: &seen})
+			w.news.put(observation{at: time.Now(), raft: &seen})
 		}
 		select {
 		case <-ticker.C:

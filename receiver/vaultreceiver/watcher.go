@@ -26,9 +26,7 @@ import (
 const storedServer = "server"
 
 // watcher observes the server for all signals, with one client, so that there is
-// one login. Vault has nothing to wait on, so it polls, and goes on while a
-// consumer refuses events: the metrics are of what was polled, and what is to be
-// told waits in a queue.
+// one login. Vault has nothing to wait on, so it polls.
 type watcher struct {
 	*watch.Base
 	cfg       *Config
@@ -37,7 +35,7 @@ type watcher struct {
 	client    *client
 	store     *checkpoint.Store
 	endpoints *endpoints
-	news      *queue
+	news      *observations
 	asked     chan struct{} // closed when the server was asked once
 	domains   []domain
 	audit     *auditStream // nil: it is not configured
@@ -49,6 +47,7 @@ type watcher struct {
 	follows   bool            // another node leads
 	address   string          // of the server itself, as it told it when it led
 	machine   state.Machine
+	newest    newest // that the machine was stepped with
 	cluster   identity
 	server    answer[round]
 	nodes     answer[[]state.Node]
@@ -75,14 +74,14 @@ func newWatcher(cfg *Config, settings receiver.Settings) (*watcher, error) {
 	if err != nil {
 		return nil, err
 	}
-	news := newQueue()
+	news := newObservations()
 	w := &watcher{
 		Base:     base,
 		cfg:      cfg,
 		settings: settings,
 		story:    telemetry.NewStory(cfg.Events, settings),
 		endpoints: newEndpoints(base.Condition, cfg.Scrape.CollectionInterval, func(a access) bool {
-			return news.put(sighting{at: time.Now(), access: &a})
+			return news.put(observation{at: time.Now(), access: &a})
 		}),
 		news:  news,
 		asked: make(chan struct{}),
@@ -129,9 +128,10 @@ func (w *watcher) run(ctx context.Context) {
 	for _, d := range w.domains {
 		loops.Go(func() { d.run(ctx) })
 	}
-	watch.Loop[sighting]{
+	watch.Loop[observation]{
 		Next:      w.news.next,
 		Step:      w.step,
+		Fork:      w.stepAcross,
 		Delivery:  w.Delivery(),
 		Commit:    w.keep,
 		Condition: func(error) {}, // Each endpoint has a condition of its own.
@@ -140,25 +140,9 @@ func (w *watcher) run(ctx context.Context) {
 
 // Shutdown ends the watch, also in the middle of a request.
 func (w *watcher) Shutdown(ctx context.Context) error {
-	w.Background.Stop()
+	w.Stop()
 	w.client.close()
 	return errors.Join(w.audit.close(ctx), w.store.Close(ctx))
-}
-
-func (w *watcher) step(now time.Time, seen sighting) watch.Telemetry {
-	if seen.access != nil {
-		return w.story.RenderAccess(now, seen.at, w.resource(), seen.access.endpoint, seen.access.denied)
-	}
-	w.mu.Lock()
-	var effects []state.Effect
-	if seen.server != nil {
-		effects = w.machine.Step(seen.at, *seen.server)
-		w.cluster.learn(seen.server.Server)
-	} else {
-		effects = w.machine.StepRaft(seen.at, *seen.raft)
-	}
-	w.mu.Unlock()
-	return w.story.Render(now, w.instance(), w.resource(), effects)
 }
 
 // resource is that of events and spans.

@@ -3,10 +3,12 @@
 package metadata
 
 import (
+	"context"
 	"errors"
 	"sync"
 
 	"go.opentelemetry.io/otel/metric"
+	"go.opentelemetry.io/otel/metric/embedded"
 	"go.opentelemetry.io/otel/trace"
 
 	"go.opentelemetry.io/collector/component"
@@ -23,12 +25,14 @@ func Tracer(settings component.TelemetrySettings) trace.Tracer {
 // TelemetryBuilder provides an interface for components to report telemetry
 // as defined in metadata and user config.
 type TelemetryBuilder struct {
-	meter             metric.Meter
-	mu                sync.Mutex
-	registrations     []metric.Registration
-	WatchDropped      metric.Int64Counter
-	WatchFailures     metric.Int64Counter
-	WatchObservations metric.Int64Counter
+	meter                     metric.Meter
+	mu                        sync.Mutex
+	registrations             []metric.Registration
+	WatchDropped              metric.Int64Counter
+	WatchFailures             metric.Int64Counter
+	WatchObservations         metric.Int64Counter
+	WatchQueueOldestTimestamp metric.Float64ObservableGauge
+	WatchQueueSize            metric.Int64ObservableGauge
 }
 
 // TelemetryBuilderOption applies changes to default builder.
@@ -40,6 +44,56 @@ type telemetryBuilderOptionFunc func(mb *TelemetryBuilder)
 
 func (tbof telemetryBuilderOptionFunc) apply(mb *TelemetryBuilder) {
 	tbof(mb)
+}
+
+// RegisterWatchQueueOldestTimestampCallback sets callback for observable WatchQueueOldestTimestamp metric.
+func (builder *TelemetryBuilder) RegisterWatchQueueOldestTimestampCallback(cb metric.Float64Callback) error {
+	reg, err := builder.meter.RegisterCallback(func(ctx context.Context, o metric.Observer) error {
+		cb(ctx, &observerFloat64{inst: builder.WatchQueueOldestTimestamp, obs: o})
+		return nil
+	}, builder.WatchQueueOldestTimestamp)
+	if err != nil {
+		return err
+	}
+	builder.mu.Lock()
+	defer builder.mu.Unlock()
+	builder.registrations = append(builder.registrations, reg)
+	return nil
+}
+
+// RegisterWatchQueueSizeCallback sets callback for observable WatchQueueSize metric.
+func (builder *TelemetryBuilder) RegisterWatchQueueSizeCallback(cb metric.Int64Callback) error {
+	reg, err := builder.meter.RegisterCallback(func(ctx context.Context, o metric.Observer) error {
+		cb(ctx, &observerInt64{inst: builder.WatchQueueSize, obs: o})
+		return nil
+	}, builder.WatchQueueSize)
+	if err != nil {
+		return err
+	}
+	builder.mu.Lock()
+	defer builder.mu.Unlock()
+	builder.registrations = append(builder.registrations, reg)
+	return nil
+}
+
+type observerInt64 struct {
+	embedded.Int64Observer
+	inst metric.Int64Observable
+	obs  metric.Observer
+}
+
+func (oi *observerInt64) Observe(value int64, opts ...metric.ObserveOption) {
+	oi.obs.ObserveInt64(oi.inst, value, opts...)
+}
+
+type observerFloat64 struct {
+	embedded.Float64Observer
+	inst metric.Float64Observable
+	obs  metric.Observer
+}
+
+func (oi *observerFloat64) Observe(value float64, opts ...metric.ObserveOption) {
+	oi.obs.ObserveFloat64(oi.inst, value, opts...)
 }
 
 // Shutdown unregister all registered callbacks for async instruments.
@@ -62,7 +116,7 @@ func NewTelemetryBuilder(settings component.TelemetrySettings, options ...Teleme
 	var err, errs error
 	builder.WatchDropped, err = builder.meter.Int64Counter(
 		"otelcol_watch_dropped",
-		metric.WithDescription("Log records and spans that the next consumer refused for good, or still refused at shutdown. [Alpha]"),
+		metric.WithDescription("Log records and spans that never reached the next consumer, as it refused them. [Alpha]"),
 		metric.WithUnit("{record}"),
 	)
 	errs = errors.Join(errs, err)
@@ -76,6 +130,18 @@ func NewTelemetryBuilder(settings component.TelemetrySettings, options ...Teleme
 		"otelcol_watch_observations",
 		metric.WithDescription("Observations made, by blocking query, watch response or poll; failed ones are not counted. [Alpha]"),
 		metric.WithUnit("{observation}"),
+	)
+	errs = errors.Join(errs, err)
+	builder.WatchQueueOldestTimestamp, err = builder.meter.Float64ObservableGauge(
+		"otelcol_watch_queue_oldest_timestamp",
+		metric.WithDescription("Unix time at which the oldest log record or span that waits for the next consumer was observed. There is none while nothing waits. [Alpha]"),
+		metric.WithUnit("s"),
+	)
+	errs = errors.Join(errs, err)
+	builder.WatchQueueSize, err = builder.meter.Int64ObservableGauge(
+		"otelcol_watch_queue_size",
+		metric.WithDescription("Log records and spans that wait for the next consumer to accept them. [Alpha]"),
+		metric.WithUnit("{record}"),
 	)
 	errs = errors.Join(errs, err)
 	return &builder, errs

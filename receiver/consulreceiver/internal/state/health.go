@@ -213,6 +213,14 @@ func (i *Incident) told() Incident {
 	return c
 }
 
+// Clone returns a copy that goes on by itself. It counts nothing.
+func (h *Health) Clone() *Health {
+	c := &Health{TellInitial: h.TellInitial, MaxServices: h.MaxServices}
+	c.Restore(h.Save())
+	c.checks = h.checks
+	return c
+}
+
 // Checks returns the checks of the last observation; not to be changed.
 func (h *Health) Checks() Checks { return h.checks.Known() }
 

@@ -227,6 +227,17 @@ func holdID(name string, key Key) HoldID {
 	return HoldID{Key: name, CreateIndex: key.CreateIndex, LockIndex: key.LockIndex}
 }
 
+// Clone returns a copy that goes on by itself.
+func (k *Keys) Clone() *Keys {
+	c := *k
+	c.holds = make(map[string]*Hold, len(k.holds))
+	for name, hold := range k.holds {
+		held := *hold
+		c.holds[name] = &held
+	}
+	return &c
+}
+
 // Count returns how many keys there are, and how many of them are held.
 func (k *Keys) Count() (keys, held int) { return len(k.keys.Known()), len(k.holds) }
 

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -604,4 +605,23 @@ func TestChangesOfKeysAreCounted(t *testing.T) {
 		k.Step(at(i), Observation[string, Key]{Seen: Seen{Index: uint64(i)}, Objects: objects}, Sessions{})
 	}
 	assert.Equal(t, KeyChanges{Created: 2, Updated: 1, Deleted: 2}, k.Changes())
+}
+
+func TestACloneOfKeysGoesOnByItself(t *testing.T) {
+	var k Keys
+	at := time.Unix(1000, 0)
+	held := func(index uint64, session string) Observation[string, Key] {
+		return Observation[string, Key]{Seen: Seen{Index: index}, Objects: map[string]Key{
+			"lock": {Session: session, LockIndex: index, CreateIndex: 1, ModifyIndex: index},
+		}}
+	}
+	k.Step(at, held(1, "s1"), Sessions{})
+	clone, saved := k.Clone(), k.Save()
+	_, effects := clone.Step(at.Add(time.Second), held(2, ""), Sessions{})
+	assert.Len(t, effects, 1, "the hold ended")
+	assert.Empty(t, clone.Save().Holds)
+	assert.Equal(t, saved, k.Save())
+	assert.Zero(t, k.Acquisitions())
+	_, effects = k.Step(at.Add(2*time.Second), held(2, ""), Sessions{})
+	assert.Len(t, effects, 1, "and ended here, too")
 }

@@ -74,6 +74,12 @@ func (l *Leader) Step(now time.Time, address string, gap bool) []Effect {
 	return []Effect{elected}
 }
 
+// Clone returns a copy that goes on by itself.
+func (l *Leader) Clone() *Leader {
+	c := *l
+	return &c
+}
+
 // Known says whether the leader was observed, and has when there is one.
 func (l *Leader) Known() (has, known bool) { return l.address != "", l.begun }
 

@@ -31,5 +31,11 @@ func (r *Register[V]) Step(o Observation[string, V]) (*Gap, []Effect) {
 	return gap, effects
 }
 
+// Clone returns a copy that goes on by itself.
+func (r *Register[V]) Clone() *Register[V] {
+	c := *r
+	return &c
+}
+
 // Known returns the objects of the last observation; not to be changed.
 func (r *Register[V]) Known() map[string]V { return r.follower.Known() }

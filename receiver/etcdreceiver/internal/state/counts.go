@@ -41,6 +41,22 @@ func (m *Machine) Counts() Counts {
 	return c
 }
 
+// At returns the counts with what is there taken from a later time.
+func (c Counts) At(later Counts) Counts {
+	for prefix, k := range c.Keys {
+		is := later.Keys[prefix]
+		c.Keys[prefix] = KeyCounts{Keys: is.Keys, Size: is.Size, Puts: k.Puts, Deletes: k.Deletes}
+	}
+	for _, of := range []struct{ queues, later map[string]QueueCounts }{{c.Locks, later.Locks}, {c.Elections, later.Elections}} {
+		for prefix, q := range of.queues {
+			is := of.later[prefix]
+			of.queues[prefix] = QueueCounts{Waiting: is.Waiting, Holding: is.Holding, Acquired: q.Acquired, Abandoned: q.Abandoned}
+		}
+	}
+	c.KeysBeyond = later.KeysBeyond
+	return c
+}
+
 // BeyondLeases returns how many leases, or attachments to them, are not followed
 // because there are too many.
 func (m *Machine) BeyondLeases() int { return max(m.leases.beyond, m.leases.others) }

@@ -39,6 +39,18 @@ type Machine struct {
 	raft raft
 }
 
+// Clone returns a copy that goes on by itself.
+func (m *Machine) Clone() *Machine {
+	c := *m
+	for _, p := range []**Period{&c.sealed, &c.leaderless} {
+		if *p != nil {
+			open := **p
+			*p = &open
+		}
+	}
+	return &c
+}
+
 // LeaderChanges returns how often another node was seen to become active.
 func (m *Machine) LeaderChanges() int64 { return m.changes }
 

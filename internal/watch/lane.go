@@ -1,0 +1,124 @@
+// Copyright The otelcol-infra Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package watch
+
+import (
+	"context"
+	"time"
+
+	"github.com/cenkalti/backoff/v5"
+
+	"github.com/otelcol-infra/otelcol-infra/internal/queue"
+)
+
+const (
+	// maxWaiting is how many records of one signal may wait in a loop without Limit.
+	maxWaiting = 20_000
+
+	// retryAtMost is the longest pause between two tries, of observing and of
+	// delivering.
+	retryAtMost = 5 * time.Second
+
+	// flushFor is how long Shutdown waits for a consumer that neither accepts nor
+	// refuses.
+	flushFor = 5 * time.Second
+)
+
+// lane is one signal of one loop: a queue, and what takes it to the consumer.
+type lane[T any] struct {
+	*signal[T]
+	delivery *Delivery
+	queue    *queue.Queue[T]
+}
+
+func newLane[T any](d *Delivery, s *signal[T], limit int) *lane[T] {
+	return &lane[T]{signal: s, delivery: d, queue: queue.New[T](limit)}
+}
+
+func (l *lane[T]) full() bool { return l.queue.Full() }
+
+func (l *lane[T]) empty() bool {
+	records, _ := l.queue.Waiting()
+	return records == 0
+}
+
+func (l *lane[T]) records(t Telemetry) int { return l.count(l.of(t)) }
+
+// put adds telemetry that was observed at now; there must be room.
+func (l *lane[T]) put(now time.Time, t Telemetry) {
+	if records := l.records(t); records > 0 {
+		l.queue.Put(l.of(t), records, now)
+	}
+}
+
+// overflow drops telemetry, as the queue is full. begins says that nothing was
+// dropped before since the queue was empty.
+func (l *lane[T]) overflow(ctx context.Context, t Telemetry, begins bool) {
+	if begins {
+		waiting, _ := l.queue.Waiting()
+		l.delivery.logFull(l.name, waiting)
+	}
+	l.delivery.countDropped(ctx, l.name, droppedQueueFull, l.records(t))
+}
+
+// run delivers until ctx ends, and then what is left, until it is refused. drained
+// is called each time that the queue is empty. It returns whether all was delivered.
+func (l *lane[T]) run(ctx context.Context, drained func()) bool {
+	l.add(l)
+	defer l.remove(l)
+	consuming, end := context.WithCancel(context.WithoutCancel(ctx))
+	defer end()
+	defer context.AfterFunc(ctx, func() { time.AfterFunc(flushFor, end) })()
+	for {
+		batch, _, ok := l.queue.Head(ctx)
+		if !ok {
+			return true
+		}
+		if err := l.deliver(ctx, consuming, batch); err != nil {
+			left, _ := l.queue.Waiting()
+			l.delivery.drop(consuming, l.name, droppedShutdown, left, err)
+			return false
+		}
+		if l.queue.Remove() {
+			drained()
+		}
+	}
+}
+
+// deliver offers a batch until every consumer has accepted it or has refused it
+// for good, which is counted and logged. When ctx ends it is offered once more.
+// The error is that of the last refusal.
+func (l *lane[T]) deliver(ctx, consuming context.Context, batch T) error {
+	pauses := backoff.NewExponentialBackOff()
+	pauses.MaxInterval = retryAtMost
+	held := false
+	defer func() {
+		if held {
+			l.accept()
+		}
+	}()
+	for {
+		accepting := l.accepting() // Before the attempt: what is accepted meanwhile counts.
+		err := l.consume(consuming, batch, l.count(batch))
+		left, again, dropped := retryable(refusals(err, batch, l.part), batch, l.count)
+		if !again {
+			if dropped > 0 {
+				l.delivery.drop(consuming, l.name, droppedRefused, dropped, err)
+			}
+			return nil
+		}
+		batch = left
+		l.queue.Shrink(batch, l.count(batch))
+		if ctx.Err() != nil {
+			return err
+		}
+		l.refuse(err, !held)
+		held = true
+		select {
+		case <-time.After(min(pauses.NextBackOff(), retryAtMost)): // It adds jitter.
+		case <-accepting:
+		case <-ctx.Done():
+		}
+	}
+}

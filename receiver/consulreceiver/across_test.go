@@ -1,0 +1,71 @@
+// Copyright The otelcol-infra Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package consulreceiver
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"go.opentelemetry.io/collector/receiver/receivertest"
+
+	"github.com/otelcol-infra/otelcol-infra/internal/watch"
+	"github.com/otelcol-infra/otelcol-infra/receiver/consulreceiver/internal/metadata"
+	"github.com/otelcol-infra/otelcol-infra/receiver/consulreceiver/internal/state"
+)
+
+// A signal whose queue was full goes on with a gap, which names the indexes, and
+// with what differs. The state of the other one is left as it is.
+func TestAFullQueueIsAGapWithItsRange(t *testing.T) {
+	w, err := newWatcher(defaultConfig(), receivertest.NewNopSettings(metadata.Type))
+	require.NoError(t, err)
+	scope := newScope(w, nil, "dc1")
+	s := source[state.CheckID, state.Check]{
+		scope: scope, endpoint: endpointChecks,
+		step: scope.health.Step, fork: func() step[state.CheckID, state.Check] { return scope.health.Clone().Step },
+	}
+	began := time.Unix(1000, 0)
+	seen := func(index uint64, a, b state.Status) observation[state.CheckID, state.Check] {
+		check := func(status state.Status) state.Check {
+			return state.Check{Service: "web", Status: status, Index: index}
+		}
+		return observation[state.CheckID, state.Check]{Observation: state.Observation[state.CheckID, state.Check]{
+			Seen:    state.Seen{Index: index},
+			Objects: state.Checks{{Node: "n", Check: "a"}: check(a), {Node: "n", Check: "b"}: check(b)},
+		}}
+	}
+	names := func(t watch.Telemetry) (all []string) {
+		for _, rl := range t.Logs.ResourceLogs().All() {
+			for _, record := range rl.ScopeLogs().At(0).LogRecords().All() {
+				all = append(all, record.EventName())
+			}
+		}
+		return all
+	}
+	assert.Empty(t, names(s.tell(began, seen(10, state.Passing, state.Passing))))
+	s.tell(began.Add(time.Second), seen(11, state.Critical, state.Passing))
+	across := s.tellAcross()
+	s.tell(began.Add(2*time.Second), seen(12, state.Passing, state.Passing))
+	s.tell(began.Add(3*time.Second), seen(13, state.Passing, state.Warning))
+	last := seen(14, state.Passing, state.Critical)
+	s.tell(began.Add(4*time.Second), last)
+	before := scope.health.Save()
+	transitions := scope.health.Transitions()
+
+	got := across(began.Add(4*time.Second), last)
+	require.Equal(t, []string{"consul.watch.gap", transition, transition}, names(got))
+	events := got.Logs.ResourceLogs().At(0).ScopeLogs().At(0).LogRecords()
+	for key, want := range map[string]string{"consul.index.old": "11", "consul.index.new": "14"} {
+		assert.Equal(t, want, attribute(t, events.At(0), key))
+	}
+	for i, check := range []string{"a", "b"} {
+		assert.Equal(t, check, attribute(t, events.At(i+1), attrCheck))
+		assert.Equal(t, "true", attribute(t, events.At(i+1), "observation.reconciled"))
+		assert.Equal(t, began.Add(4*time.Second).UTC(), events.At(i+1).Timestamp().AsTime())
+	}
+	assert.Equal(t, before, scope.health.Save(), "the present state is left as it is")
+	assert.Equal(t, transitions, scope.health.Transitions())
+	assert.Equal(t, []string{transition}, names(s.tell(began.Add(5*time.Second), seen(15, state.Passing, state.Passing))))
+}
