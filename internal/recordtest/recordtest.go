@@ -7,6 +7,7 @@ package recordtest
 import (
 	"bytes"
 	"crypto/tls"
+	"encoding/binary"
 	"fmt"
 	"io"
 	"maps"
@@ -46,9 +47,20 @@ func (r *Recorder) Reset() {
 	clear(r.requests)
 }
 
-// Handler records each request with all that the client decides about it, then passes it on.
+// Handler records each request with all that the client decides about it, then passes it on. Of a gRPC call it records
+// each message apart, as a call can last, and leaves out how long the client waits.
 func (r *Recorder) Handler(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, request *http.Request) {
+		if strings.HasPrefix(request.Header.Get("Content-Type"), "application/grpc") {
+			recorded := request.Clone(request.Context())
+			recorded.Header.Del("Grpc-Timeout")
+			r.Add(describe(recorded))
+			request.Body = &messages{ReadCloser: request.Body, add: func(message []byte) {
+				r.Add(fmt.Sprintf("message of %s: %q", request.URL.Path, message))
+			}}
+			next.ServeHTTP(w, request)
+			return
+		}
 		body, err := io.ReadAll(request.Body)
 		if err != nil {
 			panic(http.ErrAbortHandler)
@@ -72,4 +84,27 @@ func describe(request *http.Request) string {
 		}
 	}
 	return text.String()
+}
+
+// messages adds each message of a gRPC call that is read.
+type messages struct {
+	io.ReadCloser
+	add    func([]byte)
+	buffer []byte
+}
+
+// Read implements io.Reader.
+func (m *messages) Read(p []byte) (int, error) {
+	n, err := m.ReadCloser.Read(p)
+	m.buffer = append(m.buffer, p[:n]...)
+	const head = 5 // a flag, and the length of the message
+	for len(m.buffer) >= head {
+		end := head + int(binary.BigEndian.Uint32(m.buffer[1:head]))
+		if len(m.buffer) < end {
+			break
+		}
+		m.add(m.buffer[:end])
+		m.buffer = m.buffer[end:]
+	}
+	return n, err
 }
