@@ -236,10 +236,12 @@ func TestDocumentedEnvironmentVariables(t *testing.T) {
 
 // No variable makes the receiver trust a server that the configuration does not.
 func TestTheEnvironmentTrustsNoServer(t *testing.T) {
-	for name, value := range environment(t) {
+	consul := startRecorded(t)
+	variables := environment(t)
+	variables["CONSUL_CACERT"], variables["CONSUL_CAPATH"] = consul.ca, filepath.Dir(consul.ca)
+	for name, value := range variables {
 		t.Setenv(name, value)
 	}
-	consul := startRecorded(t)
 	cfg := consul.config()
 	cfg.HTTP.TLS.CAFile = recordtest.NewCertificate(t, "another authority").File
 	o := observe(t, cfg)
@@ -269,5 +271,5 @@ func TestTheProxyOfTheEnvironment(t *testing.T) {
 	if os.Getenv("NOT_PROXIED") != "" {
 		up = 0
 	}
-	o.Eventually(t, "how it is", o.HasValue(up, "consul.up"))
+	o.Eventually(t, "whether it is up", o.HasValue(up, "consul.up"))
 }
