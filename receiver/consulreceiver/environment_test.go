@@ -68,7 +68,7 @@ var answers = map[string]string{
 	"coordinate/nodes":             `[]`,
 	"event/list":                   `[]`,
 	"health/state/any":             `[{"Node":"n1","CheckID":"c1","Name":"c","Status":"passing","ServiceID":"web","ServiceName":"web"}]`,
-	"internal/ui/catalog-overview": `{"Nodes":[{"Total":1}],"Services":[{"Name":"web","Namespace":"default","Partition":"default","Total":1}]}`,
+	"internal/ui/catalog-overview": `{"Nodes":[{"Total":1}],"Services":[{"Name":"web","Namespace":"default","Partition":"default","Total":1},{"Name":"unchecked","Namespace":"planted","Partition":"default","Total":3},{"Name":"unchecked","Namespace":"default","Partition":"planted","Total":4}]}`,
 	"kv/locks/":                    `[{"Key":"locks/a","ModifyIndex":7,"CreateIndex":7}]`,
 	"operator/autopilot/state":     `{"Healthy":true,"Voters":["s1"]}`,
 	"operator/usage":               `{"Usage":{"dc1":{"Nodes":1,"Services":1,"ServiceInstances":1}}}`,
@@ -205,24 +205,33 @@ func TestDocumentedEnvironmentVariables(t *testing.T) {
 	consul := startRecorded(t)
 	const ofADatacenter = `^GET /v1/(health|catalog|kv|session)/`
 	for name, tc := range map[string]struct {
-		set        []string
-		of, wanted string
+		set         []string
+		of, wanted  string
+		ofUnchecked string // how many instances there are of a service that has no checks
 	}{
-		"a token":            {[]string{"CONSUL_HTTP_TOKEN"}, "", `X-Consul-Token: \["planted"\]`},
-		"a token in a file":  {[]string{"CONSUL_HTTP_TOKEN_FILE"}, "", `X-Consul-Token: \["planted-in-a-file"\]`},
-		"a file and a token": {[]string{"CONSUL_HTTP_TOKEN_FILE", "CONSUL_HTTP_TOKEN"}, "", `X-Consul-Token: \["planted-in-a-file"\]`},
-		"a namespace":        {[]string{"CONSUL_NAMESPACE"}, ofADatacenter, `[?&]ns=planted[& ]`},
-		"a partition":        {[]string{"CONSUL_PARTITION"}, ofADatacenter, `[?&]partition=planted[& ]`},
+		"a token":            {[]string{"CONSUL_HTTP_TOKEN"}, "", `X-Consul-Token: \["planted"\]`, ""},
+		"a token in a file":  {[]string{"CONSUL_HTTP_TOKEN_FILE"}, "", `X-Consul-Token: \["planted-in-a-file"\]`, ""},
+		"a file and a token": {[]string{"CONSUL_HTTP_TOKEN_FILE", "CONSUL_HTTP_TOKEN"}, "", `X-Consul-Token: \["planted-in-a-file"\]`, ""},
+		"a namespace":        {[]string{"CONSUL_NAMESPACE"}, ofADatacenter, `[?&]ns=planted[& ]`, "3"},
+		"a partition":        {[]string{"CONSUL_PARTITION"}, ofADatacenter, `[?&]partition=planted[& ]`, "4"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			for _, variable := range tc.set {
 				t.Setenv(variable, variables[variable])
 			}
-			for _, request := range consul.observe(t, consul.config(), all).requests {
+			got := consul.observe(t, consul.config(), all)
+			for _, request := range got.requests {
 				if regexp.MustCompile(tc.of).MatchString(request) {
 					assert.Regexp(t, tc.wanted, request)
 				}
 			}
+			ofUnchecked := ""
+			for _, series := range got.series {
+				if _, count, found := strings.Cut(series, "map[consul.check.status:passing consul.service.name:unchecked] "); found {
+					ofUnchecked = count
+				}
+			}
+			assert.Equal(t, tc.ofUnchecked, ofUnchecked)
 		})
 	}
 	t.Run("a file that is not there", func(t *testing.T) {
@@ -248,6 +257,25 @@ func TestTheEnvironmentTrustsNoServer(t *testing.T) {
 	o.Eventually(t, "up is 0", o.HasValue(0, "consul.up"))
 	o.Eventually(t, "the error", func() bool { return strings.Contains(o.Trouble(), "certificate") })
 	assert.Empty(t, consul.Requests())
+}
+
+func TestAnEndpointWithAPath(t *testing.T) {
+	for path, before := range map[string]string{"": "/v1/", "/": "/v1/", "/consul": "/consul/v1/", "/consul/": "/consul/v1/"} {
+		t.Run(path, func(t *testing.T) {
+			var recorder recordtest.Recorder
+			server := httptest.NewServer(recorder.Handler(http.StripPrefix(strings.TrimSuffix(path, "/"), http.HandlerFunc(smallConsul))))
+			defer server.Close()
+			cfg := defaultConfig()
+			cfg.HTTP.Endpoint, cfg.KV.Prefixes = server.URL+path, []string{"locks/"}
+			o := observe(t, cfg)
+			o.Eventually(t, "the keys", o.HasValue(1, "consul.kv.key.count"))
+			o.Eventually(t, "the members", o.HasValue(1, "consul.member.count"))
+			o.Shutdown(t)
+			for _, request := range recorder.Requests() {
+				assert.Contains(t, request, "GET "+before)
+			}
+		})
+	}
 }
 
 // The proxy of the environment is used as by every component of the collector.
