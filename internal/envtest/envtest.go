@@ -23,8 +23,9 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Variables returns the names with the prefix that are literals in the source of the packages which `go list` finds with
-// the arguments: `-find` and patterns for all packages of modules, or `-deps` for those that a package is made of.
+// Variables returns the names with the prefix that are literals in the source of the packages which `go list` finds
+// with the arguments: `-find` and patterns for all packages of modules, or `-deps` for those that a package is made
+// of.
 func Variables(t *testing.T, prefix string, args ...string) []string {
 	t.Helper()
 	name := regexp.MustCompile("^" + prefix + "[A-Z0-9_]*[A-Z0-9]$")
@@ -58,8 +59,9 @@ func Variables(t *testing.T, prefix string, args ...string) []string {
 // malformed is a value that no variable can have.
 const malformed = "planted:// %zz"
 
-// RequireNoEffect requires that the same is observed with each of the variables as without: with its value, with one that
-// is malformed, and with all of them. What is wanted is nil for what is observed first, without any variable.
+// RequireNoEffect requires that the same is observed with each of the variables as without: with its value, with
+// one that is malformed, and with all of them. What is wanted is nil for what is observed first, without any
+// variable.
 func RequireNoEffect[T any](t *testing.T, variables map[string]string, observe func(t *testing.T, wanted *T) T) {
 	t.Helper()
 	Clear(t, variables)

@@ -47,8 +47,8 @@ func (r *Recorder) Reset() {
 	clear(r.requests)
 }
 
-// Handler records each request with all that the client decides about it, then passes it on. Of a gRPC call it records
-// each message apart, as a call can last, and leaves out how long the client waits.
+// Handler records each request with all that the client decides about it, then passes it on. Of a gRPC call it
+// records each message apart, as a call can last, and leaves out how long the client waits.
 func (r *Recorder) Handler(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, request *http.Request) {
 		if strings.HasPrefix(request.Header.Get("Content-Type"), "application/grpc") {

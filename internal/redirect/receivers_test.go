@@ -30,8 +30,8 @@ import (
 // secret is in each token, password and header of the configurations.
 const secret = "planted-secret"
 
-// A server that redirects gets no receiver to send anything to another one: not its token, its login or its configured
-// headers. The operator learns what to do.
+// A server that redirects gets no receiver to send anything to another one: not its token, its login or its
+// configured headers. The operator learns what to do.
 func TestAReceiverIsRedirected(t *testing.T) {
 	headers := map[string]any{"X-Planted": secret}
 	active := map[string]string{
@@ -135,10 +135,10 @@ func TestAReceiverIsRedirected(t *testing.T) {
 				assert.Subset(t, asked.Requests(), tc.paths, "paths that are asked for")
 			}, 90*time.Second, 20*time.Millisecond)
 			advice := "redirected to " + other.URL + ", which is not followed: set " + tc.key + " to it if that is the server to observe"
-			o.Eventually(t, "the status says what to do", func() bool { return strings.Contains(o.Trouble(), advice) })
-			o.Eventually(t, "the log says what to do", func() bool {
+			o.Eventually(t, "the status names the setting", func() bool { return strings.Contains(o.Trouble(), advice) })
+			o.Eventually(t, "the log names the setting", func() bool {
 				for _, entry := range o.Log.All() {
-					if said, ok := entry.ContextMap()["error"].(string); ok && strings.Contains(said, advice) {
+					if text, ok := entry.ContextMap()["error"].(string); ok && strings.Contains(text, advice) {
 						return true
 					}
 				}

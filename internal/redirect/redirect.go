@@ -28,7 +28,7 @@ type Error struct {
 // Elsewhere reports whether the redirect leads to another server.
 func (e *Error) Elsewhere() bool { return e.origin != "" }
 
-// Error says what to do. It holds no path, as a path can name an object.
+// Error names the setting to change. It holds no path, as a path can name an object.
 func (e *Error) Error() string {
 	if e.origin == "" {
 		return fmt.Sprintf("redirected within the server, which is not followed: set %s to the URL of the API itself", e.key)
@@ -46,8 +46,8 @@ func Refuse(client *http.Client, key string) {
 	client.Transport = &transport{next: next, key: key}
 }
 
-// transport does what CheckRedirect of the client could do, but keeps the address of the redirect out of the errors of
-// the client.
+// transport does what CheckRedirect of the client could do, but keeps the address of the redirect out of the errors
+// of the client.
 type transport struct {
 	next http.RoundTripper
 	key  string

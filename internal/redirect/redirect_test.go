@@ -97,7 +97,7 @@ func TestOtherAnswersAreAsTheyWere(t *testing.T) {
 	require.Error(t, err)
 }
 
-// idle counts how often it is told to close its idle connections.
+// idle counts how often its idle connections are closed.
 type idle struct {
 	http.RoundTripper
 	closed int

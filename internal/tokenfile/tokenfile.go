@@ -20,7 +20,7 @@ type Source struct {
 	File  string
 
 	// Name is the YAML key of the secret, `token` when it is empty; that of
-	// the file is the same with `_file`, unless FileName says otherwise.
+	// the file is FileName, or the same with `_file` when FileName is empty.
 	Name     string
 	FileName string
 }

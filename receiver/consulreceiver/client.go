@@ -175,7 +175,7 @@ func getLocal[T any](ctx context.Context, c *client, endpoint string, q question
 	return get[T](ctx, c, endpoint, q)
 }
 
-// send makes a request, of which the status is OK, or says that there are no keys. The caller closes the body.
+// send makes a request. The status of the response is OK, or 404 when there are no keys. The caller closes the body.
 func (c *client) send(ctx context.Context, endpoint string, q question) (*http.Response, error) {
 	path, query, _ := strings.Cut(endpoint, "?")
 	if q.recurse {
@@ -207,7 +207,8 @@ func (c *client) send(ctx context.Context, endpoint string, q question) (*http.R
 	return nil, explain(endpoint, api.StatusError{Code: response.StatusCode, Body: strings.TrimSpace(string(body))})
 }
 
-// done reads the little that may be left of a body, without which the connection would not be used again, and closes it.
+// done reads the little that may be left of a body, without which the connection would not be used again, and
+// closes it.
 func done(response *http.Response) {
 	_, _ = io.CopyN(io.Discard, response.Body, maxExplanation)
 	_ = response.Body.Close() // It was read.
@@ -245,8 +246,8 @@ func explain(endpoint string, err error) error {
 	return fmt.Errorf("%s: %w", endpoint, err)
 }
 
-// unreachable says that there was no answer of Consul at all, which one that is late
-// may still be.
+// unreachable reports whether there was no answer of Consul at all. One that is late
+// may still come.
 func unreachable(err error) bool {
 	var redirected *redirect.Error
 	if errors.As(err, &redirected) {

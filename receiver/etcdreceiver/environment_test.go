@@ -27,7 +27,8 @@ import (
 	"github.com/otelcol-infra/otelcol-infra/lab"
 )
 
-// environment returns values of all environment variables that etcd's own client knows. Some are what its commands know.
+// environment returns values of all environment variables that etcd's own client knows. Some are what its commands
+// know.
 func environment(t *testing.T) map[string]string {
 	t.Helper()
 	other := recordtest.NewCertificate(t, "planted")
@@ -46,7 +47,8 @@ func environment(t *testing.T) map[string]string {
 	}
 }
 
-// startRecorded returns a configuration for a real etcd behind a server that speaks TLS and records what the receiver asks.
+// startRecorded returns a configuration for a real etcd behind a server that speaks TLS and records what the
+// receiver asks.
 func startRecorded(t *testing.T, recorder *recordtest.Recorder) *Config {
 	t.Helper()
 	etcd, client := startEtcd(t, lab.ServerOptions{})
@@ -177,7 +179,8 @@ func TestTheEnvironmentTrustsNoServer(t *testing.T) {
 	assert.Empty(t, recorder.Requests())
 }
 
-// gRPC uses the proxy of the environment, as it does for every component of the collector, and so do the other requests.
+// gRPC uses the proxy of the environment, as it does for every component of the collector, and so do the other
+// requests.
 func TestTheProxyOfTheEnvironment(t *testing.T) {
 	if envtest.IsChild() {
 		cfg := configFor("http://etcd.example:2379")

@@ -49,7 +49,8 @@ func newMemberMetrics(cfg *Config, tlsConfig *tls.Config) *memberMetrics {
 	return m
 }
 
-// proxyOfCalls returns the proxy that gRPC uses for the member: that for https, whatever the scheme of the endpoint is.
+// proxyOfCalls returns the proxy that gRPC uses for the member: that for https, whatever the scheme of the endpoint
+// is.
 func proxyOfCalls(request *http.Request) (*url.URL, error) {
 	return http.ProxyFromEnvironment(&http.Request{URL: &url.URL{Scheme: "https", Host: request.URL.Host}})
 }

@@ -31,8 +31,8 @@ import (
 // documented are the environment variables that count when the configuration leaves out what they are for.
 var documented = []string{"VAULT_TOKEN"}
 
-// environment returns values of all environment variables that Vault's own client knows, each of which would change what
-// it does.
+// environment returns values of all environment variables that Vault's own client knows, each of which would change
+// what it does.
 func environment(t *testing.T) map[string]string {
 	t.Helper()
 	other := recordtest.NewCertificate(t, "planted")
@@ -290,8 +290,8 @@ func TestTheProxyOfTheEnvironment(t *testing.T) {
 	o.Eventually(t, "whether it is up", o.HasValue(up, "vault.up"))
 }
 
-// With VAULT_WRAP_TTL in the environment, Vault's own client has each answer wrapped: Vault makes a token for it, and the
-// answer comes without its data.
+// With VAULT_WRAP_TTL in the environment, Vault's own client has each answer wrapped: Vault makes a token for it,
+// and the answer comes without its data.
 func TestARealVaultWrapsNoAnswer(t *testing.T) {
 	if envtest.IsChild() {
 		observeWrapped(t)

@@ -57,7 +57,7 @@ func (c vaultAPI) send(ctx context.Context, method, to string, query url.Values,
 	if c.namespace != "" {
 		request.Header.Set(api.NamespaceHeaderName, c.namespace)
 	}
-	answered, err := c.http.Do(request)
+	answered, err := c.http.Do(request) //nolint:bodyclose // It is what is returned.
 	if err != nil {
 		return nil, err
 	}
