@@ -20,8 +20,9 @@ type Source struct {
 	File  string
 
 	// Name is the YAML key of the secret, `token` when it is empty; that of
-	// the file is the same with `_file`.
-	Name string
+	// the file is FileName, or the same with `_file` when FileName is empty.
+	Name     string
+	FileName string
 }
 
 // Validate checks that the two are not both set and that a file can be read.
@@ -42,13 +43,15 @@ func (s Source) Read() (string, error) {
 	}
 	content, err := os.ReadFile(s.File)
 	if err != nil {
-		return "", fmt.Errorf("%s_file cannot be read, check its path and permissions: %w", s.name(), err)
+		return "", fmt.Errorf("%s cannot be read, check its path and permissions: %w", s.fileName(), err)
 	}
 	token := strings.TrimSpace(string(content))
 	if token == "" {
-		return "", fmt.Errorf("%[1]s_file %[2]s is empty: write the %[1]s into it", s.name(), s.File)
+		return "", fmt.Errorf("%s %s is empty: write the %s into it", s.fileName(), s.File, s.name())
 	}
 	return token, nil
 }
 
 func (s Source) name() string { return cmp.Or(s.Name, "token") }
+
+func (s Source) fileName() string { return cmp.Or(s.FileName, s.name()+"_file") }

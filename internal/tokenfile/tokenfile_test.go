@@ -25,6 +25,8 @@ func TestRead(t *testing.T) {
 
 	_, err = Source{File: file}.Read()
 	require.ErrorContains(t, err, "token_file cannot be read, check its path and permissions")
+	_, err = Source{File: file, FileName: "A_TOKEN_FILE"}.Read()
+	require.ErrorContains(t, err, "A_TOKEN_FILE cannot be read, check its path and permissions")
 
 	require.NoError(t, os.WriteFile(file, []byte(" \n"), 0o600))
 	_, err = Source{File: file}.Read()

@@ -39,7 +39,7 @@ var errNoAgentMetrics = errors.New(endpointTelemetry + ": the agent gives none: 
 func (c *client) AgentMetrics(ctx context.Context, limit int) (pmetric.MetricSlice, int, error) {
 	ctx, cancel := context.WithTimeout(ctx, c.timeout())
 	defer cancel()
-	response, err := c.send(ctx, endpointTelemetry, question{})
+	response, err := c.send(ctx, endpointTelemetry, question{agent: true})
 	if refusal(err) == http.StatusUnsupportedMediaType {
 		return pmetric.MetricSlice{}, 0, errNoAgentMetrics
 	}

@@ -82,8 +82,8 @@ func (p *selection) overview(ctx context.Context, c *client) (map[string]int64, 
 	}
 	for _, s := range reply.Services {
 		usage.Instances += s.Total
-		own := cmp.Or(s.Namespace, "default") == cmp.Or(p.cfg.Namespace, "default") &&
-			cmp.Or(s.Partition, "default") == cmp.Or(p.cfg.Partition, "default")
+		own := cmp.Or(s.Namespace, "default") == cmp.Or(p.cfg.namespace(), "default") &&
+			cmp.Or(s.Partition, "default") == cmp.Or(p.cfg.partition(), "default")
 		if own && p.services.Match(s.Name) {
 			totals[s.Name] = s.Total
 		}

@@ -4,12 +4,15 @@
 package consulreceiver
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 	"time"
 
+	"github.com/hashicorp/consul/api"
 	"go.opentelemetry.io/collector/component"
 	"go.opentelemetry.io/collector/config/confighttp"
 	"go.opentelemetry.io/collector/config/configopaque"
@@ -46,7 +49,7 @@ type Config struct {
 	Events  metadata.LogsBuilderConfig    `mapstructure:",squash"`
 
 	// Token is the ACL token. When it and TokenFile are empty, the environment
-	// variable CONSUL_HTTP_TOKEN counts, as for every Consul client.
+	// variables CONSUL_HTTP_TOKEN_FILE and CONSUL_HTTP_TOKEN count.
 	Token configopaque.String `mapstructure:"token"`
 
 	// TokenFile is the path of a file that holds the token. It is read at
@@ -57,7 +60,8 @@ type Config struct {
 	// of the agent.
 	Datacenters []string `mapstructure:"datacenters"`
 
-	// Namespace and Partition to observe, of Consul Enterprise.
+	// Namespace and Partition to observe, of Consul Enterprise. When one is empty,
+	// the environment variable CONSUL_NAMESPACE or CONSUL_PARTITION counts.
 	Namespace string `mapstructure:"namespace"`
 	Partition string `mapstructure:"partition"`
 
@@ -208,7 +212,7 @@ func (c *Config) validateDatacenters() error {
 	if len(c.Datacenters) > maxDatacenters {
 		return fmt.Errorf("datacenters lists %d: list at most %d, and observe the others over another agent", len(c.Datacenters), maxDatacenters)
 	}
-	if c.Namespace == "*" || c.Partition == "*" {
+	if c.namespace() == "*" || c.partition() == "*" {
 		return errors.New("namespace or partition is \"*\": name one, and observe others with a receiver of their own")
 	}
 	for i, dc := range c.Datacenters {
@@ -249,6 +253,22 @@ func (c *Config) endpoint() string { return address.WithScheme(c.HTTP.Endpoint) 
 func (c *Config) token() tokenfile.Source {
 	return tokenfile.Source{Token: c.Token, File: c.TokenFile}
 }
+
+// tokenOrEnvironment returns the configured token, or that of the environment.
+func (c *Config) tokenOrEnvironment() tokenfile.Source {
+	if token := c.token(); token != (tokenfile.Source{}) {
+		return token
+	}
+	return tokenfile.Source{
+		Token:    configopaque.String(os.Getenv(api.HTTPTokenEnvName)),
+		File:     os.Getenv(api.HTTPTokenFileEnvName),
+		FileName: api.HTTPTokenFileEnvName,
+	}
+}
+
+func (c *Config) namespace() string { return cmp.Or(c.Namespace, os.Getenv(api.HTTPNamespaceEnvName)) }
+
+func (c *Config) partition() string { return cmp.Or(c.Partition, os.Getenv(api.HTTPPartitionEnvName)) }
 
 func defaultConfig() *Config {
 	client := confighttp.NewDefaultClientConfig()

@@ -135,17 +135,6 @@ func TestAnOutageInARealConsul(t *testing.T) {
 	}
 }
 
-func TestTheConfigurationWinsOverTheEnvironment(t *testing.T) {
-	consul, _ := startConsul(t, lab.ServerOptions{})
-	t.Setenv("CONSUL_HTTP_SSL", "true")
-	t.Setenv("CONSUL_HTTP_TOKEN_FILE", "/nowhere/token")
-	t.Setenv("CONSUL_HTTP_ADDR", "127.0.0.1:1")
-	cfg := configFor(consul.Addr)
-	cfg.Token = "00000000-aaaa-bbbb-cccc-000000000000"
-	o := observe(t, cfg)
-	o.Eventually(t, "up is 1", o.HasValue(1, "consul.up"))
-}
-
 func TestChecksBeyondTheLimitAreSaid(t *testing.T) {
 	t.Parallel()
 	consul, client := startConsul(t, lab.ServerOptions{})

@@ -122,9 +122,8 @@ func (p *selection) sessions(ctx context.Context, c *client, q question) (map[st
 // dropped at once.
 func (p *selection) keys(prefix string) read[string, state.Key] {
 	return func(ctx context.Context, c *client, q question) (map[string]state.Key, answer, error) {
-		pairs, a, err := ask(ctx, c, endpointKV+prefix, q, func(options *api.QueryOptions) (api.KVPairs, *api.QueryMeta, error) {
-			return c.api.KV().List(prefix, options)
-		})
+		q.recurse = true
+		pairs, a, err := get[api.KVPairs](ctx, c, endpointKV+prefix, q)
 		a.Objects = len(pairs)
 		keys := make(map[string]state.Key, len(pairs))
 		for _, pair := range pairs {
@@ -178,9 +177,7 @@ func (p *selection) userEvents() read[string, state.UserEvent] {
 
 // activeRoot reads the active root certificate, under the key "active".
 func (p *selection) activeRoot(ctx context.Context, c *client, q question) (map[string]state.Root, answer, error) {
-	roots, a, err := ask(ctx, c, endpointRoots, q, func(options *api.QueryOptions) (*api.CARootList, *api.QueryMeta, error) {
-		return c.api.Connect().CARoots(options)
-	})
+	roots, a, err := get[api.CARootList](ctx, c, endpointRoots, q)
 	if refusal(err) == 500 && strings.Contains(err.Error(), "Connect must be enabled") {
 		return nil, answer{Off: true}, nil // There is none, and that is no failure.
 	}

@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
 	"strings"
 	"time"
 
@@ -19,6 +20,7 @@ import (
 	"go.opentelemetry.io/collector/pdata/pmetric"
 
 	"github.com/otelcol-infra/otelcol-infra/internal/address"
+	"github.com/otelcol-infra/otelcol-infra/internal/redirect"
 	"github.com/otelcol-infra/otelcol-infra/receiver/etcdreceiver/internal/telemetry"
 )
 
@@ -39,14 +41,18 @@ type memberMetrics struct {
 // newMemberMetrics connects to https endpoints as tlsConfig says, which can be
 // nil.
 func newMemberMetrics(cfg *Config, tlsConfig *tls.Config) *memberMetrics {
-	return &memberMetrics{
-		http: http.Client{
-			Transport: &http.Transport{TLSClientConfig: tlsConfig.Clone()},
-			// Members do not redirect, and whoever does is not one.
-			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-		},
+	m := &memberMetrics{
+		http:    http.Client{Transport: &http.Transport{TLSClientConfig: tlsConfig.Clone(), Proxy: proxyOfCalls}},
 		timeout: cmp.Or(cfg.Scrape.Timeout, defaultTimeout),
 	}
+	redirect.Refuse(&m.http, "endpoints") // Members do not redirect, and whoever does is not one.
+	return m
+}
+
+// proxyOfCalls returns the proxy that gRPC uses for the member: that for https, whatever the scheme of the endpoint
+// is.
+func proxyOfCalls(request *http.Request) (*url.URL, error) {
+	return http.ProxyFromEnvironment(&http.Request{URL: &url.URL{Scheme: "https", Host: request.URL.Host}})
 }
 
 func (m *memberMetrics) close() { m.http.CloseIdleConnections() }

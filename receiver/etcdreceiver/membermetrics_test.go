@@ -190,7 +190,7 @@ func TestPagesThatCannotBeRead(t *testing.T) {
 	}
 	for reason, handler := range map[string]http.HandlerFunc{
 		"answered 404 Not Found: set endpoints to client URLs":                                                    http.NotFound,
-		"answered 302 Found: set endpoints":                                                                       func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/elsewhere", http.StatusFound) },
+		"redirected within the server, which is not followed: set endpoints to the URL of the API itself":         func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/elsewhere", http.StatusFound) },
 		`a page of type "text/html", which is not that`:                                                           answer("text/html", "<html>"),
 		"the page is not that of an etcd: set endpoints to the client URLs of members: text format parsing error": answer("text/plain", "{\"a\": 1}\n"),
 		"/metrics: the page is not that of an etcd: set endpoints to the client URLs of members":                  answer("text/plain", "go_goroutines 1\n"),

@@ -11,9 +11,10 @@ import (
 	"net/http"
 	"strings"
 
-	"github.com/hashicorp/vault/api"
 	"go.opentelemetry.io/collector/component"
 	"go.opentelemetry.io/collector/receiver"
+
+	"github.com/otelcol-infra/otelcol-infra/internal/redirect"
 )
 
 const (
@@ -41,7 +42,7 @@ var (
 
 // client is the part of the Vault API that the receiver uses.
 type client struct {
-	api       *api.Client // has neither token nor namespace
+	api       vaultAPI // has neither token nor namespace
 	http      *http.Client
 	session   *session
 	requests  *requests
@@ -60,15 +61,11 @@ func newClient(ctx context.Context, cfg *Config, host component.Host, settings r
 	if err != nil {
 		return nil, fmt.Errorf("http client for endpoint %s: %w", cfg.HTTP.Endpoint, err)
 	}
-	// A standby redirects to the active node, which is another instance.
-	httpClient.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-	vault, err := api.NewClient(&api.Config{Address: cfg.HTTP.Endpoint, HttpClient: httpClient, DisableRedirects: true})
-	if err != nil { // The API takes defaults from the environment even where none is needed.
-		return nil, fmt.Errorf("vault client for endpoint %s, check the environment variables VAULT_*: %w", cfg.HTTP.Endpoint, err)
+	redirect.Refuse(httpClient, "endpoint") // A standby redirects to the active node, which is another instance.
+	vault, err := newVaultAPI(cfg.HTTP.Endpoint, httpClient)
+	if err != nil {
+		return nil, err
 	}
-	vault.ClearToken()
-	vault.SetHeaders(http.Header{api.RequestHeaderName: {"true"}, "User-Agent": {userAgent}})
-
 	c := &client{api: vault, http: httpClient, requests: requests, namespace: cfg.Namespace}
 	c.session = newSession(cfg, c)
 	return c, nil
@@ -112,21 +109,20 @@ func (c *client) Leases(ctx context.Context) (leases int64, known bool, err erro
 	return 0, false, nil
 }
 
-// authenticated returns a client that sends the token and the namespace.
-func (c *client) authenticated() (*api.Client, error) {
+// authenticated returns an API that sends the token and the namespace.
+func (c *client) authenticated() (vaultAPI, error) {
 	token, err := c.session.Read()
 	if err != nil {
-		return nil, err
+		return vaultAPI{}, err
 	}
-	return c.as(token).WithResponseCallbacks(c.session.overhear), nil
+	authenticated := c.as(token)
+	authenticated.received = c.session.overhear
+	return authenticated, nil
 }
 
-// as returns a client that sends a token, unless it is empty, and the namespace.
-func (c *client) as(token string) *api.Client {
-	return c.api.WithRequestCallbacks(func(r *api.Request) {
-		r.ClientToken = token
-		if c.namespace != "" {
-			r.Headers.Set(api.NamespaceHeaderName, c.namespace)
-		}
-	})
+// as returns an API that sends a token, unless it is empty, and the namespace.
+func (c *client) as(token string) vaultAPI {
+	other := c.api
+	other.token, other.namespace = token, c.namespace
+	return other
 }

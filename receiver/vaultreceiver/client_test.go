@@ -18,7 +18,6 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"go.opentelemetry.io/collector/component/componenttest"
-	"go.opentelemetry.io/collector/config/configopaque"
 	"go.opentelemetry.io/collector/receiver/receivertest"
 
 	"github.com/otelcol-infra/otelcol-infra/receiver/vaultreceiver/internal/metadata"
@@ -184,7 +183,7 @@ func TestErrorsSayWhatToDo(t *testing.T) {
 		"an internal error": {"sys/health", says(http.StatusInternalServerError, `{"errors":["failed to check initialization"]}`), health,
 			"sys/health: status 500: failed to check initialization"},
 		"a redirect": {"sys/metrics", http.RedirectHandler("http://127.0.0.1:1/v1/sys/metrics", http.StatusTemporaryRedirect), leases,
-			"sys/metrics: redirected to http://127.0.0.1:1/v1/sys/metrics: set endpoint to the server itself"},
+			"sys/metrics: redirected to http://127.0.0.1:1, which is not followed: set endpoint to it if that is the server to observe"},
 		"a wrong token": {"sys/leases/count", recorded{403, "denied_403.json"}, irrevocable,
 			"sys/leases/count: the token is not or no longer valid: status 403: 2 errors occurred: * permission denied * invalid token"},
 	} {
@@ -205,54 +204,6 @@ func TestAServerThatHangs(t *testing.T) {
 	var timeout net.Error
 	require.ErrorAs(t, err, &timeout)
 	assert.True(t, timeout.Timeout())
-}
-
-func TestTheEnvironmentGivesATokenAtMost(t *testing.T) {
-	t.Setenv(api.EnvVaultAddress, "http://127.0.0.1:1")
-	t.Setenv(api.EnvVaultAgentAddr, "http://127.0.0.1:1")
-	t.Setenv(api.EnvVaultNamespace, "elsewhere")
-	t.Setenv(api.EnvVaultHeaders, `{"X-Planted":"yes"}`)
-	t.Setenv(api.EnvVaultMaxRetries, "9")
-	t.Setenv(api.EnvRateLimit, "0.001:1")
-	t.Setenv(api.EnvVaultToken, "of the environment")
-
-	var health, metrics []http.Header
-	server := serve(t, map[string]http.Handler{
-		"sys/health": http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			health = append(health, r.Header)
-			recorded{503, "health_503_sealed.json"}.ServeHTTP(w, r)
-		}),
-		"sys/metrics": http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			metrics = append(metrics, r.Header)
-			recorded{200, "metrics.json"}.ServeHTTP(w, r)
-		}),
-	})
-	for _, configured := range []string{"", "configured"} {
-		cfg := configFor(server.URL)
-		cfg.Token = configopaque.String(configured)
-		c := clientOf(t, cfg)
-		require.True(t, c.session.hasToken())
-		_, err := c.Health(t.Context())
-		require.NoError(t, err)
-		_, _, err = c.Leases(t.Context())
-		require.NoError(t, err)
-	}
-	require.Len(t, health, 2, "nothing is tried again")
-	for _, headers := range append(health, metrics...) {
-		assert.Empty(t, headers.Get(api.NamespaceHeaderName))
-		assert.Empty(t, headers.Get("X-Planted"))
-		assert.Equal(t, "true", headers.Get(api.RequestHeaderName))
-	}
-	assert.Empty(t, health[0].Get(api.AuthHeaderName))
-	assert.Empty(t, health[1].Get(api.AuthHeaderName))
-	assert.Equal(t, "of the environment", metrics[0].Get(api.AuthHeaderName))
-	assert.Equal(t, "configured", metrics[1].Get(api.AuthHeaderName))
-}
-
-func TestABrokenEnvironmentIsNamed(t *testing.T) {
-	t.Setenv(api.EnvVaultMaxRetries, "many")
-	_, err := newClient(t.Context(), configFor("http://127.0.0.1:1"), componenttest.NewNopHost(), receivertest.NewNopSettings(metadata.Type))
-	require.ErrorContains(t, err, "vault client for endpoint http://127.0.0.1:1, check the environment variables VAULT_*: ")
 }
 
 // What was refused while the server was active cannot be asked of one that is

@@ -37,7 +37,7 @@ type Config struct {
 
 	// Token is needed for the numbers of leases only. It, TokenFile, AppRole and
 	// Kubernetes are ways to a token, of which one is set; when none is, the
-	// environment variable VAULT_TOKEN counts, as for every Vault client.
+	// environment variable VAULT_TOKEN counts.
 	Token configopaque.String `mapstructure:"token"`
 
 	// TokenFile is the path of a file that holds the token. It is read at

@@ -7,6 +7,7 @@ import (
 	"cmp"
 	"context"
 	"crypto/sha256"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -14,8 +15,6 @@ import (
 	"time"
 
 	"github.com/hashicorp/vault/api"
-	"github.com/hashicorp/vault/api/auth/approle"
-	"github.com/hashicorp/vault/api/auth/kubernetes"
 )
 
 const (
@@ -37,7 +36,7 @@ type method struct {
 
 // credentials are what a login takes.
 type credentials struct {
-	login   func(context.Context, *api.Client) (*api.Secret, error)
+	body    map[string]string
 	secrets []string // Vault may repeat them in its answer
 }
 
@@ -70,11 +69,7 @@ func (c *AppRoleConfig) method() *method {
 				return credentials{}, err
 			}
 			role := string(c.RoleID)
-			auth, err := approle.NewAppRoleAuth(role, &approle.SecretID{FromString: secret}, approle.WithMountPath(mount))
-			if err != nil {
-				return credentials{}, err
-			}
-			return credentials{auth.Login, []string{role, secret}}, nil
+			return credentials{map[string]string{"role_id": role, "secret_id": secret}, []string{role, secret}}, nil
 		},
 	}
 }
@@ -90,18 +85,18 @@ func (c *KubernetesConfig) method() *method {
 			if err != nil {
 				return credentials{}, err
 			}
-			auth, err := kubernetes.NewKubernetesAuth(c.Role, kubernetes.WithServiceAccountToken(jwt), kubernetes.WithMountPath(mount))
-			if err != nil {
-				return credentials{}, err
-			}
-			return credentials{auth.Login, []string{jwt}}, nil
+			return credentials{map[string]string{"role": c.Role, "jwt": jwt}, []string{jwt}}, nil
 		},
 	}
 }
 
-// logIn logs in. The client has no token.
-func (m *method) logIn(ctx context.Context, with credentials, client *api.Client) (*api.SecretAuth, error) {
-	secret, err := with.login(ctx, client)
+// logIn logs in. The API has no token.
+func (m *method) logIn(ctx context.Context, with credentials, to vaultAPI) (*api.SecretAuth, error) {
+	body, err := json.Marshal(with.body)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", m.endpoint, err)
+	}
+	secret, err := parseSecret(to.write(ctx, m.endpoint, body))
 	if err != nil {
 		return nil, m.explain(with, err)
 	}

@@ -131,7 +131,7 @@ func (s *session) renew(ctx context.Context) error {
 		return err
 	}
 	now := time.Now()
-	secret, err := s.client.as(token).Auth().Token().RenewSelfWithContext(ctx, 0)
+	secret, err := parseSecret(s.client.as(token).write(ctx, endpointRenew, []byte("{}")))
 	s.client.requests.count(endpointRenew, err)
 	var answer *api.ResponseError
 	refused := errors.As(err, &answer) && !answer.RawError && answer.StatusCode < http.StatusInternalServerError

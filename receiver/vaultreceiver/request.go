@@ -47,7 +47,6 @@ func (c *client) do(ctx context.Context, request call, answer any) error {
 		return err
 	}
 	path := cmp.Or(request.path, request.endpoint)
-	from := authenticated.Logical()
 	var response *api.Response
 	switch {
 	case request.body != nil:
@@ -55,11 +54,11 @@ func (c *client) do(ctx context.Context, request call, answer any) error {
 		if encodeErr != nil {
 			return fmt.Errorf("%s: %w", request.endpoint, encodeErr)
 		}
-		response, err = from.WriteRawWithContext(ctx, path, body)
+		response, err = authenticated.write(ctx, path, body)
 	case request.list:
-		response, err = from.ReadRawWithDataWithContext(ctx, path, map[string][]string{"list": {"true"}})
+		response, err = authenticated.read(ctx, path, map[string][]string{"list": {"true"}})
 	default:
-		response, err = from.ReadRawWithDataWithContext(ctx, path, request.query)
+		response, err = authenticated.read(ctx, path, request.query)
 	}
 	_, err = take(request.endpoint, cmp.Or(request.needs, "read"), response, err, answer)
 	if refusedWith(err) == http.StatusNotFound || request.absent != "" && refusedWith(err) != 0 && strings.Contains(err.Error(), request.absent) {
@@ -88,14 +87,14 @@ func (c *client) getWithToken(ctx context.Context, endpoint string, answer any) 
 }
 
 // get decodes the answer of an endpoint into answer, that of an error too.
-func (c *client) get(ctx context.Context, from *api.Client, endpoint string, query map[string][]string, answer any) error {
+func (c *client) get(ctx context.Context, from vaultAPI, endpoint string, query map[string][]string, answer any) error {
 	_, err := c.ask(ctx, from, endpoint, query, answer)
 	return err
 }
 
 // ask is like get, and returns which node has answered, where Vault tells it.
-func (c *client) ask(ctx context.Context, from *api.Client, endpoint string, query map[string][]string, answer any) (node string, err error) {
-	response, err := from.Logical().ReadRawWithDataWithContext(ctx, endpoint, query)
+func (c *client) ask(ctx context.Context, from vaultAPI, endpoint string, query map[string][]string, answer any) (node string, err error) {
+	response, err := from.read(ctx, endpoint, query)
 	node, err = take(endpoint, "read", response, err, answer)
 	if endpoint != endpointHealth { // Its answers are errors for most states, and mean what their bodies tell.
 		c.requests.count(endpoint, err)
@@ -122,9 +121,6 @@ func decode(endpoint string, response *api.Response, err error, answer any) erro
 		return fmt.Errorf("%s: %w", endpoint, withoutURL(err))
 	}
 	defer response.Body.Close()
-	if location := response.Header.Get("Location"); location != "" {
-		return fmt.Errorf("%s: redirected to %s: set endpoint to the server itself", endpoint, location)
-	}
 	if err == nil && response.StatusCode == http.StatusNoContent {
 		return nil
 	}

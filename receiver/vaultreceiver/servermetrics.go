@@ -133,13 +133,13 @@ func (c *client) Page(ctx context.Context) (telemetry.Page, error) {
 	if err != nil {
 		return telemetry.Page{}, err
 	}
-	response, err := authenticated.Logical().ReadRawWithDataWithContext(ctx, endpointMetrics, map[string][]string{"format": {"prometheus"}})
+	response, err := authenticated.read(ctx, endpointMetrics, map[string][]string{"format": {"prometheus"}})
 	if refusesFormat(err) {
 		_ = response.Body.Close() // It was read.
 		c.requests.count(endpointMetrics, nil)
 		return telemetry.Page{}, errPlain
 	}
-	if err != nil || response.Header.Get("Location") != "" {
+	if err != nil {
 		var nothing any
 		_, err = take(endpointMetrics, "read", response, err, &nothing)
 		c.requests.count(endpointMetrics, err)

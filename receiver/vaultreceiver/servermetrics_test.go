@@ -342,7 +342,7 @@ func TestPagesThatCannotBeRead(t *testing.T) {
 		"sys/metrics: the answer is not Vault's, check endpoint: text format parsing error":          answer(200, "text/plain", "{\"a\": 1}\n"),
 		"sys/metrics: the page is not that of a Vault, check endpoint":                               answer(200, "text/plain", "go_goroutines 1\n"),
 		"sys/metrics: the page is larger than 16 MiB: exclude what nobody needs":                     answer(200, "text/plain", large),
-		"sys/metrics: redirected to http://127.0.0.1:1/v1/sys/metrics: set endpoint":                 http.RedirectHandler("http://127.0.0.1:1/v1/sys/metrics", http.StatusTemporaryRedirect),
+		"sys/metrics: redirected to http://127.0.0.1:1, which is not followed: set endpoint to it":   http.RedirectHandler("http://127.0.0.1:1/v1/sys/metrics", http.StatusTemporaryRedirect),
 		"sys/metrics: the token is not or no longer valid: status 403":                               recorded{403, "denied_403.json"},
 		"sys/metrics: the server is sealed":                                                          recorded{503, "leader_503_sealed.json"},
 	} {
