@@ -39,7 +39,7 @@ func (s *Store) Add(now int64, key uint64, c Candidate) Outcome {
 		return Invalid
 	case c.End <= now-s.ttl:
 		return Expired
-	case c.End > now+ahead:
+	case c.End > now+int64(MaxAhead):
 		return Ahead
 	}
 	class := c.class()

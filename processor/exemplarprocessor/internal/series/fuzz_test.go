@@ -271,7 +271,7 @@ func follow(t *testing.T, limit, flags uint8, steps []byte) (picked [3]int) {
 			taken = append(taken, Existing{Value: float64(steps[4] % 9), Time: now - int64(steps[3]%9)*fuzzTick})
 		}
 		counts, bounds := slices.Clone(s.point.Counts), slices.Clone(s.point.Bounds)
-		picks, tally := table.Take(uint64(int(steps[1])%len(sources)), s.point, scale, taken, drawing(pool), nil)
+		picks, tally := takeNow(table, uint64(int(steps[1])%len(sources)), s.point, scale, taken, drawing(pool), nil)
 		require.Equal(t, counts, s.point.Counts)
 		require.Equal(t, bounds, s.point.Bounds)
 		if tally.Why != Baseline && tally.Why != Refused {
@@ -335,7 +335,7 @@ func FuzzHostilePoints(f *testing.F) {
 			case 6:
 				p.Counts = make([]uint64, int(step)*3)
 			}
-			picks, tally := table.Take(uint64(step>>6), p, unit, []Existing{{Value: value, Time: start}}, drawing(cs), nil)
+			picks, tally := takeNow(table, uint64(step>>6), p, unit, []Existing{{Value: value, Time: start}}, drawing(cs), nil)
 			require.Len(t, picks, tally.Picked+tally.Repeated)
 			for _, pick := range picks {
 				require.LessOrEqual(t, pick.End, p.Time)

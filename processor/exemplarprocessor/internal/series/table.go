@@ -25,6 +25,10 @@ type Options struct {
 	// should be the time that candidates are kept.
 	Keep time.Duration
 
+	// Ahead is how much later than now a point may be. Others are left out: no
+	// point that follows would be newer.
+	Ahead time.Duration
+
 	// Repeat, if not 0, is the age up to which the last exemplar of each bucket
 	// is given again with the points that follow.
 	Repeat time.Duration
@@ -59,12 +63,12 @@ func NewTable(limit int, since int64, options Options) *Table {
 	return &Table{options: options, since: since, series: lru.New(limit, forget)}
 }
 
-// Take notes a point of the series and appends to picks the exemplars that it
+// Take notes a point of the series, which comes now, and appends to picks the exemplars that it
 // shall get, in the order of their ends and then of their values. Scale makes a
 // candidate's value one in the metric's unit. Taken are the exemplars that the
 // point has. The candidates that draw returns are only read, and not kept; it
 // is called at most once, and must not call the Table.
-func (t *Table) Take(id uint64, p Point, scale float64, taken []Existing, draw func(after, upto int64) []candidate.Candidate, picks []Pick) ([]Pick, Tally) {
+func (t *Table) Take(now int64, id uint64, p Point, scale float64, taken []Existing, draw func(after, upto int64) []candidate.Candidate, picks []Pick) ([]Pick, Tally) {
 	layout, ok := p.check(scale)
 	if !ok {
 		return picks, Tally{Why: Refused}
@@ -72,6 +76,12 @@ func (t *Table) Take(id uint64, p Point, scale float64, taken []Existing, draw f
 	sh := t.series.Lock(id)
 	defer sh.Unlock()
 	m := sh.Get(id)
+	if p.Time-now > int64(t.options.Ahead) {
+		if m != nil {
+			m.missed = true
+		}
+		return picks, Tally{Why: Ahead}
+	}
 	if m == nil {
 		if m, _ = sh.Take(id); m == nil {
 			return picks, Tally{Why: Refused}
