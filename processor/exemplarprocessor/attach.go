@@ -249,7 +249,7 @@ func (p *pass) take(to *target, attrs pcommon.Map, exemplars pmetric.ExemplarSli
 		if kept {
 			return nil
 		}
-		p.free = p.free || e.limiter.TokensAt(time.Unix(0, p.now)) >= 1
+		p.free = p.free || e.mayAttach(p.now)
 		if limited = !p.free; limited {
 			return nil
 		}

@@ -100,7 +100,7 @@ func TestTelemetryOfWhatIsAttached(t *testing.T) {
 	w.clock.Store(int64(at(1000)))
 	w.traces.(*traces).Observer.store.Expire(int64(at(1000)))
 	metadatatest.AssertEqualExemplarCandidateCount(t, w.own, countedBy("", "", one(0)), untimed)
-	metadatatest.AssertEqualExemplarCandidatesForgotten(t, w.own, countedBy("end", "", map[string]int64{"evicted": 1, "expired": 8, "replaced": 0}), untimed)
+	metadatatest.AssertEqualExemplarCandidatesForgotten(t, w.own, countedBy("end", "", map[string]int64{"ahead": 0, "evicted": 1, "expired": 8, "replaced": 0}), untimed)
 	requireAllOf(t, w, "end", "exemplar_candidates_forgotten")
 	requireAllOf(t, w, "outcome.point", "exemplar_points")
 }

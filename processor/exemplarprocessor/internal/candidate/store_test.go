@@ -182,6 +182,26 @@ func TestExpire(t *testing.T) {
 	assert.Equal(t, Stats{Expired: 4}, s.Stats())
 }
 
+// What ended in the future was kept before the clock was set back.
+func TestExpireDropsWhatIsAhead(t *testing.T) {
+	s := NewStore(Limits{Candidates: 100, TTL: 10 * time.Second})
+	const year = 365 * 24 * 3600 * second
+	for _, c := range alike(depth, year) {
+		require.Equal(t, Kept, s.Add(epoch+year, 1, c))
+	}
+	require.Equal(t, Kept, s.Add(epoch+10*second, 1, span(9, 20*second, 5)))
+	require.Equal(t, Displaced, s.Add(epoch+10*second, 1, span(10, 10*second, 0.1)))
+	s.Expire(epoch + 10*second)
+	check(t, s, 100)
+	assert.Equal(t, Stats{Candidates: 1, Ahead: depth}, s.Stats())
+	for _, c := range append(alike(depth-1, 10*second), span(11, 20*second, 0.1)) {
+		require.Equal(t, Kept, s.Add(epoch+10*second, 1, c))
+	}
+	s.Expire(epoch + 9*second)
+	check(t, s, 100)
+	assert.Equal(t, Stats{Candidates: depth - 1, Ahead: depth + 2}, s.Stats())
+}
+
 func TestExpiredOnesMakeRoomInTheirClass(t *testing.T) {
 	s := NewStore(Limits{Candidates: 100, TTL: 10 * time.Second})
 	for _, c := range alike(depth, 0) {

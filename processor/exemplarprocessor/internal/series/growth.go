@@ -18,7 +18,7 @@ type memory struct {
 	layout uint64 // of the buckets, by Point.check
 	start  int64
 	time   int64   // of the last point
-	missed bool    // one from the future came after it
+	unsure bool    // it is unknown since when the next one grew, unless it is a delta with a start
 	value  float64 // of the last point of a sum
 
 	scale, offset int32 // of an exponential histogram
@@ -46,6 +46,17 @@ func (m *memory) marked() int64 {
 		mark = max(mark, m.buckets[i].mark)
 	}
 	return mark
+}
+
+// rewind forgets the times that were noted before the clock was set back. Spans
+// that end at or before used count as used: a candidate.Store, which drops those
+// from the future every now and then, holds no used one that is later.
+func (m *memory) rewind(used int64) {
+	m.mark = min(m.marked(), used)
+	for i := range m.buckets {
+		m.buckets[i].mark = 0
+	}
+	m.time, m.unsure = 0, true
 }
 
 // relay makes the buckets those of the point. What was used stays used, of
@@ -78,10 +89,10 @@ func (m *memory) begin(from int64) {
 // delta takes the growth of this very point.
 func (m *memory) delta(p *Point, layout uint64) Why {
 	from := p.Start
-	if from == 0 && !m.missed { // What was missed has taken some of the time since the last point.
+	if from == 0 && !m.unsure {
 		from = m.time
 	}
-	m.start, m.time, m.missed = p.Start, p.Time, false
+	m.start, m.time, m.unsure = p.Start, p.Time, false
 	if m.layout != layout || len(m.buckets) != p.buckets() {
 		m.relay(p, layout)
 	}
@@ -104,7 +115,8 @@ func (m *memory) cumulative(p *Point, layout uint64, keep int64) Why {
 	if start > p.Time { // The clock was ahead when the series began: when that was is unknown.
 		start = 0
 	}
-	known := start != 0 && start < p.Time
+	known := start != 0 && start < p.Time && !m.unsure
+	m.unsure = false
 	switch {
 	case last == 0 || m.layout != layout || !m.align(p):
 		m.relay(p, layout)

@@ -40,13 +40,12 @@ type Options struct {
 // When it is full, it forgets a series of which no point was seen for long.
 type Table struct {
 	options Options
-	since   int64 // spans that ended before are not used
 	series  *lru.Map[memory, shard]
 }
 
 // shard is what series have in common that wait for each other.
 type shard struct {
-	since int64 // series that were forgotten may have used spans that ended before
+	since int64 // an earlier run, or series that were forgotten, may have used spans that ended before
 	scratch
 }
 
@@ -60,7 +59,13 @@ func NewTable(limit int, since int64, options Options) *Table {
 		own.since = max(own.since, m.marked())
 		return false
 	}
-	return &Table{options: options, since: since, series: lru.New(limit, forget)}
+	t := &Table{options: options, series: lru.New(limit, forget)}
+	for i := range uint64(lru.Shards) {
+		sh := t.series.Lock(i)
+		sh.Own.since = lastOf(since)
+		sh.Unlock()
+	}
+	return t
 }
 
 // Take notes a point of the series, which comes now, and appends to picks the exemplars that it
@@ -76,17 +81,24 @@ func (t *Table) Take(now int64, id uint64, p Point, scale float64, taken []Exist
 	sh := t.series.Lock(id)
 	defer sh.Unlock()
 	m := sh.Get(id)
-	if p.Time-now > int64(t.options.Ahead) {
-		if m != nil {
-			m.missed = true
+	ahead := int64(t.options.Ahead)
+	if p.Time-now > ahead {
+		if m != nil && p.Delta {
+			m.unsure = true // It has some of the growth.
 		}
 		return picks, Tally{Why: Ahead}
 	}
+	// Times that are further in the future than those of points may be were noted
+	// before the clock was set back.
+	used := lastOf(now + 2*ahead)
 	if m == nil {
 		if m, _ = sh.Take(id); m == nil {
 			return picks, Tally{Why: Refused}
 		}
-		m.mark = max(t.since, sh.Own.since)
+		sh.Own.since = min(sh.Own.since, used)
+		m.mark = sh.Own.since
+	} else if m.time-now > ahead {
+		m.rewind(used)
 	}
 	if p.Time <= m.time {
 		return picks, Tally{Why: Backwards}

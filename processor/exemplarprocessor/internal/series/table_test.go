@@ -238,6 +238,32 @@ func TestTake(t *testing.T) {
 			{point: delta(explicit(year, 20, 1, 1, 0)), why: Baseline, spans: []candidate.Candidate{span(1, 15, 0.5)}},
 			{point: delta(explicit(20, 30, 1, 1, 0)), want: []byte{2}, spans: []candidate.Candidate{span(2, 25, 0.5)}},
 		}},
+		{name: "the clock was ahead and is set back", steps: []step{
+			{point: explicit(0, year, 1, 0, 0), want: []byte{1}, spans: []candidate.Candidate{span(1, year-5, 0.5)}},
+			{point: explicit(0, 100, 2, 0, 0), why: Baseline, spans: []candidate.Candidate{span(2, 95, 0.5)}},
+			{point: explicit(0, 130, 3, 0, 0), want: []byte{4}, spans: []candidate.Candidate{span(3, 120, 0.5), span(4, 121, 0.5)}}, // Those up to 120 could have been used.
+			{point: explicit(0, 140, 4, 0, 0), want: []byte{5}, spans: []candidate.Candidate{span(5, 135, 0.5)}},
+		}},
+		{name: "of a sum too", options: Options{Repeat: time.Minute}, steps: []step{
+			{point: sum(0, year, 1), want: []byte{1}, spans: []candidate.Candidate{span(1, year-5, 1)}},
+			{point: sum(0, 100, 2), why: Baseline, spans: []candidate.Candidate{span(2, 95, 1)}},
+			{point: sum(0, 130, 3), want: []byte{4}, spans: []candidate.Candidate{span(3, 120, 1), span(4, 121, 1)}},
+		}},
+		{name: "and of a delta", steps: []step{
+			{point: delta(sum(year-10, year, 1)), want: []byte{1}, spans: []candidate.Candidate{span(1, year-5, 1)}},
+			{point: delta(sum(90, 100, 1)), why: Still},
+			{point: with(delta(sum(0, 110, 1)), unknown), why: Still},
+			{point: delta(sum(110, 130, 1)), want: []byte{3}, spans: []candidate.Candidate{span(2, 120, 1), span(3, 121, 1)}},
+		}},
+		{name: "when the collector started too", since: at(year), steps: []step{
+			{point: sum(0, 100, 1), why: Still, spans: []candidate.Candidate{span(1, 95, 1)}},
+			{point: sum(0, 130, 2), want: []byte{3}, spans: []candidate.Candidate{span(2, 120, 1), span(3, 121, 1)}},
+		}},
+		{name: "a clock that is hardly set back", steps: []step{
+			{now: 100, point: sum(0, 100, 1), want: []byte{1}, spans: []candidate.Candidate{span(1, 95, 1)}},
+			{now: 90, point: sum(0, 90, 2), why: Backwards},
+			{now: 101, point: sum(0, 101, 2), want: []byte{2}, spans: []candidate.Candidate{span(2, 101, 1)}},
+		}},
 
 		{name: "a delta takes of its own time only", steps: []step{
 			{point: delta(explicit(0, 10, 1, 1, 0)), want: []byte{2}, spans: []candidate.Candidate{span(1, 0, 0.5), span(2, 10, 0.5), span(3, 11, 0.5)}},
@@ -510,6 +536,31 @@ func TestForgottenSeriesUsesNothingAgain(t *testing.T) {
 	picks := take(a, explicit(0, 20, 1, 1, 0))
 	require.Len(t, picks, 1, "it had used the first")
 	assert.EqualValues(t, 2, picks[0].Trace[0])
+}
+
+// What is used of series that were forgotten while the clock was ahead keeps
+// nothing out for longer than what is used of those which are there.
+func TestTheClockIsSetBackAfterSeriesWereForgotten(t *testing.T) {
+	table := NewTable(1, 0, defaults(Options{}))
+	spans := drawing([]candidate.Candidate{span(1, year-5, 1), span(2, 120, 1), span(3, 121, 1)})
+	a, b := uint64(0), uint64(lru.Shards) // All in one shard.
+	for _, s := range []struct {
+		id    uint64
+		point Point
+		picks int
+	}{
+		{a, sum(0, year, 1), 1},
+		{b, sum(0, 100, 1), 0}, // a is forgotten
+		{b, sum(0, 130, 2), 1},
+		{a, sum(0, 130, 1), 0}, // b is forgotten
+		{a, sum(0, 140, 2), 0},
+	} {
+		picks, tally := takeNow(table, s.id, s.point, 1, nil, spans, nil)
+		assert.Len(t, picks, s.picks)
+		assert.NotEqual(t, Backwards, tally.Why)
+	}
+	picks, _ := takeNow(table, a, sum(0, 160, 3), 1, nil, drawing([]candidate.Candidate{span(4, 141, 1)}), nil)
+	assert.Len(t, picks, 1)
 }
 
 func TestFullTableLooksIntoOtherShards(t *testing.T) {
