@@ -14,11 +14,11 @@ help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 .PHONY: demo
-demo: build $(LAB) ## real servers, the collector, a small story and what came of it; stays up until Ctrl-C
+demo: servers build ## real servers, the collector, a small story and what came of it; stays up until Ctrl-C
 	@exec $(LAB) demo
 
 .PHONY: demo-check
-demo-check: build $(LAB) ## the same once: exit 0 if everything has arrived
+demo-check: servers build ## the same once: exit 0 if everything has arrived
 	@exec $(LAB) demo --check
 
 .PHONY: run
@@ -45,7 +45,7 @@ servers: $(LAB) ## the servers that demo and tests run, built ahead
 	@$(LAB) build
 
 .PHONY: test
-test: build servers ## every test, on real servers and the real collector
+test: servers build ## every test, on real servers and the real collector
 	go test -race -parallel 4 -timeout 20m ./... # They wait for servers more than they compute.
 
 .PHONY: test-short

@@ -15,10 +15,10 @@ import (
 
 // Binary gives the path of the named server's executable. The first of these
 // that there is: the path in the server's variable (LAB_CONSUL, LAB_ETCD,
-// LAB_VAULT, LAB_JAEGER, LAB_PROMETHEUS); an executable of that name on PATH,
-// unless the variable says "build"; one built earlier, under
-// os.UserCacheDir()/otelcol-infra/servers; else it is built there now, which
-// takes minutes and is told on progress (which may be nil).
+// LAB_VAULT, LAB_JAEGER, LAB_PROMETHEUS); an executable of that name on PATH that
+// is new enough, see [OldestVersions], unless the variable says "build"; one built
+// earlier, under os.UserCacheDir()/otelcol-infra/servers; else it is built there
+// now, which takes minutes and is reported on progress (which may be nil).
 //
 // The error names the server or variable and says what to do about it.
 func Binary(ctx context.Context, name string, progress io.Writer) (string, error) {
@@ -31,6 +31,7 @@ func Binary(ctx context.Context, name string, progress io.Writer) (string, error
 		return "", err
 	}
 	if found.job != nil {
+		found.report(progress)
 		found.job.position = "1 of 1"
 		return found.path, found.job.run(ctx, orDiscard(progress))
 	}
@@ -39,7 +40,8 @@ func Binary(ctx context.Context, name string, progress io.Writer) (string, error
 
 // Build makes the executables of the named servers, of all five when none is
 // named, available to [Binary]: it builds those that are neither named in the
-// environment nor on PATH nor built already, one after the other.
+// environment nor on PATH nor built already, one after the other. It looks for
+// all of them before it builds the first.
 func Build(ctx context.Context, progress io.Writer, names ...string) error {
 	picked, err := recipesOf(names)
 	if err != nil {
@@ -54,9 +56,7 @@ func Build(ctx context.Context, progress io.Writer, names ...string) error {
 		if found.job != nil {
 			jobs = append(jobs, found.job)
 		}
-		if found.onPath {
-			fmt.Fprintf(orDiscard(progress), "lab: using the %s on PATH, %s (%s=%s builds one instead)\n", r.name, found.path, r.env, buildValue)
-		}
+		found.report(progress)
 	}
 	for i, job := range jobs {
 		job.position = fmt.Sprintf("%d of %d", i+1, len(jobs))
@@ -69,23 +69,77 @@ func Build(ctx context.Context, progress io.Writer, names ...string) error {
 
 // found is where a server's executable is, or will be once job has run.
 type found struct {
-	path   string
-	onPath bool
-	job    *buildJob
+	path string
+	note string // which executable is used that was not built here, or why it is not
+	job  *buildJob
+}
+
+func (f found) report(progress io.Writer) {
+	if f.note != "" {
+		fmt.Fprintf(orDiscard(progress), "lab: %s\n", f.note)
+	}
 }
 
 func find(ctx context.Context, r recipe) (found, error) {
 	value := os.Getenv(r.env)
 	if value != "" && value != buildValue {
-		path, err := named(r, value)
-		return found{path: path}, err
+		return named(ctx, r, value)
 	}
 	if value != buildValue {
 		// A relative hit (PATH with ".") is refused by LookPath, and so by us.
 		if path, err := exec.LookPath(r.name); err == nil {
-			return found{path: path, onPath: true}, nil
+			return onPath(ctx, r, path)
 		}
 	}
+	return built(ctx, r)
+}
+
+// onPath uses the executable on PATH if it is new enough.
+func onPath(ctx context.Context, r recipe, path string) (found, error) {
+	in := r.inspect(ctx, path)
+	if in.usable() {
+		note := fmt.Sprintf("using the %s on PATH, %s, %s (%s=%s builds one instead)", r.name, path, in.version, r.env, buildValue)
+		return found{path: path, note: note}, nil
+	}
+	rejected := fmt.Sprintf("the %s on PATH, %s, is %s; %s or newer is needed", r.name, path, in, r.oldest)
+	if in.unknown != nil {
+		rejected += fmt.Sprintf(" (%s=%s uses it all the same)", r.env, path)
+	}
+	f, err := built(ctx, r)
+	switch {
+	case err != nil:
+		return found{}, fmt.Errorf("%s: %w", rejected, err)
+	case f.job != nil:
+		f.note = rejected + ", so one is built"
+	default:
+		f.note = rejected + ", so the one that was built is used"
+	}
+	return f, nil
+}
+
+// named uses the path that the server's variable holds. It may be of a version
+// that is unknown: one that was built elsewhere may have none.
+func named(ctx context.Context, r recipe, value string) (found, error) {
+	remedy := fmt.Sprintf("set it to the path of an executable that is %s or newer, to %q to build one, or unset it", r.oldest, buildValue)
+	path, err := filepath.Abs(value)
+	if err == nil {
+		err = isExecutable(path)
+	}
+	if err != nil {
+		return found{}, fmt.Errorf("%s does not name a usable %s: %w; %s", r.env, r.name, err, remedy)
+	}
+	in := r.inspect(ctx, path)
+	switch {
+	case in.unknown != nil:
+		return found{path: path, note: fmt.Sprintf("using the %s that %s names, %s, although it is %s", r.name, r.env, path, in)}, nil
+	case !in.usable():
+		return found{}, fmt.Errorf("%s names %s of an old version: %s is %s; %s", r.env, r.name, path, in, remedy)
+	}
+	return found{path: path}, nil
+}
+
+// built is the executable in the cache, or the job that puts it there.
+func built(ctx context.Context, r recipe) (found, error) {
 	job, err := newBuildJob(ctx, r)
 	if err != nil {
 		return found{}, err
@@ -94,19 +148,6 @@ func find(ctx context.Context, r recipe) (found, error) {
 		return found{path: job.target}, nil
 	}
 	return found{path: job.target, job: job}, nil
-}
-
-// named checks the path that the server's variable holds.
-func named(r recipe, value string) (string, error) {
-	path, err := filepath.Abs(value)
-	if err == nil {
-		err = isExecutable(path)
-	}
-	if err != nil {
-		return "", fmt.Errorf("%s does not name a usable %s: %w; set it to the path of an executable, to %q to build one, or unset it",
-			r.env, r.name, err, buildValue)
-	}
-	return path, nil
 }
 
 func isExecutable(path string) error {

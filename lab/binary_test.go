@@ -27,7 +27,7 @@ func TestBinaryNamedInTheEnvironmentWins(t *testing.T) {
 }
 
 func TestBinaryOnPathComesNext(t *testing.T) {
-	onPath := fakeExecutable(t, "etcd")
+	onPath := fakeServer(t, "etcd", "etcd Version: 1000.0.0")
 	t.Setenv("PATH", filepath.Dir(onPath))
 	t.Setenv("LAB_ETCD", "")
 	path, err := Binary(t.Context(), "etcd", nil)

@@ -24,14 +24,41 @@ type recipe struct {
 	env  string
 	pkg  string
 	tags string
+
+	// oldest is the oldest version that is used instead of a built one.
+	oldest string
+	// printsVersion is the argument with which it prints its version, and
+	// beforeVersion the text before it.
+	printsVersion, beforeVersion string
 }
 
+// The oldest versions are those with which the tests and the demo pass. Of older
+// ones, etcd 3.6.0 and 3.4.23 fail the etcd receiver's tests of quotas and of users
+// without rights, and Prometheus 2.42 does not know scrape_protocols. The others
+// were not tried.
 var recipes = []recipe{
-	{name: "consul", env: "LAB_CONSUL", pkg: "github.com/hashicorp/consul"},
-	{name: "etcd", env: "LAB_ETCD", pkg: "go.etcd.io/etcd/server/v3"},
-	{name: "vault", env: "LAB_VAULT", pkg: "github.com/hashicorp/vault", tags: "minimal"},
-	{name: "jaeger", env: "LAB_JAEGER", pkg: "github.com/jaegertracing/jaeger/cmd/jaeger"},
-	{name: "prometheus", env: "LAB_PROMETHEUS", pkg: "github.com/prometheus/prometheus/cmd/prometheus", tags: "remove_all_sd"},
+	{
+		name: "consul", env: "LAB_CONSUL", pkg: "github.com/hashicorp/consul",
+		oldest: "1.19.2", printsVersion: "version", beforeVersion: "Consul v",
+	},
+	{
+		name: "etcd", env: "LAB_ETCD", pkg: "go.etcd.io/etcd/server/v3",
+		oldest: "3.7.3", printsVersion: "--version", beforeVersion: "etcd Version: ",
+	},
+	{
+		name: "vault", env: "LAB_VAULT", pkg: "github.com/hashicorp/vault", tags: "minimal",
+		oldest: "1.19.5", printsVersion: "version", beforeVersion: "Vault v",
+	},
+	{
+		// Its module has other versions than its releases: 1.76.0 is 2.13.0.
+		name: "jaeger", env: "LAB_JAEGER", pkg: "github.com/jaegertracing/jaeger/cmd/jaeger",
+		oldest: "2.13.0", printsVersion: "version", beforeVersion: `"gitVersion":"`,
+	},
+	{
+		// So has this: 0.315.0 is 3.15.0.
+		name: "prometheus", env: "LAB_PROMETHEUS", pkg: "github.com/prometheus/prometheus/cmd/prometheus", tags: "remove_all_sd",
+		oldest: "3.15.0", printsVersion: "--version", beforeVersion: "prometheus, version ",
+	},
 }
 
 // ServerNames lists the servers a lab can run, in the order they are built.
@@ -41,6 +68,16 @@ func ServerNames() []string {
 		names[i] = r.name
 	}
 	return names
+}
+
+// OldestVersions lists the servers with the oldest version of each that is used
+// from PATH, such as "etcd 3.7.3".
+func OldestVersions() []string {
+	versions := make([]string, len(recipes))
+	for i, r := range recipes {
+		versions[i] = r.name + " " + r.oldest
+	}
+	return versions
 }
 
 // recipesOf gives the recipes of the named servers, of all when none is named.

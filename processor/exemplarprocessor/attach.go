@@ -20,7 +20,8 @@ import (
 type pointOutcome int
 
 const (
-	pointAttached pointOutcome = iota
+	pointAhead pointOutcome = iota
+	pointAttached
 	pointBackwards
 	pointBaseline
 	pointExisting
@@ -248,7 +249,7 @@ func (p *pass) take(to *target, attrs pcommon.Map, exemplars pmetric.ExemplarSli
 		if kept {
 			return nil
 		}
-		p.free = p.free || e.limiter.TokensAt(time.Unix(0, p.now)) >= 1
+		p.free = p.free || e.mayAttach(p.now)
 		if limited = !p.free; limited {
 			return nil
 		}
@@ -256,7 +257,7 @@ func (p *pass) take(to *target, attrs pcommon.Map, exemplars pmetric.ExemplarSli
 		return p.drawn
 	}
 	var tally series.Tally
-	p.picks, tally = p.m.series.Take(identity.Series(to.scope, to.name, attrs), point, to.scale, p.existing, draw, p.picks[:0])
+	p.picks, tally = p.m.series.Take(p.now, identity.Series(to.scope, to.name, attrs), point, to.scale, p.existing, draw, p.picks[:0])
 	to.reject(tally)
 	switch {
 	case kept:
@@ -280,7 +281,7 @@ func (p *pass) take(to *target, attrs pcommon.Map, exemplars pmetric.ExemplarSli
 // outcomeOf says what became of a data point.
 var outcomeOf = [...]pointOutcome{
 	series.Picked: pointAttached, series.Baseline: pointBaseline, series.Still: pointUnchanged, series.Empty: pointNoCandidate,
-	series.Unfit: pointUnfit, series.Backwards: pointBackwards, series.Refused: pointRefused,
+	series.Unfit: pointUnfit, series.Backwards: pointBackwards, series.Ahead: pointAhead, series.Refused: pointRefused,
 }
 
 // add adds the picks to the exemplars of a data point, in the order of time.

@@ -12,6 +12,7 @@ import (
 	"go.opentelemetry.io/collector/confmap"
 
 	"github.com/otelcol-infra/otelcol-infra/internal/configcheck"
+	"github.com/otelcol-infra/otelcol-infra/processor/exemplarprocessor/internal/candidate"
 	"github.com/otelcol-infra/otelcol-infra/processor/exemplarprocessor/internal/normalize"
 	"github.com/otelcol-infra/otelcol-infra/processor/exemplarprocessor/internal/rule"
 	"github.com/otelcol-infra/otelcol-infra/processor/exemplarprocessor/internal/series"
@@ -190,5 +191,5 @@ func (c *NormalizeConfig) aliases() normalize.Aliases {
 
 func (c *AttachConfig) options() series.Options {
 	prefer := map[string]series.Prefer{preferNewest: series.Newest, preferErrors: series.Errors, preferSlowest: series.Slowest}
-	return series.Options{PerPoint: c.MaxPerPoint, Prefer: prefer[c.Prefer], Keep: c.TTL, Repeat: c.Repeat}
+	return series.Options{PerPoint: c.MaxPerPoint, Prefer: prefer[c.Prefer], Keep: c.TTL, Ahead: candidate.MaxAhead, Repeat: c.Repeat}
 }

@@ -50,7 +50,7 @@ func TestConfig(t *testing.T) {
 			Existing: "keep", Prefer: "slowest", MaxPerPoint: 3, MaxPerSecond: 50, TTL: 2 * time.Minute, Candidates: 1000, Series: 2000, Repeat: time.Minute,
 		},
 	}, cfg)
-	assert.Equal(t, series.Options{PerPoint: 3, Prefer: series.Slowest, Keep: 2 * time.Minute, Repeat: time.Minute}, cfg.Attach.options())
+	assert.Equal(t, series.Options{PerPoint: 3, Prefer: series.Slowest, Keep: 2 * time.Minute, Ahead: 10 * time.Second, Repeat: time.Minute}, cfg.Attach.options())
 	names := []string{"jobs", ""}
 	for _, preset := range []string{"http", "etcd"} {
 		for _, r := range rule.Preset(preset) {

@@ -77,7 +77,7 @@ func (e *exemplars) observe() error {
 	processor := attribute.String("processor", e.settings.ID.String())
 	this := metric.WithAttributeSet(attribute.NewSet(processor))
 	ends := map[string]metric.MeasurementOption{}
-	for _, end := range []string{"evicted", "expired", "replaced"} {
+	for _, end := range []string{"ahead", "evicted", "expired", "replaced"} {
 		ends[end] = metric.WithAttributeSet(attribute.NewSet(processor, attribute.String("end", end)))
 	}
 	return errors.Join(
@@ -87,6 +87,7 @@ func (e *exemplars) observe() error {
 		}),
 		e.telemetry.RegisterExemplarCandidatesForgottenCallback(func(_ context.Context, o metric.Int64Observer) error {
 			stats := e.store.Stats()
+			o.Observe(stats.Ahead, ends["ahead"])
 			o.Observe(stats.Evicted, ends["evicted"])
 			o.Observe(stats.Expired, ends["expired"])
 			o.Observe(stats.Replaced, ends["replaced"])
@@ -103,6 +104,16 @@ func (e *exemplars) observe() error {
 			return nil
 		}),
 	)
+}
+
+// mayAttach says whether the limiter has an exemplar left.
+func (e *exemplars) mayAttach(now int64) bool {
+	at := time.Unix(0, now)
+	left := e.limiter.TokensAt(at)
+	if left < 1 && left == e.limiter.TokensAt(at.Add(candidate.MaxAhead)) {
+		e.limiter.ReserveN(at, 0) // The clock was set back. Nothing would be added before it has caught up.
+	}
+	return left >= 1
 }
 
 // AddHost implements sharedcomponent.Observer: it says on the pipeline that

@@ -31,6 +31,9 @@ import (
 	"github.com/otelcol-infra/otelcol-infra/processor/exemplarprocessor/internal/metadatatest"
 )
 
+// year is how far ahead a clock is that is wrong.
+const year = 365 * 24 * 3600
+
 // at is a time of a test, in seconds after its begin.
 func at(seconds float64) pcommon.Timestamp {
 	const begin = 1_000_000_000_000_000 // nanoseconds of Unix time
@@ -206,6 +209,7 @@ type point struct {
 	metric     func(pmetric.Metric) // sets the type and the values
 	started    float64
 	startless  bool
+	clockAhead float64 // of the client that made it, in seconds
 	delta      bool
 	noTime     bool // neither delta nor cumulative
 }
@@ -301,6 +305,9 @@ func (p point) since(seconds float64) point { p.started = seconds; return p }
 
 func (p point) withoutStart() point { p.startless = true; return p }
 
+// ahead has a client make the point whose clock is so many seconds ahead.
+func (p point) ahead(seconds float64) point { p.clockAhead = seconds; return p }
+
 func (p point) deltaSince(seconds float64) point { p.delta, p.started = true, seconds; return p }
 
 func metricsOf(t testing.TB, seconds float64, points ...point) pmetric.Metrics {
@@ -315,7 +322,7 @@ func metricsOf(t testing.TB, seconds float64, points ...point) pmetric.Metrics {
 		p.metric(m)
 		each(m, func(d dataPoint) {
 			fill(t, d.Attributes(), p.attrs)
-			d.SetTimestamp(at(seconds))
+			d.SetTimestamp(at(seconds + p.clockAhead))
 			if !p.startless {
 				d.SetStartTimestamp(at(p.started))
 			}

@@ -61,7 +61,7 @@ func newOutcomes(telemetry *metadata.TelemetryBuilder, id string, rules []*rule.
 				rule.Unsampled: as("unsampled"), rule.Invalid: as("invalid"), rule.Unkeyed: as("unkeyed"),
 			},
 			points: [pointOutcomes]metric.AddOption{
-				pointAttached: as("attached"), pointBackwards: as("backwards"), pointBaseline: as("baseline"), pointExisting: as("existing"),
+				pointAhead: as("ahead"), pointAttached: as("attached"), pointBackwards: as("backwards"), pointBaseline: as("baseline"), pointExisting: as("existing"),
 				pointLimited: as("limited"), pointNoCandidate: as("no_candidate"), pointRefused: as("refused"), pointType: as("type"),
 				pointUnchanged: as("unchanged"), pointUnfit: as("unfit"), pointUnit: as("unit"), pointUnkeyed: as("unkeyed"),
 			},

@@ -28,8 +28,8 @@ func FuzzWhatIsAttachedIsTrue(f *testing.F) {
 		w := wire(t, cfg)
 		truth := newTruth(cfg)
 		for range 60 {
-			g.now += g.rand.Float64() * 15
-			w.clock.Store(int64(at(g.now)))
+			g.goOn(w)
+			truth.goOn(at(g.now))
 			if g.rand.IntN(2) == 0 {
 				td := g.traces(t)
 				truth.saw(td)
@@ -56,8 +56,7 @@ func TestTheGeneratorMakesWhatIsAttachedTo(t *testing.T) {
 		g := &generator{rand: rand.New(rand.NewPCG(seed, 0))}
 		w := wire(t, g.config(t))
 		for range 60 {
-			g.now += g.rand.Float64() * 15
-			w.clock.Store(int64(at(g.now)))
+			g.goOn(w)
 			require.NoError(t, w.traces.ConsumeTraces(t.Context(), g.traces(t)))
 			require.NoError(t, w.metrics.ConsumeMetrics(t.Context(), g.metrics(t)))
 		}
@@ -82,6 +81,7 @@ func TestTheGeneratorMakesWhatIsAttachedTo(t *testing.T) {
 type generator struct {
 	rand  *rand.Rand
 	now   float64
+	ahead bool // the clock of all is
 	spans uint16
 	held  map[string]*counted
 }
@@ -99,6 +99,21 @@ func (g *generator) pick(values ...string) string { return values[g.rand.IntN(le
 
 // seldom is true one time in n.
 func (g *generator) seldom(n int) bool { return g.rand.IntN(n) == 0 }
+
+// goOn sets the clock, seldom ahead or back.
+func (g *generator) goOn(w *wired) {
+	g.now += g.rand.Float64() * 15
+	if g.seldom(30) {
+		g.ahead = !g.ahead
+		if g.ahead {
+			g.now += year
+		} else {
+			g.now -= year
+		}
+	}
+	w.clock.Store(int64(at(g.now)))
+	w.metrics.(*metrics).Observer.store.Expire(int64(at(g.now))) // As it does every second.
+}
 
 func (g *generator) config(t testing.TB) *Config {
 	settings := requests(fmt.Sprintf("existing: %s, prefer: %s, max_per_point: %d, max_per_second: %d, ttl: %ds, candidates: %d, series: %d, repeat: %s",
@@ -220,7 +235,7 @@ func (g *generator) spoil(md pmetric.Metrics) {
 		case 0:
 			d.SetTimestamp(at(g.now - 100))
 		case 1:
-			d.SetStartTimestamp(d.Timestamp() + 1)
+			d.SetStartTimestamp(d.Timestamp() + 1 + pcommon.Timestamp(g.rand.IntN(2)*year*1e9))
 		case 2:
 			d.SetTimestamp(0)
 		case 3:
@@ -241,6 +256,8 @@ func (g *generator) spoil(md pmetric.Metrics) {
 			case pmetric.NumberDataPoint:
 				p.SetIntValue(-1)
 			}
+		case 7, 8:
+			d.SetTimestamp(at(g.now + year))
 		case 5:
 			m.SetUnit("By")
 		case 6:

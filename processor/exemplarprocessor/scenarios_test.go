@@ -179,6 +179,27 @@ var scenarios = []scenario{
 		},
 		want: []int{0, 0},
 	},
+	{
+		name:     "a point from the future does not keep later points from exemplars",
+		settings: requests(""),
+		steps: []step{
+			{at: 10, points: []point{sum(1), durations(1, 0, 0), exponential(1, 1, 1).named("requests.exponential", "s")}},
+			{at: 15, points: []point{sum(2).ahead(year), durations(1, 1, 0).ahead(year), exponential(1, 2, 1).named("requests.exponential", "s").ahead(year)}},
+			{at: 19, spans: []span{{n: 1, end: 12, took: .4}}},
+			{at: 20, points: []point{sum(2), durations(1, 1, 0), exponential(1, 2, 1).named("requests.exponential", "s")}},
+		},
+		want: []int{0, 0, 3},
+	},
+	{
+		name:     "a start from the future does not keep points from exemplars",
+		settings: requests(""),
+		steps: []step{
+			{at: 10, points: []point{sum(1).since(year), durations(1, 0, 0).since(year)}},
+			{at: 19, spans: []span{{n: 1, end: 5, took: .4}, {n: 2, end: 12, took: .4}}},
+			{at: 20, points: []point{sum(2).since(year), durations(1, 1, 0).since(year)}},
+		},
+		want: []int{0, 2},
+	},
 
 	// Which spans.
 	{

@@ -77,6 +77,7 @@ func TestTelemetryOfWhatIsAttached(t *testing.T) {
 		sum(1),
 		sum(1).of(map[string]any{"service.name": "till"}),
 		durations(0, 1, 0).named("requests.e", "s"),
+		sum(2).ahead(year),
 	)
 	w.clock.Store(int64(at(20)))
 	require.NoError(t, w.metrics.ConsumeMetrics(t.Context(), metricsOf(t, 5, sum(1))))
@@ -88,7 +89,7 @@ func TestTelemetryOfWhatIsAttached(t *testing.T) {
 	w.pass(t, 30, many...)
 	metadatatest.AssertEqualExemplarPoints(t, w.own, countedBy("outcome", "requests", map[string]int64{
 		"attached": 1, "limited": 1, "existing": 1, "type": 3, "unit": 1, "unkeyed": 1, "refused": 1, "baseline": 1,
-		"unchanged": 1, "no_candidate": 21, "unfit": 1, "backwards": 1,
+		"unchanged": 1, "no_candidate": 21, "unfit": 1, "backwards": 1, "ahead": 1,
 	}), untimed)
 	metadatatest.AssertEqualExemplarAttached(t, w.own, []metricdata.DataPoint[int64]{{
 		Attributes: attribute.NewSet(attribute.String("processor", "exemplar"), attribute.String("rule", "requests")), Value: 1,
@@ -99,7 +100,7 @@ func TestTelemetryOfWhatIsAttached(t *testing.T) {
 	w.clock.Store(int64(at(1000)))
 	w.traces.(*traces).Observer.store.Expire(int64(at(1000)))
 	metadatatest.AssertEqualExemplarCandidateCount(t, w.own, countedBy("", "", one(0)), untimed)
-	metadatatest.AssertEqualExemplarCandidatesForgotten(t, w.own, countedBy("end", "", map[string]int64{"evicted": 1, "expired": 8, "replaced": 0}), untimed)
+	metadatatest.AssertEqualExemplarCandidatesForgotten(t, w.own, countedBy("end", "", map[string]int64{"ahead": 0, "evicted": 1, "expired": 8, "replaced": 0}), untimed)
 	requireAllOf(t, w, "end", "exemplar_candidates_forgotten")
 	requireAllOf(t, w, "outcome.point", "exemplar_points")
 }

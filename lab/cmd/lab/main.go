@@ -127,9 +127,10 @@ func usage() string {
 	}
 	fmt.Fprintf(&out, `
 Servers: %s (all, if none is named).
-A server is built from source on first use, in minutes. One that is on PATH is
-used instead; LAB_CONSUL, LAB_ETCD, LAB_VAULT, LAB_JAEGER and LAB_PROMETHEUS name
+A server is built from source on first use, in minutes. One that is on PATH and
+new enough is used instead: %s or newer.
+LAB_CONSUL, LAB_ETCD, LAB_VAULT, LAB_JAEGER and LAB_PROMETHEUS name
 another executable, or say "build" to build it although it is on PATH.
-`, strings.Join(lab.ServerNames(), ", "))
+`, strings.Join(lab.ServerNames(), ", "), strings.Join(lab.OldestVersions(), ", "))
 	return out.String()
 }

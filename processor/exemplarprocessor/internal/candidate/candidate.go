@@ -58,11 +58,12 @@ const (
 	// spacing is how much later than the newest one like it a candidate has to
 	// end to be kept when there are depth of them.
 	spacing = int64(time.Second)
-
-	// ahead is how far in the future a span may end. One that ended later than
-	// all that come for a while would keep them out.
-	ahead = int64(10 * time.Second)
 )
+
+// MaxAhead is how far in the future a span may end, and the time of a data point
+// may be: clocks differ. Beyond it a clock is wrong, and until that time all that
+// follows would be older.
+const MaxAhead = 10 * time.Second
 
 func (c *Candidate) valid() bool {
 	return c.Value >= 0 && c.Value <= math.MaxFloat64 && c.Trace != [16]byte{} && c.Span != [8]byte{}

@@ -19,6 +19,7 @@ type Store struct {
 	ttl      int64
 	keys     *lru.Map[strata, struct{}]
 	expired  atomic.Int64
+	ahead    atomic.Int64
 	replaced atomic.Int64
 }
 
@@ -39,7 +40,7 @@ func (s *Store) Add(now int64, key uint64, c Candidate) Outcome {
 		return Invalid
 	case c.End <= now-s.ttl:
 		return Expired
-	case c.End > now+ahead:
+	case c.End > now+int64(MaxAhead):
 		return Ahead
 	}
 	class := c.class()
@@ -100,21 +101,25 @@ func (s *Store) Draw(now int64, key uint64, after, upto int64, buf []Candidate) 
 	return buf
 }
 
-// Expire drops what is too old, to free its memory: Draw gives none of it.
+// Expire drops what is too old, to free its memory: Draw gives none of it. It
+// also drops what is too far in the future, which was kept before the clock was
+// set back: it would displace what ends now.
 func (s *Store) Expire(now int64) {
-	expired := 0
-	s.keys.Each(func(_ uint64, of *strata) (freed int, left bool) {
-		freed = of.expire(now - s.ttl)
-		expired += freed
-		return freed, len(*of) > 0
+	expired, ahead := 0, 0
+	s.keys.Each(func(_ uint64, of *strata) (int, bool) {
+		e, a := of.expire(now-s.ttl, now+int64(MaxAhead))
+		expired, ahead = expired+e, ahead+a
+		return e + a, len(*of) > 0
 	})
 	s.expired.Add(int64(expired))
+	s.ahead.Add(int64(ahead))
 }
 
 // Stats is how much there is, and how much was forgotten so far.
 type Stats struct {
 	Candidates int
 
+	Ahead    int64 // in the future, after the clock was set back
 	Evicted  int64 // given up for others, as there were too many
 	Expired  int64
 	Replaced int64 // given up for a newer one like them
@@ -123,7 +128,7 @@ type Stats struct {
 // Stats returns what is there now.
 func (s *Store) Stats() Stats {
 	held, evicted := s.keys.Held()
-	return Stats{Candidates: held, Evicted: evicted, Expired: s.expired.Load(), Replaced: s.replaced.Load()}
+	return Stats{Candidates: held, Ahead: s.ahead.Load(), Evicted: evicted, Expired: s.expired.Load(), Replaced: s.replaced.Load()}
 }
 
 // find returns where the class is, or would be. slices.BinarySearchFunc calls a
@@ -140,16 +145,18 @@ func (s strata) find(class uint16) (int, bool) {
 	return from, from < len(s) && s[from].class == class
 }
 
-// expire drops what ended at or before the time and returns how many.
-func (s *strata) expire(until int64) (n int) {
+// expire drops what ended at or before the one time or ends after the other, and
+// returns how many.
+func (s *strata) expire(until, limit int64) (expired, ahead int) {
 	all := *s
 	for i := range all {
-		n += all[i].expire(until)
+		expired += all[i].expire(until)
+		ahead += all[i].cut(limit)
 	}
-	if n > 0 {
+	if expired+ahead > 0 {
 		*s = shrink(slices.DeleteFunc(all, func(st stratum) bool { return len(st.ring) == 0 }))
 	}
-	return n
+	return expired, ahead
 }
 
 // giveUp drops the oldest candidate of the class that has the most: what is

@@ -66,8 +66,8 @@ func TestOutcomes(t *testing.T) {
 		{name: "no span", add: Candidate{Trace: [16]byte{1}, End: epoch + now}, want: Invalid},
 		{name: "as old as the TTL", add: span(0, now-int64(ttl), 0.1), want: Expired},
 		{name: "younger than the TTL", add: span(0, now-int64(ttl)+1, 0.1), want: Kept},
-		{name: "as far ahead as clocks differ", add: span(0, now+ahead, 0.1), want: Kept},
-		{name: "further ahead", add: span(0, now+ahead+1, 0.1), want: Ahead},
+		{name: "as far ahead as clocks differ", add: span(0, now+int64(MaxAhead), 0.1), want: Kept},
+		{name: "further ahead", add: span(0, now+int64(MaxAhead)+1, 0.1), want: Ahead},
 		{name: "eighth", before: alike(depth-1, now), add: span(9, now, 0.1), want: Kept},
 		{name: "ninth", before: alike(depth, now-second), add: span(9, now-1, 0.1), want: Displaced},
 		{name: "ninth, later", before: alike(depth, now-second), add: span(9, now, 0.1), want: Kept},
@@ -180,6 +180,26 @@ func TestExpire(t *testing.T) {
 	s.Expire(epoch + 15*second)
 	check(t, s, 100)
 	assert.Equal(t, Stats{Expired: 4}, s.Stats())
+}
+
+// What ended in the future was kept before the clock was set back.
+func TestExpireDropsWhatIsAhead(t *testing.T) {
+	s := NewStore(Limits{Candidates: 100, TTL: 10 * time.Second})
+	const year = 365 * 24 * 3600 * second
+	for _, c := range alike(depth, year) {
+		require.Equal(t, Kept, s.Add(epoch+year, 1, c))
+	}
+	require.Equal(t, Kept, s.Add(epoch+10*second, 1, span(9, 20*second, 5)))
+	require.Equal(t, Displaced, s.Add(epoch+10*second, 1, span(10, 10*second, 0.1)))
+	s.Expire(epoch + 10*second)
+	check(t, s, 100)
+	assert.Equal(t, Stats{Candidates: 1, Ahead: depth}, s.Stats())
+	for _, c := range append(alike(depth-1, 10*second), span(11, 20*second, 0.1)) {
+		require.Equal(t, Kept, s.Add(epoch+10*second, 1, c))
+	}
+	s.Expire(epoch + 9*second)
+	check(t, s, 100)
+	assert.Equal(t, Stats{Candidates: depth - 1, Ahead: depth + 2}, s.Stats())
 }
 
 func TestExpiredOnesMakeRoomInTheirClass(t *testing.T) {

@@ -35,6 +35,22 @@ func (s *stratum) expire(until int64) int {
 	return n
 }
 
+// cut drops what ends after the time and returns how many.
+func (s *stratum) cut(limit int64) int {
+	left := len(s.ring)
+	for left > 0 && s.ring[left-1].End > limit {
+		left--
+	}
+	n := len(s.ring) - left
+	if n > 0 {
+		s.ring = shrink(slices.Delete(s.ring, left, len(s.ring)))
+	}
+	if left > 0 {
+		s.newest = s.ring[left-1].End
+	}
+	return n
+}
+
 // replace puts the candidate, which is the newest, in the place of another.
 //
 // It is not the oldest that goes: data points take spans that ended before

@@ -53,7 +53,7 @@ func BenchmarkDrawAndTake(b *testing.B) {
 				return buf
 			}
 			for i := range n {
-				table.Take(hashed(i), with(p, func(p *Point) { p.Time++ }), 1, nil, draw, nil)
+				takeNow(table, hashed(i), with(p, func(p *Point) { p.Time++ }), 1, nil, draw, nil)
 			}
 			number, picked := uint32(0), 0
 			b.ReportAllocs()
@@ -71,7 +71,7 @@ func BenchmarkDrawAndTake(b *testing.B) {
 					}
 					b.StartTimer()
 				}
-				picks, _ = table.Take(hashed(i), p, 1, nil, draw, picks[:0])
+				picks, _ = takeNow(table, hashed(i), p, 1, nil, draw, picks[:0])
 				picked += len(picks)
 				i++
 			}
@@ -114,7 +114,7 @@ func BenchmarkTake(b *testing.B) {
 					for i := range cs {
 						cs[i].End = p.Time - int64(i)
 					}
-					picks, _ = table.Take(1, p, 1, nil, draw, picks[:0])
+					picks, _ = takeNow(table, 1, p, 1, nil, draw, picks[:0])
 				}
 			})
 		}
@@ -129,7 +129,7 @@ func BenchmarkTakeNewSeries(b *testing.B) {
 	draw := func(int64, int64) []candidate.Candidate { return nil }
 	b.ReportAllocs()
 	for i := 0; b.Loop(); i++ {
-		table.Take(hashed(i), p, 1, nil, draw, nil)
+		takeNow(table, hashed(i), p, 1, nil, draw, nil)
 	}
 }
 
@@ -144,7 +144,7 @@ func BenchmarkTakeParallel(b *testing.B) {
 			if i%1000 == 0 {
 				p.advance(15 * time.Second)
 			}
-			table.Take(hashed(i%1000), p, 1, nil, draw, nil)
+			takeNow(table, hashed(i%1000), p, 1, nil, draw, nil)
 		}
 	})
 }
@@ -176,7 +176,7 @@ func BenchmarkMemory(b *testing.B) {
 						}
 						var picks []Pick
 						for i := range held {
-							picks, _ = table.Take(hashed(i), p, 1, nil, draw, picks[:0])
+							picks, _ = takeNow(table, hashed(i), p, 1, nil, draw, picks[:0])
 						}
 					}
 					runtime.GC()

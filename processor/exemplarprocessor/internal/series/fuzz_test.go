@@ -4,6 +4,7 @@
 package series
 
 import (
+	"cmp"
 	"encoding/binary"
 	"math"
 	"math/rand/v2"
@@ -24,21 +25,41 @@ const fuzzTick = int64(time.Millisecond)
 // that what is remembered can be compared with what was true.
 const fuzzKeep = (maxSlots - 1) * fuzzTick
 
+// fuzzAhead is more than what points and spans are apart, and than a clock is set
+// back that was right.
+const fuzzAhead = 6 * fuzzTick
+
+const fuzzYear = year * int64(time.Second)
+
 // A growth is a bucket that grew in an interval.
 type growth struct {
 	from, to     int64
 	lower, upper float64 // its values are above the one, up to the other
 	by           float64
 	used         float64
+	open         bool // the next point counts it too
 }
 
 // A source is a metric series that is told truthfully, and what was told of it.
 type source struct {
-	point Point
+	point Point // its time is that of the last one that was not from the future
+	made  int64 // when the last one was made
 	seen  bool
+	lost  bool // of a delta: it is not known when the last one was made
 	grown []growth
 	used  map[[8]byte]bool
 	last  map[float64]int64 // by the upper bound of the bucket
+	floor int64             // of all buckets
+}
+
+// setBack notes that the clock was set back since the last point.
+func (s *source) setBack(now int64) {
+	s.point.Time, s.lost = s.made, true
+	for _, last := range s.last {
+		s.floor = max(s.floor, lastOf(last))
+	}
+	s.floor = min(s.floor, lastOf(now+2*fuzzAhead))
+	clear(s.last)
 }
 
 var fuzzBounds = [][]float64{{1, 4}, {2, 4, 8}, nil}
@@ -67,13 +88,26 @@ func (s *source) bounds(bucket int) (lower, upper float64) {
 	return lower, upper
 }
 
-// next makes the next point of three bytes. What it grew by is noted.
-func (s *source) next(now int64, step []byte) {
+// next makes the next point of three bytes. What it grew by is noted. If the
+// point is from the future, it is known of a cumulative one only by the next.
+func (s *source) next(now int64, ahead bool, step []byte) Point {
 	p := &s.point
-	before := s.seen
-	s.seen = true
-	last := p.Time
-	p.Time = now
+	if !ahead && p.Time > now+fuzzAhead {
+		s.setBack(now)
+	}
+	before, lost, last := s.seen, s.lost, s.made
+	if !p.Delta { // It counts all since then.
+		last = min(last, cmp.Or(p.Time, p.Start))
+	}
+	s.seen, s.made, s.lost = true, now, ahead
+	if !ahead {
+		p.Time = now
+		for i := range s.grown {
+			if g := &s.grown[i]; g.open {
+				g.open, g.to = false, now
+			}
+		}
+	}
 	known := true
 	var from int64
 	switch {
@@ -82,6 +116,9 @@ func (s *source) next(now int64, step []byte) {
 		p.Value, p.ZeroCount = 0, 0
 		clear(p.Counts)
 		from, known = p.Start, p.Start > 0
+		if step[0]%16 == 2 {
+			p.Start, from, known = 0, last, before && !lost
+		}
 		if step[0]%16 == 1 && p.Kind == Explicit {
 			p.Bounds = fuzzBounds[step[1]%3]
 			p.Counts = make([]uint64, len(p.Bounds)+1)
@@ -112,22 +149,35 @@ func (s *source) next(now int64, step []byte) {
 	default:
 		from = last
 	}
-	if from >= now {
+	if ahead {
+		known = !p.Delta
+	} else if from >= now {
 		known = false
 	}
 	grow := func(bucket int, by float64) {
 		if by > 0 && known {
 			lower, upper := s.bounds(bucket)
-			s.grown = append(s.grown, growth{from: from, to: now, lower: lower, upper: upper, by: by})
+			s.grown = append(s.grown, growth{from: from, to: now, lower: lower, upper: upper, by: by, open: ahead})
 		}
 	}
+	s.count(step[2], grow)
+	made := *p
+	if ahead {
+		made.Time = now + fuzzYear
+	}
+	return made
+}
+
+// count has the buckets grow.
+func (s *source) count(step byte, grow func(bucket int, by float64)) {
+	p := &s.point
 	if p.Kind == Sum {
-		p.Value += float64(step[2] % 5)
-		grow(0, float64(step[2]%5))
+		p.Value += float64(step % 5)
+		grow(0, float64(step%5))
 		return
 	}
 	for i := range p.Counts {
-		by := uint64(step[2]>>(i%8)) & 1
+		by := uint64(step>>(i%8)) & 1
 		p.Counts[i] += by
 		if p.Kind == Explicit {
 			grow(i, float64(by))
@@ -135,7 +185,7 @@ func (s *source) next(now int64, step []byte) {
 			grow(i+1, float64(by))
 		}
 	}
-	if p.Kind == Exponential && step[2]&16 != 0 {
+	if p.Kind == Exponential && step&16 != 0 {
 		p.ZeroCount++
 		grow(0, 1)
 	}
@@ -148,7 +198,7 @@ func (s *source) took(e Existing) {
 	if s.point.Kind == Explicit {
 		_, series = s.bounds(bucket)
 	}
-	if lastOf(e.Time) <= lastOf(s.last[series]) {
+	if lastOf(e.Time) <= max(lastOf(s.last[series]), s.floor) {
 		return
 	}
 	s.last[series] = e.Time
@@ -167,7 +217,9 @@ func (s *source) check(t *testing.T, pick Pick, scale float64, forgets bool) {
 	require.False(t, s.used[pick.Span], "a span is used once")
 	s.used[pick.Span] = true
 	require.LessOrEqual(t, pick.End, p.Time)
-	require.Greater(t, pick.End, p.Start)
+	if p.Start <= p.Time {
+		require.Greater(t, pick.End, p.Start)
+	}
 
 	value := pick.Candidate.Value * scale
 	if p.Kind == Sum {
@@ -185,7 +237,7 @@ func (s *source) check(t *testing.T, pick Pick, scale float64, forgets bool) {
 	if p.Kind != Explicit {
 		series = 0
 	}
-	require.Greater(t, lastOf(pick.End), lastOf(s.last[series]), "times ascend, in milliseconds")
+	require.Greater(t, lastOf(pick.End), max(lastOf(s.last[series]), s.floor), "times ascend, in milliseconds")
 	s.last[series] = pick.End
 	if forgets {
 		return
@@ -213,7 +265,7 @@ func FuzzTake(f *testing.F) {
 func TestTakeAtRandom(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))
 	picked := [3]int{}
-	for round := range 40 {
+	for round := range 60 {
 		steps := make([]byte, 5000)
 		for i := range steps {
 			steps[i] = byte(random.Uint32())
@@ -249,32 +301,49 @@ func follow(t *testing.T, limit, flags uint8, steps []byte) (picked [3]int) {
 	if flags&64 != 0 {
 		forgets, keep = true, 200*fuzzTick
 	}
-	table := NewTable(n, 0, Options{PerPoint: 1 + int(flags%4), Prefer: Prefer(flags >> 2 % 3), Keep: time.Duration(keep)})
+	table := NewTable(n, 0, Options{PerPoint: 1 + int(flags%4), Prefer: Prefer(flags >> 2 % 3), Keep: time.Duration(keep), Ahead: time.Duration(fuzzAhead)})
 	scale := []float64{1, 2}[flags>>5&1]
 	var pool []candidate.Candidate
-	now := 100 * fuzzTick
+	now, wrong := 100*fuzzTick, false
 	for number := uint64(1); len(steps) >= 5; number, steps = number+1, steps[5:] {
 		if steps[0]%4 != 0 {
 			c := candidate.Candidate{Trace: [16]byte{1}, End: now + (2-int64(steps[2]%24))*fuzzTick + int64(steps[2]/24)*fuzzTick/16, Value: math.Exp2(float64(int8(steps[3])) / 32), Error: steps[4]&1 != 0}
 			binary.BigEndian.PutUint64(c.Span[:], number)
 			pool = append(pool, c)
+			switch {
+			case steps[4] < 253:
+				continue
+			case steps[4] == 253:
+				now -= 2 * fuzzTick
+			case !wrong:
+				now, wrong = now+fuzzYear, true
+				continue
+			default:
+				now, wrong = now-fuzzYear, false
+				pool = slices.DeleteFunc(pool, func(c candidate.Candidate) bool { return c.End > now+fuzzAhead })
+			}
+			for _, s := range sources {
+				s.made = min(s.made, now)
+			}
 			continue
 		}
 		now += int64(steps[1]>>4%4) * fuzzTick
 		s := sources[int(steps[1])%len(sources)]
-		if now <= s.point.Time {
+		if now <= s.point.Time && s.point.Time <= now+fuzzAhead {
 			continue
 		}
-		s.next(now, steps[2:5])
+		point := s.next(now, steps[0]>>2%16 == 15, steps[2:5])
 		var taken []Existing
 		if steps[0]&64 != 0 {
 			taken = append(taken, Existing{Value: float64(steps[4] % 9), Time: now - int64(steps[3]%9)*fuzzTick})
 		}
 		counts, bounds := slices.Clone(s.point.Counts), slices.Clone(s.point.Bounds)
-		picks, tally := table.Take(uint64(int(steps[1])%len(sources)), s.point, scale, taken, drawing(pool), nil)
+		picks, tally := table.Take(now, uint64(int(steps[1])%len(sources)), point, scale, taken, drawing(pool), nil)
 		require.Equal(t, counts, s.point.Counts)
 		require.Equal(t, bounds, s.point.Bounds)
-		if tally.Why != Baseline && tally.Why != Refused {
+		require.Equal(t, point.Time > now, tally.Why == Ahead)
+		require.NotEqual(t, Backwards, tally.Why, "nothing from the future keeps it out")
+		if tally.Why != Ahead && tally.Why != Baseline && tally.Why != Refused {
 			for _, e := range taken {
 				s.took(e)
 			}
@@ -300,7 +369,32 @@ func follow(t *testing.T, limit, flags uint8, steps []byte) (picked [3]int) {
 		}
 		checkTable(t, table, n)
 	}
+	if n >= len(sources) {
+		for id, s := range sources {
+			s.requireRecovers(t, table, uint64(id), now)
+		}
+	}
 	return picked
+}
+
+// requireRecovers requires that the series gets an exemplar in time, whatever
+// came before.
+func (s *source) requireRecovers(t *testing.T, table *Table, id uint64, now int64) {
+	t.Helper()
+	all := []byte{9, 0, 247} // The bucket of the candidate grows.
+	for range 2 {            // With the first it is noticed that the clock was set back.
+		now += 3 * fuzzAhead
+		table.Take(now, id, s.next(now, false, all), 1, nil, drawing(nil), nil)
+	}
+	now += fuzzTick
+	point := s.next(now, false, all)
+	c := candidate.Candidate{Trace: [16]byte{1}, End: now, Value: 1}
+	if point.Kind == Exponential {
+		_, c.Value = s.bounds(1)
+	}
+	binary.BigEndian.PutUint64(c.Span[:], math.MaxUint64)
+	picks, tally := table.Take(now, id, point, 1, nil, drawing([]candidate.Candidate{c}), nil)
+	require.Lenf(t, picks, 1, "%+v got none: %+v", point, tally)
 }
 
 // Points that make no sense at all must do no harm.
@@ -335,7 +429,7 @@ func FuzzHostilePoints(f *testing.F) {
 			case 6:
 				p.Counts = make([]uint64, int(step)*3)
 			}
-			picks, tally := table.Take(uint64(step>>6), p, unit, []Existing{{Value: value, Time: start}}, drawing(cs), nil)
+			picks, tally := takeNow(table, uint64(step>>6), p, unit, []Existing{{Value: value, Time: start}}, drawing(cs), nil)
 			require.Len(t, picks, tally.Picked+tally.Repeated)
 			for _, pick := range picks {
 				require.LessOrEqual(t, pick.End, p.Time)

@@ -18,6 +18,7 @@ type memory struct {
 	layout uint64 // of the buckets, by Point.check
 	start  int64
 	time   int64   // of the last point
+	unsure bool    // it is unknown since when the next one grew, unless it is a delta with a start
 	value  float64 // of the last point of a sum
 
 	scale, offset int32 // of an exponential histogram
@@ -45,6 +46,17 @@ func (m *memory) marked() int64 {
 		mark = max(mark, m.buckets[i].mark)
 	}
 	return mark
+}
+
+// rewind forgets the times that were noted before the clock was set back. Spans
+// that end at or before used count as used: a candidate.Store, which drops those
+// from the future every now and then, holds no used one that is later.
+func (m *memory) rewind(used int64) {
+	m.mark = min(m.marked(), used)
+	for i := range m.buckets {
+		m.buckets[i].mark = 0
+	}
+	m.time, m.unsure = 0, true
 }
 
 // relay makes the buckets those of the point. What was used stays used, of
@@ -77,10 +89,10 @@ func (m *memory) begin(from int64) {
 // delta takes the growth of this very point.
 func (m *memory) delta(p *Point, layout uint64) Why {
 	from := p.Start
-	if from == 0 {
+	if from == 0 && !m.unsure {
 		from = m.time
 	}
-	m.start, m.time = p.Start, p.Time
+	m.start, m.time, m.unsure = p.Start, p.Time, false
 	if m.layout != layout || len(m.buckets) != p.buckets() {
 		m.relay(p, layout)
 	}
@@ -99,19 +111,25 @@ func (m *memory) delta(p *Point, layout uint64) Why {
 func (m *memory) cumulative(p *Point, layout uint64, keep int64) Why {
 	moved, last := m.start != p.Start, m.time
 	m.start, m.time = p.Start, p.Time
-	known := p.Start != 0 && p.Start < p.Time
+	start := p.Start
+	if start > p.Time { // The clock was ahead when the series began: when that was is unknown.
+		start = 0
+	}
+	known := start != 0 && start < p.Time && !m.unsure
+	m.unsure = false
 	switch {
 	case last == 0 || m.layout != layout || !m.align(p):
 		m.relay(p, layout)
-		m.begin(p.Start)
+		m.begin(start)
 	case moved:
-		m.begin(p.Start)
+		m.begin(start)
 	case m.fell(p):
 		// It began anew after the last point, though it does not say so.
-		m.begin(max(p.Start, last))
+		m.begin(max(start, last))
 		known = true
 	default:
 		m.extend(p, keep)
+		m.from = max(m.from, start) // A start may be later than the points before.
 		return Picked
 	}
 	if known {
@@ -119,7 +137,7 @@ func (m *memory) cumulative(p *Point, layout uint64, keep int64) Why {
 		m.grow(p, false)
 		return Picked
 	}
-	m.from = max(p.Time, p.Start) // A start that is later than the time is a mistake, but may stay.
+	m.from = p.Time
 	m.level(p)
 	return Baseline
 }

@@ -25,6 +25,10 @@ type Options struct {
 	// should be the time that candidates are kept.
 	Keep time.Duration
 
+	// Ahead is how much later than now a point may be. Others are left out: no
+	// point that follows would be newer.
+	Ahead time.Duration
+
 	// Repeat, if not 0, is the age up to which the last exemplar of each bucket
 	// is given again with the points that follow.
 	Repeat time.Duration
@@ -36,13 +40,12 @@ type Options struct {
 // When it is full, it forgets a series of which no point was seen for long.
 type Table struct {
 	options Options
-	since   int64 // spans that ended before are not used
 	series  *lru.Map[memory, shard]
 }
 
 // shard is what series have in common that wait for each other.
 type shard struct {
-	since int64 // series that were forgotten may have used spans that ended before
+	since int64 // an earlier run, or series that were forgotten, may have used spans that ended before
 	scratch
 }
 
@@ -56,15 +59,21 @@ func NewTable(limit int, since int64, options Options) *Table {
 		own.since = max(own.since, m.marked())
 		return false
 	}
-	return &Table{options: options, since: since, series: lru.New(limit, forget)}
+	t := &Table{options: options, series: lru.New(limit, forget)}
+	for i := range uint64(lru.Shards) {
+		sh := t.series.Lock(i)
+		sh.Own.since = lastOf(since)
+		sh.Unlock()
+	}
+	return t
 }
 
-// Take notes a point of the series and appends to picks the exemplars that it
+// Take notes a point of the series, which comes now, and appends to picks the exemplars that it
 // shall get, in the order of their ends and then of their values. Scale makes a
 // candidate's value one in the metric's unit. Taken are the exemplars that the
 // point has. The candidates that draw returns are only read, and not kept; it
 // is called at most once, and must not call the Table.
-func (t *Table) Take(id uint64, p Point, scale float64, taken []Existing, draw func(after, upto int64) []candidate.Candidate, picks []Pick) ([]Pick, Tally) {
+func (t *Table) Take(now int64, id uint64, p Point, scale float64, taken []Existing, draw func(after, upto int64) []candidate.Candidate, picks []Pick) ([]Pick, Tally) {
 	layout, ok := p.check(scale)
 	if !ok {
 		return picks, Tally{Why: Refused}
@@ -72,11 +81,24 @@ func (t *Table) Take(id uint64, p Point, scale float64, taken []Existing, draw f
 	sh := t.series.Lock(id)
 	defer sh.Unlock()
 	m := sh.Get(id)
+	ahead := int64(t.options.Ahead)
+	if p.Time-now > ahead {
+		if m != nil && p.Delta {
+			m.unsure = true // It has some of the growth.
+		}
+		return picks, Tally{Why: Ahead}
+	}
+	// Times that are further in the future than those of points may be were noted
+	// before the clock was set back.
+	used := lastOf(now + 2*ahead)
 	if m == nil {
 		if m, _ = sh.Take(id); m == nil {
 			return picks, Tally{Why: Refused}
 		}
-		m.mark = max(t.since, sh.Own.since)
+		sh.Own.since = min(sh.Own.since, used)
+		m.mark = sh.Own.since
+	} else if m.time-now > ahead {
+		m.rewind(used)
 	}
 	if p.Time <= m.time {
 		return picks, Tally{Why: Backwards}

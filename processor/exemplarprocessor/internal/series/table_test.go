@@ -21,6 +21,9 @@ import (
 // Times in tests are seconds after this.
 const epoch = 1_700_000_000
 
+// year is how far ahead a clock is that is wrong.
+const year = 365 * 24 * 3600
+
 func at(seconds int64) int64 { return (epoch + seconds) * int64(time.Second) }
 
 // span returns a candidate with a number, by which tests know it.
@@ -44,6 +47,11 @@ func drawing(cs []candidate.Candidate) func(after, upto int64) []candidate.Candi
 		}
 		return drawn
 	}
+}
+
+// takeNow has a point come at its time.
+func takeNow(table *Table, id uint64, p Point, scale float64, taken []Existing, draw func(after, upto int64) []candidate.Candidate, picks []Pick) ([]Pick, Tally) {
+	return table.Take(p.Time, id, p, scale, taken, draw, picks)
 }
 
 // explicit has the bounds 1 and 2. Start and time are seconds after epoch.
@@ -72,11 +80,12 @@ func with(p Point, change func(*Point)) Point {
 
 // defaults are those of the configuration.
 func defaults(o Options) Options {
-	o.PerPoint, o.Keep = cmp.Or(o.PerPoint, 20), cmp.Or(o.Keep, 5*time.Minute)
+	o.PerPoint, o.Keep, o.Ahead = cmp.Or(o.PerPoint, 20), cmp.Or(o.Keep, 5*time.Minute), cmp.Or(o.Ahead, 10*time.Second)
 	return o
 }
 
 type step struct {
+	now   int64 // in seconds after epoch; 0 is the time of the point
 	point Point
 	spans []candidate.Candidate // those that have come since the last step; all before stay
 	taken []Existing
@@ -199,6 +208,61 @@ func TestTake(t *testing.T) {
 			{point: explicit(0, 10, 2, 2, 0), why: Backwards, spans: []candidate.Candidate{span(1, 5, 0.5)}},
 			{point: explicit(0, 9, 0, 0, 0), why: Backwards},
 			{point: explicit(0, 11, 1, 1, 0), want: []byte{1}},
+		}},
+		{name: "a point from the future is as if it had not come", steps: []step{
+			{point: explicit(0, 10, 1, 0, 0), why: Empty},
+			{now: 20, point: explicit(0, 31, 1, 1, 0), why: Ahead, spans: []candidate.Candidate{span(1, 5, 0.5), span(2, 15, 1.5), span(3, 25, 1.5)}},
+			{now: 22, point: explicit(0, year, 1, 1, 1), why: Ahead, taken: []Existing{{Value: 1.5, Time: at(22)}}},
+			{point: explicit(0, 30, 1, 1, 0), want: []byte{1, 3}},
+		}},
+		{name: "one that is hardly so is not", steps: []step{
+			{now: 20, point: explicit(0, 30, 1, 0, 0), why: Empty},
+			{point: explicit(0, 29, 1, 1, 0), why: Backwards},
+			{point: explicit(0, 31, 1, 1, 0), want: []byte{1}, spans: []candidate.Candidate{span(1, 31, 1.5)}},
+		}},
+		{name: "the first of a series may be from the future", steps: []step{
+			{now: 10, point: sum(0, year, 5), why: Ahead},
+			{point: sum(0, 20, 6), want: []byte{1}, spans: []candidate.Candidate{span(1, 15, 1)}},
+		}},
+		{name: "a start from the future is none", steps: []step{
+			{point: explicit(year, 10, 5, 5, 0), why: Baseline, spans: []candidate.Candidate{span(1, 5, 0.5), span(2, 10, 1.5)}},
+			{point: explicit(year, 20, 6, 5, 0), want: []byte{3}, spans: []candidate.Candidate{span(3, 15, 0.5), span(4, 16, 1.5)}},
+			{point: explicit(year, 30, 6, 1, 0), want: []byte{5}, spans: []candidate.Candidate{span(5, 25, 1.5)}}, // It fell.
+		}},
+		{name: "until its time has come", steps: []step{
+			{point: explicit(15, 10, 5, 5, 0), why: Baseline},
+			{point: explicit(15, 20, 6, 5, 0), want: []byte{2}, spans: []candidate.Candidate{span(1, 15, 0.5), span(2, 16, 0.5)}},
+		}},
+		{name: "nor is that of a delta", steps: []step{
+			{point: delta(explicit(0, 10, 1, 1, 0)), why: Empty},
+			{point: delta(explicit(year, 20, 1, 1, 0)), why: Baseline, spans: []candidate.Candidate{span(1, 15, 0.5)}},
+			{point: delta(explicit(20, 30, 1, 1, 0)), want: []byte{2}, spans: []candidate.Candidate{span(2, 25, 0.5)}},
+		}},
+		{name: "the clock was ahead and is set back", steps: []step{
+			{point: explicit(0, year, 1, 0, 0), want: []byte{1}, spans: []candidate.Candidate{span(1, year-5, 0.5)}},
+			{point: explicit(0, 100, 2, 0, 0), why: Baseline, spans: []candidate.Candidate{span(2, 95, 0.5)}},
+			{point: explicit(0, 130, 3, 0, 0), want: []byte{4}, spans: []candidate.Candidate{span(3, 120, 0.5), span(4, 121, 0.5)}}, // Those up to 120 could have been used.
+			{point: explicit(0, 140, 4, 0, 0), want: []byte{5}, spans: []candidate.Candidate{span(5, 135, 0.5)}},
+		}},
+		{name: "of a sum too", options: Options{Repeat: time.Minute}, steps: []step{
+			{point: sum(0, year, 1), want: []byte{1}, spans: []candidate.Candidate{span(1, year-5, 1)}},
+			{point: sum(0, 100, 2), why: Baseline, spans: []candidate.Candidate{span(2, 95, 1)}},
+			{point: sum(0, 130, 3), want: []byte{4}, spans: []candidate.Candidate{span(3, 120, 1), span(4, 121, 1)}},
+		}},
+		{name: "and of a delta", steps: []step{
+			{point: delta(sum(year-10, year, 1)), want: []byte{1}, spans: []candidate.Candidate{span(1, year-5, 1)}},
+			{point: delta(sum(90, 100, 1)), why: Still},
+			{point: with(delta(sum(0, 110, 1)), unknown), why: Still},
+			{point: delta(sum(110, 130, 1)), want: []byte{3}, spans: []candidate.Candidate{span(2, 120, 1), span(3, 121, 1)}},
+		}},
+		{name: "when the collector started too", since: at(year), steps: []step{
+			{point: sum(0, 100, 1), why: Still, spans: []candidate.Candidate{span(1, 95, 1)}},
+			{point: sum(0, 130, 2), want: []byte{3}, spans: []candidate.Candidate{span(2, 120, 1), span(3, 121, 1)}},
+		}},
+		{name: "a clock that is hardly set back", steps: []step{
+			{now: 100, point: sum(0, 100, 1), want: []byte{1}, spans: []candidate.Candidate{span(1, 95, 1)}},
+			{now: 90, point: sum(0, 90, 2), why: Backwards},
+			{now: 101, point: sum(0, 101, 2), want: []byte{2}, spans: []candidate.Candidate{span(2, 101, 1)}},
 		}},
 
 		{name: "a delta takes of its own time only", steps: []step{
@@ -330,6 +394,12 @@ func TestTake(t *testing.T) {
 			{point: delta(sum(0, 10, 2)), want: []byte{1}, spans: []candidate.Candidate{span(1, 5, 0.5)}},
 			{point: delta(sum(10, 20, 2)), why: Empty},
 		}},
+		{name: "a delta without a start after one from the future began at an unknown time", steps: []step{
+			{point: with(delta(sum(0, 10, 1)), unknown), why: Baseline},
+			{now: 20, point: with(delta(sum(0, year, 1)), unknown), why: Ahead},
+			{point: with(delta(sum(0, 30, 1)), unknown), why: Baseline, spans: []candidate.Candidate{span(1, 15, 0.5)}},
+			{point: with(delta(sum(0, 40, 1)), unknown), want: []byte{2}, spans: []candidate.Candidate{span(2, 35, 0.5)}},
+		}},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
@@ -337,7 +407,11 @@ func TestTake(t *testing.T) {
 			var spans []candidate.Candidate
 			for i, s := range c.steps {
 				spans = append(spans, s.spans...)
-				picks, tally := table.Take(1, s.point, 1, s.taken, drawing(spans), nil)
+				now := s.point.Time
+				if s.now != 0 {
+					now = at(s.now)
+				}
+				picks, tally := table.Take(now, 1, s.point, 1, s.taken, drawing(spans), nil)
 				var got []byte
 				for _, pick := range picks {
 					got = append(got, pick.Trace[0])
@@ -354,13 +428,13 @@ func TestTake(t *testing.T) {
 func TestValuesAreInTheUnitOfTheMetric(t *testing.T) {
 	table := NewTable(2, 0, defaults(Options{}))
 	spans := drawing([]candidate.Candidate{span(1, 5, 0.0015)})
-	picks, _ := table.Take(1, explicit(0, 10, 0, 1, 0), 1000, nil, spans, nil)
+	picks, _ := takeNow(table, 1, explicit(0, 10, 0, 1, 0), 1000, nil, spans, nil)
 	require.Len(t, picks, 1)
 	assert.Equal(t, 1.5, picks[0].Value)
-	picks, _ = table.Take(2, sum(0, 10, 1), 1000, nil, spans, picks)
+	picks, _ = takeNow(table, 2, sum(0, 10, 1), 1000, nil, spans, picks)
 	require.Len(t, picks, 2, "they are appended")
 	assert.Equal(t, 1.0, picks[1].Value)
-	picks, tally := table.Take(1, explicit(0, 20, 2, 2, 0), 1, nil, spans, nil)
+	picks, tally := takeNow(table, 1, explicit(0, 20, 2, 2, 0), 1, nil, spans, nil)
 	assert.Empty(t, picks, "not in another unit either")
 	assert.Equal(t, Empty, tally.Why)
 }
@@ -368,21 +442,21 @@ func TestValuesAreInTheUnitOfTheMetric(t *testing.T) {
 func TestTallySaysWhyNot(t *testing.T) {
 	table := NewTable(1, 0, defaults(Options{}))
 	p := with(exponential(0, 20, 1, 1), func(p *Point) { p.Offset = 1 }) // (2, 4] and (4, 8]
-	table.Take(1, p, 1, nil, drawing([]candidate.Candidate{span(1, 5, 3)}), nil)
+	takeNow(table, 1, p, 1, nil, drawing([]candidate.Candidate{span(1, 5, 3)}), nil)
 	p.Time, p.Counts = at(30), []uint64{2, 1}
 	cs := []candidate.Candidate{span(1, 5, 3), span(2, 21, 1), span(3, 22, 8), span(4, 23, 3), span(5, 24, 3), span(6, -1, 3)}
-	picks, tally := table.Take(1, p, 1, nil, func(int64, int64) []candidate.Candidate { return cs }, nil)
+	picks, tally := takeNow(table, 1, p, 1, nil, func(int64, int64) []candidate.Candidate { return cs }, nil)
 	assert.Len(t, picks, 1)
 	assert.Equal(t, Tally{Drawn: 6, Picked: 1, Outside: 1, Used: 2, Ungrown: 1, Surplus: 1}, tally)
 
 	table = NewTable(1, at(3), defaults(Options{}))
 	cs = []candidate.Candidate{span(1, 3, 1), span(2, 4, 1), span(3, 11, 1), span(4, 6, 1), span(5, 7, 1)}
-	picks, tally = table.Take(1, sum(5, 10, 1), 1, nil, func(int64, int64) []candidate.Candidate { return cs }, nil)
+	picks, tally = takeNow(table, 1, sum(5, 10, 1), 1, nil, func(int64, int64) []candidate.Candidate { return cs }, nil)
 	require.Len(t, picks, 1)
 	assert.EqualValues(t, 5, picks[0].Trace[0])
 	assert.Equal(t, Tally{Drawn: 5, Picked: 1, Used: 1, Ungrown: 2, Surplus: 1}, tally)
 	cs = cs[3:]
-	picks, tally = table.Take(1, sum(5, 20, 2), 1, nil, func(int64, int64) []candidate.Candidate { return cs }, nil)
+	picks, tally = takeNow(table, 1, sum(5, 20, 2), 1, nil, func(int64, int64) []candidate.Candidate { return cs }, nil)
 	assert.Empty(t, picks)
 	assert.Equal(t, Tally{Why: Unfit, Drawn: 2, Used: 2}, tally)
 }
@@ -415,7 +489,7 @@ func TestRefused(t *testing.T) {
 	for name, p := range bad {
 		t.Run(name, func(t *testing.T) {
 			table := NewTable(1, 0, defaults(Options{}))
-			_, tally := table.Take(1, p, 1, nil, drawing(nil), nil)
+			_, tally := takeNow(table, 1, p, 1, nil, drawing(nil), nil)
 			assert.Equal(t, Tally{Why: Refused}, tally)
 			held, _ := table.Stats()
 			assert.Zero(t, held)
@@ -434,11 +508,11 @@ func TestRefused(t *testing.T) {
 	}
 	for name, p := range good {
 		t.Run(name, func(t *testing.T) {
-			_, tally := NewTable(1, 0, defaults(Options{})).Take(1, p, 1, nil, drawing(nil), nil)
+			_, tally := takeNow(NewTable(1, 0, defaults(Options{})), 1, p, 1, nil, drawing(nil), nil)
 			assert.Equal(t, Tally{Why: Still}, tally)
 		})
 	}
-	_, tally := NewTable(0, 0, defaults(Options{})).Take(1, sum(0, 10, 1), 1, nil, drawing(nil), nil)
+	_, tally := takeNow(NewTable(0, 0, defaults(Options{})), 1, sum(0, 10, 1), 1, nil, drawing(nil), nil)
 	assert.Equal(t, Tally{Why: Refused}, tally, "no room for any series")
 }
 
@@ -446,7 +520,7 @@ func TestForgottenSeriesUsesNothingAgain(t *testing.T) {
 	table := NewTable(2, 0, defaults(Options{}))
 	spans := drawing([]candidate.Candidate{span(1, 5, 0.5), span(2, 6, 1.5)})
 	take := func(id uint64, p Point) []Pick {
-		picks, _ := table.Take(id, p, 1, nil, spans, nil)
+		picks, _ := takeNow(table, id, p, 1, nil, spans, nil)
 		return picks
 	}
 	// All in one shard, or the order would be that of the shards.
@@ -457,17 +531,42 @@ func TestForgottenSeriesUsesNothingAgain(t *testing.T) {
 	take(c, explicit(0, 10, 0, 0, 0)) // b is forgotten
 	held, evicted := table.Stats()
 	assert.Equal(t, []int64{2, 1}, []int64{int64(held), evicted})
-	_, tally := table.Take(b, explicit(0, 10, 0, 0, 0), 1, nil, spans, nil) // a is forgotten
+	_, tally := takeNow(table, b, explicit(0, 10, 0, 0, 0), 1, nil, spans, nil) // a is forgotten
 	assert.Equal(t, Still, tally.Why, "it is new")
 	picks := take(a, explicit(0, 20, 1, 1, 0))
 	require.Len(t, picks, 1, "it had used the first")
 	assert.EqualValues(t, 2, picks[0].Trace[0])
 }
 
+// What is used of series that were forgotten while the clock was ahead keeps
+// nothing out for longer than what is used of those which are there.
+func TestTheClockIsSetBackAfterSeriesWereForgotten(t *testing.T) {
+	table := NewTable(1, 0, defaults(Options{}))
+	spans := drawing([]candidate.Candidate{span(1, year-5, 1), span(2, 120, 1), span(3, 121, 1)})
+	a, b := uint64(0), uint64(lru.Shards) // All in one shard.
+	for _, s := range []struct {
+		id    uint64
+		point Point
+		picks int
+	}{
+		{a, sum(0, year, 1), 1},
+		{b, sum(0, 100, 1), 0}, // a is forgotten
+		{b, sum(0, 130, 2), 1},
+		{a, sum(0, 130, 1), 0}, // b is forgotten
+		{a, sum(0, 140, 2), 0},
+	} {
+		picks, tally := takeNow(table, s.id, s.point, 1, nil, spans, nil)
+		assert.Len(t, picks, s.picks)
+		assert.NotEqual(t, Backwards, tally.Why)
+	}
+	picks, _ := takeNow(table, a, sum(0, 160, 3), 1, nil, drawing([]candidate.Candidate{span(4, 141, 1)}), nil)
+	assert.Len(t, picks, 1)
+}
+
 func TestFullTableLooksIntoOtherShards(t *testing.T) {
 	table := NewTable(1, 0, defaults(Options{}))
 	for id := range uint64(100) {
-		_, tally := table.Take(id, sum(0, 10, 1), 1, nil, drawing(nil), nil)
+		_, tally := takeNow(table, id, sum(0, 10, 1), 1, nil, drawing(nil), nil)
 		assert.Equal(t, Empty, tally.Why)
 	}
 	held, evicted := table.Stats()
@@ -513,7 +612,7 @@ func TestManyAtOnce(t *testing.T) {
 				c := span(1, i, float64(i%3))
 				binary.BigEndian.PutUint64(c.Span[:], uint64(i)<<8|uint64(w))
 				store.Add(at(i), uint64(i%10), c)
-				picks, _ = table.Take(uint64(i*int64(w+1))%100, explicit(0, i+1, uint64(i), uint64(i), uint64(i)), 1, nil, func(after, upto int64) []candidate.Candidate {
+				picks, _ = takeNow(table, uint64(i*int64(w+1))%100, explicit(0, i+1, uint64(i), uint64(i), uint64(i)), 1, nil, func(after, upto int64) []candidate.Candidate {
 					buf = store.Draw(at(i), uint64(i%10), after, upto, buf[:0])
 					return buf
 				}, picks[:0])

@@ -58,6 +58,8 @@ const (
 	Unfit
 	// Backwards is one that is not later than the last one of its series.
 	Backwards
+	// Ahead is one that is in the future.
+	Ahead
 	// Refused is one that is not valid, has too many buckets, or for whose
 	// series there is no room.
 	Refused
