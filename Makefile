@@ -6,6 +6,10 @@ COLLECTOR := distribution/_build/otelcol-infra
 LAB := bin/lab
 TOOL := go tool -modfile=internal/tools/go.mod
 
+# Of `make run`: Go collects garbage before the memory_limiter refuses data.
+MEMORY_LIMIT_MIB ?= 512
+GOMEMLIMIT ?= $(shell echo $$(($(MEMORY_LIMIT_MIB) * 8 / 10)))MiB
+
 # What the collector is made of: a change in any of these builds it anew.
 SOURCES := $(shell find receiver processor internal -name '*.go' -not -name '*_test.go' -not -path '*/tools/*') go.mod go.sum builder-config.yaml
 
@@ -23,7 +27,8 @@ demo-check: servers build ## the same once: exit 0 if everything has arrived
 
 .PHONY: run
 run: build ## the collector alone, on the servers that CONSUL_HTTP_ADDR, ETCD_ENDPOINTS, VAULT_ADDR name; CONFIG=a.yaml adds to its configuration
-	@exec $(COLLECTOR) --config collector-config.yaml $(CONFIG:%=--config %) --config distribution/status.yaml \
+	@exec env MEMORY_LIMIT_MIB=$(MEMORY_LIMIT_MIB) GOMEMLIMIT=$(GOMEMLIMIT) \
+		$(COLLECTOR) --config collector-config.yaml $(CONFIG:%=--config %) --config distribution/status.yaml \
 		--feature-gates=extension.healthcheck.useComponentStatus
 
 .PHONY: build

@@ -60,9 +60,11 @@ func invoke(t *testing.T, args ...string) (string, error) {
 // alone are the addresses of a collector that runs without a lab.
 type alone struct {
 	collector                *lab.Collector
-	metrics, health, events  string
+	metrics, applications    string // of the Prometheus exporters
+	health, state, events    string
 	consul, etcd, vault, jgr string
-	otlp                     string // gRPC
+	otlp, otlpHTTP           string
+	telemetry                string
 }
 
 // startAlone starts the collector with the shipped configuration. Servers that
@@ -75,6 +77,15 @@ func startAlone(t *testing.T, env ...string) *alone {
 // startConfigured is startAlone with configurations on top of the shipped one.
 func startConfigured(t *testing.T, configs []string, env ...string) *alone {
 	t.Helper()
+	a, err := tryConfigured(t, configs, env...)
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, a.collector.Stop(context.Background()), "SIGTERM must end it") })
+	return a
+}
+
+// tryConfigured is startConfigured that may fail; the caller stops it.
+func tryConfigured(t *testing.T, configs []string, env ...string) (a *alone, err error) {
+	t.Helper()
 	bin := binary(t)
 	configs = append([]string{config, status}, configs...)
 	for i := range configs {
@@ -83,12 +94,12 @@ func startConfigured(t *testing.T, configs []string, env ...string) *alone {
 		configs[i] = absolute
 	}
 	dir := t.TempDir()
-	var a *alone
-	require.NoError(t, lab.OnFreePorts(t.Context(), 9, func(ports []int) (err error) {
+	err = lab.OnFreePorts(t.Context(), 10, func(ports []int) (err error) {
 		at := func(i int) string { return fmt.Sprintf("127.0.0.1:%d", ports[i]) }
 		a = &alone{
-			metrics: at(0), health: at(1), events: filepath.Join(dir, "events.jsonl"),
-			consul: at(2), etcd: at(3), vault: at(4), jgr: at(5), otlp: at(6),
+			metrics: at(0), applications: at(9), health: at(1),
+			state: filepath.Join(dir, "state"), events: filepath.Join(dir, "events.jsonl"),
+			consul: at(2), etcd: at(3), vault: at(4), jgr: at(5), otlp: at(6), otlpHTTP: at(7), telemetry: at(8),
 		}
 		a.collector, err = lab.StartCollector(t.Context(), lab.CollectorOptions{
 			Binary: bin, Configs: configs, Dir: dir, ReadyURL: "http://" + a.health + "/status",
@@ -97,12 +108,12 @@ func startConfigured(t *testing.T, configs []string, env ...string) *alone {
 				"CONSUL_HTTP_ADDR=" + a.consul, "ETCD_ENDPOINTS=http://" + a.etcd, "VAULT_ADDR=http://" + a.vault,
 				"CONSUL_HTTP_TOKEN=", "VAULT_TOKEN=",
 				"JAEGER_OTLP_ENDPOINT=" + a.jgr, "COLLECTION_INTERVAL=1s", "METRIC_EXPIRATION=3s",
-				"EVENTS_FILE=" + a.events, "PROMETHEUS_EXPORTER_ENDPOINT=" + a.metrics, "HEALTH_CHECK_ENDPOINT=" + a.health,
-				"OTLP_GRPC_ENDPOINT=" + a.otlp, "OTLP_HTTP_ENDPOINT=" + at(7), fmt.Sprintf("TELEMETRY_PORT=%d", ports[8]),
+				"PROMETHEUS_EXPORTER_ENDPOINT=" + a.metrics, "APPLICATIONS_EXPORTER_ENDPOINT=" + a.applications,
+				"STATE_DIRECTORY=" + a.state, "EVENTS_FILE=" + a.events, "HEALTH_CHECK_ENDPOINT=" + a.health,
+				"OTLP_GRPC_ENDPOINT=" + a.otlp, "OTLP_HTTP_ENDPOINT=" + a.otlpHTTP, fmt.Sprintf("TELEMETRY_PORT=%d", ports[8]),
 			}, env...),
 		})
 		return err
-	}))
-	t.Cleanup(func() { require.NoError(t, a.collector.Stop(context.Background()), "SIGTERM must end it") })
-	return a
+	})
+	return a, err
 }

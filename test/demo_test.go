@@ -301,6 +301,18 @@ func TestTheStoryArrives(t *testing.T) {
 		})
 	})
 
+	t.Run("each series names its cluster", func(t *testing.T) {
+		labels := map[string]string{"consul": "consul_datacenter", "etcd": "etcd_cluster_id", "vault": "vault_cluster_id"}
+		look(t, s, "no series of the time before the cluster was known", func(p demo.Picture) bool {
+			for system, label := range labels {
+				if slices.ContainsFunc(p.Series[system], func(s readback.Series) bool { return s.Labels[label] == "" }) {
+					return false
+				}
+			}
+			return true
+		})
+	})
+
 	t.Run("events lead to their spans", func(t *testing.T) {
 		for system, events := range p.Events {
 			led := 0

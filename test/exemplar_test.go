@@ -385,7 +385,7 @@ func TestExemplarsInOneSignalOnly(t *testing.T) {
 			"exemplar attaches nothing, as it sees no spans: put it into a traces pipeline too, under the same ID and behind tail_sampling",
 		},
 		"in no metrics pipeline": {
-			settings + "service: {pipelines: {traces: {processors: [memory_limiter, exemplar]}, metrics: {processors: [memory_limiter]}}}",
+			settings + "service: {pipelines: {traces: {processors: [memory_limiter, exemplar]}, metrics: {processors: [memory_limiter]}, metrics/applications: {processors: [memory_limiter]}}}",
 			"exemplar attaches nothing, as it sees no metrics: put it into a metrics pipeline too, under the same ID, or take it out of the traces pipeline",
 		},
 		"in both": {

@@ -79,12 +79,15 @@ func summary(series []readback.Series) string {
 	return value(series[0].Name, least) + " to " + value(series[0].Name, most)
 }
 
-// values are those of the labels that tell series apart: not those that are the
-// same everywhere, nor the bound of a bucket.
+// ofTarget are labels that say where a series comes from, and not which one it is there.
+var ofTarget = []string{"job", "instance", "consul_datacenter", "etcd_cluster_id", "etcd_member_id", "vault_cluster_id"}
+
+// values are those of the labels that tell series apart: not those of their
+// target, nor the bound of a bucket.
 func values(labels map[string]string) []string {
 	var shown []string
 	for _, name := range slices.Sorted(maps.Keys(labels)) {
-		if name != "job" && name != "instance" && name != "le" && !strings.HasPrefix(name, "otel_scope") {
+		if name != "le" && !slices.Contains(ofTarget, name) && !strings.HasPrefix(name, "otel_scope") {
 			shown = append(shown, labels[name])
 		}
 	}

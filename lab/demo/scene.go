@@ -47,9 +47,10 @@ type Scene struct {
 	Prometheus readback.Prometheus
 	Events     readback.Events
 
-	// Metrics and Health are host:port of the collector's Prometheus exporter
-	// and of its health check.
-	Metrics, Health string
+	// Metrics and Applications are host:port of the collector's Prometheus exporters,
+	// of the servers' metrics and of those of applications; Health is that of its
+	// health check.
+	Metrics, Applications, Health string
 
 	// OTLP is the URL of its OTLP receiver over HTTP, and Audit host:port of its
 	// socket for Vault's audit devices.
@@ -98,12 +99,12 @@ func (s *Scene) startCollector(ctx context.Context, opts Options) error {
 	if err != nil {
 		return fmt.Errorf("find the collector's configuration: %w", err)
 	}
-	return lab.OnFreePorts(ctx, 6, func(ports []int) error { return s.startOn(ctx, opts.Binary, config, ports) })
+	return lab.OnFreePorts(ctx, 7, func(ports []int) error { return s.startOn(ctx, opts.Binary, config, ports) })
 }
 
 func (s *Scene) startOn(ctx context.Context, binary, config string, ports []int) (err error) {
 	at := func(i int) string { return fmt.Sprintf("127.0.0.1:%d", ports[i]) }
-	s.Metrics, s.Health, s.OTLP, s.Audit = at(0), at(1), "http://"+at(3), at(5)
+	s.Metrics, s.Applications, s.Health, s.OTLP, s.Audit = at(0), at(6), at(1), "http://"+at(3), at(5)
 	if s.Shop, err = shop.Open(ctx, s.OTLP); err != nil {
 		return err
 	}
@@ -135,8 +136,10 @@ func (s *Scene) startOn(ctx context.Context, binary, config string, ports []int)
 			"ETCD_WATCH_PREFIXES="+story.KeyPrefix+","+story.LeasedPrefix,
 			"ETCD_LOCK_PREFIXES="+story.LockPrefix,
 			"ETCD_ELECTION_PREFIXES="+story.ElectionPrefix,
+			"STATE_DIRECTORY="+filepath.Join(s.Lab.Dir, "state"),
 			"EVENTS_FILE="+string(s.Events),
 			"PROMETHEUS_EXPORTER_ENDPOINT="+s.Metrics,
+			"APPLICATIONS_EXPORTER_ENDPOINT="+s.Applications,
 			"HEALTH_CHECK_ENDPOINT="+s.Health,
 			"SCRAPE_TARGETS_FILE="+targets,
 			"OTLP_GRPC_ENDPOINT="+at(2),
@@ -147,7 +150,7 @@ func (s *Scene) startOn(ctx context.Context, binary, config string, ports []int)
 	if err != nil {
 		return err
 	}
-	return s.Lab.Prometheus.Scrape(s.Metrics, at(4))
+	return s.Lab.Prometheus.Scrape(s.Metrics, s.Applications, at(4))
 }
 
 // Stop ends the shop and the collector, so that they deliver what they hold,

@@ -33,7 +33,7 @@ func up(ctx context.Context, c *call) (err error) {
 	defer func() { err = errors.Join(err, l.Stop()) }()
 	if l.Prometheus != nil {
 		// Where a collector with its default configuration is scraped.
-		if err := l.Prometheus.Scrape("127.0.0.1:9464"); err != nil {
+		if err := l.Prometheus.Scrape("127.0.0.1:9464", "127.0.0.1:9465"); err != nil {
 			return err
 		}
 	}
