@@ -65,7 +65,7 @@ func TestAnAnswerThatLacksItsData(t *testing.T) {
 		"struct": {
 			full:   "",
 			``:     "it has no data",
-			" \n":  "it has no data",
+			"\n":   "it has no data",
 			`null`: "it lacks data.keys",
 			`{}`:   "it lacks data.keys",
 			`[]`:   "json: cannot unmarshal array into Go value of type jsonanswer.nodes",

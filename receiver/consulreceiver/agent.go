@@ -39,7 +39,7 @@ var errNoAgentMetrics = errors.New(endpointTelemetry + ": the agent gives none: 
 func (c *client) AgentMetrics(ctx context.Context, limit int) (pmetric.MetricSlice, int, error) {
 	ctx, cancel := context.WithTimeout(ctx, c.timeout())
 	defer cancel()
-	response, err := c.send(ctx, endpointTelemetry, question{})
+	response, err := c.send(ctx, endpointTelemetry, question{agent: true})
 	if refusal(err) == http.StatusUnsupportedMediaType {
 		return pmetric.MetricSlice{}, 0, errNoAgentMetrics
 	}
@@ -50,7 +50,7 @@ func (c *client) AgentMetrics(ctx context.Context, limit int) (pmetric.MetricSli
 	parser := expfmt.NewTextParser(model.UTF8Validation)
 	families, err := parser.TextToMetricFamilies(response.Body)
 	if err != nil {
-		return pmetric.MetricSlice{}, 0, fmt.Errorf("%s: the answer is not Consul's, check endpoint: %w", endpointTelemetry, err)
+		return pmetric.MetricSlice{}, 0, fmt.Errorf("%s: %w: %w", endpointTelemetry, errForeign, err)
 	}
 	if len(families) == 0 {
 		return pmetric.MetricSlice{}, 0, errNoAgentMetrics

@@ -8,7 +8,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"crypto/x509"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -23,6 +22,7 @@ import (
 	"go.opentelemetry.io/collector/component"
 	"go.opentelemetry.io/collector/config/configopaque"
 
+	"github.com/otelcol-infra/otelcol-infra/internal/jsonanswer"
 	"github.com/otelcol-infra/otelcol-infra/internal/tokenfile"
 )
 
@@ -37,9 +37,11 @@ const (
 	maxExplanation = 256
 )
 
+// errForeign is the error of an answer that Consul would not give.
+var errForeign = errors.New("the answer is not Consul's, check endpoint")
+
 // client asks one Consul agent about one datacenter.
 type client struct {
-	api        *api.Client
 	http       *http.Client
 	cfg        *Config
 	token      tokenfile.Source
@@ -55,12 +57,7 @@ func newClient(ctx context.Context, cfg *Config, host component.Host, settings c
 	if err != nil {
 		return nil, fmt.Errorf("http client for endpoint %s: %w", cfg.endpoint(), err)
 	}
-	token := tokenOf(cfg)
-	consul, err := newAPI(cfg.endpoint(), token, httpClient)
-	if err != nil { // The API takes defaults from the environment even where none is needed.
-		return nil, fmt.Errorf("consul client for endpoint %s, check the environment variables CONSUL_*: %w", cfg.endpoint(), err)
-	}
-	return &client{api: consul, http: httpClient, cfg: cfg, token: token}, nil
+	return &client{http: httpClient, cfg: cfg, token: tokenOf(cfg)}, nil
 }
 
 // tokenOf returns the configured token, or that of the environment.
@@ -72,16 +69,6 @@ func tokenOf(cfg *Config) tokenfile.Source {
 		Token: configopaque.String(os.Getenv(api.HTTPTokenEnvName)),
 		File:  os.Getenv(api.HTTPTokenFileEnvName),
 	}
-}
-
-// newAPI keeps the environment out of what the configuration says.
-func newAPI(endpoint string, token tokenfile.Source, httpClient *http.Client) (*api.Client, error) {
-	scheme, _, _ := strings.Cut(endpoint, "://")
-	config := &api.Config{Address: endpoint, Scheme: scheme, HttpClient: httpClient}
-	if token != (tokenfile.Source{}) {
-		config.Token = "each request has its own" // else it would read the environment once
-	}
-	return api.NewClient(config)
 }
 
 // of returns a client that asks about another datacenter over the same agent.
@@ -111,37 +98,6 @@ type answer struct {
 	Token    [sha256.Size]byte
 }
 
-// ask makes one request of the API. Errors name the endpoint.
-func ask[T any](ctx context.Context, c *client, endpoint string, q question, do func(*api.QueryOptions) (T, *api.QueryMeta, error)) (T, answer, error) {
-	var none T
-	token, err := c.token.Read()
-	if err != nil {
-		return none, answer{}, fmt.Errorf("%s: %w", endpoint, err)
-	}
-	options := &api.QueryOptions{Datacenter: c.datacenter, Namespace: c.cfg.Namespace, Partition: c.cfg.Partition, Token: token}
-	if q.after > 0 {
-		options.WaitIndex, options.WaitTime = q.after, wait
-	}
-	switch {
-	case q.local:
-		options.AllowStale = true
-	case c.cfg.Consistency == Consistent || q.sure:
-		options.RequireConsistent = true
-	case c.cfg.Consistency == Stale:
-		options.AllowStale = true
-	}
-	ctx, cancel := context.WithTimeout(ctx, c.patience(q))
-	defer cancel()
-	value, meta, err := do(options.WithContext(ctx))
-	if err != nil {
-		return none, answer{}, explain(endpoint, err)
-	}
-	return value, answer{
-		Index: meta.LastIndex, LastContact: meta.LastContact, Filtered: meta.ResultsFilteredByACLs,
-		Token: sha256.Sum256([]byte(token)),
-	}, nil
-}
-
 func (c *client) timeout() time.Duration { return cmp.Or(c.cfg.HTTP.Timeout, defaultTimeout) }
 
 // patience is how long an answer is waited for.
@@ -161,52 +117,102 @@ type question struct {
 	// just started may not have read its log yet. local asks for that of whichever
 	// server is asked.
 	sure, local bool
+	// recurse asks for all keys under a prefix, of which there may be none.
+	recurse bool
+	// agent asks for what the agent itself knows, whatever the datacenter.
+	agent bool
 }
 
-// get makes a request of which the answer is JSON.
+// parameters returns how a question is put in a URL.
+func (c *client) parameters(q question) url.Values {
+	parameters := url.Values{}
+	set := func(name, value string) {
+		if value != "" {
+			parameters.Set(name, value)
+		}
+	}
+	if q.after > 0 {
+		set("index", strconv.FormatUint(q.after, 10))
+		set("wait", wait.String())
+	}
+	if q.recurse {
+		parameters.Set("recurse", "")
+	}
+	if q.agent {
+		return parameters
+	}
+	set("dc", c.datacenter)
+	set("ns", c.cfg.Namespace)
+	set("partition", c.cfg.Partition)
+	switch {
+	case q.local:
+		parameters.Set("stale", "")
+	case c.cfg.Consistency == Consistent || q.sure:
+		parameters.Set("consistent", "")
+	case c.cfg.Consistency == Stale:
+		parameters.Set("stale", "")
+	}
+	return parameters
+}
+
+// get makes a request of which the answer is JSON. Errors name the endpoint.
 func get[T any](ctx context.Context, c *client, endpoint string, q question) (T, answer, error) {
-	return ask(ctx, c, endpoint, q, func(options *api.QueryOptions) (T, *api.QueryMeta, error) {
-		var into T
-		meta, err := c.api.Raw().Query("/v1/"+endpoint, &into, options)
-		return into, meta, err
-	})
-}
-
-// getLocal makes a request that the agent answers itself, without a header that
-// the Consul API wants to read before the others.
-func getLocal[T any](ctx context.Context, c *client, endpoint string, q question) (T, answer, error) {
-	var into T
+	var none, into T
 	ctx, cancel := context.WithTimeout(ctx, c.patience(q))
 	defer cancel()
 	response, err := c.send(ctx, endpoint, q)
 	if err != nil {
-		return into, answer{}, err
+		return none, answer{}, err
 	}
 	defer response.Body.Close()
-	if err := json.NewDecoder(response.Body).Decode(&into); err != nil {
-		return into, answer{}, explain(endpoint, err)
+	if response.StatusCode == http.StatusOK {
+		if err := jsonanswer.Decode(response.Body, &into); err != nil {
+			return none, answer{}, explain(endpoint, err)
+		}
 	}
-	index, _ := strconv.ParseUint(response.Header.Get("X-Consul-Index"), 10, 64) // if it has one
+	number := func(header string) uint64 {
+		value, _ := strconv.ParseUint(response.Header.Get(header), 10, 64) // if it has one
+		return value
+	}
 	return into, answer{
-		Index:    index,
-		Filtered: response.Header.Get("X-Consul-Results-Filtered-By-ACLs") == "true",
-		Token:    sha256.Sum256([]byte(response.Request.Header.Get(tokenHeader))),
+		Index:       number("X-Consul-Index"),
+		LastContact: time.Duration(number("X-Consul-LastContact")) * time.Millisecond,
+		Filtered:    response.Header.Get("X-Consul-Results-Filtered-By-ACLs") == "true",
+		Token:       sha256.Sum256([]byte(response.Request.Header.Get(tokenHeader))),
 	}, nil
 }
 
-// send makes a request that the Consul API has no function for. The caller
-// closes the body.
+// getLocal makes a request that the agent answers itself.
+func getLocal[T any](ctx context.Context, c *client, endpoint string, q question) (T, answer, error) {
+	q.agent = true
+	return get[T](ctx, c, endpoint, q)
+}
+
+// getIndexed makes a request of which the answer has an index: others answer with
+// `{}`, with `[]` and with 404, too.
+func getIndexed[T any](ctx context.Context, c *client, endpoint string, q question) (T, answer, error) {
+	value, a, err := get[T](ctx, c, endpoint, q)
+	if err == nil && a.Index == 0 {
+		var none T
+		return none, a, fmt.Errorf("%s: %w: it has no index", endpoint, errForeign)
+	}
+	return value, a, err
+}
+
+// send makes a request, of which the status is OK, or says that there are no keys.
+// The caller closes the body.
 func (c *client) send(ctx context.Context, endpoint string, q question) (*http.Response, error) {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, c.cfg.endpoint()+"/v1/"+endpoint, nil)
+	path, query, _ := strings.Cut(endpoint, "?")
+	if q.recurse {
+		path, query = endpoint, "" // A key may have a question mark.
+	}
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, strings.TrimSuffix(c.cfg.endpoint(), "/"), nil)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", endpoint, err)
 	}
-	if q.after > 0 {
-		query := request.URL.Query()
-		query.Set("index", strconv.FormatUint(q.after, 10))
-		query.Set("wait", wait.String())
-		request.URL.RawQuery = query.Encode()
-	}
+	request.URL.Path += "/v1/" + path
+	request.URL.RawPath = ""
+	request.URL.RawQuery = strings.Trim(query+"&"+c.parameters(q).Encode(), "&")
 	token, err := c.token.Read()
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", endpoint, err)
@@ -218,7 +224,7 @@ func (c *client) send(ctx context.Context, endpoint string, q question) (*http.R
 	if err != nil {
 		return nil, explain(endpoint, err)
 	}
-	if response.StatusCode == http.StatusOK {
+	if response.StatusCode == http.StatusOK || q.recurse && response.StatusCode == http.StatusNotFound {
 		return response, nil
 	}
 	defer response.Body.Close()
@@ -229,10 +235,8 @@ func (c *client) send(ctx context.Context, endpoint string, q question) (*http.R
 // explain names the request that failed, and the likely cause where the error
 // alone would puzzle.
 func explain(endpoint string, err error) error {
-	var notJSON *json.SyntaxError
-	var otherJSON *json.UnmarshalTypeError
-	if errors.As(err, &notJSON) || errors.As(err, &otherJSON) {
-		return fmt.Errorf("%s: the answer is not Consul's, check endpoint: %w", endpoint, err)
+	if jsonanswer.Foreign(err) {
+		return fmt.Errorf("%s: %w: %w", endpoint, errForeign, err)
 	}
 	var refused api.StatusError
 	if errors.As(err, &refused) {
