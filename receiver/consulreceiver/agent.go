@@ -50,7 +50,7 @@ func (c *client) AgentMetrics(ctx context.Context, limit int) (pmetric.MetricSli
 	parser := expfmt.NewTextParser(model.UTF8Validation)
 	families, err := parser.TextToMetricFamilies(response.Body)
 	if err != nil {
-		return pmetric.MetricSlice{}, 0, fmt.Errorf("%s: the answer is not Consul's, check endpoint: %w", endpointTelemetry, err)
+		return pmetric.MetricSlice{}, 0, fmt.Errorf("%s: %w: %w", endpointTelemetry, errForeign, err)
 	}
 	if len(families) == 0 {
 		return pmetric.MetricSlice{}, 0, errNoAgentMetrics

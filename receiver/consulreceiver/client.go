@@ -8,7 +8,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"crypto/x509"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -21,6 +20,7 @@ import (
 	"github.com/hashicorp/consul/api"
 	"go.opentelemetry.io/collector/component"
 
+	"github.com/otelcol-infra/otelcol-infra/internal/jsonanswer"
 	"github.com/otelcol-infra/otelcol-infra/internal/redirect"
 	"github.com/otelcol-infra/otelcol-infra/internal/tokenfile"
 )
@@ -35,6 +35,9 @@ const (
 	// maxExplanation is how many bytes of a server's refusal are told.
 	maxExplanation = 256
 )
+
+// errForeign is the error of an answer that Consul would not give.
+var errForeign = errors.New("the answer is not Consul's, check endpoint")
 
 // client asks one Consul agent about one datacenter. It is made without Consul's own client, as that takes from the
 // environment what the configuration leaves out, and offers no way to prevent it.
@@ -144,17 +147,17 @@ func (c *client) parameters(q question) url.Values {
 
 // get makes a request of which the answer is JSON. Errors name the endpoint.
 func get[T any](ctx context.Context, c *client, endpoint string, q question) (T, answer, error) {
-	var into T
+	var none, into T
 	ctx, cancel := context.WithTimeout(ctx, c.patience(q))
 	defer cancel()
 	response, err := c.send(ctx, endpoint, q)
 	if err != nil {
-		return into, answer{}, err
+		return none, answer{}, err
 	}
 	defer done(response)
 	if response.StatusCode == http.StatusOK {
-		if err := json.NewDecoder(response.Body).Decode(&into); err != nil {
-			return into, answer{}, explain(endpoint, err)
+		if err := jsonanswer.Decode(response.Body, &into); err != nil {
+			return none, answer{}, explain(endpoint, err)
 		}
 	}
 	number := func(header string) uint64 {
@@ -173,6 +176,17 @@ func get[T any](ctx context.Context, c *client, endpoint string, q question) (T,
 func getLocal[T any](ctx context.Context, c *client, endpoint string, q question) (T, answer, error) {
 	q.agent = true
 	return get[T](ctx, c, endpoint, q)
+}
+
+// getIndexed makes a request of which the answer has an index: others answer with
+// `{}`, with `[]` and with 404, too.
+func getIndexed[T any](ctx context.Context, c *client, endpoint string, q question) (T, answer, error) {
+	value, a, err := get[T](ctx, c, endpoint, q)
+	if err == nil && a.Index == 0 {
+		var none T
+		return none, a, fmt.Errorf("%s: %w: it has no index", endpoint, errForeign)
+	}
+	return value, a, err
 }
 
 // send makes a request. The status of the response is OK, or 404 when there are no keys. The caller closes the body.
@@ -221,10 +235,8 @@ func explain(endpoint string, err error) error {
 	if errors.As(err, &redirected) {
 		return fmt.Errorf("%s: %w", endpoint, redirected)
 	}
-	var notJSON *json.SyntaxError
-	var otherJSON *json.UnmarshalTypeError
-	if errors.As(err, &notJSON) || errors.As(err, &otherJSON) {
-		return fmt.Errorf("%s: the answer is not Consul's, check endpoint: %w", endpoint, err)
+	if jsonanswer.Foreign(err) {
+		return fmt.Errorf("%s: %w: %w", endpoint, errForeign, err)
 	}
 	var refused api.StatusError
 	if errors.As(err, &refused) {

@@ -6,11 +6,13 @@ package consulreceiver
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"fmt"
 	"slices"
 	"time"
 
 	"github.com/hashicorp/consul/api"
+	"github.com/hashicorp/serf/coordinate"
 
 	"github.com/otelcol-infra/otelcol-infra/receiver/consulreceiver/internal/state"
 )
@@ -20,35 +22,94 @@ import (
 // Usage returns the size of the catalog of the datacenter.
 func (c *client) Usage(ctx context.Context) (state.Usage, error) {
 	reply, a, err := get[struct {
-		Usage map[string]struct{ Nodes, Services, ServiceInstances int64 }
+		Usage map[string]struct {
+			Nodes, Services, ServiceInstances *int64 `answer:"required"`
+		} `answer:"nonempty"`
 	}](ctx, c, endpointUsage, question{local: true}) // It is never forwarded.
 	if err != nil {
 		return state.Usage{}, err
 	}
+	var usage state.Usage
 	for datacenter, u := range reply.Usage { // one entry, as `global` is not asked for
-		return state.Usage{
+		usage = state.Usage{
 			Datacenter: datacenter,
-			Nodes:      u.Nodes, Services: u.Services, Instances: u.ServiceInstances,
+			Nodes:      *u.Nodes, Services: *u.Services, Instances: *u.ServiceInstances,
 			LastContact: a.LastContact,
-		}, nil
+		}
 	}
-	return state.Usage{}, fmt.Errorf("%s: the answer names no datacenter", endpointUsage)
+	return usage, nil
 }
 
 // Leader returns the address of the leader, or nothing if there is none.
 func (c *client) Leader(ctx context.Context) (string, error) {
-	address, _, err := get[string](ctx, c, endpointLeader, question{})
-	return address, err
+	address, _, err := get[*string](ctx, c, endpointLeader, question{})
+	if err != nil {
+		return "", err
+	}
+	return *address, nil
+}
+
+// Peers returns the addresses of the servers. There are none while they wait for more
+// of them, and then there is no leader either.
+func (c *client) Peers(ctx context.Context) ([]string, error) {
+	peers, _, err := get[[]string](ctx, c, endpointPeers, question{})
+	if err != nil || len(peers) > 0 {
+		return peers, err
+	}
+	if leader, err := c.Leader(ctx); err != nil {
+		return nil, err
+	} else if leader != "" {
+		return nil, fmt.Errorf("%s: %w: it names no server, but there is a leader", endpointPeers, errForeign)
+	}
+	return peers, nil
+}
+
+// Datacenters returns the names of the datacenters that the agent knows.
+func (c *client) Datacenters(ctx context.Context) ([]string, error) {
+	names, _, err := get[[]string](ctx, c, endpointDatacenters, question{})
+	if err == nil && len(names) == 0 {
+		err = fmt.Errorf("%s: %w: it names no datacenter", endpointDatacenters, errForeign)
+	}
+	return names, err
+}
+
+// nullable is a list for which Consul sends null when there is nothing in it, which
+// it does in a few answers only. Elsewhere null is an error.
+type nullable[T any] []T
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (n *nullable[T]) UnmarshalJSON(data []byte) error {
+	var list []T
+	if err := json.Unmarshal(data, &list); err != nil {
+		return err
+	}
+	if *n = list; list == nil {
+		*n = []T{}
+	}
+	return nil
 }
 
 // Autopilot returns what is known of the servers.
 func (c *client) Autopilot(ctx context.Context) (state.Autopilot, error) {
-	reply, _, err := get[api.AutopilotState](ctx, c, endpointAutopilot, question{})
+	reply, _, err := get[struct {
+		Healthy          *bool `answer:"required"`
+		FailureTolerance int
+		Leader           string
+		Voters           []string
+		Servers          map[string]struct {
+			ID          string `answer:"required"`
+			Name        string
+			LastContact *api.ReadableDuration
+			LastIndex   uint64
+			Healthy     bool
+			StableSince time.Time
+		} `answer:"required"`
+	}](ctx, c, endpointAutopilot, question{})
 	if err != nil {
 		return state.Autopilot{}, err
 	}
 	a := state.Autopilot{
-		Healthy:          reply.Healthy,
+		Healthy:          *reply.Healthy,
 		FailureTolerance: int64(reply.FailureTolerance),
 		Voters:           int64(len(reply.Voters)),
 	}
@@ -74,7 +135,12 @@ func (p *selection) overview(ctx context.Context, c *client) (map[string]int64, 
 		Name, Namespace, Partition string
 		Total                      int64
 	}
-	reply, _, err := get[struct{ Nodes, Services []count }](ctx, c, endpointOverview, question{})
+	reply, _, err := get[struct {
+		Nodes, Services nullable[count] `answer:"required"` // null before Consul has counted
+	}](ctx, c, endpointOverview, question{})
+	if err != nil {
+		return nil, state.Usage{}, err
+	}
 	totals := make(map[string]int64, len(reply.Services))
 	usage := state.Usage{Services: int64(len(reply.Services)), LastContact: -1}
 	for _, n := range reply.Nodes {
@@ -88,18 +154,23 @@ func (p *selection) overview(ctx context.Context, c *client) (map[string]int64, 
 			totals[s.Name] = s.Total
 		}
 	}
-	return totals, usage, err
+	return totals, usage, nil
 }
 
 // roundTrips estimates the round trips between a sample of nodes, by their
 // coordinates. Nodes of one network segment only have coordinates in common.
 func (p *selection) roundTrips(ctx context.Context, c *client) (state.RoundTrips, answer, error) {
-	entries, a, err := get[[]api.CoordinateEntry](ctx, c, endpointCoordinates, question{})
+	type entry struct {
+		Node               string `answer:"required"`
+		Segment, Partition string
+		Coord              *coordinate.Coordinate
+	}
+	entries, a, err := getIndexed[[]entry](ctx, c, endpointCoordinates, question{})
 	if err != nil {
 		return state.RoundTrips{}, a, err
 	}
-	entries = slices.DeleteFunc(entries, func(e api.CoordinateEntry) bool { return e.Coord == nil || !p.nodes.Match(e.Node) })
-	slices.SortFunc(entries, func(a, b api.CoordinateEntry) int {
+	entries = slices.DeleteFunc(entries, func(e entry) bool { return e.Coord == nil || !p.nodes.Match(e.Node) })
+	slices.SortFunc(entries, func(a, b entry) int {
 		return cmp.Or(cmp.Compare(a.Segment, b.Segment), cmp.Compare(a.Node, b.Node))
 	})
 	var sample []time.Duration

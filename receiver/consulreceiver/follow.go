@@ -81,7 +81,7 @@ func (s *scope) followAgent(run func(func(context.Context))) {
 	}
 	if s.cfg.Members.Enabled {
 		for pool, endpoint := range pools {
-			members := register(s, endpoint, s.pick.members(pool, endpoint), s.members[pool],
+			members := register(s, endpoint, s.pick.members(pool), s.members[pool],
 				limit{metadata.AttributeConsulObjectMember, s.cfg.Members.Limit, "members::limit"})
 			members.every, members.unordered = s.cfg.Scrape.CollectionInterval, true
 			run(members.follow)
@@ -147,7 +147,9 @@ func (s *scope) followKeys(run func(func(context.Context))) {
 // alive returns the sessions as the leader knows them, also those that are not
 // observed. The watch of sessions says what is wrong when they cannot be read.
 func (s *scope) alive(ctx context.Context) state.Sessions {
-	found, a, err := get[[]struct{ ID string }](ctx, s.client, endpointSessions, question{sure: true})
+	found, a, err := getIndexed[[]struct {
+		ID string `answer:"required"`
+	}](ctx, s.client, endpointSessions, question{sure: true})
 	if err != nil || a.Filtered {
 		return state.Sessions{}
 	}

@@ -4,8 +4,10 @@
 package consulreceiver
 
 import (
+	"bytes"
 	"context"
 	"crypto/x509"
+	"encoding/json"
 	"encoding/pem"
 	"errors"
 	"fmt"
@@ -19,6 +21,7 @@ import (
 	"github.com/hashicorp/consul/api"
 	"golang.org/x/time/rate"
 
+	"github.com/otelcol-infra/otelcol-infra/internal/jsonanswer"
 	"github.com/otelcol-infra/otelcol-infra/internal/watch"
 	"github.com/otelcol-infra/otelcol-infra/receiver/consulreceiver/internal/state"
 )
@@ -114,15 +117,12 @@ func (s *scope) followToken(ctx context.Context) {
 		if off {
 			return state.Token{}, nil
 		}
-		entry, _, err := get[struct {
-			AccessorID     string
-			ExpirationTime time.Time
-		}](ctx, s.client, endpointToken, question{})
+		token, err := s.client.OwnToken(ctx)
 		if refusal(err) == http.StatusUnauthorized && strings.Contains(err.Error(), "ACL support disabled") {
 			off = true // Consul would log it as an error each time.
 			return state.Token{}, nil
 		}
-		return state.Token{Accessor: entry.AccessorID, Expires: entry.ExpirationTime}, err
+		return token, err
 	}
 	var expiry state.Expiry
 	step := func(now time.Time, seen sight[state.Token]) []state.Effect {
@@ -138,13 +138,22 @@ func (s *scope) followToken(ctx context.Context) {
 	poll(ctx, s, endpointToken, tokenEvery, read, step, fork, nil)
 }
 
+// OwnToken looks the receiver's own token up.
+func (c *client) OwnToken(ctx context.Context) (state.Token, error) {
+	entry, _, err := get[struct {
+		AccessorID     string `answer:"required"`
+		ExpirationTime time.Time
+	}](ctx, c, endpointToken, question{})
+	return state.Token{Accessor: entry.AccessorID, Expires: entry.ExpirationTime}, err
+}
+
 // members reads a pool of the agent. An agent that is no server is in no WAN
 // pool, and says so with an empty one. One that has just started does not know
 // the others yet: who was alive is missed when it is not there for a while.
-func (p *selection) members(pool state.Pool, endpoint string) read[string, state.Member] {
+func (p *selection) members(pool state.Pool) read[string, state.Member] {
 	alive := map[string]absence{}
 	return func(ctx context.Context, c *client, _ question) (map[string]state.Member, answer, error) {
-		entries, a, err := getLocal[[]api.AgentMember](ctx, c, endpoint, question{})
+		entries, a, err := readMembers(ctx, c, pool)
 		if err != nil {
 			return nil, a, err
 		}
@@ -154,7 +163,7 @@ func (p *selection) members(pool state.Pool, endpoint string) read[string, state
 			if p.nodes.Match(m.Name) || p.nodes.Match(node) {
 				members[m.Name] = state.Member{
 					Pool:    pool,
-					Status:  memberStatus(m.Status),
+					Status:  memberStatus(*m.Status),
 					Address: net.JoinHostPort(m.Addr, strconv.Itoa(int(m.Port))),
 				}
 			}
@@ -162,6 +171,38 @@ func (p *selection) members(pool state.Pool, endpoint string) read[string, state
 		missed(time.Now(), alive, members, a.Filtered)
 		return members, a, nil
 	}
+}
+
+type memberEntry struct {
+	Name   string `answer:"required"`
+	Addr   string
+	Port   uint16
+	Status *int `answer:"required"`
+}
+
+// errNoMembers is the error of an answer without the agent itself, which is in its own
+// pools. Consul says that it hides something only to who has a token.
+var errNoMembers = errors.New("the answer names no member, not even the agent: see the ACLs in the receiver's README, and check endpoint")
+
+// readMembers reads a pool. In the place of a WAN pool, an agent that is no server has
+// null.
+func readMembers(ctx context.Context, c *client, pool state.Pool) (entries []memberEntry, a answer, err error) {
+	endpoint := pools[pool]
+	list, a, err := getLocal[json.RawMessage](ctx, c, endpoint, question{})
+	if err != nil {
+		return nil, a, err
+	}
+	if pool == state.WAN && string(list) == "null" {
+		_, _, err = readMembers(ctx, c, state.LAN) // Others have null for everything.
+		return nil, a, err
+	}
+	if err = jsonanswer.Decode(bytes.NewReader(list), &entries); err == nil && len(entries) == 0 && !a.Filtered {
+		err = errNoMembers
+	}
+	if err != nil {
+		return nil, a, explain(endpoint, err)
+	}
+	return entries, a, nil
 }
 
 // absence is that of a member that was alive.
@@ -228,7 +269,7 @@ func (r *configReader) read(ctx context.Context, c *client, q question) (map[str
 			continue // Consul would log it as an error each time.
 		}
 		found, of, err := readKind(ctx, c, kind, q)
-		if code := refusal(err); code == http.StatusBadRequest || code == http.StatusInternalServerError && strings.Contains(err.Error(), "invalid config entry kind") {
+		if code := refusal(err); code != 0 && strings.Contains(err.Error(), "invalid config entry kind") {
 			if r.unknown == nil {
 				r.unknown = map[string]bool{}
 			}
@@ -248,8 +289,8 @@ func (r *configReader) read(ctx context.Context, c *client, q question) (map[str
 }
 
 func readKind(ctx context.Context, c *client, kind string, q question) ([]state.ConfigEntry, answer, error) {
-	found, a, err := get[[]struct {
-		Kind, Name  string
+	found, a, err := getIndexed[[]struct {
+		Name        string `answer:"required"`
 		ModifyIndex uint64
 	}](ctx, c, endpointConfig+kind, q)
 	entries := make([]state.ConfigEntry, 0, len(found))
@@ -268,11 +309,11 @@ var configKinds = []string{
 }
 
 // expiry returns when a root certificate expires. Older Consuls do not say it.
-func expiry(root *api.CARoot) (time.Time, error) {
+func expiry(root rootEntry) (time.Time, error) {
 	if root.NotAfter != nil {
 		return *root.NotAfter, nil
 	}
-	block, _ := pem.Decode([]byte(root.RootCertPEM))
+	block, _ := pem.Decode([]byte(root.RootCert))
 	if block == nil {
 		return time.Time{}, errors.New("it is not PEM")
 	}

@@ -166,7 +166,7 @@ func (s *scope) identify(ctx context.Context) error {
 	usage, err := s.client.Usage(ctx)
 	code := refusal(err)
 	if err != nil && (code == 0 || code == http.StatusTooManyRequests || code >= http.StatusInternalServerError) {
-		if _, _, absent := get[[]string](ctx, s.client, endpointPeers, question{}); absent != nil {
+		if _, absent := s.client.Peers(ctx); absent != nil {
 			return err
 		}
 		// Consul answers, but not this.

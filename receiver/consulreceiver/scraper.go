@@ -74,7 +74,7 @@ func (s *scope) scrape(ctx context.Context, builder *metadata.MetricsBuilder) pm
 // record records what is known. What was watched counts only while Consul
 // answers: a watch that hangs is noticed late.
 func (s *scope) record(ctx context.Context, m telemetry.Metrics) {
-	peers, _, err := get[[]string](ctx, s.client, endpointPeers, question{})
+	peers, err := s.client.Peers(ctx)
 	s.set(endpointPeers, err)
 	m.Up(err == nil)
 	var totals map[string]int64

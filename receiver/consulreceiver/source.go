@@ -176,10 +176,6 @@ func (s *source[K, V]) ask(ctx context.Context) (map[K]V, answer, error) {
 	if err == nil && !s.unordered && (s.older(a) || s.early(a, begin)) {
 		objects, a, err = s.read(ctx, s.client, question{sure: true})
 	}
-	if err == nil && a.Index == 0 && !s.unordered {
-		// To Consul, "not found" is an empty list, with an index.
-		err = fmt.Errorf("%s: the answer is not Consul's, check endpoint: it has no index", s.endpoint)
-	}
 	return objects, a, err
 }
 

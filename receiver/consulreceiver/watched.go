@@ -11,11 +11,12 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"reflect"
 	"slices"
 	"strings"
+	"time"
 
-	"github.com/hashicorp/consul/api"
-
+	"github.com/otelcol-infra/otelcol-infra/internal/jsonanswer"
 	"github.com/otelcol-infra/otelcol-infra/internal/pattern"
 	"github.com/otelcol-infra/otelcol-infra/receiver/consulreceiver/internal/state"
 )
@@ -39,8 +40,9 @@ func newSelection(cfg *Config) (*selection, error) {
 
 // Only what is needed is decoded of a check: its output can be huge.
 type checkEntry struct {
-	Node, CheckID, Name, Status, ServiceID, ServiceName string
-	ModifyIndex                                         uint64
+	Node, CheckID, Status        string `answer:"required"`
+	Name, ServiceID, ServiceName string
+	ModifyIndex                  uint64
 }
 
 type checkEntryWithOutput struct {
@@ -58,7 +60,7 @@ func (p *selection) checks(ctx context.Context, c *client, q question) (state.Ch
 }
 
 func readChecks[E any](ctx context.Context, p *selection, c *client, q question, split func(E) (checkEntry, string)) (state.Checks, answer, error) {
-	entries, a, err := get[[]E](ctx, c, endpointChecks, q)
+	entries, a, err := getIndexed[[]E](ctx, c, endpointChecks, q)
 	if err != nil {
 		return nil, a, err
 	}
@@ -83,7 +85,10 @@ func truncate(text string, limit int) string {
 }
 
 func (p *selection) catalogServices(ctx context.Context, c *client, q question) (map[string]state.Service, answer, error) {
-	tags, a, err := get[map[string]json.RawMessage](ctx, c, endpointServices, q)
+	tags, a, err := getIndexed[map[string]tagList](ctx, c, endpointServices, q)
+	if err != nil {
+		return nil, a, err
+	}
 	a.Objects = len(tags)
 	services := make(map[string]state.Service, len(tags))
 	for name := range tags {
@@ -91,11 +96,28 @@ func (p *selection) catalogServices(ctx context.Context, c *client, q question) 
 			services[name] = state.Service{}
 		}
 	}
-	return services, a, err
+	return services, a, nil
+}
+
+// tagList is a list of tags, which are not needed.
+type tagList struct{}
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (tagList) UnmarshalJSON(data []byte) error {
+	if data[0] != '[' {
+		return &json.UnmarshalTypeError{Value: "a value", Type: reflect.TypeFor[[]string](), Field: "tags"}
+	}
+	return nil
 }
 
 func (p *selection) catalogNodes(ctx context.Context, c *client, q question) (map[string]state.Node, answer, error) {
-	entries, a, err := get[[]struct{ Node, Address string }](ctx, c, endpointNodes, q)
+	entries, a, err := getIndexed[[]struct {
+		Node    string `answer:"required"`
+		Address string
+	}](ctx, c, endpointNodes, q)
+	if err != nil {
+		return nil, a, err
+	}
 	a.Objects = len(entries)
 	nodes := make(map[string]state.Node, len(entries))
 	for _, e := range entries {
@@ -103,11 +125,17 @@ func (p *selection) catalogNodes(ctx context.Context, c *client, q question) (ma
 			nodes[e.Node] = state.Node{Address: e.Address}
 		}
 	}
-	return nodes, a, err
+	return nodes, a, nil
 }
 
 func (p *selection) sessions(ctx context.Context, c *client, q question) (map[string]state.Session, answer, error) {
-	entries, a, err := get[[]struct{ ID, Name, Node, Behavior, TTL string }](ctx, c, endpointSessions, q)
+	entries, a, err := getIndexed[[]struct {
+		ID, Node            string `answer:"required"`
+		Name, Behavior, TTL string
+	}](ctx, c, endpointSessions, q)
+	if err != nil {
+		return nil, a, err
+	}
 	a.Objects = len(entries)
 	sessions := make(map[string]state.Session, len(entries))
 	for _, e := range entries {
@@ -115,15 +143,17 @@ func (p *selection) sessions(ctx context.Context, c *client, q question) (map[st
 			sessions[e.ID] = state.Session{Name: e.Name, Node: e.Node, Behavior: e.Behavior, TTL: e.TTL}
 		}
 	}
-	return sessions, a, err
+	return sessions, a, nil
 }
 
 // keys reads the keys under a prefix. Consul sends the values along; they are
 // dropped at once.
 func (p *selection) keys(prefix string) read[string, state.Key] {
 	return func(ctx context.Context, c *client, q question) (map[string]state.Key, answer, error) {
-		q.recurse = true
-		pairs, a, err := get[api.KVPairs](ctx, c, endpointKV+prefix, q)
+		pairs, a, err := readKeys(ctx, c, prefix, q)
+		if err != nil {
+			return nil, a, err
+		}
 		a.Objects = len(pairs)
 		keys := make(map[string]state.Key, len(pairs))
 		for _, pair := range pairs {
@@ -140,8 +170,27 @@ func (p *selection) keys(prefix string) read[string, state.Key] {
 			}
 			keys[pair.Key] = key
 		}
-		return keys, a, err
+		return keys, a, nil
 	}
+}
+
+type keyEntry struct {
+	Key                      string `answer:"required"`
+	CreateIndex, ModifyIndex uint64 `answer:"required"`
+	Flags, LockIndex         uint64
+	Session                  string
+	Value                    []byte
+}
+
+// readKeys returns the keys under a prefix. To Consul, none are "not found", so it never
+// sends an empty list.
+func readKeys(ctx context.Context, c *client, prefix string, q question) ([]keyEntry, answer, error) {
+	q.recurse = true
+	pairs, a, err := getIndexed[[]keyEntry](ctx, c, endpointKV+prefix, q)
+	if err == nil && pairs != nil && len(pairs) == 0 {
+		err = fmt.Errorf("%s%s: %w: %w", endpointKV, prefix, errForeign, &jsonanswer.LackError{})
+	}
+	return pairs, a, err
 }
 
 // maxUserEvents is how many user events an agent keeps.
@@ -152,10 +201,12 @@ const maxUserEvents = 256
 func (p *selection) userEvents() read[string, state.UserEvent] {
 	var heard map[string]state.UserEvent
 	return func(ctx context.Context, c *client, q question) (map[string]state.UserEvent, answer, error) {
-		entries, a, err := getLocal[[]struct {
-			ID, Name string
-			Payload  []byte
-			LTime    uint64
+		q.agent = true
+		entries, a, err := getIndexed[[]struct {
+			ID      string `answer:"required"`
+			Name    string
+			Payload []byte
+			LTime   uint64
 		}](ctx, c, endpointUserEvents, q)
 		if err != nil {
 			return nil, a, err
@@ -175,9 +226,18 @@ func (p *selection) userEvents() read[string, state.UserEvent] {
 	}
 }
 
+type rootEntry struct {
+	ID       string `answer:"required"`
+	Active   bool
+	NotAfter *time.Time
+	RootCert string
+}
+
 // activeRoot reads the active root certificate, under the key "active".
 func (p *selection) activeRoot(ctx context.Context, c *client, q question) (map[string]state.Root, answer, error) {
-	roots, a, err := get[api.CARootList](ctx, c, endpointRoots, q)
+	roots, a, err := getIndexed[struct {
+		Roots []rootEntry `answer:"required"`
+	}](ctx, c, endpointRoots, q)
 	if refusal(err) == 500 && strings.Contains(err.Error(), "Connect must be enabled") {
 		return nil, answer{Off: true}, nil // There is none, and that is no failure.
 	}

@@ -113,7 +113,7 @@ func (w *watcher) scopeOf(datacenter string) *scope {
 func (w *watcher) discover(ctx context.Context, agent *scope, observe func(*scope)) {
 	var observed []string
 	read := func(ctx context.Context) ([]string, error) {
-		names, _, err := get[[]string](ctx, w.client, endpointDatacenters, question{})
+		names, err := w.client.Datacenters(ctx)
 		fresh := slices.DeleteFunc(names, func(name string) bool { return slices.Contains(observed, name) })
 		room := min(len(fresh), maxDatacenters-len(observed))
 		agent.limited(endpointDatacenters, limit{metadata.AttributeConsulObjectDatacenter, maxDatacenters, "datacenters"}, len(fresh)-room)

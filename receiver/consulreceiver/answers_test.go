@@ -1,0 +1,343 @@
+// Copyright The otelcol-infra Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package consulreceiver
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io"
+	"maps"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/hashicorp/consul/api"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"go.opentelemetry.io/collector/component/componenttest"
+
+	"github.com/otelcol-infra/otelcol-infra/receiver/consulreceiver/internal/state"
+)
+
+// asked is a request that the receiver makes.
+type asked struct {
+	endpoint string
+	read     func(*testing.T, *client, *selection) (any, error)
+	full     string   // an answer with data
+	empty    []string // answers of a Consul that has nothing; there may be none with status 200
+}
+
+// allAsked are all requests. The answers are those of Consul 1.19.2, which
+// TestWhatConsulAnswersWhenThereIsNothing asks for them.
+var allAsked = []asked{
+	{endpointChecks, func(t *testing.T, c *client, p *selection) (any, error) {
+		checks, _, err := p.checks(t.Context(), c, question{})
+		return checks, err
+	}, `[{"Node":"lab","CheckID":"serfHealth","Name":"Serf Health Status","Status":"passing","Notes":"","Output":"Agent alive and reachable","ServiceID":"","ServiceName":"","ServiceTags":[],"Type":"","Definition":{},"CreateIndex":12,"ModifyIndex":12}]`, []string{`[]`}},
+	{endpointServices, func(t *testing.T, c *client, p *selection) (any, error) {
+		services, _, err := p.catalogServices(t.Context(), c, question{})
+		return services, err
+	}, `{"consul":[],"web":["v1"]}`, []string{`{}`}},
+	{endpointNodes, func(t *testing.T, c *client, p *selection) (any, error) {
+		nodes, _, err := p.catalogNodes(t.Context(), c, question{})
+		return nodes, err
+	}, `[{"ID":"3b6f1e5c-3c6a-4c5e-9a53-5a9d5ee0b8a1","Node":"lab","Address":"127.0.0.1","Datacenter":"dc1","TaggedAddresses":{},"Meta":{},"CreateIndex":12,"ModifyIndex":13}]`, []string{`[]`}},
+	{endpointDatacenters, func(t *testing.T, c *client, _ *selection) (any, error) { return c.Datacenters(t.Context()) },
+		`["dc1"]`, nil},
+	{endpointUsage, func(t *testing.T, c *client, _ *selection) (any, error) { return c.Usage(t.Context()) },
+		`{"Usage":{"dc1":{"Nodes":1,"Services":1,"ServiceInstances":1,"ConnectServiceInstances":{},"BillableServiceInstances":0}}}`, nil},
+	{endpointOverview, func(t *testing.T, c *client, p *selection) (any, error) {
+		totals, usage, err := p.overview(t.Context(), c)
+		assert.Equal(t, err == nil, usage != state.Usage{})
+		return totals, err
+	}, `{"Nodes":[{"Total":1,"Passing":1,"Warning":0,"Critical":0}],"Services":[{"Name":"consul","Total":1,"Passing":1,"Warning":0,"Critical":0}],"Checks":[]}`,
+		[]string{`{"Nodes":null,"Services":null,"Checks":null}`}},
+	{endpointLeader, func(t *testing.T, c *client, _ *selection) (any, error) { return c.Leader(t.Context()) },
+		`"127.0.0.1:8300"`, []string{`""`}},
+	{endpointPeers, func(t *testing.T, c *client, _ *selection) (any, error) { return c.Peers(t.Context()) },
+		`["127.0.0.1:8300"]`, []string{`[]`}},
+	{endpointAutopilot, func(t *testing.T, c *client, _ *selection) (any, error) { return c.Autopilot(t.Context()) },
+		`{"Healthy":true,"FailureTolerance":0,"Servers":{"3b6f1e5c":{"ID":"3b6f1e5c","Name":"lab","Address":"127.0.0.1:8300","NodeStatus":"alive","Version":"1.19.2","LastContact":"0s","LastTerm":2,"LastIndex":20,"Healthy":true,"StableSince":"2026-01-01T00:00:00Z","Status":"leader","Meta":{},"NodeType":"voter"}},"Leader":"3b6f1e5c","Voters":["3b6f1e5c"]}`,
+		[]string{`{"Healthy":false,"FailureTolerance":0,"Servers":{},"Leader":"","Voters":[]}`}},
+	{endpointMembers, members(state.LAN),
+		`[{"Name":"lab","Addr":"127.0.0.1","Port":8301,"Tags":{},"Status":1,"ProtocolMin":1,"ProtocolMax":5,"ProtocolCur":2,"DelegateMin":2,"DelegateMax":5,"DelegateCur":4}]`, nil},
+	{endpointMembersWAN, members(state.WAN),
+		`[{"Name":"lab.dc1","Addr":"127.0.0.1","Port":8302,"Tags":{},"Status":1,"ProtocolMin":1,"ProtocolMax":5,"ProtocolCur":2,"DelegateMin":2,"DelegateMax":5,"DelegateCur":4}]`, []string{`null`}},
+	{endpointCoordinates, func(t *testing.T, c *client, p *selection) (any, error) {
+		trips, _, err := p.roundTrips(t.Context(), c)
+		return trips, err
+	}, `[{"Node":"lab","Segment":"","Coord":{"Vec":[0,0,0,0,0,0,0,0],"Error":1.5,"Adjustment":0,"Height":0.00001}}]`, []string{`[]`}},
+	{endpointSessions, func(t *testing.T, c *client, p *selection) (any, error) {
+		sessions, _, err := p.sessions(t.Context(), c, question{})
+		return sessions, err
+	}, `[{"ID":"adf4238a-882b-9ddc-4a9d-5b6758e4159e","Name":"holder","Node":"lab","LockDelay":15000000000,"Behavior":"release","TTL":"","NodeChecks":["serfHealth"],"ServiceChecks":null,"CreateIndex":20,"ModifyIndex":20}]`, []string{`[]`}},
+	{endpointKV + "locks/", func(t *testing.T, c *client, p *selection) (any, error) {
+		keys, _, err := p.keys("locks/")(t.Context(), c, question{})
+		return keys, err
+	}, `[{"LockIndex":1,"Key":"locks/a","Flags":0,"Value":"dmFsdWU=","Session":"adf4238a-882b-9ddc-4a9d-5b6758e4159e","CreateIndex":20,"ModifyIndex":21}]`, nil},
+	{endpointUserEvents, func(t *testing.T, c *client, p *selection) (any, error) {
+		events, _, err := p.userEvents()(t.Context(), c, question{})
+		return events, err
+	}, `[{"ID":"b54fe110-7af5-cafc-d1fb-afc8ba432b1c","Name":"deploy","Payload":null,"NodeFilter":"","ServiceFilter":"","TagFilter":"","Version":1,"LTime":1}]`, []string{`[]`}},
+	{endpointConfig + api.MeshConfig, func(t *testing.T, c *client, _ *selection) (any, error) {
+		entries, _, err := readKind(t.Context(), c, api.MeshConfig, question{})
+		return entries, err
+	}, `[{"Kind":"mesh","Name":"mesh","TransparentProxy":{"MeshDestinationsOnly":false},"CreateIndex":20,"ModifyIndex":20}]`, []string{`[]`}},
+	{endpointRoots, func(t *testing.T, c *client, p *selection) (any, error) {
+		roots, _, err := p.activeRoot(t.Context(), c, question{})
+		return roots, err
+	}, `{"ActiveRootID":"e6:8c","TrustDomain":"11111111-2222-3333-4444-555555555555.consul","Roots":[{"ID":"e6:8c","Name":"Consul CA Primary Cert","SerialNumber":8,"SigningKeyID":"e6:8c","ExternalTrustDomain":"11111111","NotBefore":"2026-01-01T00:00:00Z","NotAfter":"2036-01-01T00:00:00Z","RootCert":"-----BEGIN CERTIFICATE-----\n","IntermediateCerts":null,"Active":true,"PrivateKeyType":"ec","PrivateKeyBits":256,"CreateIndex":9,"ModifyIndex":9}]}`,
+		[]string{`{"ActiveRootID":"","TrustDomain":"11111111-2222-3333-4444-555555555555.consul","Roots":[]}`}},
+	{endpointToken, func(t *testing.T, c *client, _ *selection) (any, error) { return c.OwnToken(t.Context()) },
+		`{"AccessorID":"6a1253d2-1785-24fd-91c2-f8e78c745511","SecretID":"planted","Description":"","Policies":[],"Local":false,"CreateTime":"2026-01-01T00:00:00Z","Hash":"","CreateIndex":20,"ModifyIndex":20}`, nil},
+	{endpointTelemetry, func(t *testing.T, c *client, _ *selection) (any, error) {
+		metrics, _, err := c.AgentMetrics(t.Context(), 100)
+		return metrics, err
+	}, "# HELP consul_members_clients x\n# TYPE consul_members_clients gauge\nconsul_members_clients 0\n", nil},
+}
+
+func members(pool state.Pool) func(*testing.T, *client, *selection) (any, error) {
+	return func(t *testing.T, c *client, p *selection) (any, error) {
+		members, _, err := p.members(pool)(t.Context(), c, question{})
+		return members, err
+	}
+}
+
+// clientOf returns a client of a server, and a selection that picks everything.
+func clientOf(t *testing.T, address string) (*client, *selection) {
+	t.Helper()
+	cfg := configForKeys(address)
+	c, err := newClient(context.Background(), cfg, componenttest.NewNopHost(), componenttest.NewNopTelemetrySettings())
+	require.NoError(t, err)
+	t.Cleanup(c.close)
+	p, err := newSelection(cfg)
+	require.NoError(t, err)
+	return c, p
+}
+
+// reply is what a server replies to any request.
+type reply struct {
+	status  int // 0: 200
+	body    string
+	missing int // of what is announced
+}
+
+// ServeHTTP replies with the headers of a Consul.
+func (r reply) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("X-Consul-Index", "20")
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Content-Length", strconv.Itoa(len(r.body)+r.missing))
+	w.WriteHeader(cmp.Or(r.status, http.StatusOK))
+	_, _ = io.WriteString(w, r.body)
+}
+
+// become returns what becomes of a reply to a request. Other parts of the API that it
+// asks, to find out whether to believe that, reply as beside says, or the same.
+func (a asked) become(t *testing.T, r http.Handler, beside map[string]string) (any, error) {
+	t.Helper()
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, request *http.Request) {
+		if other := strings.TrimPrefix(request.URL.Path, "/v1/"); beside[other] != "" && !a.asks(request) {
+			reply{body: beside[other]}.ServeHTTP(w, request)
+			return
+		}
+		r.ServeHTTP(w, request)
+	}))
+	defer server.Close()
+	c, p := clientOf(t, server.Listener.Addr().String())
+	return a.read(t, c, p)
+}
+
+// asks says whether it makes the request itself.
+func (a asked) asks(r *http.Request) bool {
+	path, query, _ := strings.Cut(a.endpoint, "?")
+	return r.URL.Path == "/v1/"+path && (query == "" || query == r.URL.RawQuery)
+}
+
+// besides are answers that have empty ones believed.
+var besides = map[string]string{endpointLeader: `""`, endpointMembers: `[{"Name":"lab","Addr":"127.0.0.1","Port":8301,"Status":1}]`}
+
+func TestAnAnswerWithoutItsDataIsAnError(t *testing.T) {
+	for _, a := range allAsked {
+		t.Run(a.endpoint, func(t *testing.T) {
+			_, err := a.become(t, reply{body: a.full}, nil)
+			require.NoError(t, err, "a full answer")
+			for _, empty := range a.empty {
+				_, err := a.become(t, reply{body: empty}, besides)
+				require.NoError(t, err, "an empty one")
+				_, err = a.become(t, reply{body: empty, missing: 1}, besides)
+				require.ErrorContains(t, err, "the answer is incomplete: ", "an empty one that breaks at the end")
+			}
+			for name, r := range map[string]reply{
+				"an empty object":            {body: `{}`},
+				"null":                       {body: `null`},
+				"an empty list":              {body: `[]`},
+				"a list of nothing":          {body: `[{}]`},
+				"another object":             {body: `{"status":"ok","items":[]}`},
+				"a page":                     {body: "<!DOCTYPE html>\n<html><head><title>Sign in</title></head></html>\n"},
+				"nothing":                    {body: ``},
+				"no content":                 {status: http.StatusNoContent},
+				"half of it":                 {body: a.full[:len(a.full)/2]},
+				"a connection that breaks":   {body: a.full[:len(a.full)/2], missing: len(a.full)},
+				"one that breaks at the end": {body: a.full, missing: 1},
+				"something after it":         {body: a.full + "{"},
+			} {
+				if r.missing == 0 && slices.Contains(a.empty, r.body) {
+					continue
+				}
+				t.Run(name, func(t *testing.T) {
+					got, err := a.become(t, r, nil)
+					require.Error(t, err, "it became %v", got)
+					assert.Empty(t, got)
+					require.ErrorContains(t, err, a.endpoint+": ")
+					assert.Regexp(t, "the answer is not Consul's, check endpoint: |the answer is incomplete: |names no |the agent gives none|Unexpected response code: 204", err.Error())
+				})
+			}
+		})
+	}
+}
+
+// Every part of the API that the receiver names is asked in the table.
+func TestAllRequestsAreInTheTable(t *testing.T) {
+	file, err := parser.ParseFile(token.NewFileSet(), "endpoint.go", nil, 0)
+	require.NoError(t, err)
+	found := 0
+	ast.Inspect(file, func(node ast.Node) bool {
+		constant, ok := node.(*ast.ValueSpec)
+		if !ok || !strings.HasPrefix(constant.Names[0].Name, "endpoint") {
+			return true
+		}
+		endpoint, err := strconv.Unquote(constant.Values[0].(*ast.BasicLit).Value)
+		require.NoError(t, err)
+		assert.True(t, slices.ContainsFunc(allAsked, func(a asked) bool { return strings.HasPrefix(a.endpoint, endpoint) }), endpoint)
+		found++
+		return true
+	})
+	assert.Len(t, allAsked, found)
+}
+
+// unindexed are the parts of the API that Consul gives no index to.
+var unindexed = []string{
+	endpointDatacenters, endpointUsage, endpointOverview, endpointLeader, endpointPeers, endpointAutopilot,
+	endpointMembers, endpointMembersWAN, endpointToken, endpointTelemetry,
+}
+
+// What has an index is Consul's. `{}` and `[]` are said by many.
+func TestAnAnswerWithoutAnIndexIsAnError(t *testing.T) {
+	for _, a := range allAsked {
+		if slices.Contains(unindexed, a.endpoint) {
+			continue
+		}
+		for _, text := range append(a.empty, a.full) {
+			got, err := a.become(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, text) }), nil)
+			require.EqualError(t, err, a.endpoint+": the answer is not Consul's, check endpoint: it has no index")
+			assert.Empty(t, got)
+		}
+	}
+}
+
+// To Consul, no keys are "not found", and it says so with an index and without a word.
+func TestKeysThatAreNotFound(t *testing.T) {
+	keys, err := askedFor(endpointKV+"locks/").become(t, reply{status: http.StatusNotFound}, nil)
+	require.NoError(t, err)
+	assert.Empty(t, keys)
+	_, err = askedFor(endpointKV+"locks/").become(t, http.NotFoundHandler(), nil)
+	require.EqualError(t, err, "kv/locks/: the answer is not Consul's, check endpoint: it has no index")
+}
+
+func askedFor(endpoint string) asked {
+	return allAsked[slices.IndexFunc(allAsked, func(a asked) bool { return a.endpoint == endpoint })]
+}
+
+// What has no index, and may be empty, is believed only together with another answer.
+func TestAnEmptyAnswerToEverything(t *testing.T) {
+	_, err := askedFor(endpointMembersWAN).become(t, reply{body: `null`}, nil)
+	require.EqualError(t, err, "agent/members: the answer is not Consul's, check endpoint: it has no data")
+	_, err = askedFor(endpointPeers).become(t, reply{body: `[]`}, nil)
+	require.ErrorContains(t, err, "status/leader: the answer is not Consul's, check endpoint: ")
+	_, err = askedFor(endpointPeers).become(t, reply{body: `[]`}, map[string]string{endpointLeader: `"127.0.0.1:8300"`})
+	require.EqualError(t, err, "status/peers: the answer is not Consul's, check endpoint: it names no server, but there is a leader")
+}
+
+// The agent is in its own pools, so an empty one is one that is hidden.
+func TestAPoolWithoutMembers(t *testing.T) {
+	for pool, endpoint := range pools {
+		filtered := false
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if filtered {
+				w.Header().Set("X-Consul-Results-Filtered-By-ACLs", "true")
+			}
+			reply{body: `[]`}.ServeHTTP(w, r)
+		}))
+		c, p := clientOf(t, server.Listener.Addr().String())
+		_, _, err := p.members(pool)(t.Context(), c, question{})
+		require.EqualError(t, err, endpoint+": the answer names no member, not even the agent: see the ACLs in the receiver's README, and check endpoint")
+		filtered = true
+		members, a, err := p.members(pool)(t.Context(), c, question{})
+		require.NoError(t, err)
+		assert.True(t, a.Filtered)
+		assert.Empty(t, members)
+		server.Close()
+	}
+}
+
+// FuzzAnswer has arbitrary answers never become a world with nothing in it.
+func FuzzAnswer(f *testing.F) {
+	required := map[string][]string{
+		endpointUsage: {"usage"}, endpointOverview: {"nodes", "services"}, endpointAutopilot: {"healthy", "servers"},
+		endpointRoots: {"roots"}, endpointToken: {"accessorid"},
+	}
+	for i, a := range allAsked {
+		f.Add(uint8(i), []byte(a.full))
+		for _, text := range append(a.empty, `null`, `{}`, `[]`, `[{}]`, `[null]`, a.full[1:]) {
+			f.Add(uint8(i), []byte(text))
+		}
+	}
+	f.Fuzz(func(t *testing.T, which uint8, text []byte) {
+		a := allAsked[int(which)%len(allAsked)]
+		c, p := clientOf(t, "127.0.0.1:1")
+		c.http.Transport = roundTrip(func(r *http.Request) (*http.Response, error) {
+			w := httptest.NewRecorder()
+			w.Header().Set("X-Consul-Index", "20")
+			if other := strings.TrimPrefix(r.URL.Path, "/v1/"); besides[other] != "" && !a.asks(r) {
+				_, _ = io.WriteString(w, besides[other])
+			} else {
+				_, _ = w.Write(text)
+			}
+			response := w.Result()
+			response.Request = r
+			return response, nil
+		})
+		got, err := a.read(t, c, p)
+		if err != nil {
+			require.Empty(t, got)
+			return
+		}
+		if a.endpoint == endpointTelemetry {
+			return
+		}
+		var answer, full any
+		require.NoError(t, json.Unmarshal(text, &answer))
+		require.NoError(t, json.Unmarshal([]byte(a.full), &full))
+		if answer == nil {
+			require.Contains(t, a.empty, "null")
+			return
+		}
+		require.IsType(t, full, answer)
+		object, _ := answer.(map[string]any)
+		for _, name := range required[a.endpoint] {
+			require.True(t, slices.ContainsFunc(slices.Collect(maps.Keys(object)), func(key string) bool { return strings.EqualFold(key, name) }), name)
+		}
+	})
+}
+
+type roundTrip func(*http.Request) (*http.Response, error)
+
+func (r roundTrip) RoundTrip(request *http.Request) (*http.Response, error) { return r(request) }
