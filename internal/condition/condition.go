@@ -98,22 +98,26 @@ func (r *Reporter) Refused(signal string, records int, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	part := deliveryOf(signal)
-	if f, known := r.failing[part]; known {
-		f.err = err
-		return
-	}
 	now := r.now()
-	f := &failure{err: err, since: now, logged: r.mayLog(part, now)}
-	r.failing[part] = f
-	if f.logged {
+	f, known := r.failing[part]
+	if !known {
+		f = &failure{since: now}
+		r.failing[part] = f
+	}
+	f.err = err
+	if !f.logged && r.mayLog(part, now) {
+		f.logged = true
 		r.logger.Warn(fmt.Sprintf("the next consumer refuses %s; %d records wait", signal, records),
 			zap.String("signal", signal), zap.Int("records", records), zap.Error(err))
 	}
-	r.report()
+	if !known {
+		r.report()
+	}
 }
 
-// Accepted reports that the next consumer accepts a signal again.
-func (r *Reporter) Accepted(signal string) {
+// Accepted reports that the next consumer refuses a signal no longer; accepted is
+// false when what it had refused was dropped.
+func (r *Reporter) Accepted(signal string, accepted bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	part := deliveryOf(signal)
@@ -122,7 +126,7 @@ func (r *Reporter) Accepted(signal string) {
 		return
 	}
 	delete(r.failing, part)
-	if f.logged {
+	if f.logged && accepted {
 		r.logger.Info("the next consumer accepts "+signal+" again", zap.String("signal", signal), zap.Duration("after", r.now().Sub(f.since)))
 	}
 	r.report()

@@ -134,9 +134,9 @@ func TestAConsumerThatRefusesIsLoggedOnceWithWhatWaits(t *testing.T) {
 	assert.Equal(t, "the next consumer refuses logs; 3 records wait", logs.All()[0].Message)
 	assert.Equal(t, componentstatus.StatusRecoverableError, h.last())
 
-	r.Accepted("traces")
+	r.Accepted("traces", true)
 	assert.Equal(t, componentstatus.StatusRecoverableError, h.last(), "of another signal")
-	r.Accepted("logs")
+	r.Accepted("logs", true)
 	require.Equal(t, 2, logs.Len())
 	assert.Equal(t, "the next consumer accepts logs again", logs.All()[1].Message)
 	assert.Equal(t, 24*time.Hour, logs.All()[1].ContextMap()["after"])
@@ -147,8 +147,23 @@ func TestAConsumerThatFlapsDoesNotFlood(t *testing.T) {
 	r, _, logs, now := newReporter()
 	for range 60 {
 		r.Refused("logs", 1, errors.New("queue is full"))
-		r.Accepted("logs")
+		r.Accepted("logs", true)
 		*now = now.Add(time.Second)
 	}
 	assert.Equal(t, 6, logs.Len(), "three refusals and their ends")
+}
+
+func TestARefusalThatLastsIsLoggedAlsoAfterShortOnes(t *testing.T) {
+	r, _, logs, now := newReporter()
+	for range 10 {
+		r.Refused("logs", 1, errors.New("queue is full"))
+		r.Accepted("logs", true)
+	}
+	before := logs.Len()
+	for range 6 * 60 {
+		r.Refused("logs", 5, errors.New("down"))
+		*now = now.Add(time.Minute)
+	}
+	r.Accepted("logs", true)
+	assert.Equal(t, before+2, logs.Len(), "its begin and its end")
 }

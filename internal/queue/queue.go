@@ -15,6 +15,8 @@ import (
 // with one consumer.
 type Queue[T any] struct {
 	limit int
+	join  func([]T) T // nil: values are not merged
+	most  int
 
 	mu    sync.Mutex
 	items []item[T]
@@ -32,6 +34,14 @@ type item[T any] struct {
 // The last one may exceed it, so that a value of any size has a place.
 func New[T any](limit int) *Queue[T] {
 	return &Queue[T]{limit: limit, put: make(chan struct{}, 1)}
+}
+
+// NewMerging returns a queue that makes one value of the oldest ones with join when
+// they are taken, as long as their sizes do not exceed most together.
+func NewMerging[T any](limit, most int, join func([]T) T) *Queue[T] {
+	q := New[T](limit)
+	q.join, q.most = join, most
+	return q
 }
 
 // Full says whether Put would refuse a value.
@@ -63,6 +73,7 @@ func (q *Queue[T]) Put(value T, size int, since time.Time) bool {
 func (q *Queue[T]) Head(ctx context.Context) (value T, size int, ok bool) {
 	for {
 		q.mu.Lock()
+		q.merge()
 		if len(q.items) > 0 {
 			head := q.items[0]
 			q.mu.Unlock()
@@ -79,6 +90,29 @@ func (q *Queue[T]) Head(ctx context.Context) (value T, size int, ok bool) {
 			}
 		}
 	}
+}
+
+// merge makes one value of the oldest ones, as far as that is wanted.
+func (q *Queue[T]) merge() {
+	if q.join == nil || len(q.items) < 2 {
+		return
+	}
+	n, size := 1, q.items[0].size
+	for n < len(q.items) && size+q.items[n].size <= q.most {
+		size += q.items[n].size
+		n++
+	}
+	if n == 1 {
+		return
+	}
+	values := make([]T, n)
+	for i := range values {
+		values[i] = q.items[i].value
+	}
+	merged := item[T]{q.join(values), size, q.items[0].since}
+	clear(q.items[:n-1]) // for the garbage collector
+	q.items = q.items[n-1:]
+	q.items[0] = merged
 }
 
 // Shrink replaces the oldest value by what is left of it.

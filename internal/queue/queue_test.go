@@ -5,6 +5,7 @@ package queue
 
 import (
 	"context"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -78,4 +79,27 @@ func TestWhatIsLeftComesOutAfterTheEnd(t *testing.T) {
 	q.Remove()
 	_, _, ok = q.Head(ctx)
 	assert.False(t, ok)
+}
+
+func TestWhatWaitsIsMerged(t *testing.T) {
+	q := NewMerging(100, 4, func(values []string) string { return strings.Join(values, "+") })
+	began := time.Unix(1000, 0)
+	for i, name := range []string{"a", "b", "c", "d", "e"} {
+		require.True(t, q.Put(name, 1, began.Add(time.Duration(i)*time.Second)))
+	}
+	require.True(t, q.Put("large", 10, began.Add(time.Minute)))
+	require.True(t, q.Put("f", 1, began.Add(time.Minute)))
+	for _, want := range []struct {
+		value string
+		size  int
+	}{{"a+b+c+d", 4}, {"e", 1}, {"large", 10}, {"f", 1}} {
+		_, since := q.Waiting()
+		value, size, ok := q.Head(t.Context())
+		require.True(t, ok)
+		assert.Equal(t, want.value, value)
+		assert.Equal(t, want.size, size)
+		_, still := q.Waiting()
+		assert.Equal(t, since, still)
+		q.Remove()
+	}
 }

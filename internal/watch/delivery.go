@@ -78,6 +78,10 @@ func NewDelivery(settings receiver.Settings, reporter *condition.Reporter) (*Del
 	}
 	format := settings.ID.Type().String()
 	d.logs, d.traces = newLogsSignal(d, report, format), newTracesSignal(d, report, format)
+	for _, reason := range []string{droppedRefused, droppedShutdown, droppedQueueFull} {
+		d.countDropped(context.Background(), d.logs.name, reason, 0)
+		d.countDropped(context.Background(), d.traces.name, reason, 0)
+	}
 	return d, d.reportWaiting()
 }
 
@@ -116,23 +120,22 @@ func (d *Delivery) Stalled() bool { return d.stalled.Load() > 0 }
 // for good. When ctx ends before, what is refused is dropped.
 func (d *Delivery) Deliver(ctx context.Context, t Telemetry) error {
 	var signals sync.WaitGroup
-	var dropped atomic.Bool
-	for _, out := range d.outlets(maxWaiting) {
-		if out.records(t) == 0 {
-			continue
-		}
+	all := d.outlets(maxWaiting)
+	for _, out := range all {
 		out.put(time.Now(), t)
 		signals.Go(func() {
-			ctx, done := context.WithCancel(ctx)
+			waiting, done := context.WithCancel(ctx)
 			defer done()
-			if !out.run(ctx, done) {
-				dropped.Store(true)
+			if !out.empty() {
+				out.run(waiting, ctx, done)
 			}
 		})
 	}
 	signals.Wait()
-	if dropped.Load() {
-		return errDropped
+	for _, out := range all {
+		if !out.empty() {
+			return errDropped
+		}
 	}
 	return nil
 }
@@ -147,7 +150,7 @@ type outlet interface {
 	records(Telemetry) int
 	put(now time.Time, t Telemetry)
 	overflow(ctx context.Context, t Telemetry, begins bool)
-	run(ctx context.Context, drained func()) bool
+	run(ctx, consuming context.Context, drained func())
 }
 
 // outlets returns a lane for each signal that has a pipeline, in which so many
@@ -181,9 +184,14 @@ func (d *Delivery) logFull(signal string, records int) {
 		zap.Int("records", records))
 }
 
+// CountFailure counts an observation that failed outside a Loop.
+func (d *Delivery) CountFailure(ctx context.Context) {
+	d.telemetry.WatchFailures.Add(ctx, 1, metric.WithAttributes(d.receiver))
+}
+
 func (d *Delivery) countObservation(ctx context.Context, err error) {
 	if err != nil {
-		d.telemetry.WatchFailures.Add(ctx, 1, metric.WithAttributes(d.receiver))
+		d.CountFailure(ctx)
 		return
 	}
 	d.telemetry.WatchObservations.Add(ctx, 1, metric.WithAttributes(d.receiver))

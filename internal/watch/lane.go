@@ -14,11 +14,19 @@ import (
 
 const (
 	// maxWaiting is how many records of one signal may wait in a loop without Limit.
-	maxWaiting = 20_000
+	maxWaiting = 10_000
+
+	// mergeUpTo is how many records that wait are delivered at once.
+	mergeUpTo = 1_000
 
 	// retryAtMost is the longest pause between two tries, of observing and of
 	// delivering.
 	retryAtMost = 5 * time.Second
+
+	// settleEvery is how often a loop without Fork waits for what was observed to be
+	// accepted, and settleFor how long.
+	settleEvery = time.Second
+	settleFor   = 100 * time.Millisecond
 
 	// flushFor is how long Shutdown waits for a consumer that neither accepts nor
 	// refuses.
@@ -33,7 +41,7 @@ type lane[T any] struct {
 }
 
 func newLane[T any](d *Delivery, s *signal[T], limit int) *lane[T] {
-	return &lane[T]{signal: s, delivery: d, queue: queue.New[T](limit)}
+	return &lane[T]{signal: s, delivery: d, queue: queue.NewMerging(limit, mergeUpTo, s.join)}
 }
 
 func (l *lane[T]) full() bool { return l.queue.Full() }
@@ -62,23 +70,24 @@ func (l *lane[T]) overflow(ctx context.Context, t Telemetry, begins bool) {
 	l.delivery.countDropped(ctx, l.name, droppedQueueFull, l.records(t))
 }
 
-// run delivers until ctx ends, and then what is left, until it is refused. drained
-// is called each time that the queue is empty. It returns whether all was delivered.
-func (l *lane[T]) run(ctx context.Context, drained func()) bool {
+// run delivers until ctx ends, and then what is left, until it is refused or
+// consuming ends. drained is called each time that the queue is empty.
+func (l *lane[T]) run(ctx, consuming context.Context, drained func()) {
 	l.add(l)
 	defer l.remove(l)
-	consuming, end := context.WithCancel(context.WithoutCancel(ctx))
-	defer end()
-	defer context.AfterFunc(ctx, func() { time.AfterFunc(flushFor, end) })()
 	for {
 		batch, _, ok := l.queue.Head(ctx)
 		if !ok {
-			return true
+			return
 		}
-		if err := l.deliver(ctx, consuming, batch); err != nil {
+		err := consuming.Err()
+		if err == nil {
+			err = l.deliver(ctx, consuming, batch)
+		}
+		if err != nil {
 			left, _ := l.queue.Waiting()
 			l.delivery.drop(consuming, l.name, droppedShutdown, left, err)
-			return false
+			return
 		}
 		if l.queue.Remove() {
 			drained()
@@ -92,10 +101,10 @@ func (l *lane[T]) run(ctx context.Context, drained func()) bool {
 func (l *lane[T]) deliver(ctx, consuming context.Context, batch T) error {
 	pauses := backoff.NewExponentialBackOff()
 	pauses.MaxInterval = retryAtMost
-	held := false
+	held, accepted := false, false
 	defer func() {
 		if held {
-			l.accept()
+			l.release(accepted)
 		}
 	}()
 	for {
@@ -103,6 +112,7 @@ func (l *lane[T]) deliver(ctx, consuming context.Context, batch T) error {
 		err := l.consume(consuming, batch, l.count(batch))
 		left, again, dropped := retryable(refusals(err, batch, l.part), batch, l.count)
 		if !again {
+			accepted = dropped == 0
 			if dropped > 0 {
 				l.delivery.drop(consuming, l.name, droppedRefused, dropped, err)
 			}

@@ -6,6 +6,7 @@ package watch
 import (
 	"cmp"
 	"context"
+	"slices"
 	"sync"
 	"time"
 
@@ -22,18 +23,19 @@ type Loop[O any] struct {
 	// that comes of it.
 	Step func(now time.Time, observed O) Telemetry
 
-	// Fork returns a Step that goes on from the present state and leaves it as it
-	// is. A signal whose queue is full goes on from there once its consumer has
-	// accepted all that waited: with the newest observation, across a gap.
+	// Fork returns a Step that goes on by itself from the present state and leaves
+	// that as it is. A signal whose queue is full has a state of its own from then
+	// on: it stays as it is until the consumer has accepted all that waited, and then
+	// steps the newest observation, with gap. So what began in the signal ends in it.
 	//
 	// Without Fork, Next is not called while a queue is full. That is right where
 	// the server keeps the history, or Next knows what it missed.
-	Fork func() func(now time.Time, observed O) Telemetry
+	Fork func() func(now time.Time, observed O, gap bool) Telemetry
 
 	// Delivery takes the telemetry to the next consumers.
 	Delivery *Delivery
 
-	// Limit is how many records of each signal may wait; zero is 20,000.
+	// Limit is how many records of each signal may wait; zero is 10,000.
 	Limit int
 
 	// Commit, which may be nil, keeps what must survive a restart. It is called when
@@ -47,8 +49,13 @@ type Loop[O any] struct {
 // Run observes until ctx ends, which it notices within one call of Next. Then it
 // delivers what waits, as far as the consumers accept it at once.
 func (l Loop[O]) Run(ctx context.Context) {
-	r := l.start(ctx)
-	defer r.lanes.Wait()
+	delivering, end := context.WithCancel(context.WithoutCancel(ctx))
+	consuming, giveUp := context.WithCancel(context.WithoutCancel(ctx))
+	defer giveUp()
+	defer context.AfterFunc(ctx, func() { time.AfterFunc(flushFor, giveUp) })()
+	r := l.start(delivering, consuming)
+	defer r.delivering.Wait()
+	defer end()
 	retry := backoff.NewExponentialBackOff()
 	retry.MaxInterval = retryAtMost
 	for r.room(ctx) {
@@ -71,32 +78,31 @@ func (l Loop[O]) Run(ctx context.Context) {
 // running is a loop that runs.
 type running[O any] struct {
 	Loop[O]
-	ctx     context.Context // does not end
-	lanes   sync.WaitGroup
-	outlets []outlet
-	drained chan struct{} // holds something after a queue became empty
+	ctx        context.Context // does not end with the loop
+	delivering sync.WaitGroup
+	lanes      []*laneOf[O]
+	drained    chan struct{} // holds something after a queue became empty
+	waited     time.Time     // for that, so that there is something to commit
 
 	mu     sync.Mutex
-	forks  []func(time.Time, O) Telemetry // by outlet; nil: its queue has room
-	latest O                              // while there is a fork
+	latest O // while a queue is full
 	at     time.Time
-	lost   bool // something was dropped at Shutdown
 }
 
-func (l Loop[O]) start(ctx context.Context) *running[O] {
-	r := &running[O]{
-		Loop: l, ctx: context.WithoutCancel(ctx),
-		outlets: l.Delivery.outlets(cmp.Or(l.Limit, maxWaiting)), drained: make(chan struct{}, 1),
+// laneOf is a lane and what goes into it.
+type laneOf[O any] struct {
+	outlet
+	own    func(now time.Time, observed O, gap bool) Telemetry // nil: the common Step
+	paused bool                                                // its queue was full, and is not empty yet
+}
+
+func (l Loop[O]) start(ctx, consuming context.Context) *running[O] {
+	r := &running[O]{Loop: l, ctx: consuming, drained: make(chan struct{}, 1), waited: time.Now()}
+	for _, out := range l.Delivery.outlets(cmp.Or(l.Limit, maxWaiting)) {
+		r.lanes = append(r.lanes, &laneOf[O]{outlet: out})
 	}
-	r.forks = make([]func(time.Time, O) Telemetry, len(r.outlets))
-	for i, out := range r.outlets {
-		r.lanes.Go(func() {
-			if !out.run(ctx, func() { r.caughtUp(i) }) {
-				r.mu.Lock()
-				defer r.mu.Unlock()
-				r.lost = true
-			}
-		})
+	for _, l := range r.lanes {
+		r.delivering.Go(func() { l.run(ctx, consuming, func() { r.caughtUp(l) }) })
 	}
 	return r
 }
@@ -104,70 +110,86 @@ func (l Loop[O]) start(ctx context.Context) *running[O] {
 // room waits, without Fork, until a queue that is full is empty again; it is
 // false when ctx has ended.
 func (r *running[O]) room(ctx context.Context) bool {
-	if r.Fork != nil || !r.full() {
+	if r.Fork != nil {
+		return ctx.Err() == nil
+	}
+	if !r.full() {
+		r.letSettle(ctx)
 		return ctx.Err() == nil
 	}
 	r.Delivery.stalled.Add(1)
 	defer r.Delivery.stalled.Add(-1)
-	for ctx.Err() == nil {
-		if !r.full() {
-			return true
-		}
+	for ctx.Err() == nil && r.full() {
 		select {
 		case <-r.drained:
 		case <-ctx.Done():
 		}
 	}
-	return false
+	return ctx.Err() == nil
 }
 
 func (r *running[O]) full() bool {
-	for _, out := range r.outlets {
-		if out.full() {
-			return true
-		}
+	return slices.ContainsFunc(r.lanes, func(l *laneOf[O]) bool { return l.full() })
+}
+
+// letSettle waits a little, once in a while, until all was accepted: else nothing
+// could be committed while it is observed as fast as it is delivered.
+func (r *running[O]) letSettle(ctx context.Context) {
+	if r.Commit == nil || time.Since(r.waited) < settleEvery {
+		return
 	}
-	return false
+	patience := time.NewTimer(settleFor)
+	defer patience.Stop()
+	for slices.ContainsFunc(r.lanes, func(l *laneOf[O]) bool { return !l.empty() }) {
+		select {
+		case <-r.drained:
+			continue
+		case <-patience.C:
+		case <-ctx.Done():
+		}
+		break
+	}
+	r.waited = time.Now()
 }
 
 // take steps an observation and queues what comes of it.
 func (r *running[O]) take(now time.Time, observed O) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	before := make([]func(time.Time, O) Telemetry, len(r.outlets))
-	for i, out := range r.outlets {
-		if r.Fork != nil && r.forks[i] == nil && out.full() {
-			before[i] = r.Fork()
+	forks := make([]func(time.Time, O, bool) Telemetry, len(r.lanes))
+	for i, l := range r.lanes {
+		if r.Fork != nil && l.own == nil && l.full() {
+			forks[i] = r.Fork()
 		}
 	}
-	t := r.Step(now, observed)
-	overflows := false
-	for i, out := range r.outlets {
+	common := r.Step(now, observed)
+	for i, l := range r.lanes {
 		switch {
-		case r.forks[i] == nil && (before[i] == nil || out.records(t) == 0):
-			out.put(now, t)
-			continue
-		case r.forks[i] == nil:
-			out.overflow(r.ctx, t, true)
-			r.forks[i] = before[i]
+		case l.paused:
+			l.overflow(r.ctx, common, false)
+		case forks[i] != nil && l.records(common) > 0:
+			l.own, l.paused = forks[i], true
+			l.overflow(r.ctx, common, true)
+		case l.own != nil && l.full():
+			l.paused = true
+			l.overflow(r.ctx, common, true)
+		case l.own != nil:
+			l.put(now, l.own(now, observed, false))
 		default:
-			out.overflow(r.ctx, t, false)
+			l.put(now, common)
 		}
-		overflows = true
 	}
-	if overflows {
-		r.latest, r.at = observed, now
-	}
+	r.latest, r.at = observed, now
 	r.settle()
 }
 
 // caughtUp goes on with a signal whose queue has become empty.
-func (r *running[O]) caughtUp(i int) {
+func (r *running[O]) caughtUp(l *laneOf[O]) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if fork := r.forks[i]; fork != nil {
-		r.forks[i] = nil
-		r.outlets[i].put(r.at, fork(r.at, r.latest))
+	if l.paused {
+		l.paused = false
+		l.put(r.at, l.own(r.at, r.latest, true))
 	}
 	r.settle()
 	select {
@@ -178,15 +200,10 @@ func (r *running[O]) caughtUp(i int) {
 
 // settle commits if everything was accepted.
 func (r *running[O]) settle() {
-	if r.Commit == nil || r.lost {
-		return
+	pending := func(l *laneOf[O]) bool { return l.paused || !l.empty() }
+	if r.Commit != nil && !slices.ContainsFunc(r.lanes, pending) {
+		r.Commit(context.WithoutCancel(r.ctx))
 	}
-	for i, out := range r.outlets {
-		if r.forks[i] != nil || !out.empty() {
-			return
-		}
-	}
-	r.Commit(r.ctx)
 }
 
 func pause(ctx context.Context, d time.Duration) {

@@ -68,5 +68,6 @@ func retryable[T any](refused []refusal[T], batch T, count func(T) int) (left T,
 			left, again = r.data, true
 		}
 	}
+	again = again && count(left) > 0 // A partial error may name nothing.
 	return left, again, min(dropped, count(batch))
 }

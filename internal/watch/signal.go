@@ -25,6 +25,7 @@ type signal[T any] struct {
 	count   func(T) int // records
 	consume func(ctx context.Context, data T, records int) error
 	part    func(error) (T, bool) // that a partial error names
+	join    func([]T) T
 
 	condition *condition.Reporter
 
@@ -49,7 +50,16 @@ func newLogsSignal(d *Delivery, report *receiverhelper.ObsReport, format string)
 			report.EndLogsOp(ctx, format, records, err)
 			return err
 		},
-		part:      partOf[consumererror.Logs, plog.Logs],
+		part: partOf[consumererror.Logs, plog.Logs],
+		join: func(all []plog.Logs) plog.Logs {
+			joined := plog.NewLogs()
+			for _, logs := range all { // A consumer may have got them already, so they stay as they are.
+				for _, resource := range logs.ResourceLogs().All() {
+					resource.CopyTo(joined.ResourceLogs().AppendEmpty())
+				}
+			}
+			return joined
+		},
 		condition: d.condition,
 		lanes:     map[*lane[plog.Logs]]struct{}{},
 		accepted:  make(chan struct{}),
@@ -71,7 +81,16 @@ func newTracesSignal(d *Delivery, report *receiverhelper.ObsReport, format strin
 			report.EndTracesOp(ctx, format, spans, err)
 			return err
 		},
-		part:      partOf[consumererror.Traces, ptrace.Traces],
+		part: partOf[consumererror.Traces, ptrace.Traces],
+		join: func(all []ptrace.Traces) ptrace.Traces {
+			joined := ptrace.NewTraces()
+			for _, traces := range all {
+				for _, resource := range traces.ResourceSpans().All() {
+					resource.CopyTo(joined.ResourceSpans().AppendEmpty())
+				}
+			}
+			return joined
+		},
 		condition: d.condition,
 		lanes:     map[*lane[ptrace.Traces]]struct{}{},
 		accepted:  make(chan struct{}),
@@ -124,15 +143,17 @@ func (s *signal[T]) refuse(err error, first bool) {
 	s.condition.Refused(s.name, records, err)
 }
 
-// accept takes in that such a batch was accepted, or dropped, and has the other
-// lanes try again at once.
-func (s *signal[T]) accept() {
+// release takes in that such a batch is no longer refused. When it was accepted,
+// the other lanes try again at once.
+func (s *signal[T]) release(accepted bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	close(s.accepted)
-	s.accepted = make(chan struct{})
+	if accepted {
+		close(s.accepted)
+		s.accepted = make(chan struct{})
+	}
 	if s.refused--; s.refused == 0 {
-		s.condition.Accepted(s.name)
+		s.condition.Accepted(s.name, accepted)
 	}
 }
 

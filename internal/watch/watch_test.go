@@ -4,10 +4,12 @@
 package watch
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -92,7 +94,9 @@ func (b *bench) accepted() (all []string) {
 
 func (b *bench) spans() (all []string) {
 	for _, traces := range b.traces.AllTraces() {
-		all = append(all, traces.ResourceSpans().At(0).ScopeSpans().At(0).Spans().At(0).Name())
+		for _, rs := range traces.ResourceSpans().All() {
+			all = append(all, rs.ScopeSpans().At(0).Spans().At(0).Name())
+		}
 	}
 	return all
 }
@@ -106,10 +110,21 @@ func names(logs plog.Logs) (all []string) {
 	return all
 }
 
-// dropped is the data point of records that were dropped.
-func dropped(signal, reason string, records int64) metricdata.DataPoint[int64] {
-	return metricdata.DataPoint[int64]{Value: records, Attributes: attribute.NewSet(
-		receiverAttr, attribute.String("signal", signal), attribute.String("reason", reason))}
+// requireDropped requires that so many records were dropped, and none for another reason.
+func (b *bench) requireDropped(t *testing.T, signal, reason string, records int64) {
+	t.Helper()
+	var points []metricdata.DataPoint[int64]
+	for _, of := range []string{"logs", "traces"} {
+		for _, why := range []string{droppedRefused, droppedShutdown, droppedQueueFull} {
+			point := metricdata.DataPoint[int64]{Attributes: attribute.NewSet(
+				receiverAttr, attribute.String("signal", of), attribute.String("reason", why))}
+			if of == signal && why == reason {
+				point.Value = records
+			}
+			points = append(points, point)
+		}
+	}
+	metadatatest.AssertEqualWatchDropped(t, b.telemetry, points, metricdatatest.IgnoreTimestamp())
 }
 
 // telemetryOf returns an event and a span of that name.
@@ -145,7 +160,7 @@ func (s source) next(ctx context.Context) (string, error) {
 // run runs a loop in the background until end is called, or the test is over.
 func (b *bench) run(t *testing.T, loop Loop[string]) (s source, end func()) {
 	s = make(source)
-	loop.Next, loop.Delivery, loop.Limit = s.next, b.Delivery, 4
+	loop.Next, loop.Delivery, loop.Limit = s.next, b.Delivery, cmp.Or(loop.Limit, 4)
 	if loop.Step == nil {
 		loop.Step = func(_ time.Time, name string) Telemetry { return telemetryOf(name) }
 	}
@@ -282,11 +297,12 @@ func TestWhatIsRefusedForGoodIsDroppedAndCounted(t *testing.T) {
 		})
 		s, end := b.run(t, Loop[string]{})
 		s <- "bad"
+		synctest.Wait() // Else both would be one batch.
 		s <- "good"
 		end()
 		assert.Equal(t, []string{"good"}, b.accepted())
 		assert.Equal(t, []string{"bad", "good"}, b.spans())
-		metadatatest.AssertEqualWatchDropped(t, b.telemetry, []metricdata.DataPoint[int64]{dropped("logs", droppedRefused, 1)}, metricdatatest.IgnoreTimestamp())
+		b.requireDropped(t, "logs", droppedRefused, 1)
 		assert.Equal(t, 1, b.log.FilterMessage("dropped logs that the next consumer refused").Len())
 	})
 }
@@ -334,7 +350,7 @@ func TestWhatSeveralConsumersRefuseIsOfferedAgainToThoseThatMayAccept(t *testing
 				}
 				assert.Equal(t, want, offered)
 				if c.dropped > 0 {
-					metadatatest.AssertEqualWatchDropped(t, b.telemetry, []metricdata.DataPoint[int64]{dropped("logs", droppedRefused, c.dropped)}, metricdatatest.IgnoreTimestamp())
+					b.requireDropped(t, "logs", droppedRefused, c.dropped)
 				}
 			})
 		})
@@ -418,7 +434,8 @@ func TestARefusalIsOverWhenTheBatchIsRefusedForGood(t *testing.T) {
 		s <- "a"
 		sleep(time.Hour)
 		assert.Equal(t, 1, b.log.FilterLevelExact(zap.WarnLevel).Len())
-		assert.Equal(t, 1, b.log.FilterLevelExact(zap.InfoLevel).Len())
+		assert.Equal(t, 1, b.log.FilterLevelExact(zap.ErrorLevel).Len())
+		assert.Zero(t, b.log.FilterLevelExact(zap.InfoLevel).Len(), "it has not accepted")
 		end()
 	})
 }
@@ -469,7 +486,7 @@ func TestShutdownDeliversWhatIsAcceptedAtOnceAndDropsTheRest(t *testing.T) {
 		assert.Equal(t, []string{"c", "d"}, b.spans())
 		assert.Empty(t, b.accepted())
 		assert.Zero(t, commits)
-		metadatatest.AssertEqualWatchDropped(t, b.telemetry, []metricdata.DataPoint[int64]{dropped("logs", droppedShutdown, 2)}, metricdatatest.IgnoreTimestamp())
+		b.requireDropped(t, "logs", droppedShutdown, 2)
 	})
 }
 
@@ -510,7 +527,7 @@ func TestShutdownDoesNotWaitForAConsumerThatHangs(t *testing.T) {
 		began := time.Now()
 		end()
 		assert.Equal(t, flushFor, time.Since(began))
-		metadatatest.AssertEqualWatchDropped(t, b.telemetry, []metricdata.DataPoint[int64]{dropped("logs", droppedShutdown, 1)}, metricdatatest.IgnoreTimestamp())
+		b.requireDropped(t, "logs", droppedShutdown, 1)
 	})
 }
 
@@ -585,11 +602,16 @@ func TestWithForkAFullQueueIsAGapOfItsSignalAlone(t *testing.T) {
 		var reconciledAt time.Time
 		s, end := b.run(t, Loop[string]{
 			Step: step,
-			Fork: func() func(time.Time, string) Telemetry {
+			Fork: func() func(time.Time, string, bool) Telemetry {
 				before := state
-				return func(now time.Time, name string) Telemetry {
-					reconciledAt = now
-					return telemetryOf(before + "..." + name)
+				return func(now time.Time, name string, gap bool) Telemetry {
+					step := before + ">" + name
+					if gap {
+						reconciledAt = now
+						step = before + "..." + name
+					}
+					before = name
+					return many(step, 2)
 				}
 			},
 			Commit: func(context.Context) { committed = state },
@@ -604,7 +626,7 @@ func TestWithForkAFullQueueIsAGapOfItsSignalAlone(t *testing.T) {
 		full := b.log.FilterLevelExact(zap.ErrorLevel)
 		require.Equal(t, 1, full.Len())
 		assert.Contains(t, full.All()[0].Message, "the queue of logs is full")
-		metadatatest.AssertEqualWatchDropped(t, b.telemetry, []metricdata.DataPoint[int64]{dropped("logs", droppedQueueFull, 4)}, metricdatatest.IgnoreTimestamp())
+		b.requireDropped(t, "logs", droppedQueueFull, 4)
 		assert.Empty(t, committed)
 
 		accepts.Store(true)
@@ -617,7 +639,105 @@ func TestWithForkAFullQueueIsAGapOfItsSignalAlone(t *testing.T) {
 		synctest.Wait()
 		assert.Equal(t, []string{">a", "a>b", "b...d", "d>e"}, slices.Compact(b.accepted()), "and then as before")
 		assert.Equal(t, []string{">a", "a>b", "b>c", "c>d", "d>e"}, b.spans())
+
+		accepts.Store(false) // It may be so again.
+		for _, name := range []string{"f", "g", "h", "i"} {
+			s <- name
+		}
+		synctest.Wait()
+		accepts.Store(true)
+		sleep(retryAtMost)
+		assert.Equal(t, []string{">a", "a>b", "b...d", "d>e", "e>f", "f>g", "g...i"}, slices.Compact(b.accepted()))
+		assert.Equal(t, "i", committed)
 		end()
+	})
+}
+
+func TestWhatWaitsIsDeliveredTogether(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b, calls := newBench(t), 0
+		next, err := consumer.NewLogs(func(ctx context.Context, logs plog.Logs) error {
+			calls++
+			time.Sleep(20 * time.Millisecond)
+			return b.logs.ConsumeLogs(ctx, logs)
+		})
+		require.NoError(t, err)
+		b.Logs = next
+		const observations = 3000 // one each millisecond
+		var want []string
+		s, end := b.run(t, Loop[string]{Limit: 100})
+		for i := range observations {
+			want = append(want, strconv.Itoa(i))
+			s <- want[i]
+			time.Sleep(time.Millisecond)
+		}
+		sleep(time.Second)
+		end()
+		assert.Equal(t, want, b.accepted())
+		assert.LessOrEqual(t, calls, observations/20+10)
+	})
+}
+
+// Also while it is observed as fast as it is delivered.
+func TestCommitsGoOnUnderLoad(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t)
+		next, err := consumer.NewLogs(func(context.Context, plog.Logs) error {
+			time.Sleep(12 * time.Millisecond)
+			return nil
+		})
+		require.NoError(t, err)
+		b.Logs = next
+		commits := 0
+		s, end := b.run(t, Loop[string]{Limit: 1000, Commit: func(context.Context) { commits++ }})
+		for range 1000 {
+			s <- "a"
+			time.Sleep(10 * time.Millisecond)
+		}
+		end()
+		assert.Greater(t, commits, 8, "one in a second")
+	})
+}
+
+// A consumer that is slow and does not notice that it is over is left alone in time.
+func TestShutdownDoesNotWaitForAllThatASlowConsumerAccepts(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t)
+		next, err := consumer.NewLogs(func(context.Context, plog.Logs) error {
+			time.Sleep(time.Second)
+			return nil
+		})
+		require.NoError(t, err)
+		b.Logs = next
+		s, end := b.run(t, Loop[string]{Limit: 100_000, Step: func(_ time.Time, name string) Telemetry { return many(name, mergeUpTo) }})
+		for range 60 {
+			s <- "a"
+		}
+		began := time.Now()
+		end()
+		assert.LessOrEqual(t, time.Since(began), flushFor+2*time.Second)
+	})
+}
+
+// What is observed last is delivered, too.
+func TestWhatIsSteppedWhenItEndsIsDelivered(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t)
+		commits := 0
+		s, end := b.run(t, Loop[string]{
+			Step: func(_ time.Time, name string) Telemetry {
+				time.Sleep(2 * time.Second) // It ends meanwhile.
+				return telemetryOf(name)
+			},
+			Commit: func(context.Context) { commits++ },
+		})
+		go func() { s <- "a" }()
+		time.Sleep(time.Second)
+		end()
+		assert.Equal(t, []string{"a"}, b.accepted())
+		assert.Equal(t, []string{"a"}, b.spans())
+		assert.Equal(t, 1, commits)
+		b.requireDropped(t, "", "", 0)
 	})
 }
 
@@ -638,8 +758,8 @@ func TestNothingIsMissedWhenAFullQueueHasNothingMoreToTake(t *testing.T) {
 				}
 				return many(name, 4)
 			},
-			Fork: func() func(time.Time, string) Telemetry {
-				return func(time.Time, string) Telemetry { return telemetryOf("gap") }
+			Fork: func() func(time.Time, string, bool) Telemetry {
+				return func(time.Time, string, bool) Telemetry { return telemetryOf("gap") }
 			},
 		})
 		s <- "a"

@@ -9,11 +9,13 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"go.opentelemetry.io/collector/pdata/ptrace"
 	"go.opentelemetry.io/collector/receiver/receivertest"
 
 	"github.com/otelcol-infra/otelcol-infra/internal/watch"
 	"github.com/otelcol-infra/otelcol-infra/receiver/consulreceiver/internal/metadata"
 	"github.com/otelcol-infra/otelcol-infra/receiver/consulreceiver/internal/state"
+	"github.com/otelcol-infra/otelcol-infra/receiver/consulreceiver/internal/telemetry"
 )
 
 // A signal whose queue was full goes on with a gap, which names the indexes, and
@@ -46,7 +48,7 @@ func TestAFullQueueIsAGapWithItsRange(t *testing.T) {
 	}
 	assert.Empty(t, names(s.tell(began, seen(10, state.Passing, state.Passing))))
 	s.tell(began.Add(time.Second), seen(11, state.Critical, state.Passing))
-	across := s.tellAcross()
+	across := s.tellApart()
 	s.tell(began.Add(2*time.Second), seen(12, state.Passing, state.Passing))
 	s.tell(began.Add(3*time.Second), seen(13, state.Passing, state.Warning))
 	last := seen(14, state.Passing, state.Critical)
@@ -54,7 +56,7 @@ func TestAFullQueueIsAGapWithItsRange(t *testing.T) {
 	before := scope.health.Save()
 	transitions := scope.health.Transitions()
 
-	got := across(began.Add(4*time.Second), last)
+	got := across(began.Add(4*time.Second), last, true)
 	require.Equal(t, []string{"consul.watch.gap", transition, transition}, names(got))
 	events := got.Logs.ResourceLogs().At(0).ScopeLogs().At(0).LogRecords()
 	for key, want := range map[string]string{"consul.index.old": "11", "consul.index.new": "14"} {
@@ -67,5 +69,54 @@ func TestAFullQueueIsAGapWithItsRange(t *testing.T) {
 	}
 	assert.Equal(t, before, scope.health.Save(), "the present state is left as it is")
 	assert.Equal(t, transitions, scope.health.Transitions())
-	assert.Equal(t, []string{transition}, names(s.tell(began.Add(5*time.Second), seen(15, state.Passing, state.Passing))))
+	// What began in the signal ends in it, whatever the other one calls it.
+	started := spansOf(got, telemetry.SpanOutage+".start")
+	require.Len(t, started, 1)
+	after := seen(15, state.Passing, state.Passing)
+	s.tell(began.Add(5*time.Second), after)
+	ended := spansOf(across(began.Add(5*time.Second), after, false), telemetry.SpanOutage)
+	require.Len(t, ended, 1)
+	assert.Equal(t, started[0].ParentSpanID(), ended[0].SpanID())
+	assert.Equal(t, started[0].TraceID(), ended[0].TraceID())
+}
+
+// When the token was narrowed meanwhile, what it hides has not gone.
+func TestWhatATokenHidesMeanwhileHasNotGone(t *testing.T) {
+	w, err := newWatcher(defaultConfig(), receivertest.NewNopSettings(metadata.Type))
+	require.NoError(t, err)
+	scope := newScope(w, nil, "dc1")
+	s := register(scope, endpointServices, w.pick.catalogServices, &scope.services, limit{})
+	seen := func(index uint64, names ...string) observation[string, state.Service] {
+		o := observation[string, state.Service]{Observation: state.Observation[string, state.Service]{
+			Seen: state.Seen{Index: index}, Objects: map[string]state.Service{},
+		}}
+		for _, name := range names {
+			o.Objects[name] = state.Service{}
+		}
+		return o
+	}
+	at := time.Unix(1000, 0)
+	s.tell(at, seen(10, "hidden", "shown"))
+	apart := s.tellApart()
+	narrowed := seen(10, "shown")
+	narrowed.Rebased, narrowed.hidden = true, true
+	s.tell(at.Add(time.Second), narrowed)
+	last := seen(11, "shown", "new")
+	s.tell(at.Add(2*time.Second), last)
+	var names []string
+	for _, record := range apart(at.Add(2*time.Second), last, true).Logs.ResourceLogs().At(0).ScopeLogs().At(0).LogRecords().All() {
+		names = append(names, record.EventName())
+	}
+	assert.Equal(t, []string{"consul.watch.gap", "consul.results.filtered"}, names, "what came or went may have with the view")
+}
+
+func spansOf(t watch.Telemetry, name string) (spans []ptrace.Span) {
+	for _, rs := range t.Traces.ResourceSpans().All() {
+		for _, span := range rs.ScopeSpans().At(0).Spans().All() {
+			if span.Name() == name {
+				spans = append(spans, span)
+			}
+		}
+	}
+	return spans
 }

@@ -75,13 +75,17 @@ func poll[T any](ctx context.Context, s *scope, endpoint string, every time.Dura
 			s.mu.Unlock()
 			return s.render(now, effects)
 		},
-		Fork: func() func(time.Time, sight[T]) watch.Telemetry {
+		Fork: func() func(time.Time, sight[T], bool) watch.Telemetry {
 			s.mu.Lock()
 			step := fork()
 			s.mu.Unlock()
-			return func(now time.Time, seen sight[T]) watch.Telemetry {
-				seen.gap = true
-				return s.render(now, append([]state.Effect{state.Missed{What: endpoint}}, step(now, seen)...))
+			return func(now time.Time, seen sight[T], gap bool) watch.Telemetry {
+				var missed []state.Effect
+				if gap {
+					missed = []state.Effect{state.Missed{What: endpoint}}
+				}
+				seen.gap = seen.gap || gap
+				return s.render(now, append(missed, step(now, seen)...))
 			}
 		},
 		Delivery:  s.Delivery(),

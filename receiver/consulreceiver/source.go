@@ -58,6 +58,8 @@ type source[K, V comparable] struct {
 	era     context.Context // in which the index counts
 	gap     bool
 	news    bool // to be saved
+	views   int  // how often the view itself changed, and
+	hidings int  // how often the token began to hide some
 }
 
 // limit says of what there may be how many.
@@ -83,7 +85,7 @@ func (s source[K, V]) follow(ctx context.Context) {
 	watch.Loop[observation[K, V]]{
 		Next:      s.next,
 		Step:      s.tell,
-		Fork:      s.tellAcross,
+		Fork:      s.tellApart,
 		Delivery:  s.Delivery(),
 		Commit:    s.commit,
 		Condition: func(err error) { s.set(s.endpoint, err) },
@@ -191,6 +193,12 @@ func (s *source[K, V]) early(a answer, begin time.Time) bool {
 
 // tell steps and renders.
 func (s *source[K, V]) tell(now time.Time, seen observation[K, V]) watch.Telemetry {
+	if seen.Rebased || seen.Cut {
+		s.views++
+	}
+	if seen.hidden {
+		s.hidings++
+	}
 	s.mu.Lock()
 	gap, effects := s.step(now, seen.Observation)
 	s.mu.Unlock()
@@ -205,20 +213,33 @@ func (s *source[K, V]) tell(now time.Time, seen observation[K, V]) watch.Telemet
 	return s.render(now, append(all, effects...))
 }
 
-// tellAcross returns a tell for a signal of which too much waited: with the gap, and
-// what differs from the present state.
-func (s *source[K, V]) tellAcross() func(time.Time, observation[K, V]) watch.Telemetry {
+// tellApart returns a tell for a signal that goes on by itself: see watch.Loop.
+func (s *source[K, V]) tellApart() func(time.Time, observation[K, V], bool) watch.Telemetry {
 	s.mu.Lock()
 	step := s.fork()
 	s.mu.Unlock()
-	return func(now time.Time, seen observation[K, V]) watch.Telemetry {
-		seen.Gap = true
-		gap, effects := step(now, seen.Observation)
-		missed := state.Missed{What: s.endpoint}
-		if gap != nil && !s.unordered {
-			missed.Gap = *gap
+	views, hidings := s.views, s.hidings
+	return func(now time.Time, seen observation[K, V], gap bool) watch.Telemetry {
+		var all []state.Effect
+		if gap {
+			// What changed of the view in between counts for all that differs now.
+			seen.Gap = true
+			seen.Rebased = seen.Rebased || s.views != views
+			seen.hidden = seen.hidden || s.hidings != hidings
 		}
-		return s.render(now, append([]state.Effect{missed}, effects...))
+		views, hidings = s.views, s.hidings
+		between, effects := step(now, seen.Observation)
+		if gap || between != nil && !s.unordered {
+			missed := state.Missed{What: s.endpoint}
+			if between != nil && !s.unordered {
+				missed.Gap = *between
+			}
+			all = append(all, missed)
+		}
+		if seen.hidden {
+			all = append(all, state.Filtered{What: s.endpoint})
+		}
+		return s.render(now, append(all, effects...))
 	}
 }
 

@@ -124,13 +124,19 @@ func (t *topic[T]) run(ctx context.Context) {
 			told = memory[T]{Known: true, Cluster: s.term.Cluster, term: s.term, at: s.at, Value: s.value}
 			return t.compare(before, s)
 		},
-		Fork: func() func(time.Time, sight[T]) watch.Telemetry {
+		Fork: func() func(time.Time, sight[T], bool) watch.Telemetry {
 			before := told
-			return func(_ time.Time, s sight[T]) watch.Telemetry {
-				s.gap = true
+			return func(_ time.Time, s sight[T], gap bool) watch.Telemetry {
+				s.gap = s.gap || gap
+				reported := watch.Silence()
+				if gap {
+					reported = t.w.gap(s.at, before.at)
+				}
 				changed := t.compare(before, s)
-				t.w.gap(s.at, before.at).Logs.ResourceLogs().MoveAndAppendTo(changed.Logs.ResourceLogs())
-				return changed
+				changed.Logs.ResourceLogs().MoveAndAppendTo(reported.Logs.ResourceLogs())
+				changed.Traces.ResourceSpans().MoveAndAppendTo(reported.Traces.ResourceSpans())
+				before = memory[T]{Known: true, Cluster: s.term.Cluster, term: s.term, at: s.at, Value: s.value}
+				return reported
 			}
 		},
 		Delivery: t.w.Delivery(),

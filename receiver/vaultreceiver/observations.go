@@ -24,7 +24,6 @@ type observation struct {
 	server *state.Observation
 	raft   *state.RaftObservation
 	access *access
-	err    error // The server could not be observed.
 }
 
 // observations brings what several loops observe to the one that steps it.
@@ -60,7 +59,7 @@ func (q *observations) next(ctx context.Context) (observation, error) {
 		return o, ctx.Err()
 	}
 	q.queue.Remove()
-	return o, o.err
+	return o, nil
 }
 
 // newest is what was stepped last of the server and of the raft cluster; nil:
@@ -82,7 +81,7 @@ func (n *newest) take(o observation) {
 
 func (w *watcher) step(_ time.Time, o observation) watch.Telemetry {
 	if o.access != nil {
-		return w.story.RenderAccess(o.at, o.at, w.resource(), o.access.endpoint, o.access.denied)
+		return w.accessed(o)
 	}
 	w.mu.Lock()
 	w.newest.take(o)
@@ -110,13 +109,18 @@ func stepMachine(m *state.Machine, o observation) []state.Effect {
 	return m.StepRaft(o.at, *o.raft)
 }
 
-// stepAcross returns a step for a signal of which too much waited: with a gap, and
-// what differs from the present state.
-func (w *watcher) stepAcross() func(time.Time, observation) watch.Telemetry {
+// stepApart returns a step for a signal that goes on by itself: see watch.Loop.
+func (w *watcher) stepApart() func(time.Time, observation, bool) watch.Telemetry {
 	w.mu.Lock()
 	machine := w.machine.Clone()
 	w.mu.Unlock()
-	return func(_ time.Time, last observation) watch.Telemetry {
+	return func(_ time.Time, o observation, gap bool) watch.Telemetry {
+		if !gap {
+			if o.access != nil {
+				return w.accessed(o)
+			}
+			return w.story.Render(o.at, w.instance(), w.resource(), stepMachine(machine, o))
+		}
 		w.mu.Lock()
 		seen := w.newest
 		w.mu.Unlock()
@@ -129,8 +133,12 @@ func (w *watcher) stepAcross() func(time.Time, observation) watch.Telemetry {
 		if seen.raft != nil {
 			raft := *seen.raft
 			raft.PeersGap, raft.HealthyGap = true, true
-			effects = append(effects, machine.StepRaft(last.at, raft)...)
+			effects = append(effects, machine.StepRaft(o.at, raft)...)
 		}
-		return w.story.Render(last.at, w.instance(), w.resource(), effects)
+		return w.story.Render(o.at, w.instance(), w.resource(), effects)
 	}
+}
+
+func (w *watcher) accessed(o observation) watch.Telemetry {
+	return w.story.RenderAccess(o.at, o.at, w.resource(), o.access.endpoint, o.access.denied)
 }

@@ -5,7 +5,6 @@ package vaultreceiver
 
 import (
 	"context"
-	"errors"
 	"strconv"
 	"testing"
 	"time"
@@ -42,10 +41,6 @@ func TestObservationsThatDoNotFitAreAGap(t *testing.T) {
 	require.NoError(t, err)
 	assert.True(t, o.server.Gap)
 
-	failed := errors.New("failed")
-	q.put(observation{err: failed})
-	_, err = q.next(t.Context())
-	require.ErrorIs(t, err, failed)
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
 	defer cancel()
 	_, err = q.next(ctx)
@@ -89,22 +84,28 @@ func TestAFullQueueOfTheServerIsAGap(t *testing.T) {
 	}
 	step := func(o observation) []string { return eventNames(w.step(o.at, o)) }
 	assert.Empty(t, step(server(0, false)))
-	across := w.stepAcross()
+	across := w.stepApart()
 	assert.Equal(t, []string{"vault.sealed"}, step(server(time.Second, true)))
 	assert.Equal(t, []string{"vault.unsealed"}, step(server(2*time.Second, false)))
 	assert.Equal(t, []string{"vault.sealed"}, step(server(3*time.Second, true)))
 	access := observation{at: began.Add(4 * time.Second), access: &access{endpoint: endpointAudit, denied: true}}
 	step(access)
 
-	got := across(access.at, access)
+	got := across(access.at, access, true)
 	assert.Equal(t, []string{"vault.watch.gap", "vault.sealed"}, eventNames(got))
 	events := got.Logs.ResourceLogs().At(0).ScopeLogs().At(0).LogRecords()
 	unseen, _ := events.At(0).Attributes().Get("observation.gap.duration")
 	assert.InDelta(t, 3, unseen.Double(), 0)
 	reconciled, _ := events.At(1).Attributes().Get("observation.reconciled")
 	assert.True(t, reconciled.Bool())
-	assert.Equal(t, 1, got.Traces.SpanCount(), "the seal lasts")
-	assert.Equal(t, []string{"vault.unsealed"}, step(server(5*time.Second, false)))
+	require.Equal(t, 1, got.Traces.SpanCount(), "the seal lasts")
+	started := got.Traces.ResourceSpans().At(0).ScopeSpans().At(0).Spans().At(0)
+	after := server(5*time.Second, false)
+	assert.Equal(t, []string{"vault.unsealed"}, step(after))
+	got = across(after.at, after, false)
+	assert.Equal(t, []string{"vault.unsealed"}, eventNames(got))
+	ended := got.Traces.ResourceSpans().At(0).ScopeSpans().At(0).Spans().At(0)
+	assert.Equal(t, started.ParentSpanID(), ended.SpanID(), "what began in the signal ends in it")
 }
 
 func eventNames(t watch.Telemetry) (names []string) {

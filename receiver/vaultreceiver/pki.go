@@ -405,8 +405,11 @@ func (p *pki) tell(ctx context.Context) {
 	watch.Loop[struct{}]{
 		Next: func(ctx context.Context) (struct{}, error) { return struct{}{}, p.await(ctx, again) },
 		Step: func(now time.Time, _ struct{}) watch.Telemetry {
-			due, of, again = p.due(now)
-			return p.render(now, of, due)
+			found, in, next := p.due(now)
+			if again = next; len(found) > 0 {
+				due, of = found, in // to be stored once it is delivered
+			}
+			return p.render(now, in, found)
 		},
 		Delivery: p.w.Delivery(),
 		Commit: func(ctx context.Context) {

@@ -38,7 +38,7 @@ func (w *watcher) pollServer(ctx context.Context) {
 		w.saw(now, r, err)
 		if err = errors.Join(err, r.leaderErr); err != nil {
 			gap = true
-			w.news.put(observation{at: now, err: err})
+			w.Delivery().CountFailure(ctx)
 		} else {
 			before = r.Server
 			several := doubt.See(now, r.node, r.contradicts)

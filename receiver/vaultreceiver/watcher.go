@@ -131,7 +131,7 @@ func (w *watcher) run(ctx context.Context) {
 	watch.Loop[observation]{
 		Next:      w.news.next,
 		Step:      w.step,
-		Fork:      w.stepAcross,
+		Fork:      w.stepApart,
 		Delivery:  w.Delivery(),
 		Commit:    w.keep,
 		Condition: func(error) {}, // Each endpoint has a condition of its own.
