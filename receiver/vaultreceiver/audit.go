@@ -28,7 +28,9 @@ func newAuditDevices(w *watcher) domain {
 // AuditDevices returns the audit devices that are enabled.
 func (c *client) AuditDevices(ctx context.Context) (state.AuditDevices, error) {
 	var answer struct {
-		Data map[string]struct{ Type string }
+		Data map[string]struct {
+			Type string `json:"type" answer:"required"`
+		} `json:"data" answer:"required"`
 	}
 	if err := c.do(ctx, call{endpoint: endpointAudit, needs: "sudo and read"}, &answer); err != nil {
 		return nil, err

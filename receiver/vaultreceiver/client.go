@@ -37,6 +37,9 @@ var (
 	// errForeign is the error of an answer that Vault would not give.
 	errForeign = errors.New("the answer is not Vault's, check endpoint")
 
+	// errNoContent is the error of an answer that there is none.
+	errNoContent = errors.New("it has no content")
+
 	errSealed = errors.New("the server is sealed")
 )
 
@@ -90,9 +93,9 @@ func (c *client) Leases(ctx context.Context) (leases int64, known bool, err erro
 	}
 	var answer struct {
 		Gauges []struct {
-			Name  string
+			Name  string `answer:"required"`
 			Value float64
-		}
+		} `answer:"required"`
 	}
 	err = c.get(ctx, authenticated, endpointMetrics, nil, &answer)
 	if errors.Is(err, errSealed) { // since a moment ago

@@ -46,6 +46,13 @@ func (r recorded) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
 	_, _ = w.Write(body)
 }
 
+// nothing answers as Vault does where there is nothing to list or to read.
+func nothing(w http.ResponseWriter) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(http.StatusNotFound)
+	_, _ = w.Write([]byte(`{"errors":[]}`))
+}
+
 // serve returns a server with the handlers of the paths below /v1/.
 func serve(t *testing.T, handlers map[string]http.Handler) *httptest.Server {
 	t.Helper()
@@ -120,16 +127,20 @@ func TestServerInEveryState(t *testing.T) {
 }
 
 func TestLeases(t *testing.T) {
-	for file, want := range map[string]struct {
-		leases int64
-		known  bool
+	none := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = w.Write([]byte(`{"Timestamp":"2026-11-22 18:37:20 +0000 UTC","Gauges":[],"Points":[],"Counters":[],"Samples":[]}`))
+	})
+	for name, want := range map[string]struct {
+		metrics http.Handler
+		leases  int64
+		known   bool
 	}{
-		"metrics.json":          {0, true},
-		"metrics_hostname.json": {3, true},
-		"leases_count.json":     {0, false}, // an answer without the gauge
+		"metrics":              {recorded{200, "metrics.json"}, 0, true},
+		"with the host's name": {recorded{200, "metrics_hostname.json"}, 3, true},
+		"of the first seconds": {none, 0, false},
 	} {
-		t.Run(file, func(t *testing.T) {
-			cfg := configFor(serve(t, map[string]http.Handler{"sys/metrics": recorded{200, file}}).URL)
+		t.Run(name, func(t *testing.T) {
+			cfg := configFor(serve(t, map[string]http.Handler{"sys/metrics": want.metrics}).URL)
 			cfg.Token = "t"
 			leases, known, err := clientOf(t, cfg).Leases(t.Context())
 			require.NoError(t, err)
@@ -177,9 +188,9 @@ func TestErrorsSayWhatToDo(t *testing.T) {
 		"the error page of a proxy": {"sys/health", status(http.StatusBadGateway), health,
 			"sys/health: the answer is not Vault's, check endpoint: status 502"},
 		"another API": {"sys/health", says(http.StatusOK, `{"status":"ok"}`), health,
-			"sys/health: the answer does not tell the state of a Vault server, check endpoint"},
+			"sys/health: the answer is not Vault's, check endpoint: it lacks initialized"},
 		"a rate limit": {"sys/health", says(http.StatusTooManyRequests, `{"errors":["request path \"sys/health\": rate limit quota exceeded"]}`), health,
-			"sys/health: the answer does not tell the state of a Vault server, check endpoint"},
+			"sys/health: the answer is not Vault's, check endpoint: it lacks initialized"},
 		"an internal error": {"sys/health", says(http.StatusInternalServerError, `{"errors":["failed to check initialization"]}`), health,
 			"sys/health: status 500: failed to check initialization"},
 		"a redirect": {"sys/metrics", http.RedirectHandler("http://127.0.0.1:1/v1/sys/metrics", http.StatusTemporaryRedirect), leases,

@@ -5,6 +5,7 @@ package vaultreceiver
 
 import (
 	"context"
+	"errors"
 
 	"go.opentelemetry.io/collector/pdata/pcommon"
 
@@ -37,30 +38,40 @@ func newEntities(w *watcher) domain {
 }
 
 // Clients returns the clients of the month. Where Vault does not count them, it
-// answers with nothing.
+// answers that there is no content.
 func (c *client) Clients(ctx context.Context) (state.Clients, error) {
 	var answer struct {
-		Data *struct {
-			ACME      int64 `json:"acme_clients"`
-			Entity    int64 `json:"entity_clients"`
-			NonEntity int64 `json:"non_entity_clients"`
-			Synced    int64 `json:"secret_syncs"`
-		}
+		Data struct {
+			ACME      int64  `json:"acme_clients"` // not of old Vaults, like secret_syncs
+			Entity    *int64 `json:"entity_clients" answer:"required"`
+			NonEntity *int64 `json:"non_entity_clients" answer:"required"`
+			Synced    int64  `json:"secret_syncs"`
+		} `json:"data"`
 	}
-	if err := c.do(ctx, call{endpoint: endpointClients}, &answer); err != nil || answer.Data == nil {
+	err := c.do(ctx, call{endpoint: endpointClients, none: true}, &answer)
+	if errors.Is(err, errNoContent) {
+		return state.Clients{}, nil
+	}
+	if err != nil {
 		return state.Clients{}, err
 	}
 	d := answer.Data
-	return state.Clients{Counted: true, ACME: d.ACME, Entity: d.Entity, NonEntity: d.NonEntity, SecretSynced: d.Synced}, nil
+	return state.Clients{Counted: true, ACME: d.ACME, Entity: *d.Entity, NonEntity: *d.NonEntity, SecretSynced: d.Synced}, nil
 }
 
 // Entities returns how many entities there are.
 func (c *client) Entities(ctx context.Context) (int64, error) {
 	var answer struct {
 		Data struct {
-			Counters struct{ Entities struct{ Total int64 } }
-		}
+			Counters struct {
+				Entities struct {
+					Total *int64 `json:"total" answer:"required"`
+				} `json:"entities"`
+			} `json:"counters"`
+		} `json:"data"`
 	}
-	err := c.do(ctx, call{endpoint: endpointEntities}, &answer)
-	return answer.Data.Counters.Entities.Total, err
+	if err := c.do(ctx, call{endpoint: endpointEntities}, &answer); err != nil {
+		return 0, err
+	}
+	return *answer.Data.Counters.Entities.Total, nil
 }

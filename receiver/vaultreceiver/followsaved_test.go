@@ -59,8 +59,8 @@ func newLeasesFake(t *testing.T, ids ...string) *leasesFake {
 			}
 		}
 		if len(names) == 0 {
-			w.WriteHeader(http.StatusNotFound)
-			names = nil
+			nothing(w)
+			return
 		}
 		_ = json.NewEncoder(w).Encode(map[string]any{"data": map[string]any{"keys": names}})
 	})

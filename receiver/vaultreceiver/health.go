@@ -4,7 +4,6 @@
 package vaultreceiver
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"strings"
@@ -51,7 +50,11 @@ func (c *client) look(ctx context.Context) (r round, err error) {
 	if r.Sealed {
 		return r, nil // It does not know the leader.
 	}
-	var leader api.LeaderResponse
+	var leader struct {
+		api.LeaderResponse
+		HAEnabled *bool `json:"ha_enabled" answer:"required"`
+		IsSelf    *bool `json:"is_self" answer:"required"`
+	}
 	node, err := c.ask(ctx, c.api, endpointLeader, nil, &leader)
 	r.from(node)
 	if errors.Is(err, errSealed) {
@@ -60,9 +63,9 @@ func (c *client) look(ctx context.Context) (r round, err error) {
 	}
 	r.leaderErr = err
 	if err == nil {
-		r.HAEnabled, r.LeaderAddress = leader.HAEnabled, leader.LeaderAddress
+		r.HAEnabled, r.LeaderAddress = *leader.HAEnabled, leader.LeaderAddress
 		r.LeaderAmong = strings.TrimPrefix(leader.LeaderClusterAddress, "https://")
-		r.contradicts = r.contradicts || leader.HAEnabled && leader.IsSelf == r.Standby
+		r.contradicts = r.contradicts || r.HAEnabled && *leader.IsSelf == r.Standby
 	}
 	return r, nil
 }
@@ -81,23 +84,19 @@ func (c *client) Health(ctx context.Context) (state.Server, error) {
 func (c *client) health(ctx context.Context) (s state.Server, r state.Replication, node string, err error) {
 	var answer struct {
 		api.HealthResponse
-		Initialized *bool `json:"initialized"`
+		Initialized *bool `json:"initialized" answer:"required"`
+		Sealed      *bool `json:"sealed" answer:"required"`
+		Standby     *bool `json:"standby" answer:"required"`
 		Removed     bool  `json:"removed_from_cluster"`
 	}
-	// The body tells all that the status code does. For most states the code
-	// is one of an error, and proxies have errors with these codes too.
-	node, err = c.ask(ctx, c.api, endpointHealth, nil, &answer)
-	if answer.Initialized == nil {
-		err = cmp.Or(err, errors.New(endpointHealth+": the answer does not tell the state of a Vault server, check endpoint"))
-		c.requests.count(endpointHealth, err)
+	if node, err = c.ask(ctx, c.api, endpointHealth, nil, &answer); err != nil {
 		return s, r, node, err
 	}
-	c.requests.count(endpointHealth, nil)
 	s = state.Server{
 		Initialized:        *answer.Initialized,
-		Sealed:             answer.Sealed,
+		Sealed:             *answer.Sealed,
 		Removed:            answer.Removed,
-		Standby:            answer.Standby || answer.PerformanceStandby,
+		Standby:            *answer.Standby || answer.PerformanceStandby,
 		PerformanceStandby: answer.PerformanceStandby,
 		DRSecondary:        answer.ReplicationDRMode == "secondary",
 		Connection:         connection(answer.HAConnectionHealthy),
@@ -126,17 +125,15 @@ func connection(healthy *bool) state.Connection {
 func (c *client) sealStatus(ctx context.Context, r *round) error {
 	var answer struct {
 		api.SealStatusResponse
-		Initialized *bool `json:"initialized"`
+		Initialized *bool `json:"initialized" answer:"required"`
+		Sealed      *bool `json:"sealed" answer:"required"`
 	}
 	node, err := c.ask(ctx, c.api, endpointSeal, nil, &answer)
-	if err == nil && answer.Initialized == nil {
-		err = errors.New(endpointSeal + ": the answer does not tell how the server is sealed, check endpoint")
-	}
 	if err != nil {
 		return err
 	}
 	r.from(node)
-	r.contradicts = r.contradicts || answer.Sealed != r.Sealed || *answer.Initialized != r.Initialized ||
+	r.contradicts = r.contradicts || *answer.Sealed != r.Sealed || *answer.Initialized != r.Initialized ||
 		answer.ClusterID != "" && r.ClusterID != "" && answer.ClusterID != r.ClusterID
 	r.Seal = state.Seal{
 		Known:     true,

@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"time"
 
+	"github.com/otelcol-infra/otelcol-infra/internal/jsonanswer"
 	"github.com/otelcol-infra/otelcol-infra/receiver/vaultreceiver/internal/state"
 	"github.com/otelcol-infra/otelcol-infra/receiver/vaultreceiver/internal/telemetry"
 )
@@ -25,17 +26,22 @@ func newInFlightRequests(w *watcher) domain {
 // InFlight returns what is known of the requests that the server is handling.
 func (c *client) InFlight(ctx context.Context) (state.InFlight, error) {
 	var answer inFlight
-	err := c.do(ctx, call{endpoint: endpointInFlight}, &answer)
-	return answer.seen, err
+	if err := c.do(ctx, call{endpoint: endpointInFlight}, &answer); err != nil {
+		return state.InFlight{}, err
+	}
+	return answer.seen, nil
 }
 
 // inFlight takes the requests in one by one: a server that is in trouble may
-// have any number of them.
+// have any number of them. There is at least the one that asks for them.
 type inFlight struct{ seen state.InFlight }
 
-func (f *inFlight) decodeFrom(from *json.Decoder) error {
-	if _, err := from.Token(); err != nil { // the opening brace
+// DecodeFrom implements jsonanswer.Stream.
+func (f *inFlight) DecodeFrom(from *json.Decoder) error {
+	if opening, err := from.Token(); err != nil {
 		return err
+	} else if opening != json.Delim('{') || !from.More() {
+		return &jsonanswer.LackError{}
 	}
 	for from.More() {
 		if _, err := from.Token(); err != nil { // the ID of the request
@@ -47,6 +53,9 @@ func (f *inFlight) decodeFrom(from *json.Decoder) error {
 		}
 		if err := from.Decode(&request); err != nil {
 			return err
+		}
+		if request.Path == "" || request.Began.IsZero() {
+			return &jsonanswer.LackError{Field: "request_path or start_time"}
 		}
 		f.seen = f.seen.With(request.Path, request.Began)
 	}

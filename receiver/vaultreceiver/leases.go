@@ -153,12 +153,12 @@ func (l *leases) appendTo(metrics pmetric.MetricSlice, now time.Time) {
 func (c *client) Lease(ctx context.Context, id string) (facts state.Facts, err error) {
 	var answer struct {
 		Data struct {
-			IssueTime   *time.Time `json:"issue_time"`
+			IssueTime   *time.Time `json:"issue_time" answer:"required"`
 			ExpireTime  *time.Time `json:"expire_time"`
 			LastRenewal *time.Time `json:"last_renewal"`
-			TTL         int64
+			TTL         *int64     `json:"ttl" answer:"required"`
 			Renewable   bool
-		}
+		} `json:"data"`
 	}
 	err = c.do(ctx, call{endpoint: endpointLease, needs: "update", absent: saysNoLease, body: map[string]string{"lease_id": id}}, &answer)
 	if err != nil {
@@ -173,7 +173,7 @@ func (c *client) Lease(ctx context.Context, id string) (facts state.Facts, err e
 	data := answer.Data
 	return state.Facts{
 		Issued: at(data.IssueTime), Expires: at(data.ExpireTime), Renewed: at(data.LastRenewal),
-		Left: time.Duration(data.TTL) * time.Second, Renewable: data.Renewable,
+		Left: time.Duration(*data.TTL) * time.Second, Renewable: data.Renewable,
 	}, nil
 }
 

@@ -82,21 +82,34 @@ func (l *leases) seeIrrevocable(ctx context.Context) {
 type irrevocableLeases struct {
 	LeaseCount int64 `json:"lease_count"`
 	Leases     []struct {
-		ID string `json:"lease_id"`
-	}
+		ID string `json:"lease_id" answer:"required"`
+	} `json:"leases" answer:"required"`
 }
 
 func (c *client) countIrrevocable(ctx context.Context) (irrevocableLeases, error) {
-	return c.irrevocable(ctx, call{endpoint: endpointLeases})
+	var answer struct {
+		Data struct {
+			LeaseCount *int64 `json:"lease_count" answer:"required"`
+		} `json:"data"`
+	}
+	if err := c.do(ctx, call{endpoint: endpointLeases, query: irrevocable}, &answer); err != nil {
+		return irrevocableLeases{}, err
+	}
+	return irrevocableLeases{LeaseCount: *answer.Data.LeaseCount}, nil
 }
 
 func (c *client) listIrrevocable(ctx context.Context) (irrevocableLeases, error) {
-	return c.irrevocable(ctx, call{endpoint: endpointIrrevocable, needs: "sudo and read"})
+	var answer struct {
+		Data struct {
+			irrevocableLeases
+			LeaseCount *int64 `json:"lease_count" answer:"required"`
+		} `json:"data"`
+	}
+	request := call{endpoint: endpointIrrevocable, needs: "sudo and read", query: irrevocable}
+	if err := c.do(ctx, request, &answer); err != nil {
+		return irrevocableLeases{}, err
+	}
+	return irrevocableLeases{LeaseCount: *answer.Data.LeaseCount, Leases: answer.Data.Leases}, nil
 }
 
-func (c *client) irrevocable(ctx context.Context, request call) (irrevocableLeases, error) {
-	request.query = map[string][]string{"type": {"irrevocable"}}
-	var answer struct{ Data irrevocableLeases }
-	err := c.do(ctx, request, &answer)
-	return answer.Data, err
-}
+var irrevocable = map[string][]string{"type": {"irrevocable"}}

@@ -41,11 +41,11 @@ func (c *client) LockedUsers(ctx context.Context) (state.LockedUsers, error) {
 		Data struct {
 			Namespaces []struct {
 				Methods []struct {
-					Accessor string `json:"mount_accessor"`
-					Counts   int64
-				} `json:"mount_accessors"`
-			} `json:"by_namespace"`
-		}
+					Accessor string `json:"mount_accessor" answer:"required"`
+					Counts   *int64 `json:"counts" answer:"required"`
+				} `json:"mount_accessors" answer:"required"`
+			} `json:"by_namespace" answer:"required"`
+		} `json:"data"`
 	}
 	if err := c.do(ctx, call{endpoint: endpointLockedUsers}, &answer); err != nil {
 		return nil, err
@@ -53,7 +53,7 @@ func (c *client) LockedUsers(ctx context.Context) (state.LockedUsers, error) {
 	users := state.LockedUsers{}
 	for _, namespace := range answer.Data.Namespaces {
 		for _, method := range namespace.Methods {
-			users[method.Accessor] += method.Counts
+			users[method.Accessor] += *method.Counts
 		}
 	}
 	return users, nil

@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -103,6 +104,9 @@ func (m *method) logIn(ctx context.Context, with credentials, to vaultAPI) (*api
 	if secret == nil || secret.Auth == nil || secret.Auth.ClientToken == "" {
 		return nil, fmt.Errorf("%s: the answer holds no token, check endpoint, and that logins need no second factor", m.endpoint)
 	}
+	if secret.Auth.LeaseDuration <= 0 { // A login gives no token without an end.
+		return nil, fmt.Errorf("%s: %w: it lacks auth.lease_duration", m.endpoint, errForeign)
+	}
 	return secret.Auth, nil
 }
 
@@ -117,14 +121,14 @@ func (m *method) explain(with credentials, err error) error {
 		return explain(m.endpoint, "update", err)
 	}
 	told := *answer
-	told.Errors = make([]string, len(answer.Errors))
+	told.Errors = slices.Clone(answer.Errors)
 	for i, said := range answer.Errors {
 		for _, secret := range with.secrets {
 			said = strings.ReplaceAll(said, secret, "[REDACTED]")
 		}
 		told.Errors[i] = said
 	}
-	if told.RawError || told.StatusCode != http.StatusBadRequest && told.StatusCode != http.StatusForbidden {
+	if told.RawError || told.Errors == nil || told.StatusCode != http.StatusBadRequest && told.StatusCode != http.StatusForbidden {
 		return explain(m.endpoint, "update", &told)
 	}
 	return fmt.Errorf("%s: %w: status %d: %s (%s)", m.endpoint, errRefused, told.StatusCode, sayAll(told.Errors), m.hint)
@@ -141,7 +145,10 @@ func (s *session) checkNamespace(ctx context.Context) {
 	if s.checked || namespace == "" || namespace == "root" {
 		return
 	}
-	var answer struct{ Enterprise *bool }
+	var answer struct {
+		Initialized *bool `json:"initialized" answer:"required"`
+		Enterprise  *bool
+	}
 	if err := s.client.get(ctx, s.client.api, endpointHealth, nil, &answer); err != nil {
 		return // It is tried again with the next turn.
 	}

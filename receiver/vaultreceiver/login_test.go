@@ -444,6 +444,8 @@ func TestALoginWithKubernetes(t *testing.T) {
 			recorded{403, "denied_403.json"}.ServeHTTP(w, r)
 		case r.URL.Path == "/v1/sys/metrics":
 			answerPage(w, r)
+		case r.URL.Path == "/v1/"+endpointNodes:
+			recorded{200, "ha_status.json"}.ServeHTTP(w, r)
 		case r.URL.Path == "/v1/"+endpointLookup:
 			recorded{200, "lookup_self_kubernetes.json"}.ServeHTTP(w, r)
 		default:
@@ -516,6 +518,14 @@ func TestALoginDoesNotTellItsCredentials(t *testing.T) {
 		"the page of a proxy":            {403, `<html>planted-secret-id</html>`, "auth/approle/login: the answer is not Vault's, check endpoint: status 403"},
 		"no token":                       {200, `{"data":{}}`, "auth/approle/login: the answer holds no token, check endpoint"},
 		"nothing":                        {204, ``, "auth/approle/login: the answer holds no token, check endpoint"},
+		"null":                           {200, `null`, "auth/approle/login: the answer holds no token, check endpoint"},
+		"a wrapped answer":               {200, wrapped, "auth/approle/login: the answer holds no token, check endpoint"},
+		"an empty token":                 {200, `{"auth":{"client_token":"","lease_duration":60}}`, "auth/approle/login: the answer holds no token, check endpoint"},
+		"a token without its end":        {200, `{"auth":{"client_token":"planted"}}`, "auth/approle/login: the answer is not Vault's, check endpoint: it lacks auth.lease_duration"},
+		"a page":                         {200, `<html>planted-secret-id</html>`, "auth/approle/login: the answer is not Vault's, check endpoint: "},
+		"a list":                         {200, `[]`, "auth/approle/login: the answer is not Vault's, check endpoint: "},
+		"half of it":                     {200, `{"auth":{"client_token":"planted",`, "auth/approle/login: "},
+		"the denial of a proxy":          {403, `{"message":"forbidden"}`, "auth/approle/login: the answer is not Vault's, check endpoint: status 403"},
 		"sealed":                         {503, `{"errors":["Vault is sealed"]}`, "auth/approle/login: the server is sealed"},
 	} {
 		t.Run(name, func(t *testing.T) {

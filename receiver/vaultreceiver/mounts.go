@@ -68,13 +68,14 @@ func (p *mountPaths) learn(endpoint string, mounts state.Mounts) []string {
 func (c *client) Mounts(ctx context.Context, endpoint, below string) (state.Mounts, error) {
 	var answer struct {
 		Data map[string]struct {
-			Type, Accessor, UUID, Description string
+			Type, Accessor    string `answer:"required"`
+			UUID, Description string
 
 			Options map[string]any
 			Config  map[string]any
 			Plugin  string `json:"plugin_version"`
 			Running string `json:"running_plugin_version"`
-		}
+		} `json:"data" answer:"nonempty"` // Some cannot be disabled.
 	}
 	if err := c.do(ctx, call{endpoint: endpoint}, &answer); err != nil {
 		return nil, err

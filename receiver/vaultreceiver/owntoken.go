@@ -74,11 +74,11 @@ func (s *session) look(ctx context.Context) error {
 	s.looked = id(token)
 	var answer struct {
 		Data struct {
-			TTL       int64
+			TTL       *int64 `json:"ttl" answer:"required"`
 			Period    int64
 			Renewable bool
 			Until     time.Time `json:"expire_time"` // null: it has no end
-		}
+		} `json:"data"`
 	}
 	now := time.Now()
 	err = s.client.get(ctx, s.client.as(token), endpointLookup, nil, &answer)
@@ -89,7 +89,7 @@ func (s *session) look(ctx context.Context) error {
 	switch {
 	case err == nil:
 		data := answer.Data
-		ttl := time.Duration(data.TTL) * time.Second
+		ttl := time.Duration(*data.TTL) * time.Second
 		if s.method == nil {
 			s.life = givenLife(now, ttl, time.Duration(data.Period)*time.Second, data.Renewable && s.fixed != s.looked)
 		}
@@ -131,20 +131,24 @@ func (s *session) renew(ctx context.Context) error {
 		return err
 	}
 	now := time.Now()
-	secret, err := parseSecret(s.client.as(token).write(ctx, endpointRenew, []byte("{}")))
-	s.client.requests.count(endpointRenew, err)
-	var answer *api.ResponseError
-	refused := errors.As(err, &answer) && !answer.RawError && answer.StatusCode < http.StatusInternalServerError
-	if err != nil {
-		err = explain(endpointRenew, "update", err)
+	var answer struct {
+		Auth struct {
+			ClientToken   string `json:"client_token" answer:"required"`
+			LeaseDuration *int64 `json:"lease_duration" answer:"required"`
+			Renewable     bool
+		} `json:"auth"`
 	}
+	response, err := s.client.as(token).write(ctx, endpointRenew, []byte("{}"))
+	_, err = take(endpointRenew, "update", response, err, &answer)
+	s.client.requests.count(endpointRenew, err)
+	status := refusedWith(err)
 	switch {
 	case errors.Is(err, errSealed): // since a moment ago
 		return err
 	case errors.Is(err, errInvalidToken):
 		s.lose()
 		return nil
-	case refused:
+	case status != 0 && status < http.StatusInternalServerError:
 		s.life.Renewable = false
 		s.fixed = id(token)
 		if s.method == nil { // else it logs in anew
@@ -154,15 +158,11 @@ func (s *session) renew(ctx context.Context) error {
 	case err != nil:
 		s.report(endpointRenew, err)
 		return err
-	case secret == nil || secret.Auth == nil:
-		err = fmt.Errorf("%s: the answer holds no token, check endpoint", endpointRenew)
-		s.report(endpointRenew, err)
-		return err
 	}
 	s.report(endpointRenew, nil)
 	s.renewals++
-	ttl := time.Duration(secret.Auth.LeaseDuration) * time.Second
-	s.life = s.life.Given(now, ttl, secret.Auth.Renewable)
+	ttl := time.Duration(*answer.Auth.LeaseDuration) * time.Second
+	s.life = s.life.Given(now, ttl, answer.Auth.Renewable)
 	s.accept(token, now, ttl, time.Time{})
 	return nil
 }

@@ -455,7 +455,7 @@ func TestACertificateThatCannotBeRead(t *testing.T) {
 			return false
 		}
 		text := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: []byte(body)})
-		assert.NoError(t, json.NewEncoder(w).Encode(map[string]any{"data": map[string]any{"certificate": string(text)}}))
+		assert.NoError(t, json.NewEncoder(w).Encode(map[string]any{"data": map[string]any{"certificate": string(text), "revocation_time": 0}}))
 		return true
 	})
 	o := observe(t, cfg, string(cfg.Token), body, base64.StdEncoding.EncodeToString([]byte(body)))

@@ -82,11 +82,9 @@ func newPKIFake(t *testing.T, mounts []string, certificates ...string) *pkiFake 
 	}
 	for _, mount := range mounts {
 		handlers[endpointMount+"/"+mount] = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-			answer(w, map[string]any{"type": "pki", "path": mount + "/"})
+			answer(w, map[string]any{"type": "pki", "path": mount + "/", "config": map[string]any{"max_lease_ttl": 2764800}})
 		})
-		handlers[mount+"/issuers"] = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-			answer(w, map[string]any{"keys": []string{}})
-		})
+		handlers[mount+"/issuers"] = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { nothing(w) })
 		handlers[mount+"/certs"] = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 			answer(w, map[string]any{"keys": certificates})
 		})
@@ -96,6 +94,10 @@ func newPKIFake(t *testing.T, mounts []string, certificates ...string) *pkiFake 
 			var keys []string
 			for serial := range f.revoked {
 				keys = append(keys, serial)
+			}
+			if len(keys) == 0 {
+				nothing(w)
+				return
 			}
 			slices.Sort(keys)
 			answer(w, map[string]any{"keys": keys})
@@ -109,8 +111,9 @@ func newPKIFake(t *testing.T, mounts []string, certificates ...string) *pkiFake 
 				_, _ = w.Write([]byte(`{"errors":["it cannot be served"]}`))
 				return
 			}
-			data := map[string]any{"certificate": text}
+			data := map[string]any{"certificate": text, "revocation_time": 0}
 			if at := f.revoked[serial]; !at.IsZero() {
+				data["revocation_time"] = at.Unix()
 				data["revocation_time_rfc3339"] = at.Format(time.RFC3339Nano)
 			}
 			answer(w, data)
@@ -120,7 +123,7 @@ func newPKIFake(t *testing.T, mounts []string, certificates ...string) *pkiFake 
 	return f
 }
 
-func newCertificate(t *testing.T) string {
+func newCertificate(t testing.TB) string {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	require.NoError(t, err)

@@ -34,15 +34,18 @@ type pkiEngine struct {
 func (c *client) Mount(ctx context.Context, mount string) (pkiEngine, error) {
 	var answer struct {
 		Data struct {
-			Type, Path string
-			Config     struct {
-				MaxLeaseTTL int64 `json:"max_lease_ttl"`
-			}
-		}
+			Type   string `json:"type" answer:"required"`
+			Path   string `json:"path" answer:"required"`
+			Config struct {
+				MaxLeaseTTL *int64 `json:"max_lease_ttl" answer:"required"`
+			} `json:"config"`
+		} `json:"data"`
 	}
-	err := c.do(ctx, call{endpoint: endpointMount, path: endpointMount + "/" + mount}, &answer)
+	if err := c.do(ctx, call{endpoint: endpointMount, path: endpointMount + "/" + mount}, &answer); err != nil {
+		return pkiEngine{}, err
+	}
 	data := answer.Data
-	return pkiEngine{kind: data.Type, path: data.Path, maxTTL: time.Duration(data.Config.MaxLeaseTTL) * time.Second}, err
+	return pkiEngine{kind: data.Type, path: data.Path, maxTTL: time.Duration(*data.Config.MaxLeaseTTL) * time.Second}, nil
 }
 
 // serials are those that could be read, and the number of the others.
@@ -75,22 +78,25 @@ type issued struct {
 func (c *client) Certificate(ctx context.Context, mount string, serial state.Serial) (issued, error) {
 	var answer struct {
 		Data struct {
-			Certificate string
-			Revoked     int64  `json:"revocation_time"`
+			Certificate string `json:"certificate" answer:"required"`
+			Revoked     *int64 `json:"revocation_time" answer:"required"`
 			RevokedAt   string `json:"revocation_time_rfc3339"` // not of old revocations
-		}
+		} `json:"data"`
 	}
 	err := c.do(ctx, call{endpoint: mount + "/cert/+", path: mount + "/cert/" + serial.String()}, &answer)
-	if refusedWith(err) == http.StatusNotFound {
+	if isAbsent(err) {
 		return issued{}, nil
+	}
+	if err != nil {
+		return issued{}, err
 	}
 	found := issued{text: answer.Data.Certificate}
 	if at, parseErr := time.Parse(time.RFC3339Nano, answer.Data.RevokedAt); parseErr == nil {
 		found.revoked = at
-	} else if answer.Data.Revoked > 0 {
-		found.revoked = time.Unix(answer.Data.Revoked, 0)
+	} else if *answer.Data.Revoked > 0 {
+		found.revoked = time.Unix(*answer.Data.Revoked, 0)
 	}
-	return found, err
+	return found, nil
 }
 
 // Issuers returns the issuers of a mount, by their IDs.
@@ -98,16 +104,16 @@ func (c *client) Issuers(ctx context.Context, mount string) (map[string]state.Is
 	endpoint := mount + "/issuers"
 	var answer struct {
 		Data struct {
-			Keys []string
+			Keys []string `json:"keys" answer:"required"`
 			Info map[string]struct {
 				Name   string `json:"issuer_name"`
 				KeyID  string `json:"key_id"`
 				Serial string `json:"serial_number"`
-			} `json:"key_info"`
-		}
+			} `json:"key_info" answer:"required"`
+		} `json:"data"`
 	}
 	err := c.do(ctx, call{endpoint: endpoint, needs: "list", list: true}, &answer)
-	if refusedWith(err) == http.StatusNotFound {
+	if isAbsent(err) {
 		return nil, nil
 	}
 	if err != nil {
@@ -128,7 +134,11 @@ func (c *client) Issuers(ctx context.Context, mount string) (map[string]state.Is
 // Issuer returns the certificate of an issuer.
 func (c *client) Issuer(ctx context.Context, mount, id string) (*x509.Certificate, error) {
 	endpoint := mount + "/issuer/+"
-	var answer struct{ Data struct{ Certificate string } }
+	var answer struct {
+		Data struct {
+			Certificate string `json:"certificate" answer:"required"`
+		} `json:"data"`
+	}
 	if err := c.do(ctx, call{endpoint: endpoint, path: mount + "/issuer/" + id}, &answer); err != nil {
 		return nil, err
 	}
@@ -143,7 +153,11 @@ func (c *client) Issuer(ctx context.Context, mount, id string) (*x509.Certificat
 // is none.
 func (c *client) RevocationList(ctx context.Context, mount, id string) (state.RevocationList, error) {
 	endpoint := mount + "/issuer/+/crl"
-	var answer struct{ Data struct{ CRL string } }
+	var answer struct {
+		Data struct {
+			CRL string `json:"crl" answer:"required"`
+		} `json:"data"`
+	}
 	err := c.do(ctx, call{endpoint: endpoint, path: mount + "/issuer/" + id + "/crl", absent: saysNoList}, &answer)
 	if refusedWith(err) == http.StatusInternalServerError && strings.Contains(err.Error(), saysNoList) {
 		return state.RevocationList{}, nil
@@ -170,10 +184,20 @@ func (c *client) Roles(ctx context.Context, mount string) ([]string, error) {
 
 // Role returns what a role allows; known is false when it is gone.
 func (c *client) Role(ctx context.Context, mount, name string) (role *state.Role, err error) {
-	var answer struct{ Data state.Role }
+	var answer struct {
+		Data struct {
+			state.Role
+			KeyType string `json:"key_type" answer:"required"`
+		} `json:"data"`
+	}
 	err = c.do(ctx, call{endpoint: mount + "/roles/+", path: mount + "/roles/" + name}, &answer)
-	if refusedWith(err) == http.StatusNotFound {
+	if isAbsent(err) {
 		return nil, nil
 	}
-	return &answer.Data, err
+	if err != nil {
+		return nil, err
+	}
+	role = &answer.Data.Role
+	role.KeyType = answer.Data.KeyType
+	return role, nil
 }

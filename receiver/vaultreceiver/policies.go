@@ -6,7 +6,6 @@ package vaultreceiver
 import (
 	"context"
 	"errors"
-	"net/http"
 	"time"
 
 	"golang.org/x/time/rate"
@@ -81,7 +80,7 @@ func (r *policyReader) read(ctx context.Context) (state.Policies, error) {
 			known = true
 		case errors.Is(err, errDenied):
 			denial, denied[name] = err, deniedEvery-1
-		case refusedWith(err) == http.StatusNotFound:
+		case isAbsent(err):
 			policies.Without(name)
 		default:
 			return state.Policies{}, err
@@ -108,7 +107,13 @@ func (r *policyReader) report(known bool, denial error) {
 
 // Policy returns the rules of a policy, which must not be told.
 func (c *client) Policy(ctx context.Context, name string) (rules string, err error) {
-	var answer struct{ Data struct{ Policy string } }
-	err = c.do(ctx, call{endpoint: endpointPolicy, path: endpointPolicies + "/" + name}, &answer)
-	return answer.Data.Policy, err
+	var answer struct {
+		Data struct {
+			Policy *string `json:"policy" answer:"required"` // That of root is empty.
+		} `json:"data"`
+	}
+	if err := c.do(ctx, call{endpoint: endpointPolicy, path: endpointPolicies + "/" + name}, &answer); err != nil {
+		return "", err
+	}
+	return *answer.Data.Policy, nil
 }

@@ -7,7 +7,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
 	"slices"
 	"time"
 
@@ -96,18 +95,19 @@ func (c *client) RateLimits(ctx context.Context) (limits map[string]state.RateLi
 	for _, name := range names[:min(len(names), maxQuotas)] {
 		var answer struct {
 			Data struct {
-				Path           string
-				Rate, Interval float64
-			}
+				Path     string
+				Rate     *float64 `json:"rate" answer:"required"`
+				Interval float64
+			} `json:"data"`
 		}
 		err := c.do(ctx, call{endpoint: endpointQuotas, path: endpointQuotas + "/" + name, needs: "list, and read below it,"}, &answer)
-		if refusedWith(err) == http.StatusNotFound {
+		if isAbsent(err) {
 			continue // It has gone meanwhile.
 		}
 		if err != nil {
 			return nil, 0, err
 		}
-		limit := state.RateLimit{Path: answer.Data.Path, PerSecond: answer.Data.Rate}
+		limit := state.RateLimit{Path: answer.Data.Path, PerSecond: *answer.Data.Rate}
 		if answer.Data.Interval > 0 {
 			limit.PerSecond /= answer.Data.Interval
 		}

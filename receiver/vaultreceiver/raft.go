@@ -5,7 +5,6 @@ package vaultreceiver
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -18,17 +17,17 @@ func (c *client) Nodes(ctx context.Context) ([]state.Node, error) {
 		Data struct {
 			Nodes []struct {
 				Address string `json:"api_address"`
-				Active  bool   `json:"active_node"`
+				Active  *bool  `json:"active_node" answer:"required"`
 				Skew    int64  `json:"clock_skew_ms"`
-			}
-		}
+			} `json:"nodes" answer:"nonempty"`
+		} `json:"data"`
 	}
 	if err := c.getWithToken(ctx, endpointNodes, &answer); err != nil {
 		return nil, err
 	}
 	nodes := make([]state.Node, 0, len(answer.Data.Nodes))
 	for _, n := range answer.Data.Nodes {
-		nodes = append(nodes, state.Node{Address: n.Address, Active: n.Active, ClockSkew: time.Duration(n.Skew) * time.Millisecond})
+		nodes = append(nodes, state.Node{Address: n.Address, Active: *n.Active, ClockSkew: time.Duration(n.Skew) * time.Millisecond})
 	}
 	return nodes, nil
 }
@@ -39,18 +38,15 @@ func (c *client) Peers(ctx context.Context) (state.RaftPeers, error) {
 		Data struct {
 			Config struct {
 				Servers []struct {
-					ID            string `json:"node_id"`
-					Address       string
+					ID            string `json:"node_id" answer:"required"`
+					Address       string `json:"address" answer:"required"`
 					Voter, Leader bool
-				}
-			}
-		}
+				} `json:"servers" answer:"nonempty"`
+			} `json:"config"`
+		} `json:"data"`
 	}
 	if err := c.getWithToken(ctx, endpointPeers, &answer); err != nil {
 		return state.RaftPeers{}, err
-	}
-	if len(answer.Data.Config.Servers) == 0 {
-		return state.RaftPeers{}, errors.New(endpointPeers + ": the answer names no server")
 	}
 	peers := state.RaftPeers{Peers: map[string]state.Peer{}}
 	for _, s := range answer.Data.Config.Servers {
@@ -67,7 +63,7 @@ func (c *client) Peers(ctx context.Context) (state.RaftPeers, error) {
 func (c *client) Autopilot(ctx context.Context) (state.Autopilot, error) {
 	var answer struct {
 		Data struct {
-			Healthy   bool
+			Healthy   *bool `json:"healthy" answer:"required"`
 			Tolerance int64 `json:"failure_tolerance"`
 			Leader    string
 			Servers   map[string]struct {
@@ -76,15 +72,15 @@ func (c *client) Autopilot(ctx context.Context) (state.Autopilot, error) {
 				Contact string `json:"last_contact"`
 				Term    uint64 `json:"last_term"`
 				Index   int64  `json:"last_index"`
-			}
-		}
+			} `json:"servers" answer:"required"`
+		} `json:"data"`
 	}
 	if err := c.getWithToken(ctx, endpointAutopilot, &answer); err != nil {
 		return state.Autopilot{}, err
 	}
 	leader := answer.Data.Servers[answer.Data.Leader]
 	a := state.Autopilot{
-		Leader: leader.Address, Healthy: answer.Data.Healthy, FailureTolerance: answer.Data.Tolerance,
+		Leader: leader.Address, Healthy: *answer.Data.Healthy, FailureTolerance: answer.Data.Tolerance,
 		Servers: map[string]state.RaftServer{},
 	}
 	for id, s := range answer.Data.Servers {

@@ -15,6 +15,8 @@ import (
 	"strings"
 
 	"github.com/hashicorp/vault/api"
+
+	"github.com/otelcol-infra/otelcol-infra/internal/jsonanswer"
 )
 
 // call is a request to one part of the API, made with the token.
@@ -35,12 +37,13 @@ type call struct {
 	// that is an answer too.
 	absent string
 
+	none bool              // That there is no content is an answer, too.
 	list bool              // what is below the path, instead of reading it
 	body map[string]string // nil: nothing is written
 }
 
-// do makes a request with the token, and decodes the whole answer into answer.
-// What a list finds nothing below is refused with 404, as refusedWith tells.
+// do makes a request with the token, and decodes the whole answer into answer, as
+// jsonanswer.Decode does. What there is not is refused, as isAbsent tells.
 func (c *client) do(ctx context.Context, request call, answer any) error {
 	authenticated, err := c.authenticated()
 	if err != nil {
@@ -61,7 +64,7 @@ func (c *client) do(ctx context.Context, request call, answer any) error {
 		response, err = authenticated.read(ctx, path, request.query)
 	}
 	_, err = take(request.endpoint, cmp.Or(request.needs, "read"), response, err, answer)
-	if refusedWith(err) == http.StatusNotFound || request.absent != "" && refusedWith(err) != 0 && strings.Contains(err.Error(), request.absent) {
+	if isAbsent(err) || request.none && errors.Is(err, errNoContent) || request.absent != "" && refusedWith(err) != 0 && strings.Contains(err.Error(), request.absent) {
 		c.requests.count(request.endpoint, nil)
 	} else {
 		c.requests.count(request.endpoint, err)
@@ -73,12 +76,17 @@ func (c *client) do(ctx context.Context, request call, answer any) error {
 func (c *client) list(ctx context.Context, request call) ([]string, error) {
 	request.list = true
 	request.needs = cmp.Or(request.needs, "list")
-	var answer struct{ Data struct{ Keys []string } }
-	err := c.do(ctx, request, &answer)
-	if refusedWith(err) == http.StatusNotFound {
-		return nil, nil
+	var answer struct {
+		Data struct {
+			Keys []string `json:"keys" answer:"required"`
+		} `json:"data"`
 	}
-	return answer.Data.Keys, err
+	if err := c.do(ctx, request, &answer); isAbsent(err) {
+		return nil, nil
+	} else if err != nil {
+		return nil, err
+	}
+	return answer.Data.Keys, nil
 }
 
 // getWithToken is like get, for what Vault does not tell to anybody.
@@ -86,7 +94,7 @@ func (c *client) getWithToken(ctx context.Context, endpoint string, answer any) 
 	return c.do(ctx, call{endpoint: endpoint}, answer)
 }
 
-// get decodes the answer of an endpoint into answer, that of an error too.
+// get decodes the answer of an endpoint into answer.
 func (c *client) get(ctx context.Context, from vaultAPI, endpoint string, query map[string][]string, answer any) error {
 	_, err := c.ask(ctx, from, endpoint, query, answer)
 	return err
@@ -96,55 +104,43 @@ func (c *client) get(ctx context.Context, from vaultAPI, endpoint string, query 
 func (c *client) ask(ctx context.Context, from vaultAPI, endpoint string, query map[string][]string, answer any) (node string, err error) {
 	response, err := from.read(ctx, endpoint, query)
 	node, err = take(endpoint, "read", response, err, answer)
-	if endpoint != endpointHealth { // Its answers are errors for most states, and mean what their bodies tell.
-		c.requests.count(endpoint, err)
-	}
+	c.requests.count(endpoint, err)
 	return node, err
 }
 
-// take decodes what was answered, be it an error.
+// take decodes what was answered. That of the health means what its body tells: its
+// status is one of an error for most states, and proxies have errors with these, too.
 func take(endpoint, needs string, response *api.Response, err error, answer any) (node string, _ error) {
-	decoded := decode(endpoint, response, err, answer)
-	if err != nil && decoded == nil {
-		decoded = explain(endpoint, needs, err)
-	}
-	if response != nil {
-		node = cmp.Or(response.Header.Get(headerNode), response.Header.Get(headerHost))
-	}
-	return node, decoded
-}
-
-// decode decodes the body also when err is set, and then returns nil. An answer
-// that has no body leaves the answer as it is.
-func decode(endpoint string, response *api.Response, err error, answer any) error {
 	if response == nil {
-		return fmt.Errorf("%s: %w", endpoint, withoutURL(err))
+		return "", fmt.Errorf("%s: %w", endpoint, withoutURL(err))
 	}
 	defer response.Body.Close()
-	if err == nil && response.StatusCode == http.StatusNoContent {
-		return nil
+	node = cmp.Or(response.Header.Get(headerNode), response.Header.Get(headerHost))
+	if err != nil && endpoint != endpointHealth {
+		return node, explain(endpoint, needs, err)
 	}
-	decodeErr := decodeBody(json.NewDecoder(response.Body), answer)
-	if err != nil || decodeErr == nil {
-		return nil
+	if response.StatusCode == http.StatusNoContent {
+		return node, fmt.Errorf("%s: %w: %w", endpoint, errForeign, errNoContent)
 	}
-	var notJSON *json.SyntaxError
-	if errors.As(decodeErr, &notJSON) {
-		return fmt.Errorf("%s: %w: %w", endpoint, errForeign, decodeErr)
+	decoded := jsonanswer.Decode(response.Body, answer)
+	if err != nil && decoded != nil {
+		return node, explain(endpoint, needs, err)
 	}
-	return fmt.Errorf("%s: %w", endpoint, decodeErr)
+	return node, explainAnswer(endpoint, decoded)
 }
 
-// decoder is an answer that is taken in piece by piece.
-type decoder interface {
-	decodeFrom(from *json.Decoder) error
-}
-
-func decodeBody(from *json.Decoder, answer any) error {
-	if pieces, ok := answer.(decoder); ok {
-		return pieces.decodeFrom(from)
+// explainAnswer says what is wrong with an answer that is not an error.
+func explainAnswer(endpoint string, err error) error {
+	var lacks *jsonanswer.LackError
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, &lacks) && strings.HasPrefix(lacks.Field, "data"):
+		return fmt.Errorf("%s: %w: %w, as where a proxy adds the header X-Vault-Wrap-TTL to requests", endpoint, errForeign, err)
+	case jsonanswer.Foreign(err):
+		return fmt.Errorf("%s: %w: %w", endpoint, errForeign, err)
 	}
-	return from.Decode(answer)
+	return fmt.Errorf("%s: %w", endpoint, err)
 }
 
 // refusal is an answer of Vault that is an error.
@@ -173,6 +169,13 @@ func refusedWith(err error) int {
 	return 0
 }
 
+// isAbsent says whether Vault answers that there is no such thing, or nothing to list:
+// without a word, unlike where it has no such path.
+func isAbsent(err error) bool {
+	var r *refusal
+	return errors.As(err, &r) && r.status == http.StatusNotFound && r.said == ""
+}
+
 // withoutURL leaves out the URL, which can name an object, such as a user.
 func withoutURL(err error) error {
 	var failed *url.Error
@@ -187,9 +190,9 @@ func withoutURL(err error) error {
 func explain(endpoint, needs string, err error) error {
 	var refused *api.ResponseError
 	if !errors.As(err, &refused) {
-		return fmt.Errorf("%s: %w", endpoint, withoutURL(err))
+		return explainAnswer(endpoint, withoutURL(err))
 	}
-	if refused.RawError {
+	if refused.RawError || refused.Errors == nil { // An error of Vault has a list of them, which may be empty.
 		return fmt.Errorf("%s: %w: status %d", endpoint, errForeign, refused.StatusCode)
 	}
 	if refused.StatusCode == http.StatusServiceUnavailable && slices.Contains(refused.Errors, saysSealed) {

@@ -29,10 +29,14 @@ func (c *client) TokenCount(ctx context.Context) (int64, error) {
 	var answer struct {
 		Data struct {
 			Counters struct {
-				Tokens struct{ Total int64 } `json:"service_tokens"`
-			}
-		}
+				Tokens struct {
+					Total *int64 `json:"total" answer:"required"`
+				} `json:"service_tokens"`
+			} `json:"counters"`
+		} `json:"data"`
 	}
-	err := c.do(ctx, call{endpoint: endpointTokens}, &answer)
-	return answer.Data.Counters.Tokens.Total, err
+	if err := c.do(ctx, call{endpoint: endpointTokens}, &answer); err != nil {
+		return 0, err
+	}
+	return *answer.Data.Counters.Tokens.Total, nil
 }

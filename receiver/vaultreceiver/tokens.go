@@ -98,11 +98,11 @@ func (c *client) Token(ctx context.Context, accessor string) (state.Facts, *stat
 			Issued      time.Time `json:"issue_time"`
 			Expires     time.Time `json:"expire_time"`  // null: it has no end
 			Renewed     time.Time `json:"last_renewal"` // absent: never
-			TTL         int64
+			TTL         *int64    `json:"ttl" answer:"required"`
 			Renewable   bool
-			Path        string
+			Path        string `json:"path" answer:"required"`
 			DisplayName string `json:"display_name"`
-		}
+		} `json:"data"`
 	}
 	err := c.do(ctx, call{endpoint: endpointToken, needs: "update", absent: saysNoToken, body: map[string]string{"accessor": accessor}}, &answer)
 	if err != nil {
@@ -112,7 +112,7 @@ func (c *client) Token(ctx context.Context, accessor string) (state.Facts, *stat
 	token := state.NewToken(data.Path, data.DisplayName)
 	return state.Facts{
 		Issued: data.Issued, Expires: data.Expires, Renewed: data.Renewed,
-		Left: time.Duration(data.TTL) * time.Second, Renewable: data.Renewable,
+		Left: time.Duration(*data.TTL) * time.Second, Renewable: data.Renewable,
 	}, &token, nil
 }
 
