@@ -77,7 +77,7 @@ func newClient(ctx context.Context, cfg *Config, tlsConfig *tls.Config, report *
 			DialTimeout:          cfg.DialTimeout,
 			DialKeepAliveTime:    cfg.Keepalive.Time,
 			DialKeepAliveTimeout: cfg.Keepalive.Timeout,
-			DialOptions:          []grpc.DialOption{grpc.WithConnectParams(connect)},
+			DialOptions:          append(checkedAnswers(), grpc.WithConnectParams(connect)),
 			// The second try is for a token that has expired. For the rest, it
 			// is the receiver that tries again, and that tells of failures:
 			// the client would log each of its own.

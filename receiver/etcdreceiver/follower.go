@@ -114,11 +114,12 @@ func (f *follower) next(ctx context.Context) (state.Observation, error) {
 
 // opened takes in that a watch was opened. A revision below the known one is of
 // a restored backup, or of a member that lags; the leader can tell. A watch on
-// a member that lags waits until that has caught up.
+// a member that lags waits until that has caught up. A grpc-proxy that opens a watch
+// for several does not say of which cluster it is.
 func (f *follower) opened(ctx context.Context, b batch) (state.Observation, error) {
 	f.refused = 0
 	cluster, newest := b.cluster, b.revision
-	if cluster == f.clusterID && newest < f.revision {
+	if cluster == 0 || cluster == f.clusterID && newest < f.revision {
 		var err error
 		if cluster, newest, err = f.client.Revision(ctx, f.prefix); err != nil {
 			f.stop()

@@ -4,6 +4,7 @@
 package etcdreceiver
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	enchex "encoding/hex"
@@ -64,7 +65,9 @@ func (c *client) List(ctx context.Context, pick selection, prefix string, revisi
 		if err != nil {
 			return state.Observation{}, 0, err
 		}
-		cluster = answer.Header.ClusterId
+		if cluster = cmp.Or(cluster, answer.Header.ClusterId); cluster != answer.Header.ClusterId {
+			return state.Observation{}, 0, errAnother
+		}
 		if observed.Revision == 0 {
 			observed.Revision = answer.Header.Revision
 		}

@@ -194,6 +194,10 @@ func TestPagesThatCannotBeRead(t *testing.T) {
 		`a page of type "text/html", which is not that`:                                                           answer("text/html", "<html>"),
 		"the page is not that of an etcd: set endpoints to the client URLs of members: text format parsing error": answer("text/plain", "{\"a\": 1}\n"),
 		"/metrics: the page is not that of an etcd: set endpoints to the client URLs of members":                  answer("text/plain", "go_goroutines 1\n"),
+		"not that of an etcd: set endpoints to the client URLs of members":                                        answer("text/plain", ""),
+		"not that of an etcd: set endpoints to the client URLs":                                                   answer("text/plain", "{}\n"),
+		"not that of an etcd: set endpoints to the":                                                               answer("text/plain", "null\n"),
+		`a page of type "application/json"`:                                                                       answer("application/json", "{}"),
 		"the page is larger than 16 MiB":                                                                          answer("text/plain", large),
 		"page is larger than 16 MiB": func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Type", "text/plain")

@@ -232,6 +232,9 @@ func (s *stream) next() (clientv3.WatchResponse, error) {
 			if err := response.Err(); err != nil {
 				return response, reason(err)
 			}
+			if response.Header.ClusterId == 0 {
+				return response, nil // Its revision is the one that was asked for.
+			}
 			if s.cluster = cmp.Or(s.cluster, response.Header.ClusterId); s.cluster != response.Header.ClusterId {
 				return response, errAnother
 			}

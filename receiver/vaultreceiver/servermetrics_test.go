@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -341,10 +342,17 @@ func TestPagesThatCannotBeRead(t *testing.T) {
 		"sys/metrics: the answer is not Vault's, check endpoint: it is of type \"application/json\"": recorded{200, "metrics.json"},
 		"sys/metrics: the answer is not Vault's, check endpoint: text format parsing error":          answer(200, "text/plain", "{\"a\": 1}\n"),
 		"sys/metrics: the page is not that of a Vault, check endpoint":                               answer(200, "text/plain", "go_goroutines 1\n"),
-		"sys/metrics: the page is larger than 16 MiB: exclude what nobody needs":                     answer(200, "text/plain", large),
-		"sys/metrics: redirected to http://127.0.0.1:1, which is not followed: set endpoint to it":   http.RedirectHandler("http://127.0.0.1:1/v1/sys/metrics", http.StatusTemporaryRedirect),
-		"sys/metrics: the token is not or no longer valid: status 403":                               recorded{403, "denied_403.json"},
-		"sys/metrics: the server is sealed":                                                          recorded{503, "leader_503_sealed.json"},
+		"sys/metrics: the page is not that of a Vault":                                               answer(200, "text/plain", ""),
+		"sys/metrics: the answer is not Vault's, check endpoint: text format parsing":                answer(200, "text/plain", "null\n"),
+		"sys/metrics: unexpected EOF": http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Type", "text/plain")
+			w.Header().Set("Content-Length", strconv.Itoa(len(ownPage)+1))
+			_, _ = io.WriteString(w, ownPage)
+		}),
+		"sys/metrics: the page is larger than 16 MiB: exclude what nobody needs":                   answer(200, "text/plain", large),
+		"sys/metrics: redirected to http://127.0.0.1:1, which is not followed: set endpoint to it": http.RedirectHandler("http://127.0.0.1:1/v1/sys/metrics", http.StatusTemporaryRedirect),
+		"sys/metrics: the token is not or no longer valid: status 403":                             recorded{403, "denied_403.json"},
+		"sys/metrics: the server is sealed":                                                        recorded{503, "leader_503_sealed.json"},
 	} {
 		t.Run(reason, func(t *testing.T) {
 			cfg := configFor(serve(t, map[string]http.Handler{"sys/metrics": handler}).URL)
