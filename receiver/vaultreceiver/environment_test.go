@@ -88,7 +88,7 @@ var answers = map[string]string{
 	endpointQuotas:               `{"data":{"keys":["small"]}}`,
 	endpointQuotas + "/small":    `{"data":{"path":"kv","rate":1,"interval":1}}`,
 	endpointLockedUsers:          `{"data":{"by_namespace":[],"total":0}}`,
-	endpointInFlight:             `{}`,
+	endpointInFlight:             `{"r1":{"request_path":"/v1/sys/in-flight-req","start_time":"2026-01-01T00:00:00Z"}}`, // itself
 	endpointClients:              `{"data":{"acme_clients":0,"entity_clients":1,"non_entity_clients":2,"secret_syncs":0}}`,
 	endpointEntities:             `{"data":{"counters":{"entities":{"total":1}}}}`,
 	endpointTokens:               `{"data":{"counters":{"service_tokens":{"total":3}}}}`,
@@ -96,7 +96,7 @@ var answers = map[string]string{
 	endpointToken:                `{"data":{"issue_time":"2026-01-01T00:00:00Z","expire_time":null,"ttl":0,"path":"auth/token/create"}}`,
 	endpointLease + "/pki/issue": `{"data":{"keys":["l1"]}}`,
 	endpointLease:                `{"data":{"id":"pki/issue/l1","issue_time":"2026-01-01T00:00:00Z","expire_time":"2126-01-01T00:00:00Z","ttl":3153600000}}`,
-	endpointMount + "/pki":       `{"data":{"type":"pki","path":"pki/","accessor":"pki_1","uuid":"u1","options":null}}`,
+	endpointMount + "/pki":       `{"data":{"type":"pki","path":"pki/","accessor":"pki_1","uuid":"u1","config":{"max_lease_ttl":3600},"options":null}}`,
 }
 
 // smallVault answers as a Vault in which nothing changes.
