@@ -209,6 +209,20 @@ func (r *Receiver) Shutdown(t *testing.T) {
 func (r *Receiver) Eventually(t *testing.T, what string, condition func() bool) {
 	t.Helper()
 	require.Eventually(t, condition, soon, 20*time.Millisecond, what)
+	r.settle(t)
+}
+
+// settle waits, for a while, until nothing waits to be accepted: events and spans of
+// one observation arrive independently.
+func (r *Receiver) settle(t *testing.T) {
+	t.Helper()
+	time.Sleep(time.Millisecond) // Else the one may be queued after the other has arrived.
+	for range 100 {
+		if r.refuses.logs.Load() || r.refuses.traces.Load() || r.Own(t, "otelcol_watch_queue_size") == 0 {
+			return
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
 }
 
 // Spans returns the spans of that name with these attributes, their own or

@@ -199,6 +199,11 @@ func TestAVaultWhoseAnswersAreEmptyForAWhile(t *testing.T) {
 			up(first)
 			before := len(first.Events(""))
 			for _, o := range []*observedtest.Receiver{first, nil} {
+				t.Cleanup(func() {
+					if t.Failed() && o != nil {
+						t.Log(o.Trouble())
+					}
+				})
 				answer(text)
 				if o == nil {
 					first.Shutdown(t)
