@@ -141,8 +141,8 @@ func TestTheOverviewOfAConsulThatHasJustStarted(t *testing.T) {
 	require.NoError(t, err)
 }
 
-// emptied answers each request with 200 and nothing but a text. What cannot be told
-// from an answer of Consul, it answers without an index.
+// emptied answers each request with 200 and nothing but a text. What Consul
+// itself could answer, it answers without an index.
 func emptied(text string) fault {
 	return func(w http.ResponseWriter, _ *http.Request) bool {
 		w.Header().Set("Content-Type", "application/json")

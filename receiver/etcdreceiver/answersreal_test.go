@@ -86,8 +86,8 @@ func TestALoginIsAnsweredCompletely(t *testing.T) {
 	require.ErrorContains(t, login(&etcdserverpb.AuthenticateResponse{Header: header()}), "the answer is not etcd's, check endpoints: it lacks a token")
 }
 
-// A grpc-proxy has one watch for several clients that watch the same, and tells the
-// second one neither the cluster nor a revision of it.
+// A grpc-proxy has one watch for several clients that watch the same. To the second one
+// it sends neither the ID of the cluster nor its revision.
 func TestAWatchThatAProxyShares(t *testing.T) {
 	t.Parallel()
 	etcd, client := startEtcd(t, lab.ServerOptions{})

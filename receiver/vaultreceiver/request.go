@@ -43,7 +43,7 @@ type call struct {
 }
 
 // do makes a request with the token, and decodes the whole answer into answer, as
-// jsonanswer.Decode does. What there is not is refused, as isAbsent tells.
+// jsonanswer.Decode does. What does not exist is a refusal, see isAbsent.
 func (c *client) do(ctx context.Context, request call, answer any) error {
 	authenticated, err := c.authenticated()
 	if err != nil {
@@ -108,8 +108,8 @@ func (c *client) ask(ctx context.Context, from vaultAPI, endpoint string, query 
 	return node, err
 }
 
-// take decodes what was answered. That of the health means what its body tells: its
-// status is one of an error for most states, and proxies have errors with these, too.
+// take decodes an answer. For the health the body counts, not the status: that is one
+// of an error for most states, and proxies have errors with these, too.
 func take(endpoint, needs string, response *api.Response, err error, answer any) (node string, _ error) {
 	if response == nil {
 		return "", fmt.Errorf("%s: %w", endpoint, withoutURL(err))
