@@ -116,6 +116,17 @@ func (e *endpoints) rest(endpoints ...string) {
 	e.condition.Rest(endpoints...)
 }
 
+// restFailed is rest for an endpoint that failed and was not denied.
+func (e *endpoints) restFailed(endpoint string) {
+	e.mu.Lock()
+	up, known := e.up[endpoint]
+	_, denied := e.denied[endpoint]
+	e.mu.Unlock()
+	if known && !up && !denied {
+		e.rest(endpoint)
+	}
+}
+
 // known returns which endpoints are up.
 func (e *endpoints) known() map[string]bool {
 	e.mu.Lock()

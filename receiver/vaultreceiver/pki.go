@@ -172,6 +172,7 @@ func (p *pki) next(ctx context.Context) time.Duration {
 		serial, ok := m.state.Next()
 		p.mu.Unlock()
 		if !ok {
+			p.w.endpoints.restFailed(m.path + "cert/+") // None is to be read any more.
 			continue
 		}
 		if !p.w.endpoints.off(now, m.path+"cert/+") {
