@@ -84,6 +84,18 @@ func (b *bench) refuse(decide func(logs plog.Logs) error) {
 	b.Logs = next
 }
 
+// refuseUntil has logs refused until the switch is on.
+func (b *bench) refuseUntil() (accepts *atomic.Bool) {
+	accepts = &atomic.Bool{}
+	b.refuse(func(plog.Logs) error {
+		if accepts.Load() {
+			return nil
+		}
+		return errBusy
+	})
+	return accepts
+}
+
 // accepted returns the names of the events that were accepted.
 func (b *bench) accepted() (all []string) {
 	for _, logs := range b.logs.AllLogs() {
@@ -200,13 +212,7 @@ func TestWhatIsRefusedWaitsUntilItIsAccepted(t *testing.T) {
 func TestARefusedSignalHoldsUpNoOtherAndNoObservation(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t)
-		var accepts atomic.Bool
-		b.refuse(func(plog.Logs) error {
-			if accepts.Load() {
-				return nil
-			}
-			return errBusy
-		})
+		accepts := b.refuseUntil()
 		var stepped []time.Time
 		s, end := b.run(t, Loop[string]{Step: func(now time.Time, name string) Telemetry {
 			stepped = append(stepped, now)
@@ -443,13 +449,7 @@ func TestARefusalIsOverWhenTheBatchIsRefusedForGood(t *testing.T) {
 func TestWhatSurvivesARestartIsCommittedWhenAllSignalsHaveAccepted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t)
-		var accepts atomic.Bool
-		b.refuse(func(plog.Logs) error {
-			if accepts.Load() {
-				return nil
-			}
-			return errBusy
-		})
+		accepts := b.refuseUntil()
 		stepped, committed := "", ""
 		s, end := b.run(t, Loop[string]{
 			Step:   func(_ time.Time, name string) Telemetry { stepped = name; return telemetryOf(name) },
@@ -493,13 +493,7 @@ func TestShutdownDeliversWhatIsAcceptedAtOnceAndDropsTheRest(t *testing.T) {
 func TestShutdownOffersWhatWasRefusedOnceMore(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t)
-		var accepts atomic.Bool
-		b.refuse(func(plog.Logs) error {
-			if accepts.Load() {
-				return nil
-			}
-			return errBusy
-		})
+		accepts := b.refuseUntil()
 		commits := 0
 		s, end := b.run(t, Loop[string]{Commit: func(context.Context) { commits++ }})
 		s <- "a"
@@ -559,13 +553,7 @@ func many(name string, events int) Telemetry {
 func TestWithoutForkNothingIsObservedWhileAQueueIsFull(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t)
-		var accepts atomic.Bool
-		b.refuse(func(plog.Logs) error {
-			if accepts.Load() {
-				return nil
-			}
-			return errBusy
-		})
+		accepts := b.refuseUntil()
 		s, end := b.run(t, Loop[string]{Step: func(_ time.Time, name string) Telemetry { return many(name, 2) }})
 		s <- "a"
 		s <- "b"
@@ -586,13 +574,7 @@ func TestWithoutForkNothingIsObservedWhileAQueueIsFull(t *testing.T) {
 func TestWithForkAFullQueueIsAGapOfItsSignalAlone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t)
-		var accepts atomic.Bool
-		b.refuse(func(plog.Logs) error {
-			if accepts.Load() {
-				return nil
-			}
-			return errBusy
-		})
+		accepts := b.refuseUntil()
 		state, committed := "", ""
 		step := func(_ time.Time, name string) Telemetry {
 			before := state
@@ -744,13 +726,7 @@ func TestWhatIsSteppedWhenItEndsIsDelivered(t *testing.T) {
 func TestNothingIsMissedWhenAFullQueueHasNothingMoreToTake(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t)
-		var accepts atomic.Bool
-		b.refuse(func(plog.Logs) error {
-			if accepts.Load() {
-				return nil
-			}
-			return errBusy
-		})
+		accepts := b.refuseUntil()
 		s, end := b.run(t, Loop[string]{
 			Step: func(_ time.Time, name string) Telemetry {
 				if name == "quiet" {

@@ -46,13 +46,13 @@ func TestAFullQueueIsAGapWithItsRange(t *testing.T) {
 		}
 		return all
 	}
-	assert.Empty(t, names(s.tell(began, seen(10, state.Passing, state.Passing))))
-	s.tell(began.Add(time.Second), seen(11, state.Critical, state.Passing))
-	across := s.tellApart()
-	s.tell(began.Add(2*time.Second), seen(12, state.Passing, state.Passing))
-	s.tell(began.Add(3*time.Second), seen(13, state.Passing, state.Warning))
+	assert.Empty(t, names(s.report(began, seen(10, state.Passing, state.Passing))))
+	s.report(began.Add(time.Second), seen(11, state.Critical, state.Passing))
+	across := s.reportApart()
+	s.report(began.Add(2*time.Second), seen(12, state.Passing, state.Passing))
+	s.report(began.Add(3*time.Second), seen(13, state.Passing, state.Warning))
 	last := seen(14, state.Passing, state.Critical)
-	s.tell(began.Add(4*time.Second), last)
+	s.report(began.Add(4*time.Second), last)
 	before := scope.health.Save()
 	transitions := scope.health.Transitions()
 
@@ -73,7 +73,7 @@ func TestAFullQueueIsAGapWithItsRange(t *testing.T) {
 	started := spansOf(got, telemetry.SpanOutage+".start")
 	require.Len(t, started, 1)
 	after := seen(15, state.Passing, state.Passing)
-	s.tell(began.Add(5*time.Second), after)
+	s.report(began.Add(5*time.Second), after)
 	ended := spansOf(across(began.Add(5*time.Second), after, false), telemetry.SpanOutage)
 	require.Len(t, ended, 1)
 	assert.Equal(t, started[0].ParentSpanID(), ended[0].SpanID())
@@ -96,13 +96,13 @@ func TestWhatATokenHidesMeanwhileHasNotGone(t *testing.T) {
 		return o
 	}
 	at := time.Unix(1000, 0)
-	s.tell(at, seen(10, "hidden", "shown"))
-	apart := s.tellApart()
+	s.report(at, seen(10, "hidden", "shown"))
+	apart := s.reportApart()
 	narrowed := seen(10, "shown")
 	narrowed.Rebased, narrowed.hidden = true, true
-	s.tell(at.Add(time.Second), narrowed)
+	s.report(at.Add(time.Second), narrowed)
 	last := seen(11, "shown", "new")
-	s.tell(at.Add(2*time.Second), last)
+	s.report(at.Add(2*time.Second), last)
 	var names []string
 	for _, record := range apart(at.Add(2*time.Second), last, true).Logs.ResourceLogs().At(0).ScopeLogs().At(0).LogRecords().All() {
 		names = append(names, record.EventName())

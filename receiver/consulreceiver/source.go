@@ -84,8 +84,8 @@ func (s source[K, V]) follow(ctx context.Context) {
 	s.news = true // the baseline
 	watch.Loop[observation[K, V]]{
 		Next:      s.next,
-		Step:      s.tell,
-		Fork:      s.tellApart,
+		Step:      s.report,
+		Fork:      s.reportApart,
 		Delivery:  s.Delivery(),
 		Commit:    s.commit,
 		Condition: func(err error) { s.set(s.endpoint, err) },
@@ -191,8 +191,8 @@ func (s *source[K, V]) early(a answer, begin time.Time) bool {
 	return s.index > 1 && a.Index == s.index && time.Since(begin) < wait
 }
 
-// tell steps and renders.
-func (s *source[K, V]) tell(now time.Time, seen observation[K, V]) watch.Telemetry {
+// report steps and renders.
+func (s *source[K, V]) report(now time.Time, seen observation[K, V]) watch.Telemetry {
 	if seen.Rebased || seen.Cut {
 		s.views++
 	}
@@ -213,8 +213,8 @@ func (s *source[K, V]) tell(now time.Time, seen observation[K, V]) watch.Telemet
 	return s.render(now, append(all, effects...))
 }
 
-// tellApart returns a tell for a signal that goes on by itself: see watch.Loop.
-func (s *source[K, V]) tellApart() func(time.Time, observation[K, V], bool) watch.Telemetry {
+// reportApart returns a report for a signal that goes on by itself: see watch.Loop.
+func (s *source[K, V]) reportApart() func(time.Time, observation[K, V], bool) watch.Telemetry {
 	s.mu.Lock()
 	step := s.fork()
 	s.mu.Unlock()
