@@ -99,8 +99,7 @@ func (l *lane[T]) run(ctx, consuming context.Context, drained func()) {
 // for good, which is counted and logged. When ctx ends it is offered once more.
 // The error is that of the last refusal.
 func (l *lane[T]) deliver(ctx, consuming context.Context, batch T) error {
-	pauses := backoff.NewExponentialBackOff()
-	pauses.MaxInterval = retryAtMost
+	var pauses *backoff.ExponentialBackOff // nil: nothing was refused yet
 	held, accepted := false, false
 	defer func() {
 		if held {
@@ -122,6 +121,10 @@ func (l *lane[T]) deliver(ctx, consuming context.Context, batch T) error {
 		l.queue.Shrink(batch, l.count(batch))
 		if ctx.Err() != nil {
 			return err
+		}
+		if !held {
+			pauses = backoff.NewExponentialBackOff()
+			pauses.MaxInterval = retryAtMost
 		}
 		l.refuse(err, !held)
 		held = true

@@ -226,7 +226,7 @@ func (s *auditStream) run(ctx context.Context) {
 		Step:      s.step,
 		Delivery:  s.w.Delivery(),
 		Limit:     s.cfg.Queue,
-		Commit:    func(context.Context) { s.told() },
+		Commit:    func(context.Context) { s.delivered() },
 		Condition: func(error) {}, // The sources have conditions of their own.
 	}.Run(ctx)
 	ended := make(chan struct{})
@@ -321,8 +321,8 @@ func (s *auditStream) gather(out audited, came []*audit.Entry) audited {
 	return out
 }
 
-// told takes in that all was delivered that was stepped so far.
-func (s *auditStream) told() {
+// delivered takes in that all was delivered that was stepped so far.
+func (s *auditStream) delivered() {
 	s.mu.Lock()
 	if gap := s.flight.gap; gap != (auditGap{}) {
 		s.bridged = gap
@@ -476,7 +476,7 @@ func (s *auditStream) flush(ctx context.Context, ended <-chan struct{}) {
 // deliver tells what is in hand.
 func (s *auditStream) deliver(ctx context.Context) {
 	if s.w.Delivery().Deliver(ctx, s.step(time.Now(), s.hand)) == nil {
-		s.told()
+		s.delivered()
 	} else {
 		s.over(false)
 	}
