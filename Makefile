@@ -38,7 +38,7 @@ $(COLLECTOR): $(SOURCES)
 	@echo "make: building the collector with ocb: the first time takes minutes, later times seconds" >&2
 	@mkdir -p $(@D)
 	@while sleep 15 >/dev/null 2>&1; do echo "make: building the collector, $${SECONDS}s" >&2; done & trap "kill $$!" EXIT; \
-	$(TOOL) builder --config builder-config.yaml
+	$(TOOL) builder --config builder-config.yaml --gcflags 'all=-dwarf=false' # which -s removes anyway
 	@touch $@
 
 .PHONY: $(LAB)
@@ -58,6 +58,7 @@ test-short: ## the tests that need no servers: the quick loop
 	go test -short ./...
 
 .PHONY: bench
+bench: export LAB_OPTIMIZED := 1
 bench: ## the benchmarks, some on a real Consul, etcd and Vault; compare two runs with benchstat
 	go test -run '^$$' -bench . -skip Latency -benchmem -count 5 ./receiver/... ./processor/... ./internal/...
 	go test -run '^$$' -bench Latency ./receiver/consulreceiver ./receiver/etcdreceiver # percentiles of many changes, once
