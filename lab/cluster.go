@@ -66,7 +66,7 @@ func startCluster(ctx context.Context, name string, n int, opts ServerOptions, p
 		c.Members = make([]*Server, size)
 		for i, l := range launches {
 			args := slices.Concat(l.args, opts.ExtraArgs)
-			env := append(plainEnv(), l.env...)
+			env := slices.Concat(plainEnv(), l.env, opts.Env)
 			c.Members[i] = &Server{name: places[i].name, bin: bin, dir: dir, env: env, args: args, ready: l.ready}
 		}
 		return c.start(ctx)

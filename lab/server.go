@@ -26,6 +26,8 @@ type ServerOptions struct {
 	Progress io.Writer
 	// ExtraArgs are appended to the command line, so they win.
 	ExtraArgs []string
+	// Env is K=V beside what a server needs of our environment, and wins.
+	Env []string
 	// ExtraHCL is appended to the configuration of Consul and Vault, where it wins.
 	ExtraHCL string
 	// ListenerHCL, of Vault, goes into the block of the listener, such as

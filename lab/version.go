@@ -77,6 +77,9 @@ func (r recipe) newEnough(version string) bool {
 	return semver.Compare("v"+version, "v"+r.oldest) >= 0
 }
 
+// unreleased is the version that Temporal prints unless those who release it say another.
+const unreleased = "0.0.0-DEV"
+
 // versionIn finds the version in what the server prints of itself. It may have a
 // suffix such as +ent, -dev, or that of a distribution, +ds.
 func (r recipe) versionIn(output string) (version string, ok bool) {
@@ -89,5 +92,5 @@ func (r recipe) versionIn(output string) (version string, ok bool) {
 	}
 	// Debian writes 3.0.0~rc.1 for what precedes 3.0.0.
 	version = strings.ReplaceAll(strings.TrimPrefix(rest, "v"), "~", "-")
-	return version, semver.IsValid("v" + version)
+	return version, version != unreleased && semver.IsValid("v"+version)
 }
