@@ -122,6 +122,9 @@ func onPath(ctx context.Context, r recipe, path string) (found, error) {
 // that is unknown: one that was built elsewhere may have none.
 func named(ctx context.Context, r recipe, value string) (found, error) {
 	remedy := fmt.Sprintf("set it to the path of an executable that is %s or newer, to %q to build one, or unset it", r.oldest, buildValue)
+	if r.pkg == "" {
+		remedy = fmt.Sprintf("set it to the path of an executable that is %s or newer, or unset it", r.oldest)
+	}
 	path, err := filepath.Abs(value)
 	if err == nil {
 		err = isExecutable(path)

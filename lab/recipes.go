@@ -32,6 +32,8 @@ type recipe struct {
 	// printsVersion is the argument with which it prints its version, and
 	// beforeVersion the text before it.
 	printsVersion, beforeVersion string
+	// versionField is which part of what stands there is the version, separated by slashes.
+	versionField int
 }
 
 // The oldest versions are those with which the tests and the demo pass. Of older

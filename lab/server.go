@@ -59,6 +59,8 @@ type ServerOptions struct {
 	// the others do not get to run for some seconds. To replace one that is killed
 	// takes up to 20 seconds; one that steps down is replaced as fast as ever.
 	Steady bool
+
+	binary string // of a server that is never built
 }
 
 // Server is one server process that can be restarted where it was. Its methods

@@ -90,6 +90,13 @@ func (r recipe) versionIn(output string) (version string, ok bool) {
 	if end := strings.IndexAny(rest, " \t\r\n\","); end >= 0 {
 		rest = rest[:end]
 	}
+	if r.versionField > 0 {
+		fields := strings.Split(rest, "/")
+		if len(fields) <= r.versionField {
+			return "", false
+		}
+		rest = fields[r.versionField]
+	}
 	// Debian writes 3.0.0~rc.1 for what precedes 3.0.0.
 	version = strings.ReplaceAll(strings.TrimPrefix(rest, "v"), "~", "-")
 	return version, version != unreleased && semver.IsValid("v"+version)

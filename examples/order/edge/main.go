@@ -8,7 +8,6 @@ package main
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -42,12 +41,16 @@ func main() {
 	}
 }
 
-func run(ctx context.Context, addr, orders string) (err error) {
+func run(ctx context.Context, addr, orders string) error {
 	export, err := telemetry.Start(ctx, "edge")
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, within(export)) }()
+	defer func() {
+		if err := within(export); err != nil {
+			slog.Warn("the last telemetry was not exported", "error", err)
+		}
+	}()
 	listener, err := net.Listen("tcp", addr)
 	if err != nil {
 		return fmt.Errorf("cannot listen, check EDGE_ADDR: %w", err)
