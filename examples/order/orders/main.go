@@ -74,7 +74,7 @@ func run(ctx context.Context) (err error) {
 		slog.Info("configuration changed", "key", order.MaxQuantityKey, "value", limit)
 	})
 
-	listener, err := net.Listen("tcp", cmp.Or(os.Getenv("ADDR"), "127.0.0.1:8081"))
+	listener, err := net.Listen("tcp", cmp.Or(os.Getenv("ADDR"), "127.0.0.1:8080"))
 	if err != nil {
 		return fmt.Errorf("listen, check ADDR: %w", err)
 	}

@@ -19,6 +19,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/vault/api"
@@ -39,6 +40,8 @@ const timeout = 5 * time.Second
 
 // ErrNoToken is the error of a request for which there is no valid token now: Run is logging in. Try again later.
 var ErrNoToken = errors.New("not logged in to vault now")
+
+var errInvalid = errors.New("the token is not valid any more")
 
 // variables are those of VAULT_* that count. Vault's own package takes a proxy, a namespace, headers, a rate limit
 // and more from others, and a wrong one of them would fail the program.
@@ -77,11 +80,16 @@ func Connect() (*api.Client, error) {
 type Client struct {
 	api                      *api.Client
 	roleIDFile, secretIDFile string
-	invalid                  chan struct{} // has an element when a request found that the token is not valid
+	session                  atomic.Pointer[session]
+}
 
-	mu      sync.Mutex
-	session context.Context // ends with the token
-	leases  map[string]*api.Secret
+// session is the life of a token.
+type session struct {
+	ctx context.Context
+	end context.CancelCauseFunc
+
+	mu     sync.Mutex
+	leases map[string]*api.Secret // by path; they end with the token
 }
 
 // New returns a client that logs in by AppRole, with the IDs in two files that are read at each login.
@@ -90,7 +98,7 @@ func New(roleIDFile, secretIDFile string) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Client{api: client, roleIDFile: roleIDFile, secretIDFile: secretIDFile, invalid: make(chan struct{}, 1)}, nil
+	return &Client{api: client, roleIDFile: roleIDFile, secretIDFile: secretIDFile}, nil
 }
 
 // Run logs in, renews the token, and logs in again when it cannot be renewed
@@ -110,17 +118,17 @@ func (c *Client) Run(ctx context.Context) {
 		}
 		pause = firstPause
 		slog.Info("logged in to vault", "ttl_seconds", secret.Auth.LeaseDuration)
-		session, end := context.WithCancel(ctx)
-		c.mu.Lock()
+		current := &session{leases: map[string]*api.Secret{}}
+		current.ctx, current.end = context.WithCancelCause(ctx)
 		c.api.SetToken(secret.Auth.ClientToken)
-		c.session, c.leases = session, map[string]*api.Secret{}
-		c.mu.Unlock()
-		if err := c.renew(session, secret, c.invalid); err != nil && ctx.Err() == nil {
+		c.session.Store(current)
+		err = c.renew(current.ctx, secret)
+		current.end(err)
+		if ctx.Err() == nil {
 			slog.Warn("vault token is replaced by a new one", "reason", err)
 		}
-		end()
 	}
-	if c.api.Token() == "" {
+	if c.session.Load() == nil {
 		return
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), timeout)
@@ -152,9 +160,8 @@ func (c *Client) logIn(ctx context.Context) (*api.Secret, error) {
 	return secret, nil
 }
 
-// renew renews a token or a lease until ctx ends, it is found to be invalid, or it cannot be renewed any longer; the
-// error says which.
-func (c *Client) renew(ctx context.Context, secret *api.Secret, invalid <-chan struct{}) error {
+// renew renews a token or a lease until ctx ends or it cannot be renewed any longer; the error says why.
+func (c *Client) renew(ctx context.Context, secret *api.Secret) error {
 	watcher, err := c.api.NewLifetimeWatcher(&api.LifetimeWatcherInput{
 		Secret: secret,
 		// A new one is better than a wait for the next try: that may come after the old one has expired.
@@ -168,9 +175,7 @@ func (c *Client) renew(ctx context.Context, secret *api.Secret, invalid <-chan s
 	for {
 		select {
 		case <-ctx.Done():
-			return ctx.Err()
-		case <-invalid:
-			return errors.New("it is not valid any more")
+			return context.Cause(ctx)
 		case <-watcher.RenewCh():
 		case err := <-watcher.DoneCh():
 			if err != nil {
@@ -190,24 +195,21 @@ func Denied(err error) bool {
 // call makes a request. When the token was revoked, or expired while Vault could not be reached, Run is asked for a new
 // one: Vault answers 403 then, too.
 func (c *Client) call(ctx context.Context, request func() error) error {
-	token := c.api.Token()
-	if token == "" {
+	current := c.session.Load()
+	if current == nil {
 		return ErrNoToken
 	}
 	err := request()
 	if !Denied(err) {
 		return err
 	}
-	if c.api.Token() == token {
+	if c.session.Load() == current {
 		if _, lookup := c.api.Auth().Token().LookupSelfWithContext(ctx); !Denied(lookup) {
 			return err
 		}
-		select {
-		case c.invalid <- struct{}{}:
-		default:
-		}
+		current.end(errInvalid)
 	}
-	return fmt.Errorf("%w: the token is not valid any more", ErrNoToken)
+	return fmt.Errorf("%w: %w", ErrNoToken, errInvalid)
 }
 
 // Secret reads a secret of a KV secrets engine, version 2.
@@ -226,9 +228,13 @@ func (c *Client) Secret(ctx context.Context, mount, path string) (data map[strin
 // Credentials reads a leased secret once and renews its lease; it is read
 // again when the lease or the token has ended.
 func (c *Client) Credentials(ctx context.Context, path string) (data map[string]any, err error) {
-	c.mu.Lock()
-	defer c.mu.Unlock() // also while reading, or two callers would have two leases
-	if lease := c.leases[path]; lease != nil {
+	current := c.session.Load()
+	if current == nil {
+		return nil, ErrNoToken
+	}
+	current.mu.Lock()
+	defer current.mu.Unlock() // also while reading, or two callers would have two leases
+	if lease := current.leases[path]; lease != nil && current.ctx.Err() == nil {
 		return lease.Data, nil
 	}
 	var secret *api.Secret
@@ -245,16 +251,15 @@ func (c *Client) Credentials(ctx context.Context, path string) (data map[string]
 	if secret.LeaseID == "" {
 		return secret.Data, nil
 	}
-	session, leases := c.session, c.leases
-	leases[path] = secret
+	current.leases[path] = secret
 	go func() {
-		err := c.renew(session, secret, nil)
-		if session.Err() == nil {
+		err := c.renew(current.ctx, secret)
+		if current.ctx.Err() == nil {
 			slog.Info("lease of vault is replaced when it is needed", "path", path, "reason", err)
 		}
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		delete(leases, path)
+		current.mu.Lock()
+		defer current.mu.Unlock()
+		delete(current.leases, path)
 	}()
 	return secret.Data, nil
 }
