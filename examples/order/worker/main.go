@@ -47,12 +47,12 @@ func main() {
 	}
 }
 
-func run(ctx context.Context) (err error) {
+func run(ctx context.Context) error {
 	flush, err := telemetry.Start(ctx, "worker")
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, end(ctx, flush)) }()
+	defer end(ctx, "export of the last telemetry", flush)
 
 	secrets, err := vault.New(
 		cmp.Or(os.Getenv("VAULT_ROLE_ID_FILE"), "role_id"), cmp.Or(os.Getenv("VAULT_SECRET_ID_FILE"), "secret_id"))
@@ -131,19 +131,24 @@ func run(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
+	defer end(ctx, "deregistration", deregister)
 	slog.Info("worker runs", "addr", addr, "temporal", address)
 	select {
 	case <-ctx.Done():
-	case err = <-failed:
+		return nil
+	case err := <-failed:
+		return err
 	}
-	return errors.Join(err, end(ctx, deregister))
 }
 
-// end calls what has to be done at the end, when ctx is over.
-func end(ctx context.Context, do func(context.Context) error) error {
+// end does what has to be done at the end, when ctx is over. What fails then
+// is no reason to keep others from ending.
+func end(ctx context.Context, what string, do func(context.Context) error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 	defer cancel()
-	return do(ctx)
+	if err := do(ctx); err != nil {
+		slog.Warn("not all was done at the end", "missing", what, "error", err)
+	}
 }
 
 // metrics returns what Temporal's SDK records its metrics with, and a handler that serves them to Prometheus.
