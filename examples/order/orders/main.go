@@ -7,7 +7,6 @@ package main
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -43,12 +42,12 @@ func main() {
 	}
 }
 
-func run(ctx context.Context) (err error) {
+func run(ctx context.Context) error {
 	flush, err := telemetry.Start(ctx, "orders")
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, end(ctx, 5*time.Second, flush)) }()
+	defer end(ctx, "export of the last telemetry", flush)
 
 	engine, err := connect()
 	if err != nil {
@@ -87,34 +86,33 @@ func run(ctx context.Context) (err error) {
 		otelhttp.WithFilter(func(r *http.Request) bool { return r.URL.Path != "/metrics" && r.URL.Path != "/healthz" }))}
 	failed := make(chan error, 1)
 	go func() { failed <- server.Serve(listener) }()
-	defer server.Close()
 
+	// First nobody finds this instance any more, then those that did get their answers.
+	defer end(ctx, "answers to the last requests, their orders go on", server.Shutdown)
 	deregister, err := registry.Register(ctx, consul.Service{
 		Name: "orders", ID: cmp.Or(os.Getenv("INSTANCE"), "orders-1"), Addr: listener.Addr().String(),
 	})
 	if err != nil {
 		return err
 	}
+	defer end(ctx, "deregistration", deregister)
 	slog.Info("orders runs", "addr", listener.Addr())
 	select {
 	case <-ctx.Done():
-	case err = <-failed:
-		err = fmt.Errorf("serve: %w", err)
-	}
-	// First nobody finds this instance any more, then those that did get their answers.
-	return errors.Join(err, end(ctx, 5*time.Second, deregister), end(ctx, 5*time.Second, func(ctx context.Context) error {
-		if err := server.Shutdown(ctx); err != nil {
-			slog.Warn("requests were not answered, their orders go on", "error", err)
-		}
 		return nil
-	}))
+	case err := <-failed:
+		return fmt.Errorf("serve: %w", err)
+	}
 }
 
-// end calls what has to be done at the end, when ctx is over.
-func end(ctx context.Context, limit time.Duration, do func(context.Context) error) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), limit)
+// end does what has to be done at the end, when ctx is over. What fails then
+// is no reason to keep others from ending.
+func end(ctx context.Context, what string, do func(context.Context) error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 	defer cancel()
-	return do(ctx)
+	if err := do(ctx); err != nil {
+		slog.Warn("not all was done at the end", "missing", what, "error", err)
+	}
 }
 
 // connect returns a client of Temporal, which need not run yet. Its interceptor

@@ -32,6 +32,10 @@ const defaultMaxQuantity = 10
 // traceMemo is the name of the memo of a workflow with the trace in which its order was made.
 const traceMemo = "trace_id"
 
+// patience is how long a client waits for the result of its order. Proxies give up after a minute, and their answer
+// would not have the order's ID.
+const patience = 50 * time.Second
+
 // answer is what came of an order.
 type answer struct {
 	ID      string `json:"id"`
@@ -52,15 +56,15 @@ func newOrders(engine client.Client, metrics prometheus.Registerer) *orders {
 		Buckets: []float64{.025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 120},
 	}, []string{"status"})}
 	metrics.MustRegister(o.duration)
-	for _, status := range []string{"created", "failed"} { // Else the first of them is no increase.
+	for _, status := range []string{"created", "failed", "running"} { // Else the first of them is no increase.
 		o.duration.WithLabelValues(status)
 	}
 	o.maxQuantity.Store(defaultMaxQuantity)
 	return o
 }
 
-// create starts the workflow of an order and waits for its result. When the
-// client does not wait, the order goes on.
+// create starts the workflow of an order and waits for its result. The order
+// goes on when the client leaves, or has waited too long.
 func (o *orders) create(w http.ResponseWriter, r *http.Request) {
 	began := time.Now()
 	var request order.Request
@@ -74,16 +78,21 @@ func (o *orders) create(w http.ResponseWriter, r *http.Request) {
 	}
 	request.ID = newID()
 	span := trace.SpanContextFromContext(r.Context())
-	result := answer{ID: request.ID, TraceID: span.TraceID().String()}
-	code := http.StatusCreated
-	if err := o.process(r.Context(), request, result.TraceID); err != nil {
-		if r.Context().Err() != nil {
-			return
-		}
+	code, result := http.StatusCreated, answer{ID: request.ID, Status: "created", TraceID: span.TraceID().String()}
+	ctx, cancel := context.WithTimeout(r.Context(), patience)
+	defer cancel()
+	err := o.process(ctx, request, result.TraceID)
+	switch {
+	case err == nil:
+	case r.Context().Err() != nil:
+		return
+	case ctx.Err() != nil:
+		code, result.Status = http.StatusAccepted, "running"
+	default:
+		result.Status = "failed"
 		code, result.Reason = explain(err)
 		slog.Warn("order failed", "order", request.ID, "status", code, "error", err, "trace_id", result.TraceID)
 	}
-	result.Status = map[bool]string{true: "created", false: "failed"}[code == http.StatusCreated]
 
 	duration, seconds := o.duration.WithLabelValues(result.Status), time.Since(began).Seconds()
 	if span.IsSampled() {

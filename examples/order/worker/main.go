@@ -2,6 +2,13 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // worker runs the workflow of an order and its activities for Temporal.
+//
+// An order goes on when a worker that was killed is started again, after about ten seconds: Temporal waits 5 s for the
+// next step of a workflow to be taken by the worker that had it, and 5 s for the result of an activity (StartToClose).
+// Steps that were done are not done again. The trace stays one and has one span RunWorkflow (spans.go says how). Missing
+// are the spans that were open at the kill or not yet exported: the attempt of the activity and its requests. What
+// other services did for these requests is in the trace without a parent. A worker that gets SIGTERM lets its
+// activities end, and no span is missing.
 package main
 
 import (
@@ -23,9 +30,9 @@ import (
 	"go.opentelemetry.io/contrib/instrumentation/net/http/otelhttp"
 	otelprometheus "go.opentelemetry.io/otel/exporters/prometheus"
 	"go.opentelemetry.io/otel/sdk/metric"
+	"go.opentelemetry.io/otel/sdk/trace"
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/contrib/opentelemetry"
-	"go.temporal.io/sdk/interceptor"
 	"go.temporal.io/sdk/log"
 	"go.temporal.io/sdk/worker"
 	"go.temporal.io/sdk/workflow"
@@ -47,12 +54,12 @@ func main() {
 	}
 }
 
-func run(ctx context.Context) (err error) {
-	flush, err := telemetry.Start(ctx, "worker")
+func run(ctx context.Context) error {
+	flush, err := telemetry.Start(ctx, "worker", trace.WithIDGenerator(spanIDs{}))
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, end(ctx, flush)) }()
+	defer end(ctx, "export of the last telemetry", flush)
 
 	secrets, err := vault.New(
 		cmp.Or(os.Getenv("VAULT_ROLE_ID_FILE"), "role_id"), cmp.Or(os.Getenv("VAULT_SECRET_ID_FILE"), "secret_id"))
@@ -79,14 +86,14 @@ func run(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	tracing, err := opentelemetry.NewTracingInterceptor(opentelemetry.TracerOptions{})
+	ofClient, ofWorker, err := tracing()
 	if err != nil {
-		return fmt.Errorf("make temporal's tracing: %w", err)
+		return err
 	}
 	address := cmp.Or(os.Getenv("TEMPORAL_ADDRESS"), client.DefaultHostPort)
 	engine, err := client.DialContext(ctx, client.Options{
 		HostPort: address, Logger: log.NewStructuredLogger(slog.Default()), MetricsHandler: measure,
-		Interceptors: []interceptor.ClientInterceptor{tracing}, // also used by the worker
+		Interceptors: ofClient, // also used by the worker
 	})
 	if err != nil {
 		return fmt.Errorf("connect to temporal at %s, check TEMPORAL_ADDRESS: %w", address, err)
@@ -95,6 +102,7 @@ func run(ctx context.Context) (err error) {
 
 	failed := make(chan error, 2)
 	w := worker.New(engine, order.TaskQueue, worker.Options{
+		Interceptors:      ofWorker,
 		WorkerStopTimeout: 5 * time.Second, // for activities that run
 		OnFatalError:      func(err error) { failed <- fmt.Errorf("run temporal's worker: %w", err) },
 	})
@@ -131,19 +139,24 @@ func run(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
+	defer end(ctx, "deregistration", deregister)
 	slog.Info("worker runs", "addr", addr, "temporal", address)
 	select {
 	case <-ctx.Done():
-	case err = <-failed:
+		return nil
+	case err := <-failed:
+		return err
 	}
-	return errors.Join(err, end(ctx, deregister))
 }
 
-// end calls what has to be done at the end, when ctx is over.
-func end(ctx context.Context, do func(context.Context) error) error {
+// end does what has to be done at the end, when ctx is over. What fails then
+// is no reason to keep others from ending.
+func end(ctx context.Context, what string, do func(context.Context) error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 	defer cancel()
-	return do(ctx)
+	if err := do(ctx); err != nil {
+		slog.Warn("not all was done at the end", "missing", what, "error", err)
+	}
 }
 
 // metrics returns what Temporal's SDK records its metrics with, and a handler that serves them to Prometheus.
