@@ -95,39 +95,53 @@ func startLegacy(t *testing.T, consul string, instances map[string]string) map[s
 
 // A service that nobody has migrated takes part in the traces of those that are:
 // over the UDP port of an agent, and over the HTTP port of a collector. Its
-// metrics, which know no traces, lead to them.
+// metrics, which know no traces, lead to them. With the configuration of the
+// example, and with that of the guide.
 func TestALegacyServiceJoinsTheTraceAndItsMetricsLeadToIt(t *testing.T) {
 	if testing.Short() {
 		t.Skip("needs a real Consul, Jaeger and Prometheus; run make test")
 	}
 	t.Parallel()
-	consul, err := lab.StartConsul(t.Context(), lab.ServerOptions{})
+	var l legacy
+	var err error
+	l.consul, err = lab.StartConsul(t.Context(), lab.ServerOptions{})
 	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, consul.Stop(context.Background())) })
-	backend, err := lab.StartJaeger(t.Context(), lab.ServerOptions{})
+	t.Cleanup(func() { require.NoError(t, l.consul.Stop(context.Background())) })
+	l.jaeger, err = lab.StartJaeger(t.Context(), lab.ServerOptions{})
 	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, backend.Stop(context.Background())) })
-	prometheus, err := lab.StartPrometheus(t.Context(), lab.ServerOptions{})
+	t.Cleanup(func() { require.NoError(t, l.jaeger.Stop(context.Background())) })
+	l.prometheus, err = lab.StartPrometheus(t.Context(), lab.ServerOptions{})
 	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, prometheus.Stop(context.Background())) })
-	ports, err := lab.FreePorts(2)
-	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, l.prometheus.Stop(context.Background())) })
+	t.Run("example", func(t *testing.T) { l.run(t, "../examples/order/collector.yaml") })
+	t.Run("guide", func(t *testing.T) { l.run(t, snippetsOf(t, "../docs/guides/legacy-jaeger.md")...) })
+}
 
+// legacy is what the services of the test need.
+type legacy struct {
+	consul     *lab.Consul
+	jaeger     *lab.Jaeger
+	prometheus *lab.Prometheus
+}
+
+func (l *legacy) run(t *testing.T, configs ...string) {
+	ports, err := lab.FreePorts(4)
+	require.NoError(t, err)
+	at := func(i int) string { return fmt.Sprintf("127.0.0.1:%d", ports[i]) }
 	targets := filepath.Join(t.TempDir(), "targets.json")
-	collector := startConfigured(t, []string{"../examples/order/collector.yaml"},
-		"CONSUL_HTTP_ADDR="+consul.Addr, "JAEGER_OTLP_ENDPOINT="+backend.OTLPGRPC, "SCRAPE_TARGETS_FILE="+targets,
-		fmt.Sprintf("JAEGER_THRIFT_COMPACT_ENDPOINT=127.0.0.1:%d", ports[0]),
-		fmt.Sprintf("JAEGER_THRIFT_HTTP_ENDPOINT=127.0.0.1:%d", ports[1]))
-	require.NoError(t, prometheus.Scrape(collector.applications))
-	users := startLegacy(t, consul.Addr, map[string]string{
+	collector := startConfigured(t, configs,
+		"CONSUL_HTTP_ADDR="+l.consul.Addr, "JAEGER_OTLP_ENDPOINT="+l.jaeger.OTLPGRPC, "SCRAPE_TARGETS_FILE="+targets,
+		"JAEGER_THRIFT_COMPACT_ENDPOINT="+at(0), "JAEGER_THRIFT_HTTP_ENDPOINT="+at(1),
+		"JAEGER_THRIFT_BINARY_ENDPOINT="+at(2), "JAEGER_GRPC_ENDPOINT="+at(3))
+	require.NoError(t, l.prometheus.Scrape(collector.applications))
+	users := startLegacy(t, l.consul.Addr, map[string]string{
 		"users-udp":  fmt.Sprintf("JAEGER_AGENT_PORT=%d", ports[0]),
-		"users-http": fmt.Sprintf("JAEGER_ENDPOINT=http://127.0.0.1:%d/api/traces", ports[1]),
+		"users-http": fmt.Sprintf("JAEGER_ENDPOINT=http://%s/api/traces", at(1)),
 	})
 	scrape(t, targets, users)
 	caller := startMigrated(t, collector.otlpHTTP)
-
 	require.EventuallyWithT(t, func(c *assert.CollectT) {
-		passing := ask(c, "http://"+consul.Addr+"/v1/health/service/users?passing")
+		passing := ask(c, "http://"+l.consul.Addr+"/v1/health/service/users?passing")
 		for instance := range users {
 			assert.Contains(c, passing, instance)
 		}
@@ -138,7 +152,7 @@ func TestALegacyServiceJoinsTheTraceAndItsMetricsLeadToIt(t *testing.T) {
 			id := caller.call(t, "http://"+addr+"/users/ann", http.StatusOK, propagation.TraceContext{}, jaeger.Jaeger{})
 			require.NotEqual(t, strings.Repeat("0", 16), id[:16], "a trace ID of 128 bits")
 			require.EventuallyWithT(t, func(t *assert.CollectT) {
-				spans, err := readback.Jaeger(backend.QueryURL).Trace(context.Background(), id)
+				spans, err := readback.Jaeger(l.jaeger.QueryURL).Trace(context.Background(), id)
 				require.NoError(t, err)
 				require.Len(t, spans, 3, "of %s: call, the client's span and the server's", instance)
 				byName := map[string]readback.Span{}
@@ -151,12 +165,16 @@ func TestALegacyServiceJoinsTheTraceAndItsMetricsLeadToIt(t *testing.T) {
 				assert.EqualValues(t, http.StatusOK, served.Attributes["http.status_code"])
 			}, soon, 200*time.Millisecond)
 		}
+		received := ask(t, "http://"+collector.telemetry+"/metrics")
+		for _, transport := range []string{"udp_thrift_compact", "collector_http"} {
+			assert.Contains(t, received, fmt.Sprintf("otelcol_receiver_accepted_spans{receiver=\"jaeger\",transport=%q}", transport))
+		}
 	})
 
 	t.Run("a trace of its own without uber-trace-id", func(t *testing.T) {
 		id := caller.call(t, "http://"+users["users-udp"]+"/users/ben", http.StatusOK, propagation.TraceContext{})
 		require.EventuallyWithT(t, func(t *assert.CollectT) {
-			spans, err := readback.Jaeger(backend.QueryURL).Spans(context.Background(), "users", caller.since)
+			spans, err := readback.Jaeger(l.jaeger.QueryURL).Spans(context.Background(), "users", caller.since)
 			require.NoError(t, err)
 			alone := slices.DeleteFunc(spans, func(s readback.Span) bool { return s.Service != "users" || s.ParentSpanID != "" })
 			require.Len(t, alone, 1)
@@ -174,13 +192,13 @@ func TestALegacyServiceJoinsTheTraceAndItsMetricsLeadToIt(t *testing.T) {
 					called[id] = fmt.Sprintf("%s %d", instance, status)
 				}
 			}
-			exemplars, err := readback.Prometheus(prometheus.URL).Exemplars(t.Context(), "users_request_duration_seconds_bucket", caller.since)
+			exemplars, err := readback.Prometheus(l.prometheus.URL).Exemplars(t.Context(), "users_request_duration_seconds_bucket", caller.since)
 			require.NoError(c, err)
 			led := map[string]bool{}
 			for _, exemplar := range exemplars {
 				series := exemplar.Series.Labels["instance"] + " " + exemplar.Series.Labels["code"]
 				if of, ok := called[exemplar.TraceID]; ok && assert.Equal(t, of, series, "not a span of this instance and status") {
-					spans, err := readback.Jaeger(backend.QueryURL).Trace(t.Context(), exemplar.TraceID)
+					spans, err := readback.Jaeger(l.jaeger.QueryURL).Trace(t.Context(), exemplar.TraceID)
 					require.NoError(c, err)
 					led[series] = led[series] || slices.ContainsFunc(spans, func(s readback.Span) bool {
 						return s.Service == "users" && s.SpanID == exemplar.SpanID
