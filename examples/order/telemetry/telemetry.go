@@ -20,7 +20,7 @@ import (
 	"go.opentelemetry.io/otel/sdk/metric"
 	"go.opentelemetry.io/otel/sdk/resource"
 	"go.opentelemetry.io/otel/sdk/trace"
-	semconv "go.opentelemetry.io/otel/semconv/v1.41.0"
+	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 )
 
 // defaults of OpenTelemetry's own variables. The collector's OTLP port is not the usual 4318, which Jaeger may hold,
@@ -34,7 +34,9 @@ var defaults = map[string]string{
 // Start sets the global providers of traces and metrics, which export to OTEL_EXPORTER_OTLP_ENDPOINT over OTLP/HTTP,
 // and the global propagators. The resource has service as service.name and INSTANCE as service.instance.id.
 // shutdown exports what waits; give it a context with a deadline.
-func Start(ctx context.Context, service string) (shutdown func(context.Context) error, err error) {
+func Start(
+	ctx context.Context, service string, options ...trace.TracerProviderOption,
+) (shutdown func(context.Context) error, err error) {
 	for name, value := range defaults {
 		if os.Getenv(name) == "" {
 			if err := os.Setenv(name, value); err != nil {
@@ -61,7 +63,7 @@ func Start(ctx context.Context, service string) (shutdown func(context.Context) 
 	if err != nil {
 		return nil, fmt.Errorf("cannot make the exporter of metrics: %w", err)
 	}
-	traces := trace.NewTracerProvider(trace.WithResource(res), trace.WithBatcher(spans))
+	traces := trace.NewTracerProvider(append(options, trace.WithResource(res), trace.WithBatcher(spans))...)
 	meters := metric.NewMeterProvider(metric.WithResource(res), metric.WithReader(metric.NewPeriodicReader(metrics)))
 
 	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) { slog.Warn("telemetry was not exported", "error", err) }))
