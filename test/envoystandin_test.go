@@ -104,7 +104,7 @@ func (e *envoyStandIn) handle(r envoyRequest) handled {
 
 	// All attributes are strings, also numbers, and http.status_code decides the status: setTag of
 	// source/extensions/tracers/opentelemetry/tracer.cc. The attributes: source/common/tracing/http_tracer_impl.cc.
-	common := map[string]any{
+	common := map[string]string{
 		"component": "proxy", "upstream_cluster": "orders", "upstream_cluster.name": "orders",
 		"http.protocol": "HTTP/1.1", "http.status_code": strconv.Itoa(r.status), "response_flags": "-",
 	}
@@ -115,19 +115,19 @@ func (e *envoyStandIn) handle(r envoyRequest) handled {
 	} else if r.status >= http.StatusBadRequest {
 		client.Status().SetCode(ptrace.StatusCodeError)
 	}
-	put(server.Attributes(), common, map[string]any{
+	put(server.Attributes(), common, map[string]string{
 		"node_id": "edge-1", "zone": "", "guid:x-request-id": "00000000-0000-4000-8000-" + hex.EncodeToString(newBytes(6)),
 		"http.url": "http://127.0.0.1:10000" + r.path, "http.method": r.method, "downstream_cluster": "-", "user_agent": "test",
 		"peer.address": "127.0.0.1", "request_size": "64", "response_size": "128",
 	})
-	put(client.Attributes(), common, map[string]any{"upstream_address": "127.0.0.1:8080", "peer.address": "127.0.0.1:8080"})
+	put(client.Attributes(), common, map[string]string{"upstream_address": "127.0.0.1:8080", "peer.address": "127.0.0.1:8080"})
 
 	// source/extensions/access_loggers/open_telemetry: the time is that of the start, and the span is the server span.
 	log.SetTimestamp(pcommon.NewTimestampFromTime(start))
 	log.SetTraceID(server.TraceID())
 	log.SetSpanID(server.SpanID())
 	log.Body().SetStr(fmt.Sprintf("%s %s %d %dms", r.method, r.path, r.status, (r.upstream + inEnvoy).Milliseconds()))
-	put(log.Attributes(), map[string]any{
+	put(log.Attributes(), map[string]string{
 		"http.request.method": r.method, "url.path": r.path, "http.response.status_code": strconv.Itoa(r.status),
 		"envoy.response_flags": "-", "envoy.upstream_cluster": "orders",
 	})
@@ -153,7 +153,7 @@ func (e *envoyStandIn) sendSpans(ctx context.Context, all []handled) error {
 func (e *envoyStandIn) sendLogs(ctx context.Context, all []handled) error {
 	logs := plog.NewLogs()
 	rl := logs.ResourceLogs().AppendEmpty()
-	put(rl.Resource().Attributes(), map[string]any{"service.name": e.service, "service.instance.id": "edge-1"})
+	put(rl.Resource().Attributes(), map[string]string{"service.name": e.service, "service.instance.id": "edge-1"})
 	records := rl.ScopeLogs().AppendEmpty().LogRecords()
 	for _, h := range all {
 		h.log.CopyTo(records.AppendEmpty())
@@ -231,7 +231,7 @@ func (e *envoyStandIn) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // resource is that of spans and stats: source/extensions/tracers/opentelemetry/resource_detectors/resource_provider.cc.
 func (e *envoyStandIn) resource(r pcommon.Resource) {
-	put(r.Attributes(), map[string]any{
+	put(r.Attributes(), map[string]string{
 		"service.name": e.service, "service.instance.id": "edge-1",
 		"telemetry.sdk.language": "cpp", "telemetry.sdk.name": "envoy", "telemetry.sdk.version": "0123456789abcdef/1.37.0/Clean/RELEASE/BoringSSL",
 	})
@@ -263,15 +263,15 @@ func (h *envoyHistogram) print(w http.ResponseWriter, name, tag string) {
 	var below uint64
 	for i, bound := range envoyBounds {
 		below += h.buckets[i]
-		fmt.Fprintf(w, "%s_bucket{%s,le=\"%v\"} %d\n", name, tag, strconv.FormatFloat(bound, 'f', -1, 64), below)
+		fmt.Fprintf(w, "%s_bucket{%s,le=\"%s\"} %d\n", name, tag, strconv.FormatFloat(bound, 'f', -1, 64), below)
 	}
 	fmt.Fprintf(w, "%[1]s_bucket{%[2]s,le=\"+Inf\"} %[3]d\n%[1]s_sum{%[2]s} %[4]v\n%[1]s_count{%[2]s} %[3]d\n", name, tag, h.count, h.sum)
 }
 
-func put(to pcommon.Map, all ...map[string]any) {
+func put(to pcommon.Map, all ...map[string]string) {
 	for _, attributes := range all {
 		for _, key := range slices.Sorted(maps.Keys(attributes)) {
-			to.PutStr(key, fmt.Sprint(attributes[key]))
+			to.PutStr(key, attributes[key])
 		}
 	}
 }
