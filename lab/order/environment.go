@@ -163,11 +163,7 @@ func (e *Environment) Stop() error {
 	return errors.Join(err, e.Lab.Stop())
 }
 
-// explain adds the ends of the logs of the collector and of the programs.
+// explain adds the end of the collector's log, and where the logs of the others are.
 func (e *Environment) explain(err error) error {
-	err = fmt.Errorf("%w\nthe collector's log ends with\n%s", err, e.Collector.LogTail(20))
-	for name, program := range e.programs {
-		err = fmt.Errorf("%w\nthe log of %s ends with\n%s", err, name, program.LogTail(5))
-	}
-	return err
+	return fmt.Errorf("%w\nthe logs are in %s; the collector's ends with\n%s", err, e.Lab.Dir, e.Collector.LogTail(5))
 }

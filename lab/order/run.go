@@ -41,25 +41,25 @@ func Run(ctx context.Context, opts Options, out io.Writer, stay func(*Environmen
 	report("waiting until everything has arrived in Jaeger and Prometheus")
 	results, err := e.Check(ctx, reports)
 	print(out, e, reports, results)
-	if err != nil {
-		return e.explain(err)
+	if err == nil {
+		report("everything has arrived")
+	} else {
+		err = e.explain(err)
+		report("not everything has arrived")
 	}
-	report("everything has arrived")
 	if stay == nil {
 		fmt.Fprintln(out, "The links end with the servers, now; make order keeps them up.")
-		return nil
+		return err
 	}
-	return stay(e)
+	return errors.Join(err, stay(e)) // What is missing can be looked for.
 }
 
 // AwaitBaseline waits until every receiver has observed its server once, so that what
 // happens from now on is reported as a change, and until an order succeeds.
 func (e *Environment) AwaitBaseline(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, baselineMax)
-	defer cancel()
 	const observed = `count(otelcol_watch_observations{receiver=~"consul|vault"} > 0) == 2 ` +
 		`and count(otelcol_etcd_requests{request="watch",outcome="success"} >= 4) and count(consul_up == 1) and count(etcd_member_up == 1) and count(vault_up == 1)`
-	return until(ctx, "the first observation of every server and the first order", func() error {
+	return until(ctx, baselineMax, "the first observation of every server and the first order", func() error {
 		series, err := e.Prometheus.Query(ctx, observed)
 		if err != nil {
 			return err
@@ -72,19 +72,20 @@ func (e *Environment) AwaitBaseline(ctx context.Context) error {
 	})
 }
 
-// until tries twice a second until there is no error or ctx ends.
-func until(ctx context.Context, what string, try func() error) error {
-	ticker := time.NewTicker(500 * time.Millisecond)
-	defer ticker.Stop()
+// until tries twice a second until there is no error, or for so long. The error is the
+// last one.
+func until(ctx context.Context, limit time.Duration, what string, try func() error) error {
+	deadline := time.Now().Add(limit)
 	for {
 		err := try()
 		if err == nil {
 			return nil
 		}
-		select {
-		case <-ctx.Done():
+		if time.Now().After(deadline) {
 			return fmt.Errorf("waited in vain for %s: %w", what, err)
-		case <-ticker.C:
+		}
+		if err := pause(ctx, interval/2); err != nil {
+			return err
 		}
 	}
 }
