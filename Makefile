@@ -25,6 +25,14 @@ demo: servers build ## real servers, the collector, a small story and what came 
 demo-check: servers build ## the same once: exit 0 if everything has arrived
 	@exec $(LAB) demo --check
 
+.PHONY: order
+order: servers build $(LAB) ## the order service of examples/order on real servers, with faults and what came of them; stays up until Ctrl-C
+	@exec $(LAB) order
+
+.PHONY: order-check
+order-check: servers build $(LAB) ## the same once: exit 0 if everything has arrived
+	@exec $(LAB) order --check
+
 .PHONY: run
 run: build ## the collector alone, on the servers that CONSUL_HTTP_ADDR, ETCD_ENDPOINTS, VAULT_ADDR name; CONFIG=a.yaml adds to its configuration
 	@exec env MEMORY_LIMIT_MIB=$(MEMORY_LIMIT_MIB) GOMEMLIMIT=$(GOMEMLIMIT) \

@@ -68,7 +68,8 @@ func Start(ctx context.Context, opts Options) (*Environment, error) {
 	}
 	e := &Environment{example: opts.Example, programs: map[string]*lab.Server{}}
 	var err error
-	if e.binaries, err = build(ctx, opts.Example, opts.Progress); err != nil {
+	fmt.Fprintln(opts.Progress, "order: building the example's services")
+	if e.binaries, err = lab.BuildExample(ctx, opts.Example, opts.Progress); err != nil {
 		return nil, err
 	}
 	e.Lab, err = lab.Start(ctx, lab.Options{
