@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/otelcol-infra/otelcol-infra/lab"
@@ -22,8 +23,8 @@ type Options struct {
 	Binary string
 	// Configs are paths of its configuration files, first that of the default one.
 	Configs []string
-	// Policy is the path of the policy of its token in Vault.
-	Policy string
+	// Policies are paths of what its token may do in Vault.
+	Policies []string
 	// Interval is how often it polls.
 	Interval time.Duration
 	// Env (K=V) comes after what the lab and this package set, and wins.
@@ -56,15 +57,20 @@ type Collector struct {
 // has the lab's Prometheus scrape it and nothing else. The lab needs Vault, Jaeger and
 // Prometheus.
 func Start(ctx context.Context, l *lab.Lab, opts Options) (*Collector, error) {
-	policy, err := os.ReadFile(opts.Policy)
-	if err != nil {
-		return nil, fmt.Errorf("read the policy of the collector's token: %w", err)
+	var policy strings.Builder
+	for _, path := range opts.Policies {
+		part, err := os.ReadFile(path)
+		if err != nil {
+			return nil, fmt.Errorf("read the policy of the collector's token: %w", err)
+		}
+		policy.Write(part)
 	}
 	c := &Collector{
 		Events:  readback.Events(filepath.Join(l.Dir, "events.jsonl")),
 		Targets: filepath.Join(l.Dir, "targets.yaml"),
 	}
-	if c.Token, err = l.Vault.TokenFor(ctx, "otelcol-infra", string(policy)); err != nil {
+	var err error
+	if c.Token, err = l.Vault.TokenFor(ctx, "otelcol-infra", policy.String()); err != nil {
 		return nil, err
 	}
 	var configs []string

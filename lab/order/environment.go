@@ -95,11 +95,19 @@ func (e *Environment) start(ctx context.Context, opts Options) error {
 	if err := e.setUp(ctx); err != nil {
 		return err
 	}
+	// Anybody should have a device of type file; the one that sends to the collector
+	// needs that to listen. Vault fails requests of others while the first is enabled.
+	file := map[string]string{"file_path": filepath.Join(e.Lab.Dir, "vault-audit.log")}
+	if err := e.Lab.Vault.Audit(ctx, "file", "file", file); err != nil {
+		return err
+	}
 	return lab.OnFreePorts(ctx, 2, func(ports []int) (err error) {
 		agent, jaegerHTTP := fmt.Sprintf("127.0.0.1:%d", ports[0]), fmt.Sprintf("127.0.0.1:%d", ports[1])
 		e.Collector, err = deploy.Start(ctx, e.Lab, deploy.Options{
-			Binary: opts.Binary, Policy: opts.Policy, Interval: interval,
-			Configs: []string{opts.Config, filepath.Join(opts.Example, "collector.yaml")},
+			Binary:   opts.Binary,
+			Configs:  []string{opts.Config, filepath.Join(opts.Example, "collector.yaml")},
+			Policies: []string{opts.Policy, filepath.Join(opts.Example, "collector-policy.hcl")},
+			Interval: interval,
 			Env: []string{
 				"JAEGER_THRIFT_COMPACT_ENDPOINT=" + agent,
 				"JAEGER_THRIFT_HTTP_ENDPOINT=" + jaegerHTTP,
@@ -114,7 +122,8 @@ func (e *Environment) start(ctx context.Context, opts Options) error {
 		if err != nil {
 			return err
 		}
-		if err := e.auditVault(ctx); err != nil {
+		socket := map[string]string{"address": e.Audit, "socket_type": "tcp", "write_timeout": "100ms"}
+		if err := e.Lab.Vault.Audit(ctx, "otelcol", "socket", socket); err != nil {
 			return err
 		}
 		if err := e.startTemporal(ctx, opts.Progress); err != nil {
@@ -137,16 +146,6 @@ func (e *Environment) startTemporal(ctx context.Context, progress io.Writer) (er
 	return err
 }
 
-// auditVault enables a file device, as anybody should, and beside it one that sends
-// to the collector, with the headers of traces.
-func (e *Environment) auditVault(ctx context.Context) error {
-	return errors.Join(
-		e.Lab.Vault.Audit(ctx, "file", "file", map[string]string{"file_path": filepath.Join(e.Lab.Dir, "vault-audit.log")}),
-		e.Lab.Vault.Audit(ctx, "otelcol", "socket", map[string]string{"address": e.Audit, "socket_type": "tcp", "write_timeout": "100ms"}),
-		e.Lab.Vault.AuditHeader(ctx, "traceparent"),
-	)
-}
-
 // Stop ends the programs and the collector, so that they deliver what they hold, and
 // then the servers.
 func (e *Environment) Stop() error {
@@ -164,7 +163,8 @@ func (e *Environment) Stop() error {
 	return errors.Join(err, e.Lab.Stop())
 }
 
-// explain adds the end of the collector's log, and where the logs of the others are.
+// explain keeps all logs, and adds where they are and the end of the collector's.
 func (e *Environment) explain(err error) error {
+	e.Lab.Keep()
 	return fmt.Errorf("%w\nthe logs are in %s; the collector's ends with\n%s", err, e.Lab.Dir, e.Collector.LogTail(5))
 }
