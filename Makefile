@@ -10,19 +10,16 @@ TOOL := go tool -modfile=internal/tools/go.mod
 MEMORY_LIMIT_MIB ?= 512
 GOMEMLIMIT ?= $(shell echo $$(($(MEMORY_LIMIT_MIB) * 8 / 10)))MiB
 
-# What the collector is made of: a change in any of these builds it anew.
-SOURCES := $(shell find receiver processor internal -name '*.go' -not -name '*_test.go' -not -path '*/tools/*') go.mod go.sum builder-config.yaml
-
 .PHONY: help
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 .PHONY: demo
-demo: servers build ## real servers, the collector, a small story and what came of it; stays up until Ctrl-C
+demo: $(LAB) ## real servers, the collector, a small story and what came of it; stays up until Ctrl-C
 	@exec $(LAB) demo
 
 .PHONY: demo-check
-demo-check: servers build ## the same once: exit 0 if everything has arrived
+demo-check: $(LAB) ## the same once: exit 0 if everything has arrived
 	@exec $(LAB) demo --check
 
 .PHONY: order
@@ -40,25 +37,19 @@ run: build ## the collector alone, on the servers that CONSUL_HTTP_ADDR, ETCD_EN
 		--feature-gates=extension.healthcheck.useComponentStatus
 
 .PHONY: build
-build: $(COLLECTOR) ## the collector, with ocb
-
-$(COLLECTOR): $(SOURCES)
-	@echo "make: building the collector with ocb: the first time takes minutes, later times seconds" >&2
-	@mkdir -p $(@D)
-	@while sleep 15 >/dev/null 2>&1; do echo "make: building the collector, $${SECONDS}s" >&2; done & trap "kill $$!" EXIT; \
-	$(TOOL) builder --config builder-config.yaml --gcflags 'all=-dwarf=false' # which -s removes anyway
-	@touch $@
+build: $(LAB) ## the collector, with ocb
+	@$(LAB) build collector >/dev/null
 
 .PHONY: $(LAB)
 $(LAB):
 	@go build -o $@ ./lab/cmd/lab
 
 .PHONY: servers
-servers: $(LAB) ## the servers that demo and tests run, built ahead
+servers: $(LAB) ## the servers that demo and tests run, and the collector, built ahead
 	@$(LAB) build
 
 .PHONY: test
-test: servers build ## every test, on real servers and the real collector
+test: servers ## every test, on real servers and the real collector
 	go test -race -parallel 4 -timeout 20m ./... # They wait for servers more than they compute.
 
 .PHONY: test-short
