@@ -59,6 +59,9 @@ type Scene struct {
 	// Token is the collector's, in Vault.
 	Token string
 
+	// Page is the URL of the page over it, while [Run] keeps it up.
+	Page string
+
 	// Since is when the scene began: nothing in it is older.
 	Since time.Time
 }

@@ -1,0 +1,30 @@
+// Copyright The otelcol-infra Authors
+// SPDX-License-Identifier: Apache-2.0
+
+// Times are those of the browser's zone.
+export function time(at: number | string | Date): string {
+  const date = new Date(at);
+  const today = date.toDateString() === new Date().toDateString();
+  return today ? date.toLocaleTimeString() : date.toLocaleString();
+}
+
+export function duration(seconds: number): string {
+  const size = Math.abs(seconds);
+  if (size === 0) return "0 s";
+  if (size < 1e-3) return (seconds * 1e6).toFixed(0) + " µs";
+  if (size < 1) return (seconds * 1e3).toPrecision(3) + " ms";
+  if (size < 60) return seconds.toPrecision(3) + " s";
+  if (size < 3600) return Math.floor(seconds / 60) + " min " + Math.round(seconds % 60) + " s";
+  return (seconds / 3600).toFixed(1) + " h";
+}
+
+export function ago(since: string, now: string): string {
+  return duration(Math.max(1, Math.round((Date.parse(now) - Date.parse(since)) / 1000)));
+}
+
+// Labels of where a series comes from, which do not say which of a system's series it is.
+const ofTarget = new Set(["__name__", "job", "instance", "le", "consul_datacenter", "etcd_cluster_id", "etcd_member_id", "vault_cluster_id"]);
+
+export function labels(series: Record<string, string>): string {
+  return Object.entries(series).filter(([name, value]) => !ofTarget.has(name) && !name.startsWith("otel_scope") && value !== "").map(([, value]) => value).join(" ");
+}
