@@ -12,6 +12,15 @@ const (
 	Stat                   // the newest value of one series
 )
 
+// Alarm is when the value of a [Stat] is bad.
+type Alarm int
+
+const (
+	Never Alarm = iota
+	WhenAny
+	WhenNone
+)
+
 // Unit is that of the values of a panel.
 type Unit int
 
@@ -34,6 +43,7 @@ type Panel struct {
 	Title, Description string
 	Kind               Kind
 	Unit               Unit
+	Alarm              Alarm
 	Queries            []Query
 
 	// Exemplars selects the series whose exemplars lead to traces; empty if there are none.
@@ -48,8 +58,8 @@ type Query struct {
 	Legend string
 }
 
-func stat(title, description, expr string) Panel {
-	return Panel{Title: title, Description: description, Kind: Stat, Queries: []Query{{Expr: expr, Legend: title}}}
+func stat(title, description string, alarm Alarm, expr string) Panel {
+	return Panel{Title: title, Description: description, Kind: Stat, Alarm: alarm, Queries: []Query{{Expr: expr, Legend: title}}}
 }
 
 func series(title, description string, unit Unit, queries ...Query) Panel {

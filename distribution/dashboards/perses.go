@@ -68,7 +68,7 @@ func (p Panel) perses() object {
 func (p Panel) persesPlugin() object {
 	format := p.Unit.perses()
 	if p.Kind == Stat {
-		return object{"kind": "StatChart", "spec": object{"calculation": "last-number", "format": format}}
+		return object{"kind": "StatChart", "spec": object{"calculation": "last-number", "format": format, "thresholds": p.Alarm.perses()}}
 	}
 	return object{"kind": "TimeSeriesChart", "spec": object{
 		"legend": object{"position": "bottom", "mode": "list"},
@@ -89,5 +89,17 @@ func (u Unit) perses() object {
 		return object{"unit": "percent-decimal"}
 	default:
 		return object{"unit": "decimal", "shortValues": true}
+	}
+}
+
+func (a Alarm) perses() object {
+	const good, bad, neutral = "#1b7a43", "#b3261e", "#1d2733"
+	switch a {
+	case WhenAny:
+		return object{"defaultColor": good, "steps": []object{{"value": 1, "color": bad}}}
+	case WhenNone:
+		return object{"defaultColor": bad, "steps": []object{{"value": 1, "color": good}}}
+	default:
+		return object{"defaultColor": neutral, "steps": []object{}}
 	}
 }

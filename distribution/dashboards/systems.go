@@ -12,10 +12,10 @@ func consul() Dashboard {
 	return Dashboard{
 		Name: "consul", Title: "Consul", Description: "Health of services, leadership, sessions and locks.",
 		Panels: []Panel{
-			stat("Agents that answer", "How many of the observed agents answer.", "sum(consul_up)"),
-			stat("Raft has a leader", "1 if the servers have a leader, 0 if not.", "min(consul_raft_has_leader)"),
-			stat("Critical checks", "Checks whose status is critical now.", `sum(consul_health_check_count{consul_check_status="critical"})`),
-			stat("Locks held", "Keys under the observed prefixes that a session holds.", "sum(consul_kv_lock_held_count)"),
+			stat("Agents that answer", "How many of the observed agents answer.", WhenNone, "sum(consul_up)"),
+			stat("Raft has a leader", "1 if the servers have a leader, 0 if not.", WhenNone, "min(consul_raft_has_leader)"),
+			stat("Critical checks", "Checks whose status is critical now.", WhenAny, `sum(consul_health_check_count{consul_check_status="critical"})`),
+			stat("Locks held", "Keys under the observed prefixes that a session holds.", Never, "sum(consul_kv_lock_held_count)"),
 			series("Checks by status", "How many checks pass, warn or are critical.", Count,
 				Query{"sum by (consul_check_status) (consul_health_check_count)", "{{consul_check_status}}"}),
 			series("Check transitions", "Turns of checks to a status. An exemplar leads to the outage.", Count,
@@ -35,10 +35,10 @@ func etcd() Dashboard {
 	return Dashboard{
 		Name: "etcd", Title: "etcd", Description: "Locks and who waits for them, leases, keys, members.",
 		Panels: []Panel{
-			stat("Members that answer", "How many of the members answer.", "sum(etcd_member_up)"),
-			stat("Raft has a leader", "1 if the members that answer follow a leader, 0 if not.", "min(etcd_raft_has_leader)"),
-			stat("Locks held", "Holders of locks under the observed prefixes.", "sum(etcd_lock_holder_count)"),
-			stat("Waiting for locks", "Who is enqueued and does not hold the lock yet.", "sum(etcd_lock_waiter_count)"),
+			stat("Members that answer", "How many of the members answer.", WhenNone, "sum(etcd_member_up)"),
+			stat("Raft has a leader", "1 if the members that answer follow a leader, 0 if not.", WhenNone, "min(etcd_raft_has_leader)"),
+			stat("Locks held", "Holders of locks under the observed prefixes.", Never, "sum(etcd_lock_holder_count)"),
+			stat("Waiting for locks", "Who is enqueued and does not hold the lock yet.", Never, "sum(etcd_lock_waiter_count)"),
 			series("Wait for locks, 95th percentile", "How long it takes to get a lock. An exemplar leads to the wait and to who held the lock.", Seconds,
 				Query{quantile("0.95", "etcd_lock_wait_duration_seconds", "etcd_watch_prefix"), "{{etcd_watch_prefix}}"}).
 				with("etcd_lock_wait_duration_seconds_bucket"),
@@ -62,10 +62,10 @@ func vault() Dashboard {
 	return Dashboard{
 		Name: "vault", Title: "Vault", Description: "Seal, requests, leases and certificates.",
 		Panels: []Panel{
-			stat("Sealed servers", "How many servers are sealed now.", "sum(vault_sealed)"),
-			stat("Active servers", "How many servers are active; a cluster has one.", "sum(vault_active)"),
-			stat("Leases", "Leases that Vault has issued and that have not ended.", "sum(vault_lease_count)"),
-			stat("Requests in flight", "Requests that are being handled.", "sum(vault_request_in_flight_count)"),
+			stat("Sealed servers", "How many servers are sealed now.", WhenAny, "sum(vault_sealed)"),
+			stat("Active servers", "How many servers are active; a cluster has one.", WhenNone, "sum(vault_active)"),
+			stat("Leases", "Leases that Vault has issued and that have not ended.", Never, "sum(vault_lease_count)"),
+			stat("Requests in flight", "Requests that are being handled.", Never, "sum(vault_request_in_flight_count)"),
 			series("Requests, 95th percentile", "How long requests take, from the audit device. An exemplar leads to the request in its caller's trace.", Seconds,
 				Query{quantile("0.95", "vault_request_duration_seconds", "vault_mount_type, vault_request_operation"), "{{vault_mount_type}} {{vault_request_operation}}"}).
 				with("vault_request_duration_seconds_bucket"),

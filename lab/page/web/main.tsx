@@ -16,7 +16,7 @@ import { TraceSection } from "./trace";
 const refreshed = 5000; // ms
 const ranges = ["5m", "15m", "1h", "6h"] as const;
 
-const theme = getTheme("light", { typography: { fontFamily: "inherit" } } as never);
+const theme = getTheme("light");
 const chartsTheme = generateChartsTheme(theme, {});
 
 /** The trace that is open is part of the URL, so that it can be shared. */

@@ -23,7 +23,7 @@ export function TraceSection({ id, span, close }: Props) {
       {count === 0 && <p className="explain">Jaeger does not have this trace: it has not arrived yet, was not sampled, or was deleted.</p>}
       {!completed && !error && <p className="explain">Loading…</p>}
       {completed && count !== 0 && (
-        <div className="gantt">
+        <div className="gantt" style={{ height: Math.min(640, Math.max(330, 230 + 33 * (count ?? 0))) }}>
           <TracingGanttChart key={id + span} trace={completed as never}
             options={{ selectedSpanId: span, links: { trace: "/?trace=${traceId}", span: "/?trace=${traceId}&span=${spanId}" } }}
             customLinks={{ variables: {}, links: { trace: "/?trace=${traceId}", span: "/?trace=${traceId}&span=${spanId}" } }} />
@@ -54,7 +54,7 @@ export function withOpenSpans(found: OtlpTrace, now: number): OtlpTrace {
     if (!marker) return [{ ...span, parentSpanId: undefined }];
     added.add(parent);
     const open: OtlpSpan = {
-      ...marker, spanId: parent, parentSpanId: undefined, name: marker.name.replace(/\.start$/, "") + " (has not ended)",
+      ...marker, spanId: parent, parentSpanId: undefined, name: "(open) " + marker.name.replace(/\.start$/, ""),
       endTimeUnixNano: String(BigInt(now) * 1_000_000n),
     };
     return [open, span];
