@@ -15,10 +15,11 @@ import (
 
 // Binary gives the path of the named server's executable. The first of these
 // that there is: the path in the server's variable (LAB_CONSUL, LAB_ETCD,
-// LAB_VAULT, LAB_JAEGER, LAB_PROMETHEUS); an executable of that name on PATH that
-// is new enough, see [OldestVersions], unless the variable says "build"; one built
-// earlier, under os.UserCacheDir()/otelcol-infra/servers; else it is built there
-// now, which takes minutes and is reported on progress (which may be nil).
+// LAB_VAULT, LAB_JAEGER, LAB_PROMETHEUS, LAB_TEMPORAL); an executable of that name
+// on PATH that is new enough, see [OldestVersions], unless the variable says
+// "build"; one built earlier, under os.UserCacheDir()/otelcol-infra/servers; else it
+// is built there now, which takes minutes and is reported on progress (which may be
+// nil).
 //
 // The error names the server or variable and says what to do about it.
 func Binary(ctx context.Context, name string, progress io.Writer) (string, error) {
@@ -38,7 +39,7 @@ func Binary(ctx context.Context, name string, progress io.Writer) (string, error
 	return found.path, nil
 }
 
-// Build makes the executables of the named servers, of all five when none is
+// Build makes the executables of the named servers, of [ServerNames] when none is
 // named, available to [Binary]: it builds those that are neither named in the
 // environment nor on PATH nor built already, one after the other. It looks for
 // all of them before it builds the first.
@@ -121,6 +122,9 @@ func onPath(ctx context.Context, r recipe, path string) (found, error) {
 // that is unknown: one that was built elsewhere may have none.
 func named(ctx context.Context, r recipe, value string) (found, error) {
 	remedy := fmt.Sprintf("set it to the path of an executable that is %s or newer, to %q to build one, or unset it", r.oldest, buildValue)
+	if r.pkg == "" {
+		remedy = fmt.Sprintf("set it to the path of an executable that is %s or newer, or unset it", r.oldest)
+	}
 	path, err := filepath.Abs(value)
 	if err == nil {
 		err = isExecutable(path)

@@ -43,7 +43,10 @@ func startCluster(ctx context.Context, name string, n int, opts ServerOptions, p
 	if size != 1 && size != 3 {
 		return nil, fmt.Errorf("%s with %d members; choose 1 or 3", name, size)
 	}
-	bin, err := Binary(ctx, name, opts.Progress)
+	bin, err := opts.binary, error(nil)
+	if bin == "" {
+		bin, err = Binary(ctx, name, opts.Progress)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -66,7 +69,7 @@ func startCluster(ctx context.Context, name string, n int, opts ServerOptions, p
 		c.Members = make([]*Server, size)
 		for i, l := range launches {
 			args := slices.Concat(l.args, opts.ExtraArgs)
-			env := append(plainEnv(), l.env...)
+			env := slices.Concat(plainEnv(), l.env, opts.Env)
 			c.Members[i] = &Server{name: places[i].name, bin: bin, dir: dir, env: env, args: args, ready: l.ready}
 		}
 		return c.start(ctx)

@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 )
 
 // CollectorOptions say how a collector is run. Binary, Configs and ReadyURL are required.
@@ -61,29 +60,19 @@ func StartCollector(ctx context.Context, opts CollectorOptions) (*Collector, err
 	if opts.ReadyURL == "" {
 		return nil, errors.New("start the collector: no ReadyURL; set it to that of its health_check extension")
 	}
-	bin, err := filepath.Abs(opts.Binary)
-	if err == nil {
-		err = isExecutable(bin)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("start the collector; build its binary first: %w", err)
-	}
 	name := opts.Name
 	if name == "" {
 		name = "collector"
 	}
-	server, err := newServer(name, bin, opts.Dir)
+	var args []string
+	for _, config := range opts.Configs {
+		args = append(args, "--config="+config)
+	}
+	server, err := StartProgram(ctx, ProgramOptions{
+		Name: name, Binary: opts.Binary, Dir: opts.Dir, Args: append(args, opts.Args...), Env: append(os.Environ(), opts.Env...), ReadyURL: opts.ReadyURL,
+	})
 	if err != nil {
 		return nil, err
-	}
-	for _, config := range opts.Configs {
-		server.args = append(server.args, "--config="+config)
-	}
-	server.args = append(server.args, opts.Args...)
-	server.env = append(os.Environ(), opts.Env...)
-	server.ready = answersOK(opts.ReadyURL)
-	if err := server.start(ctx); err != nil {
-		return nil, errors.Join(err, server.Kill())
 	}
 	return &Collector{Server: server}, nil
 }

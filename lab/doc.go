@@ -1,9 +1,10 @@
 // Copyright The otelcol-infra Authors
 // SPDX-License-Identifier: Apache-2.0
 
-// Package lab runs real Consul, etcd, Vault, Jaeger and Prometheus servers, and
-// the collector itself, as processes on loopback: for the demo, the black-box
-// tests and the benchmarks. No container engine and no privileges are needed.
+// Package lab runs real Consul, etcd, Vault, Jaeger, Prometheus and Temporal
+// servers, and the collector itself, as processes on loopback: for the demo, the
+// black-box tests and the benchmarks. No container engine and no privileges are
+// needed.
 //
 // Every port is chosen free at start, every file lies in one folder, and every
 // process ends with the one that started it, on Linux also when that one is

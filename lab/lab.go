@@ -18,7 +18,7 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// Options say what a lab runs; the zero value is all five servers in a
+// Options say what a lab runs; the zero value is the servers of [ServerNames] in a
 // throw-away folder.
 type Options struct {
 	// Dir is the folder for logs, configuration and data; it is made if
@@ -26,7 +26,8 @@ type Options struct {
 	Dir string
 	// KeepDir keeps the throw-away folder too.
 	KeepDir bool
-	// Servers are the names of those to run, see [ServerNames]; empty: all.
+	// Servers are the names of those to run, also of [OnDemandServerNames]; empty:
+	// those of [ServerNames].
 	Servers []string
 	// EtcdMembers is 1 (or 0) or 3.
 	EtcdMembers int
@@ -45,6 +46,7 @@ type Lab struct {
 	Vault      *Vault
 	Jaeger     *Jaeger
 	Prometheus *Prometheus
+	Temporal   *Temporal
 	// Dir is the folder of all files: <name>.log, and <name>/ with
 	// configuration and data.
 	Dir string
@@ -120,6 +122,7 @@ func (l *Lab) start(ctx context.Context, opts Options, names []string) error {
 	run("vault", into(&l.Vault, StartVault), ServerOptions{ExtraHCL: opts.VaultHCL})
 	run("jaeger", into(&l.Jaeger, StartJaeger), ServerOptions{})
 	run("prometheus", into(&l.Prometheus, StartPrometheus), ServerOptions{})
+	run("temporal", into(&l.Temporal, StartTemporal), ServerOptions{})
 	return group.Wait()
 }
 
@@ -149,6 +152,9 @@ func (l *Lab) Servers() []*Server {
 	if l.Prometheus != nil {
 		all = append(all, l.Prometheus.Server)
 	}
+	if l.Temporal != nil {
+		all = append(all, l.Temporal.Server)
+	}
 	return all
 }
 
@@ -175,6 +181,9 @@ func (l *Lab) Env() []string {
 	}
 	if l.Prometheus != nil {
 		env = append(env, "PROMETHEUS_URL="+l.Prometheus.URL)
+	}
+	if l.Temporal != nil {
+		env = append(env, "TEMPORAL_ADDRESS="+l.Temporal.Addr, "TEMPORAL_UI_URL="+l.Temporal.UI, "TEMPORAL_METRICS_ADDRESS="+l.Temporal.Metrics)
 	}
 	return env
 }

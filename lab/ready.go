@@ -111,7 +111,7 @@ func exitError(err error) error {
 
 func notReady(p *Process, reason error) error {
 	tail := p.LogTail(errorTail)
-	if strings.Contains(tail, errAddressTaken.Error()) {
+	if strings.Contains(strings.ToLower(tail), errAddressTaken.Error()) { // C++ writes Address
 		reason = fmt.Errorf("%w: %w", errAddressTaken, reason)
 	}
 	return fmt.Errorf("%s %w; its log %s ends with\n%s", p.name, reason, p.logPath, tail)

@@ -24,12 +24,16 @@ type recipe struct {
 	env  string
 	pkg  string
 	tags string
+	// onDemand: it is neither built nor started unless it is named.
+	onDemand bool
 
 	// oldest is the oldest version that is used instead of a built one.
 	oldest string
 	// printsVersion is the argument with which it prints its version, and
 	// beforeVersion the text before it.
 	printsVersion, beforeVersion string
+	// versionField is which part of what stands there is the version, separated by slashes.
+	versionField int
 }
 
 // The oldest versions are those with which the tests and the demo pass. Of older
@@ -59,13 +63,27 @@ var recipes = []recipe{
 		name: "prometheus", env: "LAB_PROMETHEUS", pkg: "github.com/prometheus/prometheus/cmd/prometheus", tags: "remove_all_sd",
 		oldest: "3.15.0", printsVersion: "--version", beforeVersion: "prometheus, version ",
 	},
+	{
+		// The version is that of its command line; 1.5.1 holds server 1.29.1.
+		name: "temporal", env: "LAB_TEMPORAL", pkg: "github.com/temporalio/cli/cmd/temporal", onDemand: true,
+		oldest: "1.5.1", printsVersion: "--version", beforeVersion: "temporal version ",
+	},
 }
 
-// ServerNames lists the servers a lab can run, in the order they are built.
-func ServerNames() []string {
-	names := make([]string, len(recipes))
-	for i, r := range recipes {
-		names[i] = r.name
+// ServerNames lists the servers that a lab runs when none is named, in the order
+// they are built.
+func ServerNames() []string { return serverNames(false) }
+
+// OnDemandServerNames lists the servers that a lab builds and runs only when they
+// are named.
+func OnDemandServerNames() []string { return serverNames(true) }
+
+func serverNames(onDemand bool) []string {
+	var names []string
+	for _, r := range recipes {
+		if r.onDemand == onDemand {
+			names = append(names, r.name)
+		}
 	}
 	return names
 }
@@ -80,14 +98,16 @@ func OldestVersions() []string {
 	return versions
 }
 
-// recipesOf gives the recipes of the named servers, of all when none is named.
+// recipesOf gives the recipes of the named servers, those of [ServerNames] when
+// none is named.
 func recipesOf(names []string) ([]recipe, error) {
 	if len(names) == 0 {
-		return recipes, nil
+		names = ServerNames()
 	}
+	known := slices.Concat(ServerNames(), OnDemandServerNames())
 	for _, name := range names {
-		if !slices.Contains(ServerNames(), name) {
-			return nil, fmt.Errorf("unknown server %q; known are %s", name, strings.Join(ServerNames(), ", "))
+		if !slices.Contains(known, name) {
+			return nil, fmt.Errorf("unknown server %q; known are %s", name, strings.Join(known, ", "))
 		}
 	}
 	var picked []recipe
@@ -113,7 +133,7 @@ func serversFolder() (string, error) {
 		parent := filepath.Dir(dir)
 		if parent == dir {
 			return "", errors.New("no lab/servers in the working directory or above it; " +
-				"run inside a checkout, or name the servers' binaries in LAB_CONSUL, LAB_ETCD, LAB_VAULT, LAB_JAEGER and LAB_PROMETHEUS")
+				"run inside a checkout, or name the servers' binaries in LAB_CONSUL, LAB_ETCD, LAB_VAULT, LAB_JAEGER, LAB_PROMETHEUS and LAB_TEMPORAL")
 		}
 		dir = parent
 	}

@@ -26,6 +26,8 @@ type ServerOptions struct {
 	Progress io.Writer
 	// ExtraArgs are appended to the command line, so they win.
 	ExtraArgs []string
+	// Env is K=V beside what a server needs of our environment, and wins.
+	Env []string
 	// ExtraHCL is appended to the configuration of Consul and Vault, where it wins.
 	ExtraHCL string
 	// ListenerHCL, of Vault, goes into the block of the listener, such as
@@ -57,6 +59,8 @@ type ServerOptions struct {
 	// the others do not get to run for some seconds. To replace one that is killed
 	// takes up to 20 seconds; one that steps down is replaced as fast as ever.
 	Steady bool
+
+	binary string // of a server that is never built
 }
 
 // Server is one server process that can be restarted where it was. Its methods

@@ -77,6 +77,9 @@ func (r recipe) newEnough(version string) bool {
 	return semver.Compare("v"+version, "v"+r.oldest) >= 0
 }
 
+// unreleased is the version that Temporal prints unless those who release it say another.
+const unreleased = "0.0.0-DEV"
+
 // versionIn finds the version in what the server prints of itself. It may have a
 // suffix such as +ent, -dev, or that of a distribution, +ds.
 func (r recipe) versionIn(output string) (version string, ok bool) {
@@ -87,7 +90,14 @@ func (r recipe) versionIn(output string) (version string, ok bool) {
 	if end := strings.IndexAny(rest, " \t\r\n\","); end >= 0 {
 		rest = rest[:end]
 	}
+	if r.versionField > 0 {
+		fields := strings.Split(rest, "/")
+		if len(fields) <= r.versionField {
+			return "", false
+		}
+		rest = fields[r.versionField]
+	}
 	// Debian writes 3.0.0~rc.1 for what precedes 3.0.0.
 	version = strings.ReplaceAll(strings.TrimPrefix(rest, "v"), "~", "-")
-	return version, semver.IsValid("v" + version)
+	return version, version != unreleased && semver.IsValid("v"+version)
 }

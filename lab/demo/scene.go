@@ -12,10 +12,10 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 	"time"
 
 	"github.com/otelcol-infra/otelcol-infra/lab"
+	"github.com/otelcol-infra/otelcol-infra/lab/deploy"
 	"github.com/otelcol-infra/otelcol-infra/lab/readback"
 	"github.com/otelcol-infra/otelcol-infra/lab/shop"
 	"github.com/otelcol-infra/otelcol-infra/lab/story"
@@ -39,25 +39,13 @@ type Options struct {
 
 // Scene is a lab with a collector that observes it.
 type Scene struct {
-	Lab       *lab.Lab
-	Collector *lab.Collector
-	Shop      *shop.Shop
+	*deploy.Collector
+
+	Lab  *lab.Lab
+	Shop *shop.Shop
 
 	Jaeger     readback.Jaeger
 	Prometheus readback.Prometheus
-	Events     readback.Events
-
-	// Metrics and Applications are host:port of the collector's Prometheus exporters,
-	// of the servers' metrics and of those of applications; Health is that of its
-	// health check.
-	Metrics, Applications, Health string
-
-	// OTLP is the URL of its OTLP receiver over HTTP, and Audit host:port of its
-	// socket for Vault's audit devices.
-	OTLP, Audit string
-
-	// Token is the collector's, in Vault.
-	Token string
 
 	// Page is the URL of the page over it, while [Run] keeps it up.
 	Page string
@@ -77,7 +65,6 @@ func Start(ctx context.Context, opts Options) (*Scene, error) {
 		Lab:        l,
 		Jaeger:     readback.Jaeger(l.Jaeger.QueryURL),
 		Prometheus: readback.Prometheus(l.Prometheus.URL),
-		Events:     readback.Events(filepath.Join(l.Dir, "events.jsonl")),
 		Since:      time.Now(),
 	}
 	if err := s.startCollector(ctx, opts); err != nil {
@@ -86,74 +73,34 @@ func Start(ctx context.Context, opts Options) (*Scene, error) {
 	return s, nil
 }
 
-func (s *Scene) startCollector(ctx context.Context, opts Options) error {
-	told := &story.Story{Lab: s.Lab}
-	if err := told.Prepare(ctx); err != nil {
+func (s *Scene) startCollector(ctx context.Context, opts Options) (err error) {
+	if err := (&story.Story{Lab: s.Lab}).Prepare(ctx); err != nil {
 		return err
 	}
-	policy, err := os.ReadFile(opts.Policy)
-	if err != nil {
-		return fmt.Errorf("read the policy of the collector's token: %w", err)
-	}
-	if s.Token, err = told.VaultToken(ctx, string(policy)); err != nil {
-		return err
-	}
-	config, err := filepath.Abs(opts.Config)
-	if err != nil {
-		return fmt.Errorf("find the collector's configuration: %w", err)
-	}
-	return lab.OnFreePorts(ctx, 7, func(ports []int) error { return s.startOn(ctx, opts.Binary, config, ports) })
-}
-
-func (s *Scene) startOn(ctx context.Context, binary, config string, ports []int) (err error) {
-	at := func(i int) string { return fmt.Sprintf("127.0.0.1:%d", ports[i]) }
-	s.Metrics, s.Applications, s.Health, s.OTLP, s.Audit = at(0), at(6), at(1), "http://"+at(3), at(5)
-	if s.Shop, err = shop.Open(ctx, s.OTLP); err != nil {
-		return err
-	}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, s.Shop.Close(context.WithoutCancel(ctx)))
-			s.Shop = nil
-		}
-	}()
-	targets := filepath.Join(s.Lab.Dir, "targets.yaml")
-	if err := os.WriteFile(targets, []byte(s.Shop.Targets()), 0o600); err != nil {
-		return fmt.Errorf("write the collector's targets: %w", err)
-	}
-	s.Collector, err = lab.StartCollector(ctx, lab.CollectorOptions{
-		Binary:   binary,
-		Configs:  []string{config},
-		Dir:      s.Lab.Dir,
-		ReadyURL: "http://" + s.Health,
-		Env: append(s.Lab.Env(),
-			"VAULT_TOKEN="+s.Token,
+	s.Collector, err = deploy.Start(ctx, s.Lab, deploy.Options{
+		Binary: opts.Binary, Configs: []string{opts.Config}, Policy: opts.Policy, Interval: Interval,
+		Env: []string{
 			"VAULT_LEASES_MODE=prefixes",
-			"VAULT_LEASE_PREFIXES="+story.CertificateLeases+","+story.LoginLeases,
-			"VAULT_PKI_MOUNTS="+story.PKIMount,
-			"VAULT_AUDIT_ENDPOINT="+s.Audit,
-			"VAULT_LEASES_INTERVAL="+Interval.String(),
-			"VAULT_PKI_INTERVAL="+Interval.String(),
-			"COLLECTION_INTERVAL="+Interval.String(),
-			"CONSUL_KV_PREFIXES="+story.ConsulPrefix,
-			"ETCD_WATCH_PREFIXES="+story.KeyPrefix+","+story.LeasedPrefix,
-			"ETCD_LOCK_PREFIXES="+story.LockPrefix,
-			"ETCD_ELECTION_PREFIXES="+story.ElectionPrefix,
-			"STATE_DIRECTORY="+filepath.Join(s.Lab.Dir, "state"),
-			"EVENTS_FILE="+string(s.Events),
-			"PROMETHEUS_EXPORTER_ENDPOINT="+s.Metrics,
-			"APPLICATIONS_EXPORTER_ENDPOINT="+s.Applications,
-			"HEALTH_CHECK_ENDPOINT="+s.Health,
-			"SCRAPE_TARGETS_FILE="+targets,
-			"OTLP_GRPC_ENDPOINT="+at(2),
-			"OTLP_HTTP_ENDPOINT="+at(3),
-			fmt.Sprintf("TELEMETRY_PORT=%d", ports[4]),
-		),
+			"VAULT_LEASE_PREFIXES=" + story.CertificateLeases + "," + story.LoginLeases,
+			"VAULT_PKI_MOUNTS=" + story.PKIMount,
+			"VAULT_LEASES_INTERVAL=" + Interval.String(),
+			"VAULT_PKI_INTERVAL=" + Interval.String(),
+			"CONSUL_KV_PREFIXES=" + story.ConsulPrefix,
+			"ETCD_WATCH_PREFIXES=" + story.KeyPrefix + "," + story.LeasedPrefix,
+			"ETCD_LOCK_PREFIXES=" + story.LockPrefix,
+			"ETCD_ELECTION_PREFIXES=" + story.ElectionPrefix,
+		},
 	})
 	if err != nil {
 		return err
 	}
-	return s.Lab.Prometheus.Scrape(s.Metrics, s.Applications, at(4))
+	if s.Shop, err = shop.Open(ctx, s.OTLP); err != nil {
+		return err
+	}
+	if err := os.WriteFile(s.Targets, []byte(s.Shop.Targets()), 0o600); err != nil {
+		return fmt.Errorf("write the collector's targets: %w", err)
+	}
+	return nil
 }
 
 // Stop ends the shop and the collector, so that they deliver what they hold,

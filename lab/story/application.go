@@ -82,24 +82,20 @@ func (s *Story) serve(ctx context.Context) error {
 	return nil
 }
 
-// auditVault enables a file device, as anybody should, and beside it one that
-// tells the observer, with the headers of traces.
+// auditVault enables a file device, as anybody should, and beside it one that sends
+// to the observer, with the headers of traces.
 func (s *Story) auditVault(ctx context.Context) error {
-	client, err := s.Lab.Vault.Client(0)
-	if err != nil {
+	v := s.Lab.Vault
+	if err := errors.Join(
+		v.Audit(ctx, "file", "file", map[string]string{"file_path": filepath.Join(s.Lab.Dir, "vault-audit.log")}),
+		v.Audit(ctx, "otelcol", "socket", map[string]string{"address": s.Audit, "socket_type": "tcp", "write_timeout": "100ms"}),
+		v.AuditHeader(ctx, "traceparent"),
+	); err != nil {
 		return err
 	}
-	for path, device := range map[string]*vault.EnableAuditOptions{
-		"file":    {Type: "file", Options: map[string]string{"file_path": filepath.Join(s.Lab.Dir, "vault-audit.log")}},
-		"otelcol": {Type: "socket", Options: map[string]string{"address": s.Audit, "socket_type": "tcp", "write_timeout": "100ms"}},
-	} {
-		if err := client.Sys().EnableAuditWithOptionsWithContext(ctx, path, device); err != nil {
-			return fmt.Errorf("enable the audit device %s: %w", path, err)
-		}
-	}
-	_, err = client.Logical().WriteWithContext(ctx, "sys/config/auditing/request-headers/traceparent", map[string]any{"hmac": false})
+	client, err := v.Client(0)
 	if err != nil {
-		return fmt.Errorf("audit the header traceparent: %w", err)
+		return err
 	}
 	if err := client.Sys().MountWithContext(ctx, Secrets, &vault.MountInput{Type: "kv"}); err != nil {
 		return fmt.Errorf("mount %s: %w", Secrets, err)

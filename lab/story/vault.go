@@ -52,26 +52,6 @@ func (s *Story) prepareVault(ctx context.Context) error {
 	return nil
 }
 
-// VaultToken returns a token that may do what the policy says and nothing else.
-// It lasts for as long as it is renewed, and for a day otherwise.
-func (s *Story) VaultToken(ctx context.Context, policy string) (string, error) {
-	client, err := s.Lab.Vault.Client(0)
-	if err != nil {
-		return "", err
-	}
-	const name = "otelcol-infra"
-	if err := client.Sys().PutPolicyWithContext(ctx, name, policy); err != nil {
-		return "", fmt.Errorf("write policy %s: %w", name, err)
-	}
-	secret, err := client.Auth().Token().CreateOrphanWithContext(ctx, &vault.TokenCreateRequest{
-		Policies: []string{name}, NoDefaultPolicy: true, Period: "24h",
-	})
-	if err != nil {
-		return "", fmt.Errorf("create a token with policy %s: %w", name, err)
-	}
-	return secret.Auth.ClientToken, nil
-}
-
 // leaseVault has one lease expire, and another be renewed and then revoked.
 func (s *Story) leaseVault(ctx context.Context) error {
 	client, err := s.Lab.Vault.Client(0)

@@ -22,7 +22,7 @@ func TestVaultLeasesComeAndGo(t *testing.T) {
 	defer func() { require.NoError(t, server.Stop(context.Background())) }()
 	s := &Story{Lab: &lab.Lab{Vault: server}, Progress: func(line string) { t.Log(line) }}
 	require.NoError(t, s.prepareVault(t.Context()))
-	token, err := s.VaultToken(t.Context(), `path "sys/mounts" { capabilities = ["read"] }`)
+	token, err := server.TokenFor(t.Context(), "observer", `path "sys/mounts" { capabilities = ["read"] }`)
 	require.NoError(t, err)
 	observer, err := api.NewClient(&api.Config{Address: server.Addr})
 	require.NoError(t, err)

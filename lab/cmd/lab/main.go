@@ -2,7 +2,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Command lab runs the servers of package lab for a person or a script: real
-// Consul, etcd, Vault, Jaeger and Prometheus on free loopback ports.
+// Consul, etcd, Vault, Jaeger and Prometheus on free loopback ports, and Temporal
+// when it is named.
 package main
 
 import (
@@ -32,6 +33,7 @@ var commands = []command{
 	{"env", "", "print the running lab's addresses and tokens, for eval \"$(lab env)\"", env},
 	{"down", "", "end the running lab", down},
 	{"demo", "[--check] [--collector file] [--config file]", "show the collector at work on all servers; with --check: once, and exit 0 or 1", runDemo},
+	{"order", "[--check] [--collector file] [--config file]", "run the order service of examples/order on all servers; with --check: once, and exit 0 or 1", runOrder},
 	{"build", "[server...]", "build servers ahead, so that a start takes seconds", build},
 }
 
@@ -126,11 +128,12 @@ func usage() string {
 		fmt.Fprintf(&out, "  lab %s\n        %s\n", strings.TrimSpace(cmd.name+" "+cmd.args), cmd.short)
 	}
 	fmt.Fprintf(&out, `
-Servers: %s (all, if none is named).
+Servers: %s (these, if none is named),
+and %s, which is built and started only when it is named.
 A server is built from source on first use, in minutes. One that is on PATH and
 new enough is used instead: %s or newer.
-LAB_CONSUL, LAB_ETCD, LAB_VAULT, LAB_JAEGER and LAB_PROMETHEUS name
-another executable, or say "build" to build it although it is on PATH.
-`, strings.Join(lab.ServerNames(), ", "), strings.Join(lab.OldestVersions(), ", "))
+LAB_CONSUL, LAB_ETCD, LAB_VAULT, LAB_JAEGER, LAB_PROMETHEUS and LAB_TEMPORAL
+name another executable, or say "build" to build it although it is on PATH.
+`, strings.Join(lab.ServerNames(), ", "), strings.Join(lab.OnDemandServerNames(), ", "), strings.Join(lab.OldestVersions(), ", "))
 	return out.String()
 }
