@@ -2,6 +2,9 @@ module github.com/otelcol-infra/otelcol-infra
 
 go 1.26.7
 
+// Packages of npm hold Go files, too.
+ignore ./lab/page/web/node_modules
+
 require (
 	github.com/cenkalti/backoff/v5 v5.0.3
 	github.com/chromedp/cdproto v0.160.1

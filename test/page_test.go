@@ -65,7 +65,7 @@ func TestThePageInABrowser(t *testing.T) {
 	assert.Empty(t, b.text(`[...document.querySelectorAll('.error')].map((e) => e.innerText).join('; ')`))
 	b.screenshot("")
 
-	const exemplar = `[data-panel="Wait for locks, 95th percentile"] tr:nth-child(2) button[data-trace]` // The newest has not ended.
+	const exemplar = `[data-panel="Wait for locks, 95th percentile"] button[data-trace]` // of the longest wait
 	trace := b.text(`document.querySelector('` + exemplar + `').dataset.trace`)
 	b.do(chromedp.Click(exemplar))
 	shown := `document.querySelector('[data-trace-open="` + trace + `"]')?.innerText ?? ''`

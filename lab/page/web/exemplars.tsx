@@ -16,12 +16,14 @@ use([ScatterChart, GridComponent, TooltipComponent, CanvasRenderer]);
 
 const listed = 5;
 
-interface Props { selector: string; seconds: boolean; open: (trace: string, span?: string) => void }
+interface Props { selector: string; seconds: boolean; named: string[]; open: (trace: string, span?: string) => void }
 
-export function Exemplars({ selector, seconds, open }: Props) {
+/** Lists the largest, or the newest of a counter, where each stands for one. Series are named by some of their labels. */
+export function Exemplars({ selector, seconds, named, open }: Props) {
   const { absoluteTimeRange: { start, end }, refreshKey } = useTimeRange();
   const { value, error } = useLoaded(() => exemplars(selector, start, end), [refreshKey]);
   const found = useMemo(() => (value ?? []).filter((e) => traceOf(e) !== undefined), [value]);
+  const list = seconds ? [...found].sort((a, b) => b.value - a.value) : found;
   const show = (e: Exemplar) => open(traceOf(e) as string, e.labels.span_id ?? e.labels.spanID);
   const written = (v: number) => (seconds ? duration(v) : String(v));
   const option = useMemo(() => ({
@@ -29,7 +31,7 @@ export function Exemplars({ selector, seconds, open }: Props) {
     grid: { left: 8, right: 12, top: 8, bottom: 4, containLabel: true },
     xAxis: { type: "time", min: start.getTime(), max: end.getTime(), axisLabel: { fontSize: 10, hideOverlap: true } },
     yAxis: { type: "value", min: 0, splitNumber: 2, axisLabel: { fontSize: 10, formatter: written } },
-    tooltip: { formatter: ({ data }: { data: { exemplar: Exemplar } }) => tip(data.exemplar, written) },
+    tooltip: { formatter: ({ data }: { data: { exemplar: Exemplar } }) => tip(data.exemplar, written, named) },
     series: [{ type: "scatter", symbol: "diamond", symbolSize: 9, cursor: "pointer", itemStyle: { color: "#c05b1c" },
       data: found.map((exemplar) => ({ value: [exemplar.time, exemplar.value], exemplar })) }],
   }), [found, start.getTime(), end.getTime(), seconds]);
@@ -48,9 +50,9 @@ export function Exemplars({ selector, seconds, open }: Props) {
       <table>
         <thead><tr><th>exemplar of</th><th className="number">value</th><th>at</th><th /></tr></thead>
         <tbody>
-          {found.slice(0, listed).map((e, i) => (
+          {list.slice(0, listed).map((e, i) => (
             <tr key={i}>
-              <td>{labels(e.series)}</td>
+              <td>{labels(e.series, named)}</td>
               <td className="number">{written(e.value)}</td>
               <td className="time">{time(e.time)}</td>
               <td className="time"><button className="link" data-trace={traceOf(e)} onClick={() => show(e)}>trace {traceOf(e)?.slice(0, 8)}</button></td>
@@ -58,14 +60,14 @@ export function Exemplars({ selector, seconds, open }: Props) {
           ))}
         </tbody>
       </table>
-      {found.length > listed && <p className="explain">The newest {listed} of {found.length}.</p>}
+      {found.length > listed && <p className="explain">The {seconds ? "largest" : "newest"} {listed} of {found.length}.</p>}
     </div>
   );
 }
 
 /** ECharts writes it as HTML, and labels may hold anything. */
-function tip(e: Exemplar, written: (v: number) => string): HTMLElement {
+function tip(e: Exemplar, written: (v: number) => string, named: string[]): HTMLElement {
   const box = document.createElement("div");
-  box.textContent = [written(e.value), labels(e.series), time(e.time), "click for trace " + traceOf(e)].filter(Boolean).join(" · ");
+  box.textContent = [written(e.value), labels(e.series, named), time(e.time), "click for trace " + traceOf(e)].filter(Boolean).join(" · ");
   return box;
 }

@@ -22,9 +22,7 @@ export function ago(since: string, now: string): string {
   return duration(Math.max(1, Math.round((Date.parse(now) - Date.parse(since)) / 1000)));
 }
 
-// Labels of where a series comes from, which do not say which of a system's series it is.
-const ofTarget = new Set(["__name__", "job", "instance", "le", "consul_datacenter", "etcd_cluster_id", "etcd_member_id", "vault_cluster_id"]);
-
-export function labels(series: Record<string, string>): string {
-  return Object.entries(series).filter(([name, value]) => !ofTarget.has(name) && !name.startsWith("otel_scope") && value !== "").map(([, value]) => value).join(" ");
+/** The values of the labels that name a series. */
+export function labels(series: Record<string, string>, named: string[]): string {
+  return named.map((name) => series[name] ?? "").filter((value) => value !== "").join(" ");
 }

@@ -17,7 +17,7 @@ const refreshed = 5000; // ms
 const ranges = ["5m", "15m", "1h", "6h"] as const;
 
 const theme = getTheme("light");
-const chartsTheme = generateChartsTheme(theme, {});
+const chartsTheme = generateChartsTheme(theme, { echartsTheme: { grid: { top: 12 } } } as never);
 
 /** The trace that is open is part of the URL, so that it can be shared. */
 function useTrace() {

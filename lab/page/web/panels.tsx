@@ -72,9 +72,15 @@ function PanelCard({ panel, exemplars, open }: CardProps) {
         {Chart && drawn && <Sized>{(contentDimensions) => <Chart spec={plugin.spec} contentDimensions={contentDimensions} queryResults={value} definition={panel} />}</Sized>}
         {Chart && !drawn && !error && <div className="empty">{value ? "No data in this time range." : "Loading…"}</div>}
       </div>
-      {exemplars && <Exemplars selector={exemplars} seconds={seconds} open={open} />}
+      {exemplars && <Exemplars selector={exemplars} seconds={seconds} named={labelsIn(queries)} open={open} />}
     </div>
   );
+}
+
+/** The labels by which the legends of queries name series. */
+function labelsIn(queries: Panel["spec"]["queries"]): string[] {
+  const legends = queries.map((q) => String(q.spec.plugin.spec.seriesNameFormat)).join(" ");
+  return [...new Set([...legends.matchAll(/\{\{(\w+)\}\}/g)].map(([, name]) => name as string))];
 }
 
 function unitOf({ spec }: { spec: Record<string, unknown> }): string | undefined {

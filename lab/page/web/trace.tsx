@@ -10,21 +10,20 @@ interface Props { id: string; span?: string; close: () => void }
 
 export function TraceSection({ id, span, close }: Props) {
   const { value, error } = useLoaded(() => trace(id), [id]);
-  const completed = useMemo(() => value && withOpenSpans(value, Date.now()), [value]);
-  const count = completed?.resourceSpans.flatMap((r) => r.scopeSpans.flatMap((s) => s.spans)).length;
+  const drawn = useMemo(() => value && completed(value, Date.now()), [value]);
   return (
     <div className="card trace" data-trace-open={id}>
       <div className="title">
         <h3>Trace</h3>
-        <span><code>{id}</code>{count !== undefined && " · " + count + (count === 1 ? " span" : " spans")}</span>
+        <span>{drawn && drawn.count > 0 && summary(drawn)}</span>
         <button className="link" onClick={close}>close</button>
       </div>
       {error && <p className="error">{error}</p>}
-      {count === 0 && <p className="explain">Jaeger does not have this trace: it has not arrived yet, was not sampled, or was deleted.</p>}
-      {!completed && !error && <p className="explain">Loading…</p>}
-      {completed && count !== 0 && (
-        <div className="gantt" style={{ height: Math.min(640, Math.max(330, 230 + 33 * (count ?? 0))) }}>
-          <TracingGanttChart key={id + span} trace={completed as never}
+      {drawn?.count === 0 && <p className="explain">Jaeger does not have this trace: it has not arrived yet, was not sampled, or was deleted.</p>}
+      {!drawn && !error && <p className="explain">Loading…</p>}
+      {drawn && drawn.count > 0 && (
+        <div className="gantt" style={{ height: Math.min(640, Math.max(330, 230 + 33 * drawn.count)) }}>
+          <TracingGanttChart key={id + span} trace={drawn as never}
             options={{ selectedSpanId: span, links: { trace: "/?trace=${traceId}", span: "/?trace=${traceId}&span=${spanId}" } }}
             customLinks={{ variables: {}, links: { trace: "/?trace=${traceId}", span: "/?trace=${traceId}&span=${spanId}" } }} />
         </div>
@@ -33,30 +32,36 @@ export function TraceSection({ id, span, close }: Props) {
   );
 }
 
+export interface Completed extends OtlpTrace { count: number; orphans: number }
+
 /**
  * A period that is open has a marker, NAME.start, whose parent is exported when the period ends. Until then this adds a
- * span in its place that lasts until now. Any other parent that is missing is cut off, so that its children are drawn.
+ * span in its place that lasts until now. What else lacks its parent is drawn below what has none.
  */
-export function withOpenSpans(found: OtlpTrace, now: number): OtlpTrace {
-  const spans = new Map<string, OtlpSpan>();
-  for (const r of found.resourceSpans) for (const s of r.scopeSpans) for (const span of s.spans) spans.set(span.spanId, span);
-  const added = new Set<string>();
-  const resourceSpans = found.resourceSpans.map((r) => ({
-    ...r,
-    scopeSpans: r.scopeSpans.map((s) => ({ ...s, spans: s.spans.flatMap((span) => complete(span)) })),
-  }));
-  return { resourceSpans };
-
-  function complete(span: OtlpSpan): OtlpSpan[] {
-    const parent = span.parentSpanId;
-    if (!parent || spans.has(parent) || added.has(parent)) return [span];
-    const marker = [...spans.values()].find((s) => s.parentSpanId === parent && s.name.endsWith(".start"));
-    if (!marker) return [{ ...span, parentSpanId: undefined }];
-    added.add(parent);
+export function completed(found: OtlpTrace, now: number): Completed {
+  const all = found.resourceSpans.flatMap(({ resource, scopeSpans }) => scopeSpans.flatMap(({ scope, spans }) => spans.map((span) => ({ resource, scope, span, orphan: false }))));
+  const known = new Set(all.map(({ span }) => span.spanId));
+  for (const { resource, scope, span } of [...all]) {
+    if (!span.parentSpanId || known.has(span.parentSpanId) || !span.name.endsWith(".start")) continue;
+    known.add(span.parentSpanId);
     const open: OtlpSpan = {
-      ...marker, spanId: parent, parentSpanId: undefined, name: "(open) " + marker.name.replace(/\.start$/, ""),
+      ...span, spanId: span.parentSpanId, parentSpanId: undefined, name: "(open) " + span.name.replace(/\.start$/, ""),
       endTimeUnixNano: String(BigInt(now) * 1_000_000n),
     };
-    return [open, span];
+    all.push({ resource, scope, span: open, orphan: false });
   }
+  for (const one of all) {
+    if (!one.span.parentSpanId || known.has(one.span.parentSpanId)) continue;
+    one.orphan = true;
+    one.span = { ...one.span, parentSpanId: undefined };
+  }
+  all.sort((a, b) => Number(a.orphan) - Number(b.orphan) || Number(BigInt(a.span.startTimeUnixNano) - BigInt(b.span.startTimeUnixNano)));
+  return {
+    resourceSpans: all.map(({ resource, scope, span }) => ({ resource, scopeSpans: [{ scope, spans: [span] }] })),
+    count: all.length, orphans: all.filter(({ orphan }) => orphan).length,
+  };
+}
+
+function summary({ count, orphans }: Completed): string {
+  return count + (count === 1 ? " span" : " spans") + (orphans > 0 ? ", " + orphans + " of them without their parent: it has not arrived" : "");
 }
