@@ -62,6 +62,11 @@ bench: ## the benchmarks, some on a real Consul, etcd and Vault; compare two run
 	go test -run '^$$' -bench . -skip Latency -benchmem -count 5 ./receiver/... ./processor/... ./internal/...
 	go test -run '^$$' -bench Latency ./receiver/consulreceiver ./receiver/etcdreceiver # percentiles of many changes, once
 
+# Users need no Node.js: the bundle is committed, and a test says when it is older than its sources.
+.PHONY: page
+page: ## the bundle of the local page, with Node.js 20 or newer: lab/page/web → lab/page/assets
+	cd lab/page/web && npm ci --ignore-scripts --no-audit --no-fund && node build.mjs
+
 .PHONY: generate
 generate: ## what mdatagen makes of each metadata.yaml
 	go generate ./...

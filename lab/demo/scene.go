@@ -47,6 +47,9 @@ type Scene struct {
 	Jaeger     readback.Jaeger
 	Prometheus readback.Prometheus
 
+	// Page is the URL of the page over it, while [Run] keeps it up.
+	Page string
+
 	// Since is when the scene began: nothing in it is older.
 	Since time.Time
 
