@@ -23,11 +23,11 @@ demo-check: $(LAB) ## the same once: exit 0 if everything has arrived
 	@exec $(LAB) demo --check
 
 .PHONY: order
-order: servers build $(LAB) ## the order service of examples/order on real servers, with faults and what came of them; stays up until Ctrl-C
+order: $(LAB) ## the order service of examples/order on real servers, with faults and what came of them; stays up until Ctrl-C
 	@exec $(LAB) order
 
 .PHONY: order-check
-order-check: servers build $(LAB) ## the same once: exit 0 if everything has arrived
+order-check: $(LAB) ## the same once: exit 0 if everything has arrived
 	@exec $(LAB) order --check
 
 .PHONY: run

@@ -25,11 +25,14 @@ const (
 	stopTimeout = 20 * time.Second
 )
 
-// Options say what the example is made of. All but Progress are required.
+// Options say what the example is made of. All but Binary and Progress are required.
 type Options struct {
-	// Binary is the path of the collector's executable, Config that of its default
-	// configuration, and Policy that of its policy in Vault.
-	Binary, Config, Policy string
+	// Binary is the path of the collector's executable; empty: that of this checkout,
+	// which is built.
+	Binary string
+	// Config is the path of the collector's default configuration, and Policy that of
+	// its policy in Vault.
+	Config, Policy string
 	// Example is the folder examples/order.
 	Example string
 	// Progress is where builds and starts are reported; may be nil.
@@ -63,11 +66,20 @@ func Start(ctx context.Context, opts Options) (*Environment, error) {
 	if opts.Progress == nil {
 		opts.Progress = io.Discard
 	}
-	if err := lab.Build(ctx, opts.Progress, "consul", "etcd", "vault", "temporal", "jaeger", "prometheus"); err != nil {
+	names := []string{"consul", "etcd", "vault", "temporal", "jaeger", "prometheus"}
+	if opts.Binary == "" {
+		names = append(names, lab.CollectorName)
+	}
+	if err := lab.Build(ctx, opts.Progress, names...); err != nil {
 		return nil, err
 	}
-	e := &Environment{example: opts.Example, programs: map[string]*lab.Server{}}
 	var err error
+	if opts.Binary == "" {
+		if opts.Binary, err = lab.Binary(ctx, lab.CollectorName, opts.Progress); err != nil {
+			return nil, err
+		}
+	}
+	e := &Environment{example: opts.Example, programs: map[string]*lab.Server{}}
 	fmt.Fprintln(opts.Progress, "order: building the example's services")
 	if e.binaries, err = lab.BuildExample(ctx, opts.Example, opts.Progress); err != nil {
 		return nil, err
