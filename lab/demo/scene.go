@@ -78,7 +78,7 @@ func (s *Scene) startCollector(ctx context.Context, opts Options) (err error) {
 		return err
 	}
 	s.Collector, err = deploy.Start(ctx, s.Lab, deploy.Options{
-		Binary: opts.Binary, Configs: []string{opts.Config}, Policy: opts.Policy, Interval: Interval,
+		Binary: opts.Binary, Configs: []string{opts.Config}, Policies: []string{opts.Policy}, Interval: Interval,
 		Env: append(etcdPrefixes(),
 			"VAULT_LEASES_MODE=prefixes",
 			"VAULT_LEASE_PREFIXES="+story.CertificateLeases+","+story.LoginLeases,

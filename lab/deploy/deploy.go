@@ -10,21 +10,22 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/otelcol-infra/otelcol-infra/lab"
 	"github.com/otelcol-infra/otelcol-infra/lab/readback"
 )
 
-// Options say how the collector is run; all but Env are required, and Policy only if the
-// lab has Vault.
+// Options say how the collector is run; all but Env are required, and Policies only if
+// the lab has Vault.
 type Options struct {
 	// Binary is the path of the collector's executable.
 	Binary string
 	// Configs are paths of its configuration files, first that of the default one.
 	Configs []string
-	// Policy is the path of the policy of its token in Vault.
-	Policy string
+	// Policies are paths of what its token may do in Vault.
+	Policies []string
 	// Interval is how often it polls.
 	Interval time.Duration
 	// Env (K=V) comes after what the lab and this package set, and wins.
@@ -62,11 +63,16 @@ func Start(ctx context.Context, l *lab.Lab, opts Options) (*Collector, error) {
 		Targets: filepath.Join(l.Dir, "targets.yaml"),
 	}
 	if l.Vault != nil {
-		policy, err := os.ReadFile(opts.Policy)
-		if err != nil {
-			return nil, fmt.Errorf("read the policy of the collector's token: %w", err)
+		var policy strings.Builder
+		for _, path := range opts.Policies {
+			part, err := os.ReadFile(path)
+			if err != nil {
+				return nil, fmt.Errorf("read the policy of the collector's token: %w", err)
+			}
+			policy.Write(part)
 		}
-		if c.Token, err = l.Vault.TokenFor(ctx, "otelcol-infra", string(policy)); err != nil {
+		var err error
+		if c.Token, err = l.Vault.TokenFor(ctx, "otelcol-infra", policy.String()); err != nil {
 			return nil, err
 		}
 	}
