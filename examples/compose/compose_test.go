@@ -7,6 +7,7 @@ package compose
 import (
 	"net"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -53,7 +54,8 @@ func TestTheCollectorIsSetByVariablesThatItsConfigurationKnows(t *testing.T) {
 	require.NotEmpty(t, collector.Environment)
 	for name, value := range collector.Environment {
 		assert.Contains(t, known, name)
-		assert.NotEmpty(t, value, name)
+		require.NotNil(t, value, name)
+		assert.NotEmpty(t, *value, name)
 	}
 }
 
@@ -100,6 +102,21 @@ func TestPrometheusScrapesTheCollectorWithItsLabelsAndExemplars(t *testing.T) {
 	}
 	require.Len(t, config.Scrape[0].Static, 1)
 	assert.ElementsMatch(t, exported, config.Scrape[0].Static[0].Targets)
+}
+
+func TestTheCollectorAcceptsItsConfigurationWithTheseVariables(t *testing.T) {
+	binary, err := filepath.Abs("../../distribution/_build/otelcol-infra")
+	require.NoError(t, err)
+	if _, err := os.Stat(binary); testing.Short() || err != nil {
+		t.Skip("needs the built collector; run make build, and without -short")
+	}
+	validate := exec.CommandContext(t.Context(), binary, "validate", "--config=../../collector-config.yaml")
+	for name, value := range load(t).Services["collector"].Environment {
+		require.NotNil(t, value, name)
+		validate.Env = append(validate.Env, name+"="+*value)
+	}
+	output, err := validate.CombinedOutput()
+	require.NoError(t, err, string(output))
 }
 
 func TestTheCollectorIsGivenAddressesOfServicesOfTheProject(t *testing.T) {
