@@ -4,7 +4,7 @@ SHELL := /bin/bash
 
 COLLECTOR := distribution/_build/otelcol-infra
 LAB := bin/lab
-TOOL := go tool -modfile=internal/tools/go.mod
+EXAMPLES := $(patsubst %/go.mod,%,$(wildcard examples/*/go.mod))
 
 # Of `make run`: Go collects garbage before the memory_limiter refuses data.
 MEMORY_LIMIT_MIB ?= 512
@@ -42,19 +42,23 @@ build: $(LAB) ## the collector, with ocb
 
 .PHONY: $(LAB)
 $(LAB):
-	@go build -o $@ ./lab/cmd/lab
+	@[ -e $@ ] || echo "make: building $@, which builds everything else: the first time takes about a minute" >&2
+	@go build -trimpath -gcflags 'all=-dwarf=false' -o $@ ./lab/cmd/lab # The collector's flags: they share what is compiled.
 
 .PHONY: servers
 servers: $(LAB) ## the servers that demo and tests run, and the collector, built ahead
-	@$(LAB) build
+	@$(LAB) build etcd prometheus collector jaeger vault consul temporal
 
 .PHONY: test
 test: servers ## every test, on real servers and the real collector
 	go test -race -parallel 4 -timeout 20m ./... # They wait for servers more than they compute.
+	@eval "$$($(LAB) build --env)" && for folder in $(EXAMPLES); do \
+		echo "go -C $$folder test -race ./..." && go -C $$folder test -race ./... || exit; done
 
 .PHONY: test-short
 test-short: ## the tests that need no servers: the quick loop
 	go test -short ./...
+	@for folder in $(EXAMPLES); do echo "go -C $$folder test -short ./..." && go -C $$folder test -short ./... || exit; done
 
 .PHONY: bench
 bench: export LAB_OPTIMIZED := 1
@@ -74,11 +78,14 @@ generate: ## what mdatagen makes of each metadata.yaml
 .PHONY: tidy
 tidy: ## go.mod, go.sum and the layout of the code
 	go mod tidy
+	@for folder in $(EXAMPLES); do echo "go -C $$folder mod tidy" && go -C $$folder mod tidy || exit; done
 	gofmt -w $$(git ls-files -co --exclude-standard '*.go')
 
 .PHONY: lint
 lint: ## golangci-lint
 	go tool -modfile=internal/tools/lint/go.mod golangci-lint run
+	@for folder in $(EXAMPLES); do echo "golangci-lint run, in $$folder" && \
+		go -C $$folder tool -modfile=$(CURDIR)/internal/tools/lint/go.mod golangci-lint run || exit; done
 
 .PHONY: check
 check: ## fail if anything generated or tidied is out of date

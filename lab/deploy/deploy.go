@@ -17,8 +17,8 @@ import (
 	"github.com/otelcol-infra/otelcol-infra/lab/readback"
 )
 
-// Options say how the collector is run; all but Env are required, and Policy only if the
-// lab has Vault.
+// Options say how the collector is run; all but Env are required, and Policies only if
+// the lab has Vault.
 type Options struct {
 	// Binary is the path of the collector's executable.
 	Binary string

@@ -27,12 +27,10 @@ const (
 
 // Options say what the example is made of. All but Binary and Progress are required.
 type Options struct {
-	// Binary is the path of the collector's executable; empty: that of this checkout,
-	// which is built.
-	Binary string
-	// Config is the path of the collector's default configuration, and Policy that of
+	// Binary is the path of the collector's executable; empty: that of the checkout,
+	// which is built. Config is the path of its default configuration, and Policy that of
 	// its policy in Vault.
-	Config, Policy string
+	Binary, Config, Policy string
 	// Example is the folder examples/order.
 	Example string
 	// Progress is where builds and starts are reported; may be nil.
@@ -70,14 +68,12 @@ func Start(ctx context.Context, opts Options) (*Environment, error) {
 	if opts.Binary == "" {
 		names = append(names, lab.CollectorName)
 	}
-	if err := lab.Build(ctx, opts.Progress, names...); err != nil {
-		return nil, err
+	err := lab.Build(ctx, opts.Progress, names...)
+	if err == nil && opts.Binary == "" {
+		opts.Binary, err = lab.Binary(ctx, lab.CollectorName, opts.Progress)
 	}
-	var err error
-	if opts.Binary == "" {
-		if opts.Binary, err = lab.Binary(ctx, lab.CollectorName, opts.Progress); err != nil {
-			return nil, err
-		}
+	if err != nil {
+		return nil, err
 	}
 	e := &Environment{example: opts.Example, programs: map[string]*lab.Server{}}
 	fmt.Fprintln(opts.Progress, "order: building the example's services")
