@@ -69,7 +69,7 @@ bench: ## the benchmarks, some on a real Consul, etcd and Vault; compare two run
 # Users need no Node.js: the bundle is committed, and a test says when it is older than its sources.
 .PHONY: page
 page: ## the bundle of the local page, with Node.js 20 or newer: lab/page/web → lab/page/assets
-	cd lab/page/web && npm ci --ignore-scripts --no-audit --no-fund && node build.mjs
+	cd lab/page/web && npm ci --ignore-scripts --no-audit --no-fund && npm run --silent build
 
 .PHONY: generate
 generate: ## what mdatagen makes of each metadata.yaml

@@ -28,12 +28,11 @@ const dropUnused = {
   },
 };
 
-rmSync(assets, { recursive: true, force: true });
-mkdirSync(assets, { recursive: true });
-const { metafile } = await esbuild.build({
+const { metafile, outputFiles } = await esbuild.build({
   absWorkingDir: here,
   entryPoints: { page: "main.tsx" },
   outdir: assets,
+  write: false,
   bundle: true,
   format: "esm",
   target: "es2022",
@@ -58,17 +57,20 @@ const { metafile } = await esbuild.build({
   plugins: [dropUnused],
   logLevel: "warning",
 });
+rmSync(assets, { recursive: true, force: true });
+mkdirSync(assets, { recursive: true });
+for (const { path, contents } of outputFiles) writeFileSync(path, contents);
 writeFileSync(join(assets, "index.html"), readFileSync(join(here, "index.html")));
 writeFileSync(join(assets, "THIRD_PARTY_LICENSES"), licences(metafile));
 writeFileSync(join(assets, "SOURCES.sha256"), digest() + "\n");
 
 // licences returns those of the packages of which something is in the bundle.
-function licences({ outputs }) {
+function licences({ inputs, outputs }) {
   const bundled = new Set();
   for (const output of Object.values(outputs)) {
     for (const [path, { bytesInOutput }] of Object.entries(output.inputs)) {
       const at = path.lastIndexOf("node_modules/");
-      if (at < 0 || bytesInOutput === 0) continue;
+      if (at < 0 || bytesInOutput === 0 || inputs[path].bytes === 0) continue;
       const [scope, name] = path.slice(at + "node_modules/".length).split("/");
       bundled.add(path.slice(0, at + "node_modules/".length) + (scope.startsWith("@") ? scope + "/" + name : scope));
     }
@@ -76,9 +78,10 @@ function licences({ outputs }) {
   const byText = new Map();
   for (const folder of [...bundled].sort()) {
     const { name, version, license, author } = JSON.parse(readFileSync(join(here, folder, "package.json")));
-    const file = readdirSync(join(here, folder)).sort().find((f) => /^(licen[sc]e|copying)(\.|$)/i.test(f));
+    const files = readdirSync(join(here, folder)).sort().filter((f) => /^(licen[sc]e|copying|notice)(\.|$)/i.test(f));
     const by = author ? "by " + (author.name ?? author) : "";
-    const text = file ? readFileSync(join(here, folder, file), "utf8").replaceAll("\r", "").trim() : "The package has no file with its licence. " + by;
+    const texts = files.map((file) => readFileSync(join(here, folder, file), "utf8").replaceAll("\r", "").trim());
+    const text = texts.join("\n\n") || "The package has no file with its licence. " + by;
     const key = license + "\n\n" + text.trim();
     byText.set(key, [...(byText.get(key) ?? []), name + " " + version]);
   }

@@ -44,7 +44,7 @@ export function Exemplars({ selector, seconds, named, open }: Props) {
       {seconds && (
         <div className="scatter">
           <EChart option={option as never} style={{ width: "100%", height: "100%" }}
-            onEvents={{ click: ({ data }) => show((data as unknown as { exemplar: Exemplar }).exemplar) } as never} />
+            onEvents={{ click: ({ data }: { data: { exemplar: Exemplar } }) => show(data.exemplar) } as never} />
         </div>
       )}
       <table>

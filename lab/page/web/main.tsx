@@ -7,7 +7,7 @@ import { createRoot } from "react-dom/client";
 import { ThemeProvider } from "@mui/material/styles";
 import { ChartsProvider, generateChartsTheme, getTheme } from "@perses-dev/components";
 import { BuiltinVariableContext, RouterContext, TimeRangeProvider, VariableContext } from "@perses-dev/plugin-system";
-import { DurationString, TimeRangeValue } from "@perses-dev/core";
+import { TimeRangeValue } from "@perses-dev/core";
 import { NowSection } from "./now";
 import { DashboardSection } from "./panels";
 import { definitions, now, useLoaded } from "./sources";

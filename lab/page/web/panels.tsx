@@ -2,7 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Draws the panels of a dashboard with the components of Perses.
-import { ReactNode, useEffect, useRef, useState } from "react";
+import { ComponentType, ReactNode, useEffect, useRef, useState } from "react";
 import { useTimeRange } from "@perses-dev/plugin-system";
 import { getTimeSeriesData } from "@perses-dev/prometheus-plugin/lib/plugins/prometheus-time-series-query/get-time-series-data";
 import * as prometheus from "@perses-dev/prometheus-plugin/lib/model/prometheus-client";
@@ -46,7 +46,7 @@ export function DashboardSection({ definition: { dashboard, exemplars }, open }:
   );
 }
 
-const charts: Record<string, React.ComponentType<never>> = { StatChart: StatChartPanel, TimeSeriesChart: TimeSeriesChartPanel };
+const charts: Record<string, unknown> = { StatChart: StatChartPanel, TimeSeriesChart: TimeSeriesChartPanel };
 
 interface CardProps { panel: Panel; exemplars?: string; open: (trace: string, span?: string) => void }
 
@@ -60,7 +60,7 @@ function PanelCard({ panel, exemplars, open }: CardProps) {
     [refreshKey],
   );
   const drawn = value?.some(({ data }) => data.series.length > 0);
-  const Chart = charts[plugin.kind] as React.ComponentType<Record<string, unknown>> | undefined;
+  const Chart = charts[plugin.kind] as ComponentType<Record<string, unknown>> | undefined;
   const seconds = unitOf(plugin) === "seconds";
   return (
     <div className={"card" + (plugin.kind === "StatChart" ? " stat" : "")} data-panel={display.name} data-drawn={drawn ? "yes" : "no"}>

@@ -39,7 +39,8 @@ export interface Completed extends OtlpTrace { count: number; orphans: number }
  * span in its place that lasts until now. What else lacks its parent is drawn below what has none.
  */
 export function completed(found: OtlpTrace, now: number): Completed {
-  const all = found.resourceSpans.flatMap(({ resource, scopeSpans }) => scopeSpans.flatMap(({ scope, spans }) => spans.map((span) => ({ resource, scope, span, orphan: false }))));
+  const delivered = found.resourceSpans.flatMap(({ resource, scopeSpans }) => scopeSpans.flatMap(({ scope, spans }) => spans.map((span) => ({ resource, scope, span, orphan: false }))));
+  const all = [...new Map(delivered.map((one) => [one.span.spanId, one])).values()]; // What is sent again has the same ID.
   const known = new Set(all.map(({ span }) => span.spanId));
   for (const { resource, scope, span } of [...all]) {
     if (!span.parentSpanId || known.has(span.parentSpanId) || !span.name.endsWith(".start")) continue;
