@@ -55,6 +55,7 @@ type Environment struct {
 	binaries string // folder of its executables
 	secrets  string // folder of the worker's AppRole
 	programs map[string]*lab.Server
+	stocked  int // items of the kind that is ordered, at the beginning
 }
 
 // Start builds what is missing, and starts the servers, the collector and the
@@ -95,6 +96,11 @@ func (e *Environment) start(ctx context.Context, opts Options) error {
 	if err := e.setUp(ctx); err != nil {
 		return err
 	}
+	filled, err := e.stock(ctx)
+	if err != nil {
+		return err
+	}
+	e.stocked = filled.left
 	return lab.OnFreePorts(ctx, 2, func(ports []int) (err error) {
 		agent, jaegerHTTP := fmt.Sprintf("127.0.0.1:%d", ports[0]), fmt.Sprintf("127.0.0.1:%d", ports[1])
 		e.Collector, err = deploy.Start(ctx, e.Lab, deploy.Options{
