@@ -130,13 +130,15 @@ func (e *Environment) start(ctx context.Context, opts Options) error {
 	})
 }
 
-// startTemporal has the server trace its own requests, too.
+// startTemporal has the server trace its own requests, too: those of callers who are
+// traced, and not its work in the background, which is hundreds of spans a minute.
 func (e *Environment) startTemporal(ctx context.Context, progress io.Writer) (err error) {
 	e.Lab.Temporal, err = lab.StartTemporal(ctx, lab.ServerOptions{
 		Dir: e.Lab.Dir, Progress: progress,
 		Env: []string{
 			"OTEL_TRACES_EXPORTER=otlp",
 			"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT=http://" + e.OTLPGRPC,
+			"OTEL_TRACES_SAMPLER=parentbased_always_off",
 			"OTEL_BSP_SCHEDULE_DELAY=200",
 		},
 	})
