@@ -11,6 +11,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"go.yaml.in/yaml/v3"
 
 	"github.com/otelcol-infra/otelcol-infra/lab/order"
 )
@@ -38,4 +39,23 @@ func TestOrderReadmeHasTheTree(t *testing.T) {
 	readme, err := os.ReadFile(orderExample + "/README.md")
 	require.NoError(t, err)
 	assert.Contains(t, string(readme), "```text\n"+strings.TrimSpace(order.Tree)+"\n```")
+}
+
+// The guide has the filter of Temporal's metrics that the example is run with.
+func TestTheGuideHasTheExamplesFilter(t *testing.T) {
+	type file struct {
+		Processors map[string]any `yaml:"processors"`
+	}
+	read := func(name string) (f file) {
+		content, err := os.ReadFile(name)
+		require.NoError(t, err)
+		require.NoError(t, yaml.Unmarshal(content, &f))
+		return f
+	}
+	snippets := snippetsOf(t, "../docs/guides/temporal.md")
+	require.Len(t, snippets, 1)
+	const filter = "filter/temporal"
+	want := read(orderExample + "/collector.yaml").Processors[filter]
+	require.NotEmpty(t, want)
+	assert.Equal(t, want, read(snippets[0]).Processors[filter])
 }

@@ -56,6 +56,7 @@ type Environment struct {
 	binaries string // folder of its executables
 	secrets  string // folder of the worker's AppRole
 	programs map[string]*lab.Server
+	stocked  int // items of the kind that is ordered, at the beginning
 }
 
 // Start builds what is missing, and starts the servers, the collector and the
@@ -109,6 +110,11 @@ func (e *Environment) start(ctx context.Context, opts Options) error {
 	if err := e.Lab.Vault.Audit(ctx, "file", "file", file); err != nil {
 		return err
 	}
+	filled, err := e.stock(ctx)
+	if err != nil {
+		return err
+	}
+	e.stocked = filled.left
 	return lab.OnFreePorts(ctx, 2, func(ports []int) (err error) {
 		agent, jaegerHTTP := fmt.Sprintf("127.0.0.1:%d", ports[0]), fmt.Sprintf("127.0.0.1:%d", ports[1])
 		e.Collector, err = deploy.Start(ctx, e.Lab, deploy.Options{
@@ -141,13 +147,15 @@ func (e *Environment) start(ctx context.Context, opts Options) error {
 	})
 }
 
-// startTemporal has the server trace its own requests, too.
+// startTemporal has the server trace its own requests, too: those of callers who are
+// traced, and not its work in the background, which is hundreds of spans a minute.
 func (e *Environment) startTemporal(ctx context.Context, progress io.Writer) (err error) {
 	e.Lab.Temporal, err = lab.StartTemporal(ctx, lab.ServerOptions{
 		Dir: e.Lab.Dir, Progress: progress,
 		Env: []string{
 			"OTEL_TRACES_EXPORTER=otlp",
 			"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT=http://" + e.OTLPGRPC,
+			"OTEL_TRACES_SAMPLER=parentbased_always_off",
 			"OTEL_BSP_SCHEDULE_DELAY=200",
 		},
 	})
