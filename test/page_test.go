@@ -82,7 +82,7 @@ func TestThePageInABrowser(t *testing.T) {
 	b.do(chromedp.Navigate(served.URL))
 	b.await("the incident", `document.querySelector('[data-section="Open incidents"] tbody button') !== null`)
 	b.do(chromedp.Click(`[data-section="Open incidents"] tbody button`))
-	b.await("a span of the incident that lasts", `document.querySelector('[data-trace-open]')?.innerText.includes('(open) consul.service.incident')`)
+	b.await("a span of the incident that lasts", `document.querySelector('[data-trace-open]')?.innerText.includes('(open) consul.check.outage')`)
 	b.screenshot("-incident")
 
 	b.do(chromedp.Navigate(served.URL + "/?trace=" + absent))

@@ -58,7 +58,7 @@ type Period struct {
 	Holder  string // of a lock, its session or lease
 	Since   time.Time
 	TraceID string
-	SpanID  string
+	SpanID  string // of the period itself, not of its marker
 }
 
 func now(sources Sources) http.Handler {
@@ -156,7 +156,7 @@ func openPeriods(spans []readback.Span) (incidents, locks []Period) {
 		}
 		found[key] = true
 		p := Period{
-			Name: name, Service: s.Service, Subject: subject(s), Since: s.Start, TraceID: s.TraceID, SpanID: s.SpanID,
+			Name: name, Service: s.Service, Subject: subject(s), Since: s.Start, TraceID: s.TraceID, SpanID: s.ParentSpanID,
 			Holder: firstOf(s, "consul.session.id", "etcd.lease.id"),
 		}
 		switch {

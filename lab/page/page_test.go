@@ -210,6 +210,7 @@ func TestWhatIsOpenIsWhatHasAMarkerAndNoEnd(t *testing.T) {
 	assert.Equal(t, []row{
 		{"etcd.lock.attempt", "/l", "holds", "7"}, {"etcd.lock.attempt", "/l", "waits", "8"}, {"consul.lock.hold", "k", "holds", "9"},
 	}, rows(locks))
+	assert.Equal(t, "a", incidents[1].SpanID, "that of the incident, not of its marker")
 	assert.Equal(t, began.Add(time.Second), locks[0].Since, "since the wait ended")
 	assert.Equal(t, began, locks[1].Since, "since it was enqueued")
 }
