@@ -23,10 +23,13 @@ const (
 	arrivalMax  = time.Minute // what has not arrived by then is lost
 )
 
-// Run plays the demo: it starts a scene, tells the story, waits until it has
+// Run plays the demo: it builds what is missing, starts a scene, tells the story, waits until it has
 // arrived and prints the table to out. The error says what did not arrive.
 // After that it calls stay, if there is one, and ends the scene when that returns.
 func Run(ctx context.Context, opts Options, out io.Writer, stay func(*Scene) error) (err error) {
+	if err := build(ctx, &opts, out, stay != nil); err != nil {
+		return err
+	}
 	begin := time.Now()
 	s, err := Start(ctx, opts)
 	if err != nil {
@@ -52,14 +55,7 @@ func Run(ctx context.Context, opts Options, out io.Writer, stay func(*Scene) err
 		return err
 	}
 	say("waiting until the story has arrived in Jaeger, Prometheus and the events")
-	var picture Picture
-	err = within(ctx, arrivalMax, func(ctx context.Context) error {
-		return until(ctx, "the story", func() (bool, error) {
-			var err error
-			picture, err = s.Look(ctx)
-			return err == nil && len(picture.Missing()) == 0, err
-		})
-	})
+	picture, err := s.arrived(ctx)
 	if printErr := picture.Print(out, s.Jaeger, s.Prometheus); printErr != nil {
 		return printErr
 	}
@@ -77,6 +73,18 @@ func Run(ctx context.Context, opts Options, out io.Writer, stay func(*Scene) err
 	}
 	s.invite(out)
 	return stay(s)
+}
+
+// arrived waits until nothing is missing, and gives the last picture in any case.
+func (s *Scene) arrived(ctx context.Context) (picture Picture, err error) {
+	err = within(ctx, arrivalMax, func(ctx context.Context) error {
+		return until(ctx, "the story", func() (bool, error) {
+			var err error
+			picture, err = s.Look(ctx)
+			return err == nil && len(picture.Missing()) == 0, err
+		})
+	})
+	return picture, err
 }
 
 func within(ctx context.Context, limit time.Duration, wait func(context.Context) error) error {

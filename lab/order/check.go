@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -27,12 +28,15 @@ type Result struct {
 
 var claims = []claim{
 	{"one order is one trace", oneTrace},
+	{"spans of a Jaeger client are in the trace, over UDP and over HTTP", legacy},
 	{"who waited for the lock names who held it", namesHolder},
+	{"etcd's own record of the lock has the same holds, and links the waiter to what it waited for", linksHold},
 	{"a declined order is undone", undone("declined")},
 	{"an order without its secret is undone", undone("denied")},
 	{"the denied secret is Vault's own span in the trace", denied},
 	{"the outage of users is an incident in Consul", incident},
 	{"the sealed period of Vault is a span", sealed},
+	{"the worker's leased credentials are renewed", renewed},
 	{"an order survives the death of its worker", survived},
 	{"exemplars of metrics sent over OTLP lead to orders", exemplars("http_server_request_duration_seconds_bucket", "orders")},
 	{"exemplars with the label traceID lead to orders", exemplars("orders_order_duration_seconds_bucket", "orders")},
@@ -86,19 +90,33 @@ func oneTrace(ctx context.Context, e *Environment, reports map[string]Report) (s
 	return fmt.Sprintf("%d spans from the edge to Vault and Temporal: %s", n, e.Jaeger.TraceURL(reports["orders"].Orders[0].TraceID)), nil
 }
 
-func namesHolder(ctx context.Context, e *Environment, reports map[string]Report) (string, error) {
-	for _, placed := range reports["contention"].Orders {
-		spans, err := e.trace(ctx, placed)
-		if err != nil {
-			return "", err
-		}
-		for _, s := range named(spans, "stock", "lock stock") {
-			if holder, ok := s.Attributes["etcd.lock.holder"].(string); ok {
-				return fmt.Sprintf("waited for %s: %s", holder, e.Jaeger.TraceURL(s.TraceID)), nil
+// legacy finds in the traces of orders a span of each instance of users, below the
+// worker's request. One of them sends over UDP, one over HTTP.
+func legacy(ctx context.Context, e *Environment, reports map[string]Report) (string, error) {
+	parts := map[string]int{}
+	for _, report := range reports {
+		for _, placed := range report.Orders {
+			spans, err := e.trace(ctx, placed)
+			if err != nil {
+				return "", err
+			}
+			for _, request := range named(spans, "worker", "GET /users/{id}") {
+				for _, s := range named(spans, "users", "GET /users/{id}") {
+					if s.ParentSpanID == request.SpanID && request.Kind == "Client" && s.Kind == "Server" {
+						parts[s.Instance]++
+					}
+				}
 			}
 		}
 	}
-	return "", errors.New("no span lock stock has the attribute etcd.lock.holder")
+	var shown []string
+	for _, instance := range usersInstances {
+		if parts[instance] == 0 {
+			return "", fmt.Errorf("no span of %s is below a request of the worker; there are %v", instance, parts)
+		}
+		shown = append(shown, fmt.Sprintf("%d of %s", parts[instance], instance))
+	}
+	return strings.Join(shown, ", "), nil
 }
 
 func undone(step string) func(context.Context, *Environment, map[string]Report) (string, error) {
@@ -111,42 +129,35 @@ func undone(step string) func(context.Context, *Environment, map[string]Report) 
 		if err := whole(spans); err != nil {
 			return "", err
 		}
-		for _, name := range []string{"RunActivity:CancelOrder", "RunActivity:ReleaseInventory"} {
-			if len(named(spans, "worker", name)) == 0 {
+		// A step is taken back after those that followed it.
+		var before readback.Span
+		for _, name := range []string{"RunActivity:ChargeCard", "RunActivity:CancelOrder", "RunActivity:ReleaseInventory"} {
+			attempts := named(spans, "worker", name)
+			if len(attempts) == 0 {
 				return "", fmt.Errorf("no span %s", name)
 			}
+			first := slices.MinFunc(attempts, func(a, b readback.Span) int { return a.Start.Compare(b.Start) })
+			if first.Start.Before(before.Start) {
+				return "", fmt.Errorf("%s began before %s", name, before.Name)
+			}
+			before = first
 		}
-		left, err := e.left(ctx, placed.ID)
+		written, err := e.written(ctx, placed.ID)
 		if err != nil {
 			return "", err
 		}
-		if left != nil {
-			return "", fmt.Errorf("etcd still has %q", left)
-		}
-		return "CancelOrder and ReleaseInventory: " + e.Jaeger.TraceURL(placed.TraceID), nil
-	}
-}
-
-// left says what of an order is still in etcd: the order itself, or a reservation that
-// is not released.
-func (e *Environment) left(ctx context.Context, id string) (keys []string, err error) {
-	client, err := e.etcd()
-	if err != nil {
-		return nil, err
-	}
-	defer client.Close()
-	for _, key := range []string{"/order/orders/" + id, "/order/reservations/" + id} {
-		answer, err := client.Get(ctx, key)
+		now, err := e.stock(ctx)
 		if err != nil {
-			return nil, fmt.Errorf("read %s: %w", key, err)
+			return "", err
 		}
-		for _, kv := range answer.Kvs {
-			if !strings.Contains(string(kv.Value), `"released":true`) {
-				keys = append(keys, key)
-			}
+		if written || slices.Contains(now.open, placed.ID) {
+			return "", fmt.Errorf("etcd still has order %s or its reservation", placed.ID)
 		}
+		if now.left+now.reserved != e.stocked {
+			return "", fmt.Errorf("%s are not the %d of the beginning", now, e.stocked)
+		}
+		return fmt.Sprintf("CancelOrder, then ReleaseInventory; %s are the %d of the beginning: %s", now, e.stocked, e.Jaeger.TraceURL(placed.TraceID)), nil
 	}
-	return keys, nil
 }
 
 func denied(ctx context.Context, e *Environment, reports map[string]Report) (string, error) {
@@ -165,51 +176,96 @@ func denied(ctx context.Context, e *Environment, reports map[string]Report) (str
 }
 
 func incident(ctx context.Context, e *Environment, reports map[string]Report) (string, error) {
-	report := reports["outage"]
 	spans, err := e.Jaeger.Spans(ctx, "consul", e.Since)
 	if err != nil {
 		return "", err
 	}
 	for _, s := range named(spans, "consul", "consul.service.incident") {
-		if s.Attributes["consul.service.name"] == "users" && within(s, report) {
-			return fmt.Sprintf("%s long: %s", s.Duration.Round(time.Millisecond), e.Jaeger.TraceURL(s.TraceID)), nil
+		if s.Attributes["consul.service.name"] != "users" || reports["outage"].covers(s) != nil {
+			continue
 		}
+		for _, instance := range usersInstances {
+			if !slices.ContainsFunc(named(spans, "consul", "consul.check.outage"), func(outage readback.Span) bool {
+				return outage.ParentSpanID == s.SpanID && outage.Attributes["consul.service.id"] == instance &&
+					reports["outage"].covers(outage) == nil
+			}) {
+				return "", fmt.Errorf("the incident of users has no span consul.check.outage of %s for as long as it was away", instance)
+			}
+		}
+		return fmt.Sprintf("%s long, with an outage of %s: %s", s.Duration.Round(time.Millisecond),
+			strings.Join(usersInstances, " and of "), e.Jaeger.TraceURL(s.TraceID)), nil
 	}
-	return "", errors.New("no span consul.service.incident of users that began during the outage and lasted for at least half of it")
+	return "", errors.New("no span consul.service.incident of users for as long as it was away")
 }
 
 func sealed(ctx context.Context, e *Environment, reports map[string]Report) (string, error) {
-	report := reports["sealed"]
 	spans, err := e.Jaeger.Spans(ctx, "vault", e.Since)
 	if err != nil {
 		return "", err
 	}
+	missing := errors.New("no span vault.sealed")
 	for _, s := range named(spans, "vault", "vault.sealed") {
-		if within(s, report) {
+		if missing = reports["sealed"].covers(s); missing == nil {
 			return fmt.Sprintf("%s long: %s", s.Duration.Round(time.Millisecond), e.Jaeger.TraceURL(s.TraceID)), nil
 		}
 	}
-	return "", errors.New("no span vault.sealed that began while it was sealed")
+	return "", missing
 }
 
-// within says whether a span began during a fault, lasted for a while and ended with it.
-// What is polled is observed up to two intervals late.
-func within(s readback.Span, report Report) bool {
+// covers checks that a span begins when something went, and ends when it came back. It
+// is observed up to two intervals later, and never earlier.
+func (r Report) covers(s readback.Span) error {
 	const late = 2 * interval
 	end := s.Start.Add(s.Duration)
-	return s.Start.After(report.Begin) && end.Before(report.End.Add(late)) && s.Duration > time.Second
+	for name, at := range map[string]struct{ earliest, is, latest time.Time }{
+		"begins": {r.Begin, s.Start, r.Down.Add(late)},
+		"ends":   {r.Up, end, r.End.Add(late)},
+	} {
+		if at.is.Before(at.earliest) || at.is.After(at.latest) {
+			return fmt.Errorf("%s %s at %s, and not between %s and %s", s.Name, name, clock(at.is), clock(at.earliest), clock(at.latest))
+		}
+	}
+	return nil
 }
 
+func renewed(ctx context.Context, e *Environment, _ map[string]Report) (string, error) {
+	const query = `sum(vault_lease_renewals_total{vault_mount_path="order-credentials/"})`
+	series, err := e.Prometheus.Query(ctx, query+" > 0")
+	if err != nil {
+		return "", err
+	}
+	if len(series) == 0 {
+		return "", fmt.Errorf("%s is not above 0", query)
+	}
+	return fmt.Sprintf("%s = %.0f", query, series[0].Value), nil
+}
+
+func clock(t time.Time) string { return t.UTC().Format("15:04:05.000") }
+
 func survived(ctx context.Context, e *Environment, reports map[string]Report) (string, error) {
+	const activity = "ReserveInventory"
 	placed := reports["worker"].Orders[0]
+	attempts, err := e.attempts(ctx, placed.ID)
+	if err != nil {
+		return "", err
+	}
+	if attempts[activity] < 2 {
+		return "", fmt.Errorf("%s succeeded in attempt %d; it was killed in the first", activity, attempts[activity])
+	}
 	spans, err := e.trace(ctx, placed)
 	if err != nil {
 		return "", err
 	}
-	if len(named(spans, "worker", "RunActivity:ChargeCard")) == 0 {
-		return "", errors.New("no span RunActivity:ChargeCard")
+	for name, want := range map[string]int{
+		"RunWorkflow:Order":       1,
+		"RunActivity:" + activity: attempts[activity] - 1, // The killed worker did not end its own.
+		"RunActivity:ChargeCard":  attempts["ChargeCard"],
+	} {
+		if got := len(named(spans, "worker", name)); got != want {
+			return "", fmt.Errorf("%d spans %s, and not %d", got, name, want)
+		}
 	}
-	return "ends with RunActivity:ChargeCard: " + e.Jaeger.TraceURL(placed.TraceID), nil
+	return fmt.Sprintf("%s succeeds in attempt %d: %s", activity, attempts[activity], e.Jaeger.TraceURL(placed.TraceID)), nil
 }
 
 // exemplars returns a claim: the exemplars of a metric lead to spans of orders that

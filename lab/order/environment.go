@@ -25,10 +25,11 @@ const (
 	stopTimeout = 20 * time.Second
 )
 
-// Options say what the example is made of. All but Progress are required.
+// Options say what the example is made of. All but Binary and Progress are required.
 type Options struct {
-	// Binary is the path of the collector's executable, Config that of its default
-	// configuration, and Policy that of its policy in Vault.
+	// Binary is the path of the collector's executable; empty: that of the checkout,
+	// which is built. Config is the path of its default configuration, and Policy that of
+	// its policy in Vault.
 	Binary, Config, Policy string
 	// Example is the folder examples/order.
 	Example string
@@ -55,6 +56,7 @@ type Environment struct {
 	binaries string // folder of its executables
 	secrets  string // folder of the worker's AppRole
 	programs map[string]*lab.Server
+	stocked  int // items of the kind that is ordered, at the beginning
 }
 
 // Start builds what is missing, and starts the servers, the collector and the
@@ -63,12 +65,20 @@ func Start(ctx context.Context, opts Options) (*Environment, error) {
 	if opts.Progress == nil {
 		opts.Progress = io.Discard
 	}
-	if err := lab.Build(ctx, opts.Progress, "consul", "etcd", "vault", "temporal", "jaeger", "prometheus"); err != nil {
+	names := []string{"consul", "etcd", "vault", "temporal", "jaeger", "prometheus"}
+	if opts.Binary == "" {
+		names = append(names, lab.CollectorName)
+	}
+	err := lab.Build(ctx, opts.Progress, names...)
+	if err == nil && opts.Binary == "" {
+		opts.Binary, err = lab.Binary(ctx, lab.CollectorName, opts.Progress)
+	}
+	if err != nil {
 		return nil, err
 	}
 	e := &Environment{example: opts.Example, programs: map[string]*lab.Server{}}
-	var err error
-	if e.binaries, err = build(ctx, opts.Example, opts.Progress); err != nil {
+	fmt.Fprintln(opts.Progress, "order: building the example's services")
+	if e.binaries, err = lab.BuildExample(ctx, opts.Example, opts.Progress); err != nil {
 		return nil, err
 	}
 	e.Lab, err = lab.Start(ctx, lab.Options{
@@ -94,11 +104,24 @@ func (e *Environment) start(ctx context.Context, opts Options) error {
 	if err := e.setUp(ctx); err != nil {
 		return err
 	}
+	// Anybody should have a device of type file; the one that sends to the collector
+	// needs that to listen. Vault fails requests of others while the first is enabled.
+	file := map[string]string{"file_path": filepath.Join(e.Lab.Dir, "vault-audit.log")}
+	if err := e.Lab.Vault.Audit(ctx, "file", "file", file); err != nil {
+		return err
+	}
+	filled, err := e.stock(ctx)
+	if err != nil {
+		return err
+	}
+	e.stocked = filled.left
 	return lab.OnFreePorts(ctx, 2, func(ports []int) (err error) {
 		agent, jaegerHTTP := fmt.Sprintf("127.0.0.1:%d", ports[0]), fmt.Sprintf("127.0.0.1:%d", ports[1])
 		e.Collector, err = deploy.Start(ctx, e.Lab, deploy.Options{
-			Binary: opts.Binary, Policy: opts.Policy, Interval: interval,
-			Configs: []string{opts.Config, filepath.Join(opts.Example, "collector.yaml")},
+			Binary:   opts.Binary,
+			Configs:  []string{opts.Config, filepath.Join(opts.Example, "collector.yaml")},
+			Policies: []string{opts.Policy, filepath.Join(opts.Example, "collector-policy.hcl")},
+			Interval: interval,
 			Env: []string{
 				"JAEGER_THRIFT_COMPACT_ENDPOINT=" + agent,
 				"JAEGER_THRIFT_HTTP_ENDPOINT=" + jaegerHTTP,
@@ -113,7 +136,8 @@ func (e *Environment) start(ctx context.Context, opts Options) error {
 		if err != nil {
 			return err
 		}
-		if err := e.auditVault(ctx); err != nil {
+		socket := map[string]string{"address": e.Audit, "socket_type": "tcp", "write_timeout": "100ms"}
+		if err := e.Lab.Vault.Audit(ctx, "otelcol", "socket", socket); err != nil {
 			return err
 		}
 		if err := e.startTemporal(ctx, opts.Progress); err != nil {
@@ -123,27 +147,19 @@ func (e *Environment) start(ctx context.Context, opts Options) error {
 	})
 }
 
-// startTemporal has the server trace its own requests, too.
+// startTemporal has the server trace its own requests, too: those of callers who are
+// traced, and not its work in the background, which is hundreds of spans a minute.
 func (e *Environment) startTemporal(ctx context.Context, progress io.Writer) (err error) {
 	e.Lab.Temporal, err = lab.StartTemporal(ctx, lab.ServerOptions{
 		Dir: e.Lab.Dir, Progress: progress,
 		Env: []string{
 			"OTEL_TRACES_EXPORTER=otlp",
 			"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT=http://" + e.OTLPGRPC,
+			"OTEL_TRACES_SAMPLER=parentbased_always_off",
 			"OTEL_BSP_SCHEDULE_DELAY=200",
 		},
 	})
 	return err
-}
-
-// auditVault enables a file device, as anybody should, and beside it one that sends
-// to the collector, with the headers of traces.
-func (e *Environment) auditVault(ctx context.Context) error {
-	return errors.Join(
-		e.Lab.Vault.Audit(ctx, "file", "file", map[string]string{"file_path": filepath.Join(e.Lab.Dir, "vault-audit.log")}),
-		e.Lab.Vault.Audit(ctx, "otelcol", "socket", map[string]string{"address": e.Audit, "socket_type": "tcp", "write_timeout": "100ms"}),
-		e.Lab.Vault.AuditHeader(ctx, "traceparent"),
-	)
 }
 
 // Stop ends the programs and the collector, so that they deliver what they hold, and
@@ -163,7 +179,8 @@ func (e *Environment) Stop() error {
 	return errors.Join(err, e.Lab.Stop())
 }
 
-// explain adds the end of the collector's log, and where the logs of the others are.
+// explain keeps all logs, and adds where they are and the end of the collector's.
 func (e *Environment) explain(err error) error {
+	e.Lab.Keep()
 	return fmt.Errorf("%w\nthe logs are in %s; the collector's ends with\n%s", err, e.Lab.Dir, e.Collector.LogTail(5))
 }

@@ -22,9 +22,9 @@ const (
 	plainOrders = 6
 	// together is how many orders contend for the stock of one item. Two instances
 	// serve it at random.
-	together = 6
+	together = 10
 
-	longHold  = 300 * time.Millisecond // of the lock, while orders contend
+	longHold  = 200 * time.Millisecond // of the lock, while orders contend
 	slowHold  = 3 * time.Second        // of the lock, while the worker is killed
 	shortHold = 20 * time.Millisecond
 
@@ -33,16 +33,22 @@ const (
 	soon        = 20 * time.Second
 )
 
+// usersInstances send their spans over UDP and over HTTP.
+var usersInstances = []string{"users-1", "users-2"}
+
 // step is one thing that happens in the example, and what to look at then.
 type step struct {
 	name, what, look string
-	run              func(*Environment, context.Context) ([]Placed, error)
+	run              func(*Environment, context.Context) (Report, error)
 }
 
 // Report is what happened in one step.
 type Report struct {
 	Orders     []Placed
-	Begin, End time.Time // of the fault
+	Begin, End time.Time // of the step
+	// Down and Up are when something was away for sure: it went before Down, and came
+	// back after Up.
+	Down, Up time.Time
 }
 
 var steps = []step{
@@ -59,7 +65,7 @@ var steps = []step{
 	{"sealed", fmt.Sprintf("Vault is sealed for %s", vaultSealed),
 		"span vault.sealed; the order waits meanwhile", (*Environment).seal},
 	{"worker", "the worker is killed in the middle of an order, and started again",
-		"two spans RunActivity:ReserveInventory: the one of the killed worker is missing, the next attempt is there", (*Environment).killWorker},
+		"span RunActivity:ReserveInventory is that of the second attempt, as the killed worker did not end its own; done steps are not repeated", (*Environment).killWorker},
 }
 
 // play runs all steps, and records what happened in each.
@@ -68,41 +74,41 @@ func (e *Environment) play(ctx context.Context, progress func(string)) (map[stri
 	for _, s := range steps {
 		progress(s.what)
 		begin := time.Now()
-		orders, err := s.run(e, ctx)
+		report, err := s.run(e, ctx)
 		if err != nil {
 			return reports, fmt.Errorf("%s: %w", s.name, err)
 		}
-		reports[s.name] = Report{Orders: orders, Begin: begin, End: time.Now()}
+		report.Begin, report.End = begin, time.Now()
+		reports[s.name] = report
 	}
 	return reports, nil
 }
 
-func (e *Environment) placePlain(ctx context.Context) ([]Placed, error) {
-	var orders []Placed
+func (e *Environment) placePlain(ctx context.Context) (report Report, err error) {
 	for range plainOrders {
 		placed, err := e.placeAs(ctx, good(), http.StatusCreated)
 		if err != nil {
-			return nil, err
+			return report, err
 		}
-		orders = append(orders, placed)
+		report.Orders = append(report.Orders, placed)
 	}
-	return orders, nil
+	return report, nil
 }
 
-func (e *Environment) contend(ctx context.Context) (orders []Placed, err error) {
+func (e *Environment) contend(ctx context.Context) (report Report, err error) {
 	if err := e.holdLock(ctx, longHold); err != nil {
-		return nil, err
+		return report, err
 	}
 	defer func() { err = errors.Join(err, e.holdLock(context.WithoutCancel(ctx), shortHold)) }()
-	orders = make([]Placed, together)
+	report.Orders = make([]Placed, together)
 	group, ctx := errgroup.WithContext(ctx)
-	for i := range orders {
+	for i := range report.Orders {
 		group.Go(func() (err error) {
-			orders[i], err = e.placeAs(ctx, good(), http.StatusCreated)
+			report.Orders[i], err = e.placeAs(ctx, good(), http.StatusCreated)
 			return err
 		})
 	}
-	return orders, group.Wait()
+	return report, group.Wait()
 }
 
 // holdLock has stock hold the lock for so long.
@@ -126,28 +132,28 @@ func (e *Environment) etcd() (*clientv3.Client, error) {
 	return client, nil
 }
 
-func (e *Environment) decline(ctx context.Context) ([]Placed, error) {
+func (e *Environment) decline(ctx context.Context) (Report, error) {
 	order := good()
 	order.Card = declinedCard
 	placed, err := e.placeAs(ctx, order, http.StatusPaymentRequired)
-	return []Placed{placed}, err
+	return Report{Orders: []Placed{placed}}, err
 }
 
 var paymentRule = regexp.MustCompile(`(?s)path "order-secrets/data/payment" \{.*?\}\n?`)
 
-func (e *Environment) deny(ctx context.Context) (orders []Placed, err error) {
+func (e *Environment) deny(ctx context.Context) (report Report, err error) {
 	file := filepath.Join(e.example, "worker-policy.hcl")
 	policy, err := os.ReadFile(file)
 	if err != nil {
-		return nil, fmt.Errorf("read the worker's policy: %w", err)
+		return report, fmt.Errorf("read the worker's policy: %w", err)
 	}
 	narrowed := paymentRule.ReplaceAll(policy, nil)
 	if len(narrowed) == len(policy) {
-		return nil, fmt.Errorf("%s has no rule for order-secrets/data/payment", file)
+		return report, fmt.Errorf("%s has no rule for order-secrets/data/payment", file)
 	}
 	client, err := e.Lab.Vault.Client(0)
 	if err != nil {
-		return nil, err
+		return report, err
 	}
 	write := func(ctx context.Context, policy []byte) error {
 		if err := client.Sys().PutPolicyWithContext(ctx, "order-worker", string(policy)); err != nil {
@@ -156,11 +162,11 @@ func (e *Environment) deny(ctx context.Context) (orders []Placed, err error) {
 		return nil
 	}
 	if err := write(ctx, narrowed); err != nil {
-		return nil, err
+		return report, err
 	}
 	defer func() { err = errors.Join(err, write(context.WithoutCancel(ctx), policy)) }()
 	placed, err := e.placeAs(ctx, good(), http.StatusServiceUnavailable)
-	return []Placed{placed}, err
+	return Report{Orders: []Placed{placed}}, err
 }
 
 // meanwhile places an order, has the fault happen while it is under way, and waits
@@ -176,41 +182,46 @@ func (e *Environment) meanwhile(ctx context.Context, fault func(context.Context)
 	return orders, group.Wait()
 }
 
-func (e *Environment) killUsers(ctx context.Context) ([]Placed, error) {
-	instances := []string{"users-1", "users-2"}
-	for _, name := range instances {
+func (e *Environment) killUsers(ctx context.Context) (report Report, err error) {
+	for _, name := range usersInstances {
 		if err := e.programs[name].Kill(); err != nil {
-			return nil, err
+			return report, err
 		}
 	}
-	return e.meanwhile(ctx, func(ctx context.Context) error {
-		if err := pause(ctx, usersDown); err != nil {
-			return err
-		}
-		for _, name := range instances {
-			if err := e.programs[name].Restart(ctx); err != nil {
-				return err
+	report.Down = time.Now()
+	report.Orders, err = e.meanwhile(ctx, func(ctx context.Context) error {
+		err := pause(ctx, usersDown)
+		report.Up = time.Now()
+		for _, name := range usersInstances {
+			if err == nil {
+				err = e.programs[name].Restart(ctx)
 			}
 		}
-		return nil
+		return err
 	})
+	return report, err
 }
 
-func (e *Environment) seal(ctx context.Context) ([]Placed, error) {
+func (e *Environment) seal(ctx context.Context) (report Report, err error) {
 	if err := e.Lab.Vault.Seal(ctx); err != nil {
-		return nil, err
+		return report, err
 	}
-	return e.meanwhile(ctx, func(ctx context.Context) error {
-		return errors.Join(pause(ctx, vaultSealed), e.Lab.Vault.Unseal(ctx))
+	report.Down = time.Now()
+	report.Orders, err = e.meanwhile(ctx, func(ctx context.Context) error {
+		err := pause(ctx, vaultSealed)
+		report.Up = time.Now()
+		return errors.Join(err, e.Lab.Vault.Unseal(ctx))
 	})
+	return report, err
 }
 
-func (e *Environment) killWorker(ctx context.Context) (orders []Placed, err error) {
+func (e *Environment) killWorker(ctx context.Context) (report Report, err error) {
 	if err := e.holdLock(ctx, slowHold); err != nil {
-		return nil, err
+		return report, err
 	}
-	orders, err = e.meanwhile(ctx, func(ctx context.Context) error {
-		if err := pause(ctx, slowHold/2); err != nil { // It waits for stock now.
+	report.Orders, err = e.meanwhile(ctx, func(ctx context.Context) error {
+		// It waits for stock then, and what it did before is exported.
+		if err := errors.Join(e.awaitLock(ctx), pause(ctx, slowHold/3)); err != nil {
 			return err
 		}
 		if err := e.programs["worker-1"].Kill(); err != nil {
@@ -218,7 +229,23 @@ func (e *Environment) killWorker(ctx context.Context) (orders []Placed, err erro
 		}
 		return errors.Join(e.holdLock(ctx, shortHold), e.programs["worker-1"].Restart(ctx))
 	})
-	return orders, errors.Join(err, e.holdLock(context.WithoutCancel(ctx), shortHold))
+	return report, errors.Join(err, e.holdLock(context.WithoutCancel(ctx), shortHold))
+}
+
+// awaitLock waits until an instance of stock holds the lock of an item.
+func (e *Environment) awaitLock(ctx context.Context) error {
+	client, err := e.etcd()
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+	return until(ctx, soon, "a lock on the stock", func() error {
+		answer, err := client.Get(ctx, "/order/locks/stock/", clientv3.WithPrefix(), clientv3.WithCountOnly())
+		if err == nil && answer.Count == 0 {
+			err = errors.New("no key below /order/locks/stock/")
+		}
+		return err
+	})
 }
 
 func pause(ctx context.Context, d time.Duration) error {

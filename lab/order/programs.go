@@ -56,7 +56,7 @@ func (e *Environment) startPrograms(ctx context.Context, opts Options, agent, ja
 				return err
 			}
 			if p.job != "" {
-				targets = append(targets, fmt.Sprintf("- {targets: [%q], labels: {job: %s}}", p.addr, p.job))
+				targets = append(targets, fmt.Sprintf("- {targets: [%q], labels: {job: %s, instance: %s}}", p.addr, p.job, p.name))
 			}
 		}
 		if err := os.WriteFile(e.Targets, []byte(strings.Join(targets, "\n")+"\n"), 0o600); err != nil {

@@ -28,7 +28,7 @@ const maxTraces = 1000
 // Span is a span as Jaeger has it.
 type Span struct {
 	TraceID, SpanID, ParentSpanID string
-	Service, Name                 string
+	Service, Instance, Name       string
 	Kind                          string // such as Server
 	Start                         time.Time
 	Duration                      time.Duration
@@ -147,6 +147,7 @@ func decode(body io.Reader) ([]Span, error) {
 func flatten(traces ptrace.Traces) (spans []Span) {
 	for _, rs := range traces.ResourceSpans().All() {
 		service, _ := rs.Resource().Attributes().Get("service.name")
+		instance, _ := rs.Resource().Attributes().Get("service.instance.id") // also a process tag of a Jaeger client
 		for _, ss := range rs.ScopeSpans().All() {
 			for _, s := range ss.Spans().All() {
 				spans = append(spans, Span{
@@ -154,6 +155,7 @@ func flatten(traces ptrace.Traces) (spans []Span) {
 					SpanID:       s.SpanID().String(),
 					ParentSpanID: s.ParentSpanID().String(),
 					Service:      service.Str(),
+					Instance:     instance.Str(),
 					Name:         s.Name(),
 					Kind:         s.Kind().String(),
 					Start:        s.StartTimestamp().AsTime(),

@@ -4,11 +4,13 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"testing/synctest"
 
 	"github.com/prometheus/client_golang/prometheus"
 	dto "github.com/prometheus/client_model/go"
@@ -70,6 +72,22 @@ func TestTheAnswerSaysWhatCameOfTheWorkflow(t *testing.T) {
 			assert.Equal(t, map[string][]string{test.status: {traceID}}, exemplars(t, metrics))
 		})
 	}
+}
+
+func TestAClientThatHasWaitedLongGetsTheIDOfAnOrderThatGoesOn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		run, engine := &mocks.WorkflowRun{}, &mocks.Client{}
+		run.On("Get", mock.Anything, nil).Return(func(ctx context.Context, _ any) error {
+			<-ctx.Done()
+			return ctx.Err()
+		})
+		engine.On("ExecuteWorkflow", mock.Anything, mock.Anything, order.Workflow, mock.Anything).Return(run, nil)
+		answer := httptest.NewRecorder()
+		body := strings.NewReader(`{"user":"ann","item":"pen","quantity":1,"card":"4111"}`)
+		newOrders(engine, prometheus.NewRegistry()).create(answer, httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/orders", body))
+		assert.Equal(t, http.StatusAccepted, answer.Code)
+		assert.Contains(t, answer.Body.String(), `"status":"running"`)
+	})
 }
 
 // exemplars are the traceIDs of the order's durations by status.

@@ -44,7 +44,10 @@ func (s *stock) locked(ctx context.Context, item string, change func(ctx context
 		return fmt.Errorf("lock the stock of %s: %w", item, err)
 	}
 
-	ctx, hold := tracer.Start(ctx, "hold lock", trace.WithAttributes(name))
+	// The collector's spans of the lock have the same two.
+	key := trace.WithAttributes(
+		attribute.String("etcd.lock.key", string(owner.KeyBytes())), attribute.Int64("etcd.revision", enqueued(owner)))
+	ctx, hold := tracer.Start(ctx, "hold lock", trace.WithAttributes(name), key)
 	defer func() {
 		s.unlock(ctx, session, item)
 		end(hold, err)
@@ -81,11 +84,14 @@ func (s *stock) lock(ctx context.Context, session *concurrency.Session, item str
 		return owner, holder, err
 	}
 	owner = mutex.IsOwner()
-	if began := owner.GetCompare().GetCreateRevision(); began != mutex.Header().Revision {
+	if began := enqueued(owner); began != mutex.Header().Revision {
 		holder = s.holderAt(ctx, item, began)
 	}
 	return owner, holder, nil
 }
+
+// enqueued is the revision at which the owner of a lock began to wait for it.
+func enqueued(owner clientv3.Cmp) int64 { return owner.GetCompare().GetCreateRevision() }
 
 // unlock gives the lock back, also when it was not got, or the request was given
 // up: otherwise it, or a place in its queue, would stay as long as the session.

@@ -36,6 +36,7 @@ const (
 )
 
 func main() {
+	slog.SetDefault(slog.New(slog.NewTextHandler(os.Stderr, nil)))
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	if err := run(ctx); err != nil {
@@ -116,7 +117,12 @@ func within(f func(context.Context) error) error {
 
 func (s *stock) handler() http.Handler {
 	mux := http.NewServeMux()
-	mux.HandleFunc("POST /reservations", func(w http.ResponseWriter, r *http.Request) {
+	// The mux is outside, so that the route is known when the span begins.
+	traced := func(pattern string, handler http.HandlerFunc) {
+		mux.Handle(pattern, otelhttp.NewHandler(handler, pattern, otelhttp.WithSpanNameFormatter(
+			func(pattern string, _ *http.Request) string { return pattern })))
+	}
+	traced("POST /reservations", func(w http.ResponseWriter, r *http.Request) {
 		var request struct {
 			Order    string `json:"order"`
 			Item     string `json:"item"`
@@ -129,24 +135,19 @@ func (s *stock) handler() http.Handler {
 		}
 		answer(w, r, http.StatusCreated, s.reserve(r.Context(), request.Order, request.Item, request.Quantity))
 	})
-	mux.HandleFunc("DELETE /reservations/{order}", func(w http.ResponseWriter, r *http.Request) {
+	traced("DELETE /reservations/{order}", func(w http.ResponseWriter, r *http.Request) {
 		if !isName(r.PathValue("order")) {
 			http.Error(w, "not the ID of an order", http.StatusBadRequest)
 			return
 		}
 		answer(w, r, http.StatusNoContent, s.release(r.Context(), r.PathValue("order")))
 	})
-	traced := otelhttp.NewHandler(mux, "stock", otelhttp.WithSpanNameFormatter(func(_ string, r *http.Request) string {
-		return cmp.Or(r.Pattern, r.Method)
-	}))
-	outer := http.NewServeMux()
-	outer.Handle("/", traced)
-	outer.HandleFunc("GET /healthz", func(w http.ResponseWriter, r *http.Request) {
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
 		if _, err := s.sessions.get(); err != nil {
 			http.Error(w, err.Error(), http.StatusServiceUnavailable)
 		}
 	})
-	return outer
+	return mux
 }
 
 // isName is true for what can be the last part of a key.

@@ -27,6 +27,7 @@ import (
 	"go.opentelemetry.io/otel/attribute"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
+	"go.opentelemetry.io/otel/trace"
 
 	"github.com/otelcol-infra/otelcol-infra/examples/order/etcd"
 )
@@ -311,6 +312,7 @@ func TestTheAnswersOfTheService(t *testing.T) {
 	startEtcd(t)
 	s := startStock(t, "stock-1")
 	s.put(t, counts+"pen", "2")
+	before := len(recorder.Ended())
 	server := httptest.NewServer(s.handler())
 	defer server.Close()
 	for _, request := range []struct {
@@ -335,6 +337,18 @@ func TestTheAnswersOfTheService(t *testing.T) {
 		assert.Equal(t, request.want, response.StatusCode, "%s %s %s", request.method, request.path, request.body)
 	}
 	assert.Equal(t, "1", s.keys(t, counts)["pen"])
+
+	spans := map[string]int{}
+	for _, span := range recorder.Ended()[before:] {
+		if span.SpanKind() == trace.SpanKindServer {
+			set := attribute.NewSet(span.Attributes()...)
+			route, _ := set.Value("http.route")
+			spans[span.Name()+" "+route.AsString()]++
+		}
+	}
+	assert.Equal(t, map[string]int{
+		"POST /reservations /reservations": 6, "DELETE /reservations/{order} /reservations/{order}": 2,
+	}, spans, "none of health checks")
 }
 
 func TestRequestsAreClientSpansAndStreamsAreNot(t *testing.T) {

@@ -155,7 +155,7 @@ func (c *Client) logIn(ctx context.Context) (*api.Secret, error) {
 	fresh.ClearToken()
 	secret, err := fresh.Auth().Login(ctx, method)
 	if err != nil {
-		return nil, fmt.Errorf("log in to vault: %w", err)
+		return nil, fmt.Errorf("log in to vault: %w", readable(err))
 	}
 	return secret, nil
 }
@@ -179,17 +179,34 @@ func (c *Client) renew(ctx context.Context, secret *api.Secret) error {
 		case <-watcher.RenewCh():
 		case err := <-watcher.DoneCh():
 			if err != nil {
-				return fmt.Errorf("renew: %w", err)
+				return fmt.Errorf("renew: %w", readable(err))
 			}
 			return errors.New("it is near the end of its longest life")
 		}
 	}
 }
 
+// statusError is an answer of Vault other than success, in one line.
+type statusError struct {
+	status int
+	text   string
+}
+
+func (e statusError) Error() string { return fmt.Sprintf("vault answered %d: %s", e.status, e.text) }
+
 // Denied is true for the error of a request that Vault's policies do not allow. Trying again does not help.
 func Denied(err error) bool {
+	var answer statusError
+	return errors.As(err, &answer) && answer.status == http.StatusForbidden
+}
+
+// readable replaces Vault's answer of several lines.
+func readable(err error) error {
 	var answer *api.ResponseError
-	return errors.As(err, &answer) && answer.StatusCode == http.StatusForbidden
+	if !errors.As(err, &answer) {
+		return err
+	}
+	return statusError{answer.StatusCode, strings.Join(strings.Fields(strings.Join(answer.Errors, "; ")), " ")}
 }
 
 // call makes a request. When the token was revoked, or expired while Vault could not be reached, Run is asked for a new
@@ -199,12 +216,12 @@ func (c *Client) call(ctx context.Context, request func() error) error {
 	if current == nil {
 		return ErrNoToken
 	}
-	err := request()
+	err := readable(request())
 	if !Denied(err) {
 		return err
 	}
 	if c.session.Load() == current {
-		if _, lookup := c.api.Auth().Token().LookupSelfWithContext(ctx); !Denied(lookup) {
+		if _, lookup := c.api.Auth().Token().LookupSelfWithContext(ctx); !Denied(readable(lookup)) {
 			return err
 		}
 		current.end(errInvalid)

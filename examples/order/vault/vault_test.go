@@ -137,6 +137,7 @@ func TestARequestThatNoPolicyAllowsIsDenied(t *testing.T) {
 	_, err := client.Encrypt(t.Context(), "transit", "other", "x")
 	require.Error(t, err)
 	assert.True(t, vault.Denied(err))
+	require.EqualError(t, err, "encrypt with key other of vault's transit: vault answered 403: permission denied")
 	_, err = client.Secret(t.Context(), "secrets", "payment")
 	require.NoError(t, err)
 	assert.Equal(t, 1, s.count("/v1/auth/approle/login"), "the token is still valid")

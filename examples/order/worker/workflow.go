@@ -79,7 +79,7 @@ func compensate(ctx workflow.Context, undo []any, request order.Request) {
 	}
 }
 
-// activities are what the workflow does in the world. Each may run more than once for an order, and has the same effect.
+// activities are the side effects of the workflow. Each may run more than once for an order, and has the same effect then.
 type activities struct {
 	discover func(ctx context.Context, service string) (addr string, err error)
 	http     *http.Client
