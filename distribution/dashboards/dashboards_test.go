@@ -156,7 +156,9 @@ func TestPersesLayout(t *testing.T) {
 		require.NoError(t, err)
 		var perses struct {
 			Spec struct {
-				Panels  map[string]struct{ Spec struct{ Display struct{ Name string } } }
+				Panels map[string]struct {
+					Spec struct{ Display struct{ Name string } }
+				}
 				Layouts []struct {
 					Spec struct {
 						Items []struct {
