@@ -6,6 +6,7 @@ package test
 import (
 	"bytes"
 	"context"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -43,9 +44,16 @@ func TestThePreviewShowsEtcdUntilItIsEnded(t *testing.T) {
 	ended := make(chan error, 1)
 	go func() { ended <- demo.Preview(ctx, opts, out) }()
 	shows := assert.Eventually(t, func() bool { return strings.Contains(out.String(), "take a lock") }, soon, 200*time.Millisecond)
+	page := regexp.MustCompile(`open (http://127\.0\.0\.1:\d+) in a browser`).FindStringSubmatch(out.String())
+	var now string
+	if page != nil {
+		now = read(page[1] + "/now")
+	}
 	end()
 	require.NoError(t, <-ended)
 	require.True(t, shows, out.String())
+	assert.Regexp(t, `"System":"etcd","Text":"1 of 1 members answer"`, now)
+	assert.Contains(t, now, "Jaeger does not answer")
 	assert.Regexp(t, `(?m)^    etcd_lock_acquisitions_total +1 +3$`, out.String())
 	assert.Regexp(t, `etcd\.lock\.acquired 3`, out.String())
 	assert.NotContains(t, out.String(), "in Jaeger")

@@ -16,9 +16,13 @@ import (
 
 	"github.com/otelcol-infra/otelcol-infra/lab"
 	"github.com/otelcol-infra/otelcol-infra/lab/deploy"
+	"github.com/otelcol-infra/otelcol-infra/lab/page"
 	"github.com/otelcol-infra/otelcol-infra/lab/readback"
 	"github.com/otelcol-infra/otelcol-infra/lab/story"
 )
+
+// notBuilt is where nobody answers.
+const notBuilt = "http://127.0.0.1:0"
 
 // previewPause is between two rounds of what happens in a preview.
 const previewPause = 20 * time.Second
@@ -64,6 +68,9 @@ func build(ctx context.Context, opts *Options, out io.Writer, preview bool) erro
 	go func() { ended <- Preview(showing, *opts, out) }()
 	err = builds.Run(ctx)
 	end()
+	if err == nil {
+		fmt.Fprintln(out, "preview: it ends, as everything is built; the page of the whole demo has another address")
+	}
 	if shown := <-ended; shown != nil {
 		fmt.Fprintf(out, "the preview failed, which the demo does not need: %v\n", shown)
 	}
@@ -113,9 +120,15 @@ func previewed() []System {
 }
 
 // preview plays what happens in etcd, prints what has arrived, and goes on playing.
-func (s *Scene) preview(ctx context.Context, out io.Writer) error {
+func (s *Scene) preview(ctx context.Context, out io.Writer) (err error) {
 	say := func(line string) { fmt.Fprintf(out, "preview: %s\n", line) }
 	say("etcd, Prometheus and the collector are up, while the other servers are built")
+	served, err := page.Start(ctx, page.Sources{Jaeger: notBuilt, Prometheus: string(s.Prometheus)})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, served.Close()) }()
+	say("open " + served.URL + " in a browser: it shows the metrics of etcd, and traces later, when Jaeger is built")
 	if err := within(ctx, baselineMax, s.AwaitBaseline); err != nil {
 		return s.explain(err)
 	}
@@ -131,12 +144,12 @@ func (s *Scene) preview(ctx context.Context, out io.Writer) error {
 		return err
 	}
 	fmt.Fprintf(out, `
-Until the other servers are built, this repeats itself. Try it by hand in another terminal:
+Until the other servers are built, this repeats itself; the page shows it at %s. Try it by hand:
   take a lock    curl -d '{"name":"%s"}' %s/v3/lock/lock      (twice: the second waits a minute)
   its metrics    curl "%s/api/v1/query?query=etcd_lock_waiter_count"
   all events     tail -f %s
   all spans      tail -f %s      (Jaeger is not built yet)
-`, base64.StdEncoding.EncodeToString([]byte(story.Lock)), s.Lab.Etcd.Endpoints[0], s.Prometheus, s.Events, s.spansFile())
+`, served.URL, base64.StdEncoding.EncodeToString([]byte(story.Lock)), s.Lab.Etcd.Endpoints[0], s.Prometheus, s.Events, s.spansFile())
 	acts.Progress = func(string) {}
 	for {
 		select {

@@ -119,7 +119,7 @@ func (o *orders) process(ctx context.Context, request order.Request, traceID str
 // get answers what came of an earlier order.
 func (o *orders) get(w http.ResponseWriter, r *http.Request) {
 	id := r.PathValue("id")
-	description, err := o.temporal.DescribeWorkflowExecution(r.Context(), id, "")
+	description, err := o.temporal.DescribeWorkflow(r.Context(), id, "")
 	var unknown *serviceerror.NotFound
 	switch {
 	case errors.As(err, &unknown):
@@ -130,7 +130,7 @@ func (o *orders) get(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "temporal gave no answer, try again later", http.StatusServiceUnavailable)
 		return
 	}
-	info := description.GetWorkflowExecutionInfo()
+	info := description.RawResponse.GetWorkflowExecutionInfo()
 	result := answer{ID: id, Status: "running"}
 	if payload := info.GetMemo().GetFields()[traceMemo]; payload != nil {
 		if err := converter.GetDefaultDataConverter().FromPayload(payload, &result.TraceID); err != nil {
