@@ -42,7 +42,7 @@ func startConsul(t *testing.T) {
 		ports[i] = listener.Addr().(*net.TCPAddr).Port
 	}
 	args := fmt.Sprintf("agent -dev -bind=127.0.0.1 -log-level=warn -http-port=%d -server-port=%d -serf-lan-port=%d"+
-		" -serf-wan-port=-1 -grpc-port=-1 -grpc-tls-port=-1 -dns-port=-1", ports...)
+		" -serf-wan-port=-1 -grpc-port=-1 -grpc-tls-port=-1 -dns-port=-1", ports[0], ports[1], ports[2])
 	command := exec.Command(path, strings.Fields(args)...)
 	var log bytes.Buffer
 	command.Stdout, command.Stderr = &log, &log

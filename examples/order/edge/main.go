@@ -34,8 +34,9 @@ const (
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	if err := run(ctx, cmp.Or(os.Getenv("EDGE_ADDR"), "127.0.0.1:10000"), cmp.Or(os.Getenv("ORDERS_ADDR"), "127.0.0.1:8080")); err != nil {
+	err := run(ctx, cmp.Or(os.Getenv("EDGE_ADDR"), "127.0.0.1:10000"), cmp.Or(os.Getenv("ORDERS_ADDR"), "127.0.0.1:8080"))
+	stop()
+	if err != nil {
 		slog.Error("edge ended", "error", err)
 		os.Exit(1)
 	}

@@ -119,7 +119,7 @@ func (o *orders) process(ctx context.Context, request order.Request, traceID str
 // get answers what came of an earlier order.
 func (o *orders) get(w http.ResponseWriter, r *http.Request) {
 	id := r.PathValue("id")
-	description, err := o.temporal.DescribeWorkflowExecution(r.Context(), id, "")
+	description, err := o.temporal.DescribeWorkflow(r.Context(), id, "")
 	var unknown *serviceerror.NotFound
 	switch {
 	case errors.As(err, &unknown):
@@ -130,14 +130,13 @@ func (o *orders) get(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "temporal gave no answer, try again later", http.StatusServiceUnavailable)
 		return
 	}
-	info := description.GetWorkflowExecutionInfo()
 	result := answer{ID: id, Status: "running"}
-	if payload := info.GetMemo().GetFields()[traceMemo]; payload != nil {
+	if payload := description.Memo.GetFields()[traceMemo]; payload != nil {
 		if err := converter.GetDefaultDataConverter().FromPayload(payload, &result.TraceID); err != nil {
 			slog.Warn("memo of an order was not decoded", "order", id, "error", err)
 		}
 	}
-	if info.GetStatus() != enums.WORKFLOW_EXECUTION_STATUS_RUNNING {
+	if description.Status != enums.WORKFLOW_EXECUTION_STATUS_RUNNING {
 		result.Status = "created"
 		if err := o.temporal.GetWorkflow(r.Context(), id, "").Get(r.Context(), nil); err != nil {
 			result.Status = "failed"

@@ -136,7 +136,7 @@ func TestAnOrderThatCannotBeRightIsRefused(t *testing.T) {
 
 func TestAnOrderThatNobodyMadeIsNotFound(t *testing.T) {
 	engine := &mocks.Client{}
-	engine.On("DescribeWorkflowExecution", mock.Anything, "order-x", "").Return(nil, serviceerror.NewNotFound("no"))
+	engine.On("DescribeWorkflow", mock.Anything, "order-x", "").Return(nil, serviceerror.NewNotFound("no"))
 	request := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/orders/order-x", nil)
 	request.SetPathValue("id", "order-x")
 	answer := httptest.NewRecorder()

@@ -28,8 +28,8 @@ import (
 func main() {
 	slog.SetDefault(slog.New(slog.NewTextHandler(os.Stderr, nil)))
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
-	defer cancel()
 	err := errors.Join(writeConsul(ctx), writeEtcd(ctx), writeVault(ctx, cmp.Or(os.Getenv("SETUP_DIR"), ".")))
+	cancel()
 	if err != nil {
 		slog.Error("setup is not complete", "error", err)
 		os.Exit(1)

@@ -7,7 +7,6 @@ import (
 	"bytes"
 	"cmp"
 	"context"
-	"errors"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -193,7 +192,7 @@ func TestNoMoreIsReservedThanThereIs(t *testing.T) {
 		if err == nil {
 			reserved++
 		} else {
-			assert.ErrorIs(t, err, errOutOfStock)
+			require.ErrorIs(t, err, errOutOfStock)
 		}
 	}
 	assert.Equal(t, 7, reserved)
@@ -360,7 +359,7 @@ func TestRequestsAreClientSpansAndStreamsAreNot(t *testing.T) {
 	s.put(t, counts+"pen", "2")
 	for range s.client.Watch(ctx, counts, clientv3.WithPrefix()) {
 	}
-	require.True(t, errors.Is(ctx.Err(), context.DeadlineExceeded))
+	require.ErrorIs(t, ctx.Err(), context.DeadlineExceeded)
 	var names []string
 	for _, span := range recorder.Ended()[before:] {
 		names = append(names, span.Name())

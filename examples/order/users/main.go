@@ -42,8 +42,9 @@ var known = map[string]string{"ann": "Ann", "ben": "Ben"}
 func main() {
 	slog.SetDefault(slog.New(slog.NewTextHandler(os.Stderr, nil)))
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	if err := run(ctx); err != nil {
+	err := run(ctx)
+	stop()
+	if err != nil {
 		slog.Error("users ends", "error", err)
 		os.Exit(1)
 	}
@@ -153,5 +154,5 @@ func find(w http.ResponseWriter, id string) (code int) {
 // logger is what the Jaeger client logs to: an error is mostly a batch that was lost.
 type logger struct{}
 
-func (logger) Error(message string)          { slog.Error("jaeger client", "error", message) }
-func (logger) Infof(format string, _ ...any) {}
+func (logger) Error(message string) { slog.Error("jaeger client", "error", message) }
+func (logger) Infof(string, ...any) {}
