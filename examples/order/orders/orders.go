@@ -113,7 +113,12 @@ func (o *orders) process(ctx context.Context, request order.Request, traceID str
 	if err != nil {
 		return fmt.Errorf("start the workflow of order %s: %w", request.ID, err)
 	}
-	return run.Get(ctx, nil)
+	// Without the deadline, which is sent to the server: in the second before it, the server has no time left to wait,
+	// and would be asked again a hundred times.
+	waiting, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop()
+	defer context.AfterFunc(ctx, stop)()
+	return run.Get(waiting, nil)
 }
 
 // get answers what came of an earlier order.
