@@ -52,7 +52,7 @@ servers: $(LAB) ## the servers that demo and tests run, and the collector, built
 .PHONY: test
 test: servers ## every test, on real servers and the real collector
 	go test -race -parallel 4 -timeout 20m ./... # They wait for servers more than they compute.
-	@eval "$$($(LAB) build --env)" && for folder in $(EXAMPLES); do \
+	@env="$$($(LAB) build --env)" && eval "$$env" && for folder in $(EXAMPLES); do \
 		echo "go -C $$folder test -race ./..." && go -C $$folder test -race ./... || exit; done
 
 .PHONY: test-short

@@ -131,13 +131,13 @@ func (s *Scene) Stop() error {
 func (s *Scene) AwaitBaseline(ctx context.Context) error {
 	// In etcd there is a watch for each of the four prefixes, in Vault a list for
 	// each of the two.
-	looked := `count(otelcol_etcd_requests{request="watch",outcome="success"} >= 4) and count(etcd_member_up == 1)`
+	observed := `count(otelcol_etcd_requests{request="watch",outcome="success"} >= 4) and count(etcd_member_up == 1)`
 	if s.Lab.Vault != nil {
-		looked += ` and count(otelcol_watch_observations{receiver=~"consul|vault"} > 0) == 2 and count(consul_up == 1) and count(vault_up == 1)` +
+		observed += ` and count(otelcol_watch_observations{receiver=~"consul|vault"} > 0) == 2 and count(consul_up == 1) and count(vault_up == 1)` +
 			` and count(otelcol_vault_requests{request=~"sys/leases/lookup/.*",outcome="success"} >= 1) >= 2`
 	}
 	return until(ctx, "the first observation of every server", func() (bool, error) {
-		series, err := s.Prometheus.Query(ctx, looked)
+		series, err := s.Prometheus.Query(ctx, observed)
 		return len(series) > 0, err
 	})
 }

@@ -91,6 +91,10 @@ func Start(ctx context.Context, opts Options) (*Environment, error) {
 	e.Jaeger, e.Prometheus = readback.Jaeger(e.Lab.Jaeger.QueryURL), readback.Prometheus(e.Lab.Prometheus.URL)
 	e.Since = time.Now()
 	if err := e.start(ctx, opts); err != nil {
+		if ctx.Err() == nil { // who interrupts it wants no logs
+			e.Lab.Keep()
+			err = fmt.Errorf("start the example (logs are kept in %s): %w", e.Lab.Dir, err)
+		}
 		return nil, errors.Join(err, e.Stop())
 	}
 	return e, nil
@@ -115,8 +119,9 @@ func (e *Environment) start(ctx context.Context, opts Options) error {
 		return err
 	}
 	e.stocked = filled.left
-	return lab.OnFreePorts(ctx, 2, func(ports []int) (err error) {
-		agent, jaegerHTTP := fmt.Sprintf("127.0.0.1:%d", ports[0]), fmt.Sprintf("127.0.0.1:%d", ports[1])
+	var agent, jaegerHTTP string
+	err = lab.OnFreePorts(ctx, 2, func(ports []int) (err error) {
+		agent, jaegerHTTP = fmt.Sprintf("127.0.0.1:%d", ports[0]), fmt.Sprintf("127.0.0.1:%d", ports[1])
 		e.Collector, err = deploy.Start(ctx, e.Lab, deploy.Options{
 			Binary:   opts.Binary,
 			Configs:  []string{opts.Config, filepath.Join(opts.Example, "collector.yaml")},
@@ -133,18 +138,19 @@ func (e *Environment) start(ctx context.Context, opts Options) error {
 				"VAULT_LEASES_INTERVAL=" + interval.String(),
 			},
 		})
-		if err != nil {
-			return err
-		}
-		socket := map[string]string{"address": e.Audit, "socket_type": "tcp", "write_timeout": "100ms"}
-		if err := e.Lab.Vault.Audit(ctx, "otelcol", "socket", socket); err != nil {
-			return err
-		}
-		if err := e.startTemporal(ctx, opts.Progress); err != nil {
-			return err
-		}
-		return e.startPrograms(ctx, opts, agent, jaegerHTTP)
+		return err
 	})
+	if err != nil {
+		return err
+	}
+	socket := map[string]string{"address": e.Audit, "socket_type": "tcp", "write_timeout": "100ms"}
+	if err := e.Lab.Vault.Audit(ctx, "otelcol", "socket", socket); err != nil {
+		return err
+	}
+	if err := e.startTemporal(ctx, opts.Progress); err != nil {
+		return err
+	}
+	return e.startPrograms(ctx, opts, agent, jaegerHTTP)
 }
 
 // startTemporal has the server trace its own requests, too: those of callers who are
@@ -167,12 +173,7 @@ func (e *Environment) startTemporal(ctx context.Context, progress io.Writer) (er
 func (e *Environment) Stop() error {
 	ctx, cancel := context.WithTimeout(context.Background(), stopTimeout)
 	defer cancel()
-	var err error
-	for _, name := range []string{"edge", "orders-1", "worker-1", "stock-1", "stock-2", "users-1", "users-2"} {
-		if program := e.programs[name]; program != nil {
-			err = errors.Join(err, program.Stop(ctx))
-		}
-	}
+	err := e.stopPrograms(ctx)
 	if e.Collector != nil {
 		err = errors.Join(err, e.Collector.Stop(ctx))
 	}

@@ -61,7 +61,7 @@ func Run(ctx context.Context, opts Options, out io.Writer, stay func(*Environmen
 		fmt.Fprintln(out, "The links end with the servers, now; make order keeps them up.")
 		return err
 	}
-	return errors.Join(err, stay(e)) // What is missing can be looked for.
+	return errors.Join(err, stay(e)) // What is missing can be searched for meanwhile.
 }
 
 // AwaitBaseline waits until every receiver has observed its server once, so that what
