@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"slices"
 	"strings"
 	"time"
@@ -304,20 +305,38 @@ func exemplars(metric, job string) func(context.Context, *Environment, map[strin
 	}
 }
 
-func temporalMetrics(ctx context.Context, e *Environment, _ map[string]Report) (string, error) {
+// temporalMetrics compares with the orders that were placed. There were some before,
+// which is why there may be more.
+func temporalMetrics(ctx context.Context, e *Environment, reports map[string]Report) (string, error) {
+	created, failed := 0, 0
+	for _, report := range reports {
+		for _, placed := range report.Orders {
+			if placed.Code == http.StatusCreated {
+				created++
+			} else {
+				failed++
+			}
+		}
+	}
 	var shown []string
-	for _, query := range []string{
-		`sum(service_requests_total{job="temporal"})`,
-		`sum(temporal_activity_execution_latency_seconds_count{job="worker"})`,
+	for _, metric := range []struct {
+		query string
+		least int
+	}{
+		{`sum(up{job="temporal"})`, 1},
+		{`sum(service_requests_total{job="temporal",operation="StartWorkflowExecution",service_name="frontend"})`, created + failed},
+		{`sum(workflow_success_total{job="temporal",workflowType="Order"})`, created},
+		{`sum(workflow_failed_total{job="temporal",workflowType="Order"})`, failed},
+		{`sum(temporal_activity_execution_latency_seconds_count{job="worker"})`, 1}, // began anew with the worker
 	} {
-		series, err := e.Prometheus.Query(ctx, query+" > 0")
+		series, err := e.Prometheus.Query(ctx, fmt.Sprintf("%s >= %d", metric.query, metric.least))
 		if err != nil {
 			return "", err
 		}
 		if len(series) == 0 {
-			return "", fmt.Errorf("%s is not above 0", query)
+			return "", fmt.Errorf("%s is not %d or more", metric.query, metric.least)
 		}
-		shown = append(shown, fmt.Sprintf("%s = %.0f", query, series[0].Value))
+		shown = append(shown, fmt.Sprintf("%s = %.0f", metric.query, series[0].Value))
 	}
 	return strings.Join(shown, ", "), nil
 }

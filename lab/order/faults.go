@@ -22,15 +22,15 @@ const (
 	plainOrders = 6
 	// together is how many orders contend for the stock of one item. Two instances
 	// serve it at random.
-	together = 10
+	together    = 6
+	contentions = 3 // at most
 
-	longHold  = 200 * time.Millisecond // of the lock, while orders contend
+	longHold  = 300 * time.Millisecond // of the lock, while orders contend
 	slowHold  = 3 * time.Second        // of the lock, while the worker is killed
 	shortHold = 20 * time.Millisecond
 
 	usersDown   = 4 * time.Second
 	vaultSealed = 3 * time.Second
-	soon        = 20 * time.Second
 )
 
 // usersInstances send their spans over UDP and over HTTP.
@@ -95,20 +95,33 @@ func (e *Environment) placePlain(ctx context.Context) (report Report, err error)
 	return report, nil
 }
 
+// contend places orders together until an instance of stock waited for the other one.
 func (e *Environment) contend(ctx context.Context) (report Report, err error) {
 	if err := e.holdLock(ctx, longHold); err != nil {
 		return report, err
 	}
 	defer func() { err = errors.Join(err, e.holdLock(context.WithoutCancel(ctx), shortHold)) }()
-	report.Orders = make([]Placed, together)
-	group, ctx := errgroup.WithContext(ctx)
-	for i := range report.Orders {
-		group.Go(func() (err error) {
-			report.Orders[i], err = e.placeAs(ctx, good(), http.StatusCreated)
-			return err
-		})
+	for range contentions {
+		orders := make([]Placed, together)
+		watching, stop := context.WithCancel(ctx)
+		group, placing := errgroup.WithContext(ctx)
+		for i := range orders {
+			group.Go(func() (err error) {
+				orders[i], err = e.placeAs(placing, good(), http.StatusCreated)
+				return err
+			})
+		}
+		watched := make(chan error, 1)
+		go func() { watched <- e.awaitLocks(watching, 2) }()
+		err := group.Wait()
+		stop()
+		waited := <-watched == nil
+		report.Orders = append(report.Orders, orders...)
+		if err != nil || waited {
+			return report, err
+		}
 	}
-	return report, group.Wait()
+	return report, fmt.Errorf("no instance of stock waited for the other one in %d orders", len(report.Orders))
 }
 
 // holdLock has stock hold the lock for so long.
@@ -221,7 +234,7 @@ func (e *Environment) killWorker(ctx context.Context) (report Report, err error)
 	}
 	report.Orders, err = e.meanwhile(ctx, func(ctx context.Context) error {
 		// It waits for stock then, and what it did before is exported.
-		if err := errors.Join(e.awaitLock(ctx), pause(ctx, slowHold/3)); err != nil {
+		if err := errors.Join(e.awaitLocks(ctx, 1), pause(ctx, slowHold/3)); err != nil {
 			return err
 		}
 		if err := e.programs["worker-1"].Kill(); err != nil {
@@ -232,20 +245,27 @@ func (e *Environment) killWorker(ctx context.Context) (report Report, err error)
 	return report, errors.Join(err, e.holdLock(context.WithoutCancel(ctx), shortHold))
 }
 
-// awaitLock waits until an instance of stock holds the lock of an item.
-func (e *Environment) awaitLock(ctx context.Context) error {
+// awaitLocks waits until so many instances of stock hold the lock of an item or wait for it.
+func (e *Environment) awaitLocks(ctx context.Context, n int64) error {
+	ctx, cancel := context.WithTimeout(ctx, orderTimeout)
+	defer cancel()
 	client, err := e.etcd()
 	if err != nil {
 		return err
 	}
 	defer client.Close()
-	return until(ctx, soon, "a lock on the stock", func() error {
+	for {
 		answer, err := client.Get(ctx, "/order/locks/stock/", clientv3.WithPrefix(), clientv3.WithCountOnly())
-		if err == nil && answer.Count == 0 {
-			err = errors.New("no key below /order/locks/stock/")
+		if err != nil {
+			return fmt.Errorf("read the locks on the stock: %w", err)
 		}
-		return err
-	})
+		if answer.Count >= n {
+			return nil
+		}
+		if err := pause(ctx, shortHold); err != nil {
+			return err
+		}
+	}
 }
 
 func pause(ctx context.Context, d time.Duration) error {

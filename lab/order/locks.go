@@ -65,8 +65,17 @@ func namesHolder(ctx context.Context, e *Environment, reports map[string]Report)
 	if err != nil {
 		return "", err
 	}
-	var last hold
-	waited := 0
+	last, waited, err := waits(holds)
+	if err != nil {
+		return "", err
+	}
+	return fmt.Sprintf("%d of %d waited, one of %s for %s: %s",
+		waited, len(holds), last.instance(), last.holder, e.Jaeger.TraceURL(last.hold.TraceID)), nil
+}
+
+// waits counts the holds that were waited for, and gives the last of them. A wrong holder
+// is an error.
+func waits(holds []hold) (last hold, waited int, err error) {
 	for i, h := range holds {
 		if h.holder == "" {
 			continue
@@ -76,16 +85,16 @@ func namesHolder(ctx context.Context, e *Environment, reports map[string]Report)
 			return before.instance() == h.holder && (before.lock() == holds[i-1].lock() || h.holder == h.instance()) &&
 				before.hold.Start.Add(before.hold.Duration).After(h.wait.Start)
 		}) {
-			return "", fmt.Errorf("a request of %s waited for %s, which did not hold the lock before it: %s",
-				h.instance(), h.holder, e.Jaeger.TraceURL(h.hold.TraceID))
+			return h, waited, fmt.Errorf("in trace %s, a request of %s waited for %s, which did not hold the lock before it",
+				h.hold.TraceID, h.instance(), h.holder)
 		}
 		last = h
 		waited++
 	}
 	if waited == 0 {
-		return "", errors.New("no span lock stock has the attribute etcd.lock.holder")
+		return last, waited, errors.New("no span lock stock has the attribute etcd.lock.holder")
 	}
-	return fmt.Sprintf("%d of %d waited, one of %s for %s: %s", waited, len(holds), last.instance(), last.holder, e.Jaeger.TraceURL(last.hold.TraceID)), nil
+	return last, waited, nil
 }
 
 // linksHold compares the spans that the collector makes of etcd's keys with those of

@@ -113,7 +113,12 @@ func (o *orders) process(ctx context.Context, request order.Request, traceID str
 	if err != nil {
 		return fmt.Errorf("start the workflow of order %s: %w", request.ID, err)
 	}
-	return run.Get(ctx, nil)
+	// Without the deadline, which is sent to the server: in the second before it, the server has no time left to wait,
+	// and would be asked again a hundred times.
+	waiting, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop()
+	defer context.AfterFunc(ctx, stop)()
+	return run.Get(waiting, nil)
 }
 
 // get answers what came of an earlier order.
@@ -130,14 +135,13 @@ func (o *orders) get(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "temporal gave no answer, try again later", http.StatusServiceUnavailable)
 		return
 	}
-	info := description.RawResponse.GetWorkflowExecutionInfo()
 	result := answer{ID: id, Status: "running"}
-	if payload := info.GetMemo().GetFields()[traceMemo]; payload != nil {
+	if payload := description.Memo.GetFields()[traceMemo]; payload != nil {
 		if err := converter.GetDefaultDataConverter().FromPayload(payload, &result.TraceID); err != nil {
 			slog.Warn("memo of an order was not decoded", "order", id, "error", err)
 		}
 	}
-	if info.GetStatus() != enums.WORKFLOW_EXECUTION_STATUS_RUNNING {
+	if description.Status != enums.WORKFLOW_EXECUTION_STATUS_RUNNING {
 		result.Status = "created"
 		if err := o.temporal.GetWorkflow(r.Context(), id, "").Get(r.Context(), nil); err != nil {
 			result.Status = "failed"
