@@ -83,24 +83,29 @@ export async function trace(id: string): Promise<OtlpTrace> {
 export interface Loaded<T> { value?: T; error?: string }
 
 /**
- * Loads once, and again whenever a dependency changes. What was loaded last stays until there is something newer. An answer
- * also counts when the next request has begun: else nothing would come of a source that is slower than the page refreshes.
+ * Loads once, and again whenever a dependency has changed, one request after the other: so a source that is slower than the
+ * page refreshes is shown too, and is not flooded. What was loaded last stays until there is something newer.
  */
 export function useLoaded<T>(load: () => Promise<T>, dependencies: unknown[]): Loaded<T> {
   const [loaded, setLoaded] = useState<Loaded<T>>({});
-  const requests = useRef({ begun: 0, shown: 0 });
+  const requests = useRef<{ running: boolean; next?: () => Promise<T> }>({ running: false }).current;
   useEffect(() => {
-    const counts = requests.current;
-    const request = ++counts.begun;
-    const show = (next: (last: Loaded<T>) => Loaded<T>) => {
-      if (request <= counts.shown) return;
-      counts.shown = request;
-      setLoaded(next);
+    const begin = () => {
+      const { running, next } = requests;
+      if (running || !next) return;
+      requests.running = true;
+      requests.next = undefined;
+      next().then(
+        (value) => setLoaded({ value }),
+        (error: unknown) => setLoaded((last) => ({ value: last.value, error: error instanceof Error ? error.message : String(error) })),
+      ).finally(() => {
+        requests.running = false;
+        begin();
+      });
     };
-    load().then(
-      (value) => show(() => ({ value })),
-      (error: unknown) => show((last) => ({ value: last.value, error: error instanceof Error ? error.message : String(error) })),
-    );
+    requests.next = load;
+    begin();
+    return () => { requests.next = undefined; };
   }, dependencies);
   return loaded;
 }
