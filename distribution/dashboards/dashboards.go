@@ -7,6 +7,7 @@ package dashboards
 // Kind is how a panel presents the answers to its queries.
 type Kind int
 
+// The kinds.
 const (
 	TimeSeries Kind = iota // the course of each series
 	Stat                   // the newest value of one series
@@ -15,6 +16,7 @@ const (
 // Alarm is when the value of a [Stat] is bad.
 type Alarm int
 
+// The alarms.
 const (
 	Never Alarm = iota
 	WhenAny
@@ -24,6 +26,7 @@ const (
 // Unit is that of the values of a panel.
 type Unit int
 
+// The units.
 const (
 	Count Unit = iota
 	Seconds

@@ -10,7 +10,7 @@ import (
 )
 
 // print writes what happened in each step and where to look, and what shows each claim.
-func print(out io.Writer, e *Environment, reports map[string]Report, results []Result) {
+func printResults(out io.Writer, e *Environment, reports map[string]Report, results []Result) {
 	for _, s := range steps {
 		report, ok := reports[s.name]
 		if !ok {

@@ -118,7 +118,7 @@ func forward(name, target, prefix string) (http.Handler, error) {
 			}
 			return nil
 		},
-		ErrorHandler: func(w http.ResponseWriter, r *http.Request, err error) {
+		ErrorHandler: func(w http.ResponseWriter, _ *http.Request, err error) {
 			http.Error(w, name+" does not answer: "+err.Error(), http.StatusBadGateway)
 		},
 	}

@@ -171,7 +171,7 @@ func TestServerServesUntilItIsClosed(t *testing.T) {
 	require.NotEmpty(t, all)
 	assert.Equal(t, "Dashboard", all[0].Dashboard.Kind)
 	require.NoError(t, s.Close())
-	_, err = get()
+	_, err = get() //nolint:bodyclose // there is no answer
 	require.Error(t, err)
 }
 
