@@ -82,7 +82,7 @@ func TestThePageInABrowser(t *testing.T) {
 	b.do(chromedp.Navigate(served.URL))
 	b.await("the incident", `document.querySelector('[data-section="Open incidents"] tbody button') !== null`)
 	b.do(chromedp.Click(`[data-section="Open incidents"] tbody button`))
-	b.await("a span of the incident that lasts", `document.querySelector('[data-trace-open]')?.innerText.includes('(open) consul.service.incident')`)
+	b.await("a span of the incident that lasts", `document.querySelector('[data-trace-open]')?.innerText.includes('(open) consul.check.outage')`)
 	b.screenshot("-incident")
 
 	b.do(chromedp.Navigate(served.URL + "/?trace=" + absent))
@@ -166,11 +166,11 @@ func faultOf(event any) string {
 	switch e := event.(type) {
 	case *runtime.EventConsoleAPICalled:
 		if e.Type == runtime.ConsoleAPICalledTypeError || e.Type == runtime.ConsoleAPICalledTypeAssert {
-			var said []string
+			var texts []string
 			for _, argument := range e.Args {
-				said = append(said, fmt.Sprint(argument.Value, " ", argument.Description))
+				texts = append(texts, fmt.Sprint(argument.Value, " ", argument.Description))
 			}
-			return "console: " + strings.Join(said, " ")
+			return "console: " + strings.Join(texts, " ")
 		}
 	case *runtime.EventExceptionThrown:
 		return "exception: " + fmt.Sprint(e.ExceptionDetails.Text, " ", e.ExceptionDetails.Exception)
@@ -214,7 +214,7 @@ func (b *browser) await(what, expression string) {
 	defer cancel()
 	until := chromedp.Poll[chromedp.Void](expression, chromedp.WithPollingTimeout(soon), chromedp.WithPollingInterval(200*time.Millisecond))
 	if err := chromedp.Do(ctx, until); err != nil {
-		require.NoError(b.t, err, "%s\nthe page says:\n%s", what, b.text(`document.body.innerText`))
+		require.NoError(b.t, err, "%s\nthe text of the page:\n%s", what, b.text(`document.body.innerText`))
 	}
 }
 

@@ -7,7 +7,7 @@ package dashboards
 // Kind is how a panel presents the answers to its queries.
 type Kind int
 
-// The kinds.
+// The kinds of panels.
 const (
 	TimeSeries Kind = iota // the course of each series
 	Stat                   // the newest value of one series
@@ -16,11 +16,11 @@ const (
 // Alarm is when the value of a [Stat] is bad.
 type Alarm int
 
-// The alarms.
+// The values that are bad.
 const (
-	Never Alarm = iota
-	WhenAny
-	WhenNone
+	Never    Alarm = iota
+	WhenAny        // 1 and more
+	WhenNone       // less than 1
 )
 
 // Unit is that of the values of a panel.

@@ -27,12 +27,14 @@ var histograms = map[string][]string{
 }
 
 var ofApplications = []string{
-	"http_server_request_duration_seconds",     // semantic conventions of HTTP
-	"orders_order_duration_seconds",            // examples/order/orders
-	"users_request_duration_seconds",           // examples/order/users
-	"temporal_workflow_completed_total",        // Temporal's SDK, in examples/order/worker
-	"temporal_workflow_failed_total",           // the same
-	"temporal_activity_execution_failed_total", // the same
+	"http_server_request_duration_seconds",        // semantic conventions of HTTP
+	"orders_order_duration_seconds",               // examples/order/orders
+	"users_request_duration_seconds",              // examples/order/users
+	"temporal_workflow_endtoend_latency_seconds",  // Temporal's SDK, in examples/order/worker
+	"temporal_activity_execution_latency_seconds", // the same
+	"temporal_workflow_completed_total",           // the same
+	"temporal_workflow_failed_total",              // the same
+	"temporal_activity_execution_failed_total",    // the same
 }
 
 // declared are the names that metrics have in Prometheus.

@@ -109,6 +109,10 @@ func order() Dashboard {
 			series("Requests of users, 95th percentile", "How long the legacy service takes. It knows no exemplars: the exemplar processor adds them.", Seconds,
 				Query{quantile("0.95", "users_request_duration_seconds", "method, route"), "{{method}} {{route}}"}).
 				with("users_request_duration_seconds_bucket"),
+			series("Workflows, 95th percentile", "How long Temporal workflows take, from their start to their end.", Seconds,
+				Query{quantile("0.95", "temporal_workflow_endtoend_latency_seconds", "workflow_type"), "{{workflow_type}}"}),
+			series("Tries of activities, 95th percentile", "How long one try of a Temporal activity takes.", Seconds,
+				Query{quantile("0.95", "temporal_activity_execution_latency_seconds", "activity_type"), "{{activity_type}}"}),
 			series("Workflows that ended", "Temporal workflows that completed or failed.", Count,
 				Query{increase("temporal_workflow_completed_total", "workflow_type"), "completed {{workflow_type}}"},
 				Query{increase("temporal_workflow_failed_total", "workflow_type"), "failed {{workflow_type}}"}),

@@ -58,14 +58,14 @@ type Period struct {
 	Holder  string // of a lock, its session or lease
 	Since   time.Time
 	TraceID string
-	SpanID  string
+	SpanID  string // of the period itself, not of its marker
 }
 
 func now(sources Sources) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		ctx, cancel := context.WithTimeout(r.Context(), nowWithin)
 		defer cancel()
-		body, err := json.Marshal(look(ctx, readback.Jaeger(sources.Jaeger), readback.Prometheus(sources.Prometheus)))
+		body, err := json.Marshal(query(ctx, readback.Jaeger(sources.Jaeger), readback.Prometheus(sources.Prometheus)))
 		if err != nil {
 			http.Error(w, err.Error(), http.StatusInternalServerError)
 			return
@@ -74,7 +74,7 @@ func now(sources Sources) http.Handler {
 	})
 }
 
-func look(ctx context.Context, jaeger readback.Jaeger, prometheus readback.Prometheus) Now {
+func query(ctx context.Context, jaeger readback.Jaeger, prometheus readback.Prometheus) Now {
 	n := Now{At: time.Now()}
 	var ask errgroup.Group
 	ask.Go(func() error {
@@ -156,7 +156,7 @@ func openPeriods(spans []readback.Span) (incidents, locks []Period) {
 		}
 		found[key] = true
 		p := Period{
-			Name: name, Service: s.Service, Subject: subject(s), Since: s.Start, TraceID: s.TraceID, SpanID: s.SpanID,
+			Name: name, Service: s.Service, Subject: subject(s), Since: s.Start, TraceID: s.TraceID, SpanID: s.ParentSpanID,
 			Holder: firstOf(s, "consul.session.id", "etcd.lease.id"),
 		}
 		switch {
