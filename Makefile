@@ -4,33 +4,30 @@ SHELL := /bin/bash
 
 COLLECTOR := distribution/_build/otelcol-infra
 LAB := bin/lab
-TOOL := go tool -modfile=internal/tools/go.mod
+EXAMPLES := $(patsubst %/go.mod,%,$(wildcard examples/*/go.mod))
 
 # Of `make run`: Go collects garbage before the memory_limiter refuses data.
 MEMORY_LIMIT_MIB ?= 512
 GOMEMLIMIT ?= $(shell echo $$(($(MEMORY_LIMIT_MIB) * 8 / 10)))MiB
-
-# What the collector is made of: a change in any of these builds it anew.
-SOURCES := $(shell find receiver processor internal -name '*.go' -not -name '*_test.go' -not -path '*/tools/*') go.mod go.sum builder-config.yaml
 
 .PHONY: help
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 .PHONY: demo
-demo: servers build ## real servers, the collector, a small story and what came of it; stays up until Ctrl-C
+demo: $(LAB) ## real servers, the collector, a small story and what came of it; stays up until Ctrl-C
 	@exec $(LAB) demo
 
 .PHONY: demo-check
-demo-check: servers build ## the same once: exit 0 if everything has arrived
+demo-check: $(LAB) ## the same once: exit 0 if everything has arrived
 	@exec $(LAB) demo --check
 
 .PHONY: order
-order: servers build $(LAB) ## the order service of examples/order on real servers, with faults and what came of them; stays up until Ctrl-C
+order: $(LAB) ## the order service of examples/order on real servers, with faults and what came of them; stays up until Ctrl-C
 	@exec $(LAB) order
 
 .PHONY: order-check
-order-check: servers build $(LAB) ## the same once: exit 0 if everything has arrived
+order-check: $(LAB) ## the same once: exit 0 if everything has arrived
 	@exec $(LAB) order --check
 
 .PHONY: run
@@ -40,36 +37,39 @@ run: build ## the collector alone, on the servers that CONSUL_HTTP_ADDR, ETCD_EN
 		--feature-gates=extension.healthcheck.useComponentStatus
 
 .PHONY: build
-build: $(COLLECTOR) ## the collector, with ocb
-
-$(COLLECTOR): $(SOURCES)
-	@echo "make: building the collector with ocb: the first time takes minutes, later times seconds" >&2
-	@mkdir -p $(@D)
-	@while sleep 15 >/dev/null 2>&1; do echo "make: building the collector, $${SECONDS}s" >&2; done & trap "kill $$!" EXIT; \
-	$(TOOL) builder --config builder-config.yaml --gcflags 'all=-dwarf=false' # which -s removes anyway
-	@touch $@
+build: $(LAB) ## the collector, with ocb
+	@$(LAB) build collector >/dev/null
 
 .PHONY: $(LAB)
 $(LAB):
-	@go build -o $@ ./lab/cmd/lab
+	@[ -e $@ ] || echo "make: building $@, which builds everything else: the first time takes about a minute" >&2
+	@go build -trimpath -gcflags 'all=-dwarf=false' -o $@ ./lab/cmd/lab # The collector's flags: they share what is compiled.
 
 .PHONY: servers
-servers: $(LAB) ## the servers that demo and tests run, built ahead
-	@$(LAB) build
+servers: $(LAB) ## the servers that demo and tests run, and the collector, built ahead
+	@$(LAB) build etcd prometheus collector jaeger vault consul temporal
 
 .PHONY: test
-test: servers build ## every test, on real servers and the real collector
+test: servers ## every test, on real servers and the real collector
 	go test -race -parallel 4 -timeout 20m ./... # They wait for servers more than they compute.
+	@env="$$($(LAB) build --env)" && eval "$$env" && for folder in $(EXAMPLES); do \
+		echo "go -C $$folder test -race ./..." && go -C $$folder test -race ./... || exit; done
 
 .PHONY: test-short
 test-short: ## the tests that need no servers: the quick loop
 	go test -short ./...
+	@for folder in $(EXAMPLES); do echo "go -C $$folder test -short ./..." && go -C $$folder test -short ./... || exit; done
 
 .PHONY: bench
 bench: export LAB_OPTIMIZED := 1
 bench: ## the benchmarks, some on a real Consul, etcd and Vault; compare two runs with benchstat
 	go test -run '^$$' -bench . -skip Latency -benchmem -count 5 ./receiver/... ./processor/... ./internal/...
 	go test -run '^$$' -bench Latency ./receiver/consulreceiver ./receiver/etcdreceiver # percentiles of many changes, once
+
+# Users need no Node.js: the bundle is committed, and a test says when it is older than its sources.
+.PHONY: page
+page: ## the bundle of the local page, with Node.js 20 or newer: lab/page/web → lab/page/assets
+	cd lab/page/web && npm ci --ignore-scripts --no-audit --no-fund && npm run --silent build
 
 .PHONY: generate
 generate: ## what mdatagen makes of each metadata.yaml
@@ -78,11 +78,14 @@ generate: ## what mdatagen makes of each metadata.yaml
 .PHONY: tidy
 tidy: ## go.mod, go.sum and the layout of the code
 	go mod tidy
+	@for folder in $(EXAMPLES); do echo "go -C $$folder mod tidy" && go -C $$folder mod tidy || exit; done
 	gofmt -w $$(git ls-files -co --exclude-standard '*.go')
 
 .PHONY: lint
 lint: ## golangci-lint
 	go tool -modfile=internal/tools/lint/go.mod golangci-lint run
+	@for folder in $(EXAMPLES); do echo "golangci-lint run, in $$folder" && \
+		go -C $$folder tool -modfile=$(CURDIR)/internal/tools/lint/go.mod golangci-lint run || exit; done
 
 .PHONY: check
 check: ## fail if anything generated or tidied is out of date

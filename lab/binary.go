@@ -19,66 +19,53 @@ import (
 // on PATH that is new enough, see [OldestVersions], unless the variable says
 // "build"; one built earlier, under os.UserCacheDir()/otelcol-infra/servers; else it
 // is built there now, which takes minutes and is reported on progress (which may be
-// nil).
+// nil). [CollectorName] is built in the checkout.
 //
 // The error names the server or variable and says what to do about it.
 func Binary(ctx context.Context, name string, progress io.Writer) (string, error) {
-	picked, err := recipesOf([]string{name})
-	if err != nil {
-		return "", err
+	found, err := findNamed(ctx, name)
+	if err != nil || found.job == nil {
+		return found.path, err
 	}
-	found, err := find(ctx, picked[0])
-	if err != nil {
-		return "", err
-	}
-	if found.job != nil {
-		found.report(progress)
-		found.job.position = "1 of 1"
-		return found.path, found.job.run(ctx, orDiscard(progress))
-	}
-	return found.path, nil
+	found.report(progress)
+	builds := &Builds{progress: orDiscard(progress), missing: []job{found.job}}
+	return found.path, builds.Run(ctx)
 }
 
 // Build makes the executables of the named servers, of [ServerNames] when none is
 // named, available to [Binary]: it builds those that are neither named in the
 // environment nor on PATH nor built already, one after the other. It looks for
-// all of them before it builds the first.
+// all of them before it builds the first. [CollectorName] is a name, too.
 func Build(ctx context.Context, progress io.Writer, names ...string) error {
-	picked, err := recipesOf(names)
+	builds, err := FindMissing(ctx, progress, names...)
 	if err != nil {
 		return err
 	}
-	var jobs []*buildJob
-	for _, r := range picked {
-		found, err := find(ctx, r)
-		if err != nil {
-			return err
-		}
-		if found.job != nil {
-			jobs = append(jobs, found.job)
-		}
-		found.report(progress)
-	}
-	for i, job := range jobs {
-		job.position = fmt.Sprintf("%d of %d", i+1, len(jobs))
-		if err := job.run(ctx, orDiscard(progress)); err != nil {
-			return err
-		}
-	}
-	return nil
+	return builds.Run(ctx)
 }
 
 // found is where a server's executable is, or will be once job has run.
 type found struct {
 	path string
 	note string // which executable is used that was not built here, or why it is not
-	job  *buildJob
+	job  job
 }
 
 func (f found) report(progress io.Writer) {
 	if f.note != "" {
 		fmt.Fprintf(orDiscard(progress), "lab: %s\n", f.note)
 	}
+}
+
+func findNamed(ctx context.Context, name string) (found, error) {
+	if name == CollectorName {
+		return findCollector()
+	}
+	picked, err := recipesOf([]string{name})
+	if err != nil {
+		return found{}, err
+	}
+	return find(ctx, picked[0])
 }
 
 func find(ctx context.Context, r recipe) (found, error) {
@@ -144,7 +131,7 @@ func named(ctx context.Context, r recipe, value string) (found, error) {
 
 // built is the executable in the cache, or the job that puts it there.
 func built(ctx context.Context, r recipe) (found, error) {
-	job, err := newBuildJob(ctx, r)
+	job, err := newServerJob(ctx, r)
 	if err != nil {
 		return found{}, err
 	}

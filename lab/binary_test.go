@@ -57,7 +57,7 @@ func TestUnknownServerNamesTheKnownOnes(t *testing.T) {
 		func() error { return Build(t.Context(), nil, "etcd", "nomad") },
 		func() error { _, err := Start(t.Context(), Options{Servers: []string{"nomad"}}); return err },
 	} {
-		require.EqualError(t, ask(), `unknown server "nomad"; known are consul, etcd, vault, jaeger, prometheus, temporal`)
+		require.EqualError(t, ask(), `unknown server "nomad"; known are etcd, prometheus, jaeger, vault, consul, temporal`)
 	}
 }
 
@@ -75,8 +75,8 @@ func TestBuildBuildsWhatIsMissingOnce(t *testing.T) {
 	t.Setenv("GOFLAGS", "-mod=vendor") // must not matter
 	var progress bytes.Buffer
 	require.NoError(t, Build(t.Context(), &progress, "prometheus", "etcd", "consul"))
-	require.Contains(t, progress.String(), "lab: building consul v1.2.3 (1 of 2), 0s")
-	require.Contains(t, progress.String(), "lab: built etcd v3.4.5 (2 of 2) in ")
+	require.Contains(t, progress.String(), "lab: building etcd v3.4.5 (1 of 2), 0s; about ")
+	require.Contains(t, progress.String(), "lab: built consul v1.2.3 (2 of 2) in ")
 
 	progress.Reset()
 	path, err := Binary(t.Context(), "etcd", &progress)
@@ -178,4 +178,65 @@ func fakeCheckout(t *testing.T) string {
 	require.NoError(t, os.MkdirAll(below, 0o755))
 	t.Chdir(below)
 	return servers
+}
+
+func TestTheCollectorIsBuiltBehindTheServersThatAreShownWithIt(t *testing.T) {
+	root := filepath.Dir(filepath.Dir(fakeCheckout(t)))
+	sources(t, root)
+	builds, err := FindMissing(t.Context(), nil, "consul", CollectorName, "etcd")
+	require.NoError(t, err)
+	var order []string
+	for _, j := range builds.missing {
+		order = append(order, j.server())
+	}
+	require.Equal(t, []string{"etcd", CollectorName, "consul"}, order)
+	require.True(t, builds.Missing("jaeger", "consul"))
+
+	require.NoError(t, builds.Run(t.Context(), "etcd"))
+	require.False(t, builds.Missing("etcd"))
+	require.True(t, builds.Missing(CollectorName))
+}
+
+func TestTheCollectorIsBuiltAgainWhenItsSourcesAreNewer(t *testing.T) {
+	root := filepath.Dir(filepath.Dir(fakeCheckout(t)))
+	sources(t, root)
+	stale := func() bool {
+		t.Helper()
+		found, err := findCollector()
+		require.NoError(t, err)
+		return found.job != nil
+	}
+	require.True(t, stale(), "it is not there")
+	binary := filepath.Join(root, "distribution", "_build", "otelcol-infra")
+	require.NoError(t, os.MkdirAll(filepath.Dir(binary), 0o755))
+	require.NoError(t, os.WriteFile(binary, nil, 0o700))
+	require.False(t, stale())
+	for source, want := range map[string]bool{
+		"go.mod": true, "receiver/a/config.go": true, "internal/b.go": true,
+		"receiver/a/config_test.go": false, "receiver/a/README.md": false,
+	} {
+		path := filepath.Join(root, source)
+		before, err := os.Stat(path)
+		require.NoError(t, err)
+		later := time.Now().Add(time.Hour)
+		require.NoError(t, os.Chtimes(path, later, later))
+		require.Equal(t, want, stale(), source)
+		require.NoError(t, os.Chtimes(path, before.ModTime(), before.ModTime()))
+	}
+	path, err := Binary(t.Context(), CollectorName, nil)
+	require.NoError(t, err)
+	require.Equal(t, binary, path)
+}
+
+// sources makes files that a collector is made of.
+func sources(t *testing.T, root string) {
+	t.Helper()
+	for _, path := range []string{
+		"go.mod", "go.sum", "builder-config.yaml", "processor/c.go", "internal/b.go",
+		"receiver/a/config.go", "receiver/a/config_test.go", "receiver/a/README.md",
+	} {
+		path = filepath.Join(root, path)
+		require.NoError(t, os.MkdirAll(filepath.Dir(path), 0o755))
+		require.NoError(t, os.WriteFile(path, nil, 0o600))
+	}
 }

@@ -8,23 +8,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
 	"time"
-
-	"github.com/gofrs/flock"
 )
 
-const (
-	reportEvery = 15 * time.Second
-	lockPoll    = 200 * time.Millisecond
-
-	optimized = "LAB_OPTIMIZED"
-)
+const optimized = "LAB_OPTIMIZED"
 
 // gcflags are those of the compiler. Without inlining and without debug
 // information a server compiles in 56 % of the processor time. Benchmarks need
@@ -36,21 +28,20 @@ func gcflags() string {
 	return "all=-l -dwarf=false"
 }
 
-// buildJob builds one server into the cache.
-type buildJob struct {
+// serverJob builds one server into the cache.
+type serverJob struct {
 	recipe
-	version  string
-	module   string // lab/servers/<name>, where go build runs
-	target   string // the executable in the cache
-	position string // "2 of 5"
+	version string
+	module  string // lab/servers/<name>, where go build runs
+	target  string // the executable in the cache
 }
 
-func newBuildJob(ctx context.Context, r recipe) (*buildJob, error) {
+func newServerJob(ctx context.Context, r recipe) (*serverJob, error) {
 	servers, err := serversFolder()
 	if err != nil {
 		return nil, err
 	}
-	job := &buildJob{recipe: r, module: filepath.Join(servers, r.name)}
+	job := &serverJob{recipe: r, module: filepath.Join(servers, r.name)}
 	if job.version, err = r.version(job.module); err != nil {
 		return nil, err
 	}
@@ -72,7 +63,7 @@ func newBuildJob(ctx context.Context, r recipe) (*buildJob, error) {
 }
 
 // toolchain is the Go version and target that the module will be built with.
-func (j *buildJob) toolchain(ctx context.Context) (string, error) {
+func (j *serverJob) toolchain(ctx context.Context) (string, error) {
 	cmd := exec.CommandContext(ctx, "go", "env", "GOVERSION", "GOOS", "GOARCH", "CGO_ENABLED")
 	cmd.Dir, cmd.Env = j.module, buildEnv()
 	out, err := cmd.Output()
@@ -95,74 +86,29 @@ func buildEnv() []string {
 	return append(env, "GOFLAGS=-mod=readonly", "GOWORK=off")
 }
 
-// run builds under a lock, as several test processes may ask at once.
-func (j *buildJob) run(ctx context.Context, progress io.Writer) error {
-	folder := filepath.Dir(j.target)
-	if err := os.MkdirAll(folder, 0o755); err != nil {
-		return fmt.Errorf("make the cache folder of %s: %w", j.name, err)
-	}
-	lock := flock.New(folder + ".lock")
-	defer lock.Close()
-	if err := j.lock(ctx, lock, progress); err != nil {
-		return err
-	}
-	if isExecutable(j.target) == nil {
-		return nil // another process has built it meanwhile
-	}
-	start := time.Now()
-	stop := every(progress, func() string { return j.report(time.Since(start)) })
-	err := j.build(ctx)
-	stop()
-	if err != nil {
-		return err
-	}
-	fmt.Fprintf(progress, "lab: built %s %s (%s) in %s\n", j.name, j.version, j.position, round(time.Since(start)))
-	return nil
-}
-
-func (j *buildJob) report(elapsed time.Duration) string {
-	return fmt.Sprintf("lab: building %s %s (%s), %s; the first build takes minutes, later starts take seconds\n",
-		j.name, j.version, j.position, round(elapsed))
-}
-
-func (j *buildJob) lock(ctx context.Context, lock *flock.Flock, progress io.Writer) error {
-	locked, err := lock.TryLock()
-	if err == nil && !locked {
-		start := time.Now()
-		stop := every(progress, func() string {
-			return fmt.Sprintf("lab: waiting for another process that builds %s %s, %s\n", j.name, j.version, round(time.Since(start)))
-		})
-		_, err = lock.TryLockContext(ctx, lockPoll)
-		stop()
-	}
-	if err != nil {
-		return fmt.Errorf("lock the build of %s with %s: %w", j.name, lock.Path(), err)
-	}
-	return nil
-}
+func (j *serverJob) server() string               { return j.name }
+func (j *serverJob) label() string                { return j.name + " " + j.version }
+func (j *serverJob) processorTime() time.Duration { return j.cost }
+func (j *serverJob) built() (bool, error)         { return isExecutable(j.target) == nil, nil }
+func (j *serverJob) lockPath() string             { return filepath.Dir(j.target) + ".lock" }
 
 // build runs go build and moves the result into place in one step.
-func (j *buildJob) build(ctx context.Context) error {
+func (j *serverJob) build(ctx context.Context) error {
+	if err := os.MkdirAll(filepath.Dir(j.target), 0o755); err != nil {
+		return fmt.Errorf("make the cache folder of %s: %w", j.name, err)
+	}
 	partial := j.target + ".partial" // ours alone: we hold the lock
 	defer os.Remove(partial)
 	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-buildvcs=false",
 		"-tags", j.tags, "-gcflags", gcflags(), "-ldflags", "-s -w", "-o", partial, j.pkg)
 	cmd.Dir, cmd.Env = j.module, buildEnv()
-	var output bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &output, &output
-	// An interrupted go command removes its work folder, a killed one does not.
-	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
-	cmd.WaitDelay = stopGrace
-	err := startTied(cmd)
-	if err == nil {
-		err = cmd.Wait()
-	}
+	output, err := runBuild(cmd)
 	if ctx.Err() != nil {
 		return fmt.Errorf("build of %s %s given up: %w", j.name, j.version, context.Cause(ctx))
 	}
 	if err != nil {
 		return fmt.Errorf("build %s %s in %s: %w; repair that, or set %s to the path of an executable\n%s",
-			j.name, j.version, j.module, err, j.env, lastLines(output.Bytes(), 20))
+			j.name, j.version, j.module, err, j.env, lastLines(output, 20))
 	}
 	if err := os.Rename(partial, j.target); err != nil {
 		return fmt.Errorf("move the built %s into the cache: %w", j.name, err)
@@ -170,24 +116,16 @@ func (j *buildJob) build(ctx context.Context) error {
 	return nil
 }
 
-// every writes line() now and every 15 seconds, until the function it gives is called.
-func every(progress io.Writer, line func() string) (stop func()) {
-	fmt.Fprint(progress, line())
-	quit, ended := make(chan struct{}), make(chan struct{})
-	go func() {
-		defer close(ended)
-		ticker := time.NewTicker(reportEvery)
-		defer ticker.Stop()
-		for {
-			select {
-			case <-quit:
-				return
-			case <-ticker.C:
-				fmt.Fprint(progress, line())
-			}
-		}
-	}()
-	return func() { close(quit); <-ended }
+// runBuild runs a build to its end and gives what it printed.
+func runBuild(cmd *exec.Cmd) ([]byte, error) {
+	var output bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &output, &output
+	// An interrupted go command removes its work folder, a killed one does not.
+	cmd.Cancel = func() error { return interrupt(cmd.Process) }
+	cmd.WaitDelay = stopGrace
+	err := startTied(cmd)
+	if err == nil {
+		err = cmd.Wait()
+	}
+	return output.Bytes(), err
 }
-
-func round(d time.Duration) time.Duration { return d.Round(time.Second) }

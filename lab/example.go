@@ -45,7 +45,7 @@ func BuildExample(ctx context.Context, folder string, progress io.Writer) (bin s
 	cmd.Dir, cmd.Env = folder, buildEnv()
 	cmd.Stdout, cmd.Stderr = orDiscard(progress), orDiscard(progress)
 	// An interrupted go command removes its work folder, a killed one does not.
-	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
+	cmd.Cancel = func() error { return interrupt(cmd.Process) }
 	cmd.WaitDelay = stopGrace
 	if err = startTied(cmd); err == nil {
 		err = cmd.Wait()

@@ -188,6 +188,9 @@ func (l *Lab) Env() []string {
 	return env
 }
 
+// Keep has Stop leave the folder, for somebody to read the logs in it.
+func (l *Lab) Keep() { l.keepDir = true }
+
 // Stop ends all servers at once, within 35 seconds, and removes a throw-away
 // folder. Every call gives the error of the first.
 func (l *Lab) Stop() error {

@@ -4,6 +4,7 @@
 package lab
 
 import (
+	"os"
 	"os/exec"
 	"syscall"
 )
@@ -13,6 +14,9 @@ import (
 func tie(cmd *exec.Cmd) {
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setpgid: true}
 }
+
+// interrupt sends SIGINT to a tied process and its children, as a terminal does.
+func interrupt(process *os.Process) error { return syscall.Kill(-process.Pid, syscall.SIGINT) }
 
 // Suspend halts the process (SIGSTOP): it keeps its connections and does not answer.
 func (p *Process) Suspend() error { return p.signal(syscall.SIGSTOP) }

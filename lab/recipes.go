@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"golang.org/x/mod/modfile"
 )
@@ -24,6 +25,8 @@ type recipe struct {
 	env  string
 	pkg  string
 	tags string
+	// cost is the processor time of the build when nothing was compiled before.
+	cost time.Duration
 	// onDemand: it is neither built nor started unless it is named.
 	onDemand bool
 
@@ -40,32 +43,41 @@ type recipe struct {
 // ones, etcd 3.6.0 and 3.4.23 fail the etcd receiver's tests of quotas and of users
 // without rights, and Prometheus 2.42 does not know scrape_protocols. The others
 // were not tried.
+//
+// They are in the order in which they are built: first those that the demo shows
+// while the others are built.
 var recipes = []recipe{
 	{
-		name: "consul", env: "LAB_CONSUL", pkg: "github.com/hashicorp/consul",
-		oldest: "1.19.2", printsVersion: "version", beforeVersion: "Consul v",
-	},
-	{
 		name: "etcd", env: "LAB_ETCD", pkg: "go.etcd.io/etcd/server/v3",
+		cost:   68 * time.Second,
 		oldest: "3.7.3", printsVersion: "--version", beforeVersion: "etcd Version: ",
 	},
 	{
-		name: "vault", env: "LAB_VAULT", pkg: "github.com/hashicorp/vault", tags: "minimal",
-		oldest: "1.19.5", printsVersion: "version", beforeVersion: "Vault v",
+		// Its module has other versions than its releases: 0.315.0 is 3.15.0.
+		name: "prometheus", env: "LAB_PROMETHEUS", pkg: "github.com/prometheus/prometheus/cmd/prometheus", tags: "remove_all_sd",
+		cost:   140 * time.Second,
+		oldest: "3.15.0", printsVersion: "--version", beforeVersion: "prometheus, version ",
 	},
 	{
-		// Its module has other versions than its releases: 1.76.0 is 2.13.0.
+		// So has this: 1.76.0 is 2.13.0.
 		name: "jaeger", env: "LAB_JAEGER", pkg: "github.com/jaegertracing/jaeger/cmd/jaeger",
+		cost:   280 * time.Second,
 		oldest: "2.13.0", printsVersion: "version", beforeVersion: `"gitVersion":"`,
 	},
 	{
-		// So has this: 0.315.0 is 3.15.0.
-		name: "prometheus", env: "LAB_PROMETHEUS", pkg: "github.com/prometheus/prometheus/cmd/prometheus", tags: "remove_all_sd",
-		oldest: "3.15.0", printsVersion: "--version", beforeVersion: "prometheus, version ",
+		name: "vault", env: "LAB_VAULT", pkg: "github.com/hashicorp/vault", tags: "minimal",
+		cost:   270 * time.Second,
+		oldest: "1.19.5", printsVersion: "version", beforeVersion: "Vault v",
+	},
+	{
+		name: "consul", env: "LAB_CONSUL", pkg: "github.com/hashicorp/consul",
+		cost:   310 * time.Second,
+		oldest: "1.19.2", printsVersion: "version", beforeVersion: "Consul v",
 	},
 	{
 		// The version is that of its command line; 1.5.1 holds server 1.29.1.
 		name: "temporal", env: "LAB_TEMPORAL", pkg: "github.com/temporalio/cli/cmd/temporal", onDemand: true,
+		cost:   250 * time.Second,
 		oldest: "1.5.1", printsVersion: "--version", beforeVersion: "temporal version ",
 	},
 }

@@ -125,7 +125,7 @@ func TestTemporalIsBuiltOnlyWhenItIsNamed(t *testing.T) {
 	for _, r := range picked {
 		names = append(names, r.name)
 	}
-	require.Equal(t, []string{"consul", "etcd", "vault", "jaeger", "prometheus"}, names)
+	require.Equal(t, []string{"etcd", "prometheus", "jaeger", "vault", "consul"}, names)
 	picked, err = recipesOf([]string{"temporal", "etcd"})
 	require.NoError(t, err)
 	require.Len(t, picked, 2)

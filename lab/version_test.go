@@ -67,8 +67,8 @@ func TestAnOldServerOnPathIsNoticedBeforeAnythingIsBuilt(t *testing.T) {
 	require.NoError(t, Build(t.Context(), &progress, "consul", "etcd"))
 	lines := strings.Split(progress.String(), "\n")
 	require.Equal(t, "lab: the etcd on PATH, "+old+", is 3.0.0; "+oldest(t, "etcd")+" or newer is needed, so one is built", lines[0])
-	require.Contains(t, lines[1], "lab: building consul v1.2.3 (1 of 2)")
-	require.Contains(t, progress.String(), "lab: built etcd v3.4.5 (2 of 2)")
+	require.Contains(t, lines[1], "lab: building etcd v3.4.5 (1 of 2)")
+	require.Contains(t, progress.String(), "lab: built consul v1.2.3 (2 of 2)")
 
 	progress.Reset()
 	path, err := Binary(t.Context(), "etcd", &progress)

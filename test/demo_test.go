@@ -6,6 +6,7 @@ package test
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"os"
 	"slices"
 	"strings"
@@ -410,12 +411,24 @@ func TestWhatLastsShowsWhileItLasts(t *testing.T) {
 // The demo's command, as a person runs it.
 func TestDemoCheck(t *testing.T) {
 	var out strings.Builder
-	err := demo.Run(t.Context(), demo.Options{Binary: binary(t), Config: config, Policy: policy, Progress: os.Stderr}, &out, nil)
+	err := demo.Run(t.Context(), demo.Options{Binary: binary(t), Config: config, Policy: policy, Progress: os.Stderr}, &out, func(s *demo.Scene) error {
+		request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, s.Page, nil)
+		if err != nil {
+			return err
+		}
+		response, err := http.DefaultClient.Do(request)
+		if err != nil {
+			return err
+		}
+		defer response.Body.Close()
+		assert.Equal(t, http.StatusOK, response.StatusCode)
+		return nil
+	})
 	require.NoError(t, err, out.String())
 	for _, want := range []string{
 		"CONSUL", "ETCD", "VAULT", "SHOP", "look at ", "consul_health_check_count ", "vault.sealed", "create shop/ (of vault, shop/payment)", "/api/v3/traces/",
 		"etcd.lock.wait", "linked to etcd.lock.hold of ", "etcd_lock_wait_duration_seconds{", "linked to etcd.election.term of ",
-		"http_server_request_duration_seconds{", "vault_request_duration_seconds{", "etcd_lease_ends_total{",
+		" in a browser: ", "http_server_request_duration_seconds{", "vault_request_duration_seconds{", "etcd_lease_ends_total{",
 	} {
 		assert.Contains(t, out.String(), want)
 	}

@@ -257,18 +257,18 @@ func (w *watched) accessLogs(t *testing.T, service string, servers map[string]re
 		}
 		return err == nil && len(logs) == len(envoyRequests)
 	}, soon, 100*time.Millisecond, "the access logs of %s", service)
-	seen := map[string]bool{}
+	linked := map[string]bool{}
 	for _, log := range logs {
 		span, ok := servers[log.SpanID]
 		require.True(t, ok, "%v leads to no span", log)
-		seen[log.SpanID] = true
+		linked[log.SpanID] = true
 		assert.Equal(t, span.TraceID, log.TraceID)
 		assert.Equal(t, span.Attributes["http.status_code"], log.Attributes["http.response.status_code"])
 		assert.Equal(t, span.Attributes["http.method"], log.Attributes["http.request.method"])
 		assert.Contains(t, span.Attributes["http.url"], log.Attributes["url.path"])
 		assert.NotContains(t, log.Attributes["url.path"], "secret")
 	}
-	assert.Len(t, seen, len(envoyRequests))
+	assert.Len(t, linked, len(envoyRequests))
 }
 
 // counts waits until a query has this value.

@@ -37,7 +37,7 @@ func makeRun(t *testing.T, env ...string) (dir, otlp string, collector int) {
 		otlp = at(4)
 		run, err = lab.StartProcess(lab.Command{
 			// The binary is as it is.
-			Name: "make-run", Path: path, Args: []string{"-s", "-o", "distribution/_build/otelcol-infra", "run"}, Dir: dir,
+			Name: "make-run", Path: path, Args: []string{"-s", "-o", "build", "run"}, Dir: dir,
 			Env: append([]string{
 				"PATH=" + os.Getenv("PATH"),
 				"CONSUL_HTTP_ADDR=" + at(0), "ETCD_ENDPOINTS=http://" + at(1), "VAULT_ADDR=http://" + at(2), "JAEGER_OTLP_ENDPOINT=" + at(3),

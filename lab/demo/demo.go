@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/otelcol-infra/otelcol-infra/lab/page"
 	"github.com/otelcol-infra/otelcol-infra/lab/shop"
 	"github.com/otelcol-infra/otelcol-infra/lab/story"
 )
@@ -22,10 +23,13 @@ const (
 	arrivalMax  = time.Minute // what has not arrived by then is lost
 )
 
-// Run plays the demo: it starts a scene, tells the story, waits until it has
+// Run plays the demo: it builds what is missing, starts a scene, tells the story, waits until it has
 // arrived and prints the table to out. The error says what did not arrive.
 // After that it calls stay, if there is one, and ends the scene when that returns.
 func Run(ctx context.Context, opts Options, out io.Writer, stay func(*Scene) error) (err error) {
+	if err := build(ctx, &opts, out, stay != nil); err != nil {
+		return err
+	}
 	begin := time.Now()
 	s, err := Start(ctx, opts)
 	if err != nil {
@@ -34,6 +38,15 @@ func Run(ctx context.Context, opts Options, out io.Writer, stay func(*Scene) err
 	defer func() { err = errors.Join(err, s.Stop()) }()
 	say := func(line string) { fmt.Fprintf(out, "%6.1fs  %s\n", time.Since(begin).Seconds(), line) }
 
+	if stay != nil {
+		served, startErr := page.Start(ctx, page.Sources{Jaeger: string(s.Jaeger), Prometheus: string(s.Prometheus)})
+		if startErr != nil {
+			return startErr
+		}
+		defer func() { err = errors.Join(err, served.Close()) }()
+		s.Page = served.URL
+		say("open " + s.Page + " in a browser: it shows what happens from now on")
+	}
 	say("servers and collector are up; waiting for the first observation")
 	if err := within(ctx, baselineMax, s.AwaitBaseline); err != nil {
 		return s.explain(err)
@@ -42,14 +55,7 @@ func Run(ctx context.Context, opts Options, out io.Writer, stay func(*Scene) err
 		return err
 	}
 	say("waiting until the story has arrived in Jaeger, Prometheus and the events")
-	var picture Picture
-	err = within(ctx, arrivalMax, func(ctx context.Context) error {
-		return until(ctx, "the story", func() (bool, error) {
-			var err error
-			picture, err = s.Look(ctx)
-			return err == nil && len(picture.Missing()) == 0, err
-		})
-	})
+	picture, err := s.arrived(ctx)
 	if printErr := picture.Print(out, s.Jaeger, s.Prometheus); printErr != nil {
 		return printErr
 	}
@@ -69,6 +75,18 @@ func Run(ctx context.Context, opts Options, out io.Writer, stay func(*Scene) err
 	return stay(s)
 }
 
+// arrived waits until nothing is missing, and gives the last picture in any case.
+func (s *Scene) arrived(ctx context.Context) (picture Picture, err error) {
+	err = within(ctx, arrivalMax, func(ctx context.Context) error {
+		return until(ctx, "the story", func() (bool, error) {
+			var err error
+			picture, err = s.Look(ctx)
+			return err == nil && len(picture.Missing()) == 0, err
+		})
+	})
+	return picture, err
+}
+
 func within(ctx context.Context, limit time.Duration, wait func(context.Context) error) error {
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
@@ -84,7 +102,9 @@ func (s *Scene) explain(err error) error {
 func (s *Scene) invite(out io.Writer) {
 	lock := base64.StdEncoding.EncodeToString([]byte(story.Lock))
 	fmt.Fprintf(out, `
-Try it by hand in another terminal, and look again a few seconds later:
+Open %[11]s in a browser: open incidents, locks, metrics and their exemplars, and the trace behind each of them.
+
+Try it by hand in another terminal; the page shows it a few seconds later:
   eval "$(bin/lab env)"
   fail a check   curl -X PUT http://$CONSUL_HTTP_ADDR/v1/agent/check/fail/%[1]s       (mend it: check/pass/%[1]s)
   seal Vault     curl -X PUT -H "X-Vault-Token: $VAULT_TOKEN" $VAULT_ADDR/v1/sys/seal
@@ -104,7 +124,7 @@ Try it by hand in another terminal, and look again a few seconds later:
   of the shop    curl "$PROMETHEUS_URL/api/v1/query_exemplars?query=%[10]s_bucket&start=%[3]s&end=%[4]s"
   all events     tail -f %[5]s
 
-Jaeger %[6]s and Prometheus %[7]s have no pages when they were built here;
-with their own binaries on PATH they have. Ctrl-C here, or bin/lab down there, ends everything.
-`, story.Service, lock, s.Since.UTC().Format(time.RFC3339), s.Since.Add(24*time.Hour).UTC().Format(time.RFC3339), s.Events, s.Jaeger, s.Prometheus, s.Shop.Addr, story.Secret, shop.Durations)
+The page reads from Jaeger %[6]s and Prometheus %[7]s, which have no pages of their own when they were
+built here; with their own binaries on PATH they have. Ctrl-C here, or bin/lab down there, ends everything.
+`, story.Service, lock, s.Since.UTC().Format(time.RFC3339), s.Since.Add(24*time.Hour).UTC().Format(time.RFC3339), s.Events, s.Jaeger, s.Prometheus, s.Shop.Addr, story.Secret, shop.Durations, s.Page)
 }

@@ -29,8 +29,10 @@ type tree struct {
 
 // printTraces writes what has parts first, and what is alike once.
 func (p Picture) printTraces(w io.Writer, system System, jaeger readback.Jaeger) {
-	fmt.Fprintf(w, "  Traces\tduration\tin Jaeger\n")
 	trees := grow(p.Spans[system.Name], readback.Span{Service: system.Name})
+	if len(trees) > 0 {
+		fmt.Fprintf(w, "  Traces\tduration\tin Jaeger\n")
+	}
 	var own []string
 	for len(trees) > 0 {
 		n := alike(trees)

@@ -10,20 +10,22 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/otelcol-infra/otelcol-infra/lab"
 	"github.com/otelcol-infra/otelcol-infra/lab/readback"
 )
 
-// Options say how the collector is run; all but Env are required.
+// Options say how the collector is run; all but Env are required, and Policies only if
+// the lab has Vault.
 type Options struct {
 	// Binary is the path of the collector's executable.
 	Binary string
 	// Configs are paths of its configuration files, first that of the default one.
 	Configs []string
-	// Policy is the path of the policy of its token in Vault.
-	Policy string
+	// Policies are paths of what its token may do in Vault.
+	Policies []string
 	// Interval is how often it polls.
 	Interval time.Duration
 	// Env (K=V) comes after what the lab and this package set, and wins.
@@ -53,19 +55,21 @@ type Collector struct {
 }
 
 // Start makes a token in Vault, starts the collector, waits until it is ready, and
-// has the lab's Prometheus scrape it and nothing else. The lab needs Vault, Jaeger and
-// Prometheus.
+// has the lab's Prometheus scrape it and nothing else. The lab needs Prometheus, and what
+// the configurations use.
 func Start(ctx context.Context, l *lab.Lab, opts Options) (*Collector, error) {
-	policy, err := os.ReadFile(opts.Policy)
-	if err != nil {
-		return nil, fmt.Errorf("read the policy of the collector's token: %w", err)
-	}
 	c := &Collector{
 		Events:  readback.Events(filepath.Join(l.Dir, "events.jsonl")),
 		Targets: filepath.Join(l.Dir, "targets.yaml"),
 	}
-	if c.Token, err = l.Vault.TokenFor(ctx, "otelcol-infra", string(policy)); err != nil {
-		return nil, err
+	if l.Vault != nil {
+		policy, err := join(opts.Policies)
+		if err != nil {
+			return nil, fmt.Errorf("read the policy of the collector's token: %w", err)
+		}
+		if c.Token, err = l.Vault.TokenFor(ctx, "otelcol-infra", policy); err != nil {
+			return nil, err
+		}
 	}
 	var configs []string
 	for _, config := range opts.Configs {
@@ -75,7 +79,7 @@ func Start(ctx context.Context, l *lab.Lab, opts Options) (*Collector, error) {
 		}
 		configs = append(configs, path)
 	}
-	err = lab.OnFreePorts(ctx, 7, func(ports []int) (err error) {
+	err := lab.OnFreePorts(ctx, 7, func(ports []int) (err error) {
 		c.listenOn(ports)
 		c.Collector, err = lab.StartCollector(ctx, lab.CollectorOptions{
 			Binary:   opts.Binary,
@@ -92,6 +96,19 @@ func Start(ctx context.Context, l *lab.Lab, opts Options) (*Collector, error) {
 	return c, l.Prometheus.Scrape(c.Metrics, c.Applications, c.Telemetry)
 }
 
+// join gives the contents of files, one after the other.
+func join(paths []string) (string, error) {
+	var all strings.Builder
+	for _, path := range paths {
+		content, err := os.ReadFile(path)
+		if err != nil {
+			return "", err
+		}
+		all.Write(content)
+	}
+	return all.String(), nil
+}
+
 func (c *Collector) listenOn(ports []int) {
 	at := func(i int) string { return fmt.Sprintf("127.0.0.1:%d", ports[i]) }
 	c.Metrics, c.Applications, c.Health, c.Telemetry = at(0), at(1), at(2), at(3)
@@ -100,7 +117,7 @@ func (c *Collector) listenOn(ports []int) {
 
 func (c *Collector) env(l *lab.Lab, interval time.Duration, ports []int) []string {
 	return []string{
-		"VAULT_TOKEN=" + c.Token,
+		"VAULT_TOKEN=" + c.Token, // empty without Vault
 		"VAULT_AUDIT_ENDPOINT=" + c.Audit,
 		"COLLECTION_INTERVAL=" + interval.String(),
 		"STATE_DIRECTORY=" + filepath.Join(l.Dir, "state"),

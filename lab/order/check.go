@@ -37,6 +37,7 @@ var claims = []claim{
 	{"the denied secret is Vault's own span in the trace", denied},
 	{"the outage of users is an incident in Consul", incident},
 	{"the sealed period of Vault is a span", sealed},
+	{"the worker's leased credentials are renewed", renewed},
 	{"an order survives the death of its worker", survived},
 	{"exemplars of metrics sent over OTLP lead to orders", exemplars("http_server_request_duration_seconds_bucket", "orders")},
 	{"exemplars with the label traceID lead to orders", exemplars("orders_order_duration_seconds_bucket", "orders")},
@@ -226,6 +227,18 @@ func (r Report) covers(s readback.Span) error {
 		}
 	}
 	return nil
+}
+
+func renewed(ctx context.Context, e *Environment, _ map[string]Report) (string, error) {
+	const query = `sum(vault_lease_renewals_total{vault_mount_path="order-credentials/"})`
+	series, err := e.Prometheus.Query(ctx, query+" > 0")
+	if err != nil {
+		return "", err
+	}
+	if len(series) == 0 {
+		return "", fmt.Errorf("%s is not above 0", query)
+	}
+	return fmt.Sprintf("%s = %.0f", query, series[0].Value), nil
 }
 
 func clock(t time.Time) string { return t.UTC().Format("15:04:05.000") }

@@ -25,10 +25,11 @@ const (
 	stopTimeout = 20 * time.Second
 )
 
-// Options say what the example is made of. All but Progress are required.
+// Options say what the example is made of. All but Binary and Progress are required.
 type Options struct {
-	// Binary is the path of the collector's executable, Config that of its default
-	// configuration, and Policy that of its policy in Vault.
+	// Binary is the path of the collector's executable; empty: that of the checkout,
+	// which is built. Config is the path of its default configuration, and Policy that of
+	// its policy in Vault.
 	Binary, Config, Policy string
 	// Example is the folder examples/order.
 	Example string
@@ -64,11 +65,18 @@ func Start(ctx context.Context, opts Options) (*Environment, error) {
 	if opts.Progress == nil {
 		opts.Progress = io.Discard
 	}
-	if err := lab.Build(ctx, opts.Progress, "consul", "etcd", "vault", "temporal", "jaeger", "prometheus"); err != nil {
+	names := []string{"consul", "etcd", "vault", "temporal", "jaeger", "prometheus"}
+	if opts.Binary == "" {
+		names = append(names, lab.CollectorName)
+	}
+	err := lab.Build(ctx, opts.Progress, names...)
+	if err == nil && opts.Binary == "" {
+		opts.Binary, err = lab.Binary(ctx, lab.CollectorName, opts.Progress)
+	}
+	if err != nil {
 		return nil, err
 	}
 	e := &Environment{example: opts.Example, programs: map[string]*lab.Server{}}
-	var err error
 	fmt.Fprintln(opts.Progress, "order: building the example's services")
 	if e.binaries, err = lab.BuildExample(ctx, opts.Example, opts.Progress); err != nil {
 		return nil, err
@@ -83,6 +91,10 @@ func Start(ctx context.Context, opts Options) (*Environment, error) {
 	e.Jaeger, e.Prometheus = readback.Jaeger(e.Lab.Jaeger.QueryURL), readback.Prometheus(e.Lab.Prometheus.URL)
 	e.Since = time.Now()
 	if err := e.start(ctx, opts); err != nil {
+		if ctx.Err() == nil { // who interrupts it wants no logs
+			e.Lab.Keep()
+			err = fmt.Errorf("start the example (logs are kept in %s): %w", e.Lab.Dir, err)
+		}
 		return nil, errors.Join(err, e.Stop())
 	}
 	return e, nil
@@ -96,16 +108,25 @@ func (e *Environment) start(ctx context.Context, opts Options) error {
 	if err := e.setUp(ctx); err != nil {
 		return err
 	}
+	// Anybody should have a device of type file; the one that sends to the collector
+	// needs that to listen. Vault fails requests of others while the first is enabled.
+	file := map[string]string{"file_path": filepath.Join(e.Lab.Dir, "vault-audit.log")}
+	if err := e.Lab.Vault.Audit(ctx, "file", "file", file); err != nil {
+		return err
+	}
 	filled, err := e.stock(ctx)
 	if err != nil {
 		return err
 	}
 	e.stocked = filled.left
-	return lab.OnFreePorts(ctx, 2, func(ports []int) (err error) {
-		agent, jaegerHTTP := fmt.Sprintf("127.0.0.1:%d", ports[0]), fmt.Sprintf("127.0.0.1:%d", ports[1])
+	var agent, jaegerHTTP string
+	err = lab.OnFreePorts(ctx, 2, func(ports []int) (err error) {
+		agent, jaegerHTTP = fmt.Sprintf("127.0.0.1:%d", ports[0]), fmt.Sprintf("127.0.0.1:%d", ports[1])
 		e.Collector, err = deploy.Start(ctx, e.Lab, deploy.Options{
-			Binary: opts.Binary, Policy: opts.Policy, Interval: interval,
-			Configs: []string{opts.Config, filepath.Join(opts.Example, "collector.yaml")},
+			Binary:   opts.Binary,
+			Configs:  []string{opts.Config, filepath.Join(opts.Example, "collector.yaml")},
+			Policies: []string{opts.Policy, filepath.Join(opts.Example, "collector-policy.hcl")},
+			Interval: interval,
 			Env: []string{
 				"JAEGER_THRIFT_COMPACT_ENDPOINT=" + agent,
 				"JAEGER_THRIFT_HTTP_ENDPOINT=" + jaegerHTTP,
@@ -117,17 +138,19 @@ func (e *Environment) start(ctx context.Context, opts Options) error {
 				"VAULT_LEASES_INTERVAL=" + interval.String(),
 			},
 		})
-		if err != nil {
-			return err
-		}
-		if err := e.auditVault(ctx); err != nil {
-			return err
-		}
-		if err := e.startTemporal(ctx, opts.Progress); err != nil {
-			return err
-		}
-		return e.startPrograms(ctx, opts, agent, jaegerHTTP)
+		return err
 	})
+	if err != nil {
+		return err
+	}
+	socket := map[string]string{"address": e.Audit, "socket_type": "tcp", "write_timeout": "100ms"}
+	if err := e.Lab.Vault.Audit(ctx, "otelcol", "socket", socket); err != nil {
+		return err
+	}
+	if err := e.startTemporal(ctx, opts.Progress); err != nil {
+		return err
+	}
+	return e.startPrograms(ctx, opts, agent, jaegerHTTP)
 }
 
 // startTemporal has the server trace its own requests, too: those of callers who are
@@ -145,34 +168,20 @@ func (e *Environment) startTemporal(ctx context.Context, progress io.Writer) (er
 	return err
 }
 
-// auditVault enables a file device, as anybody should, and beside it one that sends
-// to the collector, with the headers of traces.
-func (e *Environment) auditVault(ctx context.Context) error {
-	return errors.Join(
-		e.Lab.Vault.Audit(ctx, "file", "file", map[string]string{"file_path": filepath.Join(e.Lab.Dir, "vault-audit.log")}),
-		e.Lab.Vault.Audit(ctx, "otelcol", "socket", map[string]string{"address": e.Audit, "socket_type": "tcp", "write_timeout": "100ms"}),
-		e.Lab.Vault.AuditHeader(ctx, "traceparent"),
-	)
-}
-
 // Stop ends the programs and the collector, so that they deliver what they hold, and
 // then the servers.
 func (e *Environment) Stop() error {
 	ctx, cancel := context.WithTimeout(context.Background(), stopTimeout)
 	defer cancel()
-	var err error
-	for _, name := range []string{"edge", "orders-1", "worker-1", "stock-1", "stock-2", "users-1", "users-2"} {
-		if program := e.programs[name]; program != nil {
-			err = errors.Join(err, program.Stop(ctx))
-		}
-	}
+	err := e.stopPrograms(ctx)
 	if e.Collector != nil {
 		err = errors.Join(err, e.Collector.Stop(ctx))
 	}
 	return errors.Join(err, e.Lab.Stop())
 }
 
-// explain adds the end of the collector's log, and where the logs of the others are.
+// explain keeps all logs, and adds where they are and the end of the collector's.
 func (e *Environment) explain(err error) error {
+	e.Lab.Keep()
 	return fmt.Errorf("%w\nthe logs are in %s; the collector's ends with\n%s", err, e.Lab.Dir, e.Collector.LogTail(5))
 }

@@ -36,10 +36,10 @@ const (
 // usersInstances send their spans over UDP and over HTTP.
 var usersInstances = []string{"users-1", "users-2"}
 
-// step is one thing that happens in the example, and what to look at then.
+// step is one thing that happens in the example, and where to find it.
 type step struct {
-	name, what, look string
-	run              func(*Environment, context.Context) (Report, error)
+	name, what, where string
+	run               func(*Environment, context.Context) (Report, error)
 }
 
 // Report is what happened in one step.

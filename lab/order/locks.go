@@ -119,6 +119,9 @@ func linksHold(ctx context.Context, e *Environment, reports map[string]Report) (
 		if h.holder == "" || h.holder == h.instance() {
 			continue
 		}
+		if i == 0 {
+			return "", fmt.Errorf("the hold of %s that %s waited for is not there", h.holder, h.lock())
+		}
 		before := find(named(spans, "etcd", "etcd.lock.hold"), holds[i-1].lock())
 		if before == nil || !slices.ContainsFunc(attempt.Links, func(l readback.Link) bool {
 			return l.TraceID == before.TraceID && l.SpanID == before.SpanID

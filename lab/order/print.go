@@ -9,14 +9,14 @@ import (
 	"time"
 )
 
-// print writes what happened in each step and where to look, and what shows each claim.
+// print writes what happened in each step and where to find it, and what shows each claim.
 func print(out io.Writer, e *Environment, reports map[string]Report, results []Result) {
 	for _, s := range steps {
 		report, ok := reports[s.name]
 		if !ok {
 			continue
 		}
-		fmt.Fprintf(out, "\n%s: %s (%s)\n  look at %s\n", s.name, s.what, report.End.Sub(report.Begin).Round(100*time.Millisecond), s.look)
+		fmt.Fprintf(out, "\n%s: %s (%s)\n  where to find it: %s\n", s.name, s.what, report.End.Sub(report.Begin).Round(100*time.Millisecond), s.where)
 		for _, placed := range report.Orders {
 			fmt.Fprintf(out, "  %s %d %s  %s  %s\n", placed.ID, placed.Code, placed.Status, e.Jaeger.TraceURL(placed.TraceID), placed.Reason)
 		}

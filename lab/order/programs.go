@@ -7,7 +7,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -40,30 +39,52 @@ type program struct {
 
 func (e *Environment) startPrograms(ctx context.Context, opts Options, agent, jaegerHTTP string) error {
 	return lab.OnFreePorts(ctx, 7, func(ports []int) error {
-		at := func(i int) string { return fmt.Sprintf("127.0.0.1:%d", ports[i]) }
-		host, port, _ := strings.Cut(agent, ":")
-		programs := []program{
-			{name: "users-1", binary: "users", addr: at(0), job: "users", env: []string{"JAEGER_AGENT_HOST=" + host, "JAEGER_AGENT_PORT=" + port}},
-			{name: "users-2", binary: "users", addr: at(1), job: "users", env: []string{"JAEGER_ENDPOINT=http://" + jaegerHTTP + "/api/traces"}},
-			{name: "stock-1", binary: "stock", addr: at(2)},
-			{name: "stock-2", binary: "stock", addr: at(3)},
-			{name: "worker-1", binary: "worker", addr: at(4), job: "worker"},
-			{name: "orders-1", binary: "orders", addr: at(5), job: "orders"},
+		err := e.startProgramsOn(ctx, opts, ports, agent, jaegerHTTP)
+		if err != nil { // Those that started would run twice when other ports are tried.
+			err = errors.Join(err, e.stopPrograms(context.WithoutCancel(ctx)))
 		}
-		targets := []string{fmt.Sprintf("- {targets: [%q], labels: {job: temporal}}", e.Lab.Temporal.Metrics)}
-		for _, p := range programs {
-			if err := e.startProgram(ctx, p); err != nil {
-				return err
-			}
-			if p.job != "" {
-				targets = append(targets, fmt.Sprintf("- {targets: [%q], labels: {job: %s, instance: %s}}", p.addr, p.job, p.name))
-			}
-		}
-		if err := os.WriteFile(e.Targets, []byte(strings.Join(targets, "\n")+"\n"), 0o600); err != nil {
-			return fmt.Errorf("write the collector's targets: %w", err)
-		}
-		return e.startEdge(ctx, opts, at(6), at(5))
+		return err
 	})
+}
+
+func (e *Environment) startProgramsOn(ctx context.Context, opts Options, ports []int, agent, jaegerHTTP string) error {
+	at := func(i int) string { return fmt.Sprintf("127.0.0.1:%d", ports[i]) }
+	host, port, _ := strings.Cut(agent, ":")
+	programs := []program{
+		{name: "users-1", binary: "users", addr: at(0), job: "users", env: []string{"JAEGER_AGENT_HOST=" + host, "JAEGER_AGENT_PORT=" + port}},
+		{name: "users-2", binary: "users", addr: at(1), job: "users", env: []string{"JAEGER_ENDPOINT=http://" + jaegerHTTP + "/api/traces"}},
+		{name: "stock-1", binary: "stock", addr: at(2)},
+		{name: "stock-2", binary: "stock", addr: at(3)},
+		{name: "worker-1", binary: "worker", addr: at(4), job: "worker"},
+		{name: "orders-1", binary: "orders", addr: at(5), job: "orders"},
+	}
+	targets := []string{fmt.Sprintf("- {targets: [%q], labels: {job: temporal}}", e.Lab.Temporal.Metrics)}
+	for _, p := range programs {
+		if err := e.startProgram(ctx, p); err != nil {
+			return err
+		}
+		if p.job != "" {
+			targets = append(targets, fmt.Sprintf("- {targets: [%q], labels: {job: %s, instance: %s}}", p.addr, p.job, p.name))
+		}
+	}
+	if err := os.WriteFile(e.Targets, []byte(strings.Join(targets, "\n")+"\n"), 0o600); err != nil {
+		return fmt.Errorf("write the collector's targets: %w", err)
+	}
+	return e.startEdge(ctx, opts, at(6), at(5))
+}
+
+// stopPrograms ends the programs, each before those that it sends requests to.
+func (e *Environment) stopPrograms(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, stopTimeout)
+	defer cancel()
+	var err error
+	for _, name := range []string{"edge", "orders-1", "worker-1", "stock-1", "stock-2", "users-1", "users-2"} {
+		if program := e.programs[name]; program != nil {
+			err = errors.Join(err, program.Stop(ctx))
+			delete(e.programs, name)
+		}
+	}
+	return err
 }
 
 // startEdge starts Envoy if there is one, and else the program that stands in for it.
@@ -102,7 +123,7 @@ func (e *Environment) startProgram(ctx context.Context, p program) (err error) {
 	return err
 }
 
-// plainEnv is what of our environment the programs may see.
+// plainEnv is what of our environment the programs get.
 func (e *Environment) plainEnv() []string {
 	var env []string
 	for _, key := range []string{"PATH", "HOME", "TMPDIR", "TZ"} {
@@ -111,13 +132,4 @@ func (e *Environment) plainEnv() []string {
 		}
 	}
 	return env
-}
-
-// Logs gives the last n lines of each program's log.
-func (e *Environment) Logs(n int) string {
-	var out strings.Builder
-	for _, name := range slices.Sorted(maps.Keys(e.programs)) {
-		fmt.Fprintf(&out, "--- %s\n%s\n", name, e.programs[name].LogTail(n))
-	}
-	return out.String()
 }

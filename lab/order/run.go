@@ -10,6 +10,8 @@ import (
 	"io"
 	"net/http"
 	"time"
+
+	"github.com/otelcol-infra/otelcol-infra/lab/page"
 )
 
 const (
@@ -30,6 +32,14 @@ func Run(ctx context.Context, opts Options, out io.Writer, stay func(*Environmen
 	defer func() { err = errors.Join(err, e.Stop()) }()
 	report := func(line string) { fmt.Fprintf(out, "%6.1fs  %s\n", time.Since(begin).Seconds(), line) }
 
+	if stay != nil {
+		served, startErr := page.Start(ctx, page.Sources{Jaeger: string(e.Jaeger), Prometheus: string(e.Prometheus)})
+		if startErr != nil {
+			return startErr
+		}
+		defer func() { err = errors.Join(err, served.Close()) }()
+		report("open " + served.URL + " in a browser: it shows what happens from now on")
+	}
 	report("servers, collector and services run; at the edge is " + e.Edge)
 	if err := e.AwaitBaseline(ctx); err != nil {
 		return e.explain(err)
@@ -51,7 +61,7 @@ func Run(ctx context.Context, opts Options, out io.Writer, stay func(*Environmen
 		fmt.Fprintln(out, "The links end with the servers, now; make order keeps them up.")
 		return err
 	}
-	return errors.Join(err, stay(e)) // What is missing can be looked for.
+	return errors.Join(err, stay(e)) // What is missing can be searched for meanwhile.
 }
 
 // AwaitBaseline waits until every receiver has observed its server once, so that what

@@ -46,13 +46,43 @@ type Link struct {
 // Spans returns the spans of a service in traces that began since a time. No
 // traces are no error.
 func (j Jaeger) Spans(ctx context.Context, service string, since time.Time) ([]Span, error) {
-	query := url.Values{
+	return j.get(ctx, "/api/v3/traces?"+search(service, since, maxTraces).Encode())
+}
+
+// Traces returns the spans of the newest traces, up to a number of them, that have a span of a service with a name.
+func (j Jaeger) Traces(ctx context.Context, service, name string, since time.Time, most int) ([]Span, error) {
+	query := search(service, since, most)
+	query.Set("query.operation_name", name)
+	return j.get(ctx, "/api/v3/traces?"+query.Encode())
+}
+
+func search(service string, since time.Time, most int) url.Values {
+	return url.Values{
 		"query.service_name":   {service},
 		"query.start_time_min": {since.UTC().Format(time.RFC3339Nano)},
 		"query.start_time_max": {time.Now().Add(time.Minute).UTC().Format(time.RFC3339Nano)},
-		"query.num_traces":     {strconv.Itoa(maxTraces)},
+		"query.num_traces":     {strconv.Itoa(most)},
 	}
-	return j.get(ctx, "/api/v3/traces?"+query.Encode())
+}
+
+// Services returns the names of the services that Jaeger has spans of.
+func (j Jaeger) Services(ctx context.Context) ([]string, error) {
+	var answer struct{ Services []string }
+	err := j.read(ctx, "/api/v3/services", func(body io.Reader) error { return json.NewDecoder(body).Decode(&answer) })
+	return answer.Services, err
+}
+
+// Operations returns the names of a service's spans.
+func (j Jaeger) Operations(ctx context.Context, service string) ([]string, error) {
+	var answer struct{ Operations []struct{ Name string } }
+	err := j.read(ctx, "/api/v3/operations?"+url.Values{"service": {service}}.Encode(), func(body io.Reader) error {
+		return json.NewDecoder(body).Decode(&answer)
+	})
+	var names []string
+	for _, o := range answer.Operations {
+		names = append(names, o.Name)
+	}
+	return names, err
 }
 
 // Trace returns the spans of one trace; none if Jaeger does not have it.
@@ -63,24 +93,35 @@ func (j Jaeger) Trace(ctx context.Context, traceID string) ([]Span, error) {
 // TraceURL returns where a trace can be looked at.
 func (j Jaeger) TraceURL(traceID string) string { return string(j) + "/api/v3/traces/" + traceID }
 
-func (j Jaeger) get(ctx context.Context, path string) ([]Span, error) {
+func (j Jaeger) get(ctx context.Context, path string) (spans []Span, err error) {
+	err = j.read(ctx, path, func(body io.Reader) error {
+		spans, err = decode(body)
+		return err
+	})
+	return spans, err
+}
+
+func (j Jaeger) read(ctx context.Context, path string, decode func(io.Reader) error) error {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, string(j)+path, nil)
 	if err != nil {
-		return nil, fmt.Errorf("ask jaeger: %w", err)
+		return fmt.Errorf("ask jaeger: %w", err)
 	}
 	response, err := http.DefaultClient.Do(request)
 	if err != nil {
-		return nil, fmt.Errorf("ask jaeger: %w", err)
+		return fmt.Errorf("ask jaeger: %w", err)
 	}
 	defer response.Body.Close()
 	switch response.StatusCode {
 	case http.StatusOK:
-		return decode(response.Body)
+		if err := decode(response.Body); err != nil {
+			return fmt.Errorf("ask jaeger for %s: %w", path, err)
+		}
+		return nil
 	case http.StatusNotFound: // Jaeger's word for "no traces"
-		return nil, nil
+		return nil
 	default:
 		body, _ := io.ReadAll(io.LimitReader(response.Body, 500))
-		return nil, fmt.Errorf("ask jaeger for %s: %s: %s", path, response.Status, body)
+		return fmt.Errorf("ask jaeger for %s: %s: %s", path, response.Status, body)
 	}
 }
 

@@ -91,12 +91,19 @@ func (s *Story) Tell(ctx context.Context) error {
 	acts.Go(func() error { return s.failCheck(ctx) })
 	acts.Go(func() error { return s.takeTurns(ctx) })
 	acts.Go(func() error { return s.changeConsulKeys(ctx) })
+	acts.Go(func() error { return s.TellEtcd(ctx) })
+	acts.Go(func() error { return s.vault(ctx) })
+	acts.Go(func() error { return s.serve(ctx) })
+	return acts.Wait()
+}
+
+// TellEtcd drives etcd alone.
+func (s *Story) TellEtcd(ctx context.Context) error {
+	acts, ctx := errgroup.WithContext(ctx)
 	acts.Go(func() error { return s.contend(ctx) })
 	acts.Go(func() error { return s.handOver(ctx) })
 	acts.Go(func() error { return s.expire(ctx) })
 	acts.Go(func() error { return s.changeKeys(ctx) })
-	acts.Go(func() error { return s.vault(ctx) })
-	acts.Go(func() error { return s.serve(ctx) })
 	return acts.Wait()
 }
 

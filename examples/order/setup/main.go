@@ -98,7 +98,7 @@ func writeVault(ctx context.Context, dir string) error {
 		data map[string]any
 	}{
 		{order.CredentialsMount + "/" + order.DatabaseSecret,
-			map[string]any{"username": "orders", "password": "example-password", "ttl": "30s"}},
+			map[string]any{"username": "orders", "password": "example-password", "ttl": "15s"}},
 		{order.TransitMount + "/keys/" + order.CardsKey, nil},
 		{"sys/policies/acl/" + order.WorkerRole, map[string]any{"policy": order.WorkerPolicy}},
 		{role, map[string]any{"token_policies": order.WorkerRole, "token_ttl": "60s", "token_max_ttl": "30m"}},

@@ -143,7 +143,7 @@ func TestTheOneThatWaitsNamesTheHolder(t *testing.T) {
 	startEtcd(t)
 	first, second := startStock(t, "stock-1"), startStock(t, "stock-2")
 	first.put(t, counts+"pen", "9")
-	first.hold.Store(int64(300 * time.Millisecond))
+	first.hold.Store(int64(time.Second)) // time enough to wait for it, also on a busy machine
 
 	type result struct {
 		span sdktrace.ReadOnlySpan
@@ -252,7 +252,7 @@ func TestALostLockChangesNothing(t *testing.T) {
 	startEtcd(t)
 	s := startStock(t, "stock-1")
 	s.put(t, counts+"pen", "5")
-	s.hold.Store(int64(300 * time.Millisecond))
+	s.hold.Store(int64(time.Second)) // time enough to act while it holds, also on a busy machine
 	failed := make(chan error, 1)
 	go func() { failed <- s.reserve(t.Context(), "a", "pen", 1) }()
 	require.Eventually(t, func() bool { return len(s.keys(t, locks)) == 1 }, soon, 5*time.Millisecond)

@@ -34,7 +34,7 @@ var commands = []command{
 	{"down", "", "end the running lab", down},
 	{"demo", "[--check] [--collector file] [--config file]", "show the collector at work on all servers; with --check: once, and exit 0 or 1", runDemo},
 	{"order", "[--check] [--collector file] [--config file]", "run the order service of examples/order on all servers; with --check: once, and exit 0 or 1", runOrder},
-	{"build", "[server...]", "build servers ahead, so that a start takes seconds", build},
+	{"build", "[--env] [server...|collector]", "build servers and the collector ahead, so that a start takes seconds", build},
 }
 
 // call is one invocation of a subcommand.

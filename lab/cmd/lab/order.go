@@ -14,7 +14,7 @@ import (
 // ends, or with --check ends at once.
 func runOrder(ctx context.Context, c *call) (err error) {
 	check := c.flags.Bool("check", false, "run the example once: exit 0 if everything has arrived, else 1")
-	collector := c.flags.String("collector", "distribution/_build/otelcol-infra", "the collector's executable")
+	collector := c.flags.String("collector", "", "the collector's executable (default: that of this checkout, which is built)")
 	config := c.flags.String("config", "collector-config.yaml", "the collector's configuration")
 	policy := c.flags.String("policy", "distribution/vault-policy.hcl", "what the collector's token may do in Vault")
 	example := c.flags.String("example", "examples/order", "the folder of the example")

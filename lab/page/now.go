@@ -1,0 +1,321 @@
+// Copyright The otelcol-infra Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package page
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/otelcol-infra/otelcol-infra/lab/readback"
+)
+
+const (
+	nowWithin    = 5 * time.Second
+	openSince    = 24 * time.Hour // older periods that are still open are not found
+	runningSince = time.Hour      // the same for workflows, whose end may never be recorded
+	mostTraces   = 200            // of one kind
+)
+
+// The services that the collector reports on; all others are applications.
+var systems = []string{"consul", "etcd", "vault"}
+
+// Now is what is open at a time. Each part says for itself what kept it from being known.
+type Now struct {
+	At        time.Time
+	Systems   part[State]
+	Incidents part[Period]
+	Locks     part[Period]
+	Workflows part[Period]
+}
+
+type part[T any] struct {
+	Items []T
+	Error string `json:",omitempty"`
+}
+
+// State is the newest state of a system, from its metrics.
+type State struct {
+	System string
+	Text   string
+	Bad    bool
+}
+
+// Period is one that has begun and not ended.
+type Period struct {
+	Name    string // of its span
+	Service string
+	Subject string // such as the name of the lock
+	Status  string // such as "waits"
+	Holder  string // of a lock, its session or lease
+	Since   time.Time
+	TraceID string
+	SpanID  string // of the period itself, not of its marker
+}
+
+func now(sources Sources) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		ctx, cancel := context.WithTimeout(r.Context(), nowWithin)
+		defer cancel()
+		body, err := json.Marshal(query(ctx, readback.Jaeger(sources.Jaeger), readback.Prometheus(sources.Prometheus)))
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusInternalServerError)
+			return
+		}
+		answer(w, body)
+	})
+}
+
+func query(ctx context.Context, jaeger readback.Jaeger, prometheus readback.Prometheus) Now {
+	n := Now{At: time.Now()}
+	var ask errgroup.Group
+	ask.Go(func() error {
+		series, err := prometheus.Query(ctx, stateQuery)
+		n.Systems = partOf(states(series), "Prometheus", err)
+		return nil
+	})
+	ask.Go(func() error {
+		spans, err := markers(ctx, jaeger, n.At)
+		incidents, locks := openPeriods(spans)
+		n.Incidents, n.Locks = partOf(incidents, "Jaeger", err), partOf(locks, "Jaeger", err)
+		return nil
+	})
+	ask.Go(func() error {
+		running, err := workflows(ctx, jaeger, n.At)
+		n.Workflows = partOf(running, "Jaeger", err)
+		return nil
+	})
+	_ = ask.Wait() // Each part has its own error.
+	return n
+}
+
+func partOf[T any](items []T, source string, err error) part[T] {
+	if err != nil {
+		return part[T]{Items: []T{}, Error: fmt.Sprintf("%s does not answer: %v", source, err)}
+	}
+	return part[T]{Items: append([]T{}, items...)}
+}
+
+// markers returns the traces in which periods of the observed systems were announced.
+func markers(ctx context.Context, jaeger readback.Jaeger, now time.Time) ([]readback.Span, error) {
+	var all []readback.Span
+	for _, service := range systems {
+		operations, err := jaeger.Operations(ctx, service)
+		if err != nil {
+			return nil, err
+		}
+		for _, name := range operations {
+			if !strings.HasSuffix(name, ".start") || !isIncident(name) && !isLock(name) {
+				continue
+			}
+			spans, err := jaeger.Traces(ctx, service, name, now.Add(-openSince), mostTraces)
+			if err != nil {
+				return nil, err
+			}
+			all = append(all, spans...)
+		}
+	}
+	return all, nil
+}
+
+func isLock(name string) bool { return strings.Contains(name, ".lock.") }
+
+func isIncident(name string) bool {
+	name = strings.TrimSuffix(name, ".start")
+	return slices.ContainsFunc([]string{".incident", ".outage", ".sealed", ".leaderless"}, func(kind string) bool {
+		return strings.HasSuffix(name, kind)
+	})
+}
+
+type spanKey struct{ trace, span string }
+
+// openPeriods returns what was announced by a marker and has not ended, the oldest first. The outages of checks are
+// left out where the incident that they belong to is there.
+func openPeriods(spans []readback.Span) (incidents, locks []Period) {
+	known, children := map[spanKey]bool{}, map[spanKey][]readback.Span{}
+	for _, s := range spans {
+		known[spanKey{s.TraceID, s.SpanID}] = true
+		parent := spanKey{s.TraceID, s.ParentSpanID}
+		children[parent] = append(children[parent], s)
+	}
+	found := map[spanKey]bool{}
+	inIncident := map[string]bool{}
+	for _, s := range spans {
+		name, marker := strings.CutSuffix(s.Name, ".start")
+		key := spanKey{s.TraceID, s.ParentSpanID}
+		if !marker || known[key] || found[key] {
+			continue
+		}
+		found[key] = true
+		p := Period{
+			Name: name, Service: s.Service, Subject: subject(s), Since: s.Start, TraceID: s.TraceID, SpanID: s.ParentSpanID,
+			Holder: firstOf(s, "consul.session.id", "etcd.lease.id"),
+		}
+		switch {
+		case isLock(name):
+			p.Status = "holds"
+			if name == "etcd.lock.attempt" {
+				p.Status = "waits"
+				for _, child := range children[key] {
+					if child.Name == "etcd.lock.wait" { // It ends when the lock is acquired.
+						p.Status, p.Since = "holds", child.Start.Add(child.Duration)
+					}
+				}
+			}
+			locks = append(locks, p)
+		case isIncident(name):
+			p.Status = firstOf(s, "consul.check.status")
+			inIncident[p.TraceID] = inIncident[p.TraceID] || strings.HasSuffix(name, ".incident")
+			incidents = append(incidents, p)
+		}
+	}
+	incidents = slices.DeleteFunc(incidents, func(p Period) bool {
+		return p.Name == "consul.check.outage" && inIncident[p.TraceID]
+	})
+	slices.SortFunc(incidents, older)
+	slices.SortFunc(locks, func(a, b Period) int {
+		return cmp.Or(strings.Compare(a.Subject, b.Subject), strings.Compare(a.Status, b.Status), older(a, b))
+	})
+	return incidents, locks
+}
+
+func older(a, b Period) int {
+	return cmp.Or(a.Since.Compare(b.Since), strings.Compare(a.Subject, b.Subject), strings.Compare(a.SpanID, b.SpanID))
+}
+
+func subject(s readback.Span) string {
+	return firstOf(s, "consul.service.name", "consul.node.name", "consul.kv.key", "etcd.lock.name", "vault.node.name")
+}
+
+func firstOf(s readback.Span, attributes ...string) string {
+	for _, name := range attributes {
+		if value, ok := s.Attributes[name]; ok && fmt.Sprint(value) != "" {
+			return fmt.Sprint(value)
+		}
+	}
+	return ""
+}
+
+// The names that Temporal's SDK gives to the span of a client that starts a workflow, and to the workflow's own, which
+// is exported when the workflow has ended.
+const startWorkflow, runWorkflow = "StartWorkflow:", "RunWorkflow:"
+
+// workflows returns those that were started and have no span of their own yet.
+func workflows(ctx context.Context, jaeger readback.Jaeger, now time.Time) ([]Period, error) {
+	services, err := jaeger.Services(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var spans []readback.Span
+	for _, service := range services {
+		if slices.Contains(systems, service) {
+			continue
+		}
+		operations, err := jaeger.Operations(ctx, service)
+		if err != nil {
+			return nil, err
+		}
+		for _, name := range operations {
+			if !strings.HasPrefix(name, startWorkflow) {
+				continue
+			}
+			traces, err := jaeger.Traces(ctx, service, name, now.Add(-runningSince), mostTraces)
+			if err != nil {
+				return nil, err
+			}
+			spans = append(spans, traces...)
+		}
+	}
+	return running(spans), nil
+}
+
+func running(spans []readback.Span) []Period {
+	ended := map[spanKey]bool{} // by trace and parent
+	for _, s := range spans {
+		if strings.HasPrefix(s.Name, runWorkflow) {
+			ended[spanKey{s.TraceID, s.ParentSpanID}] = true
+		}
+	}
+	var open []Period
+	found := map[spanKey]bool{}
+	for _, s := range spans {
+		key := spanKey{s.TraceID, s.SpanID}
+		if name, start := strings.CutPrefix(s.Name, startWorkflow); start && !s.Failed && !ended[key] && !found[key] {
+			found[key] = true
+			open = append(open, Period{
+				Name: name, Service: s.Service, Subject: firstOf(s, "temporalWorkflowID"), Status: "runs",
+				Since: s.Start, TraceID: s.TraceID, SpanID: s.SpanID,
+			})
+		}
+	}
+	slices.SortFunc(open, older)
+	return open
+}
+
+const stateQuery = `{__name__=~"consul_up|consul_raft_has_leader|etcd_member_up|etcd_raft_has_leader|etcd_lock_holder_count|etcd_lock_waiter_count|` +
+	`consul_kv_lock_held_count|vault_up|vault_sealed|vault_has_leader"}`
+
+// states sums the states of the systems up.
+func states(series []readback.Series) []State {
+	sum, count := map[string]float64{}, map[string]int{}
+	var sealed []string
+	for _, s := range series {
+		sum[s.Name] += s.Value
+		count[s.Name]++
+		if s.Name == "vault_sealed" && s.Value == 1 {
+			sealed = append(sealed, s.Labels["instance"])
+		}
+	}
+	var all []State
+	add := func(system string, bad bool, format string, args ...any) {
+		all = append(all, State{system, fmt.Sprintf(format, args...), bad})
+	}
+	answers := func(system, metric, what string) bool {
+		if count[metric] == 0 {
+			add(system, true, "no metrics: the collector does not observe it, or Prometheus does not scrape the collector")
+			return false
+		}
+		add(system, int(sum[metric]) < count[metric], "%.0f of %d %s answer", sum[metric], count[metric], what)
+		return true
+	}
+	leader := func(system, metric string) {
+		switch {
+		case count[metric] == 0: // It is unknown while no server answers.
+		case int(sum[metric]) < count[metric]:
+			add(system, true, "no leader")
+		default:
+			add(system, false, "has a leader")
+		}
+	}
+	if answers("consul", "consul_up", "agents") {
+		leader("consul", "consul_raft_has_leader")
+		if count["consul_kv_lock_held_count"] > 0 {
+			add("consul", false, "locks held: %.0f", sum["consul_kv_lock_held_count"])
+		}
+	}
+	if answers("etcd", "etcd_member_up", "members") {
+		leader("etcd", "etcd_raft_has_leader")
+		if count["etcd_lock_holder_count"] > 0 {
+			add("etcd", false, "locks held: %.0f, waiting: %.0f", sum["etcd_lock_holder_count"], sum["etcd_lock_waiter_count"])
+		}
+	}
+	if answers("vault", "vault_up", "servers") {
+		switch {
+		case count["vault_sealed"] == 0: // It is unknown while no server answers.
+		case len(sealed) > 0:
+			add("vault", true, "sealed: %s", strings.Join(sealed, ", "))
+		default:
+			add("vault", false, "unsealed")
+		}
+		leader("vault", "vault_has_leader")
+	}
+	return all
+}
