@@ -183,5 +183,5 @@ func (e *Environment) Stop() error {
 // explain keeps all logs, and adds where they are and the end of the collector's.
 func (e *Environment) explain(err error) error {
 	e.Lab.Keep()
-	return fmt.Errorf("%w\nthe logs are in %s; the collector's ends with\n%s", err, e.Lab.Dir, e.Collector.LogTail(5))
+	return fmt.Errorf("%w\nthe logs are in %s; the collector's ends with\n%s", err, e.Lab.Dir, e.LogTail(5))
 }
