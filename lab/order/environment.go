@@ -91,7 +91,7 @@ func Start(ctx context.Context, opts Options) (*Environment, error) {
 	e.Jaeger, e.Prometheus = readback.Jaeger(e.Lab.Jaeger.QueryURL), readback.Prometheus(e.Lab.Prometheus.URL)
 	e.Since = time.Now()
 	if err := e.start(ctx, opts); err != nil {
-		if ctx.Err() == nil { // who interrupts it wants no logs
+		if ctx.Err() == nil {
 			e.Lab.Keep()
 			err = fmt.Errorf("start the example (logs are kept in %s): %w", e.Lab.Dir, err)
 		}
@@ -180,8 +180,12 @@ func (e *Environment) Stop() error {
 	return errors.Join(err, e.Lab.Stop())
 }
 
-// explain keeps all logs, and adds where they are and the end of the collector's.
-func (e *Environment) explain(err error) error {
+// explain keeps all logs, and adds where they are and the end of the collector's. Who
+// interrupts the example wants none.
+func (e *Environment) explain(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return err
+	}
 	e.Lab.Keep()
 	return fmt.Errorf("%w\nthe logs are in %s; the collector's ends with\n%s", err, e.Lab.Dir, e.LogTail(5))
 }

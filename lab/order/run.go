@@ -42,11 +42,11 @@ func Run(ctx context.Context, opts Options, out io.Writer, stay func(*Environmen
 	}
 	report("servers, collector and services run; at the edge is " + e.Edge)
 	if err := e.AwaitBaseline(ctx); err != nil {
-		return e.explain(err)
+		return e.explain(ctx, err)
 	}
 	reports, err := e.play(ctx, report)
 	if err != nil {
-		return e.explain(err)
+		return e.explain(ctx, err)
 	}
 	report("waiting until everything has arrived in Jaeger and Prometheus")
 	results, err := e.Check(ctx, reports)
@@ -54,7 +54,7 @@ func Run(ctx context.Context, opts Options, out io.Writer, stay func(*Environmen
 	if err == nil {
 		report("everything has arrived")
 	} else {
-		err = e.explain(err)
+		err = e.explain(ctx, err)
 		report("not everything has arrived")
 	}
 	if stay == nil {

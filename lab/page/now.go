@@ -19,10 +19,10 @@ import (
 )
 
 const (
-	nowWithin    = 5 * time.Second
+	nowWithin    = 15 * time.Second
 	openSince    = 24 * time.Hour // older periods that are still open are not found
 	runningSince = time.Hour      // the same for workflows, whose end may never be recorded
-	mostTraces   = 200            // of one kind
+	mostTraces   = 200            // of one kind; if there are more, the part says so
 )
 
 // The services that the collector reports on; all others are applications.
@@ -79,48 +79,82 @@ func query(ctx context.Context, jaeger readback.Jaeger, prometheus readback.Prom
 	var ask errgroup.Group
 	ask.Go(func() error {
 		series, err := prometheus.Query(ctx, stateQuery)
-		n.Systems = partOf(states(series), "Prometheus", err)
+		n.Systems = partOf(states(series), "Prometheus", nil, err)
 		return nil
 	})
 	ask.Go(func() error {
-		spans, err := markers(ctx, jaeger, n.At)
-		incidents, locks := openPeriods(spans)
-		n.Incidents, n.Locks = partOf(incidents, "Jaeger", err), partOf(locks, "Jaeger", err)
+		found, err := markers(ctx, jaeger, n.At)
+		incidents, locks := openPeriods(found.spans)
+		cutIncidents, cutLocks := found.cutOff(isIncident), found.cutOff(isLock)
+		n.Incidents, n.Locks = partOf(incidents, "Jaeger", cutIncidents, err), partOf(locks, "Jaeger", cutLocks, err)
 		return nil
 	})
 	ask.Go(func() error {
-		running, err := workflows(ctx, jaeger, n.At)
-		n.Workflows = partOf(running, "Jaeger", err)
+		found, err := workflows(ctx, jaeger, n.At)
+		n.Workflows = partOf(running(found.spans), "Jaeger", found.cut, err)
 		return nil
 	})
 	_ = ask.Wait() // Each part has its own error.
 	return n
 }
 
-func partOf[T any](items []T, source string, err error) part[T] {
+func partOf[T any](items []T, source string, cut []string, err error) part[T] {
 	if err != nil {
 		return part[T]{Items: []T{}, Error: fmt.Sprintf("%s does not answer: %v", source, err)}
 	}
-	return part[T]{Items: append([]T{}, items...)}
+	p := part[T]{Items: append([]T{}, items...)}
+	if len(cut) > 0 {
+		p.Error = fmt.Sprintf("of %s only the newest %d traces were read: there may be more that are open", strings.Join(cut, ", "), mostTraces)
+	}
+	return p
+}
+
+// traces are those of several searches.
+type traces struct {
+	spans []readback.Span
+	cut   []string // names of spans of which there are more
+}
+
+func (t *traces) find(ctx context.Context, jaeger readback.Jaeger, service, name string, since time.Time) error {
+	spans, err := jaeger.Traces(ctx, service, name, since, mostTraces)
+	if err != nil {
+		return err
+	}
+	ids := map[string]bool{}
+	for _, s := range spans {
+		ids[s.TraceID] = true
+	}
+	if len(ids) >= mostTraces {
+		t.cut = append(t.cut, name)
+	}
+	t.spans = append(t.spans, spans...)
+	return nil
+}
+
+func (t *traces) cutOff(kind func(name string) bool) (names []string) {
+	for _, name := range t.cut {
+		if kind(name) {
+			names = append(names, name)
+		}
+	}
+	return names
 }
 
 // markers returns the traces in which periods of the observed systems were announced.
-func markers(ctx context.Context, jaeger readback.Jaeger, now time.Time) ([]readback.Span, error) {
-	var all []readback.Span
+func markers(ctx context.Context, jaeger readback.Jaeger, now time.Time) (traces, error) {
+	var all traces
 	for _, service := range systems {
 		operations, err := jaeger.Operations(ctx, service)
 		if err != nil {
-			return nil, err
+			return traces{}, err
 		}
 		for _, name := range operations {
 			if !strings.HasSuffix(name, ".start") || !isIncident(name) && !isLock(name) {
 				continue
 			}
-			spans, err := jaeger.Traces(ctx, service, name, now.Add(-openSince), mostTraces)
-			if err != nil {
-				return nil, err
+			if err := all.find(ctx, jaeger, service, name, now.Add(-openSince)); err != nil {
+				return traces{}, err
 			}
-			all = append(all, spans...)
 		}
 	}
 	return all, nil
@@ -146,15 +180,15 @@ func openPeriods(spans []readback.Span) (incidents, locks []Period) {
 		parent := spanKey{s.TraceID, s.ParentSpanID}
 		children[parent] = append(children[parent], s)
 	}
-	found := map[spanKey]bool{}
+	handled := map[spanKey]bool{}
 	inIncident := map[string]bool{}
 	for _, s := range spans {
 		name, marker := strings.CutSuffix(s.Name, ".start")
 		key := spanKey{s.TraceID, s.ParentSpanID}
-		if !marker || known[key] || found[key] {
+		if !marker || known[key] || handled[key] {
 			continue
 		}
-		found[key] = true
+		handled[key] = true
 		p := Period{
 			Name: name, Service: s.Service, Subject: subject(s), Since: s.Start, TraceID: s.TraceID, SpanID: s.ParentSpanID,
 			Holder: firstOf(s, "consul.session.id", "etcd.lease.id"),
@@ -208,35 +242,34 @@ func firstOf(s readback.Span, attributes ...string) string {
 // is exported when the workflow has ended.
 const startWorkflow, runWorkflow = "StartWorkflow:", "RunWorkflow:"
 
-// workflows returns those that were started and have no span of their own yet.
-func workflows(ctx context.Context, jaeger readback.Jaeger, now time.Time) ([]Period, error) {
+// workflows returns the traces in which workflows were started.
+func workflows(ctx context.Context, jaeger readback.Jaeger, now time.Time) (traces, error) {
 	services, err := jaeger.Services(ctx)
 	if err != nil {
-		return nil, err
+		return traces{}, err
 	}
-	var spans []readback.Span
+	var all traces
 	for _, service := range services {
 		if slices.Contains(systems, service) {
 			continue
 		}
 		operations, err := jaeger.Operations(ctx, service)
 		if err != nil {
-			return nil, err
+			return traces{}, err
 		}
 		for _, name := range operations {
 			if !strings.HasPrefix(name, startWorkflow) {
 				continue
 			}
-			traces, err := jaeger.Traces(ctx, service, name, now.Add(-runningSince), mostTraces)
-			if err != nil {
-				return nil, err
+			if err := all.find(ctx, jaeger, service, name, now.Add(-runningSince)); err != nil {
+				return traces{}, err
 			}
-			spans = append(spans, traces...)
 		}
 	}
-	return running(spans), nil
+	return all, nil
 }
 
+// running returns the workflows that were started and have no span of their own yet.
 func running(spans []readback.Span) []Period {
 	ended := map[spanKey]bool{} // by trace and parent
 	for _, s := range spans {
@@ -245,11 +278,11 @@ func running(spans []readback.Span) []Period {
 		}
 	}
 	var open []Period
-	found := map[spanKey]bool{}
+	handled := map[spanKey]bool{}
 	for _, s := range spans {
 		key := spanKey{s.TraceID, s.SpanID}
-		if name, start := strings.CutPrefix(s.Name, startWorkflow); start && !s.Failed && !ended[key] && !found[key] {
-			found[key] = true
+		if name, start := strings.CutPrefix(s.Name, startWorkflow); start && !s.Failed && !ended[key] && !handled[key] {
+			handled[key] = true
 			open = append(open, Period{
 				Name: name, Service: s.Service, Subject: firstOf(s, "temporalWorkflowID"), Status: "runs",
 				Since: s.Start, TraceID: s.TraceID, SpanID: s.SpanID,

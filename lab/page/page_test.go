@@ -227,6 +227,27 @@ func TestAWorkflowRunsUntilItsOwnSpanIsThere(t *testing.T) {
 	assert.Equal(t, Period{Name: "Order", Service: "s", Subject: "order-1", Status: "runs", Since: began, TraceID: "1", SpanID: "a"}, open[0])
 }
 
+func TestASearchThatFindsMoreThanIsReadSaysSo(t *testing.T) {
+	jaeger := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch service := r.URL.Query().Get("service"); {
+		case r.URL.Path == "/api/v3/operations" && service == "etcd":
+			fmt.Fprint(w, `{"operations":[{"name":"etcd.lock.attempt.start"}]}`)
+		case r.URL.Path == "/api/v3/traces":
+			for i := range mostTraces {
+				fmt.Fprintf(w, `{"result":{"resourceSpans":[{"scopeSpans":[{"spans":[{"traceId":"%032x","spanId":"%016x","parentSpanId":"%016x","name":"etcd.lock.attempt.start"}]}]}]}}`+"\n", i+1, 1, 2)
+			}
+		default:
+			fmt.Fprint(w, `{}`)
+		}
+	}))
+	defer jaeger.Close()
+	n := query(t.Context(), readback.Jaeger(jaeger.URL), readback.Prometheus(jaeger.URL))
+	assert.Len(t, n.Locks.Items, mostTraces)
+	assert.Equal(t, "of etcd.lock.attempt.start only the newest 200 traces were read: there may be more that are open", n.Locks.Error)
+	assert.Empty(t, n.Incidents.Error)
+	assert.Empty(t, n.Workflows.Error)
+}
+
 func TestStates(t *testing.T) {
 	series := func(name string, value float64, instance string) readback.Series {
 		return readback.Series{Name: name, Value: value, Labels: map[string]string{"instance": instance}}

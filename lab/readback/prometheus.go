@@ -47,7 +47,7 @@ func (p Prometheus) Query(ctx context.Context, query string) ([]Series, error) {
 	}
 	vector, ok := answer.(model.Vector)
 	if !ok {
-		return nil, fmt.Errorf("ask prometheus for %s: the answer is a %s, not a vector", query, answer.Type())
+		return nil, fmt.Errorf("ask prometheus for %s: the answer is a %T, not a vector", query, answer) // or nil
 	}
 	series := make([]Series, 0, len(vector))
 	for _, sample := range vector {

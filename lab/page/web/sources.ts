@@ -2,7 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // What the page asks its own server for, which passes queries on to Prometheus and to Jaeger.
-import { useEffect, useState } from "react";
+import { useEffect, useRef, useState } from "react";
 
 export interface Plugin { kind: string; spec: Record<string, unknown> }
 export interface Panel {
@@ -82,16 +82,25 @@ export async function trace(id: string): Promise<OtlpTrace> {
 
 export interface Loaded<T> { value?: T; error?: string }
 
-/** Loads once, and again whenever a dependency changes. What was loaded last stays until there is something newer. */
+/**
+ * Loads once, and again whenever a dependency changes. What was loaded last stays until there is something newer. An answer
+ * also counts when the next request has begun: else nothing would come of a source that is slower than the page refreshes.
+ */
 export function useLoaded<T>(load: () => Promise<T>, dependencies: unknown[]): Loaded<T> {
   const [loaded, setLoaded] = useState<Loaded<T>>({});
+  const requests = useRef({ begun: 0, shown: 0 });
   useEffect(() => {
-    let current = true;
+    const counts = requests.current;
+    const request = ++counts.begun;
+    const show = (next: (last: Loaded<T>) => Loaded<T>) => {
+      if (request <= counts.shown) return;
+      counts.shown = request;
+      setLoaded(next);
+    };
     load().then(
-      (value) => current && setLoaded({ value }),
-      (error: unknown) => current && setLoaded((last) => ({ value: last.value, error: error instanceof Error ? error.message : String(error) })),
+      (value) => show(() => ({ value })),
+      (error: unknown) => show((last) => ({ value: last.value, error: error instanceof Error ? error.message : String(error) })),
     );
-    return () => { current = false; };
   }, dependencies);
   return loaded;
 }
