@@ -30,7 +30,7 @@ func play(t *testing.T) *demo.Scene {
 	require.NoError(t, err)
 	t.Cleanup(func() {
 		if t.Failed() {
-			t.Logf("collector:\n%s\nservers:\n%s", s.Collector.LogTail(100), s.Lab.Logs(20))
+			t.Logf("collector:\n%s\nservers:\n%s", s.LogTail(100), s.Lab.Logs(20))
 		}
 		require.NoError(t, s.Stop())
 	})
@@ -333,7 +333,7 @@ func TestTheStoryArrives(t *testing.T) {
 	t.Run("no secret has left", func(t *testing.T) {
 		events, err := os.ReadFile(string(s.Events))
 		require.NoError(t, err)
-		told := fmt.Sprint(string(events), s.Collector.LogTail(100_000), p.Spans, p.Series)
+		told := fmt.Sprint(string(events), s.LogTail(100_000), p.Spans, p.Series)
 		for _, secret := range append(s.Lab.Vault.UnsealKeys, s.Lab.Vault.RootToken, s.Token) {
 			assert.NotContains(t, told, secret)
 		}

@@ -95,7 +95,7 @@ func within(ctx context.Context, limit time.Duration, wait func(context.Context)
 
 // explain adds what the collector said last.
 func (s *Scene) explain(err error) error {
-	return fmt.Errorf("%w\nthe collector's log ends with\n%s", err, s.Collector.LogTail(30))
+	return fmt.Errorf("%w\nthe collector's log ends with\n%s", err, s.LogTail(30))
 }
 
 // invite says what can be tried by hand while the demo stays up.

@@ -187,5 +187,5 @@ func (e *Environment) explain(ctx context.Context, err error) error {
 		return err
 	}
 	e.Lab.Keep()
-	return fmt.Errorf("%w\nthe logs are in %s; the collector's ends with\n%s", err, e.Lab.Dir, e.Collector.LogTail(5))
+	return fmt.Errorf("%w\nthe logs are in %s; the collector's ends with\n%s", err, e.Lab.Dir, e.LogTail(5))
 }

@@ -97,11 +97,12 @@ func (e *Environment) placePlain(ctx context.Context) (report Report, err error)
 
 // contend places orders together until an instance of stock waited for the other one.
 func (e *Environment) contend(ctx context.Context) (report Report, err error) {
-	if err := e.holdLock(ctx, longHold); err != nil {
-		return report, err
-	}
 	defer func() { err = errors.Join(err, e.holdLock(context.WithoutCancel(ctx), shortHold)) }()
-	for range contentions {
+	for i := range contentions {
+		// Longer each time: on a slow machine, orders come one by one.
+		if err := e.holdLock(ctx, time.Duration(i+1)*longHold); err != nil {
+			return report, err
+		}
 		orders := make([]Placed, together)
 		watching, stop := context.WithCancel(ctx)
 		group, placing := errgroup.WithContext(ctx)

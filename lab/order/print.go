@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// print writes what happened in each step and where to find it, and what shows each claim.
-func print(out io.Writer, e *Environment, reports map[string]Report, results []Result) {
+// printResults writes what happened in each step and where to find it, and what shows each claim.
+func printResults(out io.Writer, e *Environment, reports map[string]Report, results []Result) {
 	for _, s := range steps {
 		report, ok := reports[s.name]
 		if !ok {

@@ -50,7 +50,7 @@ func Run(ctx context.Context, opts Options, out io.Writer, stay func(*Environmen
 	}
 	report("waiting until everything has arrived in Jaeger and Prometheus")
 	results, err := e.Check(ctx, reports)
-	print(out, e, reports, results)
+	printResults(out, e, reports, results)
 	if err == nil {
 		report("everything has arrived")
 	} else {
