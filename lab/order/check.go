@@ -43,6 +43,7 @@ var claims = []claim{
 	{"exemplars with the label traceID lead to orders", exemplars("orders_order_duration_seconds_bucket", "orders")},
 	{"metrics of a legacy service lead to orders", exemplars("users_request_duration_seconds_bucket", "users")},
 	{"metrics of Temporal's server and SDK are there", temporalMetrics},
+	{"no secret is in a trace, an event or a log", noSecret},
 }
 
 // Check reads Jaeger and Prometheus until they show every claim, or for 90 seconds. The
