@@ -103,6 +103,26 @@ func TestGuideSnippetsLoad(t *testing.T) {
 		for _, file := range snippetsOf(t, guide) {
 			output, err := invoke(t, "validate", "--config", config, "--config", file)
 			require.NoError(t, err, "%s: %s", guide, output)
+			assertExemplarsStay(t, guide, file)
+		}
+	}
+}
+
+// assertExemplarsStay fails if a guide's list of processors, which replaces that of the
+// default configuration, leaves the exemplar processor out.
+func assertExemplarsStay(t *testing.T, guide, file string) {
+	t.Helper()
+	content, err := os.ReadFile(file)
+	require.NoError(t, err)
+	var snippet struct {
+		Service struct {
+			Pipelines map[string]struct{ Processors []string }
+		}
+	}
+	require.NoError(t, yaml.Unmarshal(content, &snippet))
+	for name, pipeline := range snippet.Service.Pipelines {
+		if pipeline.Processors != nil && !strings.HasPrefix(name, "logs") {
+			assert.Contains(t, pipeline.Processors, "exemplar", "%s, pipeline %s", guide, name)
 		}
 	}
 }

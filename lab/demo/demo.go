@@ -56,7 +56,7 @@ func Run(ctx context.Context, opts Options, out io.Writer, stay func(*Scene) err
 	}
 	say("waiting until the story has arrived in Jaeger, Prometheus and the events")
 	picture, err := s.arrived(ctx)
-	if printErr := picture.Print(out, s.Jaeger, s.Prometheus); printErr != nil {
+	if printErr := picture.Print(out, s.link, s.Prometheus); printErr != nil {
 		return printErr
 	}
 	if missing := picture.Missing(); err != nil && len(missing) > 0 {
@@ -110,7 +110,7 @@ Try it by hand in another terminal; the page shows it a few seconds later:
   seal Vault     curl -X PUT -H "X-Vault-Token: $VAULT_TOKEN" $VAULT_ADDR/v1/sys/seal
   unseal it      curl -X PUT -d "{\"key\":\"$VAULT_UNSEAL_KEY\"}" $VAULT_ADDR/v1/sys/unseal
   issue a lease  curl -X PUT -H "X-Vault-Token: $VAULT_TOKEN" -d '{"common_name":"a.example","ttl":"20s"}' $VAULT_ADDR/v1/pki/issue/web
-  take a lock    curl -d '{"name":"%[2]s"}' $ETCD_ENDPOINTS/v3/lock/lock      (twice: the second waits a minute)
+  take a lock    curl -d '{"name":"%[2]s"}' $ETCD_ENDPOINTS/v3/lock/lock      (twice: the second waits, until its lease of a minute expires)
   visit the shop curl http://%[8]s/items/7      (a request that is scraped, and told in a trace)
   read a secret in a trace of your own, and see it there:
                  id=$(od -An -N16 -tx1 /dev/urandom | tr -d ' \n')

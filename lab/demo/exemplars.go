@@ -13,7 +13,7 @@ import (
 
 // printExemplars writes the largest of those that the series of one name and the
 // same labels have, whatever their buckets.
-func (p Picture) printExemplars(w io.Writer, system System, jaeger readback.Jaeger) {
+func (p Picture) printExemplars(w io.Writer, system System, link func(traceID string) string) {
 	type group struct {
 		largest readback.Exemplar
 		to      readback.Span
@@ -44,6 +44,6 @@ func (p Picture) printExemplars(w io.Writer, system System, jaeger readback.Jaeg
 	}
 	for _, title := range titles {
 		g := groups[title]
-		fmt.Fprintf(w, "    %s\t%s\t%s  %s\n", middle(title, longestTitle), value(title, g.largest.Value), jaeger.TraceURL(g.largest.TraceID), g.to.Name)
+		fmt.Fprintf(w, "    %s\t%s\t%s  %s\n", middle(title, longestTitle), value(title, g.largest.Value), link(g.largest.TraceID), g.to.Name)
 	}
 }

@@ -140,12 +140,12 @@ func (s *Scene) preview(ctx context.Context, out io.Writer) (err error) {
 	if err != nil {
 		return s.explain(err)
 	}
-	if err := picture.Print(out, s.Jaeger, s.Prometheus); err != nil {
+	if err := picture.Print(out, s.link, s.Prometheus); err != nil {
 		return err
 	}
 	fmt.Fprintf(out, `
 Until the other servers are built, this repeats itself; the page shows it at %s. Try it by hand:
-  take a lock    curl -d '{"name":"%s"}' %s/v3/lock/lock      (twice: the second waits a minute)
+  take a lock    curl -d '{"name":"%s"}' %s/v3/lock/lock      (twice: the second waits, until its lease of a minute expires)
   its metrics    curl "%s/api/v1/query?query=etcd_lock_waiter_count"
   all events     tail -f %s
   all spans      tail -f %s      (Jaeger is not built yet)

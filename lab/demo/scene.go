@@ -111,6 +111,14 @@ func etcdPrefixes() []string {
 	}
 }
 
+// link is where a trace can be opened.
+func (s *Scene) link(traceID string) string {
+	if s.Page != "" {
+		return s.Page + "/?trace=" + traceID
+	}
+	return s.Jaeger.TraceURL(traceID)
+}
+
 // Stop ends the shop and the collector, so that they deliver what they hold,
 // and then the servers.
 func (s *Scene) Stop() error {

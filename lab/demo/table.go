@@ -19,13 +19,13 @@ import (
 const width = 160
 
 // Print writes the picture as a table for each system, what tells most first.
-func (p Picture) Print(out io.Writer, jaeger readback.Jaeger, prometheus readback.Prometheus) error {
+func (p Picture) Print(out io.Writer, link func(traceID string) string, prometheus readback.Prometheus) error {
 	fmt.Fprintf(out, "\nLabels are shown by their values. Of traces that are alike the longest is shown, of the exemplars of a series the largest; those of histograms are in _bucket.\n")
 	for _, system := range p.shown() {
 		fmt.Fprintf(out, "\n%s\n  look at %s\n", strings.ToUpper(system.Name), system.Look)
 		for _, write := range []func(io.Writer){
-			func(w io.Writer) { p.printTraces(w, system, jaeger) },
-			func(w io.Writer) { p.printExemplars(w, system, jaeger) },
+			func(w io.Writer) { p.printTraces(w, system, link) },
+			func(w io.Writer) { p.printExemplars(w, system, link) },
 			func(w io.Writer) { p.printEvents(w, system) },
 			func(w io.Writer) { p.printMetrics(w, system, prometheus) },
 		} {

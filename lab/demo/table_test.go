@@ -72,7 +72,7 @@ func duration(operation, le string) readback.Series {
 
 func TestATableTellsTracesFirst(t *testing.T) {
 	var out strings.Builder
-	require.NoError(t, ofVault.Print(&out, "http://jaeger", "http://prometheus"))
+	require.NoError(t, ofVault.Print(&out, readback.Jaeger("http://jaeger").TraceURL, "http://prometheus"))
 	_, table, _ := strings.Cut(out.String(), "\nVAULT\n")
 	table, _, _ = strings.Cut(table, "\nSHOP\n")
 	_, table, _ = strings.Cut(table, "\n") // what to look at
@@ -106,7 +106,7 @@ func TestWhatToLookAtFitsInALine(t *testing.T) {
 
 func TestASystemThatHasToldNothingIsPrinted(t *testing.T) {
 	var out strings.Builder
-	require.NoError(t, Picture{}.Print(&out, "http://jaeger", "http://prometheus"))
+	require.NoError(t, Picture{}.Print(&out, readback.Jaeger("http://jaeger").TraceURL, "http://prometheus"))
 	assert.Contains(t, out.String(), "\nSHOP\n")
 }
 

@@ -28,7 +28,7 @@ type tree struct {
 }
 
 // printTraces writes what has parts first, and what is alike once.
-func (p Picture) printTraces(w io.Writer, system System, jaeger readback.Jaeger) {
+func (p Picture) printTraces(w io.Writer, system System, link func(traceID string) string) {
 	trees := grow(p.Spans[system.Name], readback.Span{Service: system.Name})
 	if len(trees) > 0 {
 		fmt.Fprintf(w, "  Traces\tduration\tin Jaeger\n")
@@ -41,11 +41,11 @@ func (p Picture) printTraces(w io.Writer, system System, jaeger readback.Jaeger)
 		case system.own(first.Span):
 			own = append(own, middle(path(first.Span), longestPath)+failed(first.Span))
 		case n == 1:
-			p.printTree(w, system, first, 0, jaeger)
+			p.printTree(w, system, first, 0, link)
 		default:
 			longer := func(a, b tree) int { return cmp.Compare(a.Duration, b.Duration) }
 			least, most := slices.MinFunc(trees[:n], longer), slices.MaxFunc(trees[:n], longer)
-			fmt.Fprintf(w, "    %s × %d\t%s to %s\t%s  the longest\n", first.title, n, short(least.Duration), short(most.Duration), jaeger.TraceURL(most.TraceID))
+			fmt.Fprintf(w, "    %s × %d\t%s to %s\t%s  the longest\n", first.title, n, short(least.Duration), short(most.Duration), link(most.TraceID))
 		}
 		trees = trees[n:]
 	}
@@ -56,10 +56,10 @@ func (p Picture) printTraces(w io.Writer, system System, jaeger readback.Jaeger)
 
 // printTree says where a trace can be looked at, once, and which spans its spans
 // are linked to.
-func (p Picture) printTree(w io.Writer, system System, t tree, depth int, jaeger readback.Jaeger) {
+func (p Picture) printTree(w io.Writer, system System, t tree, depth int, link func(traceID string) string) {
 	url := ""
 	if depth == 0 {
-		url = jaeger.TraceURL(t.TraceID)
+		url = link(t.TraceID)
 	}
 	fmt.Fprintf(w, "    %s%s\t%s\t%s\n", strings.Repeat("  ", depth), t.title, short(t.Duration), url)
 	for _, l := range t.Links {
@@ -68,7 +68,7 @@ func (p Picture) printTree(w io.Writer, system System, t tree, depth int, jaeger
 		}
 	}
 	for _, part := range t.parts {
-		p.printTree(w, system, part, depth+1, jaeger)
+		p.printTree(w, system, part, depth+1, link)
 	}
 }
 

@@ -89,7 +89,7 @@ func oneTrace(ctx context.Context, e *Environment, reports map[string]Report) (s
 		}
 		n = len(spans)
 	}
-	return fmt.Sprintf("%d spans from the edge to Vault and Temporal: %s", n, e.Jaeger.TraceURL(reports["orders"].Orders[0].TraceID)), nil
+	return fmt.Sprintf("%d spans from the edge to Vault and Temporal: %s", n, e.link(reports["orders"].Orders[0].TraceID)), nil
 }
 
 // legacy finds in the traces of orders a span of each instance of users, below the
@@ -158,7 +158,7 @@ func undone(step string) func(context.Context, *Environment, map[string]Report) 
 		if now.left+now.reserved != e.stocked {
 			return "", fmt.Errorf("%s are not the %d of the beginning", now, e.stocked)
 		}
-		return fmt.Sprintf("CancelOrder, then ReleaseInventory; %s are the %d of the beginning: %s", now, e.stocked, e.Jaeger.TraceURL(placed.TraceID)), nil
+		return fmt.Sprintf("CancelOrder, then ReleaseInventory; %s are the %d of the beginning: %s", now, e.stocked, e.link(placed.TraceID)), nil
 	}
 }
 
@@ -170,7 +170,7 @@ func denied(ctx context.Context, e *Environment, reports map[string]Report) (str
 	for _, s := range spans {
 		if path, _ := s.Attributes["vault.request.path"].(string); s.Service == "vault" && path == "order-secrets/data/payment" {
 			if reason, _ := s.Attributes["error.type"].(string); reason != "" {
-				return fmt.Sprintf("%s, %s: %s", s.Name, reason, e.Jaeger.TraceURL(s.TraceID)), nil
+				return fmt.Sprintf("%s, %s: %s", s.Name, reason, e.link(s.TraceID)), nil
 			}
 		}
 	}
@@ -195,7 +195,7 @@ func incident(ctx context.Context, e *Environment, reports map[string]Report) (s
 			}
 		}
 		return fmt.Sprintf("%s long, with an outage of %s: %s", s.Duration.Round(time.Millisecond),
-			strings.Join(usersInstances, " and of "), e.Jaeger.TraceURL(s.TraceID)), nil
+			strings.Join(usersInstances, " and of "), e.link(s.TraceID)), nil
 	}
 	return "", errors.New("no span consul.service.incident of users for as long as it was away")
 }
@@ -208,7 +208,7 @@ func sealed(ctx context.Context, e *Environment, reports map[string]Report) (str
 	missing := errors.New("no span vault.sealed")
 	for _, s := range named(spans, "vault", "vault.sealed") {
 		if missing = reports["sealed"].covers(s); missing == nil {
-			return fmt.Sprintf("%s long: %s", s.Duration.Round(time.Millisecond), e.Jaeger.TraceURL(s.TraceID)), nil
+			return fmt.Sprintf("%s long: %s", s.Duration.Round(time.Millisecond), e.link(s.TraceID)), nil
 		}
 	}
 	return "", missing
@@ -267,7 +267,7 @@ func survived(ctx context.Context, e *Environment, reports map[string]Report) (s
 			return "", fmt.Errorf("%d spans %s, and not %d", got, name, want)
 		}
 	}
-	return fmt.Sprintf("%s succeeds in attempt %d: %s", activity, attempts[activity], e.Jaeger.TraceURL(placed.TraceID)), nil
+	return fmt.Sprintf("%s succeeds in attempt %d: %s", activity, attempts[activity], e.link(placed.TraceID)), nil
 }
 
 // exemplars returns a claim: the exemplars of a metric lead to spans of orders that
@@ -298,7 +298,7 @@ func exemplars(metric, job string) func(context.Context, *Environment, map[strin
 			}
 			for _, s := range spans {
 				if s.SpanID == exemplar.SpanID || exemplar.SpanID == "" && s.Service == job {
-					return fmt.Sprintf("%.0f ms leads to %s: %s: %s", exemplar.Value*1000, s.Service, s.Name, e.Jaeger.TraceURL(s.TraceID)), nil
+					return fmt.Sprintf("%.0f ms leads to %s: %s: %s", exemplar.Value*1000, s.Service, s.Name, e.link(s.TraceID)), nil
 				}
 			}
 		}

@@ -49,6 +49,8 @@ type Environment struct {
 	Edge string
 	// URL is that of the edge, where orders are placed.
 	URL string
+	// Page is the URL of the page that shows it; empty if none is served.
+	Page string
 	// Since is when it began: nothing in it is older.
 	Since time.Time
 
@@ -64,6 +66,9 @@ type Environment struct {
 func Start(ctx context.Context, opts Options) (*Environment, error) {
 	if opts.Progress == nil {
 		opts.Progress = io.Discard
+	}
+	if _, err := lab.FindEnvoy(ctx); err != nil && !errors.Is(err, lab.ErrNoEnvoy) {
+		return nil, err // Before anything is built.
 	}
 	names := []string{"consul", "etcd", "vault", "temporal", "jaeger", "prometheus"}
 	if opts.Binary == "" {
@@ -166,6 +171,14 @@ func (e *Environment) startTemporal(ctx context.Context, progress io.Writer) (er
 		},
 	})
 	return err
+}
+
+// link is where a trace can be opened.
+func (e *Environment) link(traceID string) string {
+	if e.Page != "" {
+		return e.Page + "/?trace=" + traceID
+	}
+	return e.Jaeger.TraceURL(traceID)
 }
 
 // Stop ends the programs and the collector, so that they deliver what they hold, and

@@ -53,7 +53,7 @@ type Report struct {
 
 var steps = []step{
 	{"orders", "customers place orders, one after the other",
-		"one order is one trace, from the edge to Vault and Temporal", (*Environment).placePlain},
+		"the trace of any order: it leads from the edge to Vault and Temporal", (*Environment).placePlain},
 	{"contention", fmt.Sprintf("%d orders of the same item contend for the lock on its stock", together),
 		"span lock stock: etcd.lock.holder names who held the lock, and etcd.lock.attempt of etcd is linked to that hold", (*Environment).contend},
 	{"declined", "a card is declined after the stock is reserved and the order is created",

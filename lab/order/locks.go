@@ -70,7 +70,7 @@ func namesHolder(ctx context.Context, e *Environment, reports map[string]Report)
 		return "", err
 	}
 	return fmt.Sprintf("%d of %d waited, one of %s for %s: %s",
-		waited, len(holds), last.instance(), last.holder, e.Jaeger.TraceURL(last.hold.TraceID)), nil
+		waited, len(holds), last.instance(), last.holder, e.link(last.hold.TraceID)), nil
 }
 
 // waits counts the holds that were waited for, and gives the last of them. A wrong holder
@@ -128,7 +128,7 @@ func linksHold(ctx context.Context, e *Environment, reports map[string]Report) (
 		}) {
 			return "", fmt.Errorf("the span etcd.lock.attempt of %s has no link to the hold of %s", h.lock(), holds[i-1].lock())
 		}
-		linked = fmt.Sprintf("%s waited for %s: %s", h.lock(), holds[i-1].lock(), e.Jaeger.TraceURL(attempt.TraceID))
+		linked = fmt.Sprintf("%s waited for %s: %s", h.lock(), holds[i-1].lock(), e.link(attempt.TraceID))
 	}
 	if linked == "" {
 		return "", errors.New("no instance of stock waited for the other one")

@@ -38,7 +38,8 @@ func Run(ctx context.Context, opts Options, out io.Writer, stay func(*Environmen
 			return startErr
 		}
 		defer func() { err = errors.Join(err, served.Close()) }()
-		report("open " + served.URL + " in a browser: it shows what happens from now on")
+		e.Page = served.URL
+		report("open " + e.Page + " in a browser: it shows what happens from now on")
 	}
 	report("servers, collector and services run; at the edge is " + e.Edge)
 	if err := e.AwaitBaseline(ctx); err != nil {
@@ -61,6 +62,7 @@ func Run(ctx context.Context, opts Options, out io.Writer, stay func(*Environmen
 		fmt.Fprintln(out, "The links end with the servers, now; make order keeps them up.")
 		return err
 	}
+	e.invite(out)
 	return errors.Join(err, stay(e)) // What is missing can be searched for meanwhile.
 }
 

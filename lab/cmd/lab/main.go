@@ -132,8 +132,9 @@ Servers: %s (these, if none is named),
 and %s, which is built and started only when it is named.
 A server is built from source on first use, in minutes. One that is on PATH and
 new enough is used instead: %s or newer.
-LAB_CONSUL, LAB_ETCD, LAB_VAULT, LAB_JAEGER, LAB_PROMETHEUS and LAB_TEMPORAL
-name another executable, or say "build" to build it although it is on PATH.
+LAB_CONSUL, LAB_ETCD, LAB_VAULT, LAB_JAEGER, LAB_PROMETHEUS, LAB_TEMPORAL and LAB_ENVOY
+name another executable, or say "build" to build it although it is on PATH. An
+Envoy cannot be built here: without one, the order service has a stand-in.
 `, strings.Join(lab.ServerNames(), ", "), strings.Join(lab.OnDemandServerNames(), ", "), strings.Join(lab.OldestVersions(), ", "))
 	return out.String()
 }

@@ -31,7 +31,7 @@ func runOrder(ctx context.Context, c *call) (err error) {
 	}
 	defer func() { err = errors.Join(err, state.remove()) }()
 	return order.Run(ctx, opts, c.stdout, func(e *order.Environment) error {
-		state.Dir, state.Env = e.Lab.Dir, e.Lab.Env()
+		state.Dir, state.Env = e.Lab.Dir, append(e.Lab.Env(), "EDGE_URL="+e.URL)
 		if err := state.save(); err != nil {
 			return err
 		}

@@ -32,7 +32,7 @@ func statePath() (string, error) {
 // claimState makes the state file for this process; one lab runs at a time.
 func claimState() (*state, error) {
 	if other, err := runningState(); err == nil {
-		return nil, fmt.Errorf("a lab is already running (pid %d, %s); use it with eval \"$(lab env)\" or end it with lab down", other.PID, other.Dir)
+		return nil, fmt.Errorf("a lab is already running (pid %d, %s); use it with eval \"$(bin/lab env)\" or end it with bin/lab down", other.PID, other.Dir)
 	} else if !errors.Is(err, errNoLab) {
 		return nil, err
 	}
