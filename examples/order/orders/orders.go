@@ -36,10 +36,13 @@ const traceMemo = "trace_id"
 // would not have the order's ID.
 const patience = 50 * time.Second
 
+// errUnknown is the error of a start that Temporal did not answer in time.
+var errUnknown = errors.New("it is not known whether the order was taken, ask for it by its ID")
+
 // answer is what came of an order.
 type answer struct {
 	ID      string `json:"id"`
-	Status  string `json:"status"` // created, failed, or running
+	Status  string `json:"status"` // created, failed, running, or unknown
 	Reason  string `json:"reason,omitempty"`
 	TraceID string `json:"trace_id"`
 }
@@ -56,7 +59,7 @@ func newOrders(engine client.Client, metrics prometheus.Registerer) *orders {
 		Buckets: []float64{.025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 120},
 	}, []string{"status"})}
 	metrics.MustRegister(o.duration)
-	for _, status := range []string{"created", "failed", "running"} { // Else the first of them is no increase.
+	for _, status := range []string{"created", "failed", "running", "unknown"} { // Else the first of them is no increase.
 		o.duration.WithLabelValues(status)
 	}
 	o.maxQuantity.Store(defaultMaxQuantity)
@@ -88,6 +91,9 @@ func (o *orders) create(w http.ResponseWriter, r *http.Request) {
 		return
 	case ctx.Err() != nil:
 		code, result.Status = http.StatusAccepted, "running"
+	case errors.Is(err, errUnknown):
+		code, result.Status, result.Reason = http.StatusServiceUnavailable, "unknown", errUnknown.Error()
+		slog.Warn("order was not started in time", "order", request.ID, "error", err, "trace_id", result.TraceID)
 	default:
 		result.Status = "failed"
 		code, result.Reason = explain(err)
@@ -110,6 +116,9 @@ func (o *orders) process(ctx context.Context, request order.Request, traceID str
 	run, err := o.temporal.ExecuteWorkflow(starting, client.StartWorkflowOptions{
 		ID: request.ID, TaskQueue: order.TaskQueue, Memo: map[string]any{traceMemo: traceID},
 	}, order.Workflow, request)
+	if err != nil && starting.Err() != nil {
+		err = fmt.Errorf("%w: %w", errUnknown, err)
+	}
 	if err != nil {
 		return fmt.Errorf("start the workflow of order %s: %w", request.ID, err)
 	}
@@ -141,10 +150,13 @@ func (o *orders) get(w http.ResponseWriter, r *http.Request) {
 			slog.Warn("memo of an order was not decoded", "order", id, "error", err)
 		}
 	}
-	if description.Status != enums.WORKFLOW_EXECUTION_STATUS_RUNNING {
+	switch description.Status {
+	case enums.WORKFLOW_EXECUTION_STATUS_RUNNING:
+	case enums.WORKFLOW_EXECUTION_STATUS_COMPLETED:
 		result.Status = "created"
+	default:
+		result.Status = "failed"
 		if err := o.temporal.GetWorkflow(r.Context(), id, "").Get(r.Context(), nil); err != nil {
-			result.Status = "failed"
 			_, result.Reason = explain(err)
 		}
 	}

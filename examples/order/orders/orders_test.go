@@ -18,7 +18,9 @@ import (
 	"github.com/stretchr/testify/mock"
 	"github.com/stretchr/testify/require"
 	"go.opentelemetry.io/otel/trace"
+	"go.temporal.io/api/enums/v1"
 	"go.temporal.io/api/serviceerror"
+	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/mocks"
 	"go.temporal.io/sdk/temporal"
 
@@ -90,6 +92,20 @@ func TestAClientThatHasWaitedLongGetsTheIDOfAnOrderThatGoesOn(t *testing.T) {
 	})
 }
 
+func TestAnOrderThatMayHaveBeenTakenIsNotReportedAsFailed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		engine := &mocks.Client{}
+		engine.On("ExecuteWorkflow", mock.Anything, mock.Anything, order.Workflow, mock.Anything).
+			Run(func(arguments mock.Arguments) { <-arguments.Get(0).(context.Context).Done() }).
+			Return(nil, context.DeadlineExceeded)
+		answer := httptest.NewRecorder()
+		body := strings.NewReader(`{"user":"ann","item":"pen","quantity":1,"card":"4111"}`)
+		newOrders(engine, prometheus.NewRegistry()).create(answer, httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/orders", body))
+		assert.Equal(t, http.StatusServiceUnavailable, answer.Code)
+		assert.Contains(t, answer.Body.String(), `"status":"unknown"`)
+	})
+}
+
 // exemplars are the traceIDs of the order's durations by status.
 func exemplars(t *testing.T, metrics *prometheus.Registry) map[string][]string {
 	t.Helper()
@@ -142,4 +158,24 @@ func TestAnOrderThatNobodyMadeIsNotFound(t *testing.T) {
 	answer := httptest.NewRecorder()
 	newOrders(engine, prometheus.NewRegistry()).get(answer, request)
 	assert.Equal(t, http.StatusNotFound, answer.Code)
+}
+
+func TestAnEarlierOrderHasTheStatusOfItsWorkflow(t *testing.T) {
+	for status, want := range map[enums.WorkflowExecutionStatus]string{
+		enums.WORKFLOW_EXECUTION_STATUS_RUNNING:   `{"id":"order-x","status":"running","trace_id":""}`,
+		enums.WORKFLOW_EXECUTION_STATUS_COMPLETED: `{"id":"order-x","status":"created","trace_id":""}`,
+		enums.WORKFLOW_EXECUTION_STATUS_FAILED:    `{"id":"order-x","status":"failed","reason":"no","trace_id":""}`,
+	} {
+		run, engine := &mocks.WorkflowRun{}, &mocks.Client{}
+		run.On("Get", mock.Anything, nil).Return(temporal.NewNonRetryableApplicationError("no", order.OutOfStock, nil))
+		engine.On("GetWorkflow", mock.Anything, "order-x", "").Return(run)
+		description := &client.WorkflowExecutionDescription{}
+		description.Status = status
+		engine.On("DescribeWorkflow", mock.Anything, "order-x", "").Return(description, nil)
+		request := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/orders/order-x", nil)
+		request.SetPathValue("id", "order-x")
+		answer := httptest.NewRecorder()
+		newOrders(engine, prometheus.NewRegistry()).get(answer, request)
+		assert.JSONEq(t, want, answer.Body.String())
+	}
 }
