@@ -15,7 +15,7 @@ help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 .PHONY: demo
-demo: $(LAB) ## real servers, the collector, a small story and what came of it; stays up until Ctrl-C
+demo: $(LAB) ## real servers, the collector, a small workload and what came of it; stays up until Ctrl-C
 	@exec $(LAB) demo
 
 .PHONY: demo-check

@@ -98,7 +98,7 @@ func TestBuildAskedForAtOnceIsDoneOnce(t *testing.T) {
 	require.NoError(t, another.Lock())
 	var progress bytes.Buffer
 	shared := &sharedWriter{to: &progress}
-	told := func(what string) int {
+	reported := func(what string) int {
 		shared.mu.Lock()
 		defer shared.mu.Unlock()
 		return strings.Count(progress.String(), what)
@@ -107,11 +107,11 @@ func TestBuildAskedForAtOnceIsDoneOnce(t *testing.T) {
 	for range 3 {
 		group.Go(func() error { _, err := Binary(t.Context(), "etcd", shared); return err })
 	}
-	require.Eventually(t, func() bool { return told("lab: waiting for another process") >= 3 }, time.Minute, 10*time.Millisecond)
-	require.Zero(t, told("lab: built etcd"))
+	require.Eventually(t, func() bool { return reported("lab: waiting for another process") >= 3 }, time.Minute, 10*time.Millisecond)
+	require.Zero(t, reported("lab: built etcd"))
 	require.NoError(t, another.Unlock())
 	require.NoError(t, group.Wait())
-	require.Equal(t, 1, told("lab: built etcd"))
+	require.Equal(t, 1, reported("lab: built etcd"))
 }
 
 func TestBuildThatFailsShowsTheCompilersWords(t *testing.T) {

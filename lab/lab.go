@@ -35,7 +35,7 @@ type Options struct {
 	ConsulToken string
 	// ConsulHCL and VaultHCL are appended to these servers' configuration.
 	ConsulHCL, VaultHCL string
-	// Progress is told what is built and started; may be nil.
+	// Progress is where builds and starts are reported; may be nil.
 	Progress io.Writer
 }
 

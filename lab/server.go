@@ -22,7 +22,7 @@ type ServerOptions struct {
 	// and data, <name>/, which must not exist yet. Empty: a throw-away folder
 	// that Stop removes.
 	Dir string
-	// Progress is told when the server has to be built; may be nil.
+	// Progress is where a build is reported; may be nil.
 	Progress io.Writer
 	// ExtraArgs are appended to the command line, so they win.
 	ExtraArgs []string

@@ -81,14 +81,14 @@ func (v *Vault) serves(ctx context.Context, i int) error {
 	return nil
 }
 
-// unsealed is what an active or a standby member tells of its health.
+// unsealed is what an active or a standby member answers for its health.
 func unsealed(status int) bool {
 	return status == http.StatusOK || status == http.StatusTooManyRequests
 }
 
 // Seal seals the members with these indexes, all if none is named: they then
 // answer nothing but their state, until Unseal. Vault seals only who is active;
-// one that stands by, or did, is restarted, which Vault tells to do instead.
+// one that stands by, or did, is restarted, as Vault says to do instead.
 func (v *Vault) Seal(ctx context.Context, members ...int) error {
 	for _, i := range v.orAll(members) {
 		client, err := v.Client(i)

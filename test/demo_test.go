@@ -20,11 +20,11 @@ import (
 	"github.com/otelcol-infra/otelcol-infra/lab/demo"
 	"github.com/otelcol-infra/otelcol-infra/lab/readback"
 	"github.com/otelcol-infra/otelcol-infra/lab/shop"
-	"github.com/otelcol-infra/otelcol-infra/lab/story"
+	"github.com/otelcol-infra/otelcol-infra/lab/workload"
 )
 
 // play starts a scene; when the test has failed, the logs of everything follow.
-func play(t *testing.T) *demo.Scene {
+func play(t *testing.T) *demo.Environment {
 	t.Helper()
 	s, err := demo.Start(t.Context(), demo.Options{Binary: binary(t), Config: config, Policy: policy, Progress: os.Stderr})
 	require.NoError(t, err)
@@ -40,19 +40,19 @@ func play(t *testing.T) *demo.Scene {
 	return s
 }
 
-// look waits until the picture satisfies the condition.
-func look(t *testing.T, s *demo.Scene, what string, satisfied func(demo.Picture) bool) demo.Picture {
+// look waits until the snapshot satisfies the condition.
+func look(t *testing.T, s *demo.Environment, what string, satisfied func(demo.Snapshot) bool) demo.Snapshot {
 	t.Helper()
-	var p demo.Picture
+	var p demo.Snapshot
 	require.Eventually(t, func() bool {
 		var err error
-		p, err = s.Look(t.Context())
+		p, err = s.Collect(t.Context())
 		return err == nil && satisfied(p)
 	}, soon, 200*time.Millisecond, what)
 	return p
 }
 
-func spans(p demo.Picture, system, name string) []readback.Span {
+func spans(p demo.Snapshot, system, name string) []readback.Span {
 	var found []readback.Span
 	for _, span := range p.Spans[system] {
 		if span.Name == name {
@@ -62,7 +62,7 @@ func spans(p demo.Picture, system, name string) []readback.Span {
 	return found
 }
 
-func value(p demo.Picture, system, name string, labels ...string) (float64, bool) {
+func value(p demo.Snapshot, system, name string, labels ...string) (float64, bool) {
 series:
 	for _, s := range p.Series[system] {
 		if s.Name != name {
@@ -78,22 +78,22 @@ series:
 	return 0, false
 }
 
-func has(p demo.Picture, want float64, system, name string, labels ...string) bool {
+func has(p demo.Snapshot, want float64, system, name string, labels ...string) bool {
 	got, ok := value(p, system, name, labels...)
 	return ok && got == want
 }
 
-func TestTheStoryArrives(t *testing.T) {
+func TestTheDemoArrives(t *testing.T) {
 	s := play(t)
 	const pace = 3 * demo.Interval
-	require.NoError(t, (&story.Story{Lab: s.Lab, OTLP: s.OTLP, Audit: s.Audit, Shop: s.Shop, Pace: pace, Progress: func(line string) { t.Log(line) }}).Tell(t.Context()))
+	require.NoError(t, (&workload.Workload{Lab: s.Lab, OTLP: s.OTLP, Audit: s.Audit, Shop: s.Shop, Pace: pace, Progress: func(line string) { t.Log(line) }}).Run(t.Context()))
 	var missing []string
 	defer func() {
 		if len(missing) > 0 {
 			t.Logf("missing: %q", missing)
 		}
 	}()
-	p := look(t, s, "everything that the story leaves behind", func(p demo.Picture) bool {
+	p := look(t, s, "everything that the workload leaves behind", func(p demo.Snapshot) bool {
 		missing = p.Missing()
 		return len(missing) == 0
 	})
@@ -102,22 +102,22 @@ func TestTheStoryArrives(t *testing.T) {
 		outage := spans(p, "consul", "consul.check.outage")[0]
 		assertLasted(t, pace, outage.Duration)
 		assert.True(t, outage.Failed)
-		assert.Equal(t, story.Service, outage.Attributes["consul.service.name"])
+		assert.Equal(t, workload.Service, outage.Attributes["consul.service.name"])
 		assert.True(t, has(p, 2, "consul", "consul_health_check_count", "consul_check_status", "passing"))
 		assert.True(t, has(p, 0, "consul", "consul_health_check_count", "consul_check_status", "critical"))
 	})
 
 	t.Run("a lock has one holder at a time, and waits add up", func(t *testing.T) {
 		attempts, waits, holds := spans(p, "etcd", "etcd.lock.attempt"), spans(p, "etcd", "etcd.lock.wait"), spans(p, "etcd", "etcd.lock.hold")
-		require.Len(t, attempts, story.Contenders)
-		require.Len(t, waits, story.Contenders)
-		require.Len(t, holds, story.Contenders)
+		require.Len(t, attempts, workload.Contenders)
+		require.Len(t, waits, workload.Contenders)
+		require.Len(t, holds, workload.Contenders)
 		for _, attempt := range attempts {
 			wait, hold := childOf(t, attempt, waits), childOf(t, attempt, holds)
 			assert.InDelta(t, attempt.Duration, wait.Duration+hold.Duration, float64(time.Microsecond))
 			assert.WithinDuration(t, wait.Start.Add(wait.Duration), hold.Start, time.Microsecond)
 			assert.False(t, attempt.Failed)
-			assert.Equal(t, story.Lock, attempt.Attributes["etcd.lock.name"])
+			assert.Equal(t, workload.Lock, attempt.Attributes["etcd.lock.name"])
 		}
 		for i, hold := range holds {
 			for _, other := range holds[i+1:] {
@@ -133,22 +133,22 @@ func TestTheStoryArrives(t *testing.T) {
 		for _, attempt := range attempts {
 			wait := childOf(t, attempt, waits)
 			if len(attempt.Links) == 0 {
-				assert.Less(t, wait.Duration, pace/story.Contenders/2, "nobody was before it")
+				assert.Less(t, wait.Duration, pace/workload.Contenders/2, "nobody was before it")
 				continue
 			}
 			linked++
 			before := target(t, attempt.Links, holds)
 			assert.NotEqual(t, attempt.TraceID, before.TraceID)
-			assert.Equal(t, story.Lock, before.Attributes["etcd.lock.name"])
+			assert.Equal(t, workload.Lock, before.Attributes["etcd.lock.name"])
 			assert.WithinDuration(t, before.Start.Add(before.Duration), childOf(t, attempt, holds).Start, time.Microsecond)
-			assert.Greater(t, wait.Duration, pace/story.Contenders/2)
+			assert.Greater(t, wait.Duration, pace/workload.Contenders/2)
 		}
-		assert.Equal(t, story.Contenders-1, linked)
+		assert.Equal(t, workload.Contenders-1, linked)
 	})
 
 	t.Run("a long wait is found from its histogram", func(t *testing.T) {
 		const histogram = "etcd_lock_wait_duration_seconds"
-		assert.True(t, has(p, story.Contenders, "etcd", histogram+"_count", "etcd_watch_prefix", story.LockPrefix))
+		assert.True(t, has(p, workload.Contenders, "etcd", histogram+"_count", "etcd_watch_prefix", workload.LockPrefix))
 		waited := 0
 		for _, exemplar := range p.Exemplars["etcd"] {
 			if exemplar.Series.Name != histogram+"_bucket" {
@@ -159,7 +159,7 @@ func TestTheStoryArrives(t *testing.T) {
 			wait := target(t, []readback.Link{{TraceID: exemplar.TraceID, SpanID: exemplar.SpanID}}, trace)
 			assert.Equal(t, "etcd.lock.wait", wait.Name)
 			assert.InDelta(t, wait.Duration.Seconds(), exemplar.Value, 1e-6)
-			if wait.Duration > pace/story.Contenders/2 {
+			if wait.Duration > pace/workload.Contenders/2 {
 				waited++
 			}
 		}
@@ -168,13 +168,13 @@ func TestTheStoryArrives(t *testing.T) {
 
 	t.Run("an election is handed over", func(t *testing.T) {
 		terms := spans(p, "etcd", "etcd.election.term")
-		require.Len(t, terms, story.Candidates)
+		require.Len(t, terms, workload.Candidates)
 		slices.SortFunc(terms, func(a, b readback.Span) int { return a.Start.Compare(b.Start) })
 		assert.Empty(t, terms[0].Links)
 		assert.Equal(t, terms[0].SpanID, target(t, terms[1].Links, terms).SpanID)
 		for _, term := range terms {
-			assertLasted(t, pace/story.Candidates, term.Duration)
-			assert.Equal(t, story.Election, term.Attributes["etcd.election.name"])
+			assertLasted(t, pace/workload.Candidates, term.Duration)
+			assert.Equal(t, workload.Election, term.Attributes["etcd.election.name"])
 			assert.False(t, term.Failed)
 		}
 		assert.WithinDuration(t, terms[0].Start.Add(terms[0].Duration), terms[1].Start, time.Microsecond)
@@ -182,13 +182,13 @@ func TestTheStoryArrives(t *testing.T) {
 
 	t.Run("a lease expires with its key", func(t *testing.T) {
 		assert.True(t, has(p, 1, "etcd", "etcd_lease_ends_total", "etcd_lease_end_cause", "expired"))
-		assert.True(t, has(p, story.Contenders+story.Candidates, "etcd", "etcd_lease_ends_total", "etcd_lease_end_cause", "revoked"))
+		assert.True(t, has(p, workload.Contenders+workload.Candidates, "etcd", "etcd_lease_ends_total", "etcd_lease_end_cause", "revoked"))
 		ended := slices.IndexFunc(p.Events["etcd"], func(e readback.Event) bool {
 			return e.Name == "etcd.lease.ended" && e.Attributes["etcd.lease.end.cause"] == "expired"
 		})
 		require.NotEqual(t, -1, ended)
 		deleted := slices.IndexFunc(p.Events["etcd"], func(e readback.Event) bool {
-			return e.Name == "etcd.key.delete" && e.Attributes["etcd.key"] == story.LeasedKey
+			return e.Name == "etcd.key.delete" && e.Attributes["etcd.key"] == workload.LeasedKey
 		})
 		require.NotEqual(t, -1, deleted)
 		lease, key := p.Events["etcd"][ended], p.Events["etcd"][deleted]
@@ -196,21 +196,21 @@ func TestTheStoryArrives(t *testing.T) {
 		assert.WithinDuration(t, key.Time, lease.Time, 10*time.Second)
 		span := target(t, []readback.Link{{TraceID: lease.TraceID, SpanID: lease.SpanID}}, p.Spans["etcd"])
 		assert.Equal(t, "etcd.lease", span.Name)
-		assert.Equal(t, []any{story.LeasedKey}, span.Attributes["etcd.lease.keys"])
+		assert.Equal(t, []any{workload.LeasedKey}, span.Attributes["etcd.lease.keys"])
 	})
 
 	t.Run("leases of Vault live from their issue to their end", func(t *testing.T) {
 		leases := spans(p, "vault", "vault.lease")
-		require.Len(t, leases, story.VaultLeases)
+		require.Len(t, leases, workload.VaultLeases)
 		for _, lease := range leases {
 			assert.False(t, lease.Failed)
 			assert.NotContains(t, lease.Attributes, "vault.lease.id", "the ID itself is not told")
 			switch prefix := lease.Attributes["vault.lease.prefix"]; prefix {
-			case story.CertificateLeases + "/" + story.PKIRole:
+			case workload.CertificateLeases + "/" + workload.PKIRole:
 				assert.Equal(t, "expired", lease.Attributes["vault.lease.end.cause"])
-				assert.Equal(t, story.PKIRole, lease.Attributes["vault.lease.role"])
+				assert.Equal(t, workload.PKIRole, lease.Attributes["vault.lease.role"])
 				assert.InDelta(t, 2*pace.Seconds(), lease.Duration.Seconds(), 1)
-			case story.LoginLeases + "/login/" + story.User:
+			case workload.LoginLeases + "/login/" + workload.User:
 				assert.Equal(t, "revoked", lease.Attributes["vault.lease.end.cause"])
 				assertLasted(t, 2*pace, lease.Duration)
 			default:
@@ -231,21 +231,21 @@ func TestTheStoryArrives(t *testing.T) {
 	})
 
 	t.Run("a request to Vault is within its caller's trace", func(t *testing.T) {
-		application, err := s.Jaeger.Spans(t.Context(), story.Application, s.Since)
+		application, err := s.Jaeger.Spans(t.Context(), workload.Application, s.Since)
 		require.NoError(t, err)
-		for _, name := range []string{"create " + story.Secrets + "/", "read " + story.Secrets + "/"} {
+		for _, name := range []string{"create " + workload.Secrets + "/", "read " + workload.Secrets + "/"} {
 			request := spans(p, "vault", name)
 			require.Len(t, request, 1, name)
 			caller := target(t, []readback.Link{{TraceID: request[0].TraceID, SpanID: request[0].ParentSpanID}}, application)
-			assert.Equal(t, story.Application, caller.Service)
+			assert.Equal(t, workload.Application, caller.Service)
 			assert.False(t, request[0].Start.Before(caller.Start), "both clocks are one")
 			assert.LessOrEqual(t, request[0].Duration, caller.Duration)
 			root := target(t, []readback.Link{{TraceID: caller.TraceID, SpanID: caller.ParentSpanID}}, application)
-			assert.Equal(t, story.Order, root.Name)
+			assert.Equal(t, workload.Order, root.Name)
 		}
 		led := false
 		for _, exemplar := range p.Exemplars["vault"] {
-			led = led || exemplar.TraceID == spans(p, "vault", "create "+story.Secrets+"/")[0].TraceID
+			led = led || exemplar.TraceID == spans(p, "vault", "create "+workload.Secrets+"/")[0].TraceID
 		}
 		assert.True(t, led, "the histogram of durations leads to it")
 	})
@@ -286,10 +286,10 @@ func TestTheStoryArrives(t *testing.T) {
 	})
 
 	t.Run("certificates of Vault are counted down", func(t *testing.T) {
-		expiry, ok := value(p, "vault", "vault_pki_ca_expiry_seconds", "vault_mount_path", story.PKIMount+"/")
+		expiry, ok := value(p, "vault", "vault_pki_ca_expiry_seconds", "vault_mount_path", workload.PKIMount+"/")
 		assert.True(t, ok)
 		assert.InDelta(t, (720 * time.Hour).Seconds(), expiry, 120)
-		_, ok = value(p, "vault", "vault_pki_certificate_count", "vault_mount_path", story.PKIMount+"/", "vault_pki_role", story.PKIRole)
+		_, ok = value(p, "vault", "vault_pki_certificate_count", "vault_mount_path", workload.PKIMount+"/", "vault_pki_role", workload.PKIRole)
 		assert.True(t, ok)
 	})
 
@@ -297,14 +297,14 @@ func TestTheStoryArrives(t *testing.T) {
 		sealed := spans(p, "vault", "vault.sealed")[0]
 		assertLasted(t, pace, sealed.Duration)
 		assert.True(t, sealed.Failed)
-		look(t, s, "Vault is unsealed and active again, last of all", func(p demo.Picture) bool {
+		look(t, s, "Vault is unsealed and active again, last of all", func(p demo.Snapshot) bool {
 			return has(p, 0, "vault", "vault_sealed") && has(p, 1, "vault", "vault_active")
 		})
 	})
 
 	t.Run("each series names its cluster", func(t *testing.T) {
 		labels := map[string]string{"consul": "consul_datacenter", "etcd": "etcd_cluster_id", "vault": "vault_cluster_id"}
-		look(t, s, "no series of the time before the cluster was known", func(p demo.Picture) bool {
+		look(t, s, "no series of the time before the cluster was known", func(p demo.Snapshot) bool {
 			for system, label := range labels {
 				if slices.ContainsFunc(p.Series[system], func(s readback.Series) bool { return s.Labels[label] == "" }) {
 					return false
@@ -340,7 +340,7 @@ func TestTheStoryArrives(t *testing.T) {
 	})
 }
 
-// assertLasted asserts that a state was observed for as long as the story held it: an
+// assertLasted asserts that a state was observed for as long as the workload held it: an
 // interval and a half less at most, and more where the machine did not get round to it.
 func assertLasted(t *testing.T, held, observed time.Duration) {
 	t.Helper()
@@ -388,8 +388,8 @@ func TestWhatLastsShowsWhileItLasts(t *testing.T) {
 	require.NoError(t, err)
 
 	begin := time.Now()
-	require.NoError(t, client.Agent().FailTTL(story.Service, "by hand"))
-	look(t, s, "a check that fails", func(p demo.Picture) bool {
+	require.NoError(t, client.Agent().FailTTL(workload.Service, "by hand"))
+	look(t, s, "a check that fails", func(p demo.Snapshot) bool {
 		return has(p, 1, "consul", "consul_health_check_count", "consul_check_status", "critical") &&
 			len(spans(p, "consul", "consul.check.outage.start")) == 1
 	})
@@ -397,12 +397,12 @@ func TestWhatLastsShowsWhileItLasts(t *testing.T) {
 
 	begin = time.Now()
 	require.NoError(t, s.Lab.Vault.Seal(t.Context()))
-	look(t, s, "a sealed Vault", func(p demo.Picture) bool {
+	look(t, s, "a sealed Vault", func(p demo.Snapshot) bool {
 		return has(p, 1, "vault", "vault_sealed") && len(spans(p, "vault", "vault.sealed.start")) == 1
 	})
 	t.Logf("a sealed Vault showed after %s, at an interval of %s", time.Since(begin).Round(time.Millisecond), demo.Interval)
 
-	p, err := s.Look(t.Context())
+	p, err := s.Collect(t.Context())
 	require.NoError(t, err)
 	assert.Empty(t, spans(p, "consul", "consul.check.outage"), "it lasts")
 	assert.Empty(t, spans(p, "vault", "vault.sealed"), "it lasts")
@@ -411,7 +411,7 @@ func TestWhatLastsShowsWhileItLasts(t *testing.T) {
 // The demo's command, as a person runs it.
 func TestDemoCheck(t *testing.T) {
 	var out strings.Builder
-	err := demo.Run(t.Context(), demo.Options{Binary: binary(t), Config: config, Policy: policy, Progress: os.Stderr}, &out, func(s *demo.Scene) error {
+	err := demo.Run(t.Context(), demo.Options{Binary: binary(t), Config: config, Policy: policy, Progress: os.Stderr}, &out, func(s *demo.Environment) error {
 		request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, s.Page, nil)
 		if err != nil {
 			return err

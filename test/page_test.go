@@ -28,16 +28,16 @@ import (
 	"github.com/otelcol-infra/otelcol-infra/distribution/dashboards"
 	"github.com/otelcol-infra/otelcol-infra/lab/demo"
 	"github.com/otelcol-infra/otelcol-infra/lab/page"
-	"github.com/otelcol-infra/otelcol-infra/lab/story"
+	"github.com/otelcol-infra/otelcol-infra/lab/workload"
 )
 
 // The page in a real browser: every panel has data, what is open is listed, and an exemplar leads to its trace.
-// PAGE_SCREENSHOT=file.png keeps a picture of it.
+// PAGE_SCREENSHOT=file.png keeps a snapshot of it.
 func TestThePageInABrowser(t *testing.T) {
 	executable := chromium(t)
 	s := play(t)
 	const pace = 3 * demo.Interval
-	require.NoError(t, (&story.Story{Lab: s.Lab, OTLP: s.OTLP, Audit: s.Audit, Shop: s.Shop, Pace: pace, Progress: func(line string) { t.Log(line) }}).Tell(t.Context()))
+	require.NoError(t, (&workload.Workload{Lab: s.Lab, OTLP: s.OTLP, Audit: s.Audit, Shop: s.Shop, Pace: pace, Progress: func(line string) { t.Log(line) }}).Run(t.Context()))
 	leaveOpen(t, s)
 
 	served, err := page.Start(t.Context(), page.Sources{Jaeger: string(s.Jaeger), Prometheus: string(s.Prometheus)})
@@ -60,7 +60,7 @@ func TestThePageInABrowser(t *testing.T) {
 	require.NoError(t, err)
 	b.await("data in all panels", fmt.Sprintf(`%s.every((panel) => document.querySelector(panel)?.dataset.drawn === 'yes')`, encoded))
 	b.await("the incident of the service", `document.querySelector('[data-section="Open incidents"]')?.innerText.includes('consul.service.incident')`)
-	b.await("the lock that is held", fmt.Sprintf(`/%s\s+holds/.test(document.querySelector('[data-section="Locks"]')?.innerText)`, strings.ReplaceAll(story.Lock, "/", `\/`)))
+	b.await("the lock that is held", fmt.Sprintf(`/%s\s+holds/.test(document.querySelector('[data-section="Locks"]')?.innerText)`, strings.ReplaceAll(workload.Lock, "/", `\/`)))
 	b.await("no workflow", `document.querySelector('[data-section="Running workflows"]')?.innerText.includes('No workflow runs')`)
 	assert.Empty(t, b.text(`[...document.querySelectorAll('.error')].map((e) => e.innerText).join('; ')`))
 	b.screenshot("")
@@ -94,12 +94,12 @@ func TestThePageInABrowser(t *testing.T) {
 const absent = "0000000000000000000000000000dead"
 
 // leaveOpen fails a check and takes a lock, and ends neither.
-func leaveOpen(t *testing.T, s *demo.Scene) {
+func leaveOpen(t *testing.T, s *demo.Environment) {
 	t.Helper()
 	consul, err := api.NewClient(&api.Config{Address: s.Lab.Consul.Addr})
 	require.NoError(t, err)
-	require.NoError(t, consul.Agent().FailTTL(story.Service, "by hand"))
-	body := fmt.Sprintf(`{"name":%q}`, base64.StdEncoding.EncodeToString([]byte(story.Lock)))
+	require.NoError(t, consul.Agent().FailTTL(workload.Service, "by hand"))
+	body := fmt.Sprintf(`{"name":%q}`, base64.StdEncoding.EncodeToString([]byte(workload.Lock)))
 	request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, s.Lab.Etcd.Endpoints[0]+"/v3/lock/lock", bytes.NewBufferString(body))
 	require.NoError(t, err)
 	response, err := http.DefaultClient.Do(request)
@@ -218,7 +218,7 @@ func (b *browser) await(what, expression string) {
 	}
 }
 
-// screenshot keeps a picture, if it is asked for.
+// screenshot keeps a snapshot, if it is asked for.
 func (b *browser) screenshot(name string) {
 	b.t.Helper()
 	path := os.Getenv("PAGE_SCREENSHOT")
@@ -228,7 +228,7 @@ func (b *browser) screenshot(name string) {
 	ctx, cancel := context.WithTimeout(b.ctx, soon)
 	defer cancel()
 	time.Sleep(2 * time.Second) // Charts fade in.
-	picture, err := chromedp.Run(ctx, chromedp.CaptureScreenshot())
+	snapshot, err := chromedp.Run(ctx, chromedp.CaptureScreenshot())
 	require.NoError(b.t, err)
-	require.NoError(b.t, os.WriteFile(strings.TrimSuffix(path, ".png")+name+".png", picture, 0o600))
+	require.NoError(b.t, os.WriteFile(strings.TrimSuffix(path, ".png")+name+".png", snapshot, 0o600))
 }

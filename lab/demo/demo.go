@@ -14,19 +14,19 @@ import (
 
 	"github.com/otelcol-infra/otelcol-infra/lab/page"
 	"github.com/otelcol-infra/otelcol-infra/lab/shop"
-	"github.com/otelcol-infra/otelcol-infra/lab/story"
+	"github.com/otelcol-infra/otelcol-infra/lab/workload"
 )
 
 const (
-	pace        = 3 * Interval // how long the story holds each state
+	pace        = 3 * Interval // how long the workload holds each state
 	baselineMax = time.Minute
 	arrivalMax  = time.Minute // what has not arrived by then is lost
 )
 
-// Run plays the demo: it builds what is missing, starts a scene, tells the story, waits until it has
+// Run plays the demo: it builds what is missing, starts servers and collector, runs the workload, waits until everything has
 // arrived and prints the table to out. The error says what did not arrive.
 // After that it calls stay, if there is one, and ends the scene when that returns.
-func Run(ctx context.Context, opts Options, out io.Writer, stay func(*Scene) error) (err error) {
+func Run(ctx context.Context, opts Options, out io.Writer, stay func(*Environment) error) (err error) {
 	if err := build(ctx, &opts, out, stay != nil); err != nil {
 		return err
 	}
@@ -51,15 +51,15 @@ func Run(ctx context.Context, opts Options, out io.Writer, stay func(*Scene) err
 	if err := within(ctx, baselineMax, s.AwaitBaseline); err != nil {
 		return s.explain(err)
 	}
-	if err := (&story.Story{Lab: s.Lab, OTLP: s.OTLP, Audit: s.Audit, Shop: s.Shop, Pace: pace, Progress: say}).Tell(ctx); err != nil {
+	if err := (&workload.Workload{Lab: s.Lab, OTLP: s.OTLP, Audit: s.Audit, Shop: s.Shop, Pace: pace, Progress: say}).Run(ctx); err != nil {
 		return err
 	}
-	say("waiting until the story has arrived in Jaeger, Prometheus and the events")
-	picture, err := s.arrived(ctx)
-	if printErr := picture.Print(out, s.link, s.Prometheus); printErr != nil {
+	say("waiting until everything has arrived in Jaeger, Prometheus and the events")
+	snapshot, err := s.arrived(ctx)
+	if printErr := snapshot.Print(out, s.link, s.Prometheus); printErr != nil {
 		return printErr
 	}
-	if missing := picture.Missing(); err != nil && len(missing) > 0 {
+	if missing := snapshot.Missing(); err != nil && len(missing) > 0 {
 		return s.explain(fmt.Errorf("did not arrive: %s", strings.Join(missing, "; ")))
 	}
 	if err != nil {
@@ -75,16 +75,16 @@ func Run(ctx context.Context, opts Options, out io.Writer, stay func(*Scene) err
 	return stay(s)
 }
 
-// arrived waits until nothing is missing, and gives the last picture in any case.
-func (s *Scene) arrived(ctx context.Context) (picture Picture, err error) {
+// arrived waits until nothing is missing, and gives the last snapshot in any case.
+func (s *Environment) arrived(ctx context.Context) (snapshot Snapshot, err error) {
 	err = within(ctx, arrivalMax, func(ctx context.Context) error {
-		return until(ctx, "the story", func() (bool, error) {
+		return until(ctx, "what the workload leaves behind", func() (bool, error) {
 			var err error
-			picture, err = s.Look(ctx)
-			return err == nil && len(picture.Missing()) == 0, err
+			snapshot, err = s.Collect(ctx)
+			return err == nil && len(snapshot.Missing()) == 0, err
 		})
 	})
-	return picture, err
+	return snapshot, err
 }
 
 func within(ctx context.Context, limit time.Duration, wait func(context.Context) error) error {
@@ -94,13 +94,13 @@ func within(ctx context.Context, limit time.Duration, wait func(context.Context)
 }
 
 // explain adds what the collector said last.
-func (s *Scene) explain(err error) error {
+func (s *Environment) explain(err error) error {
 	return fmt.Errorf("%w\nthe collector's log ends with\n%s", err, s.LogTail(30))
 }
 
 // invite says what can be tried by hand while the demo stays up.
-func (s *Scene) invite(out io.Writer) {
-	lock := base64.StdEncoding.EncodeToString([]byte(story.Lock))
+func (s *Environment) invite(out io.Writer) {
+	lock := base64.StdEncoding.EncodeToString([]byte(workload.Lock))
 	fmt.Fprintf(out, `
 Open %[11]s in a browser: open incidents, locks, metrics and their exemplars, and the trace behind each of them.
 
@@ -111,8 +111,8 @@ Try it by hand in another terminal; the page shows it a few seconds later:
   unseal it      curl -X PUT -d "{\"key\":\"$VAULT_UNSEAL_KEY\"}" $VAULT_ADDR/v1/sys/unseal
   issue a lease  curl -X PUT -H "X-Vault-Token: $VAULT_TOKEN" -d '{"common_name":"a.example","ttl":"20s"}' $VAULT_ADDR/v1/pki/issue/web
   take a lock    curl -d '{"name":"%[2]s"}' $ETCD_ENDPOINTS/v3/lock/lock      (twice: the second waits, until its lease of a minute expires)
-  visit the shop curl http://%[8]s/items/7      (a request that is scraped, and told in a trace)
-  read a secret in a trace of your own, and see it there:
+  visit the shop curl http://%[8]s/items/7      (a request that is scraped, and is a span)
+  read a secret in a trace of your own, and find it there:
                  id=$(od -An -N16 -tx1 /dev/urandom | tr -d ' \n')
                  curl -H "traceparent: 00-$id-00000000000000aa-01" -H "X-Vault-Token: $VAULT_TOKEN" $VAULT_ADDR/v1/%[9]s
                  curl $JAEGER_QUERY_URL/api/v3/traces/$id
@@ -126,5 +126,5 @@ Try it by hand in another terminal; the page shows it a few seconds later:
 
 The page reads from Jaeger %[6]s and Prometheus %[7]s, which have no pages of their own when they were
 built here; with their own binaries on PATH they have. Ctrl-C here, or bin/lab down there, ends everything.
-`, story.Service, lock, s.Since.UTC().Format(time.RFC3339), s.Since.Add(24*time.Hour).UTC().Format(time.RFC3339), s.Events, s.Jaeger, s.Prometheus, s.Shop.Addr, story.Secret, shop.Durations, s.Page)
+`, workload.Service, lock, s.Since.UTC().Format(time.RFC3339), s.Since.Add(24*time.Hour).UTC().Format(time.RFC3339), s.Events, s.Jaeger, s.Prometheus, s.Shop.Addr, workload.Secret, shop.Durations, s.Page)
 }

@@ -13,7 +13,7 @@ import (
 
 // printExemplars writes the largest of those that the series of one name and the
 // same labels have, whatever their buckets.
-func (p Picture) printExemplars(w io.Writer, system System, link func(traceID string) string) {
+func (p Snapshot) printExemplars(w io.Writer, system System, link func(traceID string) string) {
 	type group struct {
 		largest readback.Exemplar
 		to      readback.Span

@@ -15,12 +15,12 @@ import (
 
 const (
 	shown      = 8   // metrics of a system, the first of its series
-	listed     = 6   // series of a metric at most that are told one by one
+	listed     = 6   // series of a metric at most that are listed one by one
 	longestRow = 105 // of what they are
 )
 
 // printMetrics writes each of the chosen metrics in one row, and where all are.
-func (p Picture) printMetrics(w io.Writer, system System, prometheus readback.Prometheus) {
+func (p Snapshot) printMetrics(w io.Writer, system System, prometheus readback.Prometheus) {
 	fmt.Fprintf(w, "  Metrics\tseries\tvalues\n")
 	metrics := map[string][]readback.Series{}
 	for _, s := range p.Series[system.Name] {
@@ -58,19 +58,19 @@ func family(name string, metrics map[string][]readback.Series) string {
 	return name
 }
 
-// summary tells the values of a metric one by one if they are few, or from the
+// summary lists the values of a metric one by one if they are few, or from the
 // least to the largest.
 func summary(series []readback.Series) string {
 	if len(series) == 1 {
 		return value(series[0].Name, series[0].Value)
 	}
-	var told []string
+	var items []string
 	least, most := series[0].Value, series[0].Value
 	for _, s := range series {
-		told = append(told, strings.Join(append(values(s.Labels), value(s.Name, s.Value)), " "))
+		items = append(items, strings.Join(append(values(s.Labels), value(s.Name, s.Value)), " "))
 		least, most = min(least, s.Value), max(most, s.Value)
 	}
-	if all := strings.Join(told, ", "); len(series) <= listed && len(all) <= longestRow {
+	if all := strings.Join(items, ", "); len(series) <= listed && len(all) <= longestRow {
 		return all
 	}
 	if least == most {
@@ -82,7 +82,7 @@ func summary(series []readback.Series) string {
 // ofTarget are labels that say where a series comes from, and not which one it is there.
 var ofTarget = []string{"job", "instance", "consul_datacenter", "etcd_cluster_id", "etcd_member_id", "vault_cluster_id"}
 
-// values are those of the labels that tell series apart: not those of their
+// values are those of the labels that distinguish series: not those of their
 // target, nor the bound of a bucket.
 func values(labels map[string]string) []string {
 	var shown []string

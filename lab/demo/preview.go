@@ -18,7 +18,7 @@ import (
 	"github.com/otelcol-infra/otelcol-infra/lab/deploy"
 	"github.com/otelcol-infra/otelcol-infra/lab/page"
 	"github.com/otelcol-infra/otelcol-infra/lab/readback"
-	"github.com/otelcol-infra/otelcol-infra/lab/story"
+	"github.com/otelcol-infra/otelcol-infra/lab/workload"
 )
 
 // notBuilt is where nobody answers.
@@ -90,12 +90,12 @@ func Preview(ctx context.Context, opts Options, out io.Writer) (err error) {
 	return err
 }
 
-func startPreview(ctx context.Context, opts Options) (*Scene, error) {
+func startPreview(ctx context.Context, opts Options) (*Environment, error) {
 	l, err := lab.Start(ctx, lab.Options{Servers: lab.FirstServers()})
 	if err != nil {
 		return nil, err
 	}
-	s := &Scene{Lab: l, Prometheus: readback.Prometheus(l.Prometheus.URL), Since: time.Now(), systems: previewed()}
+	s := &Environment{Lab: l, Prometheus: readback.Prometheus(l.Prometheus.URL), Since: time.Now(), systems: previewed()}
 	config := filepath.Join(l.Dir, "preview.yaml")
 	err = os.WriteFile(config, fmt.Appendf(nil, previewConfig, s.spansFile()), 0o600)
 	if err == nil {
@@ -109,18 +109,18 @@ func startPreview(ctx context.Context, opts Options) (*Scene, error) {
 	return s, nil
 }
 
-func (s *Scene) spansFile() string { return filepath.Join(s.Lab.Dir, "spans.jsonl") }
+func (s *Environment) spansFile() string { return filepath.Join(s.Lab.Dir, "spans.jsonl") }
 
-// previewed is what the story leaves behind of etcd without Jaeger.
+// previewed is what the workload leaves behind of etcd without Jaeger.
 func previewed() []System {
 	etcd := Systems[slices.IndexFunc(Systems, func(s System) bool { return s.Name == "etcd" })]
-	etcd.Look = "etcd_lock_wait_duration_seconds, how long it was waited for the lock " + story.Lock
+	etcd.Highlight = "etcd_lock_wait_duration_seconds, how long it was waited for the lock " + workload.Lock
 	etcd.Spans, etcd.Links, etcd.Exemplars = nil, nil, nil
 	return []System{etcd}
 }
 
 // preview plays what happens in etcd, prints what has arrived, and goes on playing.
-func (s *Scene) preview(ctx context.Context, out io.Writer) (err error) {
+func (s *Environment) preview(ctx context.Context, out io.Writer) (err error) {
 	say := func(line string) { fmt.Fprintf(out, "preview: %s\n", line) }
 	say("etcd, Prometheus and the collector are up, while the other servers are built")
 	served, err := page.Start(ctx, page.Sources{Jaeger: notBuilt, Prometheus: string(s.Prometheus)})
@@ -132,15 +132,15 @@ func (s *Scene) preview(ctx context.Context, out io.Writer) (err error) {
 	if err := within(ctx, baselineMax, s.AwaitBaseline); err != nil {
 		return s.explain(err)
 	}
-	acts := &story.Story{Lab: s.Lab, Pace: pace, Progress: say}
-	if err := acts.TellEtcd(ctx); err != nil {
+	acts := &workload.Workload{Lab: s.Lab, Pace: pace, Progress: say}
+	if err := acts.RunEtcd(ctx); err != nil {
 		return err
 	}
-	picture, err := s.arrived(ctx)
+	snapshot, err := s.arrived(ctx)
 	if err != nil {
 		return s.explain(err)
 	}
-	if err := picture.Print(out, s.link, s.Prometheus); err != nil {
+	if err := snapshot.Print(out, s.link, s.Prometheus); err != nil {
 		return err
 	}
 	fmt.Fprintf(out, `
@@ -149,7 +149,7 @@ Until the other servers are built, this repeats itself; the page shows it at %s.
   its metrics    curl "%s/api/v1/query?query=etcd_lock_waiter_count"
   all events     tail -f %s
   all spans      tail -f %s      (Jaeger is not built yet)
-`, served.URL, base64.StdEncoding.EncodeToString([]byte(story.Lock)), s.Lab.Etcd.Endpoints[0], s.Prometheus, s.Events, s.spansFile())
+`, served.URL, base64.StdEncoding.EncodeToString([]byte(workload.Lock)), s.Lab.Etcd.Endpoints[0], s.Prometheus, s.Events, s.spansFile())
 	acts.Progress = func(string) {}
 	for {
 		select {
@@ -157,7 +157,7 @@ Until the other servers are built, this repeats itself; the page shows it at %s.
 			return nil
 		case <-time.After(previewPause):
 		}
-		if err := acts.TellEtcd(ctx); err != nil {
+		if err := acts.RunEtcd(ctx); err != nil {
 			return err
 		}
 	}

@@ -17,7 +17,7 @@ const (
 	longestPath  = 36
 )
 
-// short tells a duration in few digits, but no small one as none.
+// short writes a duration in few digits, but no small one as none.
 func short(d time.Duration) string {
 	const day = 24 * time.Hour
 	switch size := d.Abs(); {
@@ -38,7 +38,7 @@ func short(d time.Duration) string {
 	}
 }
 
-// value tells the value of a metric, in the unit that its name says.
+// value writes the value of a metric, in the unit that its name says.
 func value(name string, v float64) string {
 	name, _, _ = strings.Cut(name, "{")
 	if strings.HasSuffix(name, "_seconds") || strings.HasSuffix(name, "_seconds_sum") {

@@ -18,11 +18,11 @@ import (
 // width is how long a line should be at most.
 const width = 160
 
-// Print writes the picture as a table for each system, what tells most first.
-func (p Picture) Print(out io.Writer, link func(traceID string) string, prometheus readback.Prometheus) error {
+// Print writes the snapshot as a table for each system, the most telling first.
+func (p Snapshot) Print(out io.Writer, link func(traceID string) string, prometheus readback.Prometheus) error {
 	fmt.Fprintf(out, "\nLabels are shown by their values. Of traces that are alike the longest is shown, of the exemplars of a series the largest; those of histograms are in _bucket.\n")
 	for _, system := range p.shown() {
-		fmt.Fprintf(out, "\n%s\n  look at %s\n", strings.ToUpper(system.Name), system.Look)
+		fmt.Fprintf(out, "\n%s\n  look at %s\n", strings.ToUpper(system.Name), system.Highlight)
 		for _, write := range []func(io.Writer){
 			func(w io.Writer) { p.printTraces(w, system, link) },
 			func(w io.Writer) { p.printExemplars(w, system, link) },
@@ -43,8 +43,8 @@ func (p Picture) Print(out io.Writer, link func(traceID string) string, promethe
 	return nil
 }
 
-// printEvents tells the numbers of events, as many in a line as it takes.
-func (p Picture) printEvents(out io.Writer, system System) {
+// printEvents writes the numbers of events, as many in a line as it takes.
+func (p Snapshot) printEvents(out io.Writer, system System) {
 	counts := map[string]int{}
 	for _, e := range p.Events[system.Name] {
 		counts[e.Name]++
@@ -52,12 +52,12 @@ func (p Picture) printEvents(out io.Writer, system System) {
 	if len(counts) == 0 {
 		return
 	}
-	var told []string
+	var items []string
 	for _, name := range slices.Sorted(maps.Keys(counts)) {
-		told = append(told, fmt.Sprintf("%s %d", name, counts[name]))
+		items = append(items, fmt.Sprintf("%s %d", name, counts[name]))
 	}
 	fmt.Fprintln(out, "  Events")
-	printList(out, "", told)
+	printList(out, "", items)
 }
 
 // printList writes a list, as much in a line as fits.

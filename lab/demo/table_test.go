@@ -28,7 +28,7 @@ func request(digit, operation, path string, took time.Duration, failed bool) rea
 	}
 }
 
-var ofVault = Picture{
+var ofVault = Snapshot{
 	Spans: map[string][]readback.Span{"vault": {
 		request("1", "update auth/", "auth/login/ann", 5*time.Millisecond, false),
 		request("2", "update auth/", "auth/login/ann", 250*time.Microsecond, false),
@@ -99,14 +99,14 @@ func TestATableTellsTracesFirst(t *testing.T) {
 
 func TestWhatToLookAtFitsInALine(t *testing.T) {
 	for _, system := range Systems {
-		assert.NotEmpty(t, system.Look, system.Name)
-		assert.LessOrEqual(t, utf8.RuneCountInString("  look at "+system.Look), width, system.Name)
+		assert.NotEmpty(t, system.Highlight, system.Name)
+		assert.LessOrEqual(t, utf8.RuneCountInString("  look at "+system.Highlight), width, system.Name)
 	}
 }
 
 func TestASystemThatHasToldNothingIsPrinted(t *testing.T) {
 	var out strings.Builder
-	require.NoError(t, Picture{}.Print(&out, readback.Jaeger("http://jaeger").TraceURL, "http://prometheus"))
+	require.NoError(t, Snapshot{}.Print(&out, readback.Jaeger("http://jaeger").TraceURL, "http://prometheus"))
 	assert.Contains(t, out.String(), "\nSHOP\n")
 }
 

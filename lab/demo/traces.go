@@ -28,7 +28,7 @@ type tree struct {
 }
 
 // printTraces writes what has parts first, and what is alike once.
-func (p Picture) printTraces(w io.Writer, system System, link func(traceID string) string) {
+func (p Snapshot) printTraces(w io.Writer, system System, link func(traceID string) string) {
 	trees := grow(p.Spans[system.Name], readback.Span{Service: system.Name})
 	if len(trees) > 0 {
 		fmt.Fprintf(w, "  Traces\tduration\tin Jaeger\n")
@@ -56,7 +56,7 @@ func (p Picture) printTraces(w io.Writer, system System, link func(traceID strin
 
 // printTree says where a trace can be looked at, once, and which spans its spans
 // are linked to.
-func (p Picture) printTree(w io.Writer, system System, t tree, depth int, link func(traceID string) string) {
+func (p Snapshot) printTree(w io.Writer, system System, t tree, depth int, link func(traceID string) string) {
 	url := ""
 	if depth == 0 {
 		url = link(t.TraceID)

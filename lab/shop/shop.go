@@ -94,7 +94,7 @@ func Provider(ctx context.Context, otlp string) (*trace.TracerProvider, error) {
 		trace.WithResource(resource.NewSchemaless(semconv.ServiceName(Service)))), nil
 }
 
-// Targets is the file that tells Prometheus' file_sd where to scrape it.
+// Targets is the file in which Prometheus' file_sd reads where to scrape it.
 func (s *Shop) Targets() string {
 	return fmt.Sprintf("- {targets: [%q], labels: {job: %s}}\n", s.Addr, Service)
 }

@@ -29,7 +29,7 @@ func runDemo(ctx context.Context, c *call) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, state.remove()) }()
-	return demo.Run(ctx, opts, c.stdout, func(s *demo.Scene) error {
+	return demo.Run(ctx, opts, c.stdout, func(s *demo.Environment) error {
 		state.Dir, state.Env = s.Lab.Dir, s.Lab.Env()
 		if err := state.save(); err != nil {
 			return err

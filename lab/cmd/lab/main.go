@@ -61,7 +61,7 @@ func (c *call) noArguments() error {
 	return err
 }
 
-// errShown marks a mistake that package flag has told already.
+// errShown marks a mistake that package flag has printed already.
 var errShown = errors.New("wrong flags")
 
 // usageError is a mistake on the command line: exit status 2.
@@ -104,7 +104,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	return 2
 }
 
-// status tells the error and gives the exit status.
+// status prints the error and gives the exit status.
 func status(err error, stderr io.Writer) int {
 	var mistake usageError
 	switch {

@@ -62,7 +62,7 @@ func isSecret(key string) bool {
 	return strings.HasSuffix(key, "_TOKEN") || strings.HasSuffix(key, "_KEY")
 }
 
-// watchServers returns when the context is done; it tells of servers that end before.
+// watchServers returns when the context is done; it reports servers that end before.
 func watchServers(ctx context.Context, c *call, l *lab.Lab) {
 	ended := make(chan *lab.Server)
 	for _, server := range l.Servers() {

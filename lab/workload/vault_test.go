@@ -1,7 +1,7 @@
 // Copyright The otelcol-infra Authors
 // SPDX-License-Identifier: Apache-2.0
 
-package story
+package workload
 
 import (
 	"context"
@@ -20,7 +20,7 @@ func TestVaultLeasesComeAndGo(t *testing.T) {
 	server, err := lab.StartVault(t.Context(), lab.ServerOptions{})
 	require.NoError(t, err)
 	defer func() { require.NoError(t, server.Stop(context.Background())) }()
-	s := &Story{Lab: &lab.Lab{Vault: server}, Progress: func(line string) { t.Log(line) }}
+	s := &Workload{Lab: &lab.Lab{Vault: server}, Progress: func(line string) { t.Log(line) }}
 	require.NoError(t, s.prepareVault(t.Context()))
 	token, err := server.TokenFor(t.Context(), "observer", `path "sys/mounts" { capabilities = ["read"] }`)
 	require.NoError(t, err)

@@ -1,7 +1,7 @@
 // Copyright The otelcol-infra Authors
 // SPDX-License-Identifier: Apache-2.0
 
-package story
+package workload
 
 import (
 	"context"
@@ -21,7 +21,7 @@ func TestEtcdLocksElectionsAndLeases(t *testing.T) {
 	etcd, err := lab.StartEtcd(t.Context(), lab.ServerOptions{})
 	require.NoError(t, err)
 	defer func() { require.NoError(t, etcd.Stop(context.Background())) }()
-	s := &Story{Lab: &lab.Lab{Etcd: etcd}, Progress: func(line string) { t.Log(line) }}
+	s := &Workload{Lab: &lab.Lab{Etcd: etcd}, Progress: func(line string) { t.Log(line) }}
 	client, err := s.etcd()
 	require.NoError(t, err)
 	defer func() { require.NoError(t, client.Close()) }()

@@ -1,7 +1,7 @@
 // Copyright The otelcol-infra Authors
 // SPDX-License-Identifier: Apache-2.0
 
-package story
+package workload
 
 import (
 	"context"
@@ -31,8 +31,8 @@ const (
 )
 
 // callVault has an application that is instrumented with OpenTelemetry write a
-// secret and read it, while Vault tells its audit devices.
-func (s *Story) callVault(ctx context.Context) (err error) {
+// secret and read it, while Vault writes to its audit devices.
+func (s *Workload) callVault(ctx context.Context) (err error) {
 	if err := s.auditVault(ctx); err != nil {
 		return err
 	}
@@ -55,7 +55,7 @@ func (s *Story) callVault(ctx context.Context) (err error) {
 	}
 	traced.SetToken(client.Token())
 
-	s.say("vault: an application writes a secret and reads it, in a trace of its own")
+	s.report("vault: an application writes a secret and reads it, in a trace of its own")
 	ctx, span := provider.Tracer(Application).Start(ctx, Order)
 	defer span.End()
 	if _, err := traced.Logical().WriteWithContext(ctx, Secret, map[string]any{"card": password}); err != nil {
@@ -69,8 +69,8 @@ func (s *Story) callVault(ctx context.Context) (err error) {
 
 // serve has customers visit the shop, one after the other, for as long as it
 // takes until who scrapes it has seen it grow.
-func (s *Story) serve(ctx context.Context) error {
-	s.say(fmt.Sprintf("shop: %d customers visit it, one after the other", Customers))
+func (s *Workload) serve(ctx context.Context) error {
+	s.report(fmt.Sprintf("shop: %d customers visit it, one after the other", Customers))
 	for range Customers {
 		if err := s.Shop.Visit(ctx); err != nil {
 			return err
@@ -84,7 +84,7 @@ func (s *Story) serve(ctx context.Context) error {
 
 // auditVault enables a file device, as anybody should, and beside it one that sends
 // to the observer, with the headers of traces.
-func (s *Story) auditVault(ctx context.Context) error {
+func (s *Workload) auditVault(ctx context.Context) error {
 	v := s.Lab.Vault
 	if err := errors.Join(
 		v.Audit(ctx, "file", "file", map[string]string{"file_path": filepath.Join(s.Lab.Dir, "vault-audit.log")}),

@@ -11,18 +11,18 @@ import (
 
 	"github.com/otelcol-infra/otelcol-infra/lab/readback"
 	"github.com/otelcol-infra/otelcol-infra/lab/shop"
-	"github.com/otelcol-infra/otelcol-infra/lab/story"
+	"github.com/otelcol-infra/otelcol-infra/lab/workload"
 )
 
 // System is one of the systems that are observed.
 type System struct {
 	Name string // service.name, which Prometheus calls job
 
-	// Look says what to look at, and Documented where its metrics are explained.
-	Look, Documented string
+	// Highlight says what to open first, and Documented where its metrics are explained.
+	Highlight, Documented string
 
-	// What the story must leave behind, at least: series by name, those that
-	// tell the story first; spans and events by name and number.
+	// What the workload must leave behind, at least: series by name, those that
+	// say most first; spans and events by name and number.
 	Series []string
 	Spans  map[string]int
 	Events map[string]int
@@ -33,20 +33,20 @@ type System struct {
 	// Links are the names of spans, and how many links from them lead to others.
 	Links map[string]int
 
-	// Own is where in Vault the demo's own requests go, which set up the story and
+	// Own is where in Vault the demo's own requests go, which set up the workload and
 	// ask how far it is.
 	Own string
 }
 
 // leases are those of the sessions that contend and campaign, and the one that
 // expires.
-const leases = story.Contenders + story.Candidates + 1
+const leases = workload.Contenders + workload.Candidates + 1
 
-// Systems are what a picture shows.
+// Systems are what a snapshot shows.
 var Systems = []System{
 	{
 		Name: "consul",
-		Look: "the trace consul.service.incident, as long as service " + story.Service + " was critical;" +
+		Highlight: "the trace consul.service.incident, as long as service " + workload.Service + " was critical;" +
 			" the exemplar of consul_health_check_transitions_total leads to it",
 		Documented: "receiver/consulreceiver/documentation.md",
 		Series: []string{
@@ -59,18 +59,18 @@ var Systems = []System{
 		Spans: map[string]int{
 			"consul.service.incident.start": 1, "consul.service.incident": 1,
 			"consul.check.outage.start": 1, "consul.check.outage": 1,
-			"consul.lock.hold.start": story.Holders, "consul.lock.hold": story.Holders,
+			"consul.lock.hold.start": workload.Holders, "consul.lock.hold": workload.Holders,
 		},
 		Events: map[string]int{
 			"consul.check.transition": 2,
-			"consul.lock.acquired":    story.Holders, "consul.lock.released": story.Holders,
+			"consul.lock.acquired":    workload.Holders, "consul.lock.released": workload.Holders,
 			"consul.kv.created": 1, "consul.kv.updated": 1, "consul.kv.deleted": 1,
-			"consul.session.created": story.Holders, "consul.session.ended": story.Holders,
+			"consul.session.created": workload.Holders, "consul.session.ended": workload.Holders,
 		},
 	},
 	{
 		Name: "etcd",
-		Look: "the traces etcd.lock.attempt, each linked to the hold that it waited for;" +
+		Highlight: "the traces etcd.lock.attempt, each linked to the hold that it waited for;" +
 			" the exemplar of etcd_lock_wait_duration_seconds leads to the longest wait",
 		Documented: "receiver/etcdreceiver/documentation.md",
 		Series: []string{
@@ -84,22 +84,22 @@ var Systems = []System{
 			"etcd_lease_grants_total", "etcd_lease_ends_total",
 		},
 		Spans: map[string]int{
-			"etcd.lock.attempt.start": story.Contenders, "etcd.lock.attempt": story.Contenders,
-			"etcd.lock.wait": story.Contenders, "etcd.lock.hold": story.Contenders,
-			"etcd.election.term.start": story.Candidates, "etcd.election.term": story.Candidates,
+			"etcd.lock.attempt.start": workload.Contenders, "etcd.lock.attempt": workload.Contenders,
+			"etcd.lock.wait": workload.Contenders, "etcd.lock.hold": workload.Contenders,
+			"etcd.election.term.start": workload.Candidates, "etcd.election.term": workload.Candidates,
 			"etcd.lease.start": leases, "etcd.lease": leases,
 		},
-		Links: map[string]int{"etcd.lock.attempt": story.Contenders - 1, "etcd.election.term": story.Candidates - 1},
+		Links: map[string]int{"etcd.lock.attempt": workload.Contenders - 1, "etcd.election.term": workload.Candidates - 1},
 		Events: map[string]int{
 			"etcd.key.put": 3, "etcd.key.delete": 2,
-			"etcd.lock.queued": story.Contenders, "etcd.lock.acquired": story.Contenders, "etcd.lock.released": story.Contenders,
-			"etcd.election.elected": story.Candidates, "etcd.election.resigned": story.Candidates,
+			"etcd.lock.queued": workload.Contenders, "etcd.lock.acquired": workload.Contenders, "etcd.lock.released": workload.Contenders,
+			"etcd.election.elected": workload.Candidates, "etcd.election.resigned": workload.Candidates,
 			"etcd.lease.granted": leases, "etcd.lease.ended": leases,
 		},
 	},
 	{
 		Name: "vault",
-		Look: "the span create " + story.Secrets + "/ in the application's trace " + story.Order + ", which Vault told;" +
+		Highlight: "the span create " + workload.Secrets + "/ in the application's trace " + workload.Order + ", of its audit log;" +
 			" the exemplar of vault_request_duration_seconds{kv, create, ok} leads to it",
 		Documented: "receiver/vaultreceiver/documentation.md",
 		Own:        "sys/",
@@ -117,28 +117,28 @@ var Systems = []System{
 			"vault_lease_created_total", "vault_lease_ended_total",
 		},
 		Spans: map[string]int{
-			"create " + story.Secrets + "/": 1, "read " + story.Secrets + "/": 1,
+			"create " + workload.Secrets + "/": 1, "read " + workload.Secrets + "/": 1,
 			"vault.sealed.start": 1, "vault.sealed": 1,
-			"vault.lease.start": story.VaultLeases, "vault.lease": story.VaultLeases,
+			"vault.lease.start": workload.VaultLeases, "vault.lease": workload.VaultLeases,
 		},
 		Events: map[string]int{
 			"vault.audit.request": 2, "vault.audit.response": 2,
 			"vault.sealed": 1, "vault.unsealed": 1,
-			"vault.lease.created": story.VaultLeases, "vault.lease.renewed": 1, "vault.lease.expiring": 1, "vault.lease.ended": story.VaultLeases,
+			"vault.lease.created": workload.VaultLeases, "vault.lease.renewed": 1, "vault.lease.expiring": 1, "vault.lease.ended": workload.VaultLeases,
 		},
 	},
 	{
 		Name: shop.Service,
-		Look: "the exemplar of " + shop.Durations + "{GET, 200, /items}:" +
+		Highlight: "the exemplar of " + shop.Durations + "{GET, 200, /items}:" +
 			" it leads to the trace GET /items, of which the metrics knew nothing",
 		Series:    []string{shop.Durations + "_count", shop.Requests},
 		Exemplars: []string{shop.Durations + "_bucket"},
-		Spans:     map[string]int{story.Order: 1, "GET /items": story.Customers, "GET /items/{id}": story.Customers, "POST /orders": story.Customers},
+		Spans:     map[string]int{workload.Order: 1, "GET /items": workload.Customers, "GET /items/{id}": workload.Customers, "POST /orders": workload.Customers},
 	},
 }
 
-// Picture is what can be read of a scene.
-type Picture struct {
+// Snapshot is what can be read of a scene.
+type Snapshot struct {
 	Series map[string][]readback.Series // by system
 	Spans  map[string][]readback.Span
 	Events map[string][]readback.Event
@@ -148,16 +148,16 @@ type Picture struct {
 	systems []System // nil: all
 }
 
-func (p Picture) shown() []System {
+func (p Snapshot) shown() []System {
 	if p.systems == nil {
 		return Systems
 	}
 	return p.systems
 }
 
-// Look reads the picture from Jaeger, if it is there, Prometheus and the file of events.
-func (s *Scene) Look(ctx context.Context) (Picture, error) {
-	p := Picture{
+// Collect reads the snapshot from Jaeger, if it is there, Prometheus and the file of events.
+func (s *Environment) Collect(ctx context.Context) (Snapshot, error) {
+	p := Snapshot{
 		Series: map[string][]readback.Series{},
 		Spans:  map[string][]readback.Span{},
 		Events: map[string][]readback.Event{},
@@ -191,8 +191,8 @@ func (s *Scene) Look(ctx context.Context) (Picture, error) {
 	return p, err
 }
 
-// Missing says what the story has left behind that the picture does not show.
-func (p Picture) Missing() []string {
+// Missing says what the workload has left behind that the snapshot does not show.
+func (p Snapshot) Missing() []string {
 	var missing []string
 	for _, system := range p.shown() {
 		series, spans, events := map[string]int{}, map[string]int{}, map[string]int{}
@@ -218,7 +218,7 @@ func (p Picture) Missing() []string {
 }
 
 // leadNowhere says which exemplars and links do not lead to a span.
-func (p Picture) leadNowhere(system System) []string {
+func (p Snapshot) leadNowhere(system System) []string {
 	exemplars, links := map[string]int{}, map[string]int{}
 	for _, e := range p.Exemplars[system.Name] {
 		if _, found := p.span(system, e.TraceID, e.SpanID); found {
@@ -239,7 +239,7 @@ func (p Picture) leadNowhere(system System) []string {
 	return append(lacking("prometheus (exemplars)", want, exemplars), lacking("jaeger (links)", system.Links, links)...)
 }
 
-func (p Picture) span(system System, traceID, spanID string) (readback.Span, bool) {
+func (p Snapshot) span(system System, traceID, spanID string) (readback.Span, bool) {
 	i := slices.IndexFunc(p.Spans[system.Name], func(s readback.Span) bool { return s.TraceID == traceID && s.SpanID == spanID })
 	if i < 0 {
 		return readback.Span{}, false

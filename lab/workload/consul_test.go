@@ -1,7 +1,7 @@
 // Copyright The otelcol-infra Authors
 // SPDX-License-Identifier: Apache-2.0
 
-package story
+package workload
 
 import (
 	"context"
@@ -20,7 +20,7 @@ func TestConsulLocksAndKeys(t *testing.T) {
 	consul, err := lab.StartConsul(t.Context(), lab.ServerOptions{})
 	require.NoError(t, err)
 	defer func() { require.NoError(t, consul.Stop(context.Background())) }()
-	s := &Story{Lab: &lab.Lab{Consul: consul}, Progress: func(line string) { t.Log(line) }}
+	s := &Workload{Lab: &lab.Lab{Consul: consul}, Progress: func(line string) { t.Log(line) }}
 	client, err := s.consul()
 	require.NoError(t, err)
 	noSessions := func() {
@@ -43,13 +43,13 @@ func TestConsulLocksAndKeys(t *testing.T) {
 
 	ctx, interrupt := context.WithCancel(t.Context())
 	defer interrupt()
-	told := make(chan error, 1)
-	go func() { told <- s.takeTurns(ctx) }()
+	reported := make(chan error, 1)
+	go func() { reported <- s.takeTurns(ctx) }()
 	require.Eventually(t, func() bool {
 		lock, _, err := client.KV().Get(ConsulLock, nil)
 		return err == nil && lock != nil && lock.Session != ""
 	}, time.Minute, 10*time.Millisecond, "the lock is held")
 	interrupt()
-	require.ErrorIs(t, <-told, context.Canceled)
+	require.ErrorIs(t, <-reported, context.Canceled)
 	noSessions()
 }

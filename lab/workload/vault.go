@@ -1,7 +1,7 @@
 // Copyright The otelcol-infra Authors
 // SPDX-License-Identifier: Apache-2.0
 
-package story
+package workload
 
 import (
 	"context"
@@ -24,7 +24,7 @@ const (
 )
 
 // prepareVault makes the certificate authority and the user.
-func (s *Story) prepareVault(ctx context.Context) error {
+func (s *Workload) prepareVault(ctx context.Context) error {
 	client, err := s.Lab.Vault.Client(0)
 	if err != nil {
 		return err
@@ -53,13 +53,13 @@ func (s *Story) prepareVault(ctx context.Context) error {
 }
 
 // leaseVault has one lease expire, and another be renewed and then revoked.
-func (s *Story) leaseVault(ctx context.Context) error {
+func (s *Workload) leaseVault(ctx context.Context) error {
 	client, err := s.Lab.Vault.Client(0)
 	if err != nil {
 		return err
 	}
 	ttl := max(2*s.Pace, 2*time.Second).Truncate(time.Second)
-	s.say(fmt.Sprintf("vault: a certificate is issued, whose lease expires after %s", ttl))
+	s.report(fmt.Sprintf("vault: a certificate is issued, whose lease expires after %s", ttl))
 	issued, err := client.Logical().WriteWithContext(ctx, CertificateLeases+"/"+PKIRole, map[string]any{
 		"common_name": "web.example", "ttl": ttl.String(),
 	})
@@ -71,7 +71,7 @@ func (s *Story) leaseVault(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("make the user %s: %w", User, err)
 	}
-	s.say(fmt.Sprintf("vault: %s logs in, and renews the token", User))
+	s.report(fmt.Sprintf("vault: %s logs in, and renews the token", User))
 	login, err := client.Logical().WriteWithContext(ctx, LoginLeases+"/login/"+User, map[string]any{"password": password})
 	if err != nil {
 		return fmt.Errorf("log in as %s: %w", User, err)
@@ -86,7 +86,7 @@ func (s *Story) leaseVault(ctx context.Context) error {
 	if err := pause(ctx, s.Pace); err != nil {
 		return err
 	}
-	s.say(fmt.Sprintf("vault: %s revokes the token", User))
+	s.report(fmt.Sprintf("vault: %s revokes the token", User))
 	if err := client.Auth().Token().RevokeSelfWithContext(ctx, ""); err != nil {
 		return fmt.Errorf("revoke the token of %s: %w", User, err)
 	}
@@ -94,7 +94,7 @@ func (s *Story) leaseVault(ctx context.Context) error {
 }
 
 // gone waits until a lease that expires has gone.
-func (s *Story) gone(ctx context.Context, lease string, expires time.Time) error {
+func (s *Workload) gone(ctx context.Context, lease string, expires time.Time) error {
 	client, err := s.Lab.Vault.Client(0)
 	if err != nil {
 		return err
@@ -114,7 +114,7 @@ func (s *Story) gone(ctx context.Context, lease string, expires time.Time) error
 
 // vault has leases come and go, and then seals the server: a sealed one revokes
 // nothing.
-func (s *Story) vault(ctx context.Context) error {
+func (s *Workload) vault(ctx context.Context) error {
 	if s.Audit != "" { // Somebody observes.
 		if err := s.callVault(ctx); err != nil {
 			return err
@@ -129,15 +129,15 @@ func (s *Story) vault(ctx context.Context) error {
 	return s.sealVault(ctx)
 }
 
-func (s *Story) sealVault(ctx context.Context) error {
-	s.say("vault: is sealed")
+func (s *Workload) sealVault(ctx context.Context) error {
+	s.report("vault: is sealed")
 	if err := s.Lab.Vault.Seal(ctx); err != nil {
 		return err
 	}
 	if err := pause(ctx, s.Pace); err != nil {
 		return err
 	}
-	s.say("vault: is unsealed")
+	s.report("vault: is unsealed")
 	if err := s.Lab.Vault.Unseal(ctx); err != nil {
 		return err
 	}

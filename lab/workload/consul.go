@@ -1,7 +1,7 @@
 // Copyright The otelcol-infra Authors
 // SPDX-License-Identifier: Apache-2.0
 
-package story
+package workload
 
 import (
 	"context"
@@ -12,11 +12,11 @@ import (
 	"github.com/hashicorp/consul/api"
 )
 
-// seen is how long a key in Consul stays as it is, at least: a watch may tell
+// seen is how long a key in Consul stays as it is, at least: a watch may report
 // what changes within a second as one change.
 const seen = 1200 * time.Millisecond
 
-func (s *Story) consul() (*api.Client, error) {
+func (s *Workload) consul() (*api.Client, error) {
 	client, err := api.NewClient(&api.Config{Address: s.Lab.Consul.Addr, Token: s.Lab.Consul.Token})
 	if err != nil {
 		return nil, fmt.Errorf("make a consul client: %w", err)
@@ -24,14 +24,14 @@ func (s *Story) consul() (*api.Client, error) {
 	return client, nil
 }
 
-func (s *Story) failCheck(ctx context.Context) error {
+func (s *Workload) failCheck(ctx context.Context) error {
 	client, err := s.consul()
 	if err != nil {
 		return err
 	}
 	for _, status := range []string{api.HealthCritical, api.HealthPassing} {
-		s.say("consul: service " + Service + " turns " + status)
-		if err := client.Agent().UpdateTTLOpts(Service, "as the story goes", status, (&api.QueryOptions{}).WithContext(ctx)); err != nil {
+		s.report("consul: service " + Service + " turns " + status)
+		if err := client.Agent().UpdateTTLOpts(Service, "set by the demo", status, (&api.QueryOptions{}).WithContext(ctx)); err != nil {
 			return fmt.Errorf("set check %s to %s: %w", Service, status, err)
 		}
 		if err := pause(ctx, s.Pace); err != nil {
@@ -42,9 +42,9 @@ func (s *Story) failCheck(ctx context.Context) error {
 }
 
 // takeTurns has clients hold the lock one after the other, free in between.
-func (s *Story) takeTurns(ctx context.Context) error {
+func (s *Workload) takeTurns(ctx context.Context) error {
 	for i := range Holders {
-		s.say(fmt.Sprintf("consul: client %d takes the lock %s", i+1, ConsulLock))
+		s.report(fmt.Sprintf("consul: client %d takes the lock %s", i+1, ConsulLock))
 		if err := s.holdInConsul(ctx); err != nil {
 			return err
 		}
@@ -57,16 +57,16 @@ func (s *Story) takeTurns(ctx context.Context) error {
 
 // holdInConsul holds the lock in a session of its own, and ends that. A session
 // that the lock makes would end some time after.
-func (s *Story) holdInConsul(ctx context.Context) (err error) {
+func (s *Workload) holdInConsul(ctx context.Context) (err error) {
 	client, err := s.consul()
 	if err != nil {
 		return err
 	}
-	session, _, err := client.Session().Create(&api.SessionEntry{Name: "story"}, (&api.WriteOptions{}).WithContext(ctx))
+	session, _, err := client.Session().Create(&api.SessionEntry{Name: "demo"}, (&api.WriteOptions{}).WithContext(ctx))
 	if err != nil {
 		return fmt.Errorf("open a session: %w", err)
 	}
-	defer func() { // also when the story is interrupted
+	defer func() { // also when the workload is interrupted
 		_, destroyed := client.Session().Destroy(session, nil)
 		err = errors.Join(err, destroyed)
 	}()
@@ -80,12 +80,12 @@ func (s *Story) holdInConsul(ctx context.Context) (err error) {
 	return errors.Join(s.linger(ctx), lock.Unlock())
 }
 
-func (s *Story) changeConsulKeys(ctx context.Context) error {
+func (s *Workload) changeConsulKeys(ctx context.Context) error {
 	client, err := s.consul()
 	if err != nil {
 		return err
 	}
-	s.say("consul: keys under " + ConsulPrefix + " are created, updated and deleted")
+	s.report("consul: keys under " + ConsulPrefix + " are created, updated and deleted")
 	const key = ConsulPrefix + "config/rate"
 	write := (&api.WriteOptions{}).WithContext(ctx)
 	_, created := client.KV().Put(&api.KVPair{Key: key, Value: []byte("10")}, write)
@@ -100,4 +100,4 @@ func (s *Story) changeConsulKeys(ctx context.Context) error {
 }
 
 // linger is half of the pace, but long enough for a watch to see what is.
-func (s *Story) linger(ctx context.Context) error { return pause(ctx, max(s.Pace/2, seen)) }
+func (s *Workload) linger(ctx context.Context) error { return pause(ctx, max(s.Pace/2, seen)) }

@@ -1,7 +1,7 @@
 // Copyright The otelcol-infra Authors
 // SPDX-License-Identifier: Apache-2.0
 
-package story
+package workload
 
 import (
 	"context"
@@ -20,10 +20,10 @@ import (
 // grants none that is shorter.
 const shortest = 2
 
-func (s *Story) etcd() (*clientv3.Client, error) {
+func (s *Workload) etcd() (*clientv3.Client, error) {
 	client, err := clientv3.New(clientv3.Config{
 		Endpoints: s.Lab.Etcd.Endpoints, DialTimeout: 5 * time.Second,
-		Logger: zap.NewNop(), // What fails is returned; an interrupted story need not warn.
+		Logger: zap.NewNop(), // What fails is returned; an interrupted workload need not warn.
 	})
 	if err != nil {
 		return nil, fmt.Errorf("make an etcd client: %w", err)
@@ -31,8 +31,8 @@ func (s *Story) etcd() (*clientv3.Client, error) {
 	return client, nil
 }
 
-func (s *Story) contend(ctx context.Context) error {
-	s.say(fmt.Sprintf("etcd: %d clients contend for the lock %s", Contenders, Lock))
+func (s *Workload) contend(ctx context.Context) error {
+	s.report(fmt.Sprintf("etcd: %d clients contend for the lock %s", Contenders, Lock))
 	return s.together(ctx, Contenders, func(ctx context.Context, session *concurrency.Session) error {
 		mutex := concurrency.NewMutex(session, Lock)
 		if err := mutex.Lock(ctx); err != nil {
@@ -43,8 +43,8 @@ func (s *Story) contend(ctx context.Context) error {
 }
 
 // handOver has the candidates lead one after the other.
-func (s *Story) handOver(ctx context.Context) error {
-	s.say(fmt.Sprintf("etcd: %d candidates campaign for %s, and lead in turn", Candidates, Election))
+func (s *Workload) handOver(ctx context.Context) error {
+	s.report(fmt.Sprintf("etcd: %d candidates campaign for %s, and lead in turn", Candidates, Election))
 	return s.together(ctx, Candidates, func(ctx context.Context, session *concurrency.Session) error {
 		election := concurrency.NewElection(session, Election)
 		if err := election.Campaign(ctx, "candidate"); err != nil {
@@ -55,7 +55,7 @@ func (s *Story) handOver(ctx context.Context) error {
 }
 
 // together has n clients do the same at once, each in a session of its own.
-func (s *Story) together(ctx context.Context, n int, act func(context.Context, *concurrency.Session) error) error {
+func (s *Workload) together(ctx context.Context, n int, act func(context.Context, *concurrency.Session) error) error {
 	client, err := s.etcd()
 	if err != nil {
 		return err
@@ -78,13 +78,13 @@ func (s *Story) together(ctx context.Context, n int, act func(context.Context, *
 }
 
 // expire has a lease expire that nobody renews, and its key go with it.
-func (s *Story) expire(ctx context.Context) (err error) {
+func (s *Workload) expire(ctx context.Context) (err error) {
 	client, err := s.etcd()
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, client.Close()) }()
-	s.say("etcd: the lease of " + LeasedKey + " is not renewed, and expires")
+	s.report("etcd: the lease of " + LeasedKey + " is not renewed, and expires")
 	lease, err := client.Grant(ctx, shortest)
 	if err != nil {
 		return fmt.Errorf("grant a lease: %w", err)
@@ -100,12 +100,12 @@ func (s *Story) expire(ctx context.Context) (err error) {
 	return nil
 }
 
-func (s *Story) changeKeys(ctx context.Context) error {
+func (s *Workload) changeKeys(ctx context.Context) error {
 	client, err := s.etcd()
 	if err != nil {
 		return err
 	}
-	s.say("etcd: keys under " + KeyPrefix + " are created, updated and deleted")
+	s.report("etcd: keys under " + KeyPrefix + " are created, updated and deleted")
 	_, created := client.Put(ctx, KeyPrefix+"rate", "10")
 	_, updated := client.Put(ctx, KeyPrefix+"rate", "20")
 	_, deleted := client.Delete(ctx, KeyPrefix+"rate")

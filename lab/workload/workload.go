@@ -1,11 +1,11 @@
 // Copyright The otelcol-infra Authors
 // SPDX-License-Identifier: Apache-2.0
 
-// Package story drives real servers through a small story that an observer
-// should be able to tell afterwards: a service fails and recovers, clients
+// Package workload runs a small workload on real servers, which an observer
+// should be able to report afterwards: a service fails and recovers, clients
 // contend for a lock and lead after each other, leases expire, keys change, Vault is sealed and unsealed,
 // customers visit a shop.
-package story
+package workload
 
 import (
 	"context"
@@ -20,17 +20,17 @@ import (
 	"github.com/otelcol-infra/otelcol-infra/lab/shop"
 )
 
-// What the story is about.
+// What the workload is about.
 const (
 	Service = "web" // the Consul service, and the ID of its check
 
 	KeyPrefix  = "/demo/config/"    // etcd keys that change
 	LockPrefix = "/demo/locks/"     // etcd locks that are contended
-	Lock       = LockPrefix + "job" // the lock of the story
+	Lock       = LockPrefix + "job" // the lock that is contended
 	Contenders = 3
 
 	ElectionPrefix = "/demo/elections/"        // etcd elections
-	Election       = ElectionPrefix + "leader" // the election of the story
+	Election       = ElectionPrefix + "leader" // the election that is held
 	Candidates     = 2                         // who lead one after the other
 
 	LeasedPrefix = "/demo/workers/"          // etcd keys that live as long as a lease
@@ -41,11 +41,11 @@ const (
 	Holders      = 2
 )
 
-// Story is one telling.
-type Story struct {
+// Workload is one run of it.
+type Workload struct {
 	Lab *lab.Lab
 
-	// OTLP is the URL where the application of the story sends its traces, and
+	// OTLP is the URL where the application sends its traces, and
 	// Audit host:port of the observer's socket for Vault's audit device.
 	OTLP, Audit string
 
@@ -53,23 +53,23 @@ type Story struct {
 	Shop *shop.Shop
 
 	// Pace is how long each state is held: longer than the interval at which
-	// the observer polls, or it cannot see it.
+	// the observer polls, or it cannot observe it.
 	Pace time.Duration
 
-	// Progress is told, in one line, what happens next, one call at a time.
+	// Progress gets, in one line, what happens next, one call at a time.
 	Progress func(string)
 
-	telling sync.Mutex
+	reporting sync.Mutex
 }
 
-func (s *Story) say(line string) {
-	s.telling.Lock()
-	defer s.telling.Unlock()
+func (s *Workload) report(line string) {
+	s.reporting.Lock()
+	defer s.reporting.Unlock()
 	s.Progress(line)
 }
 
 // Prepare makes what must be there, and healthy, before the observer starts.
-func (s *Story) Prepare(ctx context.Context) error {
+func (s *Workload) Prepare(ctx context.Context) error {
 	client, err := s.consul()
 	if err != nil {
 		return err
@@ -85,20 +85,20 @@ func (s *Story) Prepare(ctx context.Context) error {
 	return s.prepareVault(ctx)
 }
 
-// Tell drives the three servers and the shop at once and returns when all is well again.
-func (s *Story) Tell(ctx context.Context) error {
+// Run drives the three servers and the shop at once and returns when all is well again.
+func (s *Workload) Run(ctx context.Context) error {
 	acts, ctx := errgroup.WithContext(ctx)
 	acts.Go(func() error { return s.failCheck(ctx) })
 	acts.Go(func() error { return s.takeTurns(ctx) })
 	acts.Go(func() error { return s.changeConsulKeys(ctx) })
-	acts.Go(func() error { return s.TellEtcd(ctx) })
+	acts.Go(func() error { return s.RunEtcd(ctx) })
 	acts.Go(func() error { return s.vault(ctx) })
 	acts.Go(func() error { return s.serve(ctx) })
 	return acts.Wait()
 }
 
-// TellEtcd drives etcd alone.
-func (s *Story) TellEtcd(ctx context.Context) error {
+// RunEtcd drives etcd alone.
+func (s *Workload) RunEtcd(ctx context.Context) error {
 	acts, ctx := errgroup.WithContext(ctx)
 	acts.Go(func() error { return s.contend(ctx) })
 	acts.Go(func() error { return s.handOver(ctx) })

@@ -2,7 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package demo shows the main job from end to end: real servers are observed
-// by the real collector, a small story happens to them, and what can be read
+// by the real collector, a small workload runs on them, and what can be read
 // of it in Jaeger, in Prometheus and in the events is put in a table.
 package demo
 
@@ -18,7 +18,7 @@ import (
 	"github.com/otelcol-infra/otelcol-infra/lab/deploy"
 	"github.com/otelcol-infra/otelcol-infra/lab/readback"
 	"github.com/otelcol-infra/otelcol-infra/lab/shop"
-	"github.com/otelcol-infra/otelcol-infra/lab/story"
+	"github.com/otelcol-infra/otelcol-infra/lab/workload"
 )
 
 // Interval is how often the collector polls in a scene.
@@ -33,12 +33,12 @@ type Options struct {
 	// Policy is the path of what the collector's token may do in Vault.
 	Policy string
 
-	// Progress is told what is being built and started; may be nil.
+	// Progress is where builds and starts are reported and started; may be nil.
 	Progress io.Writer
 }
 
-// Scene is a lab with a collector that observes it.
-type Scene struct {
+// Environment is a lab with a collector that observes it.
+type Environment struct {
 	*deploy.Collector
 
 	Lab  *lab.Lab
@@ -58,12 +58,12 @@ type Scene struct {
 
 // Start starts the servers and then the collector. The caller ends the scene
 // with Stop.
-func Start(ctx context.Context, opts Options) (*Scene, error) {
+func Start(ctx context.Context, opts Options) (*Environment, error) {
 	l, err := lab.Start(ctx, lab.Options{Progress: opts.Progress})
 	if err != nil {
 		return nil, err
 	}
-	s := &Scene{
+	s := &Environment{
 		Lab:        l,
 		Jaeger:     readback.Jaeger(l.Jaeger.QueryURL),
 		Prometheus: readback.Prometheus(l.Prometheus.URL),
@@ -76,19 +76,19 @@ func Start(ctx context.Context, opts Options) (*Scene, error) {
 	return s, nil
 }
 
-func (s *Scene) startCollector(ctx context.Context, opts Options) (err error) {
-	if err := (&story.Story{Lab: s.Lab}).Prepare(ctx); err != nil {
+func (s *Environment) startCollector(ctx context.Context, opts Options) (err error) {
+	if err := (&workload.Workload{Lab: s.Lab}).Prepare(ctx); err != nil {
 		return err
 	}
 	s.Collector, err = deploy.Start(ctx, s.Lab, deploy.Options{
 		Binary: opts.Binary, Configs: []string{opts.Config}, Policies: []string{opts.Policy}, Interval: Interval,
 		Env: append(etcdPrefixes(),
 			"VAULT_LEASES_MODE=prefixes",
-			"VAULT_LEASE_PREFIXES="+story.CertificateLeases+","+story.LoginLeases,
-			"VAULT_PKI_MOUNTS="+story.PKIMount,
+			"VAULT_LEASE_PREFIXES="+workload.CertificateLeases+","+workload.LoginLeases,
+			"VAULT_PKI_MOUNTS="+workload.PKIMount,
 			"VAULT_LEASES_INTERVAL="+Interval.String(),
 			"VAULT_PKI_INTERVAL="+Interval.String(),
-			"CONSUL_KV_PREFIXES="+story.ConsulPrefix,
+			"CONSUL_KV_PREFIXES="+workload.ConsulPrefix,
 		),
 	})
 	if err != nil {
@@ -105,14 +105,14 @@ func (s *Scene) startCollector(ctx context.Context, opts Options) (err error) {
 
 func etcdPrefixes() []string {
 	return []string{
-		"ETCD_WATCH_PREFIXES=" + story.KeyPrefix + "," + story.LeasedPrefix,
-		"ETCD_LOCK_PREFIXES=" + story.LockPrefix,
-		"ETCD_ELECTION_PREFIXES=" + story.ElectionPrefix,
+		"ETCD_WATCH_PREFIXES=" + workload.KeyPrefix + "," + workload.LeasedPrefix,
+		"ETCD_LOCK_PREFIXES=" + workload.LockPrefix,
+		"ETCD_ELECTION_PREFIXES=" + workload.ElectionPrefix,
 	}
 }
 
 // link is where a trace can be opened.
-func (s *Scene) link(traceID string) string {
+func (s *Environment) link(traceID string) string {
 	if s.Page != "" {
 		return s.Page + "/?trace=" + traceID
 	}
@@ -121,7 +121,7 @@ func (s *Scene) link(traceID string) string {
 
 // Stop ends the shop and the collector, so that they deliver what they hold,
 // and then the servers.
-func (s *Scene) Stop() error {
+func (s *Environment) Stop() error {
 	var err error
 	ctx, cancel := context.WithTimeout(context.Background(), 15*time.Second)
 	defer cancel()
@@ -135,8 +135,8 @@ func (s *Scene) Stop() error {
 }
 
 // AwaitBaseline waits until every receiver has looked at its server, as
-// Prometheus tells: only what happens later is news to them.
-func (s *Scene) AwaitBaseline(ctx context.Context) error {
+// its own metrics say: only what happens later is reported as a change.
+func (s *Environment) AwaitBaseline(ctx context.Context) error {
 	// In etcd there is a watch for each of the four prefixes, in Vault a list for
 	// each of the two.
 	observed := `count(otelcol_etcd_requests{request="watch",outcome="success"} >= 4) and count(etcd_member_up == 1)`
