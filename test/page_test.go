@@ -225,7 +225,11 @@ func (b *browser) await(what, expression string) {
 	ctx, cancel := context.WithTimeout(b.ctx, soon)
 	defer cancel()
 	until := chromedp.Poll[chromedp.Void](expression, chromedp.WithPollingTimeout(soon), chromedp.WithPollingInterval(200*time.Millisecond))
-	if err := chromedp.Do(ctx, until); err != nil {
+	err := chromedp.Do(ctx, until)
+	for err != nil && ctx.Err() == nil && strings.Contains(err.Error(), "Cannot find context") { // It was that of the page before.
+		err = chromedp.Do(ctx, until)
+	}
+	if err != nil {
 		require.NoError(b.t, err, "%s\nthe text of the page:\n%s", what, b.text(`document.body.innerText`))
 	}
 }

@@ -318,7 +318,7 @@ func TestTheIncidentsThatEndedLastAreListed(t *testing.T) {
 
 func TestTheLongestWaitsForLocksAreListed(t *testing.T) {
 	spans := []readback.Span{
-		at(span("0", "a", "b", "etcd.lock.wait", "etcd.lock.name", "/l"), "etcd", 0, 0), // had it at once
+		at(span("0", "a", "b", "etcd.lock.wait", "etcd.lock.name", "/l"), "etcd", 0, time.Nanosecond), // had it at once
 		at(span("0", "c", "b", "etcd.lock.hold", "etcd.lock.name", "/l"), "etcd", 0, time.Hour),
 	}
 	for i := 1; i <= mostListed+1; i++ {

@@ -126,13 +126,16 @@ func closed(spans []readback.Span) (all []Past) {
 	return most(all, func(a, b Past) int { return b.ended().Compare(a.ended()) })
 }
 
-// Consul does not record who waits for a lock.
-const lockWait = "etcd.lock.wait"
+// Consul does not record who waits for a lock. Who got one of etcd sooner than shortestWait had not to wait.
+const (
+	lockWait     = "etcd.lock.wait"
+	shortestWait = time.Millisecond
+)
 
-// waits returns the longest waits for locks. Who got the lock at once did not wait.
+// waits returns the longest waits for locks.
 func waits(spans []readback.Span) (all []Past) {
 	for _, s := range distinct(spans) {
-		if s.Name == lockWait && s.Duration > 0 {
+		if s.Name == lockWait && s.Duration >= shortestWait {
 			p := past(s)
 			p.Holder = firstOf(s, "etcd.lease.id")
 			all = append(all, p)
