@@ -14,6 +14,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -322,7 +323,7 @@ func TestTheLongestWaitsForLocksAreListed(t *testing.T) {
 		at(span("0", "c", "b", "etcd.lock.hold", "etcd.lock.name", "/l"), "etcd", 0, time.Hour),
 	}
 	for i := 1; i <= mostListed+1; i++ {
-		spans = append(spans, at(span(fmt.Sprint(i), "a", "b", "etcd.lock.wait", "etcd.lock.name", "/l", "etcd.lease.id", "7"), "etcd", 0, time.Duration(i)*time.Second))
+		spans = append(spans, at(span(strconv.Itoa(i), "a", "b", "etcd.lock.wait", "etcd.lock.name", "/l", "etcd.lease.id", "7"), "etcd", 0, time.Duration(i)*time.Second))
 	}
 	found := waits(spans)
 	assert.Equal(t, []string{"6", "5", "4", "3", "2"}, traceIDs(found))
