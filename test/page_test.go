@@ -61,6 +61,13 @@ func TestThePageInABrowser(t *testing.T) {
 	b.await("data in all panels", fmt.Sprintf(`%s.every((panel) => document.querySelector(panel)?.dataset.drawn === 'yes')`, encoded))
 	b.await("the incident of the service", `document.querySelector('[data-section="Open incidents"]')?.innerText.includes('consul.service.incident')`)
 	b.await("the lock that is held", fmt.Sprintf(`/%s\s+holds/.test(document.querySelector('[data-section="Locks"]')?.innerText)`, strings.ReplaceAll(workload.Lock, "/", `\/`)))
+	b.await("that a check is critical", `[...document.querySelectorAll('.states .bad')].some((e) => /^[1-9]\d* of \d+ checks critical$/.test(e.innerText))`)
+	for section, what := range map[string]string{
+		"Last incidents": "vault.sealed", "Longest waits for locks": workload.Lock, "Slowest requests": workload.Application,
+	} {
+		row := `document.querySelector('[data-section="` + section + `"] tbody')?.innerText`
+		b.await(what+" among: "+section, row+`?.includes('`+what+`')`)
+	}
 	b.await("no workflow", `document.querySelector('[data-section="Running workflows"]')?.innerText.includes('No workflow runs')`)
 	assert.Empty(t, b.text(`[...document.querySelectorAll('.error')].map((e) => e.innerText).join('; ')`))
 	b.screenshot("")
@@ -75,9 +82,14 @@ func TestThePageInABrowser(t *testing.T) {
 	link := b.text(`location.href`)
 	assert.Contains(t, link, "?trace="+trace)
 	b.screenshot("-trace")
+	b.do(chromedp.Click(`//div[@aria-label="time range"]/button[text()="1h"]`))
+	assert.Equal(t, link+"&range=1h", b.text(`location.href`), "both are kept")
 
 	b.do(chromedp.Navigate("about:blank"), chromedp.Navigate(link))
 	b.await("the trace of the link", `(`+shown+`).includes('etcd.lock.hold')`)
+	assert.Equal(t, "15m", b.text(`document.querySelector('.ranges [aria-pressed="true"]').innerText`), "of a link without a range")
+	b.do(chromedp.Navigate("about:blank"), chromedp.Navigate(link+"&range=1h"))
+	b.await("the trace and the range of the link", `(`+shown+`).includes('etcd.lock.hold') && document.querySelector('.ranges [aria-pressed="true"]').innerText === '1h'`)
 
 	b.do(chromedp.Navigate(served.URL))
 	b.await("the incident", `document.querySelector('[data-section="Open incidents"] tbody button') !== null`)
@@ -213,7 +225,11 @@ func (b *browser) await(what, expression string) {
 	ctx, cancel := context.WithTimeout(b.ctx, soon)
 	defer cancel()
 	until := chromedp.Poll[chromedp.Void](expression, chromedp.WithPollingTimeout(soon), chromedp.WithPollingInterval(200*time.Millisecond))
-	if err := chromedp.Do(ctx, until); err != nil {
+	err := chromedp.Do(ctx, until)
+	for err != nil && ctx.Err() == nil && strings.Contains(err.Error(), "Cannot find context") { // It was that of the page before.
+		err = chromedp.Do(ctx, until)
+	}
+	if err != nil {
 		require.NoError(b.t, err, "%s\nthe text of the page:\n%s", what, b.text(`document.body.innerText`))
 	}
 }

@@ -51,6 +51,9 @@ type Panel struct {
 
 	// Exemplars selects the series whose exemplars lead to traces; empty if there are none.
 	Exemplars string
+
+	// Colors are those of the series of each query, such as "#1b7a43"; empty if any will do.
+	Colors []string
 }
 
 // Query is PromQL. Its one variable is $__rate_interval, which both Grafana and Perses set.
@@ -60,6 +63,13 @@ type Query struct {
 	// Legend names each series by its labels, such as "{{job}}".
 	Legend string
 }
+
+// What the colors of states mean.
+const (
+	good = "#1b7a43"
+	warn = "#d98200"
+	bad  = "#b3261e"
+)
 
 func stat(title, description string, alarm Alarm, expr string) Panel {
 	return Panel{Title: title, Description: description, Kind: Stat, Alarm: alarm, Queries: []Query{{Expr: expr, Legend: title}}}
@@ -72,6 +82,12 @@ func series(title, description string, unit Unit, queries ...Query) Panel {
 // with returns the panel with the exemplars of the selected series.
 func (p Panel) with(exemplars string) Panel {
 	p.Exemplars = exemplars
+	return p
+}
+
+// in returns the panel with a color for each of its queries.
+func (p Panel) in(colors ...string) Panel {
+	p.Colors = colors
 	return p
 }
 

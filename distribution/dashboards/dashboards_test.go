@@ -193,3 +193,42 @@ func TestPersesLayout(t *testing.T) {
 		assert.Equal(t, want, titles)
 	}
 }
+
+func TestPersesColorsQueriesOfStates(t *testing.T) {
+	encoded, err := json.Marshal(dashboards.All()[0].Perses())
+	require.NoError(t, err)
+	var perses struct {
+		Spec struct {
+			Panels map[string]struct {
+				Spec struct {
+					Display struct{ Name string }
+					Plugin  struct {
+						Spec struct {
+							QuerySettings []struct {
+								QueryIndex            int
+								ColorMode, ColorValue string
+							}
+						}
+					}
+					Queries []struct {
+						Spec struct {
+							Plugin struct {
+								Spec struct{ SeriesNameFormat string }
+							}
+						}
+					}
+				}
+			}
+		}
+	}
+	require.NoError(t, json.Unmarshal(encoded, &perses))
+	colors := map[string]string{}
+	for _, p := range perses.Spec.Panels {
+		for _, s := range p.Spec.Plugin.Spec.QuerySettings {
+			assert.Equal(t, "Checks by status", p.Spec.Display.Name)
+			assert.Equal(t, "fixed", s.ColorMode)
+			colors[p.Spec.Queries[s.QueryIndex].Spec.Plugin.Spec.SeriesNameFormat] = s.ColorValue
+		}
+	}
+	assert.Equal(t, map[string]string{"passing": "#1b7a43", "warning": "#d98200", "critical": "#b3261e"}, colors)
+}

@@ -70,11 +70,19 @@ func (p Panel) persesPlugin() object {
 	if p.Kind == Stat {
 		return object{"kind": "StatChart", "spec": object{"calculation": "last-number", "format": format, "thresholds": p.Alarm.perses()}}
 	}
-	return object{"kind": "TimeSeriesChart", "spec": object{
+	spec := object{
 		"legend": object{"position": "bottom", "mode": "list"},
 		"yAxis":  object{"format": format, "min": 0},
 		"visual": object{"lineWidth": 1.5, "areaOpacity": 0.1, "showPoints": "auto"},
-	}}
+	}
+	if len(p.Colors) > 0 {
+		settings := []object{}
+		for i, color := range p.Colors {
+			settings = append(settings, object{"queryIndex": i, "colorMode": "fixed", "colorValue": color})
+		}
+		spec["querySettings"] = settings
+	}
+	return object{"kind": "TimeSeriesChart", "spec": spec}
 }
 
 func (u Unit) perses() object {
@@ -93,7 +101,7 @@ func (u Unit) perses() object {
 }
 
 func (a Alarm) perses() object {
-	const good, bad, neutral = "#1b7a43", "#b3261e", "#1d2733"
+	const neutral = "#1d2733"
 	switch a {
 	case WhenAny:
 		return object{"defaultColor": good, "steps": []object{{"value": 1, "color": bad}}}

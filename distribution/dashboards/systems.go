@@ -17,7 +17,7 @@ func consul() Dashboard {
 			stat("Critical checks", "Checks whose status is critical now.", WhenAny, `sum(consul_health_check_count{consul_check_status="critical"})`),
 			stat("Locks held", "Keys under the observed prefixes that a session holds.", Never, "sum(consul_kv_lock_held_count)"),
 			series("Checks by status", "How many checks pass, warn or are critical.", Count,
-				Query{"sum by (consul_check_status) (consul_health_check_count)", "{{consul_check_status}}"}),
+				checks("passing"), checks("warning"), checks("critical")).in(good, warn, bad),
 			series("Check transitions", "Turns of checks to a status. An exemplar leads to the outage.", Count,
 				Query{increase("consul_health_check_transitions_total", "consul_service_name, consul_check_status"), "{{consul_service_name}} {{consul_check_status}}"}).
 				with("consul_health_check_transitions_total"),
@@ -29,6 +29,11 @@ func consul() Dashboard {
 				Query{"sum(consul_session_count)", "sessions"}),
 		},
 	}
+}
+
+// checks is a query of its own for each status, as Perses gives a color to a query, not to a series.
+func checks(status string) Query {
+	return Query{`sum(consul_health_check_count{consul_check_status="` + status + `"})`, status}
 }
 
 func etcd() Dashboard {

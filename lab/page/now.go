@@ -22,7 +22,7 @@ const (
 	nowWithin    = 15 * time.Second
 	openSince    = 24 * time.Hour // older periods that are still open are not found
 	runningSince = time.Hour      // the same for workflows, whose end may never be recorded
-	mostTraces   = 200            // of one kind; if there are more, the part says so
+	mostTraces   = 200            // of spans of one name; if there are more, the part says so
 )
 
 // The services that the collector reports on; all others are applications.
@@ -79,32 +79,36 @@ func query(ctx context.Context, jaeger readback.Jaeger, prometheus readback.Prom
 	var ask errgroup.Group
 	ask.Go(func() error {
 		series, err := prometheus.Query(ctx, stateQuery)
-		n.Systems = partOf(states(series), "Prometheus", nil, err)
+		n.Systems = partOf(states(series), "Prometheus", nil, "", err)
 		return nil
 	})
 	ask.Go(func() error {
 		found, err := markers(ctx, jaeger, n.At)
 		incidents, locks := openPeriods(found.spans)
 		cutIncidents, cutLocks := found.cutOff(isIncident), found.cutOff(isLock)
-		n.Incidents, n.Locks = partOf(incidents, "Jaeger", cutIncidents, err), partOf(locks, "Jaeger", cutLocks, err)
+		n.Incidents = partOf(incidents, "Jaeger", cutIncidents, moreOpen, err)
+		n.Locks = partOf(locks, "Jaeger", cutLocks, moreOpen, err)
 		return nil
 	})
 	ask.Go(func() error {
 		found, err := workflows(ctx, jaeger, n.At)
-		n.Workflows = partOf(running(found.spans), "Jaeger", found.cut, err)
+		n.Workflows = partOf(running(found.spans), "Jaeger", found.cut, moreOpen, err)
 		return nil
 	})
 	_ = ask.Wait() // Each part has its own error.
 	return n
 }
 
-func partOf[T any](items []T, source string, cut []string, err error) part[T] {
+const moreOpen = "there may be more that are open"
+
+// partOf says of searches that were cut off what may be missing.
+func partOf[T any](items []T, source string, cut []string, missing string, err error) part[T] {
 	if err != nil {
 		return part[T]{Items: []T{}, Error: fmt.Sprintf("%s does not answer: %v", source, err)}
 	}
 	p := part[T]{Items: append([]T{}, items...)}
 	if len(cut) > 0 {
-		p.Error = fmt.Sprintf("of %s only the newest %d traces were read: there may be more that are open", strings.Join(cut, ", "), mostTraces)
+		p.Error = fmt.Sprintf("of %s only the newest traces were read: %s", strings.Join(cut, ", "), missing)
 	}
 	return p
 }
@@ -112,11 +116,12 @@ func partOf[T any](items []T, source string, cut []string, err error) part[T] {
 // traces are those of several searches.
 type traces struct {
 	spans []readback.Span
-	cut   []string // names of spans of which there are more
+	cut   []string // names of spans or services of which there are more
 }
 
-func (t *traces) find(ctx context.Context, jaeger readback.Jaeger, service, name string, since time.Time) error {
-	spans, err := jaeger.Traces(ctx, service, name, since, mostTraces)
+// find searches for the spans of a service with a name, or for all of its spans.
+func (t *traces) find(ctx context.Context, jaeger readback.Jaeger, service, name string, since time.Time, most int) error {
+	spans, err := jaeger.Traces(ctx, service, name, since, most)
 	if err != nil {
 		return err
 	}
@@ -124,8 +129,8 @@ func (t *traces) find(ctx context.Context, jaeger readback.Jaeger, service, name
 	for _, s := range spans {
 		ids[s.TraceID] = true
 	}
-	if len(ids) >= mostTraces {
-		t.cut = append(t.cut, name)
+	if len(ids) >= most {
+		t.cut = append(t.cut, cmp.Or(name, service))
 	}
 	t.spans = append(t.spans, spans...)
 	return nil
@@ -152,7 +157,7 @@ func markers(ctx context.Context, jaeger readback.Jaeger, now time.Time) (traces
 			if !strings.HasSuffix(name, ".start") || !isIncident(name) && !isLock(name) {
 				continue
 			}
-			if err := all.find(ctx, jaeger, service, name, now.Add(-openSince)); err != nil {
+			if err := all.find(ctx, jaeger, service, name, now.Add(-openSince), mostTraces); err != nil {
 				return traces{}, err
 			}
 		}
@@ -261,7 +266,7 @@ func workflows(ctx context.Context, jaeger readback.Jaeger, now time.Time) (trac
 			if !strings.HasPrefix(name, startWorkflow) {
 				continue
 			}
-			if err := all.find(ctx, jaeger, service, name, now.Add(-runningSince)); err != nil {
+			if err := all.find(ctx, jaeger, service, name, now.Add(-runningSince), mostTraces); err != nil {
 				return traces{}, err
 			}
 		}
@@ -294,13 +299,17 @@ func running(spans []readback.Span) []Period {
 }
 
 const stateQuery = `{__name__=~"consul_up|consul_raft_has_leader|etcd_member_up|etcd_raft_has_leader|etcd_lock_holder_count|etcd_lock_waiter_count|` +
-	`consul_kv_lock_held_count|vault_up|vault_sealed|vault_has_leader"}`
+	`consul_kv_lock_held_count|consul_health_check_count|vault_up|vault_sealed|vault_has_leader"}`
 
 // states sums the states of the systems up.
 func states(series []readback.Series) []State {
 	sum, count := map[string]float64{}, map[string]int{}
 	var sealed []string
+	critical := 0.0
 	for _, s := range series {
+		if s.Name == "consul_health_check_count" && s.Labels["consul_check_status"] == "critical" {
+			critical += s.Value
+		}
 		sum[s.Name] += s.Value
 		count[s.Name]++
 		if s.Name == "vault_sealed" && s.Value == 1 {
@@ -330,6 +339,9 @@ func states(series []readback.Series) []State {
 	}
 	if answers("consul", "consul_up", "agents") {
 		leader("consul", "consul_raft_has_leader")
+		if checks := "consul_health_check_count"; count[checks] > 0 {
+			add("consul", critical > 0, "%.0f of %.0f checks critical", critical, sum[checks])
+		}
 		if count["consul_kv_lock_held_count"] > 0 {
 			add("consul", false, "locks held: %.0f", sum["consul_kv_lock_held_count"])
 		}

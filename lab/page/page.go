@@ -33,8 +33,9 @@ var traceID = regexp.MustCompile("^[0-9a-fA-F]{1,32}$")
 // Sources are the URLs of the servers that the page reads from.
 type Sources struct{ Jaeger, Prometheus string }
 
-// New returns the page and what it asks for: the dashboards, what is open now, and the query APIs of Prometheus and
-// Jaeger below /prometheus and /jaeger. It answers only requests that name a loopback address, and never changes anything.
+// New returns the page and what it asks for: the dashboards, what is open now, what has ended lately, and the query APIs
+// of Prometheus and Jaeger below /prometheus and /jaeger. It answers only requests that name a loopback address, and
+// never changes anything.
 func New(sources Sources) (http.Handler, error) {
 	prometheus, err := forward("Prometheus", sources.Prometheus, "/prometheus")
 	if err != nil {
@@ -56,6 +57,7 @@ func New(sources Sources) (http.Handler, error) {
 	mux.Handle("GET /", http.FileServerFS(files))
 	mux.HandleFunc("GET /dashboards", func(w http.ResponseWriter, _ *http.Request) { answer(w, boards) })
 	mux.Handle("GET /now", now(sources))
+	mux.Handle("GET /recent", recent(sources))
 	for _, path := range []string{"query", "query_range", "query_exemplars"} {
 		mux.Handle("GET /prometheus/api/v1/"+path, prometheus)
 		mux.Handle("POST /prometheus/api/v1/"+path, prometheus) // Queries may be too long for a URL.

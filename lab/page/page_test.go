@@ -14,7 +14,9 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -143,7 +145,11 @@ func TestSourcesThatDoNotAnswerAreNamed(t *testing.T) {
 	var n Now
 	require.NoError(t, json.Unmarshal(request(t, handler, http.MethodGet, here+"/now", "").Body.Bytes(), &n))
 	assert.Contains(t, n.Systems.Error, "Prometheus does not answer: ")
-	for _, reported := range []string{n.Incidents.Error, n.Locks.Error, n.Workflows.Error} {
+	var r Recent
+	require.NoError(t, json.Unmarshal(request(t, handler, http.MethodGet, here+"/recent", "").Body.Bytes(), &r))
+	for _, reported := range []string{
+		n.Incidents.Error, n.Locks.Error, n.Workflows.Error, r.Incidents.Error, r.Waits.Error, r.Slowest.Error, r.Failed.Error,
+	} {
 		assert.Contains(t, reported, "Jaeger does not answer: ")
 	}
 }
@@ -243,7 +249,7 @@ func TestASearchThatFindsMoreThanIsReadSaysSo(t *testing.T) {
 	defer jaeger.Close()
 	n := query(t.Context(), readback.Jaeger(jaeger.URL), readback.Prometheus(jaeger.URL))
 	assert.Len(t, n.Locks.Items, mostTraces)
-	assert.Equal(t, "of etcd.lock.attempt.start only the newest 200 traces were read: there may be more that are open", n.Locks.Error)
+	assert.Equal(t, "of etcd.lock.attempt.start only the newest traces were read: there may be more that are open", n.Locks.Error)
 	assert.Empty(t, n.Incidents.Error)
 	assert.Empty(t, n.Workflows.Error)
 }
@@ -252,11 +258,17 @@ func TestStates(t *testing.T) {
 	series := func(name string, value float64, instance string) readback.Series {
 		return readback.Series{Name: name, Value: value, Labels: map[string]string{"instance": instance}}
 	}
+	checks := func(status string, count float64) readback.Series {
+		return readback.Series{Name: "consul_health_check_count", Value: count, Labels: map[string]string{"consul_check_status": status}}
+	}
+	assert.Contains(t, states([]readback.Series{series("consul_up", 1, "c"), checks("passing", 2), checks("critical", 0)}),
+		State{"consul", "0 of 2 checks critical", false})
 	assert.Equal(t, []State{
-		{"consul", "1 of 1 agents answer", false}, {"consul", "no leader", true},
+		{"consul", "1 of 1 agents answer", false}, {"consul", "no leader", true}, {"consul", "1 of 3 checks critical", true},
 		{"etcd", "2 of 3 members answer", true}, {"etcd", "has a leader", false}, {"etcd", "locks held: 1, waiting: 2", false},
 		{"vault", "2 of 2 servers answer", false}, {"vault", "sealed: v2", true},
 	}, states([]readback.Series{
+		checks("passing", 2), checks("critical", 1), checks("warning", 0),
 		series("consul_up", 1, "c"), series("consul_raft_has_leader", 0, "c"),
 		series("etcd_member_up", 1, "e1"), series("etcd_member_up", 1, "e2"), series("etcd_member_up", 0, "e3"),
 		series("etcd_raft_has_leader", 1, "e"), series("etcd_lock_holder_count", 1, "e"), series("etcd_lock_waiter_count", 2, "e"),
@@ -266,4 +278,104 @@ func TestStates(t *testing.T) {
 		assert.True(t, s.Bad)
 		assert.Contains(t, s.Text, "no metrics")
 	}
+}
+
+// at gives a span another service, begin and duration.
+func at(s readback.Span, service string, start, duration time.Duration) readback.Span {
+	s.Service, s.Start, s.Duration = service, began.Add(start), duration
+	return s
+}
+
+func failing(s readback.Span) readback.Span {
+	s.Failed = true
+	return s
+}
+
+func traceIDs(all []Past) (ids []string) {
+	for _, p := range all {
+		ids = append(ids, p.TraceID)
+	}
+	return ids
+}
+
+func TestTheIncidentsThatEndedLastAreListed(t *testing.T) {
+	incident := span("2", "a", "", "consul.service.incident", "consul.service.name", "web", "consul.check.status", "critical")
+	found := closed([]readback.Span{
+		at(span("1", "a", "", "vault.sealed", "vault.node.name", "v1"), "vault", 0, time.Second),
+		at(failing(incident), "consul", -time.Hour, 2*time.Hour),
+		at(failing(incident), "consul", -time.Hour, 2*time.Hour), // found by two searches
+		at(span("2", "b", "a", "consul.check.outage"), "consul", -time.Hour, 2*time.Hour),
+		at(span("3", "a", "b", "consul.check.outage"), "consul", 0, time.Minute), // of an incident that is open
+		at(span("3", "c", "b", "consul.service.incident.start"), "consul", 0, 0),
+		at(span("4", "a", "", "etcd.lock.attempt"), "etcd", 0, time.Minute),
+		at(span("5", "a", "", "shop.outage"), "shop", 0, time.Minute), // an application's
+	})
+	assert.Equal(t, []string{"2", "3", "1"}, traceIDs(found))
+	assert.Equal(t, Past{
+		Name: "consul.service.incident", Service: "consul", Subject: "web", Status: "critical", Failed: true,
+		Began: began.Add(-time.Hour), Seconds: 7200, TraceID: "2", SpanID: "a",
+	}, found[0])
+}
+
+func TestTheLongestWaitsForLocksAreListed(t *testing.T) {
+	spans := []readback.Span{
+		at(span("0", "a", "b", "etcd.lock.wait", "etcd.lock.name", "/l"), "etcd", 0, time.Nanosecond), // had it at once
+		at(span("0", "c", "b", "etcd.lock.hold", "etcd.lock.name", "/l"), "etcd", 0, time.Hour),
+	}
+	for i := 1; i <= mostListed+1; i++ {
+		spans = append(spans, at(span(strconv.Itoa(i), "a", "b", "etcd.lock.wait", "etcd.lock.name", "/l", "etcd.lease.id", "7"), "etcd", 0, time.Duration(i)*time.Second))
+	}
+	found := waits(spans)
+	assert.Equal(t, []string{"6", "5", "4", "3", "2"}, traceIDs(found))
+	assert.Equal(t, "/l", found[0].Subject)
+	assert.Equal(t, "7", found[0].Holder)
+	assert.InDelta(t, 6, found[0].Seconds, 0)
+}
+
+func TestTheSlowestAndTheFailedRequestsAreListed(t *testing.T) {
+	poll := at(span("5", "a", "", "Poll"), "worker", 0, time.Hour)
+	poll.Kind = "Client"
+	slowest, failed := slowestAndFailed([]readback.Span{
+		at(span("1", "a", "", "POST /orders"), "edge", 0, 2*time.Second),
+		at(span("1", "b", "a", "POST /orders"), "orders", 0, time.Second),
+		at(failing(span("2", "a", "", "POST /orders", "error.type", "503")), "edge", 0, time.Second),
+		at(failing(span("3", "a", "", "POST /orders")), "edge", time.Minute, time.Millisecond),
+		at(failing(span("4", "a", "", "etcd.lock.attempt")), "etcd", 0, time.Hour),
+		at(span("6", "a", "", "queue"), "io.temporal.history", 0, time.Hour),
+		poll,
+	})
+	assert.Equal(t, []string{"1", "2", "3"}, traceIDs(slowest))
+	assert.Equal(t, []string{"3", "2"}, traceIDs(failed))
+	assert.Equal(t, "503", failed[1].Status)
+}
+
+func TestRecentAsksOnlyForTheNewest(t *testing.T) {
+	var lock sync.Mutex
+	var asked []string
+	jaeger := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		query := r.URL.Query()
+		switch {
+		case r.URL.Path == "/api/v3/services":
+			fmt.Fprint(w, `{"services":["edge","etcd","io.temporal.frontend"]}`)
+		case r.URL.Path == "/api/v3/operations" && query.Get("service") == "etcd":
+			fmt.Fprint(w, `{"operations":[{"name":"etcd.leaderless"},{"name":"etcd.leaderless.start"},{"name":"etcd.lease"}]}`)
+		case r.URL.Path == "/api/v3/traces":
+			lock.Lock()
+			asked = append(asked, fmt.Sprintf("%s %s %s", query.Get("query.service_name"), query.Get("query.operation_name"), query.Get("query.num_traces")))
+			lock.Unlock()
+			for i := range mostRequests {
+				fmt.Fprintf(w, `{"result":{"resourceSpans":[{"resource":{"attributes":[{"key":"service.name","value":{"stringValue":"edge"}}]},"scopeSpans":[{"spans":[{"traceId":"%032x","spanId":"%016x","name":"POST /orders"}]}]}]}}`+"\n", i+1, 1)
+			}
+		default:
+			fmt.Fprint(w, `{}`)
+		}
+	}))
+	defer jaeger.Close()
+	r := queryRecent(t.Context(), readback.Jaeger(jaeger.URL))
+	assert.ElementsMatch(t, []string{"etcd etcd.leaderless 200", "etcd etcd.lock.wait 200", "edge  100"}, asked)
+	assert.Len(t, r.Slowest.Items, mostListed)
+	assert.Equal(t, "of edge only the newest traces were read: there may be older ones", r.Slowest.Error)
+	assert.Empty(t, r.Incidents.Error)
+	assert.Empty(t, r.Waits.Error)
+	assert.NotNil(t, r.Failed.Items, "as the page counts them")
 }

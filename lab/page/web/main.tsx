@@ -2,7 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import "./page.css";
-import { ReactNode, forwardRef, useCallback, useEffect, useState } from "react";
+import { ReactNode, forwardRef, useCallback, useEffect, useRef, useState } from "react";
 import { createRoot } from "react-dom/client";
 import { ThemeProvider } from "@mui/material/styles";
 import { ChartsProvider, generateChartsTheme, getTheme } from "@perses-dev/components";
@@ -10,21 +10,22 @@ import { BuiltinVariableContext, RouterContext, TimeRangeProvider, VariableConte
 import { TimeRangeValue } from "@perses-dev/core";
 import { NowSection } from "./now";
 import { DashboardSection } from "./panels";
-import { definitions, now, useLoaded } from "./sources";
+import { RecentSection } from "./recent";
+import { definitions, now, recent, useLoaded } from "./sources";
 import { TraceSection } from "./trace";
+import { choose, chosen } from "./url";
 
 const refreshed = 5000; // ms
+const recentEvery = 6; // of these: it reads many traces
 const ranges = ["5m", "15m", "1h", "6h"] as const;
 
 const theme = getTheme("light");
 const chartsTheme = generateChartsTheme(theme, { echartsTheme: { grid: { top: 12 } } } as never);
 
-/** The trace that is open is part of the URL, so that it can be shared. */
 function useTrace() {
   const read = () => {
-    const query = new URLSearchParams(location.search);
-    const trace = query.get("trace");
-    return trace ? { trace, span: query.get("span") ?? undefined } : undefined;
+    const trace = chosen("trace");
+    return trace ? { trace, span: chosen("span") } : undefined;
   };
   const [shown, setShown] = useState(read);
   useEffect(() => {
@@ -33,12 +34,36 @@ function useTrace() {
     return () => removeEventListener("popstate", changed);
   }, []);
   const open = useCallback((trace: string, span?: string) => {
-    history.pushState(null, "", "/?" + new URLSearchParams({ trace, ...(span && { span }) }));
+    choose({ trace, span });
     setShown({ trace, span });
     scrollTo({ top: 0 });
   }, []);
-  const close = useCallback(() => { history.pushState(null, "", "/"); setShown(undefined); }, []);
+  const close = useCallback(() => { choose({ trace: undefined, span: undefined }); setShown(undefined); }, []);
   return { shown, open, close };
+}
+
+type Range = (typeof ranges)[number];
+
+/** A range that was zoomed into is not part of the URL. */
+function useTimeRangeOfURL() {
+  const read = () => ranges.find((r) => r === chosen("range")) ?? "15m";
+  const range = useRef(read());
+  const [timeRange, setTimeRange] = useState<TimeRangeValue>({ pastDuration: range.current });
+  useEffect(() => {
+    const changed = () => {
+      if (range.current === read()) return; // Something else was chosen.
+      range.current = read();
+      setTimeRange({ pastDuration: range.current });
+    };
+    addEventListener("popstate", changed);
+    return () => removeEventListener("popstate", changed);
+  }, []);
+  const chooseRange = (next: Range) => {
+    if (next !== chosen("range")) choose({ range: next });
+    range.current = next;
+    setTimeRange({ pastDuration: next });
+  };
+  return { timeRange, setTimeRange, chooseRange };
 }
 
 /** The components ask for variables, of which there are none, and for links within the page. */
@@ -55,10 +80,11 @@ function Contexts({ children }: { children: ReactNode }) {
 const Link = forwardRef<HTMLAnchorElement, { to: string; children?: ReactNode }>(({ to, ...rest }, ref) => <a ref={ref} href={to} {...rest} />);
 
 function App() {
-  const [timeRange, setTimeRange] = useState<TimeRangeValue>({ pastDuration: "5m" });
+  const { timeRange, setTimeRange, chooseRange } = useTimeRangeOfURL();
   const [tick, setTick] = useState(0);
   useEffect(() => { const timer = setInterval(() => setTick((t) => t + 1), refreshed); return () => clearInterval(timer); }, []);
   const current = useLoaded(now, [tick]);
+  const ended = useLoaded(recent, [Math.floor(tick / recentEvery)]);
   const boards = useLoaded(definitions, []);
   const { shown, open, close } = useTrace();
   const zoomed = !("pastDuration" in timeRange);
@@ -71,12 +97,13 @@ function App() {
               <h1>otelcol-infra</h1>
               <nav>
                 <a href="#now">Now</a>
+                <a href="#recent">Recent</a>
                 {boards.value?.map(({ dashboard: d }) => <a key={d.metadata.name} href={"#" + d.metadata.name}>{d.spec.display.name}</a>)}
               </nav>
               {zoomed && <span className="explain">zoomed</span>}
               <div className="ranges" role="group" aria-label="time range">
                 {ranges.map((r) => (
-                  <button key={r} aria-pressed={!zoomed && timeRange.pastDuration === r} onClick={() => setTimeRange({ pastDuration: r })}>{r}</button>
+                  <button key={r} aria-pressed={!zoomed && timeRange.pastDuration === r} onClick={() => chooseRange(r)}>{r}</button>
                 ))}
               </div>
             </header>
@@ -85,6 +112,9 @@ function App() {
               <h2 id="now" style={{ marginTop: 0 }}>Now</h2>
               <p>From the newest metrics in Prometheus and the spans in Jaeger; refreshed every 5 s.</p>
               <NowSection now={current} open={open} />
+              <h2 id="recent">Recent</h2>
+              <p>What has ended lately, from the spans in Jaeger; at most five of a kind, refreshed every 30 s.</p>
+              <RecentSection recent={ended} open={open} />
               {boards.error && <p className="error">{boards.error}</p>}
               {boards.value?.map((d) => <DashboardSection key={d.dashboard.metadata.name} definition={d} open={open} />)}
             </main>

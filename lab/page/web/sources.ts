@@ -28,6 +28,12 @@ export interface Period {
 }
 export interface Now { At: string; Systems: Part<State>; Incidents: Part<Period>; Locks: Part<Period>; Workflows: Part<Period> }
 
+export interface Past {
+  Name: string; Service: string; Subject: string; Status: string; Holder: string; Failed: boolean; Began: string; Seconds: number;
+  TraceID: string; SpanID: string;
+}
+export interface Recent { At: string; Incidents: Part<Past>; Waits: Part<Past>; Slowest: Part<Past>; Failed: Part<Past> }
+
 export interface Exemplar { labels: Record<string, string>; series: Record<string, string>; value: number; time: number }
 
 async function get(path: string, init?: RequestInit, absent = false): Promise<Response> {
@@ -47,6 +53,10 @@ export async function definitions(): Promise<Definition[]> {
 
 export async function now(): Promise<Now> {
   return (await get("/now")).json();
+}
+
+export async function recent(): Promise<Recent> {
+  return (await get("/recent")).json();
 }
 
 export async function exemplars(selector: string, start: Date, end: Date): Promise<Exemplar[]> {

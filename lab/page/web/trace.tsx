@@ -5,6 +5,9 @@
 import { useMemo } from "react";
 import { TracingGanttChart } from "@perses-dev/tracing-gantt-chart-plugin/lib/TracingGanttChart/TracingGanttChart";
 import { OtlpSpan, OtlpTrace, trace, useLoaded } from "./sources";
+import { chosen } from "./url";
+
+const mostRows = 25; // that are in view at once
 
 interface Props { id: string; span?: string; close: () => void }
 
@@ -22,14 +25,20 @@ export function TraceSection({ id, span, close }: Props) {
       {drawn?.count === 0 && <p className="explain">Jaeger does not have this trace: it has not arrived yet, was not sampled, or was deleted.</p>}
       {!drawn && !error && <p className="explain">Loading…</p>}
       {drawn && drawn.count > 0 && (
-        <div className="gantt" style={{ height: Math.min(640, Math.max(330, 230 + 33 * drawn.count)) }}>
+        <div className="gantt" style={{ height: Math.max(330, 230 + 33 * Math.min(mostRows, drawn.count)) }}>
           <TracingGanttChart key={id + span} trace={drawn as never}
-            options={{ selectedSpanId: span, links: { trace: "/?trace=${traceId}", span: "/?trace=${traceId}&span=${spanId}" } }}
-            customLinks={{ variables: {}, links: { trace: "/?trace=${traceId}", span: "/?trace=${traceId}&span=${spanId}" } }} />
+            options={{ selectedSpanId: span, links: links() }} customLinks={{ variables: {}, links: links() }} />
         </div>
       )}
     </div>
   );
+}
+
+/** Where links between spans lead, with the time range that was chosen. */
+function links() {
+  const range = chosen("range");
+  const kept = range ? "&range=" + encodeURIComponent(range) : "";
+  return { trace: "/?trace=${traceId}" + kept, span: "/?trace=${traceId}&span=${spanId}" + kept };
 }
 
 export interface Completed extends OtlpTrace { count: number; orphans: number }
@@ -64,5 +73,5 @@ export function completed(found: OtlpTrace, now: number): Completed {
 }
 
 function summary({ count, orphans }: Completed): string {
-  return count + (count === 1 ? " span" : " spans") + (orphans > 0 ? ", " + orphans + " of them without their parent: it has not arrived" : "");
+  return count + (count === 1 ? " span" : " spans") + (orphans > 0 ? ", " + orphans + " of them without their parent: it has not arrived, or was lost" : "");
 }
