@@ -204,7 +204,7 @@ func TestTheDemoArrives(t *testing.T) {
 		require.Len(t, leases, workload.VaultLeases)
 		for _, lease := range leases {
 			assert.False(t, lease.Failed)
-			assert.NotContains(t, lease.Attributes, "vault.lease.id", "the ID itself is not told")
+			assert.NotContains(t, lease.Attributes, "vault.lease.id", "the ID itself is not reported")
 			switch prefix := lease.Attributes["vault.lease.prefix"]; prefix {
 			case workload.CertificateLeases + "/" + workload.PKIRole:
 				assert.Equal(t, "expired", lease.Attributes["vault.lease.end.cause"])
@@ -333,9 +333,9 @@ func TestTheDemoArrives(t *testing.T) {
 	t.Run("no secret has left", func(t *testing.T) {
 		events, err := os.ReadFile(string(s.Events))
 		require.NoError(t, err)
-		told := fmt.Sprint(string(events), s.LogTail(100_000), p.Spans, p.Series)
+		reported := fmt.Sprint(string(events), s.LogTail(100_000), p.Spans, p.Series)
 		for _, secret := range append(s.Lab.Vault.UnsealKeys, s.Lab.Vault.RootToken, s.Token) {
-			assert.NotContains(t, told, secret)
+			assert.NotContains(t, reported, secret)
 		}
 	})
 }

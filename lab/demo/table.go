@@ -18,7 +18,7 @@ import (
 // width is how long a line should be at most.
 const width = 160
 
-// Print writes the snapshot as a table for each system, the most telling first.
+// Print writes the snapshot as a table for each system, the most useful first.
 func (p Snapshot) Print(out io.Writer, link func(traceID string) string, prometheus readback.Prometheus) error {
 	fmt.Fprintf(out, "\nLabels are shown by their values. Of traces that are alike the longest is shown, of the exemplars of a series the largest; those of histograms are in _bucket.\n")
 	for _, system := range p.shown() {
