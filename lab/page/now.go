@@ -145,8 +145,8 @@ func (t *traces) cutOff(kind func(name string) bool) (names []string) {
 	return names
 }
 
-// markers returns the traces in which periods of the observed systems were announced.
-func markers(ctx context.Context, jaeger readback.Jaeger, now time.Time) (traces, error) {
+// search returns the traces since a time with spans of the observed systems whose name is wanted.
+func search(ctx context.Context, jaeger readback.Jaeger, since time.Time, wanted func(name string) bool) (traces, error) {
 	var all traces
 	for _, service := range systems {
 		operations, err := jaeger.Operations(ctx, service)
@@ -154,15 +154,22 @@ func markers(ctx context.Context, jaeger readback.Jaeger, now time.Time) (traces
 			return traces{}, err
 		}
 		for _, name := range operations {
-			if !strings.HasSuffix(name, ".start") || !isIncident(name) && !isLock(name) {
+			if !wanted(name) {
 				continue
 			}
-			if err := all.find(ctx, jaeger, service, name, now.Add(-openSince), mostTraces); err != nil {
+			if err := all.find(ctx, jaeger, service, name, since, mostTraces); err != nil {
 				return traces{}, err
 			}
 		}
 	}
 	return all, nil
+}
+
+// markers returns the traces in which periods of the observed systems were announced.
+func markers(ctx context.Context, jaeger readback.Jaeger, now time.Time) (traces, error) {
+	return search(ctx, jaeger, now.Add(-openSince), func(name string) bool {
+		return strings.HasSuffix(name, ".start") && (isIncident(name) || isLock(name))
+	})
 }
 
 func isLock(name string) bool { return strings.Contains(name, ".lock.") }

@@ -89,22 +89,9 @@ func queryRecent(ctx context.Context, jaeger readback.Jaeger) Recent {
 
 // incidents returns the traces that have an incident of the observed systems that ended.
 func incidents(ctx context.Context, jaeger readback.Jaeger, now time.Time) (traces, error) {
-	var all traces
-	for _, service := range systems {
-		operations, err := jaeger.Operations(ctx, service)
-		if err != nil {
-			return traces{}, err
-		}
-		for _, name := range operations {
-			if !isIncident(name) || strings.HasSuffix(name, ".start") {
-				continue
-			}
-			if err := all.find(ctx, jaeger, service, name, now.Add(-closedSince), mostTraces); err != nil {
-				return traces{}, err
-			}
-		}
-	}
-	return all, nil
+	return search(ctx, jaeger, now.Add(-closedSince), func(name string) bool {
+		return isIncident(name) && !strings.HasSuffix(name, ".start")
+	})
 }
 
 // closed returns the incidents that ended last. The outages of checks are left out where the incident that they belong
