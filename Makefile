@@ -102,6 +102,14 @@ check: ## fail if anything generated or tidied is out of date
 		echo "make check: files were out of date: run 'make generate tidy' and commit what changed" >&2; exit 1; \
 	fi
 
+.PHONY: release
+release: $(RELEASE) ## all that is published, into distribution/_release: VERSION=0.2.0 [KEY=minisign.key]
+	@exec $(RELEASE) all --version "$(VERSION)" --key "$(KEY)"
+
+.PHONY: licences
+licences: build $(RELEASE) ## the licence of each dependency; fails if one forbids shipping
+	@exec $(RELEASE) licences
+
 .PHONY: cross
 cross: $(RELEASE) ## the collector for every platform that is released
 	@$(RELEASE) compile >/dev/null

@@ -59,7 +59,7 @@ func Compile(ctx context.Context, o Options) (r Result, err error) {
 		return Result{}, err
 	}
 	r = Result{Stamp: stamp, Module: filepath.Join(o.Source, Modules), Binaries: map[Platform]string{}}
-	if r.Tags, err = buildTags(o.Source); err != nil {
+	if r.Tags, err = Tags(o.Source); err != nil {
 		return Result{}, err
 	}
 	r.Flags = []string{"-trimpath", "-ldflags=-s -w", "-gcflags=all=-dwarf=false", "-tags=" + r.Tags} // As lab builds it: what is compiled is shared.
@@ -124,8 +124,8 @@ func Environment(p Platform) []string {
 	return env
 }
 
-// buildTags are the tags in builder-config.yaml.
-func buildTags(source string) (string, error) {
+// Tags returns Go's build tags in builder-config.yaml.
+func Tags(source string) (string, error) {
 	var manifest struct {
 		Dist struct {
 			BuildTags string `yaml:"build_tags"`
