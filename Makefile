@@ -103,8 +103,8 @@ check: ## fail if anything generated or tidied is out of date
 	fi
 
 .PHONY: release
-release: $(RELEASE) ## all that is published, into distribution/_release: VERSION=0.2.0 [KEY=minisign.key]
-	@exec $(RELEASE) all --version "$(VERSION)" --key "$(KEY)"
+release: $(RELEASE) ## all that is published, into distribution/_release: VERSION=0.2.0 [KEY=minisign.key] [RPM_KEY=openpgp.asc] [APK_KEY=rsa.pem]
+	@exec $(RELEASE) all --version "$(VERSION)" --key "$(KEY)" --rpm-key "$(RPM_KEY)" --apk-key "$(APK_KEY)"
 
 .PHONY: licences
 licences: build $(RELEASE) ## the licence of each dependency; fails if one forbids shipping

@@ -6,11 +6,8 @@ package distribution
 import (
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
-	"slices"
-	"strconv"
 	"strings"
 	"testing"
 
@@ -122,33 +119,30 @@ func TestTheIdentityOfAClusterBecomesLabels(t *testing.T) {
 
 func lastOf(all []string) string { return all[len(all)-1] }
 
-// The unit and the Makefile set GOMEMLIMIT to four fifths of the limit that the configuration has by default.
-func TestTheServiceFitsTheConfiguration(t *testing.T) {
+// The Makefile and the packages set the limit that the configuration has by default.
+func TestTheMemoryLimitIsTheSameEverywhere(t *testing.T) {
 	content, err := os.ReadFile("../collector-config.yaml")
 	require.NoError(t, err)
 	match := regexp.MustCompile(`\$\{env:MEMORY_LIMIT_MIB:-(\d+)\}`).FindSubmatch(content)
 	require.NotNil(t, match)
-	limit, err := strconv.Atoi(string(match[1]))
-	require.NoError(t, err)
-	content, err = os.ReadFile("otelcol-infra.service")
-	require.NoError(t, err)
-	unit := strings.Split(string(content), "\n")
-	for _, line := range []string{
-		fmt.Sprintf("Environment=MEMORY_LIMIT_MIB=%d GOMEMLIMIT=%dMiB", limit, limit*8/10),
-		"StateDirectory=otelcol-infra", // passed as STATE_DIRECTORY
-		"StateDirectoryMode=0700",
+	for file, line := range map[string]string{
+		"../Makefile":             "MEMORY_LIMIT_MIB ?= %s\n",
+		"linux/otelcol-infra.env": "MEMORY_LIMIT_MIB=\"%s\"\n",
+		"linux/launch.sh":         "${MEMORY_LIMIT_MIB:=%s}",
 	} {
-		assert.True(t, slices.Contains(unit, line), line)
+		content, err := os.ReadFile(file)
+		require.NoError(t, err)
+		assert.Contains(t, string(content), fmt.Sprintf(line, match[1]), file)
 	}
-	makefile, err := os.ReadFile("../Makefile")
-	require.NoError(t, err)
-	assert.Contains(t, string(makefile), fmt.Sprintf("MEMORY_LIMIT_MIB ?= %d\n", limit))
 }
 
-// Each variable of the shipped configurations is in the README, with its default.
+// Each variable of the shipped configurations is in the README, or in the docs of who installs a package.
 func TestTheReadmeListsEachVariable(t *testing.T) {
 	readme, err := os.ReadFile("../README.md")
 	require.NoError(t, err)
+	install, err := os.ReadFile("../docs/install.md")
+	require.NoError(t, err)
+	readme = append(readme, install...)
 	for _, file := range []string{"../collector-config.yaml", "events-otlp.yaml"} {
 		content, err := os.ReadFile(file)
 		require.NoError(t, err)
@@ -156,20 +150,4 @@ func TestTheReadmeListsEachVariable(t *testing.T) {
 			assert.Contains(t, string(readme), string(match[1]), "%s of %s", match[1], file)
 		}
 	}
-}
-
-func TestTheUnitIsValid(t *testing.T) {
-	analyze, err := exec.LookPath("systemd-analyze")
-	if err != nil {
-		t.Skip("needs systemd-analyze on PATH")
-	}
-	unit, err := os.ReadFile("otelcol-infra.service")
-	require.NoError(t, err)
-	self, err := os.Executable() // The real one is not installed.
-	require.NoError(t, err)
-	file := filepath.Join(t.TempDir(), "otelcol-infra.service")
-	require.NoError(t, os.WriteFile(file, []byte(strings.Replace(string(unit), "/usr/bin/otelcol-infra", self, 1)), 0o600))
-	output, err := exec.CommandContext(t.Context(), analyze, "verify", "--man=no", file).CombinedOutput()
-	require.NoError(t, err, string(output))
-	assert.Empty(t, string(output))
 }

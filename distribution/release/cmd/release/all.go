@@ -21,6 +21,7 @@ import (
 	"github.com/otelcol-infra/otelcol-infra/distribution/release/checksum"
 	"github.com/otelcol-infra/otelcol-infra/distribution/release/image"
 	"github.com/otelcol-infra/otelcol-infra/distribution/release/licence"
+	"github.com/otelcol-infra/otelcol-infra/distribution/release/linuxpackage"
 	"github.com/otelcol-infra/otelcol-infra/distribution/release/payload"
 	"github.com/otelcol-infra/otelcol-infra/distribution/release/provenance"
 	"github.com/otelcol-infra/otelcol-infra/distribution/release/sbom"
@@ -32,6 +33,8 @@ func all(ctx context.Context, c *call) error {
 	start := time.Now()
 	version := c.flags.String("version", "", "such as 0.2.0")
 	key := c.flags.String("key", "", "file of minisign's secret key; without one, nothing is signed")
+	rpmKey := c.flags.String("rpm-key", "", "file of an OpenPGP private key that signs the rpm")
+	apkKey := c.flags.String("apk-key", "", "file of an RSA private key, in PEM, that signs the apk")
 	passwordFile := c.flags.String("password-file", "", "file whose first line is the key's password (default: ask on the terminal)")
 	platforms := c.flags.String("platform", "", "platforms, separated by commas, for a trial (default: all that are released)")
 	output := c.flags.String("output", "", "folder (default: distribution/_release in the checkout)")
@@ -64,7 +67,7 @@ func all(ctx context.Context, c *call) error {
 	if err != nil {
 		return err
 	}
-	r := &release{call: c, output: o.Output, built: built}
+	r := &release{call: c, output: o.Output, built: built, rpmKey: *rpmKey, apkKey: *apkKey}
 	for _, step := range []struct {
 		short string
 		run   func(context.Context) error
@@ -92,6 +95,8 @@ type release struct {
 	call      *call
 	output    string
 	built     build.Result
+	rpmKey    string // files
+	apkKey    string
 	notices   string // file
 	modules   []licence.Module
 	published []string // paths of what users download
@@ -167,7 +172,22 @@ func (r *release) archives(context.Context) error {
 	return nil
 }
 
-func (r *release) packages(context.Context) error { return nil }
+func (r *release) packages(ctx context.Context) error {
+	for _, p := range r.platforms() {
+		if p.OS != "linux" {
+			continue
+		}
+		paths, err := linuxpackage.Build(ctx, linuxpackage.Options{
+			Source: r.call.source, Binary: r.built.Binaries[p], Arch: p.Arch, Version: r.built.Stamp.Version, Time: r.built.Stamp.Time,
+			Notices: r.notices, Output: r.output, RPMKey: r.rpmKey, APKKey: r.apkKey,
+		})
+		if err != nil {
+			return fmt.Errorf("make the packages for %s: %w", p, err)
+		}
+		r.published = append(r.published, paths...)
+	}
+	return nil
+}
 
 func (r *release) image(ctx context.Context) error {
 	return image.Write(ctx, r.name("image.tar"), image.Options{
