@@ -11,6 +11,8 @@ EXAMPLES := $(patsubst %/go.mod,%,$(wildcard examples/*/go.mod))
 TOOLS := $(patsubst %/go.mod,%,$(wildcard distribution/release/go.mod distribution/kubernetes/go.mod))
 MODULES := $(EXAMPLES) $(TOOLS)
 
+VULNDB ?= https://vuln.go.dev
+
 # Of `make run`: Go collects garbage before the memory_limiter refuses data.
 MEMORY_LIMIT_MIB ?= 512
 GOMEMLIMIT ?= $(shell echo $$(($(MEMORY_LIMIT_MIB) * 8 / 10)))MiB
@@ -109,6 +111,13 @@ release: $(RELEASE) ## all that is published, into distribution/_release: VERSIO
 .PHONY: licences
 licences: build $(RELEASE) ## the licence of each dependency; fails if one forbids shipping
 	@exec $(RELEASE) licences
+
+.PHONY: vulncheck
+vulncheck: build ## known vulnerabilities in the collector, as https://vuln.go.dev lists them; VULNDB=file:///folder reads a copy
+	@go tool -modfile=internal/tools/vulncheck/go.mod govulncheck -db $(VULNDB) -mode binary $(COLLECTOR); \
+	status=$$?; [ $$status = 0 ] || [ $$status = 3 ] || \
+		echo "make vulncheck: nothing is known about vulnerabilities: $(VULNDB) gave no answer; VULNDB=file:///folder reads a copy of it" >&2; \
+	exit $$status
 
 .PHONY: cross
 cross: $(RELEASE) ## the collector for every platform that is released

@@ -220,7 +220,7 @@ func freePorts(t *testing.T, n int) []int {
 	for range n {
 		listener, err := net.Listen("tcp", "127.0.0.1:0")
 		require.NoError(t, err)
-		defer listener.Close() // after all are taken
+		defer listener.Close()                                     // after all are taken
 		ports = append(ports, listener.Addr().(*net.TCPAddr).Port) //nolint:forcetypeassert // of a TCP listener
 	}
 	return ports
