@@ -119,6 +119,11 @@ vulncheck: build ## known vulnerabilities in the collector, as https://vuln.go.d
 		echo "make vulncheck: nothing is known about vulnerabilities: $(VULNDB) gave no answer; VULNDB=file:///folder reads a copy of it" >&2; \
 	exit $$status
 
+.PHONY: portable
+portable: ## this repository's own code compiled for the other platforms that are released: a part of cross, in minutes
+	@for platform in linux/arm64 darwin/arm64 windows/amd64; do echo "go build ./... for $$platform" && \
+		GOOS=$${platform%/*} GOARCH=$${platform#*/} CGO_ENABLED=0 go build -trimpath -gcflags 'all=-dwarf=false' ./... || exit; done
+
 .PHONY: cross
 cross: $(RELEASE) ## the collector for every platform that is released
 	@$(RELEASE) compile >/dev/null

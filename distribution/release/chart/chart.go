@@ -35,7 +35,7 @@ func Pack(ctx context.Context, source, output string, stamp build.Stamp) (string
 	if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
 		return "", nil
 	}
-	// What git does not know is no part of the chart: files of editors, such as .helmignore lists.
+	// What git ignores is no part of the chart, such as the files of an editor.
 	cmd := exec.CommandContext(ctx, "git", "ls-files", "-z", "--cached", "--others", "--exclude-standard")
 	cmd.Dir = dir
 	list, err := cmd.Output()
