@@ -64,7 +64,7 @@ func TestTheZipFileKeepsTimeAndMode(t *testing.T) {
 	require.NoError(t, Zip(file, entries(t), at))
 	read, err := zip.OpenReader(file)
 	require.NoError(t, err)
-	defer read.Close()
+	defer func() { assert.NoError(t, read.Close()) }()
 	require.Len(t, read.File, 2)
 	assert.Equal(t, "v/otelcol-infra", read.File[1].Name)
 	assert.Equal(t, os.FileMode(0o755), read.File[1].Mode())

@@ -46,7 +46,7 @@ type Options struct {
 
 // Write makes the image for each Linux binary, and writes an index of them into a
 // tar file in the OCI layout.
-func Write(ctx context.Context, path string, o Options) error {
+func Write(ctx context.Context, path string, o Options) (err error) {
 	index, err := Build(ctx, o)
 	if err != nil {
 		return err
@@ -55,7 +55,7 @@ func Write(ctx context.Context, path string, o Options) error {
 	if err != nil {
 		return fmt.Errorf("create a folder for the image: %w", err)
 	}
-	defer os.RemoveAll(dir)
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	out, err := layout.Write(dir, empty.Index)
 	if err != nil {
 		return fmt.Errorf("write the image: %w", err)

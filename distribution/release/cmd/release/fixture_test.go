@@ -5,6 +5,7 @@ package main
 
 import (
 	"bytes"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -30,7 +31,9 @@ var (
 func TestMain(m *testing.M) {
 	status := m.Run()
 	if onceDir != "" {
-		os.RemoveAll(onceDir)
+		if err := os.RemoveAll(onceDir); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+		}
 	}
 	os.Exit(status)
 }
@@ -49,7 +52,7 @@ func released(t *testing.T) published {
 	}
 	if onceDir == "" {
 		var err error
-		onceDir, err = os.MkdirTemp("", "otelcol-infra-release-")
+		onceDir, err = os.MkdirTemp("", "otelcol-infra-release-") //nolint:usetesting // other tests use it when this one has ended
 		require.NoError(t, err)
 	}
 	p := published{

@@ -21,12 +21,14 @@ func TestTheGuideHowToVerifyADownloadIsTrue(t *testing.T) {
 	p := released(t)
 	guide, err := os.ReadFile("../../../../docs/guides/verify-download.md")
 	require.NoError(t, err)
-	script := "set -euxo pipefail\n"
+	var commands strings.Builder
+	commands.WriteString("set -euxo pipefail\n")
 	blocks := shellBlock.FindAllStringSubmatch(string(guide), -1)
 	require.GreaterOrEqual(t, len(blocks), 5)
 	for _, block := range blocks {
-		script += block[1]
+		commands.WriteString(block[1])
 	}
+	script := commands.String()
 
 	download := t.TempDir()
 	entries, err := os.ReadDir(p.folder)

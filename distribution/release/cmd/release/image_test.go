@@ -16,6 +16,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -88,7 +89,7 @@ func TestTheImageSaysWhatItIs(t *testing.T) {
 	assert.Equal(t, "Apache-2.0", config.Config.Labels["org.opencontainers.image.licenses"])
 	assert.Equal(t, "10001:10001", config.Config.User)
 	assert.Equal(t, []string{"/usr/bin/otelcol-infra"}, config.Config.Entrypoint)
-	assert.Equal(t, strings.TrimSpace(shell(t, p.source, "git", "show", "--no-patch", "--format=%ct")), fmt.Sprint(config.Created.Unix()))
+	assert.Equal(t, strings.TrimSpace(shell(t, p.source, "git", "show", "--no-patch", "--format=%ct")), strconv.FormatInt(config.Created.Unix(), 10))
 }
 
 // unpacked is the image's file system, as a container engine would mount it.
