@@ -4,9 +4,11 @@
 package main
 
 import (
+	"bytes"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -50,6 +52,13 @@ func TestTwoReleasesOfOneCommitHaveTheSameBits(t *testing.T) {
 		"otelcol-infra_0.2.0_image.tar", "otelcol-infra_0.2.0_provenance.json", "otelcol-infra_0.2.0_sha256sums.txt", "otelcol-infra_0.2.0_sha256sums.txt.minisig",
 	} {
 		assert.FileExists(t, filepath.Join(folder, name))
+	}
+	// No folder of this machine is in the binary, not even those that both builds share.
+	binary, err := os.ReadFile(filepath.Join(folder, "binaries/linux_amd64/otelcol-infra"))
+	require.NoError(t, err)
+	shared := strings.Fields(shell(t, ".", "go", "env", "GOROOT", "GOMODCACHE", "GOCACHE"))
+	for _, path := range append(shared, first.source, source, strings.TrimSpace(shell(t, ".", "git", "rev-parse", "--show-toplevel"))) {
+		assert.False(t, bytes.Contains(binary, []byte(path)), "%s is in the binary", path)
 	}
 	entries, err := os.ReadDir(folder)
 	require.NoError(t, err)
