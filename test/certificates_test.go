@@ -88,3 +88,8 @@ func (c certificates) client(t *testing.T, shown certificates) *tls.Config {
 	}
 	return config
 }
+
+func writeFile(t *testing.T, path, content string) {
+	t.Helper()
+	require.NoError(t, os.WriteFile(path, []byte(content), 0o600))
+}

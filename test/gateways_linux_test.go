@@ -6,7 +6,6 @@ package test
 import (
 	"context"
 	"fmt"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -16,17 +15,6 @@ import (
 	"github.com/otelcol-infra/otelcol-infra/lab"
 	"github.com/otelcol-infra/otelcol-infra/lab/readback"
 )
-
-// shipped returns the paths of shipped configurations, such as agent and agent-vault.
-func shipped(t *testing.T, names ...string) (files []string) {
-	t.Helper()
-	for _, name := range names {
-		file, err := filepath.Abs("../distribution/config/" + name + ".yaml")
-		require.NoError(t, err)
-		files = append(files, file)
-	}
-	return files
-}
 
 // gateway is a running gateway. Several have the same ports at different addresses of
 // loopback, which Linux has many of, so that one DNS name is all of them.
@@ -110,9 +98,4 @@ func stopAtTheEnd(t *testing.T, c *lab.Collector) {
 		}
 		require.NoError(t, c.Stop(context.Background()), "SIGTERM must end it")
 	})
-}
-
-func writeFile(t *testing.T, path, content string) {
-	t.Helper()
-	require.NoError(t, os.WriteFile(path, []byte(content), 0o600))
 }
