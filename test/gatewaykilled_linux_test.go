@@ -352,8 +352,8 @@ type traffic struct {
 	sent    []sentTrace
 }
 
-// startTraffic sends 20 traces a second: the first half of the spans of each to one
-// agent, and the other half, up to spread later, to the other.
+// startTraffic sends 20 traces a second, four at a time: the first half of the spans of
+// each to one agent, and the other half, up to spread later, to the other.
 func startTraffic(t *testing.T, agents []*agent) *traffic {
 	ctx, cancel := context.WithCancel(t.Context())
 	w := &traffic{end: cancel}
@@ -361,7 +361,7 @@ func startTraffic(t *testing.T, agents []*agent) *traffic {
 	client := &http.Client{Transport: &http.Transport{}, Timeout: 10 * time.Second}
 	t.Cleanup(client.CloseIdleConnections)
 	w.running.Go(func() {
-		tick := time.NewTicker(50 * time.Millisecond)
+		tick := time.NewTicker(200 * time.Millisecond)
 		defer tick.Stop()
 		for n := 0; ; n++ {
 			select {
@@ -371,11 +371,11 @@ func startTraffic(t *testing.T, agents []*agent) *traffic {
 			}
 			first := n % 2
 			w.running.Go(func() {
-				x, err := sendSpread(client, agents[first].otlp, agents[1-first].otlp)
+				sent, err := sendSpread(client, agents[first].otlp, agents[1-first].otlp)
 				if assert.NoError(t, err) {
 					w.mu.Lock()
 					defer w.mu.Unlock()
-					w.sent = append(w.sent, x)
+					w.sent = append(w.sent, sent...)
 				}
 			})
 		}
@@ -390,45 +390,50 @@ func (w *traffic) stop() []sentTrace {
 	return w.sent
 }
 
-func sendSpread(client *http.Client, agents ...string) (x sentTrace, err error) {
-	id := randomTraceID()
-	x = sentTrace{id: id.String(), from: time.Now()}
+// sendSpread sends a part of each trace to each agent.
+func sendSpread(client *http.Client, agents ...string) ([]sentTrace, error) {
+	var ids []pcommon.TraceID
+	sent := make([]sentTrace, 4)
+	for i := range sent {
+		ids = append(ids, randomTraceID())
+		sent[i] = sentTrace{id: ids[i].String(), from: time.Now()}
+	}
 	for i, otlp := range agents {
 		if i > 0 {
 			time.Sleep(rand.N(spread))
 		}
-		body, ids, err := spansOf(id, 3)
+		traces := ptrace.NewTraces()
+		rs := traces.ResourceSpans().AppendEmpty()
+		rs.Resource().Attributes().PutStr("service.name", "checkout")
+		scope := rs.ScopeSpans().AppendEmpty()
+		for j, id := range ids {
+			for range 3 {
+				sent[j].spans = append(sent[j].spans, fill(scope.Spans().AppendEmpty(), id))
+			}
+		}
+		body, err := ptraceotlp.NewExportRequestFromTraces(traces).MarshalProto()
 		if err != nil {
-			return x, err
+			return nil, err
 		}
 		if status := (&pusher{url: "http://" + otlp, client: client}).post(context.Background(), body); status != http.StatusOK {
-			return x, fmt.Errorf("the agent at %s answered %d", otlp, status)
+			return nil, fmt.Errorf("the agent at %s answered %d", otlp, status)
 		}
-		x.spans = append(x.spans, ids...)
 	}
-	x.until = time.Now()
-	return x, nil
+	for i := range sent {
+		sent[i].until = time.Now()
+	}
+	return sent, nil
 }
 
-// spansOf makes spans of a trace, encoded.
-func spansOf(trace pcommon.TraceID, n int) (body []byte, ids []string, err error) {
-	traces := ptrace.NewTraces()
-	rs := traces.ResourceSpans().AppendEmpty()
-	rs.Resource().Attributes().PutStr("service.name", "checkout")
-	scope := rs.ScopeSpans().AppendEmpty()
+// fill makes it a span of a trace, and returns its ID.
+func fill(span ptrace.Span, trace pcommon.TraceID) string {
 	now := time.Now()
-	for range n {
-		span := scope.Spans().AppendEmpty()
-		id := randomSpanID()
-		span.SetTraceID(trace)
-		span.SetSpanID(id)
-		span.SetName("work")
-		span.SetStartTimestamp(pcommon.NewTimestampFromTime(now.Add(-time.Millisecond)))
-		span.SetEndTimestamp(pcommon.NewTimestampFromTime(now))
-		ids = append(ids, id.String())
-	}
-	body, err = ptraceotlp.NewExportRequestFromTraces(traces).MarshalProto()
-	return body, ids, err
+	span.SetTraceID(trace)
+	span.SetSpanID(randomSpanID())
+	span.SetName("work")
+	span.SetStartTimestamp(pcommon.NewTimestampFromTime(now.Add(-time.Millisecond)))
+	span.SetEndTimestamp(pcommon.NewTimestampFromTime(now))
+	return span.SpanID().String()
 }
 
 func randomTraceID() (id pcommon.TraceID) {
