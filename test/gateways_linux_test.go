@@ -13,7 +13,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/otelcol-infra/otelcol-infra/lab"
-	"github.com/otelcol-infra/otelcol-infra/lab/readback"
 )
 
 // gateway is a running gateway. Several have the same ports at different addresses of
@@ -23,16 +22,16 @@ type gateway struct {
 	address                      string // without a port
 	grpc, http, balanced, health int
 	metrics, applications        string // host:port of the Prometheus exporters
-	events                       readback.Events
+	events                       string // the file
 }
 
 func (g *gateway) at(port int) string { return fmt.Sprintf("%s:%d", g.address, port) }
 
 // startGateways starts so many, at 127.0.0.1, 127.0.0.2 and so on, whose certificates
-// must be for these addresses.
-func startGateways(t *testing.T, n int, certs certificates, env ...string) (gateways []*gateway) {
+// must be for these addresses, with additions to their configuration.
+func startGateways(t *testing.T, n int, certs certificates, additions []string, env ...string) (gateways []*gateway) {
 	t.Helper()
-	bin, configs := binary(t), shipped(t, "gateway")
+	bin, configs := binary(t), shipped(t, append([]string{"gateway"}, additions...)...)
 	require.NoError(t, lab.OnFreePorts(t.Context(), 7, func(ports []int) error {
 		var peers []string
 		for i := range n {
@@ -42,12 +41,12 @@ func startGateways(t *testing.T, n int, certs certificates, env ...string) (gate
 			g := &gateway{address: fmt.Sprintf("127.0.0.%d", 1+i), grpc: ports[0], http: ports[1], balanced: ports[2], health: ports[3]}
 			g.metrics, g.applications = g.at(ports[4]), g.at(ports[5])
 			dir := t.TempDir()
-			g.events = readback.Events(filepath.Join(dir, "state", "events.jsonl"))
+			g.events = filepath.Join(dir, "state", "events.jsonl")
 			var err error
 			g.Collector, err = lab.StartCollector(t.Context(), lab.CollectorOptions{
 				Binary: bin, Configs: configs, Dir: dir, Name: fmt.Sprintf("gateway-%d", 1+i), ReadyURL: "http://" + g.at(g.health),
 				Env: append(append(certs.env(),
-					"GATEWAYS=["+strings.Join(peers, ", ")+"]", "STATE_DIRECTORY="+filepath.Join(dir, "state"),
+					"GATEWAYS=["+strings.Join(peers, ", ")+"]", fmt.Sprintf("GATEWAYS_PORT=%d", ports[2]), "STATE_DIRECTORY="+filepath.Join(dir, "state"),
 					"OTLP_GRPC_ENDPOINT="+g.at(g.grpc), "OTLP_HTTP_ENDPOINT="+g.at(g.http), "BALANCED_ENDPOINT="+g.at(g.balanced),
 					"HEALTH_CHECK_ENDPOINT="+g.at(g.health), "PROMETHEUS_EXPORTER_ENDPOINT="+g.metrics, "APPLICATIONS_EXPORTER_ENDPOINT="+g.applications,
 					"TELEMETRY_HOST="+g.address, fmt.Sprintf("TELEMETRY_PORT=%d", ports[6])), env...),

@@ -41,7 +41,7 @@ func TestTheGatewaySamples(t *testing.T) {
 	prometheus, err := lab.StartPrometheus(t.Context(), lab.ServerOptions{})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, prometheus.Stop(context.Background())) })
-	g := startGateways(t, 1, certs, "JAEGER_OTLP_ENDPOINT="+jaeger.OTLPGRPC, "DECISION_WAIT=1s", "SAMPLING_PERCENTAGE=25")[0]
+	g := startGateways(t, 1, certs, nil, "JAEGER_OTLP_ENDPOINT="+jaeger.OTLPGRPC, "DECISION_WAIT=1s", "SAMPLING_PERCENTAGE=25")[0]
 	require.NoError(t, prometheus.Scrape(g.metrics, g.applications))
 	a := startAgent(t, "agent", certs, []string{"agent-scrape"}, "GATEWAY_ENDPOINT="+g.at(g.grpc), "COLLECTION_INTERVAL=1s")
 	begin := time.Now()

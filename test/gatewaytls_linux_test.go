@@ -30,7 +30,7 @@ func TestGatewayAcceptsNobodyWithoutACertificate(t *testing.T) {
 	t.Parallel()
 	certs := guideCertificates(t, "IP:127.0.0.1")
 	stranger := guideCertificates(t, "IP:127.0.0.1")
-	g := startGateways(t, 1, certs, "JAEGER_OTLP_ENDPOINT=127.0.0.1:1", "TLS_RELOAD_INTERVAL=100ms")[0]
+	g := startGateways(t, 1, certs, nil, "JAEGER_OTLP_ENDPOINT=127.0.0.1:1", "TLS_RELOAD_INTERVAL=100ms")[0]
 	old := certs.client(t, certs)
 	old.MaxVersion = tls.VersionTLS12
 	for name, c := range map[string]struct {
@@ -73,6 +73,26 @@ func TestGatewayAcceptsNobodyWithoutACertificate(t *testing.T) {
 		}, soon, 100*time.Millisecond, "the gateway shows the new one")
 		assert.NoError(t, sendOverGRPC(t, g.at(g.grpc), certs.client(t, certs)))
 	})
+}
+
+// The addition for DNS takes the place of the list of gateways, and a name that is not the
+// host in the address is asked of their certificates.
+func TestGatewaysAreFoundByDNS(t *testing.T) {
+	if testing.Short() {
+		t.Skip("needs the built collector; run make test")
+	}
+	t.Parallel()
+	certs, backend := guideCertificates(t, "DNS:gateway.example"), startBlackHole(t)
+	g := startGateways(t, 1, certs, []string{"gateway-dns"}, "JAEGER_OTLP_ENDPOINT="+backend.address, "DECISION_WAIT=1s",
+		"GATEWAYS=[nowhere.invalid:1]", "GATEWAYS_DNS=127.0.0.1", "GATEWAYS_SERVER_NAME=gateway.example")[0]
+	config := certs.client(t, certs)
+	config.ServerName = "gateway.example"
+	conn, err := grpc.NewClient(g.at(g.grpc), grpc.WithTransportCredentials(credentials.NewTLS(config)))
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, conn.Close()) })
+	_, err = ptraceotlp.NewGRPCClient(conn).Export(t.Context(), ptraceotlp.NewExportRequestFromTraces(someTraces(1)))
+	require.NoError(t, err)
+	require.Eventually(t, func() bool { return backend.spans.Load() == spansOfATrace }, soon, 100*time.Millisecond)
 }
 
 // servedBy returns the serial number of the server's certificate.

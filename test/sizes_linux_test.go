@@ -7,7 +7,6 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"net"
 	"net/http"
 	"os"
 	"strconv"
@@ -19,7 +18,6 @@ import (
 	"go.opentelemetry.io/collector/pdata/pcommon"
 	"go.opentelemetry.io/collector/pdata/ptrace"
 	"go.opentelemetry.io/collector/pdata/ptrace/ptraceotlp"
-	"google.golang.org/grpc"
 
 	"github.com/otelcol-infra/otelcol-infra/lab"
 )
@@ -38,8 +36,8 @@ func TestSizes(t *testing.T) {
 		t.Skip("measures for two minutes and asserts nothing; run it with MEASURE=1")
 	}
 	certs := guideCertificates(t, "IP:127.0.0.1")
-	limits := []string{"JAEGER_OTLP_ENDPOINT=" + startBlackHole(t)}
-	g := startGateways(t, 1, certs, append(limits, "MEMORY_LIMIT_MIB=1024", "GOMEMLIMIT=819MiB")...)[0]
+	limits := []string{"JAEGER_OTLP_ENDPOINT=" + startBlackHole(t).address}
+	g := startGateways(t, 1, certs, nil, append(limits, "MEMORY_LIMIT_MIB=1024", "GOMEMLIMIT=819MiB")...)[0]
 	a := startAgent(t, "agent", certs, nil, "GATEWAY_ENDPOINT="+g.at(g.grpc), "MEMORY_LIMIT_MIB=256", "GOMEMLIMIT=204MiB")
 	for _, rate := range []int{0, 1000, 5000} {
 		ctx, stop := context.WithCancel(t.Context())
@@ -56,28 +54,6 @@ func TestSizes(t *testing.T) {
 		stop()
 		<-ended
 	}
-}
-
-// blackHole accepts spans and forgets them.
-type blackHole struct {
-	ptraceotlp.UnimplementedGRPCServer
-}
-
-// Export accepts spans.
-func (*blackHole) Export(context.Context, ptraceotlp.ExportRequest) (ptraceotlp.ExportResponse, error) {
-	return ptraceotlp.NewExportResponse(), nil
-}
-
-// startBlackHole returns host:port of one.
-func startBlackHole(t *testing.T) string {
-	t.Helper()
-	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	server := grpc.NewServer()
-	ptraceotlp.RegisterGRPCServer(server, &blackHole{})
-	go func() { _ = server.Serve(listener) }()
-	t.Cleanup(server.Stop)
-	return listener.Addr().String()
 }
 
 // sendSteadily sends ten requests a second with so many spans in all, in traces of ten.
