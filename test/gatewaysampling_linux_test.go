@@ -5,6 +5,7 @@ package test
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"testing"
 	"time"
@@ -26,24 +27,28 @@ const (
 	vaultScope = "github.com/otelcol-infra/otelcol-infra/receiver/vaultreceiver"
 )
 
-// A gateway that keeps a quarter of the traces keeps each that failed or was slow, and
-// all that receivers observed. Requests to Vault share the fate of their traces. Exemplars
-// lead to what was kept.
-func TestTheGatewaySamples(t *testing.T) {
+// Two gateways that keep a quarter of the traces keep each that failed or was slow, whole
+// though each of its spans came to another one, and all that receivers observed. Requests
+// to Vault share the fate of their traces. Exemplars lead to what was kept.
+func TestGatewaysSample(t *testing.T) {
 	if testing.Short() {
 		t.Skip("needs a real Jaeger and Prometheus and the built collector; run make test")
 	}
 	t.Parallel()
-	certs := guideCertificates(t, "IP:127.0.0.1")
+	certs := guideCertificates(t, "IP:127.0.0.1,IP:127.0.0.2")
 	jaeger, err := lab.StartJaeger(t.Context(), lab.ServerOptions{})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, jaeger.Stop(context.Background())) })
 	prometheus, err := lab.StartPrometheus(t.Context(), lab.ServerOptions{})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, prometheus.Stop(context.Background())) })
-	g := startGateways(t, 1, certs, nil, "JAEGER_OTLP_ENDPOINT="+jaeger.OTLPGRPC, "DECISION_WAIT=1s", "SAMPLING_PERCENTAGE=25")[0]
-	require.NoError(t, prometheus.Scrape(g.metrics, g.applications))
-	a := startAgent(t, "agent", certs, []string{"agent-scrape"}, "GATEWAY_ENDPOINT="+g.at(g.grpc), "COLLECTION_INTERVAL=1s")
+	gateways := startGateways(t, 2, certs, nil, "JAEGER_OTLP_ENDPOINT="+jaeger.OTLPGRPC, "DECISION_WAIT=1s", "SAMPLING_PERCENTAGE=25")
+	require.NoError(t, prometheus.Scrape(gateways[0].metrics, gateways[0].applications, gateways[1].metrics, gateways[1].applications))
+	var agents []*agent
+	for i, g := range gateways { // so that it is known which spans come to which gateway
+		agents = append(agents, startAgent(t, fmt.Sprintf("agent-%d", 1+i), certs, []string{"agent-scrape"}, "GATEWAY_ENDPOINT="+g.at(g.grpc), "COLLECTION_INTERVAL=1s"))
+	}
+	a := agents[0]
 	begin := time.Now()
 	store, err := shop.Open(t.Context(), "http://"+a.otlp)
 	require.NoError(t, err)
@@ -59,25 +64,27 @@ func TestTheGatewaySamples(t *testing.T) {
 
 	const each = 80
 	kinds := map[string][]pcommon.TraceID{}
-	traces := ptrace.NewTraces()
+	parts := []ptrace.Traces{ptrace.NewTraces(), ptrace.NewTraces()}
 	for _, kind := range []string{"usual", "failed", "slow"} {
 		for range each {
 			id := randomTraceID()
 			kinds[kind] = append(kinds[kind], id)
-			appendTrace(traces, id, kind)
+			appendTrace(parts, id, kind)
 		}
 	}
 	for range each {
 		id := randomTraceID()
 		kinds["lock"] = append(kinds["lock"], id)
-		span := newSpan(traces, "etcd", etcdScope, id)
+		span := newSpan(parts[0], "etcd", etcdScope, id)
 		span.SetKind(ptrace.SpanKindInternal)
 	}
-	body, err := ptraceotlp.NewExportRequestFromTraces(traces).MarshalProto()
-	require.NoError(t, err)
 	client := &http.Client{Transport: &http.Transport{}}
 	defer client.CloseIdleConnections()
-	require.Equal(t, http.StatusOK, (&pusher{url: "http://" + a.otlp, client: client}).post(t.Context(), body))
+	for i, part := range parts {
+		body, err := ptraceotlp.NewExportRequestFromTraces(part).MarshalProto()
+		require.NoError(t, err)
+		require.Equal(t, http.StatusOK, (&pusher{url: "http://" + agents[i].otlp, client: client}).post(t.Context(), body))
+	}
 	require.NoError(t, <-served)
 	time.Sleep(3 * time.Second) // Behind the decisions on the last visits.
 
@@ -115,12 +122,13 @@ func TestTheGatewaySamples(t *testing.T) {
 	t.Logf("%d exemplars", len(exemplars))
 }
 
-// appendTrace appends a span of an application, one below it, and the request to Vault below that.
-func appendTrace(traces ptrace.Traces, id pcommon.TraceID, kind string) {
-	root := newSpan(traces, "checkout", "app", id)
-	child := newSpan(traces, "checkout", "app", id)
+// appendTrace appends a span of an application to the first part, and to the second one
+// below it, and the request to Vault below that.
+func appendTrace(parts []ptrace.Traces, id pcommon.TraceID, kind string) {
+	root := newSpan(parts[0], "checkout", "app", id)
+	child := newSpan(parts[1], "checkout", "app", id)
 	child.SetParentSpanID(root.SpanID())
-	request := newSpan(traces, "vault", vaultScope, id)
+	request := newSpan(parts[1], "vault", vaultScope, id)
 	request.SetParentSpanID(child.SpanID())
 	request.SetKind(ptrace.SpanKindServer)
 	switch kind {
