@@ -70,7 +70,7 @@ func TestAGatewayIsKilled(t *testing.T) {
 		fmt.Sprintf("GATEWAY_ENDPOINT=dns://127.0.0.1:%d/%s.service.consul:%d", dns[0], gatewayService, gateways[0].grpc))
 	agents := []*agent{
 		startAgent(t, "agent-1", certs, []string{"agent-consul", "agent-etcd", "agent-scrape"}, append(toGateway, "ETCD_LOCK_PREFIXES=/locks/")...),
-		startAgent(t, "agent-2", certs, []string{"agent-vault", "agent-vault-audit"}, append(toGateway, "VAULT_AUDIT_FILES="+auditFile)...),
+		startAgent(t, "agent-2", certs, []string{"agent-vault", "agent-vault-audit"}, append(toGateway, "VAULT_AUDIT_FILES="+auditFile, "VAULT_INSTANCE=vault-1")...),
 	}
 	store, err := shop.Open(t.Context(), "http://"+agents[1].otlp)
 	require.NoError(t, err)
@@ -200,7 +200,7 @@ func TestAGatewayIsKilled(t *testing.T) {
 			return err == nil && total == float64(served)
 		}, soon, 500*time.Millisecond, "the shop counted %d requests", served)
 		for query, want := range map[string]float64{
-			`count(etcd_member_up == 1)`: 1, `count(vault_sealed == 0)`: 1, `count(consul_raft_has_leader == 1)`: 1,
+			`count(etcd_member_up == 1)`: 1, `count(vault_sealed{instance="vault-1"} == 0)`: 1, `count(vault_sealed)`: 1, `count(consul_raft_has_leader == 1)`: 1,
 			`count(count by (job) (target_info{job=~"etcd|consul|vault|shop"}))`: 4,
 		} {
 			require.Eventually(t, func() bool {
