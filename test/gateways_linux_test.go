@@ -19,6 +19,7 @@ import (
 // loopback, which Linux has many of, so that one DNS name is all of them.
 type gateway struct {
 	*lab.Collector
+	options                      lab.CollectorOptions
 	address                      string // without a port
 	grpc, http, balanced, health int
 	metrics, applications        string // host:port of the Prometheus exporters
@@ -42,16 +43,16 @@ func startGateways(t *testing.T, n int, certs certificates, additions []string, 
 			g.metrics, g.applications = g.at(ports[4]), g.at(ports[5])
 			dir := t.TempDir()
 			g.events = filepath.Join(dir, "state", "events.jsonl")
-			var err error
-			g.Collector, err = lab.StartCollector(t.Context(), lab.CollectorOptions{
+			g.options = lab.CollectorOptions{
 				Binary: bin, Configs: configs, Dir: dir, Name: fmt.Sprintf("gateway-%d", 1+i), ReadyURL: "http://" + g.at(g.health),
 				Env: append(append(certs.env(),
 					"GATEWAYS=["+strings.Join(peers, ", ")+"]", fmt.Sprintf("GATEWAYS_PORT=%d", ports[2]), "STATE_DIRECTORY="+filepath.Join(dir, "state"),
 					"OTLP_GRPC_ENDPOINT="+g.at(g.grpc), "OTLP_HTTP_ENDPOINT="+g.at(g.http), "BALANCED_ENDPOINT="+g.at(g.balanced),
 					"HEALTH_CHECK_ENDPOINT="+g.at(g.health), "PROMETHEUS_EXPORTER_ENDPOINT="+g.metrics, "APPLICATIONS_EXPORTER_ENDPOINT="+g.applications,
 					"TELEMETRY_HOST="+g.address, fmt.Sprintf("TELEMETRY_PORT=%d", ports[6])), env...),
-			})
-			if err != nil {
+			}
+			var err error
+			if g.Collector, err = lab.StartCollector(t.Context(), g.options); err != nil {
 				return err
 			}
 			gateways = append(gateways, g)

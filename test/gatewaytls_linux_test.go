@@ -92,7 +92,7 @@ func TestGatewaysAreFoundByDNS(t *testing.T) {
 	t.Cleanup(func() { require.NoError(t, conn.Close()) })
 	_, err = ptraceotlp.NewGRPCClient(conn).Export(t.Context(), ptraceotlp.NewExportRequestFromTraces(someTraces(1)))
 	require.NoError(t, err)
-	require.Eventually(t, func() bool { return backend.spans.Load() == spansOfATrace }, soon, 100*time.Millisecond)
+	require.Eventually(t, func() bool { return backend.spans() == spansOfATrace }, soon, 100*time.Millisecond)
 }
 
 // servedBy returns the serial number of the server's certificate.
