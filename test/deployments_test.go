@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -94,7 +95,7 @@ func TestWhatADeploymentLacksIsNamed(t *testing.T) {
 		"a key that is none":        {"gateway", append(certs.env(), "TLS_KEY_FILE="+unreadable), []string{"failed to load TLS cert and key", "key input"}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			env := append(away, c.env...)
+			env := slices.Concat(away, c.env)
 			if c.deployment == "agent" && !strings.Contains(name, "GATEWAY_ENDPOINT") || c.deployment == "gateway" && name != "no GATEWAYS" {
 				env = append(env, whatIsRequired...)
 			}
