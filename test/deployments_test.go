@@ -73,7 +73,7 @@ func TestEachDeploymentIsValid(t *testing.T) {
 	}
 }
 
-// The last line says what is missing, and there is no stack trace.
+// The last line names what is missing, and there is no stack trace.
 func TestWhatADeploymentLacksIsNamed(t *testing.T) {
 	certs := guideCertificates(t, "IP:127.0.0.1")
 	away := []string{"OTLP_GRPC_ENDPOINT=127.0.0.1:0", "OTLP_HTTP_ENDPOINT=127.0.0.1:0", "BALANCED_ENDPOINT=127.0.0.1:0",

@@ -33,7 +33,7 @@ func TestAnAgentWaitsForItsGateway(t *testing.T) {
 	require.Eventually(t, func() bool { return backend.spans() == 40*spansOfATrace }, soon, 100*time.Millisecond)
 }
 
-// When a gateway does not come back, and the others are told so, they decide on what was to be its own.
+// When a gateway does not come back, and is taken out of the list of the others, they decide on what was to be its own.
 func TestAGatewayIsTakenOutOfTheList(t *testing.T) {
 	if testing.Short() {
 		t.Skip("needs the built collector; run make test")

@@ -171,7 +171,7 @@ func TestAGatewayIsKilled(t *testing.T) {
 		}
 		awaitSpan(t, jaeger, begin, "consul", "consul.service.incident", func(span readback.Span) bool {
 			return span.Attributes["consul.service.name"] == gatewayService && span.Start.Sub(killed).Abs() < 5*time.Second
-		}, nil) // Consul itself says that a gateway was away.
+		}, nil) // Consul itself reports that a gateway was away.
 		requireEvents(t, gateways, "etcd.lock.acquired", "consul.check.transition")
 	})
 

@@ -59,7 +59,7 @@ func TestGatewayAcceptsNobodyWithoutACertificate(t *testing.T) {
 				require.NoError(t, err)
 				assert.Equal(t, http.StatusOK, answer)
 			case c.tls == nil:
-				assert.Equal(t, http.StatusBadRequest, answer, "Go's server says that it speaks TLS only")
+				assert.Equal(t, http.StatusBadRequest, answer, "the answer of Go's TLS server to plain HTTP")
 			default:
 				assert.Error(t, err)
 			}

@@ -29,7 +29,7 @@ const (
 	clockTicks    = 100 // a second, of /proc on Linux
 )
 
-// TestSizes measures what the guides' tables say of memory and processor time. It asserts
+// TestSizes measures memory and processor time for the guides' tables. It asserts
 // nothing: set MEASURE=1 to have it run.
 func TestSizes(t *testing.T) {
 	if os.Getenv("MEASURE") == "" {
