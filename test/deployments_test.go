@@ -102,6 +102,9 @@ func TestWhatADeploymentLacksIsNamed(t *testing.T) {
 			output, err := runShipped(t, nil, shipped(t, c.deployment), env)
 			require.Error(t, err)
 			assert.NotContains(t, output, "goroutine ")
+			if name == "no GATEWAYS" {
+				assert.Contains(t, output, `unset environment variable	{"name": "GATEWAYS"}`)
+			}
 			lines := strings.Split(strings.TrimSpace(output), "\n")
 			last := lines[len(lines)-1]
 			for _, want := range c.want {

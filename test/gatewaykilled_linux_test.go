@@ -43,7 +43,7 @@ const (
 	gatewayService = "otelcol-gateway"
 )
 
-// Two agents and two gateways, of which one is killed and the other restarted while
+// Two agents and two gateways, of which one is killed, and the other hangs and is restarted, while
 // applications send the spans of each trace to both agents, and while real servers are
 // observed. Jaeger then has every trace whole, but those of which a gateway that was
 // killed had spans that it had not decided on.
@@ -105,6 +105,12 @@ func TestAGatewayIsKilled(t *testing.T) {
 	time.Sleep(5 * time.Second) // The others go on without it.
 	require.NoError(t, gateways[0].Restart(t.Context()))
 	back := time.Now()
+	// One that hangs is noticed too.
+	require.NoError(t, gateways[1].Process().Suspend())
+	lockOnce(t, etcd, "/locks/hanging")
+	awaitSpan(t, jaeger, begin, "etcd", "etcd.lock.hold", holdOf("/locks/hanging"), nil)
+	t.Logf("spans go around a gateway that hangs after %s", time.Since(back).Round(100*time.Millisecond))
+	require.NoError(t, gateways[1].Process().Resume())
 	time.Sleep(onTheWay + decisionWait)
 	terminated := time.Now()
 	require.NoError(t, gateways[1].Restart(t.Context()), "SIGTERM must end it")
