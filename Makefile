@@ -66,6 +66,11 @@ test-short: ## the tests that need no servers: the quick loop
 	go test -short ./...
 	@for folder in $(MODULES); do echo "go -C $$folder test -short ./..." && go -C $$folder test -short ./... || exit; done
 
+.PHONY: package-test
+package-test: servers ## the packages under a real systemd: installed, upgraded, removed. As root, with debootstrap and systemd-container
+	go test -race -timeout 20m -v ./distribution/linux ./test/packages
+	go -C distribution/release test -v ./linuxpackage
+
 .PHONY: bench
 bench: export LAB_OPTIMIZED := 1
 bench: ## the benchmarks, some on a real Consul, etcd and Vault; compare two runs with benchstat
