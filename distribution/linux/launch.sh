@@ -40,12 +40,12 @@ writable() {
 	esac
 }
 
-# Of the check. Only a configuration that names a variable reads the file.
+# Of the check. Only a configuration that names a variable needs its file.
 secrets() {
 	while read -r variable default; do
 		eval "path=\${$variable:-$default}"
 		for file in $configurations; do
-			if [ -n "$path" ] && grep -q "env:$variable[:}]" "$file"; then
+			if [ -n "$path" ] && grep -q "$variable" "$file"; then
 				readable "$path" "$variable:"
 			fi
 		done
