@@ -11,6 +11,8 @@ EXAMPLES := $(patsubst %/go.mod,%,$(wildcard examples/*/go.mod))
 TOOLS := $(patsubst %/go.mod,%,$(wildcard distribution/release/go.mod distribution/kubernetes/go.mod))
 MODULES := $(EXAMPLES) $(TOOLS)
 
+VULNDB ?= https://vuln.go.dev
+
 # Of `make run`: Go collects garbage before the memory_limiter refuses data.
 MEMORY_LIMIT_MIB ?= 512
 GOMEMLIMIT ?= $(shell echo $$(($(MEMORY_LIMIT_MIB) * 8 / 10)))MiB
@@ -106,6 +108,26 @@ check: ## fail if anything generated or tidied is out of date
 		git --no-pager diff --stat; \
 		echo "make check: files were out of date: run 'make generate tidy' and commit what changed" >&2; exit 1; \
 	fi
+
+.PHONY: release
+release: $(RELEASE) ## all that is published, into distribution/_release: VERSION=0.2.0 [KEY=minisign.key] [RPM_KEY=openpgp.asc] [APK_KEY=rsa.pem]
+	@exec $(RELEASE) all --version "$(VERSION)" --key "$(KEY)" --rpm-key "$(RPM_KEY)" --apk-key "$(APK_KEY)"
+
+.PHONY: licences
+licences: build $(RELEASE) ## the licence of each dependency; fails if one forbids shipping
+	@exec $(RELEASE) licences
+
+.PHONY: vulncheck
+vulncheck: build ## known vulnerabilities in the collector, as https://vuln.go.dev lists them; VULNDB=file:///folder reads a copy
+	@go tool -modfile=internal/tools/vulncheck/go.mod govulncheck -db $(VULNDB) -mode binary $(COLLECTOR); \
+	status=$$?; [ $$status = 0 ] || [ $$status = 3 ] || \
+		echo "make vulncheck: nothing is known about vulnerabilities: $(VULNDB) gave no answer; VULNDB=file:///folder reads a copy of it" >&2; \
+	exit $$status
+
+.PHONY: portable
+portable: ## this repository's own code compiled for the other platforms that are released: a part of cross, in minutes
+	@for platform in linux/arm64 darwin/arm64 windows/amd64; do echo "go build ./... for $$platform" && \
+		GOOS=$${platform%/*} GOARCH=$${platform#*/} CGO_ENABLED=0 go build -trimpath -gcflags 'all=-dwarf=false' ./... || exit; done
 
 .PHONY: cross
 cross: $(RELEASE) ## the collector for every platform that is released

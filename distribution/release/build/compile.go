@@ -59,7 +59,7 @@ func Compile(ctx context.Context, o Options) (r Result, err error) {
 		return Result{}, err
 	}
 	r = Result{Stamp: stamp, Module: filepath.Join(o.Source, Modules), Binaries: map[Platform]string{}}
-	if r.Tags, err = buildTags(o.Source); err != nil {
+	if r.Tags, err = Tags(o.Source); err != nil {
 		return Result{}, err
 	}
 	r.Flags = []string{"-trimpath", "-ldflags=-s -w", "-gcflags=all=-dwarf=false", "-tags=" + r.Tags} // As lab builds it: what is compiled is shared.
@@ -78,17 +78,20 @@ func Compile(ctx context.Context, o Options) (r Result, err error) {
 		return Result{}, err
 	}
 	for i, p := range o.Platforms {
-		start := time.Now()
-		fmt.Fprintf(o.Log, "release: compiling for %s (%d of %d)\n", p, i+1, len(o.Platforms))
+		work := fmt.Sprintf("compiling for %s (%d of %d)", p, i+1, len(o.Platforms))
+		fmt.Fprintf(o.Log, "release: %s\n", work)
 		target, err := filepath.Abs(filepath.Join(o.Output, "binaries", p.File(), p.Executable()))
 		if err != nil {
 			return Result{}, err
 		}
 		args := append(append([]string{"build"}, r.Flags...), "-o", target, ".")
-		if err := run(ctx, r.Module, Environment(p), "go", args...); err != nil {
+		stop := progress(o.Log, work, 30*time.Second)
+		err = run(ctx, r.Module, Environment(p), "go", args...)
+		took := stop()
+		if err != nil {
 			return Result{}, fmt.Errorf("compile the collector for %s: %w", p, err)
 		}
-		fmt.Fprintf(o.Log, "release: compiled for %s in %s\n", p, time.Since(start).Round(time.Second))
+		fmt.Fprintf(o.Log, "release: compiled for %s in %s\n", p, took)
 		r.Binaries[p] = target
 	}
 	return r, nil
@@ -124,8 +127,8 @@ func Environment(p Platform) []string {
 	return env
 }
 
-// buildTags are the tags in builder-config.yaml.
-func buildTags(source string) (string, error) {
+// Tags returns Go's build tags in builder-config.yaml.
+func Tags(source string) (string, error) {
 	var manifest struct {
 		Dist struct {
 			BuildTags string `yaml:"build_tags"`

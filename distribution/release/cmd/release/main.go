@@ -27,7 +27,9 @@ type command struct {
 }
 
 var commands = []command{
+	{"all", "--version 0.2.0 [--key minisign.key] [--platform linux/amd64,…] [--output folder]", "everything that is published", all},
 	{"compile", "[--version 0.2.0] [--platform linux/amd64,…] [--output folder]", "the collector for every platform, and nothing else", compile},
+	{"licences", "[--module folder]", "the licence of each module in the collector; exit 1 if one forbids shipping", licences},
 }
 
 // call is one invocation of a subcommand.
