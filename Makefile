@@ -4,7 +4,12 @@ SHELL := /bin/bash
 
 COLLECTOR := distribution/_build/otelcol-infra
 LAB := bin/lab
+RELEASE := bin/release
+# The modules beside the root's. Only the examples are tested with -race: the others are tools that run one thing
+# after the other, and compiling their libraries once more takes minutes.
 EXAMPLES := $(patsubst %/go.mod,%,$(wildcard examples/*/go.mod))
+TOOLS := $(patsubst %/go.mod,%,$(wildcard distribution/release/go.mod distribution/kubernetes/go.mod))
+MODULES := $(EXAMPLES) $(TOOLS)
 
 # Of `make run`: Go collects garbage before the memory_limiter refuses data.
 MEMORY_LIMIT_MIB ?= 512
@@ -52,13 +57,14 @@ servers: $(LAB) ## the servers that demo and tests run, and the collector, built
 .PHONY: test
 test: servers ## every test, on real servers and the real collector
 	go test -race -parallel 4 -timeout 20m ./... # They wait for servers more than they compute.
-	@env="$$($(LAB) build --env)" && eval "$$env" && for folder in $(EXAMPLES); do \
-		echo "go -C $$folder test -race ./..." && go -C $$folder test -race ./... || exit; done
+	@env="$$($(LAB) build --env)" && eval "$$env" && \
+	for folder in $(EXAMPLES); do echo "go -C $$folder test -race ./..." && go -C $$folder test -race ./... || exit; done && \
+	for folder in $(TOOLS); do echo "go -C $$folder test ./..." && go -C $$folder test -timeout 20m ./... || exit; done
 
 .PHONY: test-short
 test-short: ## the tests that need no servers: the quick loop
 	go test -short ./...
-	@for folder in $(EXAMPLES); do echo "go -C $$folder test -short ./..." && go -C $$folder test -short ./... || exit; done
+	@for folder in $(MODULES); do echo "go -C $$folder test -short ./..." && go -C $$folder test -short ./... || exit; done
 
 .PHONY: bench
 bench: export LAB_OPTIMIZED := 1
@@ -78,13 +84,13 @@ generate: ## what mdatagen makes of each metadata.yaml
 .PHONY: tidy
 tidy: ## go.mod, go.sum and the layout of the code
 	go mod tidy
-	@for folder in $(EXAMPLES); do echo "go -C $$folder mod tidy" && go -C $$folder mod tidy || exit; done
+	@for folder in $(MODULES); do echo "go -C $$folder mod tidy" && go -C $$folder mod tidy || exit; done
 	gofmt -w $$(git ls-files -co --exclude-standard '*.go')
 
 .PHONY: lint
 lint: ## golangci-lint
 	go tool -modfile=internal/tools/lint/go.mod golangci-lint run
-	@for folder in $(EXAMPLES); do echo "golangci-lint run, in $$folder" && \
+	@for folder in $(MODULES); do echo "golangci-lint run, in $$folder" && \
 		go -C $$folder tool -modfile=$(CURDIR)/internal/tools/lint/go.mod golangci-lint run || exit; done
 
 .PHONY: check
@@ -96,6 +102,15 @@ check: ## fail if anything generated or tidied is out of date
 		echo "make check: files were out of date: run 'make generate tidy' and commit what changed" >&2; exit 1; \
 	fi
 
+.PHONY: cross
+cross: $(RELEASE) ## the collector for every platform that is released
+	@$(RELEASE) compile >/dev/null
+
+# The collector's flags: they share what is compiled.
+.PHONY: $(RELEASE)
+$(RELEASE):
+	@go -C distribution/release build -trimpath -gcflags 'all=-dwarf=false' -o $(CURDIR)/$@ ./cmd/release
+
 .PHONY: clean
 clean: ## remove what was built here (not the servers in the user cache)
-	rm -rf bin distribution/_build
+	rm -rf bin distribution/_build distribution/_release distribution/_stamped
