@@ -27,7 +27,7 @@ func TestTheCollectorAcceptsItsConfiguration(t *testing.T) {
 		objects := mustDecode(t, rendered)
 		configs := of[*core.ConfigMap](objects)
 		for _, w := range workloads(objects) {
-			if err := validate(t, w, configs[w.name]); err != nil {
+			if err := validate(t, w, configs[configName(w)]); err != nil {
 				t.Errorf("%s: %v", w.name, err)
 			}
 		}
@@ -36,7 +36,7 @@ func TestTheCollectorAcceptsItsConfiguration(t *testing.T) {
 		objects := mustDecode(t, mustRender(t, valuesFrom(t,
 			`{tls: {secretName: a}, agent: {enabled: true, gatewayEndpoint: "gateway:4317", config: {receivers: {otlp: {protocol: {}}}}}}`)))
 		w := workloads(objects)[0]
-		if err := validate(t, w, of[*core.ConfigMap](objects)[w.name]); err == nil || !strings.Contains(err.Error(), "protocol") {
+		if err := validate(t, w, of[*core.ConfigMap](objects)[configName(w)]); err == nil || !strings.Contains(err.Error(), "protocol") {
 			t.Errorf("validate gives %v", err)
 		}
 	})
@@ -54,6 +54,15 @@ func validate(t *testing.T, w workload, config *core.ConfigMap) error {
 	}
 	for name, content := range config.Data {
 		write(here("/etc/otelcol-infra/config/"+name), here(content))
+	}
+	for _, file := range configFiles(w) {
+		if folder, name := filepath.Split(file); folder == "/etc/otelcol-infra/" {
+			content, err := os.ReadFile(shipped(name))
+			if err != nil {
+				t.Fatal(err)
+			}
+			write(here(file), string(content))
+		}
 	}
 	args := []string{"validate"}
 	for _, arg := range w.container().Args {

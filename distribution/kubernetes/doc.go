@@ -4,9 +4,9 @@
 // Package kubernetes holds the tests of what runs the collector in Kubernetes: the Helm
 // chart in chart, and the kustomize bases in kustomize, which are made from the chart.
 //
-// After a change of the chart or of a shipped configuration,
+// After a change of the chart,
 //
 //	go test . -update
 //
-// copies the configurations into the chart, and renders testdata and kustomize/base anew.
+// renders testdata and kustomize/base anew. The change in them is reviewed.
 package kubernetes

@@ -5,7 +5,9 @@ package kubernetes
 
 import (
 	"maps"
+	"os"
 	"path"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -121,47 +123,75 @@ func TestSecretsAreFiles(t *testing.T) {
 
 func TestWhatPodsMountExists(t *testing.T) {
 	eachCase(t, func(t *testing.T, name, rendered string) {
-		objects := mustDecode(t, rendered)
-		configs := of[*core.ConfigMap](objects)
-		theirs := secretsOf(valuesOf(t, "ci/"+name+"-values.yaml"))
-		for _, certificate := range of[*certmanager.Certificate](objects) {
-			theirs[certificate.Spec.SecretName] = true
-		}
-		for _, w := range workloads(objects) {
-			volumes := map[string]bool{}
-			for _, claim := range w.claims {
-				volumes[claim.Name] = true
-			}
-			for _, volume := range w.pod.Spec.Volumes {
-				if volumes[volume.Name] {
-					t.Errorf("%s: two volumes %s", w.name, volume.Name)
-				}
-				volumes[volume.Name] = true
-				if s := volume.Secret; s != nil && !theirs[s.SecretName] {
-					t.Errorf("%s: nobody makes the Secret %s", w.name, s.SecretName)
-				}
-				if c := volume.ConfigMap; c != nil && c.Optional == nil && configs[c.Name] == nil {
-					t.Errorf("%s: there is no ConfigMap %s", w.name, c.Name)
-				}
-			}
-			for _, mount := range w.container().VolumeMounts {
-				if !volumes[mount.Name] {
-					t.Errorf("%s: there is no volume %s", w.name, mount.Name)
-				}
-				if !mount.ReadOnly && mount.Name != "state" {
-					t.Errorf("%s: can write to %s", w.name, mount.Name)
-				}
-			}
-			if !volumes["state"] {
-				t.Errorf("%s: no place for state", w.name)
-			}
-			for _, file := range configFiles(w) {
-				if _, ok := configs[w.name].Data[path.Base(file)]; !ok || path.Dir(file) != "/etc/otelcol-infra/config" {
-					t.Errorf("%s: there is no %s", w.name, file)
-				}
-			}
-		}
+		checkMounts(t, mustDecode(t, rendered), secretsOf(valuesOf(t, "ci/"+name+"-values.yaml")))
 	})
+}
+
+// checkMounts compares what pods mount with the objects, and with the Secrets that the user makes.
+func checkMounts(t *testing.T, objects []runtime.Object, theirs map[string]bool) {
+	t.Helper()
+	configs := of[*core.ConfigMap](objects)
+	for _, certificate := range of[*certmanager.Certificate](objects) {
+		theirs[certificate.Spec.SecretName] = true
+	}
+	for _, w := range workloads(objects) {
+		volumes := map[string]bool{}
+		for _, claim := range w.claims {
+			volumes[claim.Name] = true
+		}
+		for _, volume := range w.pod.Spec.Volumes {
+			if volumes[volume.Name] {
+				t.Errorf("%s: two volumes %s", w.name, volume.Name)
+			}
+			volumes[volume.Name] = true
+			if s := volume.Secret; s != nil && !theirs[s.SecretName] {
+				t.Errorf("%s: nobody makes the Secret %s", w.name, s.SecretName)
+			}
+			if c := volume.ConfigMap; c != nil && c.Optional == nil && configs[c.Name] == nil {
+				t.Errorf("%s: there is no ConfigMap %s", w.name, c.Name)
+			}
+		}
+		for _, mount := range w.container().VolumeMounts {
+			if !volumes[mount.Name] {
+				t.Errorf("%s: there is no volume %s", w.name, mount.Name)
+			}
+			if !mount.ReadOnly && mount.Name != "state" {
+				t.Errorf("%s: can write to %s", w.name, mount.Name)
+			}
+		}
+		if !volumes["state"] {
+			t.Errorf("%s: no place for state", w.name)
+		}
+		for _, file := range configFiles(w) {
+			folder, name := path.Split(file)
+			_, known := configs[configName(w)].Data[name]
+			if folder == "/etc/otelcol-infra/" {
+				_, err := os.Stat(shipped(name))
+				known = err == nil
+			}
+			if !known {
+				t.Errorf("%s: there is no %s", w.name, file)
+			}
+		}
+	}
+}
+
+// shipped is the path of a configuration that the image has in /etc/otelcol-infra.
+func shipped(name string) string {
+	if name == "status.yaml" {
+		return filepath.Join("..", name)
+	}
+	return filepath.Join("../config", name)
+}
+
+// configName is the name of the ConfigMap with the additions to the configuration.
+func configName(w workload) string {
+	for _, volume := range w.pod.Spec.Volumes {
+		if volume.Name == "config" && volume.ConfigMap != nil {
+			return volume.ConfigMap.Name
+		}
+	}
+	return ""
 }
 
 // configFiles are those that the collector is started with.
@@ -198,43 +228,45 @@ func secretsOf(values map[string]any) map[string]bool {
 }
 
 func TestSelectorsMatch(t *testing.T) {
-	eachCase(t, func(t *testing.T, _, rendered string) {
-		objects := mustDecode(t, rendered)
-		all := workloads(objects)
-		services := of[*core.Service](objects)
-		for _, w := range all {
-			if own := selected(all, w.selector); len(own) != 1 || own[0].name != w.name {
-				t.Errorf("%s: its selector matches %d workloads", w.name, len(own))
+	eachCase(t, func(t *testing.T, _, rendered string) { checkSelectors(t, mustDecode(t, rendered)) })
+}
+
+func checkSelectors(t *testing.T, objects []runtime.Object) {
+	t.Helper()
+	all := workloads(objects)
+	services := of[*core.Service](objects)
+	for _, w := range all {
+		if own := selected(all, w.selector); len(own) != 1 || own[0].name != w.name {
+			t.Errorf("%s: its selector matches %d workloads", w.name, len(own))
+		}
+	}
+	for name, service := range services {
+		pods := selected(all, service.Spec.Selector)
+		for _, port := range service.Spec.Ports {
+			if !slices.ContainsFunc(pods, func(w workload) bool { return w.hasPort(port.TargetPort.StrVal) }) {
+				t.Errorf("Service %s: no pod has the port %s", name, port.TargetPort.StrVal)
 			}
 		}
-		for name, service := range services {
-			pods := selected(all, service.Spec.Selector)
-			for _, port := range service.Spec.Ports {
-				if !slices.ContainsFunc(pods, func(w workload) bool { return w.hasPort(port.TargetPort.StrVal) }) {
-					t.Errorf("Service %s: no pod has the port %s", name, port.TargetPort.StrVal)
-				}
-			}
+	}
+	for name, set := range of[*apps.StatefulSet](objects) {
+		if service := services[set.Spec.ServiceName]; service == nil || service.Spec.ClusterIP != core.ClusterIPNone ||
+			len(selected(all, service.Spec.Selector)) == 0 {
+			t.Errorf("StatefulSet %s: no headless Service %s", name, set.Spec.ServiceName)
 		}
-		for name, set := range of[*apps.StatefulSet](objects) {
-			if service := services[set.Spec.ServiceName]; service == nil || service.Spec.ClusterIP != core.ClusterIPNone ||
-				len(selected(all, service.Spec.Selector)) == 0 {
-				t.Errorf("StatefulSet %s: no headless Service %s", name, set.Spec.ServiceName)
-			}
+	}
+	for name, budget := range of[*policy.PodDisruptionBudget](objects) {
+		if len(selected(all, budget.Spec.Selector.MatchLabels)) != 1 {
+			t.Errorf("PodDisruptionBudget %s: matches no pods", name)
 		}
-		for name, budget := range of[*policy.PodDisruptionBudget](objects) {
-			if len(selected(all, budget.Spec.Selector.MatchLabels)) != 1 {
-				t.Errorf("PodDisruptionBudget %s: matches no pods", name)
-			}
+	}
+	for name, scaler := range of[*autoscaling.HorizontalPodAutoscaler](objects) {
+		set := of[*apps.StatefulSet](objects)[scaler.Spec.ScaleTargetRef.Name]
+		if set == nil || set.Spec.Replicas != nil {
+			t.Errorf("HorizontalPodAutoscaler %s: no StatefulSet without replicas", name)
 		}
-		for name, scaler := range of[*autoscaling.HorizontalPodAutoscaler](objects) {
-			set := of[*apps.StatefulSet](objects)[scaler.Spec.ScaleTargetRef.Name]
-			if set == nil || set.Spec.Replicas != nil {
-				t.Errorf("HorizontalPodAutoscaler %s: no StatefulSet without replicas", name)
-			}
-		}
-		checkPolicies(t, objects, all)
-		checkMonitors(t, objects, services)
-	})
+	}
+	checkPolicies(t, objects, all)
+	checkMonitors(t, objects, services)
 }
 
 func checkPolicies(t *testing.T, objects []runtime.Object, all []workload) {
@@ -286,7 +318,7 @@ func TestProbesAskTheHealthCheck(t *testing.T) {
 					t.Errorf("%s: probes %v", w.name, probe.HTTPGet)
 				}
 			}
-			if w.env("HEALTH_CHECK_ENDPOINT") != ":13133" {
+			if w.env("HEALTH_CHECK_ENDPOINT") != ":13134" {
 				t.Errorf("%s: the health check is at %s", w.name, w.env("HEALTH_CHECK_ENDPOINT"))
 			}
 		}
@@ -342,38 +374,40 @@ func TestGatewaysHaveTimeToEnd(t *testing.T) {
 }
 
 func TestGatewaysFindEachOther(t *testing.T) {
-	eachCase(t, func(t *testing.T, _, rendered string) {
-		objects := mustDecode(t, rendered)
-		services := of[*core.Service](objects)
-		for name, set := range of[*apps.StatefulSet](objects) {
-			if !strings.HasSuffix(name, "-gateway") {
-				continue
-			}
-			w := selected(workloads(objects), set.Spec.Selector.MatchLabels)[0]
-			headless := set.Spec.ServiceName
-			if w.env("GATEWAYS_SERVER_NAME") != headless {
-				t.Errorf("%s: asks for the certificate of %s", name, w.env("GATEWAYS_SERVER_NAME"))
-			}
-			for _, certificate := range of[*certmanager.Certificate](objects) {
-				if certificate.Spec.SecretName == name+"-tls" && !slices.Contains(certificate.Spec.DNSNames, headless) {
-					t.Errorf("%s: its certificate is not for %s", name, headless)
-				}
-			}
-			if set.Spec.Replicas == nil {
-				if w.env("GATEWAYS_DNS") != headless || w.env("GATEWAYS") != "" || services[headless].Spec.PublishNotReadyAddresses {
-					t.Errorf("%s: scales, and is found by GATEWAYS_DNS=%q", name, w.env("GATEWAYS_DNS"))
-				}
-				continue
-			}
-			var names []string
-			for i := range *set.Spec.Replicas {
-				names = append(names, strconv.Quote(name+"-"+strconv.Itoa(int(i))+"."+headless+":4319"))
-			}
-			if want := "[" + strings.Join(names, ",") + "]"; w.env("GATEWAYS") != want || !services[headless].Spec.PublishNotReadyAddresses {
-				t.Errorf("%s: GATEWAYS is %s instead of %s", name, w.env("GATEWAYS"), want)
+	eachCase(t, func(t *testing.T, _, rendered string) { checkGateways(t, mustDecode(t, rendered)) })
+}
+
+func checkGateways(t *testing.T, objects []runtime.Object) {
+	t.Helper()
+	services := of[*core.Service](objects)
+	for name, set := range of[*apps.StatefulSet](objects) {
+		if !strings.HasSuffix(name, "-gateway") {
+			continue
+		}
+		w := selected(workloads(objects), set.Spec.Selector.MatchLabels)[0]
+		headless := set.Spec.ServiceName
+		if w.env("GATEWAYS_SERVER_NAME") != headless {
+			t.Errorf("%s: asks for the certificate of %s", name, w.env("GATEWAYS_SERVER_NAME"))
+		}
+		for _, certificate := range of[*certmanager.Certificate](objects) {
+			if certificate.Spec.SecretName == name+"-tls" && !slices.Contains(certificate.Spec.DNSNames, headless) {
+				t.Errorf("%s: its certificate is not for %s", name, headless)
 			}
 		}
-	})
+		if set.Spec.Replicas == nil {
+			if w.env("GATEWAYS_DNS") != headless || w.env("GATEWAYS") != "" || services[headless].Spec.PublishNotReadyAddresses {
+				t.Errorf("%s: scales, and is found by GATEWAYS_DNS=%q", name, w.env("GATEWAYS_DNS"))
+			}
+			continue
+		}
+		var names []string
+		for i := range *set.Spec.Replicas {
+			names = append(names, strconv.Quote(name+"-"+strconv.Itoa(int(i))+"."+headless+":4319"))
+		}
+		if want := "[" + strings.Join(names, ",") + "]"; w.env("GATEWAYS") != want || !services[headless].Spec.PublishNotReadyAddresses {
+			t.Errorf("%s: GATEWAYS is %s instead of %s", name, w.env("GATEWAYS"), want)
+		}
+	}
 }
 
 func TestThereIsOneObserver(t *testing.T) {

@@ -16,6 +16,7 @@ import (
 
 	"helm.sh/helm/v4/pkg/chart/common"
 	"helm.sh/helm/v4/pkg/chart/common/util"
+	chartv2 "helm.sh/helm/v4/pkg/chart/v2"
 	"helm.sh/helm/v4/pkg/chart/v2/loader"
 	"helm.sh/helm/v4/pkg/engine"
 	"sigs.k8s.io/yaml"
@@ -45,6 +46,25 @@ func renderFiles(values map[string]any, namespace string) (map[string]string, er
 	if err != nil {
 		return nil, err
 	}
+	return renderChart(chart, values, namespace)
+}
+
+// renderVersion renders a version of the chart, as a release makes it.
+func renderVersion(t *testing.T, values, version string) string {
+	t.Helper()
+	chart, err := loader.Load("chart")
+	if err != nil {
+		t.Fatal(err)
+	}
+	chart.Metadata.Version, chart.Metadata.AppVersion = version, version
+	files, err := renderChart(chart, valuesFrom(t, values), namespace)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return stream(files)
+}
+
+func renderChart(chart *chartv2.Chart, values map[string]any, namespace string) (map[string]string, error) {
 	all, err := util.ToRenderValues(chart, values, common.ReleaseOptions{Name: release, Namespace: namespace, IsInstall: true}, nil)
 	if err != nil {
 		return nil, err

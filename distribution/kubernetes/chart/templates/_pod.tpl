@@ -65,7 +65,7 @@ spec:
       imagePullPolicy: {{ .root.Values.image.pullPolicy }}
       args:
         {{- range splitList " " (include "otelcol-infra.files" .) }}
-        - --config=/etc/otelcol-infra/config/{{ . }}
+        - --config=/etc/otelcol-infra/{{ . }}
         {{- end }}
         - --config=/etc/otelcol-infra/config/additions.yaml
         - --feature-gates=extension.healthcheck.useComponentStatus
@@ -99,7 +99,7 @@ spec:
         - name: telemetry
           containerPort: 8888
         - name: health
-          containerPort: 13133
+          containerPort: 13134
       # The health check fails while the collector starts and ends, and not while a
       # server or a backend is away: a restart would not bring it back.
       startupProbe:

@@ -6,7 +6,7 @@
 {{- end }}
 {{- end }}
 
-{{/* The files of the configuration, in the order in which they are merged, separated by spaces. */}}
+{{/* The files of the image in /etc/otelcol-infra, in the order in which they are merged, separated by spaces. */}}
 {{- define "otelcol-infra.files" -}}
 {{- $values := index .root.Values .component }}
 {{- $files := list }}
@@ -71,7 +71,7 @@ until these ask again), and then to decide on what they have. */}}
 {{- $values := index .root.Values .component -}}
 STATE_DIRECTORY: /var/lib/otelcol-infra
 TELEMETRY_HOST: $(POD_IP)
-HEALTH_CHECK_ENDPOINT: ":13133"
+HEALTH_CHECK_ENDPOINT: ":13134"
 MEMORY_LIMIT_MIB: {{ include "otelcol-infra.memoryLimitMiB" . | quote }}
 GOMEMLIMIT: {{ div (mul (include "otelcol-infra.memoryLimitMiB" . | int) 80) 100 }}MiB
 {{- if ne .component "gateway" }}
