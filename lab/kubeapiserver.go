@@ -30,6 +30,8 @@ type KubeAPIServer struct {
 	Token string
 	// Kubeconfig is a file with all of these.
 	Kubeconfig string
+
+	certificate TLSFiles // of the server
 }
 
 // StartKubeAPIServer starts etcd and an API server that uses RBAC, and waits until it
@@ -69,7 +71,7 @@ func (k *KubeAPIServer) prepare(home string, ports []int) (launch, error) {
 	if err != nil {
 		return launch{}, err
 	}
-	k.CA = ca.file
+	k.CA, k.certificate = ca.file, server
 	client, err := server.probe()
 	if err != nil {
 		return launch{}, err

@@ -9,6 +9,7 @@ import (
 	"maps"
 	"os"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -111,6 +112,46 @@ func alertsOf(t *testing.T, file string) map[string]rulefmt.Rule {
 		}
 	}
 	return rules
+}
+
+// The collector's own metrics, as v0.157 exports them: without _total.
+var ofTheCollector = []string{
+	"up",
+	"otelcol_receiver_refused_spans", "otelcol_receiver_refused_log_records", "otelcol_receiver_refused_metric_points",
+	"otelcol_exporter_queue_size", "otelcol_exporter_queue_capacity",
+	"otelcol_exporter_send_failed_spans", "otelcol_exporter_send_failed_log_records", "otelcol_exporter_send_failed_metric_points",
+	"otelcol_exporter_enqueue_failed_metric_points",
+}
+
+// An alert on a metric that does not exist never fires.
+func TestAlertsAreOnMetricsThatExist(t *testing.T) {
+	var ours struct {
+		Telemetry struct{ Metrics map[string]any }
+	}
+	content, err := os.ReadFile("../../internal/watch/metadata.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := yaml.Unmarshal(content, &ours); err != nil {
+		t.Fatal(err)
+	}
+	for name, rule := range alertsOf(t, "chart/files/alerts.yaml") {
+		expr, err := promQL.ParseExpr(rule.Expr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		parser.Inspect(expr, func(node parser.Node, _ []parser.Node) error {
+			selector, ok := node.(*parser.VectorSelector)
+			if !ok {
+				return nil
+			}
+			_, declared := ours.Telemetry.Metrics[strings.TrimPrefix(selector.Name, "otelcol_")]
+			if !declared && !slices.Contains(ofTheCollector, selector.Name) {
+				t.Errorf("%s is on %s, which nobody declares", name, selector.Name)
+			}
+			return nil
+		})
+	}
 }
 
 // firing evaluates the rule from the beginning up to a time, and gives the labels of the alerts that fire then.

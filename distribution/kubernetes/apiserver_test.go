@@ -15,7 +15,7 @@ import (
 
 // On a real API server all objects are accepted, in a namespace that allows restricted
 // pods only. Where pods mount a folder of the node, the namespace must allow everything.
-func TestTheAPIServerAcceptsEverything(t *testing.T) {
+func TestEverythingIsAcceptedOnAServer(t *testing.T) {
 	c := startCluster(t)
 	c.define(t)
 	const open = "open"
@@ -105,7 +105,7 @@ func removeClaims(pod *unstructured.Unstructured) {
 }
 
 // Whoever upgrades applies a changed chart with changed values over what is there.
-func TestUpgrade(t *testing.T) {
+func TestUpgradeOnAServer(t *testing.T) {
 	c := startCluster(t)
 	c.makeNamespace(t, namespace, "restricted")
 	const before = `
@@ -157,7 +157,7 @@ func differing(before, after map[string]string) []string {
 }
 
 // The service accounts may do what discovery needs, and nothing else.
-func TestServiceAccountsMayOnlyDiscover(t *testing.T) {
+func TestServiceAccountsMayOnlyDiscoverOnAServer(t *testing.T) {
 	c := startCluster(t)
 	for _, name := range []string{namespace, "shop", "users", "other"} {
 		c.makeNamespace(t, name, "restricted")
