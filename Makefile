@@ -63,6 +63,12 @@ test: servers ## every test, on real servers and the real collector
 	for folder in $(EXAMPLES); do echo "go -C $$folder test -race ./..." && go -C $$folder test -race ./... || exit; done && \
 	for folder in $(TOOLS); do echo "go -C $$folder test ./..." && go -C $$folder test -timeout 20m ./... || exit; done
 
+.PHONY: kubernetes-test
+kubernetes-test: $(LAB) ## chart and kustomize on a real kube-apiserver, which it builds first: some minutes
+	@$(LAB) build etcd kube-apiserver >/dev/null
+	go test -count=1 -run KubeAPIServer ./lab
+	go -C distribution/kubernetes test -count=1 -v -run OnAServer .
+
 .PHONY: test-short
 test-short: ## the tests that need no servers: the quick loop
 	go test -short ./...
