@@ -7,11 +7,9 @@ import (
 	"fmt"
 	"maps"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
 
@@ -253,27 +251,21 @@ func TestTheIdentityOfAClusterBecomesLabels(t *testing.T) {
 
 func lastOf(all []string) string { return all[len(all)-1] }
 
-// The unit and the Makefile set GOMEMLIMIT to four fifths of the limit that the configuration has by default.
-func TestTheServiceFitsTheConfiguration(t *testing.T) {
+// The Makefile and the packages set the limit that the configuration has by default.
+func TestTheMemoryLimitIsTheSameEverywhere(t *testing.T) {
 	content, err := os.ReadFile("../collector-config.yaml")
 	require.NoError(t, err)
 	match := regexp.MustCompile(`\$\{env:MEMORY_LIMIT_MIB:-(\d+)\}`).FindSubmatch(content)
 	require.NotNil(t, match)
-	limit, err := strconv.Atoi(string(match[1]))
-	require.NoError(t, err)
-	content, err = os.ReadFile("otelcol-infra.service")
-	require.NoError(t, err)
-	unit := strings.Split(string(content), "\n")
-	for _, line := range []string{
-		fmt.Sprintf("Environment=MEMORY_LIMIT_MIB=%d GOMEMLIMIT=%dMiB", limit, limit*8/10),
-		"StateDirectory=otelcol-infra", // passed as STATE_DIRECTORY
-		"StateDirectoryMode=0700",
+	for file, line := range map[string]string{
+		"../Makefile":             "MEMORY_LIMIT_MIB ?= %s\n",
+		"linux/otelcol-infra.env": "MEMORY_LIMIT_MIB=\"%s\"\n",
+		"linux/launch.sh":         "${MEMORY_LIMIT_MIB:=%s}",
 	} {
-		assert.True(t, slices.Contains(unit, line), line)
+		content, err := os.ReadFile(file)
+		require.NoError(t, err)
+		assert.Contains(t, string(content), fmt.Sprintf(line, match[1]), file)
 	}
-	makefile, err := os.ReadFile("../Makefile")
-	require.NoError(t, err)
-	assert.Contains(t, string(makefile), fmt.Sprintf("MEMORY_LIMIT_MIB ?= %d\n", limit))
 }
 
 // Each variable of the shipped configurations is in their documentation. What the agent
@@ -284,7 +276,7 @@ func TestDocumentationListsEachVariable(t *testing.T) {
 		require.NoError(t, err)
 		return string(content)
 	}
-	readme := read("../README.md")
+	readme := read("../README.md") + read("../docs/install.md")
 	for _, file := range shipped(t) {
 		listed := []string{readme}
 		for _, kind := range []string{"agent", "gateway"} {
@@ -296,20 +288,4 @@ func TestDocumentationListsEachVariable(t *testing.T) {
 			assert.True(t, slices.ContainsFunc(listed, func(page string) bool { return strings.Contains(page, match[1]) }), "%s of %s", match[1], file)
 		}
 	}
-}
-
-func TestTheUnitIsValid(t *testing.T) {
-	analyze, err := exec.LookPath("systemd-analyze")
-	if err != nil {
-		t.Skip("needs systemd-analyze on PATH")
-	}
-	unit, err := os.ReadFile("otelcol-infra.service")
-	require.NoError(t, err)
-	self, err := os.Executable() // The real one is not installed.
-	require.NoError(t, err)
-	file := filepath.Join(t.TempDir(), "otelcol-infra.service")
-	require.NoError(t, os.WriteFile(file, []byte(strings.Replace(string(unit), "/usr/bin/otelcol-infra", self, 1)), 0o600))
-	output, err := exec.CommandContext(t.Context(), analyze, "verify", "--man=no", file).CombinedOutput()
-	require.NoError(t, err, string(output))
-	assert.Empty(t, string(output))
 }
