@@ -63,10 +63,21 @@ test: servers ## every test, on real servers and the real collector
 	for folder in $(EXAMPLES); do echo "go -C $$folder test -race ./..." && go -C $$folder test -race ./... || exit; done && \
 	for folder in $(TOOLS); do echo "go -C $$folder test ./..." && go -C $$folder test -timeout 20m ./... || exit; done
 
+.PHONY: kubernetes-test
+kubernetes-test: $(LAB) ## chart and kustomize on a real kube-apiserver, which it builds first: some minutes
+	@$(LAB) build etcd kube-apiserver >/dev/null
+	go test -count=1 -run KubeAPIServer ./lab
+	go -C distribution/kubernetes test -count=1 -v -run OnAServer .
+
 .PHONY: test-short
 test-short: ## the tests that need no servers: the quick loop
 	go test -short ./...
 	@for folder in $(MODULES); do echo "go -C $$folder test -short ./..." && go -C $$folder test -short ./... || exit; done
+
+.PHONY: package-test
+package-test: servers ## the packages under a real systemd: installed, upgraded, removed. As root, with debootstrap and systemd-container
+	go test -race -timeout 20m -v ./distribution/linux ./test/packages
+	go -C distribution/release test -v ./linuxpackage
 
 .PHONY: bench
 bench: export LAB_OPTIMIZED := 1

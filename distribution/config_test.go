@@ -5,9 +5,11 @@ package distribution
 
 import (
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -16,22 +18,48 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
+const (
+	agentFile   = "config/agent.yaml"
+	gatewayFile = "config/gateway.yaml"
+)
+
+// additionsTo returns the files that are made to be read after another one: agent-*.yaml after agent.yaml.
+func additionsTo(t *testing.T, file string) []string {
+	t.Helper()
+	additions, err := filepath.Glob(strings.TrimSuffix(file, ".yaml") + "-*.yaml")
+	require.NoError(t, err)
+	require.NotEmpty(t, additions, file)
+	return additions
+}
+
+// shipped are all configurations.
+func shipped(t *testing.T) []string {
+	t.Helper()
+	return slices.Concat([]string{"../collector-config.yaml", "events-otlp.yaml", agentFile, gatewayFile},
+		additionsTo(t, agentFile), additionsTo(t, gatewayFile))
+}
+
 type collectorConfig struct {
 	Receivers  map[string]map[string]any `yaml:"receivers"`
 	Processors map[string]struct {
 		MetricStatements []string `yaml:"metric_statements"`
 	} `yaml:"processors"`
-	Exporters map[string]struct {
-		Retry struct {
-			MaxElapsed *int `yaml:"max_elapsed_time"`
-		} `yaml:"retry_on_failure"`
-		Queue map[string]any `yaml:"sending_queue"`
-	} `yaml:"exporters"`
-	Service struct {
+	Exporters map[string]exporterConfig `yaml:"exporters"`
+	Service   struct {
 		Pipelines map[string]struct {
 			Receivers, Processors, Exporters []string
 		} `yaml:"pipelines"`
 	} `yaml:"service"`
+}
+
+type exporterConfig struct {
+	Retry struct {
+		MaxElapsed *string `yaml:"max_elapsed_time"`
+	} `yaml:"retry_on_failure"`
+	Queue    map[string]any `yaml:"sending_queue"`
+	Protocol struct {
+		OTLP *exporterConfig `yaml:"otlp"` // of load_balancing
+	} `yaml:"protocol"`
 }
 
 func readConfig(t *testing.T, file string) (c collectorConfig) {
@@ -45,40 +73,144 @@ func readConfig(t *testing.T, file string) (c collectorConfig) {
 // What is sent to another server waits on disk, bounded in bytes, until that server has it.
 func TestExportersOverTheNetworkLoseNothing(t *testing.T) {
 	for file, exporters := range map[string][]string{
-		"../collector-config.yaml": {"otlp_grpc/jaeger"},
-		"events-otlp.yaml":         {"otlp_http/events"},
+		"../collector-config.yaml":        {"otlp_grpc/jaeger"},
+		"events-otlp.yaml":                {"otlp_http/events"},
+		agentFile:                         {"otlp_grpc/gateway"},
+		gatewayFile:                       {"load_balancing/traces", "otlp_grpc/jaeger"},
+		"config/gateway-events-otlp.yaml": {"otlp_http/events"},
 	} {
 		c := readConfig(t, file)
 		var sending []string
 		for name, exporter := range c.Exporters {
-			if !strings.HasPrefix(name, "otlp") {
-				continue
+			if !strings.HasPrefix(name, "otlp") && !strings.HasPrefix(name, "load_balancing") || strings.HasSuffix(name, "/metrics") {
+				continue // metrics that are late are not of now any more
 			}
 			sending = append(sending, name)
 			require.NotNil(t, exporter.Retry.MaxElapsed, name)
-			assert.Zero(t, *exporter.Retry.MaxElapsed, "%s retries without end", name)
+			assert.Equal(t, "0", *exporter.Retry.MaxElapsed, "%s retries without end", name)
 			assert.Equal(t, "file_storage", exporter.Queue["storage"], name)
 			assert.Equal(t, "bytes", exporter.Queue["sizer"], name)
 			assert.Equal(t, false, exporter.Queue["block_on_overflow"], "%s: blocked requests keep the collector from ending", name)
 			assert.Equal(t, "${env:QUEUE_SIZE:-268435456}", exporter.Queue["queue_size"], name)
 		}
-		assert.Equal(t, exporters, sending, file)
+		assert.ElementsMatch(t, exporters, sending, file)
+	}
+}
+
+// Metrics that could not be sent for long are dropped, before the exporter to Prometheus
+// forgets those that came before them.
+func TestLateMetricsAreDropped(t *testing.T) {
+	for file, metrics := range map[string]string{agentFile: "otlp_grpc/metrics", gatewayFile: "load_balancing/metrics"} {
+		exporter := readConfig(t, file).Exporters[metrics]
+		if exporter.Protocol.OTLP != nil {
+			exporter = *exporter.Protocol.OTLP
+		}
+		require.NotNil(t, exporter.Retry.MaxElapsed, metrics)
+		assert.Equal(t, "30s", *exporter.Retry.MaxElapsed, metrics)
+		assert.NotContains(t, exporter.Queue, "storage", metrics)
+	}
+}
+
+// The agent and the gateway do not speak with anybody who has no certificate.
+func TestTransportIsMutualTLS(t *testing.T) {
+	for file, want := range map[string]int{agentFile: 2, gatewayFile: 5} {
+		content, err := os.ReadFile(file)
+		require.NoError(t, err)
+		var c any
+		require.NoError(t, yaml.Unmarshal(content, &c))
+		found := 0
+		for path, settings := range tlsOf("", c) {
+			if path == "exporters otlp_grpc/jaeger" {
+				continue // of the user
+			}
+			found++
+			assert.Equal(t, "1.3", settings["min_version"], path)
+			assert.Equal(t, "${env:TLS_CERT_FILE:-/etc/otelcol-infra/tls/tls.crt}", settings["cert_file"], path)
+			assert.Equal(t, "${env:TLS_KEY_FILE:-/etc/otelcol-infra/tls/tls.key}", settings["key_file"], path)
+			ca := "ca_file"
+			if strings.HasPrefix(path, "receivers") {
+				ca = "client_ca_file"
+			}
+			assert.Equal(t, "${env:TLS_CA_FILE:-/etc/otelcol-infra/tls/ca.crt}", settings[ca], path)
+			assert.Contains(t, settings, "reload_interval", path)
+			assert.NotContains(t, settings, "insecure", path)
+			assert.NotContains(t, settings, "insecure_skip_verify", path)
+		}
+		assert.Equal(t, want, found, file)
+	}
+}
+
+// tlsOf returns each block tls by where it is.
+func tlsOf(path string, node any) map[string]map[string]any {
+	all := map[string]map[string]any{}
+	fields, _ := node.(map[string]any)
+	for key, value := range fields {
+		if settings, ok := value.(map[string]any); ok && key == "tls" {
+			all[path] = settings
+			continue
+		}
+		maps.Copy(all, tlsOf(strings.TrimSpace(path+" "+key), value))
+	}
+	return all
+}
+
+// An addition has pipelines of its own, as a list in it would replace that of another file.
+// Only those of Vault are the same in two files.
+func TestAdditionsDoNotReplaceEachOther(t *testing.T) {
+	for _, base := range []string{agentFile, gatewayFile} {
+		has := map[string]any{}
+		for _, file := range append([]string{base}, additionsTo(t, base)...) {
+			for name, pipeline := range readConfig(t, file).Service.Pipelines {
+				if before, ok := has[name]; ok {
+					assert.Contains(t, name, "/vault", file)
+					assert.Equal(t, before, any(pipeline), "%s in %s", name, file)
+				}
+				has[name] = pipeline
+			}
+		}
+	}
+}
+
+// Spans of tail_sampling lead to no exemplar before they are kept, and what is of receivers is routed around it.
+func TestTheGatewaySamplesBeforeExemplars(t *testing.T) {
+	pipelines := readConfig(t, gatewayFile).Service.Pipelines
+	assert.Equal(t, []string{"memory_limiter", "tail_sampling", "exemplar"}, pipelines["traces/sampled"].Processors)
+	for name, pipeline := range pipelines {
+		if name != "traces/sampled" {
+			assert.NotContains(t, pipeline.Processors, "tail_sampling", name)
+		}
+	}
+}
+
+// The gateway treats metrics as the default configuration does.
+func TestTheGatewayIsAsTheDefault(t *testing.T) {
+	standalone, gateway := readConfig(t, "../collector-config.yaml"), readConfig(t, gatewayFile)
+	for _, processor := range []string{"transform/cluster", "transform/description"} {
+		assert.Equal(t, standalone.Processors[processor], gateway.Processors[processor], processor)
 	}
 }
 
 func TestReceiversKeepTheirState(t *testing.T) {
-	c := readConfig(t, "../collector-config.yaml")
-	for _, receiver := range []string{"consul", "etcd", "vault"} {
-		assert.Equal(t, "file_storage", c.Receivers[receiver]["storage"], receiver)
+	kept := map[string]int{}
+	for _, file := range shipped(t) {
+		for name, receiver := range readConfig(t, file).Receivers {
+			if slices.Contains([]string{"consul", "etcd", "vault"}, name) {
+				assert.Equal(t, "file_storage", receiver["storage"], "%s of %s", name, file)
+				kept[name]++
+			}
+		}
 	}
+	assert.Equal(t, map[string]int{"consul": 2, "etcd": 2, "vault": 3}, kept)
 }
 
-// Every pipeline is limited in its memory, first of all, and none exports to the console.
+// Every pipeline is limited in its memory, first of all or before the connector that it is behind, and none exports to the console.
 func TestPipelines(t *testing.T) {
-	for _, file := range []string{"../collector-config.yaml", "events-otlp.yaml"} {
+	for _, file := range shipped(t) {
 		for name, pipeline := range readConfig(t, file).Service.Pipelines {
-			require.NotEmpty(t, pipeline.Processors, name)
-			assert.Equal(t, "memory_limiter", pipeline.Processors[0], name)
+			if !strings.HasPrefix(pipeline.Receivers[0], "routing/") {
+				require.NotEmpty(t, pipeline.Processors, name)
+				assert.Equal(t, "memory_limiter", pipeline.Processors[0], name)
+			}
 			assert.NotContains(t, pipeline.Exporters, "debug", name)
 		}
 	}
@@ -136,18 +268,24 @@ func TestTheMemoryLimitIsTheSameEverywhere(t *testing.T) {
 	}
 }
 
-// Each variable of the shipped configurations is in the README, or in the docs of who installs a package.
-func TestTheReadmeListsEachVariable(t *testing.T) {
-	readme, err := os.ReadFile("../README.md")
-	require.NoError(t, err)
-	install, err := os.ReadFile("../docs/install.md")
-	require.NoError(t, err)
-	readme = append(readme, install...)
-	for _, file := range []string{"../collector-config.yaml", "events-otlp.yaml"} {
+// Each variable of the shipped configurations is in their documentation. What the agent
+// and the gateway have in common with the default configuration is in the README alone.
+func TestDocumentationListsEachVariable(t *testing.T) {
+	read := func(file string) string {
 		content, err := os.ReadFile(file)
 		require.NoError(t, err)
-		for _, match := range regexp.MustCompile(`\$\{env:([A-Z0-9_]+)`).FindAllSubmatch(content, -1) {
-			assert.Contains(t, string(readme), string(match[1]), "%s of %s", match[1], file)
+		return string(content)
+	}
+	readme := read("../README.md") + read("../docs/install.md")
+	for _, file := range shipped(t) {
+		listed := []string{readme}
+		for _, kind := range []string{"agent", "gateway"} {
+			if strings.HasPrefix(file, "config/"+kind) {
+				listed = append(listed, read("../docs/guides/"+kind+".md"))
+			}
+		}
+		for _, match := range regexp.MustCompile(`\$\{env:([A-Z0-9_]+)`).FindAllStringSubmatch(read(file), -1) {
+			assert.True(t, slices.ContainsFunc(listed, func(page string) bool { return strings.Contains(page, match[1]) }), "%s of %s", match[1], file)
 		}
 	}
 }

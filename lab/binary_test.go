@@ -57,7 +57,7 @@ func TestUnknownServerNamesTheKnownOnes(t *testing.T) {
 		func() error { return Build(t.Context(), nil, "etcd", "nomad") },
 		func() error { _, err := Start(t.Context(), Options{Servers: []string{"nomad"}}); return err },
 	} {
-		require.EqualError(t, ask(), `unknown server "nomad"; known are etcd, prometheus, jaeger, vault, consul, temporal`)
+		require.EqualError(t, ask(), `unknown server "nomad"; known are etcd, prometheus, jaeger, vault, consul, temporal, kube-apiserver`)
 	}
 }
 

@@ -47,6 +47,8 @@ type Lab struct {
 	Jaeger     *Jaeger
 	Prometheus *Prometheus
 	Temporal   *Temporal
+	// KubeAPIServer has an etcd of its own.
+	KubeAPIServer *KubeAPIServer
 	// Dir is the folder of all files: <name>.log, and <name>/ with
 	// configuration and data.
 	Dir string
@@ -123,6 +125,7 @@ func (l *Lab) start(ctx context.Context, opts Options, names []string) error {
 	run("jaeger", into(&l.Jaeger, StartJaeger), ServerOptions{})
 	run("prometheus", into(&l.Prometheus, StartPrometheus), ServerOptions{})
 	run("temporal", into(&l.Temporal, StartTemporal), ServerOptions{})
+	run("kube-apiserver", into(&l.KubeAPIServer, StartKubeAPIServer), ServerOptions{})
 	return group.Wait()
 }
 
@@ -155,6 +158,10 @@ func (l *Lab) Servers() []*Server {
 	if l.Temporal != nil {
 		all = append(all, l.Temporal.Server)
 	}
+	if l.KubeAPIServer != nil {
+		all = append(all, l.KubeAPIServer.Server)
+		all = append(all, l.KubeAPIServer.Etcd.Members...)
+	}
 	return all
 }
 
@@ -185,6 +192,9 @@ func (l *Lab) Env() []string {
 	if l.Temporal != nil {
 		env = append(env, "TEMPORAL_ADDRESS="+l.Temporal.Addr, "TEMPORAL_UI_URL="+l.Temporal.UI, "TEMPORAL_METRICS_ADDRESS="+l.Temporal.Metrics)
 	}
+	if l.KubeAPIServer != nil {
+		env = append(env, "KUBECONFIG="+l.KubeAPIServer.Kubeconfig)
+	}
 	return env
 }
 
@@ -207,7 +217,7 @@ func (l *Lab) Stop() error {
 
 func (l *Lab) stopAll(ctx context.Context) error {
 	var stops []func(context.Context) error
-	var members []*Server // are stopped by their cluster
+	var members []*Server // are stopped by what they belong to
 	if l.Consul != nil {
 		stops, members = append(stops, l.Consul.Stop), append(members, l.Consul.Members...)
 	}
@@ -216,6 +226,10 @@ func (l *Lab) stopAll(ctx context.Context) error {
 	}
 	if l.Vault != nil {
 		stops, members = append(stops, l.Vault.Stop), append(members, l.Vault.Members...)
+	}
+	if l.KubeAPIServer != nil {
+		stops = append(stops, l.KubeAPIServer.Stop)
+		members = append(append(members, l.KubeAPIServer.Server), l.KubeAPIServer.Etcd.Members...)
 	}
 	for _, server := range l.Servers() {
 		if !slices.Contains(members, server) {

@@ -80,6 +80,11 @@ var recipes = []recipe{
 		cost:   250 * time.Second,
 		oldest: "1.5.1", printsVersion: "--version", beforeVersion: "temporal version ",
 	},
+	{
+		name: "kube-apiserver", env: "LAB_KUBE_APISERVER", pkg: "k8s.io/kubernetes/cmd/kube-apiserver", onDemand: true,
+		cost:   540 * time.Second,
+		oldest: "1.37.2", printsVersion: "--version", beforeVersion: "Kubernetes v",
+	},
 }
 
 // ServerNames lists the servers that a lab runs when none is named, in the order
@@ -145,7 +150,7 @@ func serversFolder() (string, error) {
 		parent := filepath.Dir(dir)
 		if parent == dir {
 			return "", errors.New("no lab/servers in the working directory or above it; " +
-				"run inside a checkout, or name the servers' binaries in LAB_CONSUL, LAB_ETCD, LAB_VAULT, LAB_JAEGER, LAB_PROMETHEUS and LAB_TEMPORAL")
+				"run inside a checkout, or name the servers' binaries in LAB_CONSUL, LAB_ETCD, LAB_VAULT, LAB_JAEGER, LAB_PROMETHEUS, LAB_TEMPORAL and LAB_KUBE_APISERVER")
 		}
 		dir = parent
 	}

@@ -46,6 +46,9 @@ func TestVersionInWhatServersPrint(t *testing.T) {
 		{"temporal", "temporal version 1.5.1 (Server 1.29.1, UI 2.42.1)\n", "1.5.1", true},
 		{"temporal", "temporal version 1.4.0 (Server 1.28.0, UI 2.39.0)\n", "1.4.0", false},
 		{"temporal", "temporal version 0.0.0-DEV (Server 1.29.1, UI 2.42.1)\n", "", false}, // by go build
+		{"kube-apiserver", "Kubernetes v1.37.2\n", "1.37.2", true},
+		{"kube-apiserver", "Kubernetes v1.36.0\n", "1.36.0", false},
+		{"kube-apiserver", "Kubernetes v0.0.0-master+$Format:%H$\n", "", false}, // by go build
 	} {
 		picked, err := recipesOf([]string{c.server})
 		require.NoError(t, err)

@@ -40,16 +40,23 @@ writable() {
 	esac
 }
 
+# Of the check. Only a configuration that names a variable needs its file.
 secrets() {
-	for variable in CONSUL_HTTP_TOKEN_FILE VAULT_TOKEN_FILE ETCD_PASSWORD_FILE TLS_CA_FILE TLS_CERT_FILE TLS_KEY_FILE; do
-		eval "path=\${$variable:-}"
-		[ -z "$path" ] || readable "$path" "$variable:"
-	done
-	set +f # These are the defaults of agent.yaml and gateway.yaml, and read if they are there.
-	for path in "$etc"/credentials/* "$etc"/tls/ca.crt "$etc"/tls/tls.crt "$etc"/tls/tls.key; do
-		[ ! -e "$path" ] || readable "$path" "secret"
-	done
-	set -f
+	while read -r variable default; do
+		eval "path=\${$variable:-$default}"
+		for file in $configurations; do
+			if [ -n "$path" ] && grep -q "$variable" "$file"; then
+				readable "$path" "$variable:"
+			fi
+		done
+	done <<-END
+		CONSUL_HTTP_TOKEN_FILE
+		VAULT_TOKEN_FILE
+		ETCD_PASSWORD_FILE
+		TLS_CA_FILE $etc/tls/ca.crt
+		TLS_CERT_FILE $etc/tls/tls.crt
+		TLS_KEY_FILE $etc/tls/tls.key
+	END
 }
 
 case ${MEMORY_LIMIT_MIB:=512} in
@@ -59,6 +66,7 @@ esac
 export MEMORY_LIMIT_MIB GOMEMLIMIT="${GOMEMLIMIT:-$((MEMORY_LIMIT_MIB * 8 / 10))MiB}"
 
 action=${1:-}
+configurations=
 set --
 for name in ${CONFIG:-}; do
 	case $name in
@@ -67,6 +75,7 @@ for name in ${CONFIG:-}; do
 	esac
 	readable "$file" "CONFIG:"
 	set -- "$@" --config "$file"
+	configurations="$configurations $file"
 done
 [ $# != 0 ] || fail $wrong "no configuration is chosen: set CONFIG in $env, such as CONFIG=\"standalone.yaml\""
 set -- "$@" --config "$etc/status.yaml" --feature-gates=extension.healthcheck.useComponentStatus

@@ -30,9 +30,9 @@ func build(ctx context.Context, c *call) error {
 			return err
 		}
 		if *env {
-			fmt.Fprintf(c.stdout, "export LAB_%s=%s\n", strings.ToUpper(name), quote(path))
+			fmt.Fprintf(c.stdout, "export LAB_%s=%s\n", strings.ToUpper(strings.ReplaceAll(name, "-", "_")), quote(path))
 		} else {
-			fmt.Fprintf(c.stdout, "%-10s %s\n", name, path)
+			fmt.Fprintf(c.stdout, "%-14s %s\n", name, path)
 		}
 	}
 	return nil

@@ -3,7 +3,7 @@
 
 // Command lab runs the servers of package lab for a person or a script: real
 // Consul, etcd, Vault, Jaeger and Prometheus on free loopback ports, and Temporal
-// when it is named.
+// and kube-apiserver when they are named.
 package main
 
 import (
@@ -129,12 +129,13 @@ func usage() string {
 	}
 	fmt.Fprintf(&out, `
 Servers: %s (these, if none is named),
-and %s, which is built and started only when it is named.
+and %s, which are built and started only when they are named.
 A server is built from source on first use, in minutes. One that is on PATH and
 new enough is used instead: %s or newer.
-LAB_CONSUL, LAB_ETCD, LAB_VAULT, LAB_JAEGER, LAB_PROMETHEUS, LAB_TEMPORAL and LAB_ENVOY
-name another executable, or say "build" to build it although it is on PATH. An
-Envoy cannot be built here: without one, the order service has a stand-in.
+LAB_CONSUL, LAB_ETCD, LAB_VAULT, LAB_JAEGER, LAB_PROMETHEUS, LAB_TEMPORAL,
+LAB_KUBE_APISERVER and LAB_ENVOY name another executable, or say "build" to build
+it although it is on PATH. An Envoy cannot be built here: without one, the order
+service has a stand-in.
 `, strings.Join(lab.ServerNames(), ", "), strings.Join(lab.OnDemandServerNames(), ", "), strings.Join(lab.OldestVersions(), ", "))
 	return out.String()
 }
