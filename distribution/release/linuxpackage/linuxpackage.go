@@ -88,7 +88,7 @@ func Build(ctx context.Context, o Options) ([]string, error) {
 	if err != nil {
 		return nil, fmt.Errorf("package: %w", err)
 	}
-	defer os.RemoveAll(generated)
+	defer os.RemoveAll(generated) //nolint:errcheck // a folder for temporary files
 	var paths []string
 	for _, format := range formats {
 		if err := ctx.Err(); err != nil {

@@ -88,7 +88,8 @@ func TestNames(t *testing.T) {
 			o := options(t, tc.arch)
 			o.Version = tc.version
 			deb, rpm, apk := build(t, o)
-			assert.Equal(t, tc.names, []string{filepath.Base(deb), filepath.Base(rpm), filepath.Base(apk)})
+			names := []string{filepath.Base(deb), filepath.Base(rpm), filepath.Base(apk)}
+			assert.Equal(t, tc.names, names)
 		})
 	}
 }

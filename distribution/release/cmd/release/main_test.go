@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 )
 
 func TestMistakesEndBeforeAnythingIsCompiled(t *testing.T) {
@@ -18,7 +19,7 @@ func TestMistakesEndBeforeAnythingIsCompiled(t *testing.T) {
 	shell(t, source, "git", "commit", "--quiet", "--allow-empty", "-m", "nothing")
 	changed := t.TempDir()
 	shell(t, changed, "git", "clone", "--quiet", source, ".")
-	assert.NoError(t, os.WriteFile(filepath.Join(changed, "new.go"), nil, 0o600))
+	require.NoError(t, os.WriteFile(filepath.Join(changed, "new.go"), nil, 0o600))
 	for _, tc := range []struct {
 		name    string
 		args    []string
