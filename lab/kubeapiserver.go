@@ -91,7 +91,7 @@ func (k *KubeAPIServer) prepare(home string, ports []int) (launch, error) {
 			"--tls-cert-file=" + server.Cert, "--tls-private-key-file=" + server.Key,
 			"--token-auth-file=" + tokens, "--authorization-mode=RBAC",
 			"--service-account-issuer=https://kubernetes.default.svc",
-			"--service-account-key-file=" + accounts.Key, "--service-account-signing-key-file=" + accounts.Key,
+			"--service-account-key-file=" + accounts.Cert, "--service-account-signing-key-file=" + accounts.Key,
 			"--service-cluster-ip-range=10.96.0.0/16", "--endpoint-reconciler-type=none",
 			"--disable-admission-plugins=ServiceAccount",
 		},

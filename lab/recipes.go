@@ -82,7 +82,7 @@ var recipes = []recipe{
 	},
 	{
 		name: "kube-apiserver", env: "LAB_KUBE_APISERVER", pkg: "k8s.io/kubernetes/cmd/kube-apiserver", onDemand: true,
-		cost:   540 * time.Second,
+		cost:   460 * time.Second,
 		oldest: "1.37.2", printsVersion: "--version", beforeVersion: "Kubernetes v",
 	},
 }
