@@ -259,7 +259,7 @@ func TestTheMemoryLimitIsTheSameEverywhere(t *testing.T) {
 	require.NotNil(t, match)
 	for file, line := range map[string]string{
 		"../Makefile":             "MEMORY_LIMIT_MIB ?= %s\n",
-		"linux/otelcol-infra.env": "MEMORY_LIMIT_MIB=\"%s\"\n",
+		"linux/otelcol-infra.env": "by default %s standalone",
 		"linux/launch.sh":         "${MEMORY_LIMIT_MIB:=%s}",
 	} {
 		content, err := os.ReadFile(file)

@@ -59,12 +59,6 @@ secrets() {
 	END
 }
 
-case ${MEMORY_LIMIT_MIB:=512} in
-*[!0-9]*) fail $wrong "MEMORY_LIMIT_MIB in $env is not a number: write MiB, such as 512" ;;
-esac
-# Go collects garbage before the collector refuses data.
-export MEMORY_LIMIT_MIB GOMEMLIMIT="${GOMEMLIMIT:-$((MEMORY_LIMIT_MIB * 8 / 10))MiB}"
-
 action=${1:-}
 configurations=
 set --
@@ -79,6 +73,15 @@ for name in ${CONFIG:-}; do
 done
 [ $# != 0 ] || fail $wrong "no configuration is chosen: set CONFIG in $env, such as CONFIG=\"standalone.yaml\""
 set -- "$@" --config "$etc/status.yaml" --feature-gates=extension.healthcheck.useComponentStatus
+
+# Unless it is set, the limit is the default of the first configuration.
+[ -n "${MEMORY_LIMIT_MIB:-}" ] ||
+	MEMORY_LIMIT_MIB=$(sed -n '/MEMORY_LIMIT_MIB:-/{s/.*MEMORY_LIMIT_MIB:-\([0-9]*\)}.*/\1/p;q;}' $configurations)
+case ${MEMORY_LIMIT_MIB:=512} in
+*[!0-9]*) fail $wrong "MEMORY_LIMIT_MIB in $env is not a number: write MiB, such as 512" ;;
+esac
+# Go collects garbage before the collector refuses data.
+export MEMORY_LIMIT_MIB GOMEMLIMIT="${GOMEMLIMIT:-$((MEMORY_LIMIT_MIB * 8 / 10))MiB}"
 
 case $action in
 check)
