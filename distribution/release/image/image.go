@@ -146,8 +146,8 @@ func config(stamp build.Stamp) v1.Config {
 		WorkingDir: "/", // Another user, whose state is mounted elsewhere, may not enter ours.
 		Env: []string{
 			"STATE_DIRECTORY=/" + state,
-			"HEALTH_CHECK_ENDPOINT=0.0.0.0:13134",       // A probe comes from outside of the container.
-			"MEMORY_LIMIT_MIB=512", "GOMEMLIMIT=409MiB", // 80 %
+			"HEALTH_CHECK_ENDPOINT=0.0.0.0:13134", // A probe comes from outside of the container.
+			// No limit of memory: each configuration has its own, and none here would fit all.
 			"ZONEINFO=/" + timeZones,
 		},
 		Volumes: map[string]struct{}{"/" + state: {}},
