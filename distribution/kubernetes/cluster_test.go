@@ -155,11 +155,13 @@ func (c *cluster) applyAll(t *testing.T, rendered, namespace string, dryRun ...s
 
 func (c *cluster) makeNamespace(t *testing.T, name, podSecurity string) {
 	t.Helper()
-	labels := ""
-	for _, mode := range []string{"enforce", "warn"} {
-		labels += fmt.Sprintf("\n    pod-security.kubernetes.io/%s: %s", mode, podSecurity)
-	}
-	c.applyAll(t, "apiVersion: v1\nkind: Namespace\nmetadata:\n  name: "+name+"\n  labels:"+labels, "")
+	c.applyAll(t, fmt.Sprintf(`
+apiVersion: v1
+kind: Namespace
+metadata:
+  name: %s
+  labels: {pod-security.kubernetes.io/enforce: %[2]s, pod-security.kubernetes.io/warn: %[2]s}
+`, name, podSecurity), "")
 }
 
 func unstructuredOf(t *testing.T, rendered string) []*unstructured.Unstructured {
