@@ -23,7 +23,7 @@ const added = "# A later version adds something here.\n"
 func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m, goleak.IgnoreTopFunction(lab.ForkGoroutine), goleak.Cleanup(func(code int) {
 		for _, release := range releases {
-			os.RemoveAll(release.dir)
+			_ = os.RemoveAll(release.dir)
 		}
 		os.Exit(code)
 	}))
@@ -61,7 +61,7 @@ func buildRelease(t *testing.T, version, addition string) *release {
 	t.Helper()
 	root, err := filepath.Abs("../..")
 	require.NoError(t, err)
-	dir, err := os.MkdirTemp("", "otelcol-infra-packages-")
+	dir, err := os.MkdirTemp("", "otelcol-infra-packages-") //nolint:usetesting // for all tests, which TestMain ends
 	require.NoError(t, err)
 	module := filepath.Join(root, "distribution", "release")
 	command(t, "go", "-C", module, "run", "./cmd/release", "compile",
