@@ -31,8 +31,8 @@ func TestMain(m *testing.M) {
 
 // release is a version's packages.
 type release struct {
-	dir      string
-	deb, rpm string
+	dir           string
+	deb, rpm, apk string
 	// running is the version that the collector prints and reports.
 	running string
 }
@@ -91,5 +91,5 @@ func buildRelease(t *testing.T, version, addition string) *release {
 	require.Len(t, paths, 3)
 	guide := filepath.Join(dir, "otelcol-infra_"+version+"_amd64.deb") // as the guides name it, on any machine
 	require.NoError(t, os.Rename(paths[0], guide))
-	return &release{dir: dir, deb: guide, rpm: paths[1], running: running}
+	return &release{dir: dir, deb: guide, rpm: paths[1], apk: paths[2], running: running}
 }
