@@ -23,7 +23,7 @@ const added = "# A later version adds something here.\n"
 func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m, goleak.IgnoreTopFunction(lab.ForkGoroutine), goleak.Cleanup(func(code int) {
 		for _, release := range releases {
-			os.RemoveAll(release.dir)
+			_ = os.RemoveAll(release.dir)
 		}
 		os.Exit(code)
 	}))
@@ -31,8 +31,8 @@ func TestMain(m *testing.M) {
 
 // release is a version's packages.
 type release struct {
-	dir      string
-	deb, rpm string
+	dir           string
+	deb, rpm, apk string
 	// running is the version that the collector prints and reports.
 	running string
 }
@@ -61,7 +61,7 @@ func buildRelease(t *testing.T, version, addition string) *release {
 	t.Helper()
 	root, err := filepath.Abs("../..")
 	require.NoError(t, err)
-	dir, err := os.MkdirTemp("", "otelcol-infra-packages-")
+	dir, err := os.MkdirTemp("", "otelcol-infra-packages-") //nolint:usetesting // for all tests, which TestMain ends
 	require.NoError(t, err)
 	module := filepath.Join(root, "distribution", "release")
 	command(t, "go", "-C", module, "run", "./cmd/release", "compile",
@@ -91,5 +91,5 @@ func buildRelease(t *testing.T, version, addition string) *release {
 	require.Len(t, paths, 3)
 	guide := filepath.Join(dir, "otelcol-infra_"+version+"_amd64.deb") // as the guides name it, on any machine
 	require.NoError(t, os.Rename(paths[0], guide))
-	return &release{dir: dir, deb: guide, rpm: paths[1], running: running}
+	return &release{dir: dir, deb: guide, rpm: paths[1], apk: paths[2], running: running}
 }

@@ -51,6 +51,9 @@ func missing() string {
 			return fmt.Sprintf("needs %s on PATH: apt-get install %s", name, pkg)
 		}
 	}
+	if out, err := exec.Command("unshare", "--mount", "--pid", "--fork", "true").CombinedOutput(); err != nil {
+		return fmt.Sprintf("needs the capabilities of root: unshare: %v: %s", err, out)
+	}
 	return ""
 }
 
@@ -103,14 +106,16 @@ func debian(t *testing.T) string {
 	require.NoError(t, os.MkdirAll(filepath.Dir(path), 0o755))
 	lock := flock.New(path + ".lock")
 	require.NoError(t, lock.Lock())
-	defer lock.Unlock()
+	defer func() { require.NoError(t, lock.Unlock()) }()
 	if _, err := os.Stat(path); err == nil {
 		return path
 	}
 	started := time.Now()
 	unfinished := path + ".unfinished"
 	require.NoError(t, os.RemoveAll(unfinished))
-	command(t, "debootstrap", "--variant=minbase", "--include="+included, suite, unfinished)
+	if out, err := exec.CommandContext(t.Context(), "debootstrap", "--variant=minbase", "--include="+included, suite, unfinished).CombinedOutput(); err != nil {
+		t.Skipf("debootstrap %s: %v\n%s", suite, err, out[max(0, len(out)-1000):])
+	}
 	require.NoError(t, os.RemoveAll(filepath.Join(unfinished, "var", "cache", "apt", "archives")))
 	require.NoError(t, os.Rename(unfinished, path))
 	t.Logf("debootstrap took %s", time.Since(started).Round(time.Second))

@@ -41,7 +41,8 @@ func TestTheLifeOfADeb(t *testing.T) {
 	status := c.run(t, fmt.Sprintf("cat /proc/%d/status", c.collector(t)))
 	assert.Regexp(t, `(?m)^CapBnd:\s+0+$`, status)
 	assert.Regexp(t, `(?m)^NoNewPrivs:\s+1$`, status)
-	assert.Equal(t, "otelcol-infra", c.run(t, fmt.Sprintf("ps -o user= -p %d 2>/dev/null || stat -c %%U /proc/%[1]d", c.collector(t))))
+	assert.Equal(t, "otelcol-infra", c.run(t, fmt.Sprintf("stat -c %%U /proc/%d", c.collector(t))))
+	assert.Contains(t, c.run(t, fmt.Sprintf("tr '\\0' '\\n' </proc/%d/environ", c.collector(t))), "GOMEMLIMIT=409MiB", "80 %% of MEMORY_LIMIT_MIB")
 
 	s.requireObserved(t)
 	release := s.hold(t, "/locks/held")

@@ -31,7 +31,7 @@ func groups(t *testing.T) (paths []string) {
 	name := fmt.Sprintf("otelcol-infra-%d-%d", os.Getpid(), containers.Add(1))
 	for line := range strings.Lines(string(own)) {
 		controllers, path, _ := strings.Cut(line[strings.Index(line, ":")+1:], ":")
-		hierarchy := ""
+		var hierarchy string
 		switch controllers {
 		case "name=systemd":
 			hierarchy = "/sys/fs/cgroup/systemd"

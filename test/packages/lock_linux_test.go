@@ -51,7 +51,7 @@ func (s *servers) hold(t *testing.T, name string) (release func()) {
 	released := false
 	t.Cleanup(func() {
 		if !released {
-			session.Close()
+			_ = session.Close()
 		}
 		client.Close()
 	})

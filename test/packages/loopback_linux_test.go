@@ -62,19 +62,20 @@ func (c *container) forward(t *testing.T, address, server string) {
 	}()
 }
 
-// join copies between a client and a server until both have ended.
+// join copies between a client and a server until both have ended. An end that goes
+// away closes the other, which is all that there is to do about an error.
 func join(client net.Conn, address string) {
-	defer client.Close()
+	defer func() { _ = client.Close() }()
 	server, err := net.DialTimeout("tcp", address, time.Second)
 	if err != nil {
 		return
 	}
-	defer server.Close()
+	defer func() { _ = server.Close() }()
 	done := make(chan struct{}, 2)
 	for _, ends := range [][2]net.Conn{{client, server}, {server, client}} {
 		go func() {
-			io.Copy(ends[0], ends[1])
-			ends[0].(*net.TCPConn).CloseWrite()
+			_, _ = io.Copy(ends[0], ends[1])
+			_ = ends[0].(*net.TCPConn).CloseWrite()
 			done <- struct{}{}
 		}()
 	}
