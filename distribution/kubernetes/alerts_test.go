@@ -171,7 +171,7 @@ func firing(t *testing.T, engine *promql.Engine, rule rulefmt.Rule, series []sto
 		active := map[string]time.Duration{}
 		alerts = nil
 		for _, sample := range vector {
-			builder := labels.NewBuilder(sample.Metric).Del(labels.MetricName)
+			builder := labels.NewBuilder(sample.Metric).Del(model.MetricNameLabel)
 			for name, value := range rule.Labels {
 				builder.Set(name, value)
 			}

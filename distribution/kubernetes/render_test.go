@@ -5,6 +5,7 @@ package kubernetes
 
 import (
 	"bytes"
+	"context"
 	"flag"
 	"fmt"
 	"maps"
@@ -69,7 +70,7 @@ func renderChart(chart *chartv2.Chart, values map[string]any, namespace string) 
 	if err != nil {
 		return nil, err
 	}
-	return engine.Engine{Strict: true}.Render(chart, all)
+	return engine.Engine{Strict: true}.RenderWithContext(context.Background(), chart, all)
 }
 
 // stream leaves out templates that came to nothing, and what is not an object.
