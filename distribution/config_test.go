@@ -185,7 +185,8 @@ func TestAdditionsDoNotReplaceEachOther(t *testing.T) {
 // Spans of tail_sampling lead to no exemplar before they are kept, and what is of receivers is routed around it.
 func TestTheGatewaySamplesBeforeExemplars(t *testing.T) {
 	pipelines := readConfig(t, gatewayFile).Service.Pipelines
-	assert.Equal(t, []string{"memory_limiter", "tail_sampling", "exemplar"}, pipelines["traces/sampled"].Processors)
+	// Then batch: otherwise each trace would be written to the disk for itself.
+	assert.Equal(t, []string{"memory_limiter", "tail_sampling", "exemplar", "batch"}, pipelines["traces/sampled"].Processors)
 	for name, pipeline := range pipelines {
 		if name != "traces/sampled" {
 			assert.NotContains(t, pipeline.Processors, "tail_sampling", name)
