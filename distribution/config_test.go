@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -53,7 +54,8 @@ type collectorConfig struct {
 }
 
 type exporterConfig struct {
-	Retry struct {
+	Timeout time.Duration `yaml:"timeout"`
+	Retry   struct {
 		MaxElapsed *string `yaml:"max_elapsed_time"`
 	} `yaml:"retry_on_failure"`
 	Queue    map[string]any `yaml:"sending_queue"`
@@ -95,6 +97,15 @@ func TestExportersOverTheNetworkLoseNothing(t *testing.T) {
 		}
 		assert.ElementsMatch(t, exporters, sending, file)
 	}
+}
+
+// load_balancing serves the gateways of a request one after the other. When its own timeout ends before the retries
+// of one that is away, the next ones get nothing in that time.
+func TestAGatewayThatIsAwayLeavesTimeForTheOthers(t *testing.T) {
+	exporter := readConfig(t, gatewayFile).Exporters["load_balancing/traces"]
+	retries, err := time.ParseDuration(*exporter.Protocol.OTLP.Retry.MaxElapsed)
+	require.NoError(t, err)
+	assert.GreaterOrEqual(t, exporter.Timeout, retries+5*time.Second)
 }
 
 // Metrics that could not be sent for long are dropped, before the exporter to Prometheus
@@ -174,7 +185,8 @@ func TestAdditionsDoNotReplaceEachOther(t *testing.T) {
 // Spans of tail_sampling lead to no exemplar before they are kept, and what is of receivers is routed around it.
 func TestTheGatewaySamplesBeforeExemplars(t *testing.T) {
 	pipelines := readConfig(t, gatewayFile).Service.Pipelines
-	assert.Equal(t, []string{"memory_limiter", "tail_sampling", "exemplar"}, pipelines["traces/sampled"].Processors)
+	// Then batch: otherwise each trace would be written to the disk for itself.
+	assert.Equal(t, []string{"memory_limiter", "tail_sampling", "exemplar", "batch"}, pipelines["traces/sampled"].Processors)
 	for name, pipeline := range pipelines {
 		if name != "traces/sampled" {
 			assert.NotContains(t, pipeline.Processors, "tail_sampling", name)

@@ -6,6 +6,8 @@ package linuxpackage
 import (
 	"bytes"
 	"crypto"
+	"crypto/x509"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"io"
@@ -64,4 +66,40 @@ func subkeys(key *openpgp.Entity) (made []time.Time) {
 		made = append(made, subkey.PublicKey.CreationTime)
 	}
 	return made
+}
+
+// CheckKeys reads the keys as [Build] needs them, so that a wrong one is found before
+// anything is built. An empty name is no key.
+func CheckKeys(rpm, apk string) error {
+	if rpm != "" {
+		if _, err := readKey(rpm); err != nil {
+			return fmt.Errorf("RPM key %s: %w", rpm, err)
+		}
+	}
+	if apk != "" {
+		if err := checkAPKKey(apk); err != nil {
+			return fmt.Errorf("APK key %s: %w", apk, err)
+		}
+	}
+	return nil
+}
+
+func checkAPKKey(file string) error {
+	content, err := os.ReadFile(file)
+	if err != nil {
+		return err
+	}
+	block, _ := pem.Decode(content)
+	if block == nil {
+		return errors.New("is not a key in PEM, make one with openssl genrsa")
+	}
+	switch block.Type {
+	case "RSA PRIVATE KEY":
+		_, err = x509.ParsePKCS1PrivateKey(block.Bytes)
+	case "PRIVATE KEY":
+		_, err = x509.ParsePKCS8PrivateKey(block.Bytes)
+	default:
+		err = fmt.Errorf("holds a %s instead of a private key without a passphrase", block.Type)
+	}
+	return err
 }

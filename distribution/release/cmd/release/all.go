@@ -60,6 +60,9 @@ func all(ctx context.Context, c *call) error {
 		}
 		secret = &read
 	}
+	if err := linuxpackage.CheckKeys(*rpmKey, *apkKey); err != nil {
+		return err
+	}
 	if err := os.MkdirAll(o.Output, 0o755); err != nil {
 		return fmt.Errorf("create the folder of the release: %w", err)
 	}

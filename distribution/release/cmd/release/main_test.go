@@ -29,6 +29,8 @@ func TestMistakesEndBeforeAnythingIsCompiled(t *testing.T) {
 		{"no version", []string{"all", "--source", source}, 1, "no version: pass one, such as make release VERSION=0.2.0"},
 		{"a wrong version", []string{"all", "--source", source, "--version", "1.0"}, 1, `version "1.0" is not of the form`},
 		{"a key that is absent", []string{"all", "--source", source, "--version", "0.2.0", "--key", "absent.key"}, 1, "open absent.key"},
+		{"an absent key of the rpm", []string{"all", "--source", source, "--version", "0.2.0", "--rpm-key", "absent.asc"}, 1, "RPM key absent.asc: open"},
+		{"a key of the apk that is none", []string{"all", "--source", source, "--version", "0.2.0", "--apk-key", "main_test.go"}, 1, "APK key main_test.go: is not a key in PEM"},
 		{"changes", []string{"all", "--source", changed, "--version", "0.2.0"}, 1, "?? new.go"},
 		{"an unknown platform", []string{"compile", "--source", source, "--platform", "plan9/amd64"}, 2, `platform "plan9/amd64" is none of`},
 		{"an argument", []string{"all", "--source", source, "0.2.0"}, 2, `all takes no arguments, got ["0.2.0"]`},
