@@ -29,20 +29,22 @@ const (
 	clockTicks    = 100 // a second, of /proc on Linux
 )
 
-// TestSizes measures memory and processor time for the guides' tables. It asserts
-// nothing: set MEASURE=1 to have it run.
+// TestSizes measures memory and processor time for the guides' tables, and requires that
+// the backend keeps up: set MEASURE=1 to have it run.
 func TestSizes(t *testing.T) {
 	if os.Getenv("MEASURE") == "" {
-		t.Skip("measures for two minutes and asserts nothing; run it with MEASURE=1")
+		t.Skip("measures for minutes, for the tables of the guides; run it with MEASURE=1")
 	}
 	certs := guideCertificates(t, "IP:127.0.0.1")
-	limits := []string{"JAEGER_OTLP_ENDPOINT=" + startBlackHole(t).address}
+	backend := startBlackHole(t)
+	limits := []string{"JAEGER_OTLP_ENDPOINT=" + backend.address}
 	g := startGateways(t, 1, certs, nil, append(limits, "MEMORY_LIMIT_MIB=1024", "GOMEMLIMIT=819MiB")...)[0]
 	a := startAgent(t, "agent", certs, nil, "GATEWAY_ENDPOINT="+g.at(g.grpc), "MEMORY_LIMIT_MIB=256", "GOMEMLIMIT=204MiB")
+	sent := 0
 	for _, rate := range []int{0, 1000, 5000} {
 		ctx, stop := context.WithCancel(t.Context())
-		ended := make(chan struct{})
-		go func() { defer close(ended); sendSteadily(ctx, t, a.otlp, rate) }()
+		ended := make(chan int)
+		go func() { ended <- sendSteadily(ctx, t, a.otlp, rate) }()
 		time.Sleep(settling)
 		before := []time.Duration{cpuOf(t, a.Collector), cpuOf(t, g.Collector)}
 		time.Sleep(measured)
@@ -52,12 +54,15 @@ func TestSizes(t *testing.T) {
 				memoryOf(t, c, "VmRSS")>>10, memoryOf(t, c, "VmHWM")>>10, 100*used.Seconds()/measured.Seconds())
 		}
 		stop()
-		<-ended
+		sent += <-ended
+		stopped := time.Now()
+		require.Eventually(t, func() bool { return backend.spans() == sent }, 5*time.Minute, 100*time.Millisecond, "of %d spans", sent)
+		t.Logf("%d spans/s: the last ones came %s after they were sent", rate, time.Since(stopped).Round(100*time.Millisecond))
 	}
 }
 
-// sendSteadily sends ten requests a second with so many spans in all, in traces of ten.
-func sendSteadily(ctx context.Context, t *testing.T, otlp string, rate int) {
+// sendSteadily sends ten requests a second with so many spans in all, in traces of ten. It returns how many.
+func sendSteadily(ctx context.Context, t *testing.T, otlp string, rate int) (sent int) {
 	client := &http.Client{Transport: &http.Transport{}, Timeout: 10 * time.Second}
 	defer client.CloseIdleConnections()
 	tick := time.NewTicker(100 * time.Millisecond)
@@ -65,7 +70,7 @@ func sendSteadily(ctx context.Context, t *testing.T, otlp string, rate int) {
 	for {
 		select {
 		case <-ctx.Done():
-			return
+			return sent
 		case <-tick.C:
 		}
 		if rate == 0 {
@@ -74,13 +79,14 @@ func sendSteadily(ctx context.Context, t *testing.T, otlp string, rate int) {
 		body, err := ptraceotlp.NewExportRequestFromTraces(someTraces(rate / 10 / spansOfATrace)).MarshalProto()
 		if err != nil {
 			t.Error(err)
-			return
+			return sent
 		}
 		response, err := client.Post("http://"+otlp+"/v1/traces", "application/x-protobuf", bytes.NewReader(body))
 		if err != nil {
 			t.Error(err)
-			return
+			return sent
 		}
+		sent += rate / 10
 		if response.StatusCode != http.StatusOK {
 			t.Errorf("the agent answered %s", response.Status)
 		}
