@@ -21,7 +21,7 @@ import (
 // whatIsRequired has no default.
 var whatIsRequired = []string{
 	"GATEWAY_ENDPOINT=gateway.example:4317", "GATEWAYS=[gateway-1.example:4319, gateway-2.example:4319]",
-	"GATEWAYS_DNS=gateway.example", "EVENTS_OTLP_ENDPOINT=http://loki.example/otlp",
+	"GATEWAYS_DNS=gateway.example", "JAEGER_OTLP_ENDPOINT=jaeger.example:4317", "EVENTS_OTLP_ENDPOINT=http://loki.example/otlp",
 }
 
 // shipped returns the paths of shipped configurations, such as agent and agent-vault.
@@ -87,7 +87,8 @@ func TestWhatADeploymentLacksIsNamed(t *testing.T) {
 	}{
 		"no GATEWAY_ENDPOINT":       {"agent", certs.env(), []string{"otlp_grpc/", "GATEWAY_ENDPOINT (which is not set)"}},
 		"an empty GATEWAY_ENDPOINT": {"agent", append(certs.env(), "GATEWAY_ENDPOINT="), []string{"otlp_grpc/", `requires a non-empty "endpoint"`}},
-		"no GATEWAYS":               {"gateway", certs.env(), []string{"load_balancing", "no endpoints specified for the static resolver"}},
+		"no JAEGER_OTLP_ENDPOINT":   {"gateway", append(certs.env(), "GATEWAYS=[127.0.0.1:1]"), []string{"otlp_grpc/jaeger", `requires a non-empty "endpoint"`}},
+		"no GATEWAYS":               {"gateway", append(certs.env(), "JAEGER_OTLP_ENDPOINT=127.0.0.1:1"), []string{"load_balancing", "no endpoints specified for the static resolver"}},
 		"no CA":                     {"agent", append(certs.env(), "TLS_CA_FILE=/nowhere/ca.crt"), []string{"/nowhere/ca.crt", "no such file"}},
 		"no certificate":            {"agent", append(certs.env(), "TLS_CERT_FILE=/nowhere/tls.crt"), []string{"/nowhere/tls.crt", "no such file"}},
 		"no CA for clients":         {"gateway", append(certs.env(), "TLS_CA_FILE=/nowhere/ca.crt"), []string{"/nowhere/ca.crt", "no such file"}},
@@ -96,14 +97,14 @@ func TestWhatADeploymentLacksIsNamed(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			env := slices.Concat(away, c.env)
-			if c.deployment == "agent" && !strings.Contains(name, "GATEWAY_ENDPOINT") || c.deployment == "gateway" && name != "no GATEWAYS" {
+			if c.deployment == "agent" && !strings.Contains(name, "GATEWAY_ENDPOINT") || c.deployment == "gateway" && name != "no GATEWAYS" && name != "no JAEGER_OTLP_ENDPOINT" {
 				env = append(env, whatIsRequired...)
 			}
 			output, err := runShipped(t, nil, shipped(t, c.deployment), env)
 			require.Error(t, err)
 			assert.NotContains(t, output, "goroutine ")
-			if name == "no GATEWAYS" {
-				assert.Contains(t, output, `unset environment variable	{"name": "GATEWAYS"}`)
+			if variable, found := strings.CutPrefix(name, "no "); found && c.deployment == "gateway" && strings.ToUpper(variable) == variable {
+				assert.Contains(t, output, `unset environment variable	{"name": "`+variable+`"}`)
 			}
 			lines := strings.Split(strings.TrimSpace(output), "\n")
 			last := lines[len(lines)-1]
