@@ -40,6 +40,15 @@ writable() {
 	esac
 }
 
+# Of the check. A variable without a default, such as ${env:GATEWAYS}, has to be set.
+required() {
+	for variable in $(sed -n 's/^[^#]*${env:\([A-Z0-9_]*\)}.*/\1/p' $configurations | sort -u); do
+		[ "$variable" = GATEWAYS ] && [ -n "${GATEWAYS_DNS:-}" ] && continue # gateway-dns.yaml takes its place.
+		eval "value=\${$variable:-}"
+		[ -n "$value" ] || fail $wrong "$variable is not set, and the configuration needs it: set it in $env"
+	done
+}
+
 # Of the check. Only a configuration that names a variable needs its file.
 secrets() {
 	while read -r variable default; do
@@ -78,13 +87,14 @@ set -- "$@" --config "$etc/status.yaml" --feature-gates=extension.healthcheck.us
 [ -n "${MEMORY_LIMIT_MIB:-}" ] ||
 	MEMORY_LIMIT_MIB=$(sed -n '/MEMORY_LIMIT_MIB:-/{s/.*MEMORY_LIMIT_MIB:-\([0-9]*\)}.*/\1/p;q;}' $configurations)
 case ${MEMORY_LIMIT_MIB:=512} in
-*[!0-9]*) fail $wrong "MEMORY_LIMIT_MIB in $env is not a number: write MiB, such as 512" ;;
+*[!0-9]* | 0*) fail $wrong "MEMORY_LIMIT_MIB in $env is not a number: write MiB, such as 512" ;;
 esac
 # Go collects garbage before the collector refuses data.
 export MEMORY_LIMIT_MIB GOMEMLIMIT="${GOMEMLIMIT:-$((MEMORY_LIMIT_MIB * 8 / 10))MiB}"
 
 case $action in
 check)
+	required
 	secrets
 	writable
 	reason=$("$bin" validate "$@" 2>&1) ||
