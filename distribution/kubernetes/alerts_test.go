@@ -120,6 +120,7 @@ var ofTheCollector = []string{
 	"otelcol_receiver_refused_spans", "otelcol_receiver_refused_log_records", "otelcol_receiver_refused_metric_points",
 	"otelcol_exporter_queue_size", "otelcol_exporter_queue_capacity",
 	"otelcol_exporter_send_failed_spans", "otelcol_exporter_send_failed_log_records", "otelcol_exporter_send_failed_metric_points",
+	"otelcol_exporter_sent_spans", "otelcol_exporter_sent_log_records", "otelcol_exporter_sent_metric_points",
 	"otelcol_exporter_enqueue_failed_spans", "otelcol_exporter_enqueue_failed_metric_points",
 }
 
