@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"os/exec"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -59,6 +60,9 @@ func ReadStamp(ctx context.Context, source, version string, allowDirty bool) (St
 	return s, nil
 }
 
+// prerelease is one that deb, rpm and apk all order before the release.
+var prerelease = regexp.MustCompile(`^(-(alpha|beta|rc)\.\d+)?$`)
+
 func checkVersion(version string) error {
 	switch {
 	case version == "":
@@ -67,7 +71,7 @@ func checkVersion(version string) error {
 		return fmt.Errorf("version %q: leave out the v", version)
 	case semver.Build("v"+version) != "":
 		return fmt.Errorf("version %q: leave out %q, the release adds day and commit", version, semver.Build("v"+version))
-	case semver.Canonical("v"+version) != "v"+version:
+	case semver.Canonical("v"+version) != "v"+version, !prerelease.MatchString(semver.Prerelease("v" + version)):
 		return fmt.Errorf("version %q is not of the form 0.2.0 or 0.2.0-rc.1 (https://semver.org)", version)
 	}
 	return nil

@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/goreleaser/nfpm/v2"
@@ -54,7 +55,8 @@ type Options struct {
 	APKKey string
 }
 
-var semantic = regexp.MustCompile(`^\d+\.\d+\.\d+(-[0-9A-Za-z.]+)?$`)
+// Prereleases as apk orders them, too.
+var semantic = regexp.MustCompile(`^\d+\.\d+\.\d+(-(alpha|beta|rc)\.\d+)?$`)
 
 func (o Options) validate() error {
 	switch {
@@ -113,6 +115,9 @@ func build(o Options, format, generated string) (path string, err error) {
 		return "", fmt.Errorf("%s: %w", description, err)
 	}
 	info.Arch, info.Version, info.Prerelease, info.MTime = o.Arch, o.Version, "", o.Time
+	if release, prerelease, found := strings.Cut(o.Version, "-"); found && format == "apk" {
+		info.Version = release + "-" + strings.Replace(prerelease, ".", "", 1) // apk knows 0.3.0_rc1, not 0.3.0_rc.1.
+	}
 	info.RPM.BuildHost = "localhost" // not the name of whichever machine builds
 	if err := addFiles(info, o, format, generated); err != nil {
 		return "", err

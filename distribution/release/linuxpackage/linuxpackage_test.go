@@ -81,7 +81,7 @@ func TestNames(t *testing.T) {
 	}{
 		{"amd64", "0.2.0", []string{"otelcol-infra_0.2.0_amd64.deb", "otelcol-infra-0.2.0-1.x86_64.rpm", "otelcol-infra_0.2.0_x86_64.apk"}},
 		{"arm64", "0.3.0-rc.1", []string{
-			"otelcol-infra_0.3.0~rc.1_arm64.deb", "otelcol-infra-0.3.0~rc.1-1.aarch64.rpm", "otelcol-infra_0.3.0_rc.1_aarch64.apk",
+			"otelcol-infra_0.3.0~rc.1_arm64.deb", "otelcol-infra-0.3.0~rc.1-1.aarch64.rpm", "otelcol-infra_0.3.0_rc1_aarch64.apk",
 		}},
 	} {
 		t.Run(tc.arch+" "+tc.version, func(t *testing.T) {
