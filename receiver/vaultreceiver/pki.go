@@ -160,7 +160,8 @@ func (p *pki) next(ctx context.Context) time.Duration {
 	now, soonest := time.Now(), p.cfg.Interval
 	for _, m := range p.mounts {
 		if !now.Before(m.listAt) {
-			m.listAt = time.Now().Add(p.list(ctx, m))
+			again := p.list(ctx, m)
+			m.listAt = time.Now().Add(again) // From its end: a list that takes longer than that must not keep certificates from being read.
 			return 0
 		}
 		soonest = min(soonest, m.listAt.Sub(now))

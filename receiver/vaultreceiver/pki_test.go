@@ -468,6 +468,18 @@ func TestACertificateThatCannotBeRead(t *testing.T) {
 	o.Eventually(t, "all is well", func() bool { return !strings.Contains(o.Trouble(), "pki") })
 }
 
+// A list takes eight requests and more, which is longer than the interval here.
+func TestCertificatesAreReadAlsoWhenListsTakeLongerThanTheInterval(t *testing.T) {
+	vault, client := startVault(t)
+	newPKIMount(t, client, "pki", "8760h")
+	newPKIRole(t, client, "pki", "web", "example.com", nil)
+	issue(t, client, "pki", "web", "a.example.com", "2h")
+	cfg := observedPKI(t, vault, client, "pki")
+	cfg.PKI.Interval, cfg.PKI.RequestsPerSecond = 200*time.Millisecond, 10
+	o := observe(t, cfg, string(cfg.Token))
+	o.Eventually(t, "it is read", o.HasValue(1, "vault.pki.certificate.count", "vault.expiry", "day", roleAttr, "web"))
+}
+
 func TestManyCertificatesAreReadWithinTheBudget(t *testing.T) {
 	vault, client := startVault(t)
 	newPKIMount(t, client, "pki", "8760h")
