@@ -60,8 +60,13 @@ func ReadStamp(ctx context.Context, source, version string, allowDirty bool) (St
 	return s, nil
 }
 
-// prerelease is one that deb, rpm and apk all order before the release.
 var prerelease = regexp.MustCompile(`^(-(alpha|beta|rc)\.\d+)?$`)
+
+// Releasable says whether version is semantic, has no metadata, and is no prerelease
+// but one that deb, rpm and apk all order before the release.
+func Releasable(version string) bool {
+	return semver.Canonical("v"+version) == "v"+version && prerelease.MatchString(semver.Prerelease("v"+version))
+}
 
 func checkVersion(version string) error {
 	switch {
@@ -71,7 +76,7 @@ func checkVersion(version string) error {
 		return fmt.Errorf("version %q: leave out the v", version)
 	case semver.Build("v"+version) != "":
 		return fmt.Errorf("version %q: leave out %q, the release adds day and commit", version, semver.Build("v"+version))
-	case semver.Canonical("v"+version) != "v"+version, !prerelease.MatchString(semver.Prerelease("v" + version)):
+	case version != Development && !Releasable(version):
 		return fmt.Errorf("version %q is not of the form 0.2.0 or 0.2.0-rc.1 (https://semver.org)", version)
 	}
 	return nil

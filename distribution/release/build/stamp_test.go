@@ -59,6 +59,7 @@ func TestVersions(t *testing.T) {
 	for version, message := range map[string]string{
 		"0.2.0":      "",
 		"1.0.0-rc.1": "",
+		Development:  "",
 		"1.0.0-rc-1": "not of the form",
 		"1.0.0-new":  "not of the form",
 		"":           "make release VERSION=0.2.0",

@@ -12,7 +12,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -22,6 +21,8 @@ import (
 	_ "github.com/goreleaser/nfpm/v2/deb" // registers the format
 	"github.com/goreleaser/nfpm/v2/files"
 	_ "github.com/goreleaser/nfpm/v2/rpm" // registers the format
+
+	"github.com/otelcol-infra/otelcol-infra/distribution/release/build"
 )
 
 const (
@@ -55,14 +56,11 @@ type Options struct {
 	APKKey string
 }
 
-// Prereleases as apk orders them, too.
-var semantic = regexp.MustCompile(`^\d+\.\d+\.\d+(-(alpha|beta|rc)\.\d+)?$`)
-
 func (o Options) validate() error {
 	switch {
 	case !slices.Contains([]string{"amd64", "arm64"}, o.Arch):
 		return fmt.Errorf("architecture %q has no package: choose amd64 or arm64", o.Arch)
-	case !semantic.MatchString(o.Version):
+	case !build.Releasable(o.Version):
 		return fmt.Errorf("version %q: write it as 0.2.0 or 0.3.0-rc.1, without v and without build metadata", o.Version)
 	case o.Time.IsZero():
 		return errors.New("no time: give that of the commit, so that the same commit makes the same package")
@@ -96,7 +94,7 @@ func Build(ctx context.Context, o Options) ([]string, error) {
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
-		path, err := build(o, format, generated)
+		path, err := pack(o, format, generated)
 		if err != nil {
 			return nil, fmt.Errorf("package %s of %s for %s: %w", format, o.Version, o.Arch, err)
 		}
@@ -105,7 +103,7 @@ func Build(ctx context.Context, o Options) ([]string, error) {
 	return paths, nil
 }
 
-func build(o Options, format, generated string) (path string, err error) {
+func pack(o Options, format, generated string) (path string, err error) {
 	config, err := nfpm.ParseFile(filepath.Join(o.Source, description))
 	if err != nil {
 		return "", fmt.Errorf("%s: %w", description, err)
