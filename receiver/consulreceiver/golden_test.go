@@ -83,7 +83,7 @@ func TestMetricsOfAConsulThatAnswers(t *testing.T) {
 		m.Up(true)
 		m.Endpoints(map[string]bool{"health/state/any": true, "session/list": false})
 		m.Beyond(metadata.AttributeConsulObjectCheck, 3)
-		health.RecordChecks(m, checks)
+		health.RecordChecks(m, health.CountByStatus(checks))
 		health.RecordStates(m, checks)
 		health.RecordInstances(m, health.InstancesByHealth(checks, map[string]int64{"web": 3, "db": 1}))
 		health.RecordTransitions(m, map[health.Counted]int64{

@@ -133,6 +133,9 @@ type Query struct {
 	Recurse bool
 	// Agent reads what the agent itself knows, whatever the datacenter.
 	Agent bool
+	// Filter is an expression that the objects of the answer satisfy; Peer reads what
+	// that peer exports.
+	Filter, Peer string
 }
 
 // parameters returns the query of the URL.
@@ -153,6 +156,8 @@ func (c *Client) parameters(q Query) url.Values {
 	if q.Agent {
 		return parameters
 	}
+	set("filter", q.Filter)
+	set("peer", q.Peer)
 	set("dc", c.datacenter)
 	set("ns", c.options.Namespace)
 	set("partition", c.options.Partition)

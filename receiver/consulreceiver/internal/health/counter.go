@@ -34,3 +34,38 @@ func (c *Counter) add(limit int, t Counted) {
 	}
 	c.counts[t]++
 }
+
+// withZeros returns the counts, and zero for each status of the services that had no
+// transition, up to a limit, and of nodes. A counter that begins with its first increment
+// hides that from whoever computes a rate.
+func (c *Counter) withZeros(limit int, services []string) map[Counted]int64 {
+	names := []string{""}
+	for name := range c.services {
+		names = append(names, name)
+	}
+	others := false
+	for _, name := range services {
+		if c.services[name] {
+			continue
+		}
+		if len(names) > limit { // with the nodes
+			others = true
+			break
+		}
+		names = append(names, name)
+	}
+	if others {
+		names = append(names, Other)
+	}
+	counts := make(map[Counted]int64, len(names)*len(statusOf))
+	for _, name := range names {
+		for _, status := range statusOf {
+			counts[Counted{name, status}] = 0
+		}
+	}
+	for counted, n := range c.counts {
+		counted.Status = nameOf(counted.Status)
+		counts[counted] += n
+	}
+	return counts
+}
