@@ -23,7 +23,7 @@ const (
 // Services returns what observes the services; changes returns the Changes of a datacenter.
 func Services(cfg collect.SwitchConfig, changes func(*collect.Env) *Changes) collect.Kind {
 	return collect.Kind{Enabled: cfg.Enabled, Scope: collect.Datacenter, New: func(e *collect.Env) collect.Collector {
-		limit := collect.Limit{Object: metadata.AttributeConsulObjectService, Max: e.Filters.MaxServices, Setting: "services::limit"}
+		limit := collect.Limit{Object: metadata.AttributeObjectService, Max: e.Filters.MaxServices, Setting: "services::limit"}
 		read := observed(changes(e), EndpointServices, ReadServices(e.Filters), func(map[string]Service) {})
 		return services{collect.NewObjects(e, EndpointServices, limit, read, RenderService)}
 	}}
@@ -32,7 +32,7 @@ func Services(cfg collect.SwitchConfig, changes func(*collect.Env) *Changes) col
 // Nodes returns what observes the nodes; changes returns the Changes of a datacenter.
 func Nodes(cfg collect.SwitchConfig, changes func(*collect.Env) *Changes) collect.Kind {
 	return collect.Kind{Enabled: cfg.Enabled, Scope: collect.Datacenter, New: func(e *collect.Env) collect.Collector {
-		limit := collect.Limit{Object: metadata.AttributeConsulObjectNode, Max: e.Filters.MaxNodes, Setting: "nodes::limit"}
+		limit := collect.Limit{Object: metadata.AttributeObjectNode, Max: e.Filters.MaxNodes, Setting: "nodes::limit"}
 		read := observed(changes(e), EndpointNodes, ReadNodes(e.Filters), changes(e).setNames)
 		return nodes{collect.NewObjects(e, EndpointNodes, limit, read, RenderNode)}
 	}}

@@ -182,6 +182,23 @@ func (k *known) resolve(index uint64, asked []CheckID, found Checks) []change {
 	return changes
 }
 
+// overtaken says that Consul has restored a snapshot, although its index is not lower: an
+// answer has a check that was last modified earlier than is known of it, or one that is
+// not known although it was modified before the last such answer.
+func (k *known) overtaken(last, index uint64, checks Checks) bool {
+	if k.full || index <= last {
+		return false
+	}
+	for id, next := range checks {
+		prev, there := k.checks[id]
+		_, gone := k.gone[id]
+		if there && next.Index < prev.Index && prev.Index <= index || !there && !gone && next.Index <= last {
+			return true
+		}
+	}
+	return false
+}
+
 // unresolved returns the checks that have left their list, by node, and the index that
 // an answer about them must have.
 func (k *known) unresolved() (nodes map[string][]CheckID, index uint64) {

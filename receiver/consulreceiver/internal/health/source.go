@@ -105,7 +105,7 @@ func (c *collector) recordChecks(ctx context.Context, m collect.Metrics) {
 	c.recordStates(m)
 	c.mu.Unlock()
 	RecordChecks(m, counts)
-	m.AtLeastBeyond[metadata.AttributeConsulObjectService] = collect.Bound(instances, nil, c.Filters.MaxServices, strings.Compare)
+	c.SetServicesBeyond(collect.Bound(instances, nil, c.Filters.MaxServices, strings.Compare))
 	RecordInstances(m, instances)
 	RecordImported(m, imported)
 }
@@ -148,6 +148,6 @@ func (c *collector) recordStates(m collect.Metrics) {
 		beyond += RecordInstanceStates(m, c.health.InstanceStates(), c.cfg.StatesLimit)
 	}
 	c.SetBeyond("metrics of states", collect.Limit{
-		Object: metadata.AttributeConsulObjectState, Max: c.cfg.StatesLimit, Setting: "checks::states_limit",
+		Object: metadata.AttributeObjectState, Max: c.cfg.StatesLimit, Setting: "checks::states_limit",
 	}, beyond)
 }

@@ -96,6 +96,12 @@ func (h *Health) StepResolved(now time.Time, index uint64, asked []CheckID, foun
 	return h.takeAll(now, h.known.resolve(index, asked, found))
 }
 
+// Overtaken says whether an answer after the last one, all checks or a list of some, is
+// that of a Consul that has restored a snapshot, although its index is not lower.
+func (h *Health) Overtaken(last, index uint64, checks Checks) bool {
+	return h.begun && h.known.overtaken(last, index, checks)
+}
+
 // Unresolved returns the checks that have left their list, by node, and the index that
 // an observation of them must have at least.
 func (h *Health) Unresolved() (nodes map[string][]CheckID, index uint64) {

@@ -78,8 +78,9 @@ func (o observation) into(h *Health, now time.Time) (*snapshot.Gap, []Effect) {
 // answer is what one of the queries that wait side by side has returned.
 type answer struct {
 	collect.Result[CheckID, Check]
-	status   Status // of the list; empty: all checks
-	restart  bool   // it does not continue what was observed before
+	status   Status         // of the list; empty: all checks
+	before   consulapi.Meta // of the answer before it
+	restart  bool           // it does not continue what was observed before
 	err      error
 	sidecars map[string]bool
 }
@@ -191,7 +192,7 @@ func (w *watcher) unresolved(ctx context.Context) (r resolution, done bool, err 
 	if err != nil {
 		return r, false, err
 	}
-	r.observation, err = w.take(ctx, answer{Result: result})
+	r.observation, err = w.take(ctx, answer{Result: result, before: w.last})
 	return r, true, err
 }
 
@@ -227,10 +228,11 @@ func (w *watcher) begin(ctx context.Context) (observation, error) {
 		}
 		return observation{}, err
 	}
-	if !ended && w.begun && result.Index < w.highest {
+	restored := w.begun && (result.Index < w.highest || w.overtaken(result, w.last))
+	if !ended && restored {
 		w.epoch = w.EndEpoch(epoch)
 	}
-	o := w.all(result, true)
+	o := w.all(result, true, restored)
 	o.sidecars = sidecars
 	w.consistent, w.highest = false, result.Index
 	w.follow(ctx, result.Meta)
@@ -252,15 +254,26 @@ func (w *watcher) sidecars(ctx context.Context) map[string]bool {
 	return names
 }
 
-// all makes an observation of all checks.
-func (w *watcher) all(result collect.Result[CheckID, Check], resync bool) observation {
+// overtaken says that Consul has restored a snapshot, although its index is not lower.
+func (w *watcher) overtaken(result collect.Result[CheckID, Check], last consulapi.Meta) bool {
+	if w.cut > 0 || result.Filtered || w.last.Filtered || result.Token != w.last.Token {
+		return false
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.health.Overtaken(last.Index, result.Index, result.Objects)
+}
+
+// all makes an observation of all checks. resync says that nothing else was observed
+// meanwhile, and restored that it is that of a Consul that went back to a snapshot.
+func (w *watcher) all(result collect.Result[CheckID, Check], resync, restored bool) observation {
 	meta, objects := result.Meta, result.Objects
 	cut := w.cut
 	w.mu.Lock()
 	w.cut = collect.Bound(objects, w.health.Checks(), w.cfg.Limit, CheckID.Compare)
-	backwards := resync && w.begun && meta.Index < w.highest && !maps.Equal(objects, w.health.Checks())
+	backwards := restored && !maps.Equal(objects, w.health.Checks())
 	w.mu.Unlock()
-	w.SetBeyond(Endpoint, collect.Limit{Object: metadata.AttributeConsulObjectCheck, Max: w.cfg.Limit, Setting: "checks::limit"}, w.cut)
+	w.SetBeyond(Endpoint, collect.Limit{Object: metadata.AttributeObjectCheck, Max: w.cfg.Limit, Setting: "checks::limit"}, w.cut)
 	w.SetFiltered(Endpoint, meta.Filtered)
 	// With the same index, only the view can have changed.
 	same := meta.Index == w.last.Index && meta.Index == w.highest
@@ -290,13 +303,14 @@ func (w *watcher) take(ctx context.Context, a answer) (observation, error) {
 	if a.err != nil {
 		return observation{}, a.err
 	}
-	if a.restart || a.status == "" && (a.Filtered != w.last.Filtered || a.Token != w.last.Token) {
+	restart := a.restart || w.overtaken(a.Result, a.before)
+	if restart || a.status == "" && (a.Filtered != w.last.Filtered || a.Token != w.last.Token) {
 		w.stop()
-		w.consistent = a.restart
+		w.consistent = restart
 		return w.begin(ctx)
 	}
 	if a.status == "" {
-		o := w.all(a.Result, false)
+		o := w.all(a.Result, false, false)
 		o.sidecars = a.sidecars
 		return o, nil
 	}
@@ -335,7 +349,7 @@ func (w *watcher) followList(ctx context.Context, status Status, from consulapi.
 	last, shown, idle := from, Checks(nil), listPause
 	for pace.Wait(ctx) == nil {
 		begin := time.Now()
-		a := answer{status: status}
+		a := answer{status: status, before: last}
 		a.Result, a.err = w.reader.read(ctx, w.API, endpointState+string(status), consulapi.Query{Index: last.Index})
 		a.restart = a.err == nil && (discontinuous(last, a.Meta, begin) || a.Token != from.Token || a.Filtered && !from.Filtered)
 		if !send(ctx, answers, a) {
@@ -373,7 +387,7 @@ func (w *watcher) followAll(ctx context.Context, from consulapi.Meta, size int, 
 		if !w.pause(ctx, read, soonFor(size), long, sidecarsAt) {
 			return
 		}
-		var a answer
+		a := answer{before: last}
 		if changed, _ := w.catalog.Changed(); changed != sidecarsAt && !w.cfg.SidecarIncidents {
 			if names, err := sidecars(ctx, w.API); err == nil {
 				a.sidecars, sidecarsAt = names, changed
