@@ -46,7 +46,7 @@ func TestAServerThatIsCutOff(t *testing.T) {
 	}
 	for _, endpoint := range known {
 		if endpoint != endpointUserEvents { // The agent's own.
-			o.Eventually(t, endpoint+" is down", o.HasValue(0, "consul.endpoint.up", "consul.endpoint", endpoint))
+			o.Eventually(t, endpoint+" is down", isUp(t, o, 0, endpoint))
 		}
 	}
 	assert.Contains(t, o.Trouble(), endpointChecks+": the server that answers has not heard from a leader for ")
