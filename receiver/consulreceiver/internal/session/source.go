@@ -6,6 +6,7 @@ package session
 
 import (
 	"context"
+	"time"
 
 	"github.com/otelcol-infra/otelcol-infra/receiver/consulreceiver/internal/collect"
 	"github.com/otelcol-infra/otelcol-infra/receiver/consulreceiver/internal/consulapi"
@@ -16,9 +17,15 @@ import (
 func Kind(cfg collect.LimitConfig) collect.Kind {
 	return collect.Kind{Enabled: cfg.Enabled, Scope: collect.Datacenter, New: func(e *collect.Env) collect.Collector {
 		limit := collect.Limit{Object: metadata.AttributeConsulObjectSession, Max: cfg.Limit, Setting: "sessions::limit"}
-		return collector{collect.NewObjects(e, consulapi.EndpointSessions, limit, Read(e.Filters), Render)}
+		sessions := collect.NewObjects(e, consulapi.EndpointSessions, limit, Read(e.Filters), Render)
+		sessions.MinPause = minPause
+		return collector{sessions}
 	}}
 }
+
+// minPause is between two reads of few sessions. Those that live shorter are not
+// observed.
+const minPause = 10 * time.Millisecond
 
 type collector struct{ *collect.Objects[Session] }
 
