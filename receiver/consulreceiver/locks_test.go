@@ -189,7 +189,9 @@ func TestASemaphoreHasHoldersAndWaiters(t *testing.T) {
 		o.Eventually(t, "its hold", o.HasEvent("consul.lock.acquired", attrSession, session))
 	}
 	third := start()
-	value := func(want int64, name string) func() bool { return o.HasValue(want, name, "consul.semaphore.prefix", "sem/jobs") }
+	value := func(want int64, name string) func() bool {
+		return o.HasValue(want, name, "consul.semaphore.prefix", "sem/jobs")
+	}
 	o.Eventually(t, "the limit", value(2, "consul.kv.semaphore.limit"))
 	o.Eventually(t, "the holders", value(2, "consul.kv.semaphore.holder.count"))
 	o.Eventually(t, "the waiter", value(1, "consul.kv.semaphore.waiter.count"))

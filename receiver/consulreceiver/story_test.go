@@ -336,7 +336,7 @@ func TestEveryMetricComes(t *testing.T) {
 	_, err = semaphore.Acquire(nil)
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = semaphore.Release() }) // It renews its session until then; Consul may have ended.
-	want := []string{"consul_raft_apply"} // of the agent itself
+	want := []string{"consul_raft_apply"}         // of the agent itself
 	for _, info := range metricNames() {
 		switch info {
 		case "consul.acl.token.time_to_expiry", "consul.network.round_trip.min", "consul.network.round_trip.median",

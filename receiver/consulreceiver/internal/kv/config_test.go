@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 )
 
 func TestPrefixesThatConsulRewritesAreRefused(t *testing.T) {
@@ -16,13 +17,13 @@ func TestPrefixesThatConsulRewritesAreRefused(t *testing.T) {
 	} {
 		err := Config{Prefixes: []string{"config/", prefix}}.ValidatePrefixes()
 		if prefix == "//" {
-			assert.ErrorContains(t, err, `kv::prefixes[1] "//" begins with a slash`)
+			require.ErrorContains(t, err, `kv::prefixes[1] "//" begins with a slash`)
 			continue
 		}
-		assert.ErrorContains(t, err, `kv::prefixes[1] is "`+prefix+`", which Consul reads as "`+read+`"`)
+		require.ErrorContains(t, err, `kv::prefixes[1] is "`+prefix+`", which Consul reads as "`+read+`"`)
 	}
 	for _, prefix := range []string{"a\nb", "a\u00a0b", "a\u200bb"} {
-		assert.ErrorContains(t, Config{Prefixes: []string{prefix}}.ValidatePrefixes(), "has a character that does not print")
+		require.ErrorContains(t, Config{Prefixes: []string{prefix}}.ValidatePrefixes(), "has a character that does not print")
 	}
 	for _, prefix := range []string{
 		"", "locks", "locks/", "locks/x", "locks/.x", "locks/x.", "locks/..x", "locks/.../", "a b/", "?", "a?b", "a#b", "%2F", "%2e%2e/", "ü/",
