@@ -220,6 +220,10 @@ func TestKeys(t *testing.T) {
 			[]look{keys{"a": free(1, 3, 1).heldBy("s")}.at(3), keys{"a": free(1, 4, 0).heldBy("s")}.at(4), keys{"a": free(1, 5, 0)}.at(5).alive(5)},
 			[]string{"1: a updated", "2: a#1.1 invalidated by s after 2s before"}, 0,
 		},
+		"a key without a LockIndex may have been written since it was given up": {
+			[]look{keys{"a": free(1, 3, 0).heldBy("s")}.at(3), keys{"a": free(1, 6, 0)}.at(6).alive(7, "r").creating(7)},
+			[]string{"1: a#1.0 of 1 unknown by s after 1s before"}, 0,
+		},
 		"a key that was given up and then written": {
 			[]look{keys{"a": free(1, 3, 1).heldBy("s")}.at(3), keys{"a": free(1, 5, 0)}.at(5).alive(4)},
 			[]string{"1: a#1.1 unknown by s after 1s before", "1: a updated"}, 0,
