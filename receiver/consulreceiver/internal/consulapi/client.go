@@ -139,6 +139,8 @@ type Query struct {
 	// just started may not have read its log yet. Local reads from whichever
 	// server answers.
 	Consistent, Local bool
+	// Leader reads from the leader even if any server may answer.
+	Leader bool
 	// Recurse reads all keys under a prefix, of which there may be none.
 	Recurse bool
 	// Agent reads what the agent itself knows, whatever the datacenter.
@@ -171,7 +173,7 @@ func (c *Client) parameters(q Query) url.Values {
 		parameters.Set("stale", "")
 	case c.options.Consistency == Consistent || q.Consistent:
 		parameters.Set("consistent", "")
-	case c.options.Consistency == Stale:
+	case c.options.Consistency == Stale && !q.Leader:
 		parameters.Set("stale", "")
 	}
 	return parameters
