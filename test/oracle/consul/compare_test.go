@@ -1,0 +1,92 @@
+// Copyright The otelcol-infra Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package consul
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/otelcol-infra/otelcol-infra/test/oracle"
+)
+
+// quiet waits until nothing is reported any more of what was done.
+func (s *system) quiet(ctx context.Context) error {
+	s.sink.Refuse()
+	if err := s.observed(ctx); err != nil {
+		return err
+	}
+	calm := configEvery + time.Second
+	records, since := s.sink.Records(), time.Now()
+	oracle.Until(ctx, 100*time.Millisecond, func() bool {
+		if now := s.sink.Records(); now != records {
+			records, since = now, time.Now()
+		}
+		return time.Since(since) > calm
+	})
+	return ctx.Err()
+}
+
+// compare compares all that was reported with the truth.
+func (s *system) compare(ctx context.Context) {
+	events, windows := s.sink.Events(), s.Windows()
+	s.CheckTwice(events)
+	said := reports(events)
+	for _, d := range s.domains {
+		for _, l := range d.Timelines() {
+			reported, around := said[l.Object], windows
+			delete(said, l.Object)
+			if d.Unsettled {
+				reported, around = oracle.Settled(reported, windows)
+			}
+			if why := l.Compare(reported, around); why != "" {
+				s.Differ("%s: %s", why, l.Describe(s.Run, reported))
+			}
+		}
+	}
+	for object, reported := range said {
+		if !isProbe(object) && !s.foreign(object) {
+			s.Differ("reported, but there was no such object: %s", (&oracle.Timeline{Object: object}).Describe(s.Run, reported))
+		}
+	}
+	s.compareEnds(events, windows)
+	s.compareSpans(events)
+	s.compareGauges(ctx)
+}
+
+// foreign says whether an object belongs to Consul itself.
+func (s *system) foreign(object string) bool {
+	return len(s.consul.Members) > 1 && (strings.HasPrefix(object, nodeObject("lab-")) || strings.HasPrefix(object, "check/lab-")) ||
+		object == serviceObject("consul")
+}
+
+// compareEnds compares how each hold is said to have ended.
+func (s *system) compareEnds(events []oracle.Event, windows []oracle.Window) {
+	known, unknown := 0, 0
+	for _, e := range events {
+		if e.Name != eventLockReleased && e.Name != eventLockInvalidated {
+			continue
+		}
+		end := e.Attributes[attrLockEnd]
+		if e.Name == eventLockInvalidated {
+			end = endInvalidated
+		}
+		key, hold := e.Attributes[attrKey], holdOf(e)
+		faulty := slices.ContainsFunc(windows, func(w oracle.Window) bool { return e.At.After(w.From) && e.At.Before(w.Until) })
+		allowed := s.ends.of(key, hold)
+		switch {
+		case end == endUnknown && !faulty:
+			unknown++
+		case end == endUnknown, slices.Contains(allowed, end):
+			known++
+		default:
+			s.Differ("the hold %s of %s ended at %s as %q, not %q", hold, key, s.Clock(e.At), end, allowed)
+		}
+	}
+	s.Logf("%d ends of holds were known, %d were not", known, unknown)
+	if float64(unknown) > unknownShare*float64(known+unknown) && unknown > 1 {
+		s.Differ("%d of %d ends of holds are unknown", unknown, known+unknown)
+	}
+}
