@@ -21,7 +21,11 @@ type Domain struct {
 	Keep, Within time.Duration
 	// Unsettled says that the server itself may change the objects while it restarts.
 	Unsettled bool
+	// Vacates says that an object is Absent for a short time between two states; may
+	// be nil.
+	Vacates func(object string) bool
 
+	reading   sync.Mutex // one at a time, so that what was read later is kept
 	mu        sync.Mutex
 	timelines map[string]*Timeline
 	states    map[string]string
@@ -30,6 +34,8 @@ type Domain struct {
 
 // Record reads what became of the domain since a time, until that succeeds.
 func (d *Domain) Record(ctx context.Context, from time.Time) {
+	d.reading.Lock()
+	defer d.reading.Unlock()
 	var states map[string]string
 	var asked time.Time
 	if !Until(ctx, 50*time.Millisecond, func() bool {
@@ -73,6 +79,9 @@ func (d *Domain) turn(object, state string, from, until time.Time) {
 	if l == nil {
 		l = &Timeline{Object: object, Keep: d.Keep, Within: d.Within}
 		d.timelines[object] = l
+	}
+	if d.Vacates != nil && d.Vacates(object) && state != Absent && l.state(len(l.Turns)-1) != Absent {
+		l.Turns = append(l.Turns, Turn{State: Absent, From: from, Until: until})
 	}
 	l.Turns = append(l.Turns, Turn{State: state, From: from, Until: until})
 }

@@ -48,49 +48,55 @@ func (l *Timeline) state(turn int) string {
 	return l.Turns[turn].State
 }
 
-// Compare returns how the reports, in their order, differ from the truth; empty if
-// they do not. A state may be left out if it did not last for Keep outside the
+// Compare returns how the reports, in their order, differ from the truth, and at which
+// report; empty if they do not. A state may be left out if it did not last for Keep outside the
 // windows. Each report must be of a state that there was, at that time.
-func (l *Timeline) Compare(reports []Report, windows []Window) string {
+func (l *Timeline) Compare(reports []Report, windows []Window) (difference string, at int) {
 	known := l.spread(map[int]bool{-1: true}, windows)
 	for n, report := range reports {
 		next := map[int]bool{}
-		why := "no such state then"
+		why := misfit{text: "no such state then"}
 		for turn := range l.Turns {
-			late := l.late(report, turn, windows)
-			if report.New != l.Turns[turn].State || late != "" {
-				if report.New == l.Turns[turn].State {
-					why = late
-				}
+			if report.New != l.Turns[turn].State {
 				continue
 			}
-			for before := range known {
-				if before >= turn {
-					continue
-				}
+			if late := l.late(report, turn, windows); late != "" {
+				why.take(1, late)
+				continue
+			}
+			for before := -1; before < turn; before++ {
 				switch {
+				case !known[before]:
 				case !l.skippable(before+1, turn, windows):
-					if why == "no such state then" {
-						why = "a state before it was not reported"
-					}
+					why.take(2, "a state before it was not reported")
 				case !report.OldUnknown && report.Old != l.state(before):
-					why = fmt.Sprintf("it was %q before", l.state(before))
+					why.take(3, fmt.Sprintf("it was %q before", l.state(before)))
 				default:
 					next[turn] = true
 				}
 			}
 		}
 		if len(next) == 0 {
-			return fmt.Sprintf("report %d is wrong: %s", n+1, why)
+			return fmt.Sprintf("report %d is wrong: %s", n+1, why.text), n
 		}
 		known = l.spread(next, windows)
 	}
-	for turn := range known {
-		if turn == len(l.Turns)-1 {
-			return ""
-		}
+	if known[len(l.Turns)-1] {
+		return "", 0
 	}
-	return "the last states were not reported"
+	return "the last states were not reported", len(reports)
+}
+
+// misfit is why a report fits no turn: of those that it nearly fits.
+type misfit struct {
+	near int
+	text string
+}
+
+func (m *misfit) take(near int, text string) {
+	if near >= m.near {
+		m.near, m.text = near, text
+	}
 }
 
 // spread adds what can be known without a report: a state that came back while
@@ -171,15 +177,28 @@ func Settled(reports []Report, windows []Window) ([]Report, []Window) {
 	return kept, silent
 }
 
-// Describe renders the truth and the reports side by side.
-func (l *Timeline) Describe(r *Run, reports []Report) string {
+// around is how many reports before and after a wrong one are shown.
+const around = 3
+
+// Describe renders the truth and the reports side by side, near a report.
+func (l *Timeline) Describe(r *Run, reports []Report, at int) string {
 	var text strings.Builder
+	first, last := max(0, at-around), min(len(reports), at+around+1)
+	from, until := time.Time{}, time.Now()
+	if first > 0 {
+		from = reports[first].At.Add(-l.Within)
+	}
+	if last < len(reports) {
+		until = reports[last].At
+	}
 	fmt.Fprintf(&text, "%s\n    truth:   ", l.Object)
 	for _, turn := range l.Turns {
-		fmt.Fprintf(&text, " %s…%s %q;", r.Clock(turn.From), r.Clock(turn.Until), turn.State)
+		if turn.Until.After(from) && turn.From.Before(until) {
+			fmt.Fprintf(&text, " %s…%s %q;", r.Clock(turn.From), r.Clock(turn.Until), turn.State)
+		}
 	}
-	text.WriteString("\n    reported:")
-	for _, report := range reports {
+	fmt.Fprintf(&text, "\n    reported from %d:", first+1)
+	for _, report := range reports[first:last] {
 		mark := ""
 		if report.Reconciled {
 			mark = " reconciled"

@@ -41,14 +41,14 @@ func (s *system) compare(ctx context.Context) {
 			if d.Unsettled {
 				reported, around = oracle.Settled(reported, windows)
 			}
-			if why := l.Compare(reported, around); why != "" {
-				s.Differ("%s: %s", why, l.Describe(s.Run, reported))
+			if why, at := l.Compare(reported, around); why != "" {
+				s.Differ("%s: %s", why, l.Describe(s.Run, reported, at))
 			}
 		}
 	}
 	for object, reported := range said {
 		if !isProbe(object) && !s.foreign(object) {
-			s.Differ("reported, but there was no such object: %s", (&oracle.Timeline{Object: object}).Describe(s.Run, reported))
+			s.Differ("reported, but there was no such object: %s", (&oracle.Timeline{Object: object}).Describe(s.Run, reported, 0))
 		}
 	}
 	s.compareEnds(events, windows)
@@ -77,6 +77,7 @@ func (s *system) compareEnds(events []oracle.Event, windows []oracle.Window) {
 		faulty := slices.ContainsFunc(windows, func(w oracle.Window) bool { return e.At.After(w.From) && e.At.Before(w.Until) })
 		allowed := s.ends.of(key, hold)
 		switch {
+		case !endsAreKnown && end == endReleased && slices.Contains(allowed, endInvalidated):
 		case end == endUnknown && !faulty:
 			unknown++
 		case end == endUnknown, slices.Contains(allowed, end):

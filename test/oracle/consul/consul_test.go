@@ -25,13 +25,15 @@ func TestOneServer(t *testing.T) {
 	for i := range 3 {
 		actors = append(actors, s.locker(i), s.visitor(i), s.writer(i, i == 0))
 	}
-	actors = append(actors, s.configurer())
+	actors = append(actors, s.configurer(), s.agentServices("lab"), s.cliLocker(0, 1, 1), s.cliLocker(1, 1, 2), s.cliLocker(2, 2, 3))
 	s.run(t, actors, []oracle.Fault{
 		s.RefusalFault(s.sink, "logs refused", 8*time.Second, oracle.Logs),
 		s.RefusalFault(s.sink, "traces refused", 8*time.Second, oracle.Traces),
 		s.RefusalFault(s.sink, "metrics refused", 8*time.Second, oracle.Metrics),
 		s.RefusalFault(s.sink, "all refused", 8*time.Second, oracle.Logs, oracle.Traces, oracle.Metrics),
 		s.KillFault(s.sink, s.collector, "collector killed", s.observed),
+		s.serverKilled(0),
+		s.serverRestarted(0),
 	})
 }
 

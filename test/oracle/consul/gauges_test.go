@@ -22,6 +22,14 @@ const agree = 20 * time.Second
 // statuses are those that a check can have.
 var statuses = []string{api.HealthPassing, api.HealthWarning, api.HealthCritical}
 
+// healths are those that an instance can have.
+func healths() []string {
+	if maintenanceIsAState {
+		return append([]string{api.HealthMaint}, statuses...)
+	}
+	return statuses
+}
+
 // gauge is one metric, and what Consul says that it must be, by the attributes' values.
 type gauge struct {
 	metric     string
@@ -104,7 +112,7 @@ func (s *system) gauges() ([]gauge, error) {
 		{metricUp, nil, one(1)},
 	}
 	keys, held := map[string]float64{}, map[string]float64{}
-	for _, prefix := range []string{prefixKeys, prefixLocks} {
+	for _, prefix := range prefixes {
 		pairs, _, err := s.client.KV().List(prefix, nil)
 		if err != nil {
 			return nil, err
@@ -130,7 +138,7 @@ func (s *system) instances() (map[string]float64, error) {
 	}
 	counts := map[string]float64{}
 	for service := range services {
-		for _, status := range statuses {
+		for _, status := range healths() {
 			counts[service+" "+status] = 0
 		}
 		entries, _, err := s.client.Health().Service(service, "", false, nil)
@@ -142,13 +150,21 @@ func (s *system) instances() (map[string]float64, error) {
 			return nil, err
 		}
 		for _, entry := range entries {
-			counts[service+" "+entry.Checks.AggregatedStatus()]++
+			counts[service+" "+healthOf(entry)]++
 		}
 		if n := counts[service+" "+api.HealthPassing]; n != float64(len(passing)) {
 			return nil, fmt.Errorf("consul says that %d of %s pass, and %v do", len(passing), service, n)
 		}
 	}
 	return counts, nil
+}
+
+// healthOf is the health of an instance, as Consul joins its checks with its node's.
+func healthOf(entry *api.ServiceEntry) string {
+	if health := entry.Checks.AggregatedStatus(); health != api.HealthMaint || maintenanceIsAState {
+		return health
+	}
+	return api.HealthCritical
 }
 
 // servers reads what concerns the servers themselves.

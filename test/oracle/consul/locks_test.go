@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"strings"
 	"sync"
 	"time"
 
@@ -21,6 +22,12 @@ func lockObject(key string) string { return "lock/" + key }
 // holdState is the state of a lock that is held.
 func holdState(session string, lockIndex uint64) string {
 	return fmt.Sprintf("%s#%d", session, lockIndex)
+}
+
+// vacates is true of locks and their keys: a hold ends before the next begins, and a key
+// of which only the creation counts is deleted before it is created again.
+func vacates(object string) bool {
+	return strings.HasPrefix(object, lockObject("")) || strings.HasPrefix(object, keyObject(""))
 }
 
 // created is the state of a key of which only its creation counts.
@@ -87,6 +94,7 @@ func (s *system) locker(number int) oracle.Actor {
 		}
 		return states, s.locksUnder(ctx, prefixLocks+l.name, states)
 	})
+	l.domain.Vacates = vacates
 	return oracle.Actor{Name: l.name, Pause: 500 * time.Millisecond, Act: l.act, End: l.end}
 }
 
@@ -118,6 +126,9 @@ func (l *locker) act(ctx context.Context, random *rand.Rand) string {
 
 func (l *locker) step(ctx context.Context, deletes bool) (what string, err error) {
 	held := l.domain.State(lockObject(l.key))
+	if holder, _, _ := strings.Cut(held, "#"); holder != "" {
+		l.session = holder // A snapshot may have brought an earlier one back.
+	}
 	switch {
 	case l.session == "":
 		l.session, err = l.newSession(ctx, l.planned == byExpiry, deletes)

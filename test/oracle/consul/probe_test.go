@@ -26,6 +26,7 @@ var probed = []struct{ event, attribute, prefix string }{
 	{eventSessionCreated, attrSessionName, ""},
 	{eventKeyCreated, attrKey, prefixKeys},
 	{eventKeyCreated, attrKey, prefixLocks},
+	{eventKeyCreated, attrKey, prefixSemaphores},
 }
 
 // observed returns once each watch has reported a change that was made since.
@@ -62,7 +63,7 @@ func (s *system) probe(ctx context.Context, name string) error {
 	if _, _, err := s.client.Session().CreateNoChecks(&api.SessionEntry{Name: name}, write(ctx)); err != nil {
 		return err
 	}
-	for _, prefix := range []string{prefixKeys, prefixLocks} {
+	for _, prefix := range prefixes {
 		if _, err := s.client.KV().Put(&api.KVPair{Key: prefix + name}, write(ctx)); err != nil {
 			return err
 		}
@@ -90,7 +91,7 @@ func (s *system) removeProbes(ctx context.Context, names []string) {
 	sessions, _, _ := s.client.Session().List(sure(ctx))
 	for _, name := range names {
 		_, _ = s.client.Catalog().Deregister(&api.CatalogDeregistration{Node: name}, write(ctx))
-		for _, prefix := range []string{prefixKeys, prefixLocks} {
+		for _, prefix := range prefixes {
 			_, _ = s.client.KV().Delete(prefix+name, write(ctx))
 		}
 		for _, session := range sessions {

@@ -58,14 +58,17 @@ func reportOf(e oracle.Event) (object string, report oracle.Report) {
 		}
 		return configObject(a[attrConfigKind], a[attrConfigName]), report
 	case eventKeyCreated, eventKeyUpdated, eventKeyDeleted:
+		if e.Name == eventKeyUpdated && strings.HasPrefix(a[attrKey], prefixSemaphores) && strings.HasSuffix(a[attrKey], "/.lock") {
+			return "", report // The list of holders changes faster than it is read here.
+		}
 		return keyObject(a[attrKey]), keyReport(e)
 	}
 	return "", report
 }
 
 func keyReport(e oracle.Event) oracle.Report {
-	state := version(number(e.Attributes[attrIndex]))
-	if strings.HasPrefix(e.Attributes[attrKey], prefixLocks) {
+	key, state := e.Attributes[attrKey], version(number(e.Attributes[attrIndex]))
+	if !strings.HasPrefix(key, prefixKeys) {
 		state = created(number(e.Attributes[attrCreateIndex]))
 	}
 	switch e.Name {

@@ -24,9 +24,12 @@ func TestMain(m *testing.M) {
 
 // The prefixes of keys that the collector observes.
 const (
-	prefixKeys  = "kv/"
-	prefixLocks = "locks/"
+	prefixKeys       = "kv/"
+	prefixLocks      = "locks/"
+	prefixSemaphores = "sem/"
 )
+
+var prefixes = []string{prefixKeys, prefixLocks, prefixSemaphores}
 
 // serverConfig lets sessions expire within seconds.
 const serverConfig = `
@@ -42,7 +45,7 @@ receivers:
     collection_interval: 1s
     initial_delay: 100ms
     storage: file_storage
-    kv: {prefixes: [kv/, locks/]}
+    kv: {prefixes: [kv/, locks/, sem/]}
 `
 
 // system is a Consul with the collector that observes it.
