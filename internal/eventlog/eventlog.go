@@ -25,19 +25,26 @@ func Each(emitted plog.Logs, add func(plog.LogRecord)) {
 	}
 }
 
-// Complete sets the observed time of every record, the severity and the body,
-// which is one line for people, and leaves out the attributes that are empty,
-// which stand for what is not known.
+// Complete finishes every record, with the severity and the line that describe
+// returns.
 func Complete(logs plog.Logs, observed time.Time, describe func(plog.LogRecord) (plog.SeverityNumber, string)) plog.Logs {
+	at := pcommon.NewTimestampFromTime(observed)
 	Each(logs, func(record plog.LogRecord) {
-		record.SetObservedTimestamp(pcommon.NewTimestampFromTime(observed))
-		number, line := describe(record)
-		record.Body().SetStr(line)
-		record.SetSeverityNumber(number)
-		record.SetSeverityText(number.String())
-		record.Attributes().RemoveIf(func(_ string, value pcommon.Value) bool {
-			return value.Type() == pcommon.ValueTypeStr && value.Str() == ""
-		})
+		severity, line := describe(record)
+		Finish(record, at, severity, line)
 	})
 	return logs
+}
+
+// Finish sets the observed time, the severity and the body, which is one line for
+// people, and leaves out the attributes that are empty, which stand for what is
+// not known.
+func Finish(record plog.LogRecord, observed pcommon.Timestamp, severity plog.SeverityNumber, line string) {
+	record.SetObservedTimestamp(observed)
+	record.Body().SetStr(line)
+	record.SetSeverityNumber(severity)
+	record.SetSeverityText(severity.String())
+	record.Attributes().RemoveIf(func(_ string, value pcommon.Value) bool {
+		return value.Type() == pcommon.ValueTypeStr && value.Str() == ""
+	})
 }

@@ -20,7 +20,8 @@ import (
 
 	"github.com/otelcol-infra/otelcol-infra/internal/observedtest"
 	"github.com/otelcol-infra/otelcol-infra/lab"
-	"github.com/otelcol-infra/otelcol-infra/receiver/consulreceiver/internal/telemetry"
+	"github.com/otelcol-infra/otelcol-infra/receiver/consulreceiver/internal/health"
+	"github.com/otelcol-infra/otelcol-infra/receiver/consulreceiver/internal/kv"
 )
 
 const management = "6f7f8a9b-0c1d-4e2f-8a3b-4c5d6e7f8a9b"
@@ -117,7 +118,7 @@ func TestWhatAPolicyNoLongerShowsHasNotVanished(t *testing.T) {
 	watching(t, o, endpointChecks, endpointServices)
 	o.Eventually(t, "what it shows", o.HasValue(3, "consul.health.check.count", attrStatus, "passing"))
 	set(t, client, "web", api.HealthCritical)
-	o.Eventually(t, "the outage", o.HasSpan(telemetry.SpanOutage+".start", attrCheck, "web"))
+	o.Eventually(t, "the outage", o.HasSpan(health.SpanOutage+".start", attrCheck, "web"))
 	o.Eventually(t, "it counts", o.HasValue(1, "consul.health.check.count", attrStatus, "critical"))
 	time.Sleep(1200 * time.Millisecond) // The next query waits.
 
@@ -132,7 +133,7 @@ func TestWhatAPolicyNoLongerShowsHasNotVanished(t *testing.T) {
 	set(t, client, "db", api.HealthWarning)
 	o.Eventually(t, "what it shows goes on", o.HasEvent(transition, attrCheck, "db"))
 	assert.Len(t, o.Events(transition, attrCheck, "web"), 1)
-	assert.Empty(t, o.Spans(telemetry.SpanOutage))
+	assert.Empty(t, o.Spans(health.SpanOutage))
 	requireNothingGone(t, o)
 }
 
@@ -274,7 +275,7 @@ func TestATokenThatLacksOneRightShowsTheRest(t *testing.T) {
 // requireNoSpans requires that no period began or ended.
 func requireNoSpans(t *testing.T, o *observedtest.Receiver) {
 	t.Helper()
-	for _, name := range []string{telemetry.SpanIncident, telemetry.SpanNodeOutage, telemetry.SpanOutage, telemetry.SpanHold, telemetry.SpanLeaderless} {
+	for _, name := range []string{health.SpanIncident, health.SpanNodeOutage, health.SpanOutage, kv.SpanHold, spanLeaderless} {
 		for _, suffix := range []string{"", ".start"} {
 			require.Empty(t, o.Spans(name+suffix), fmt.Sprint(name, suffix))
 		}

@@ -20,7 +20,9 @@ import (
 
 	"github.com/otelcol-infra/otelcol-infra/internal/observedtest"
 	"github.com/otelcol-infra/otelcol-infra/lab"
-	"github.com/otelcol-infra/otelcol-infra/receiver/consulreceiver/internal/telemetry"
+	"github.com/otelcol-infra/otelcol-infra/receiver/consulreceiver/internal/catalog"
+	"github.com/otelcol-infra/otelcol-infra/receiver/consulreceiver/internal/consulapi"
+	"github.com/otelcol-infra/otelcol-infra/receiver/consulreceiver/internal/health"
 )
 
 // startAgent starts an agent of Consul that is no server with a catalog of its own,
@@ -97,11 +99,10 @@ func TestWhatConsulAnswersWhenThereIsNothing(t *testing.T) {
 			}
 			t.Run(server.name+" "+a.endpoint, func(t *testing.T) {
 				c, p := clientOf(t, server.address)
-				c.cfg.AgentTelemetry.Enabled = true
 				got, err := a.read(t, c, p)
 				if err != nil {
 					t.Logf("it refuses: %v", err)
-					require.NotErrorIs(t, err, errForeign)
+					require.NotErrorIs(t, err, consulapi.ErrForeign)
 				}
 				if slices.Contains(server.nothing, a.endpoint) {
 					require.NoError(t, err)
@@ -137,7 +138,7 @@ func TestTheOverviewOfAConsulThatHasJustStarted(t *testing.T) {
 	}, 90*time.Second, 10*time.Millisecond)
 	t.Log(body) // On a machine that is slow it may have counted.
 	c, p := clientOf(t, address)
-	_, _, err := p.overview(t.Context(), c)
+	_, _, err := catalog.ReadOverview(t.Context(), c, p, "", "")
 	require.NoError(t, err)
 }
 
@@ -206,7 +207,7 @@ func TestAConsulWhoseAnswersAreEmptyForAWhile(t *testing.T) {
 				requireNothingGone(t, o)
 				assert.Empty(t, o.Events(gap), "nothing moved")
 				assert.Len(t, o.Events(""), before, "no event of it")
-				assert.Empty(t, o.Spans(telemetry.SpanOutage, attrCheck, "ill"), "it lasts")
+				assert.Empty(t, o.Spans(health.SpanOutage, attrCheck, "ill"), "it lasts")
 			}
 		})
 	}

@@ -19,7 +19,7 @@ import (
 
 	"github.com/otelcol-infra/otelcol-infra/internal/period"
 	"github.com/otelcol-infra/otelcol-infra/lab"
-	"github.com/otelcol-infra/otelcol-infra/receiver/consulreceiver/internal/telemetry"
+	"github.com/otelcol-infra/otelcol-infra/receiver/consulreceiver/internal/health"
 )
 
 const attrNode = "consul.node.name"
@@ -103,8 +103,8 @@ func TestAClusterLosesItsLeaderAndItsQuorum(t *testing.T) {
 		return changes >= 1
 	})
 	o.Eventually(t, "the member has failed", o.HasEvent("consul.member.failed", "consul.member.pool", "lan", "consul.member.name", nodeName(leader)))
-	o.Eventually(t, "its node is out", o.HasSpan(telemetry.SpanNodeOutage+".start", attrNode, nodeName(leader)))
-	o.Eventually(t, "its check is", o.HasSpan(telemetry.SpanOutage+".start", attrNode, nodeName(leader), attrCheck, "serfHealth"))
+	o.Eventually(t, "its node is out", o.HasSpan(health.SpanNodeOutage+".start", attrNode, nodeName(leader)))
+	o.Eventually(t, "its check is", o.HasSpan(health.SpanOutage+".start", attrNode, nodeName(leader), attrCheck, "serfHealth"))
 	for name, want := range map[string]int64{"consul.autopilot.healthy": 0, "consul.autopilot.failure_tolerance": 0, "consul.raft.peer.count": 3, "consul.raft.has_leader": 1} {
 		o.Eventually(t, name, o.HasValue(want, name))
 	}
@@ -116,7 +116,7 @@ func TestAClusterLosesItsLeaderAndItsQuorum(t *testing.T) {
 	leaderless := func(lasting int) func() bool {
 		return func() bool {
 			lost := len(o.Events("consul.leader.lost"))
-			return len(o.Spans(telemetry.SpanLeaderless+".start")) == lost && len(o.Spans(telemetry.SpanLeaderless)) == lost-lasting
+			return len(o.Spans(spanLeaderless+".start")) == lost && len(o.Spans(spanLeaderless)) == lost-lasting
 		}
 	}
 	o.Eventually(t, "the leaderless times have ended", leaderless(0))
@@ -125,7 +125,7 @@ func TestAClusterLosesItsLeaderAndItsQuorum(t *testing.T) {
 	o.Eventually(t, "there is no leader", o.HasValue(0, "consul.raft.has_leader"))
 	o.Eventually(t, "it is told, and lasts", leaderless(1))
 	before := len(o.Events("consul.leader.elected"))
-	markers := o.Spans(telemetry.SpanLeaderless + ".start")
+	markers := o.Spans(spanLeaderless + ".start")
 	lasts := markers[len(markers)-1].ParentSpanID()
 	o.Eventually(t, "stale reads are answered", o.HasValue(1, "consul.health.check.count", attrStatus, "critical"))
 	o.Eventually(t, "the agent is up", o.HasValue(1, "consul.up"))
@@ -137,16 +137,16 @@ func TestAClusterLosesItsLeaderAndItsQuorum(t *testing.T) {
 	o.Eventually(t, "a leader", o.HasValue(1, "consul.raft.has_leader"))
 	o.Eventually(t, "the leaderless time has ended", leaderless(0))
 	o.Eventually(t, "it is told", func() bool { return len(o.Events("consul.leader.elected")) > before })
-	late.Eventually(t, "who came late tells it", late.HasSpan(telemetry.SpanLeaderless, period.AttrBeganBeforeObservation, "true"))
-	ended := slices.IndexFunc(o.Spans(telemetry.SpanLeaderless), func(span ptrace.Span) bool { return span.SpanID() == lasts })
+	late.Eventually(t, "who came late tells it", late.HasSpan(spanLeaderless, period.AttrBeganBeforeObservation, "true"))
+	ended := slices.IndexFunc(o.Spans(spanLeaderless), func(span ptrace.Span) bool { return span.SpanID() == lasts })
 	require.GreaterOrEqual(t, ended, 0)
-	assert.Equal(t, ptrace.StatusCodeError, o.Spans(telemetry.SpanLeaderless)[ended].Status().Code())
+	assert.Equal(t, ptrace.StatusCodeError, o.Spans(spanLeaderless)[ended].Status().Code())
 
 	require.NoError(t, consul.Members[leader].Restart(t.Context()))
 	o.Eventually(t, "the member is back", o.HasEvent("consul.member.joined", "consul.member.pool", "lan", "consul.member.name", nodeName(leader)))
-	o.Eventually(t, "the end of the node's outage", o.HasSpan(telemetry.SpanNodeOutage, attrNode, nodeName(leader)))
-	node := o.Spans(telemetry.SpanNodeOutage, attrNode, nodeName(leader))[0]
-	check := o.Spans(telemetry.SpanOutage, attrNode, nodeName(leader))[0]
+	o.Eventually(t, "the end of the node's outage", o.HasSpan(health.SpanNodeOutage, attrNode, nodeName(leader)))
+	node := o.Spans(health.SpanNodeOutage, attrNode, nodeName(leader))[0]
+	check := o.Spans(health.SpanOutage, attrNode, nodeName(leader))[0]
 	assert.Equal(t, node.TraceID(), check.TraceID())
 	assert.Equal(t, node.SpanID(), check.ParentSpanID())
 	o.Eventually(t, "autopilot finds all healthy", o.HasValue(1, "consul.autopilot.healthy"))
@@ -245,9 +245,9 @@ func TestTheServerThatIsAskedRestarts(t *testing.T) {
 		set(t, client, "web", api.HealthPassing)
 		o.Eventually(t, "the status is well", func() bool { return o.Trouble() == "" })
 		o.Eventually(t, "the change after", o.HasValue(0, "consul.health.check.count", attrStatus, "warning"))
-		o.Eventually(t, "that it is told", func() bool { return len(o.Spans(telemetry.SpanOutage, attrCheck, "web")) > outages })
+		o.Eventually(t, "that it is told", func() bool { return len(o.Spans(health.SpanOutage, attrCheck, "web")) > outages })
 	}
-	assert.Len(t, o.Spans(telemetry.SpanOutage, attrCheck, "web"), 3)
+	assert.Len(t, o.Spans(health.SpanOutage, attrCheck, "web"), 3)
 	for name, n := range map[string]int{
 		"consul.service.registered": 1, "consul.node.registered": 0, "consul.session.created": 1,
 		"consul.kv.created": 1, "consul.lock.acquired": 1, "consul.user_event.fired": 1, "consul.member.joined": 0,

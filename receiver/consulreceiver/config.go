@@ -7,12 +7,10 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"os"
 	"slices"
 	"strings"
 	"time"
 
-	"github.com/hashicorp/consul/api"
 	"go.opentelemetry.io/collector/component"
 	"go.opentelemetry.io/collector/config/confighttp"
 	"go.opentelemetry.io/collector/config/configopaque"
@@ -21,19 +19,19 @@ import (
 
 	"github.com/otelcol-infra/otelcol-infra/internal/address"
 	"github.com/otelcol-infra/otelcol-infra/internal/configcheck"
-	"github.com/otelcol-infra/otelcol-infra/internal/pattern"
 	"github.com/otelcol-infra/otelcol-infra/internal/tokenfile"
+	"github.com/otelcol-infra/otelcol-infra/receiver/consulreceiver/internal/acltoken"
+	"github.com/otelcol-infra/otelcol-infra/receiver/consulreceiver/internal/agentmetrics"
+	"github.com/otelcol-infra/otelcol-infra/receiver/consulreceiver/internal/collect"
+	"github.com/otelcol-infra/otelcol-infra/receiver/consulreceiver/internal/consulapi"
+	"github.com/otelcol-infra/otelcol-infra/receiver/consulreceiver/internal/health"
+	"github.com/otelcol-infra/otelcol-infra/receiver/consulreceiver/internal/kv"
 	"github.com/otelcol-infra/otelcol-infra/receiver/consulreceiver/internal/metadata"
+	"github.com/otelcol-infra/otelcol-infra/receiver/consulreceiver/internal/network"
 )
 
-const (
-	// defaultTimeout is how long a request may take, beyond the time for which
-	// Consul holds a blocking query.
-	defaultTimeout = 5 * time.Second
-
-	// everyDatacenter in `datacenters` stands for all that Consul knows.
-	everyDatacenter = "*"
-)
+// everyDatacenter in `datacenters` stands for all that Consul knows.
+const everyDatacenter = "*"
 
 // Config is the configuration of the receiver.
 type Config struct {
@@ -66,7 +64,7 @@ type Config struct {
 	Partition string `mapstructure:"partition"`
 
 	// Consistency of reads.
-	Consistency Consistency `mapstructure:"consistency"`
+	Consistency consulapi.Consistency `mapstructure:"consistency"`
 
 	// Storage is the ID of a storage extension in which what lasts, such as an
 	// outage, survives a restart of the collector.
@@ -75,91 +73,20 @@ type Config struct {
 	// EmitInitialState says that what is first observed is told as events, too.
 	EmitInitialState bool `mapstructure:"emit_initial_state"`
 
-	Services       NamesConfig          `mapstructure:"services"`
-	Nodes          NamesConfig          `mapstructure:"nodes"`
-	Checks         ChecksConfig         `mapstructure:"checks"`
-	Catalog        SwitchConfig         `mapstructure:"catalog"`
-	Cluster        SwitchConfig         `mapstructure:"cluster"`
-	Members        LimitConfig          `mapstructure:"members"`
-	Coordinates    CoordinatesConfig    `mapstructure:"coordinates"`
-	Sessions       LimitConfig          `mapstructure:"sessions"`
-	KV             KVConfig             `mapstructure:"kv"`
-	UserEvents     SwitchConfig         `mapstructure:"user_events"`
-	ConfigEntries  LimitConfig          `mapstructure:"config_entries"`
-	Certificates   SwitchConfig         `mapstructure:"certificates"`
-	ACLToken       ACLTokenConfig       `mapstructure:"acl_token"`
-	AgentTelemetry AgentTelemetryConfig `mapstructure:"agent_telemetry"`
-}
-
-// Consistency of reads, as the Consul API calls it.
-type Consistency string
-
-// The consistencies that Consul knows.
-const (
-	Stale             Consistency = "stale"
-	DefaultConsistent Consistency = "default"
-	Consistent        Consistency = "consistent"
-)
-
-// SwitchConfig turns a domain on or off.
-type SwitchConfig struct {
-	Enabled bool `mapstructure:"enabled"`
-}
-
-// LimitConfig is a domain with a bounded number of objects.
-type LimitConfig struct {
-	Enabled bool `mapstructure:"enabled"`
-	// Limit is the largest number of objects that are observed.
-	Limit int `mapstructure:"limit"`
-}
-
-// NamesConfig says which names are observed, in every domain they are in.
-type NamesConfig struct {
-	pattern.Filter `mapstructure:",squash"`
-	// Limit is the largest number of names that are observed.
-	Limit int `mapstructure:"limit"`
-}
-
-// ChecksConfig is of the health checks.
-type ChecksConfig struct {
-	LimitConfig `mapstructure:",squash"`
-	// OutputLimit is how many bytes of a check's output are told with its
-	// transitions; 0, the default, tells none.
-	OutputLimit int `mapstructure:"output_limit"`
-}
-
-// CoordinatesConfig is of the network coordinates of the nodes.
-type CoordinatesConfig struct {
-	Enabled bool `mapstructure:"enabled"`
-	// Sample is the largest number of pairs of nodes whose round trip is
-	// computed.
-	Sample int `mapstructure:"sample"`
-}
-
-// KVConfig is of the keys. None are read unless there are Prefixes.
-type KVConfig struct {
-	pattern.Filter `mapstructure:",squash"`
-	// Prefixes of the keys to watch; an empty one stands for all keys.
-	Prefixes []string `mapstructure:"prefixes"`
-	// Limit is the largest number of keys that are observed under a prefix.
-	Limit int `mapstructure:"limit"`
-	// Fingerprint tells the length and SHA-256 of values, and finds changes of
-	// them behind those of locks.
-	Fingerprint bool `mapstructure:"fingerprint"`
-}
-
-// ACLTokenConfig is of the receiver's own token.
-type ACLTokenConfig struct {
-	Enabled bool `mapstructure:"enabled"`
-	// ExpiryWarning is how long before the token's expiry it is told.
-	ExpiryWarning time.Duration `mapstructure:"expiry_warning"`
-}
-
-// AgentTelemetryConfig is of the agent's own metrics.
-type AgentTelemetryConfig struct {
-	Enabled bool `mapstructure:"enabled"`
-	// Limit is the largest number of series.
-	Limit int `mapstructure:"limit"`
+	Services       collect.NamesConfig  `mapstructure:"services"`
+	Nodes          collect.NamesConfig  `mapstructure:"nodes"`
+	Checks         health.Config        `mapstructure:"checks"`
+	Catalog        collect.SwitchConfig `mapstructure:"catalog"`
+	Cluster        collect.SwitchConfig `mapstructure:"cluster"`
+	Members        collect.LimitConfig  `mapstructure:"members"`
+	Coordinates    network.Config       `mapstructure:"coordinates"`
+	Sessions       collect.LimitConfig  `mapstructure:"sessions"`
+	KV             kv.Config            `mapstructure:"kv"`
+	UserEvents     collect.SwitchConfig `mapstructure:"user_events"`
+	ConfigEntries  collect.LimitConfig  `mapstructure:"config_entries"`
+	Certificates   collect.SwitchConfig `mapstructure:"certificates"`
+	ACLToken       acltoken.Config      `mapstructure:"acl_token"`
+	AgentTelemetry agentmetrics.Config  `mapstructure:"agent_telemetry"`
 }
 
 // Unmarshal reads the configuration. A list may be one string, separated by
@@ -183,7 +110,7 @@ func (c *Config) Validate() error {
 		configcheck.Duration("collection_interval", c.Scrape.CollectionInterval, "10s"),
 		configcheck.Timeout("timeout", c.HTTP.Timeout, "5s"),
 		c.token().Validate(),
-		c.Consistency.validate(),
+		c.validateConsistency(),
 		c.Services.Validate("services"),
 		c.Nodes.Validate("nodes"),
 		c.KV.Validate("kv"),
@@ -205,7 +132,7 @@ func (c *Config) Validate() error {
 	if c.Checks.OutputLimit < 0 {
 		errs = append(errs, fmt.Errorf("checks::output_limit is %d: set it to a number of bytes, or to 0 to tell no output", c.Checks.OutputLimit))
 	}
-	return errors.Join(append(errs, c.validateDatacenters(), c.KV.validatePrefixes())...)
+	return errors.Join(append(errs, c.validateDatacenters(), c.KV.ValidatePrefixes())...)
 }
 
 func (c *Config) validateDatacenters() error {
@@ -223,25 +150,9 @@ func (c *Config) validateDatacenters() error {
 	return nil
 }
 
-// validatePrefixes refuses prefixes that would tell a key twice, and those that
-// no key can have.
-func (c KVConfig) validatePrefixes() error {
-	for i, prefix := range c.Prefixes {
-		if strings.HasPrefix(prefix, "/") {
-			return fmt.Errorf("kv::prefixes[%d] %q begins with a slash, which keys of Consul do not: remove it", i, prefix)
-		}
-		for j, other := range c.Prefixes {
-			if i != j && strings.HasPrefix(prefix, other) {
-				return fmt.Errorf("kv::prefixes[%d] %q is a part of %q: remove one of them", i, prefix, other)
-			}
-		}
-	}
-	return nil
-}
-
-func (c Consistency) validate() error {
-	if known := []Consistency{Stale, DefaultConsistent, Consistent}; !slices.Contains(known, c) {
-		return fmt.Errorf("consistency is %q: set it to stale, default or consistent", c)
+func (c *Config) validateConsistency() error {
+	if known := []consulapi.Consistency{consulapi.Stale, consulapi.DefaultConsistent, consulapi.Consistent}; !slices.Contains(known, c.Consistency) {
+		return fmt.Errorf("consistency is %q: set it to stale, default or consistent", c.Consistency)
 	}
 	return nil
 }
@@ -259,43 +170,46 @@ func (c *Config) tokenOrEnvironment() tokenfile.Source {
 	if token := c.token(); token != (tokenfile.Source{}) {
 		return token
 	}
-	return tokenfile.Source{
-		Token:    configopaque.String(os.Getenv(api.HTTPTokenEnvName)),
-		File:     os.Getenv(api.HTTPTokenFileEnvName),
-		FileName: api.HTTPTokenFileEnvName,
-	}
+	return consulapi.TokenOfEnvironment()
 }
 
-func (c *Config) namespace() string { return cmp.Or(c.Namespace, os.Getenv(api.HTTPNamespaceEnvName)) }
+func (c *Config) namespace() string { return cmp.Or(c.Namespace, consulapi.NamespaceOfEnvironment()) }
 
-func (c *Config) partition() string { return cmp.Or(c.Partition, os.Getenv(api.HTTPPartitionEnvName)) }
+func (c *Config) partition() string { return cmp.Or(c.Partition, consulapi.PartitionOfEnvironment()) }
+
+func (c *Config) apiOptions() consulapi.Options {
+	return consulapi.Options{
+		HTTP: c.HTTP, Endpoint: c.endpoint(), Token: c.tokenOrEnvironment(),
+		Namespace: c.namespace(), Partition: c.partition(), Consistency: c.Consistency,
+	}
+}
 
 func defaultConfig() *Config {
 	client := confighttp.NewDefaultClientConfig()
 	client.Endpoint = "http://127.0.0.1:8500"
-	client.Timeout = defaultTimeout
+	client.Timeout = consulapi.DefaultTimeout
 	scrape := scraperhelper.NewDefaultControllerConfig()
 	scrape.CollectionInterval = 10 * time.Second
-	scrape.Timeout = defaultTimeout // the same key as the client's
+	scrape.Timeout = consulapi.DefaultTimeout // the same key as the client's
 	return &Config{
 		HTTP:           client,
 		Scrape:         scrape,
 		Metrics:        metadata.NewDefaultMetricsBuilderConfig(),
 		Events:         metadata.DefaultLogsBuilderConfig(),
-		Consistency:    Stale,
-		Services:       NamesConfig{Limit: 5_000},
-		Nodes:          NamesConfig{Limit: 10_000},
-		Checks:         ChecksConfig{LimitConfig: LimitConfig{Enabled: true, Limit: 100_000}},
-		Catalog:        SwitchConfig{Enabled: true},
-		Cluster:        SwitchConfig{Enabled: true},
-		Members:        LimitConfig{Enabled: true, Limit: 10_000},
-		Coordinates:    CoordinatesConfig{Enabled: true, Sample: 1_000},
-		Sessions:       LimitConfig{Enabled: true, Limit: 10_000},
-		KV:             KVConfig{Limit: 10_000},
-		UserEvents:     SwitchConfig{Enabled: true},
-		ConfigEntries:  LimitConfig{Enabled: true, Limit: 10_000},
-		Certificates:   SwitchConfig{Enabled: true},
-		ACLToken:       ACLTokenConfig{Enabled: true, ExpiryWarning: 24 * time.Hour},
-		AgentTelemetry: AgentTelemetryConfig{Limit: 2_000},
+		Consistency:    consulapi.Stale,
+		Services:       collect.NamesConfig{Limit: 5_000},
+		Nodes:          collect.NamesConfig{Limit: 10_000},
+		Checks:         health.Config{LimitConfig: collect.LimitConfig{Enabled: true, Limit: 100_000}},
+		Catalog:        collect.SwitchConfig{Enabled: true},
+		Cluster:        collect.SwitchConfig{Enabled: true},
+		Members:        collect.LimitConfig{Enabled: true, Limit: 10_000},
+		Coordinates:    network.Config{Enabled: true, Sample: 1_000},
+		Sessions:       collect.LimitConfig{Enabled: true, Limit: 10_000},
+		KV:             kv.Config{Limit: 10_000},
+		UserEvents:     collect.SwitchConfig{Enabled: true},
+		ConfigEntries:  collect.LimitConfig{Enabled: true, Limit: 10_000},
+		Certificates:   collect.SwitchConfig{Enabled: true},
+		ACLToken:       acltoken.Config{Enabled: true, ExpiryWarning: 24 * time.Hour},
+		AgentTelemetry: agentmetrics.Config{Limit: 2_000},
 	}
 }

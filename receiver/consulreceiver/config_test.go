@@ -14,6 +14,9 @@ import (
 	"go.opentelemetry.io/collector/confmap/xconfmap"
 
 	"github.com/otelcol-infra/otelcol-infra/internal/pattern"
+	"github.com/otelcol-infra/otelcol-infra/receiver/consulreceiver/internal/collect"
+	"github.com/otelcol-infra/otelcol-infra/receiver/consulreceiver/internal/consulapi"
+	"github.com/otelcol-infra/otelcol-infra/receiver/consulreceiver/internal/health"
 )
 
 func TestDefaultConfigIsValid(t *testing.T) {
@@ -64,11 +67,11 @@ func TestConfig(t *testing.T) {
 			assert.Equal(t, 30*time.Second, cfg.Scrape.CollectionInterval)
 			assert.Equal(t, []string{"dc1", "dc2"}, cfg.Datacenters)
 			assert.Equal(t, "team east", cfg.Namespace+" "+cfg.Partition)
-			assert.Equal(t, Consistent, cfg.Consistency)
+			assert.Equal(t, consulapi.Consistent, cfg.Consistency)
 			assert.Equal(t, "file_storage", cfg.Storage.String())
 			assert.True(t, cfg.EmitInitialState)
-			assert.Equal(t, NamesConfig{Filter: pattern.Filter{Include: []string{"web.*"}, Exclude: []string{"web-old"}}, Limit: 10}, cfg.Services)
-			assert.Equal(t, ChecksConfig{LimitConfig: LimitConfig{Enabled: true, Limit: 500}, OutputLimit: 64}, cfg.Checks)
+			assert.Equal(t, collect.NamesConfig{Filter: pattern.Filter{Include: []string{"web.*"}, Exclude: []string{"web-old"}}, Limit: 10}, cfg.Services)
+			assert.Equal(t, health.Config{LimitConfig: collect.LimitConfig{Enabled: true, Limit: 500}, OutputLimit: 64}, cfg.Checks)
 			assert.False(t, cfg.Catalog.Enabled)
 			assert.Equal(t, []string{"locks/", "config/"}, cfg.KV.Prefixes)
 			assert.Equal(t, time.Hour, cfg.ACLToken.ExpiryWarning)

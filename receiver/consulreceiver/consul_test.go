@@ -19,7 +19,7 @@ import (
 	"github.com/otelcol-infra/otelcol-infra/internal/observedtest"
 	"github.com/otelcol-infra/otelcol-infra/internal/period"
 	"github.com/otelcol-infra/otelcol-infra/lab"
-	"github.com/otelcol-infra/otelcol-infra/receiver/consulreceiver/internal/telemetry"
+	"github.com/otelcol-infra/otelcol-infra/receiver/consulreceiver/internal/health"
 )
 
 // observe starts a receiver, which ends with the test.
@@ -109,14 +109,14 @@ func TestAnOutageInARealConsul(t *testing.T) {
 	o.Eventually(t, "the catalog", o.HasValue(2, "consul.catalog.service.count")) // consul and web
 
 	set(t, client, "web", api.HealthCritical)
-	o.Eventually(t, "the marker of the outage, while it lasts", o.HasSpan(telemetry.SpanOutage+".start", attrCheck, "web"))
-	assert.Empty(t, o.Spans(telemetry.SpanOutage, attrCheck, "web"), "it lasts")
+	o.Eventually(t, "the marker of the outage, while it lasts", o.HasSpan(health.SpanOutage+".start", attrCheck, "web"))
+	assert.Empty(t, o.Spans(health.SpanOutage, attrCheck, "web"), "it lasts")
 	o.Eventually(t, "the critical check as a metric", o.HasValue(1, "consul.health.check.count", attrStatus, "critical"))
 
 	set(t, client, "web", api.HealthPassing)
-	o.Eventually(t, "the span of the outage", o.HasSpan(telemetry.SpanOutage, attrCheck, "web"))
-	span := o.Spans(telemetry.SpanOutage, attrCheck, "web")[0]
-	marker := o.Spans(telemetry.SpanOutage+".start", attrCheck, "web")[0]
+	o.Eventually(t, "the span of the outage", o.HasSpan(health.SpanOutage, attrCheck, "web"))
+	span := o.Spans(health.SpanOutage, attrCheck, "web")[0]
+	marker := o.Spans(health.SpanOutage+".start", attrCheck, "web")[0]
 	assert.Equal(t, span.SpanID(), marker.ParentSpanID())
 	assert.Equal(t, ptrace.StatusCodeError, span.Status().Code())
 	assert.Equal(t, 2, span.Events().Len())
@@ -161,8 +161,8 @@ func TestAnOutageThatBeganBeforeTheReceiver(t *testing.T) {
 	assert.Empty(t, o.Events(transition, attrCheck, "web"), "the baseline is not news")
 
 	set(t, client, "web", api.HealthPassing)
-	o.Eventually(t, "its end", o.HasSpan(telemetry.SpanOutage, attrCheck, "web"))
-	span := o.Spans(telemetry.SpanOutage, attrCheck, "web")[0]
+	o.Eventually(t, "its end", o.HasSpan(health.SpanOutage, attrCheck, "web"))
+	span := o.Spans(health.SpanOutage, attrCheck, "web")[0]
 	before, _ := span.Attributes().Get(period.AttrBeganBeforeObservation)
 	assert.True(t, before.Bool())
 }

@@ -27,6 +27,10 @@ import (
 	"github.com/otelcol-infra/otelcol-infra/internal/observedtest"
 	"github.com/otelcol-infra/otelcol-infra/internal/watch"
 	"github.com/otelcol-infra/otelcol-infra/lab"
+	"github.com/otelcol-infra/otelcol-infra/receiver/consulreceiver/internal/acltoken"
+	"github.com/otelcol-infra/otelcol-infra/receiver/consulreceiver/internal/configentry"
+	"github.com/otelcol-infra/otelcol-infra/receiver/consulreceiver/internal/leader"
+	"github.com/otelcol-infra/otelcol-infra/receiver/consulreceiver/internal/member"
 	"github.com/otelcol-infra/otelcol-infra/receiver/consulreceiver/internal/metadata"
 )
 
@@ -46,10 +50,10 @@ func TestTheCostDoesNotGrowWithTheServices(t *testing.T) {
 		every    time.Duration
 		requests int
 	}{
-		"/v1/" + endpointLeader:          {leaderEvery, 1},
-		"/v1/" + endpointConfig + "mesh": {configEvery, 1},
-		"/v1/" + endpointMembers:         {cfg.Scrape.CollectionInterval, len(pools)},
-		"/v1/" + endpointToken:           {tokenEvery, 1},
+		"/v1/" + endpointLeader:          {leader.Interval, 1},
+		"/v1/" + endpointConfig + "mesh": {configentry.Interval, 1},
+		"/v1/" + endpointMembers:         {cfg.Scrape.CollectionInterval, len(member.Endpoints)},
+		"/v1/" + endpointToken:           {acltoken.Interval, 1},
 	}
 	r := drive(t, cfg, nil)
 

@@ -12,7 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/otelcol-infra/otelcol-infra/lab"
-	"github.com/otelcol-infra/otelcol-infra/receiver/consulreceiver/internal/telemetry"
+	"github.com/otelcol-infra/otelcol-infra/receiver/consulreceiver/internal/health"
 )
 
 const attrDatacenter = "consul.datacenter"
@@ -56,17 +56,17 @@ func TestTwoDatacenters(t *testing.T) {
 	put(t, there, "config/there", nil)
 	for _, datacenter := range []string{"dc1", "dc2"} {
 		both.Eventually(t, "the event in "+datacenter, both.HasEvent(transition, attrCheck, "web", attrDatacenter, datacenter))
-		both.Eventually(t, "the span in "+datacenter, both.HasSpan(telemetry.SpanOutage+".start", attrCheck, "web", attrDatacenter, datacenter))
+		both.Eventually(t, "the span in "+datacenter, both.HasSpan(health.SpanOutage+".start", attrCheck, "web", attrDatacenter, datacenter))
 	}
 	both.Eventually(t, "the key", both.HasEvent("consul.kv.created", "consul.kv.key", "config/there", attrDatacenter, "dc2"))
 	second.Eventually(t, "the event in dc2", second.HasEvent(transition, attrCheck, "web", attrDatacenter, "dc2"))
-	second.Eventually(t, "the span in dc2", second.HasSpan(telemetry.SpanOutage+".start", attrDatacenter, "dc2"))
+	second.Eventually(t, "the span in dc2", second.HasSpan(health.SpanOutage+".start", attrDatacenter, "dc2"))
 	assert.NotEqual(t,
-		both.Spans(telemetry.SpanOutage+".start", attrDatacenter, "dc1")[0].TraceID(),
-		both.Spans(telemetry.SpanOutage+".start", attrDatacenter, "dc2")[0].TraceID())
+		both.Spans(health.SpanOutage+".start", attrDatacenter, "dc1")[0].TraceID(),
+		both.Spans(health.SpanOutage+".start", attrDatacenter, "dc2")[0].TraceID())
 	assert.Equal(t,
-		both.Spans(telemetry.SpanOutage+".start", attrDatacenter, "dc2")[0].TraceID(),
-		second.Spans(telemetry.SpanOutage + ".start")[0].TraceID(), "of dc2 only")
+		both.Spans(health.SpanOutage+".start", attrDatacenter, "dc2")[0].TraceID(),
+		second.Spans(health.SpanOutage + ".start")[0].TraceID(), "of dc2 only")
 	assert.Empty(t, second.Events(transition, attrDatacenter, "dc1"))
 	_, found := second.Value("consul.health.check.count", attrDatacenter, "dc1")
 	assert.False(t, found)
@@ -75,11 +75,11 @@ func TestTwoDatacenters(t *testing.T) {
 	both.Eventually(t, "dc2 is down", both.HasValue(0, "consul.up", attrDatacenter, "dc2"))
 	both.Eventually(t, "dc1 is not", both.HasValue(1, "consul.up", attrDatacenter, "dc1"))
 	set(t, here, "web", api.HealthPassing)
-	both.Eventually(t, "it goes on", both.HasSpan(telemetry.SpanOutage, attrDatacenter, "dc1"))
+	both.Eventually(t, "it goes on", both.HasSpan(health.SpanOutage, attrDatacenter, "dc1"))
 	require.NoError(t, two.Restart(t.Context()))
 	both.Eventually(t, "dc2 is up", both.HasValue(1, "consul.up", attrDatacenter, "dc2"))
 	set(t, there, "web", api.HealthPassing)
-	both.Eventually(t, "it goes on too", both.HasSpan(telemetry.SpanOutage, attrCheck, "web", attrDatacenter, "dc2"))
+	both.Eventually(t, "it goes on too", both.HasSpan(health.SpanOutage, attrCheck, "web", attrDatacenter, "dc2"))
 	for _, name := range []string{"consul.service.deregistered", "consul.node.deregistered", "consul.kv.deleted", "consul.member.left"} {
 		assert.Empty(t, both.Events(name), name)
 	}

@@ -31,7 +31,8 @@ import (
 	"github.com/otelcol-infra/otelcol-infra/internal/observedtest"
 	"github.com/otelcol-infra/otelcol-infra/internal/period"
 	"github.com/otelcol-infra/otelcol-infra/lab"
-	"github.com/otelcol-infra/otelcol-infra/receiver/consulreceiver/internal/telemetry"
+	"github.com/otelcol-infra/otelcol-infra/receiver/consulreceiver/internal/consulapi"
+	"github.com/otelcol-infra/otelcol-infra/receiver/consulreceiver/internal/health"
 )
 
 const gap = "consul.watch.gap"
@@ -161,7 +162,7 @@ func TestARestartOfConsulDuringAnOutage(t *testing.T) {
 	o := observe(t, configForKeys(consul.Addr))
 	watching(t, o, append([]string{endpointConfig, endpointMembers, endpointMembersWAN, endpointKV + "locks/"}, watched...)...)
 	set(t, client, "web", api.HealthCritical)
-	o.Eventually(t, "the marker", o.HasSpan(telemetry.SpanOutage+".start", attrCheck, "web"))
+	o.Eventually(t, "the marker", o.HasSpan(health.SpanOutage+".start", attrCheck, "web"))
 
 	require.NoError(t, consul.Process().Stop(t.Context()))
 	o.Eventually(t, "up is 0", o.HasValue(0, "consul.up"))
@@ -169,7 +170,7 @@ func TestARestartOfConsulDuringAnOutage(t *testing.T) {
 	o.Eventually(t, "nothing is up", o.HasValue(0, "consul.endpoint.up", "consul.endpoint", endpointAutopilot))
 	require.NoError(t, consul.Restart(t.Context()))
 	set(t, client, "web", api.HealthPassing)
-	o.Eventually(t, "the change right after", o.HasSpan(telemetry.SpanOutage, attrCheck, "web"))
+	o.Eventually(t, "the change right after", o.HasSpan(health.SpanOutage, attrCheck, "web"))
 	for _, endpoint := range watched {
 		o.Eventually(t, endpoint+" is observed again", o.HasValue(1, "consul.endpoint.up", "consul.endpoint", endpoint))
 	}
@@ -178,7 +179,7 @@ func TestARestartOfConsulDuringAnOutage(t *testing.T) {
 	set(t, client, "db", api.HealthWarning)
 	o.Eventually(t, "the watch goes on", o.HasEvent(transition, attrCheck, "db"))
 
-	assert.Equal(t, o.Spans(telemetry.SpanOutage + ".start")[0].ParentSpanID(), o.Spans(telemetry.SpanOutage)[0].SpanID())
+	assert.Equal(t, o.Spans(health.SpanOutage + ".start")[0].ParentSpanID(), o.Spans(health.SpanOutage)[0].SpanID())
 	assert.Len(t, o.Events(transition), 3)
 	assert.Empty(t, o.Events("consul.user_event.fired"))
 	requireNothingGone(t, o)
@@ -255,10 +256,10 @@ func TestTracesMeetWhoeverObservesAndWhenever(t *testing.T) {
 
 	set(t, client, "web", api.HealthCritical)
 	for _, o := range []*observedtest.Receiver{late, early} {
-		o.Eventually(t, "the outage", o.HasSpan(telemetry.SpanOutage+".start"))
+		o.Eventually(t, "the outage", o.HasSpan(health.SpanOutage+".start"))
 	}
 	of := func(o *observedtest.Receiver) pcommon.TraceID {
-		return o.Spans(telemetry.SpanOutage + ".start")[0].TraceID()
+		return o.Spans(health.SpanOutage + ".start")[0].TraceID()
 	}
 	assert.Equal(t, of(early), of(late))
 }
@@ -311,12 +312,12 @@ func TestADatacenterWithoutANameIsObserved(t *testing.T) {
 	o := observe(t, cfg)
 	watching(t, o, endpointChecks)
 	set(t, client, "web", api.HealthCritical)
-	o.Eventually(t, "the outage", o.HasSpan(telemetry.SpanOutage+".start", "service.instance.id", p.addr()))
-	assert.Empty(t, o.Spans(telemetry.SpanOutage+".start", attrDatacenter, "dc1"))
+	o.Eventually(t, "the outage", o.HasSpan(health.SpanOutage+".start", "service.instance.id", p.addr()))
+	assert.Empty(t, o.Spans(health.SpanOutage+".start", attrDatacenter, "dc1"))
 	p.heal()
 	set(t, client, "web", api.HealthPassing)
-	o.Eventually(t, "its end", o.HasSpan(telemetry.SpanOutage))
-	assert.Equal(t, o.Spans(telemetry.SpanOutage + ".start")[0].ParentSpanID(), o.Spans(telemetry.SpanOutage)[0].SpanID(), "the name came too late")
+	o.Eventually(t, "its end", o.HasSpan(health.SpanOutage))
+	assert.Equal(t, o.Spans(health.SpanOutage + ".start")[0].ParentSpanID(), o.Spans(health.SpanOutage)[0].SpanID(), "the name came too late")
 }
 
 func sessions(t *testing.T, client *api.Client) (ids []string) {
@@ -343,7 +344,7 @@ func TestAConsulThatHangs(t *testing.T) {
 	t.Cleanup(func() { _ = consul.Process().Resume() })
 	begin := time.Now()
 	o.Eventually(t, "up is 0", o.HasValue(0, "consul.up"))
-	assert.Less(t, time.Since(begin), wait, "it is not asked what Consul holds back")
+	assert.Less(t, time.Since(begin), consulapi.Wait, "it is not asked what Consul holds back")
 	assert.False(t, o.HasMetric("consul.health.check.count"), "what was known may be outdated")
 	require.NoError(t, consul.Process().Resume())
 	o.Eventually(t, "up is 1 again", o.HasValue(1, "consul.up"))
@@ -385,8 +386,8 @@ func TestASnapshotThatIsRestored(t *testing.T) {
 	put(t, client, "config/old", []byte("2"))
 	put(t, client, "config/new", []byte("1"))
 	gone := newSession(t, client, "new")
-	o.Eventually(t, "the outage", o.HasSpan(telemetry.SpanOutage+".start", attrCheck, "web"))
-	o.Eventually(t, "the end of the other", o.HasSpan(telemetry.SpanOutage, attrCheck, "ill"))
+	o.Eventually(t, "the outage", o.HasSpan(health.SpanOutage+".start", attrCheck, "web"))
+	o.Eventually(t, "the end of the other", o.HasSpan(health.SpanOutage, attrCheck, "ill"))
 	o.Eventually(t, "the service", o.HasEvent("consul.service.registered", "consul.service.name", "new"))
 	o.Eventually(t, "the key", o.HasEvent("consul.kv.created", "consul.kv.key", "config/new"))
 	o.Eventually(t, "the session", o.HasEvent("consul.session.created", "consul.session.id", gone))
@@ -394,8 +395,8 @@ func TestASnapshotThatIsRestored(t *testing.T) {
 
 	require.NoError(t, client.Snapshot().Restore(nil, bytes.NewReader(saved)))
 	const reconciled = "observation.reconciled"
-	o.Eventually(t, "the outage is undone", o.HasSpan(telemetry.SpanOutage, attrCheck, "web", period.AttrReconciled, "true"))
-	o.Eventually(t, "the incident too", o.HasSpan(telemetry.SpanIncident, "consul.service.name", "web", period.AttrReconciled, "true"))
+	o.Eventually(t, "the outage is undone", o.HasSpan(health.SpanOutage, attrCheck, "web", period.AttrReconciled, "true"))
+	o.Eventually(t, "the incident too", o.HasSpan(health.SpanIncident, "consul.service.name", "web", period.AttrReconciled, "true"))
 	o.Eventually(t, "the other is back", o.HasEvent(transition, attrCheck, "ill", "consul.check.status.new", "critical", reconciled, "true"))
 	o.Eventually(t, "the service is gone", o.HasEvent("consul.service.deregistered", "consul.service.name", "new", reconciled, "true"))
 	o.Eventually(t, "the key is gone", o.HasEvent("consul.kv.deleted", "consul.kv.key", "config/new", reconciled, "true"))
@@ -424,7 +425,7 @@ func TestASnapshotThatIsRestored(t *testing.T) {
 func TestALeaderThatHasNotReadItsLogYet(t *testing.T) {
 	t.Parallel()
 	consul, client := startConsul(t, lab.ServerOptions{})
-	for _, consistency := range []Consistency{Stale, DefaultConsistent} {
+	for _, consistency := range []consulapi.Consistency{consulapi.Stale, consulapi.DefaultConsistent} {
 		t.Run(string(consistency), func(t *testing.T) {
 			newSession(t, client, "before")
 			p := startProxy(t, consul.Addr)
@@ -507,7 +508,7 @@ func TestWhatACheckSaysIsToldUpToItsLimit(t *testing.T) {
 	// The limit is in the middle of a character, and before it is none.
 	external(t, client, "web", api.HealthCritical, "\xff\xfe!"+strings.Repeat("é", 512<<10))
 	for _, o := range []*observedtest.Receiver{said, silent} {
-		o.Eventually(t, "the outage", o.HasSpan(telemetry.SpanOutage+".start", attrCheck, "web"))
+		o.Eventually(t, "the outage", o.HasSpan(health.SpanOutage+".start", attrCheck, "web"))
 	}
 	output := attribute(t, said.Events(transition)[0], "consul.check.output")
 	assert.LessOrEqual(t, len(output), 64)
@@ -564,7 +565,7 @@ func TestShutdownDoesNotWaitForBlockingQueries(t *testing.T) {
 	o.Shutdown(t)
 	took := time.Since(begin)
 	t.Logf("it took %s", took)
-	assert.Less(t, took, wait/2)
+	assert.Less(t, took, consulapi.Wait/2)
 	assert.Empty(t, o.Log.FilterLevelExact(zap.WarnLevel).All())
 }
 
@@ -630,7 +631,7 @@ func TestOutagesWhileAConsumerRefuses(t *testing.T) {
 
 	o.Refuse(false)
 	o.Eventually(t, "all events", func() bool { return len(o.Events(transition)) == 2*outages })
-	o.Eventually(t, "all spans", func() bool { return len(o.Spans(telemetry.SpanOutage)) == outages })
+	o.Eventually(t, "all spans", func() bool { return len(o.Spans(health.SpanOutage)) == outages })
 	o.Eventually(t, "the status is well", func() bool { return o.Trouble() == "" })
 	assert.Zero(t, o.Own(t, "otelcol_watch_queue_size", "signal", "logs"))
 	for i, event := range o.Events(transition) {
@@ -639,7 +640,7 @@ func TestOutagesWhileAConsumerRefuses(t *testing.T) {
 		}
 		assert.Equal(t, "false", attribute(t, event, "observation.reconciled"))
 	}
-	for i, span := range o.Spans(telemetry.SpanOutage) {
+	for i, span := range o.Spans(health.SpanOutage) {
 		assert.WithinRange(t, span.StartTimestamp().AsTime(), want[2*i].from, want[2*i].until)
 		assert.WithinRange(t, span.EndTimestamp().AsTime(), want[2*i+1].from, want[2*i+1].until)
 	}
@@ -662,9 +663,9 @@ func TestSpansGoOnWhileEventsAreRefused(t *testing.T) {
 	o.RefuseLogs(true)
 	for n := range 3 {
 		set(t, client, "api", api.HealthCritical)
-		o.Eventually(t, "it begins", func() bool { return len(o.Spans(telemetry.SpanOutage+".start")) == n+1 })
+		o.Eventually(t, "it begins", func() bool { return len(o.Spans(health.SpanOutage+".start")) == n+1 })
 		set(t, client, "api", api.HealthPassing)
-		o.Eventually(t, "it ends", func() bool { return len(o.Spans(telemetry.SpanOutage)) == n+1 })
+		o.Eventually(t, "it ends", func() bool { return len(o.Spans(health.SpanOutage)) == n+1 })
 	}
 	assert.Empty(t, o.Events(transition))
 	o.RefuseLogs(false)

@@ -13,12 +13,13 @@ import (
 
 	"github.com/otelcol-infra/otelcol-infra/internal/readmetest"
 	"github.com/otelcol-infra/otelcol-infra/lab"
+	"github.com/otelcol-infra/otelcol-infra/receiver/consulreceiver/internal/health"
+	"github.com/otelcol-infra/otelcol-infra/receiver/consulreceiver/internal/kv"
 	"github.com/otelcol-infra/otelcol-infra/receiver/consulreceiver/internal/metadata"
-	"github.com/otelcol-infra/otelcol-infra/receiver/consulreceiver/internal/telemetry"
 )
 
 func TestTheReadmeNamesEverything(t *testing.T) {
-	names := []string{telemetry.SpanIncident, telemetry.SpanNodeOutage, telemetry.SpanOutage, telemetry.SpanHold, telemetry.SpanLeaderless}
+	names := []string{health.SpanIncident, health.SpanNodeOutage, health.SpanOutage, kv.SpanHold, spanLeaderless}
 	names = append(names, metricNames()...)
 	names = append(names, readmetest.Settings[metadata.EventsConfig]()...)
 	names = append(names, readmetest.Settings[Config]()...)

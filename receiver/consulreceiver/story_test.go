@@ -18,8 +18,9 @@ import (
 	"github.com/otelcol-infra/otelcol-infra/internal/pattern"
 	"github.com/otelcol-infra/otelcol-infra/internal/period"
 	"github.com/otelcol-infra/otelcol-infra/lab"
+	"github.com/otelcol-infra/otelcol-infra/receiver/consulreceiver/internal/health"
+	"github.com/otelcol-infra/otelcol-infra/receiver/consulreceiver/internal/kv"
 	"github.com/otelcol-infra/otelcol-infra/receiver/consulreceiver/internal/metadata"
-	"github.com/otelcol-infra/otelcol-infra/receiver/consulreceiver/internal/telemetry"
 )
 
 func attribute(t *testing.T, event plog.LogRecord, name string) string {
@@ -48,20 +49,20 @@ func TestAnIncidentOfAServiceWithTwoChecks(t *testing.T) {
 	o.Eventually(t, "an instance", o.HasValue(1, "consul.health.service.instance.count", "consul.service.name", "web", attrStatus, "passing"))
 
 	set(t, client, "web", api.HealthWarning)
-	o.Eventually(t, "the marker of the incident", o.HasSpan(telemetry.SpanIncident+".start", "consul.service.name", "web"))
+	o.Eventually(t, "the marker of the incident", o.HasSpan(health.SpanIncident+".start", "consul.service.name", "web"))
 	set(t, client, "web-2", api.HealthCritical)
 	o.Eventually(t, "a critical instance", o.HasValue(1, "consul.health.service.instance.count", "consul.service.name", "web", attrStatus, "critical"))
 	set(t, client, "web", api.HealthPassing)
-	o.Eventually(t, "the first outage", o.HasSpan(telemetry.SpanOutage, attrCheck, "web"))
-	assert.Empty(t, o.Spans(telemetry.SpanIncident), "the other check fails still")
+	o.Eventually(t, "the first outage", o.HasSpan(health.SpanOutage, attrCheck, "web"))
+	assert.Empty(t, o.Spans(health.SpanIncident), "the other check fails still")
 	set(t, client, "web-2", api.HealthPassing)
-	o.Eventually(t, "the incident", o.HasSpan(telemetry.SpanIncident, "consul.service.name", "web"))
+	o.Eventually(t, "the incident", o.HasSpan(health.SpanIncident, "consul.service.name", "web"))
 
-	incident := o.Spans(telemetry.SpanIncident)[0]
+	incident := o.Spans(health.SpanIncident)[0]
 	assert.Equal(t, ptrace.StatusCodeError, incident.Status().Code())
 	assert.True(t, incident.ParentSpanID().IsEmpty())
 	assert.Equal(t, 4, incident.Events().Len(), "transitions")
-	outages := o.Spans(telemetry.SpanOutage)
+	outages := o.Spans(health.SpanOutage)
 	require.Len(t, outages, 2)
 	for _, outage := range outages {
 		assert.Equal(t, incident.TraceID(), outage.TraceID())
@@ -120,7 +121,7 @@ func TestHoldsOfALockAreLinked(t *testing.T) {
 	o.Eventually(t, "sessions", o.HasValue(3, "consul.session.count"))
 
 	acquire(t, client, first)
-	o.Eventually(t, "the marker of the hold, while it lasts", o.HasSpan(telemetry.SpanHold+".start", "consul.session.id", first))
+	o.Eventually(t, "the marker of the hold, while it lasts", o.HasSpan(kv.SpanHold+".start", "consul.session.id", first))
 	o.Eventually(t, "a held lock", o.HasValue(1, "consul.kv.lock.held.count", "consul.kv.prefix", "locks/"))
 	released, _, err := client.KV().Release(&api.KVPair{Key: lockKey, Flags: api.LockFlagValue, Session: first}, nil)
 	require.NoError(t, err)
@@ -143,9 +144,9 @@ func TestHoldsOfALockAreLinked(t *testing.T) {
 	o.Eventually(t, "the end with the key", o.HasEvent("consul.lock.released", "consul.session.id", third, "consul.lock.end", "deleted"))
 	o.Eventually(t, "the acquisitions", o.HasValue(3, "consul.kv.lock.acquisitions", "consul.kv.prefix", "locks/"))
 
-	o.Eventually(t, "their spans", func() bool { return len(o.Spans(telemetry.SpanHold)) == 3 })
+	o.Eventually(t, "their spans", func() bool { return len(o.Spans(kv.SpanHold)) == 3 })
 	holds := map[string]ptrace.Span{}
-	for _, span := range o.Spans(telemetry.SpanHold) {
+	for _, span := range o.Spans(kv.SpanHold) {
 		session, _ := span.Attributes().Get("consul.session.id")
 		holds[session.Str()] = span
 	}
@@ -267,30 +268,30 @@ func TestAnIncidentSurvivesARestartOfTheCollector(t *testing.T) {
 	watching(t, o, endpointChecks, endpointKV+"locks/")
 	for _, service := range []string{"web", "db"} {
 		set(t, client, service, api.HealthCritical)
-		o.Eventually(t, "the marker", o.HasSpan(telemetry.SpanOutage+".start", attrCheck, service))
+		o.Eventually(t, "the marker", o.HasSpan(health.SpanOutage+".start", attrCheck, service))
 	}
 	acquire(t, client, session)
-	o.Eventually(t, "the hold", o.HasSpan(telemetry.SpanHold+".start"))
-	marker := o.Spans(telemetry.SpanOutage+".start", attrCheck, "web")[0]
-	hold := o.Spans(telemetry.SpanHold + ".start")[0]
+	o.Eventually(t, "the hold", o.HasSpan(kv.SpanHold+".start"))
+	marker := o.Spans(health.SpanOutage+".start", attrCheck, "web")[0]
+	hold := o.Spans(kv.SpanHold + ".start")[0]
 	o.Shutdown(t)
 
 	set(t, client, "db", api.HealthPassing) // while nobody looks
 	again := start()
-	again.Eventually(t, "what ended unseen", again.HasSpan(telemetry.SpanIncident, "consul.service.name", "db", period.AttrReconciled, "true"))
+	again.Eventually(t, "what ended unseen", again.HasSpan(health.SpanIncident, "consul.service.name", "db", period.AttrReconciled, "true"))
 	again.Eventually(t, "the gap is said", again.HasEvent("consul.watch.gap", "consul.endpoint", endpointChecks))
 	set(t, client, "web", api.HealthPassing)
 	_, _, err := client.KV().Release(&api.KVPair{Key: lockKey, Session: session}, nil)
 	require.NoError(t, err)
-	again.Eventually(t, "the end of the outage", again.HasSpan(telemetry.SpanOutage, attrCheck, "web"))
-	again.Eventually(t, "the end of the hold", again.HasSpan(telemetry.SpanHold))
+	again.Eventually(t, "the end of the outage", again.HasSpan(health.SpanOutage, attrCheck, "web"))
+	again.Eventually(t, "the end of the hold", again.HasSpan(kv.SpanHold))
 
-	outage := again.Spans(telemetry.SpanOutage, attrCheck, "web")[0]
+	outage := again.Spans(health.SpanOutage, attrCheck, "web")[0]
 	assert.Equal(t, marker.ParentSpanID(), outage.SpanID(), "the same span goes on")
 	assert.Equal(t, marker.StartTimestamp(), outage.StartTimestamp())
 	_, before := outage.Attributes().Get(period.AttrBeganBeforeObservation)
 	assert.False(t, before, "its beginning was seen")
-	assert.Equal(t, hold.StartTimestamp(), again.Spans(telemetry.SpanHold)[0].StartTimestamp())
+	assert.Equal(t, hold.StartTimestamp(), again.Spans(kv.SpanHold)[0].StartTimestamp())
 }
 
 func TestTheInitialStateIsToldIfAsked(t *testing.T) {
@@ -303,7 +304,7 @@ func TestTheInitialStateIsToldIfAsked(t *testing.T) {
 	cfg.Services.Filter = pattern.Filter{Exclude: []string{"d.*"}}
 	o := observe(t, cfg)
 	o.Eventually(t, "the check", o.HasEvent(transition, attrCheck, "web", "observation.initial", "true", "consul.check.status.new", "critical"))
-	o.Eventually(t, "the incident", o.HasSpan(telemetry.SpanIncident+".start", "consul.service.name", "web", period.AttrBeganBeforeObservation, "true"))
+	o.Eventually(t, "the incident", o.HasSpan(health.SpanIncident+".start", "consul.service.name", "web", period.AttrBeganBeforeObservation, "true"))
 	o.Eventually(t, "the service", o.HasEvent("consul.service.registered", "consul.service.name", "web", "observation.initial", "true"))
 	o.Eventually(t, "the node", o.HasEvent("consul.node.registered", "observation.initial", "true"))
 	o.Eventually(t, "the member", o.HasEvent("consul.member.joined", "consul.member.pool", "lan"))

@@ -10,6 +10,7 @@ import (
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/metric"
 
+	"github.com/otelcol-infra/otelcol-infra/internal/requestcount"
 	"github.com/otelcol-infra/otelcol-infra/receiver/etcdreceiver/internal/metadata"
 )
 
@@ -17,20 +18,22 @@ import (
 type requests struct {
 	telemetry *metadata.TelemetryBuilder
 	receiver  attribute.KeyValue
+	counter   requestcount.Counter
 }
 
 func newRequests(settings receiver.Settings) (*requests, error) {
 	telemetry, err := metadata.NewTelemetryBuilder(settings.TelemetrySettings)
-	return &requests{telemetry: telemetry, receiver: attribute.String("receiver", settings.ID.String())}, err
+	if err != nil {
+		return nil, err
+	}
+	return &requests{
+		telemetry: telemetry, receiver: attribute.String("receiver", settings.ID.String()),
+		counter: requestcount.New(telemetry.EtcdRequests, settings.ID),
+	}, nil
 }
 
 func (r *requests) count(request metadata.AttributeRequest, err error) {
-	outcome := metadata.AttributeOutcomeSuccess
-	if err != nil {
-		outcome = metadata.AttributeOutcomeFailure
-	}
-	r.telemetry.EtcdRequests.Add(context.Background(), 1, metric.WithAttributes(r.receiver,
-		attribute.String("request", request.String()), attribute.String("outcome", outcome.String())))
+	r.counter.Count(request.String(), err)
 }
 
 func (r *requests) gap() {

@@ -15,6 +15,7 @@ import (
 	"go.opentelemetry.io/collector/receiver"
 
 	"github.com/otelcol-infra/otelcol-infra/internal/redirect"
+	"github.com/otelcol-infra/otelcol-infra/internal/requestcount"
 )
 
 const (
@@ -48,7 +49,7 @@ type client struct {
 	api       vaultAPI // has neither token nor namespace
 	http      *http.Client
 	session   *session
-	requests  *requests
+	requests  requestcount.Counter
 	namespace string
 }
 

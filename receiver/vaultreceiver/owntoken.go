@@ -140,7 +140,7 @@ func (s *session) renew(ctx context.Context) error {
 	}
 	response, err := s.client.as(token).write(ctx, endpointRenew, []byte("{}"))
 	_, err = take(endpointRenew, "update", response, err, &answer)
-	s.client.requests.count(endpointRenew, err)
+	s.client.requests.Count(endpointRenew, err)
 	status := refusedWith(err)
 	switch {
 	case errors.Is(err, errSealed): // since a moment ago

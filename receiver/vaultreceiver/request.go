@@ -65,9 +65,9 @@ func (c *client) do(ctx context.Context, request call, answer any) error {
 	}
 	_, err = take(request.endpoint, cmp.Or(request.needs, "read"), response, err, answer)
 	if isAbsent(err) || request.none && errors.Is(err, errNoContent) || request.absent != "" && refusedWith(err) != 0 && strings.Contains(err.Error(), request.absent) {
-		c.requests.count(request.endpoint, nil)
+		c.requests.Count(request.endpoint, nil)
 	} else {
-		c.requests.count(request.endpoint, err)
+		c.requests.Count(request.endpoint, err)
 	}
 	return err
 }
@@ -104,7 +104,7 @@ func (c *client) get(ctx context.Context, from vaultAPI, endpoint string, query 
 func (c *client) ask(ctx context.Context, from vaultAPI, endpoint string, query map[string][]string, answer any) (node string, err error) {
 	response, err := from.read(ctx, endpoint, query)
 	node, err = take(endpoint, "read", response, err, answer)
-	c.requests.count(endpoint, err)
+	c.requests.Count(endpoint, err)
 	return node, err
 }
 

@@ -136,13 +136,13 @@ func (c *client) Page(ctx context.Context) (telemetry.Page, error) {
 	response, err := authenticated.read(ctx, endpointMetrics, map[string][]string{"format": {"prometheus"}})
 	if refusesFormat(err) {
 		_ = response.Body.Close() // It was read.
-		c.requests.count(endpointMetrics, nil)
+		c.requests.Count(endpointMetrics, nil)
 		return telemetry.Page{}, errPlain
 	}
 	if err != nil {
 		var nothing any
 		_, err = take(endpointMetrics, "read", response, err, &nothing)
-		c.requests.count(endpointMetrics, err)
+		c.requests.Count(endpointMetrics, err)
 		return telemetry.Page{}, err
 	}
 	defer response.Body.Close()
@@ -150,7 +150,7 @@ func (c *client) Page(ctx context.Context) (telemetry.Page, error) {
 	if err != nil {
 		err = fmt.Errorf("%s: %w", endpointMetrics, err)
 	}
-	c.requests.count(endpointMetrics, err)
+	c.requests.Count(endpointMetrics, err)
 	return read, err
 }
 

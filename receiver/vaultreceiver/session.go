@@ -301,7 +301,7 @@ func (s *session) logIn(ctx context.Context) error {
 	}
 	began := time.Now()
 	auth, err := s.method.logIn(ctx, with, s.client.as(""))
-	s.client.requests.count(s.method.endpoint, err)
+	s.client.requests.Count(s.method.endpoint, err)
 	if errors.Is(err, errSealed) { // since a moment ago
 		return err
 	}

@@ -1,0 +1,29 @@
+// Copyright The otelcol-infra Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package ca
+
+import (
+	"context"
+
+	"go.opentelemetry.io/collector/pdata/plog"
+
+	"github.com/otelcol-infra/otelcol-infra/internal/snapshot"
+	"github.com/otelcol-infra/otelcol-infra/receiver/consulreceiver/internal/collect"
+	"github.com/otelcol-infra/otelcol-infra/receiver/consulreceiver/internal/metadata"
+)
+
+// Render renders a change as an event.
+func Render(r *collect.Renderer, c snapshot.Change[string, Root]) {
+	if c.Removed || c.Prev.ID == c.Next.ID {
+		return
+	}
+	r.Event(plog.SeverityNumberInfo, "root certificate "+c.Next.ID+" is active", func(b *metadata.LogsBuilder) {
+		b.RecordConsulCaRootRotatedEvent(context.Background(), r.Now, c.Next.ID, c.Prev.ID, c.Initial, c.Reconciled)
+	})
+}
+
+// RecordRoot records when the active root certificate expires.
+func RecordRoot(m collect.Metrics, root Root) {
+	m.RecordConsulCaRootTimeToExpiryDataPoint(m.TS(), root.NotAfter.Sub(m.Now).Seconds())
+}

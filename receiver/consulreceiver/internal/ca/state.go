@@ -1,0 +1,12 @@
+// Copyright The otelcol-infra Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package ca
+
+import "time"
+
+// Root is the active root certificate of the service mesh.
+type Root struct {
+	ID       string
+	NotAfter time.Time
+}

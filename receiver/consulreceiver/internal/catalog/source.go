@@ -1,0 +1,95 @@
+// Copyright The otelcol-infra Authors
+// SPDX-License-Identifier: Apache-2.0
+
+// Package catalog observes the services and nodes of the catalog, and its size.
+package catalog
+
+import (
+	"context"
+	"encoding/json"
+	"reflect"
+
+	"github.com/otelcol-infra/otelcol-infra/receiver/consulreceiver/internal/collect"
+	"github.com/otelcol-infra/otelcol-infra/receiver/consulreceiver/internal/consulapi"
+	"github.com/otelcol-infra/otelcol-infra/receiver/consulreceiver/internal/metadata"
+)
+
+// The parts of the API that are watched.
+const (
+	EndpointServices = "catalog/services"
+	EndpointNodes    = "catalog/nodes"
+)
+
+// Services returns what observes the services.
+func Services(cfg collect.SwitchConfig) collect.Kind {
+	return collect.Kind{Enabled: cfg.Enabled, Scope: collect.Datacenter, New: func(e *collect.Env) collect.Collector {
+		limit := collect.Limit{Object: metadata.AttributeConsulObjectService, Max: e.Filters.MaxServices, Setting: "services::limit"}
+		return services{collect.NewObjects(e, EndpointServices, limit, ReadServices(e.Filters), RenderService)}
+	}}
+}
+
+// Nodes returns what observes the nodes.
+func Nodes(cfg collect.SwitchConfig) collect.Kind {
+	return collect.Kind{Enabled: cfg.Enabled, Scope: collect.Datacenter, New: func(e *collect.Env) collect.Collector {
+		limit := collect.Limit{Object: metadata.AttributeConsulObjectNode, Max: e.Filters.MaxNodes, Setting: "nodes::limit"}
+		return nodes{collect.NewObjects(e, EndpointNodes, limit, ReadNodes(e.Filters), RenderNode)}
+	}}
+}
+
+type services struct{ *collect.Objects[Service] }
+
+// Record implements collect.Collector: the sizes have the metrics.
+func (s services) Record(context.Context, collect.Metrics) {}
+
+type nodes struct{ *collect.Objects[Node] }
+
+// Record implements collect.Collector: the sizes have the metrics.
+func (n nodes) Record(context.Context, collect.Metrics) {}
+
+// ReadServices returns what reads the names of the services.
+func ReadServices(filters collect.Filters) collect.Read[string, Service] {
+	return func(ctx context.Context, c *consulapi.Client, q consulapi.Query) (collect.Result[string, Service], error) {
+		tags, meta, err := consulapi.GetIndexed[map[string]tagList](ctx, c, EndpointServices, q)
+		if err != nil {
+			return collect.Result[string, Service]{Meta: meta}, err
+		}
+		services := make(map[string]Service, len(tags))
+		for name := range tags {
+			if filters.Services.Match(name) {
+				services[name] = Service{}
+			}
+		}
+		return collect.Result[string, Service]{Meta: meta, Objects: services, Read: len(tags)}, nil
+	}
+}
+
+// tagList is a list of tags, which are not needed.
+type tagList struct{}
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (tagList) UnmarshalJSON(data []byte) error {
+	if data[0] != '[' {
+		return &json.UnmarshalTypeError{Value: "a value", Type: reflect.TypeFor[[]string](), Field: "tags"}
+	}
+	return nil
+}
+
+// ReadNodes returns what reads the nodes.
+func ReadNodes(filters collect.Filters) collect.Read[string, Node] {
+	return func(ctx context.Context, c *consulapi.Client, q consulapi.Query) (collect.Result[string, Node], error) {
+		entries, meta, err := consulapi.GetIndexed[[]struct {
+			Node    string `answer:"required"`
+			Address string
+		}](ctx, c, EndpointNodes, q)
+		if err != nil {
+			return collect.Result[string, Node]{Meta: meta}, err
+		}
+		nodes := make(map[string]Node, len(entries))
+		for _, e := range entries {
+			if filters.Nodes.Match(e.Node) {
+				nodes[e.Node] = Node{Address: e.Address}
+			}
+		}
+		return collect.Result[string, Node]{Meta: meta, Objects: nodes, Read: len(entries)}, nil
+	}
+}

@@ -1,0 +1,24 @@
+// Copyright The otelcol-infra Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package collect
+
+import (
+	"time"
+
+	"github.com/otelcol-infra/otelcol-infra/internal/snapshot"
+	"github.com/otelcol-infra/otelcol-infra/internal/watch"
+)
+
+// Report steps and renders an observation; hidden says that the token began to hide some.
+func (w *Watch[K, V, E]) Report(now time.Time, o snapshot.Observation[K, V], hidden bool) watch.Telemetry {
+	return w.report(now, observation[K, V]{o, hidden})
+}
+
+// ForkReport returns a Report for a signal that goes on by itself.
+func (w *Watch[K, V, E]) ForkReport() func(now time.Time, o snapshot.Observation[K, V], overflow bool) watch.Telemetry {
+	report := w.fork()
+	return func(now time.Time, o snapshot.Observation[K, V], overflow bool) watch.Telemetry {
+		return report(now, observation[K, V]{Observation: o}, overflow)
+	}
+}

@@ -1,0 +1,250 @@
+// Copyright The otelcol-infra Authors
+// SPDX-License-Identifier: Apache-2.0
+
+// Package consulapi is the one place with Consul's HTTP API: requests, blocking
+// queries, what Consul says about an answer, and errors that say what to do.
+package consulapi
+
+import (
+	"cmp"
+	"context"
+	"crypto/sha256"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/hashicorp/consul/api"
+	"go.opentelemetry.io/collector/component"
+	"go.opentelemetry.io/collector/config/confighttp"
+
+	"github.com/otelcol-infra/otelcol-infra/internal/jsonanswer"
+	"github.com/otelcol-infra/otelcol-infra/internal/redirect"
+	"github.com/otelcol-infra/otelcol-infra/internal/tokenfile"
+)
+
+const (
+	// Wait is how long Consul may hold a blocking query when nothing changes.
+	// Proxies commonly end a quiet connection after a minute.
+	Wait = 30 * time.Second
+
+	// DefaultTimeout is how long a request may take, beyond the time for which
+	// Consul holds a blocking query.
+	DefaultTimeout = 5 * time.Second
+
+	tokenHeader = "X-Consul-Token"
+)
+
+// Options are what a Client is made of.
+type Options struct {
+	// HTTP holds the settings of the HTTP client. Endpoint is the URL of the API.
+	HTTP     confighttp.ClientConfig
+	Endpoint string
+
+	Token       tokenfile.Source
+	Namespace   string
+	Partition   string
+	Consistency Consistency
+}
+
+// Consistency of reads, as the Consul API calls it.
+type Consistency string
+
+// The consistencies that Consul knows.
+const (
+	Stale             Consistency = "stale"
+	DefaultConsistent Consistency = "default"
+	Consistent        Consistency = "consistent"
+)
+
+// Client reads from one Consul agent about one datacenter. It is made without Consul's own client, as that takes from the
+// environment what the configuration leaves out, and offers no way to prevent it.
+type Client struct {
+	http       *http.Client
+	options    Options
+	datacenter string // empty: that of the agent
+}
+
+// New returns a client that connects lazily: an absent server is found at the first request.
+func New(ctx context.Context, options Options, host component.Host, settings component.TelemetrySettings) (*Client, error) {
+	// Each request has a deadline of its own, as blocking queries take longer.
+	unlimited := options.HTTP
+	unlimited.Timeout = 0
+	httpClient, err := unlimited.ToClient(ctx, host.GetExtensions(), settings)
+	if err != nil {
+		return nil, fmt.Errorf("http client for endpoint %s: %w", options.Endpoint, err)
+	}
+	redirect.Refuse(httpClient, "endpoint")
+	return &Client{http: httpClient, options: options}, nil
+}
+
+// Of returns a client that reads about another datacenter over the same agent.
+func (c *Client) Of(datacenter string) *Client {
+	other := *c
+	other.datacenter = datacenter
+	return &other
+}
+
+// Close ends the idle connections. It may be called on nil.
+func (c *Client) Close() {
+	if c != nil {
+		c.http.CloseIdleConnections()
+	}
+}
+
+// Consistent says whether every read is a consistent one.
+func (c *Client) Consistent() bool { return c.options.Consistency == Consistent }
+
+// Meta is what Consul says about an answer.
+type Meta struct {
+	Index       uint64
+	LastContact time.Duration
+
+	// Filtered says that the token may not read all there is; Token distinguishes
+	// one token from another.
+	Filtered bool
+	Token    [sha256.Size]byte
+}
+
+// Timeout is how long a request may take that is no blocking query.
+func (c *Client) Timeout() time.Duration { return cmp.Or(c.options.HTTP.Timeout, DefaultTimeout) }
+
+// requestTimeout is how long an answer may take.
+func (c *Client) requestTimeout(q Query) time.Duration {
+	if q.Index == 0 {
+		return c.Timeout()
+	}
+	return c.Timeout() + Wait + Wait/16 // Consul adds up to Wait/16 of jitter.
+}
+
+// Query is how to read.
+type Query struct {
+	// Index above zero makes a blocking query: Consul answers when it has a newer
+	// index, or after a while.
+	Index uint64
+	// Consistent reads consistently, whatever is configured: a leader that has
+	// just started may not have read its log yet. Local reads from whichever
+	// server answers.
+	Consistent, Local bool
+	// Recurse reads all keys under a prefix, of which there may be none.
+	Recurse bool
+	// Agent reads what the agent itself knows, whatever the datacenter.
+	Agent bool
+}
+
+// parameters returns the query of the URL.
+func (c *Client) parameters(q Query) url.Values {
+	parameters := url.Values{}
+	set := func(name, value string) {
+		if value != "" {
+			parameters.Set(name, value)
+		}
+	}
+	if q.Index > 0 {
+		set("index", strconv.FormatUint(q.Index, 10))
+		set("wait", Wait.String())
+	}
+	if q.Recurse {
+		parameters.Set("recurse", "")
+	}
+	if q.Agent {
+		return parameters
+	}
+	set("dc", c.datacenter)
+	set("ns", c.options.Namespace)
+	set("partition", c.options.Partition)
+	switch {
+	case q.Local:
+		parameters.Set("stale", "")
+	case c.options.Consistency == Consistent || q.Consistent:
+		parameters.Set("consistent", "")
+	case c.options.Consistency == Stale:
+		parameters.Set("stale", "")
+	}
+	return parameters
+}
+
+// Get makes a request of which the answer is JSON. Errors name the endpoint.
+func Get[T any](ctx context.Context, c *Client, endpoint string, q Query) (T, Meta, error) {
+	var none, into T
+	ctx, cancel := context.WithTimeout(ctx, c.requestTimeout(q))
+	defer cancel()
+	response, err := c.Send(ctx, endpoint, q)
+	if err != nil {
+		return none, Meta{}, err
+	}
+	defer done(response)
+	if response.StatusCode == http.StatusOK {
+		if err := jsonanswer.Decode(response.Body, &into); err != nil {
+			return none, Meta{}, Explain(endpoint, err)
+		}
+	}
+	number := func(header string) uint64 {
+		value, _ := strconv.ParseUint(response.Header.Get(header), 10, 64) // if it has one
+		return value
+	}
+	return into, Meta{
+		Index:       number("X-Consul-Index"),
+		LastContact: time.Duration(number("X-Consul-LastContact")) * time.Millisecond,
+		Filtered:    response.Header.Get("X-Consul-Results-Filtered-By-ACLs") == "true",
+		Token:       sha256.Sum256([]byte(response.Request.Header.Get(tokenHeader))),
+	}, nil
+}
+
+// GetLocal makes a request that the agent answers itself.
+func GetLocal[T any](ctx context.Context, c *Client, endpoint string, q Query) (T, Meta, error) {
+	q.Agent = true
+	return Get[T](ctx, c, endpoint, q)
+}
+
+// GetIndexed makes a request of which the answer has an index. Servers that are not
+// Consul answer with `{}`, with `[]` and with 404, too.
+func GetIndexed[T any](ctx context.Context, c *Client, endpoint string, q Query) (T, Meta, error) {
+	value, a, err := Get[T](ctx, c, endpoint, q)
+	if err == nil && a.Index == 0 {
+		var none T
+		return none, a, fmt.Errorf("%s: %w: it has no index", endpoint, ErrForeign)
+	}
+	return value, a, err
+}
+
+// Send makes a request. The status of the response is OK, or 404 when there are no keys. The caller closes the body.
+func (c *Client) Send(ctx context.Context, endpoint string, q Query) (*http.Response, error) {
+	path, query, _ := strings.Cut(endpoint, "?")
+	if q.Recurse {
+		path, query = endpoint, "" // A key may have a Query mark.
+	}
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, strings.TrimSuffix(c.options.Endpoint, "/"), nil)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", endpoint, err)
+	}
+	request.URL.Path += "/v1/" + path
+	request.URL.RawPath = ""
+	request.URL.RawQuery = strings.Trim(query+"&"+c.parameters(q).Encode(), "&")
+	token, err := c.options.Token.Read()
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", endpoint, err)
+	}
+	if token != "" {
+		request.Header.Set(tokenHeader, token)
+	}
+	response, err := c.http.Do(request)
+	if err != nil {
+		return nil, Explain(endpoint, err)
+	}
+	if response.StatusCode == http.StatusOK || q.Recurse && response.StatusCode == http.StatusNotFound {
+		return response, nil
+	}
+	defer response.Body.Close()
+	body, _ := io.ReadAll(io.LimitReader(response.Body, maxExplanation+1)) // what there is of it
+	return nil, Explain(endpoint, api.StatusError{Code: response.StatusCode, Body: strings.TrimSpace(string(body))})
+}
+
+// done reads the rest of a body, without which the connection would not be used again, and closes it.
+func done(response *http.Response) {
+	_, _ = io.CopyN(io.Discard, response.Body, maxExplanation)
+	_ = response.Body.Close() // It was read.
+}

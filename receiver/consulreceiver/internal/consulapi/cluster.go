@@ -1,0 +1,107 @@
+// Copyright The otelcol-infra Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package consulapi
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/hashicorp/consul/api"
+)
+
+// The endpoints that more than one kind needs.
+const (
+	EndpointDatacenters = "catalog/datacenters"
+	EndpointUsage       = "operator/usage"
+	EndpointLeader      = "status/leader"
+	EndpointPeers       = "status/peers"
+	EndpointSessions    = "session/list"
+)
+
+// Usage is the size of the catalog of one datacenter.
+type Usage struct {
+	Datacenter string
+	Nodes      int64
+	Services   int64
+	Instances  int64
+
+	// LastContact is how long ago the server that answered heard from the leader;
+	// negative: it is not known.
+	LastContact time.Duration
+}
+
+// Usage returns the size of the catalog of the datacenter.
+func (c *Client) Usage(ctx context.Context) (Usage, error) {
+	reply, meta, err := Get[struct {
+		Usage map[string]struct {
+			Nodes, Services, ServiceInstances *int64 `answer:"required"`
+		} `answer:"nonempty"`
+	}](ctx, c, EndpointUsage, Query{Local: true}) // It is never forwarded.
+	if err != nil {
+		return Usage{}, err
+	}
+	var usage Usage
+	for datacenter, u := range reply.Usage { // one entry, as `global` is not requested
+		usage = Usage{
+			Datacenter: datacenter,
+			Nodes:      *u.Nodes, Services: *u.Services, Instances: *u.ServiceInstances,
+			LastContact: meta.LastContact,
+		}
+	}
+	return usage, nil
+}
+
+// Leader returns the address of the leader, or nothing if there is none.
+func (c *Client) Leader(ctx context.Context) (string, error) {
+	address, _, err := Get[*string](ctx, c, EndpointLeader, Query{})
+	if err != nil {
+		return "", err
+	}
+	return *address, nil
+}
+
+// Peers returns the addresses of the servers. There are none while they wait for more
+// of them, and then there is no leader either.
+func (c *Client) Peers(ctx context.Context) ([]string, error) {
+	peers, _, err := Get[[]string](ctx, c, EndpointPeers, Query{})
+	if err != nil || len(peers) > 0 {
+		return peers, err
+	}
+	if leader, err := c.Leader(ctx); err != nil {
+		return nil, err
+	} else if leader != "" {
+		return nil, fmt.Errorf("%s: %w: it names no server, but there is a leader", EndpointPeers, ErrForeign)
+	}
+	return peers, nil
+}
+
+// Datacenters returns the names of the datacenters that the agent knows.
+func (c *Client) Datacenters(ctx context.Context) ([]string, error) {
+	names, _, err := Get[[]string](ctx, c, EndpointDatacenters, Query{})
+	if err == nil && len(names) == 0 {
+		err = fmt.Errorf("%s: %w: it names no datacenter", EndpointDatacenters, ErrForeign)
+	}
+	return names, err
+}
+
+// Nullable is a list for which Consul sends null when it is empty, which
+// it does in a few answers only. Elsewhere null is an error.
+type Nullable[T any] []T
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (n *Nullable[T]) UnmarshalJSON(data []byte) error {
+	var list []T
+	if err := json.Unmarshal(data, &list); err != nil {
+		return err
+	}
+	if *n = list; list == nil {
+		*n = []T{}
+	}
+	return nil
+}
+
+// Duration is a duration as Consul writes it.
+type Duration = api.ReadableDuration

@@ -1,0 +1,14 @@
+// Copyright The otelcol-infra Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package health
+
+import "github.com/otelcol-infra/otelcol-infra/receiver/consulreceiver/internal/collect"
+
+// Config is of the health checks.
+type Config struct {
+	collect.LimitConfig `mapstructure:",squash"`
+	// OutputLimit is how many bytes of a check's output are reported with its
+	// transitions; 0, the default, reports none.
+	OutputLimit int `mapstructure:"output_limit"`
+}

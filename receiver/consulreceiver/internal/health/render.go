@@ -1,0 +1,149 @@
+// Copyright The otelcol-infra Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package health
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+
+	"go.opentelemetry.io/collector/pdata/pcommon"
+	"go.opentelemetry.io/collector/pdata/plog"
+
+	"github.com/otelcol-infra/otelcol-infra/internal/period"
+	"github.com/otelcol-infra/otelcol-infra/receiver/consulreceiver/internal/collect"
+	"github.com/otelcol-infra/otelcol-infra/receiver/consulreceiver/internal/metadata"
+)
+
+// The names of the spans that tell what was unhealthy.
+const (
+	SpanIncident   = "consul.service.incident"
+	SpanNodeOutage = "consul.node.outage"
+	SpanOutage     = "consul.check.outage"
+)
+
+// Render renders effects as events and spans.
+func Render(r *collect.Renderer, effects []Effect) {
+	for _, effect := range effects {
+		switch e := effect.(type) {
+		case Opened:
+			incidentPeriod(r.Cluster, e.Incident).AppendStart(r.Spans)
+		case Closed:
+			incidentPeriod(r.Cluster, e.Incident).Append(r.Spans)
+		case Turned:
+			renderTurned(r, e)
+		}
+	}
+}
+
+func renderTurned(r *collect.Renderer, e Turned) {
+	ctx := context.Background()
+	if e.Outage != nil {
+		p := outagePeriod(r.Cluster, *e.Outage)
+		ctx = p.Context()
+		if e.Opened {
+			p.AppendStart(r.Spans)
+		}
+		if e.Closed {
+			p.Append(r.Spans)
+		}
+	}
+	line := fmt.Sprintf("check %s on %s: %s to %s", e.ID.Check, e.ID.Node, e.Old, e.New)
+	r.Event(severity(e.New), line, func(b *metadata.LogsBuilder) {
+		b.RecordConsulCheckTransitionEvent(ctx, collect.Timestamp(e.At),
+			e.ID.Node, e.ID.Check, e.Check.Name, e.Check.Service, e.Check.ServiceID,
+			string(e.Old), string(e.New), e.Check.Output, int64(e.Check.Index), e.Initial, e.Reconciled)
+	})
+}
+
+func severity(status Status) plog.SeverityNumber {
+	switch status {
+	case Critical:
+		return plog.SeverityNumberError
+	case Warning:
+		return plog.SeverityNumberWarn
+	default:
+		return plog.SeverityNumberInfo
+	}
+}
+
+// incidentKeys identifies the span of an incident.
+func incidentKeys(cluster string, id IncidentID) period.Period {
+	name := SpanIncident
+	if id.Subject.Node {
+		name = SpanNodeOutage
+	}
+	key := []string{name, cluster, id.Subject.Name, id.First.Node, id.First.Check, index(id.Index)}
+	return period.Period{Name: name, Trace: key, Key: key}
+}
+
+// outageKeys identifies the span of an outage, in the trace of its incident.
+func outageKeys(cluster string, id OutageID) period.Period {
+	incident := incidentKeys(cluster, id.Incident)
+	return period.Period{
+		Name: SpanOutage, Trace: incident.Trace, Parent: incident.Key,
+		Key: []string{SpanOutage, cluster, id.Check.Node, id.Check.Check, index(id.Index)},
+	}
+}
+
+func incidentPeriod(cluster string, i Incident) period.Period {
+	p := withCourse(incidentKeys(cluster, i.ID), i.Course)
+	subject := "consul.service.name"
+	if i.ID.Subject.Node {
+		subject = "consul.node.name"
+	}
+	p.Attributes = func(attrs pcommon.Map) {
+		attrs.PutStr(subject, i.ID.Subject.Name)
+		attrs.PutStr("consul.check.status", string(i.Worst))
+	}
+	for _, cause := range i.Causes {
+		p.Links = append(p.Links, period.Link{To: outageKeys(cluster, cause)})
+	}
+	p.DroppedLinks = i.Unlinked
+	return p
+}
+
+func outagePeriod(cluster string, o Outage) period.Period {
+	p := withCourse(outageKeys(cluster, o.ID), o.Course)
+	p.Attributes = func(attrs pcommon.Map) {
+		attrs.PutStr("consul.node.name", o.ID.Check.Node)
+		attrs.PutStr("consul.check.id", o.ID.Check.Check)
+		attrs.PutStr("consul.check.name", o.Check.Name)
+		attrs.PutStr("consul.check.status", string(o.Worst))
+		if o.Check.Service != "" {
+			attrs.PutStr("consul.service.name", o.Check.Service)
+			attrs.PutStr("consul.service.id", o.Check.ServiceID)
+		}
+	}
+	for _, incident := range o.Affects {
+		p.Links = append(p.Links, period.Link{To: incidentKeys(cluster, incident)})
+	}
+	p.DroppedLinks = o.Unlinked
+	return p
+}
+
+func withCourse(p period.Period, c Course) period.Period {
+	p.Start, p.End, p.BeganBefore, p.Reconciled = c.Start, c.End, c.BeganBefore, c.Reconciled
+	if c.Worst == Critical {
+		p.Problem = "critical"
+	}
+	for _, turn := range c.Transitions {
+		p.Moments = append(p.Moments, period.Moment{
+			Time: turn.At, Name: "consul.check.transition",
+			Attributes: func(attrs pcommon.Map) {
+				attrs.PutStr("consul.node.name", turn.ID.Node)
+				attrs.PutStr("consul.check.id", turn.ID.Check)
+				attrs.PutStr("consul.check.status.old", string(turn.Old))
+				attrs.PutStr("consul.check.status.new", string(turn.New))
+				if turn.Check.Output != "" {
+					attrs.PutStr("consul.check.output", turn.Check.Output)
+				}
+			},
+		})
+	}
+	p.DroppedMoments = c.Dropped
+	return p
+}
+
+func index(i uint64) string { return strconv.FormatUint(i, 10) }

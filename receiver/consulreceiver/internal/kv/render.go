@@ -1,0 +1,150 @@
+// Copyright The otelcol-infra Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package kv
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+
+	"go.opentelemetry.io/collector/pdata/pcommon"
+	"go.opentelemetry.io/collector/pdata/plog"
+
+	"github.com/otelcol-infra/otelcol-infra/internal/period"
+	"github.com/otelcol-infra/otelcol-infra/receiver/consulreceiver/internal/collect"
+	"github.com/otelcol-infra/otelcol-infra/receiver/consulreceiver/internal/consulapi"
+	"github.com/otelcol-infra/otelcol-infra/receiver/consulreceiver/internal/metadata"
+)
+
+// SpanHold is the name of the span of a hold of a lock.
+const SpanHold = "consul.lock.hold"
+
+// Render renders effects as events and spans.
+func Render(r *collect.Renderer, effects []Effect) {
+	for _, effect := range effects {
+		switch e := effect.(type) {
+		case Acquired:
+			renderAcquired(r, e)
+		case Ended:
+			renderEnded(r, e)
+		case Changed:
+			renderChanged(r, e)
+		}
+	}
+}
+
+func renderAcquired(r *collect.Renderer, e Acquired) {
+	p := holdPeriod(r.Cluster, e.Hold)
+	p.AppendStart(r.Spans)
+	r.Event(plog.SeverityNumberInfo, fmt.Sprintf("session %s acquired %s", e.Session, e.ID.Key), func(b *metadata.LogsBuilder) {
+		b.RecordConsulLockAcquiredEvent(p.Context(), r.Now, e.ID.Key, int64(e.ID.LockIndex), e.Session, lockType(e.Flags), e.Initial, e.Reconciled)
+	})
+}
+
+func renderEnded(r *collect.Renderer, e Ended) {
+	p := holdPeriod(r.Cluster, e.Hold)
+	p.Append(r.Spans)
+	if e.How == Invalidated {
+		r.Event(plog.SeverityNumberWarn, fmt.Sprintf("session %s ended while it held %s", e.Session, e.ID.Key), func(b *metadata.LogsBuilder) {
+			b.RecordConsulLockInvalidatedEvent(p.Context(), r.Now, e.ID.Key, int64(e.ID.LockIndex), e.Session, lockType(e.Flags), e.Reconciled)
+		})
+		return
+	}
+	line := fmt.Sprintf("session %s no longer holds %s: %s", e.Session, e.ID.Key, e.How)
+	r.Event(plog.SeverityNumberInfo, line, func(b *metadata.LogsBuilder) {
+		b.RecordConsulLockReleasedEvent(p.Context(), r.Now, e.ID.Key, int64(e.ID.LockIndex), e.Session, lockType(e.Flags), string(e.How), e.Reconciled)
+	})
+}
+
+func holdKeys(cluster string, id HoldID) period.Period {
+	key := []string{SpanHold, cluster, id.Key, strconv.FormatUint(id.CreateIndex, 10), strconv.FormatUint(id.LockIndex, 10)}
+	return period.Period{Name: SpanHold, Trace: key, Key: key}
+}
+
+func holdPeriod(cluster string, h Hold) period.Period {
+	p := holdKeys(cluster, h.ID)
+	p.Start, p.End, p.BeganBefore, p.Reconciled = h.Start, h.End, h.BeganBefore, h.Reconciled
+	p.Attributes = func(attrs pcommon.Map) {
+		attrs.PutStr("consul.kv.key", h.ID.Key)
+		attrs.PutInt("consul.kv.lock_index", int64(h.ID.LockIndex))
+		attrs.PutStr("consul.session.id", h.Session)
+		if kind := lockType(h.Flags); kind != "" {
+			attrs.PutStr("consul.lock.type", kind)
+		}
+		if h.How != "" {
+			attrs.PutStr("consul.lock.end", string(h.How))
+		}
+	}
+	if h.ID.LockIndex > 1 {
+		previous := h.ID
+		previous.LockIndex--
+		p.Links = append(p.Links, link(cluster, previous, "previous"))
+	}
+	if h.How != "" && h.How != Deleted {
+		p.Links = append(p.Links, link(cluster, h.ID.Next(), "next"))
+	}
+	if h.How == Invalidated {
+		p.Problem = "the session ended while it held the lock"
+	}
+	return p
+}
+
+func link(cluster string, to HoldID, what string) period.Link {
+	return period.Link{To: holdKeys(cluster, to), Attributes: func(attrs pcommon.Map) { attrs.PutStr("consul.lock.hold", what) }}
+}
+
+// lockType knows the keys of the lock and the semaphore of the Consul API by
+// their flags.
+func lockType(flags uint64) string {
+	switch flags {
+	case consulapi.LockFlags:
+		return "lock"
+	case consulapi.SemaphoreFlags:
+		return "semaphore"
+	default:
+		return ""
+	}
+}
+
+func renderChanged(r *collect.Renderer, e Changed) {
+	ctx, k := context.Background(), e.Now()
+	flags := "0x" + strconv.FormatUint(k.Flags, 16)
+	created, modified, locked := int64(k.CreateIndex), int64(k.ModifyIndex), int64(k.LockIndex)
+	value := k.Value
+	var without []string
+	if value.SHA256 == "" {
+		without = []string{"consul.kv.value.size"}
+	}
+	event := func(did string, record func(*metadata.LogsBuilder)) {
+		r.Event(plog.SeverityNumberInfo, "key "+e.Key+" was "+did, record, without...)
+	}
+	switch {
+	case e.Added:
+		event("created", func(b *metadata.LogsBuilder) {
+			b.RecordConsulKvCreatedEvent(ctx, r.Now, e.Key, flags, created, modified, locked, k.Session, value.SHA256, int64(value.Size), e.Initial, e.Reconciled)
+		})
+	case e.Removed:
+		event("deleted", func(b *metadata.LogsBuilder) {
+			b.RecordConsulKvDeletedEvent(ctx, r.Now, e.Key, flags, created, modified, locked, k.Session, value.SHA256, int64(value.Size), e.Reconciled)
+		})
+	default:
+		event("updated", func(b *metadata.LogsBuilder) {
+			b.RecordConsulKvUpdatedEvent(ctx, r.Now, e.Key, flags, created, modified, locked, k.Session, value.SHA256, int64(value.Size), e.Reconciled)
+		})
+	}
+}
+
+// RecordKeys records the number of keys under a prefix, and how many are held.
+func RecordKeys(m collect.Metrics, prefix string, keys, held int) {
+	m.RecordConsulKvKeyCountDataPoint(m.TS(), int64(keys), prefix)
+	m.RecordConsulKvLockHeldCountDataPoint(m.TS(), int64(held), prefix)
+}
+
+// RecordChanges records how often keys under a prefix changed, and were acquired.
+func RecordChanges(m collect.Metrics, prefix string, changes KeyChanges, acquisitions int64) {
+	m.RecordConsulKvChangesDataPoint(m.TS(), changes.Created, prefix, metadata.AttributeConsulKvChangeCreated)
+	m.RecordConsulKvChangesDataPoint(m.TS(), changes.Updated, prefix, metadata.AttributeConsulKvChangeUpdated)
+	m.RecordConsulKvChangesDataPoint(m.TS(), changes.Deleted, prefix, metadata.AttributeConsulKvChangeDeleted)
+	m.RecordConsulKvLockAcquisitionsDataPoint(m.TS(), acquisitions, prefix)
+}

@@ -1,0 +1,162 @@
+// Copyright The otelcol-infra Authors
+// SPDX-License-Identifier: Apache-2.0
+
+// Package kv observes the keys of the KV store, and who holds them as locks.
+package kv
+
+import (
+	"cmp"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/otelcol-infra/otelcol-infra/internal/jsonanswer"
+	"github.com/otelcol-infra/otelcol-infra/internal/pattern"
+	"github.com/otelcol-infra/otelcol-infra/internal/snapshot"
+	"github.com/otelcol-infra/otelcol-infra/receiver/consulreceiver/internal/collect"
+	"github.com/otelcol-infra/otelcol-infra/receiver/consulreceiver/internal/consulapi"
+	"github.com/otelcol-infra/otelcol-infra/receiver/consulreceiver/internal/metadata"
+)
+
+// Endpoint is the part of the API that is watched, followed by the prefix.
+const Endpoint = "kv/"
+
+// Kind returns what observes the keys under a prefix whose names are selected.
+func Kind(cfg Config, names pattern.Matcher, prefix string) collect.Kind {
+	return collect.Kind{Enabled: true, Scope: collect.Datacenter, New: func(e *collect.Env) collect.Collector {
+		return &collector{Env: e, cfg: cfg, prefix: prefix, names: names, keys: Keys{EmitInitial: e.EmitInitial}}
+	}}
+}
+
+type collector struct {
+	*collect.Env
+	cfg      Config
+	prefix   string
+	names    pattern.Matcher
+	sessions Sessions // after the last read
+
+	mu   sync.Mutex
+	keys Keys
+}
+
+// Run implements collect.Collector.
+func (c *collector) Run(ctx context.Context) {
+	slot := collect.Slot[Holding](c.Env, "keys", c.prefix)
+	if saved, found := slot.Load(ctx); found {
+		c.mu.Lock()
+		c.keys.Restore(saved)
+		c.mu.Unlock()
+	}
+	collect.Watch[string, Key, Effect]{
+		Env: c.Env, Endpoint: Endpoint + c.prefix, Read: c.read, Compare: cmp.Compare[string],
+		Limit: collect.Limit{Object: metadata.AttributeConsulObjectKey, Max: c.cfg.Limit, Setting: "kv::limit"},
+		Lock:  &c.mu,
+		Step: func(now time.Time, o snapshot.Observation[string, Key]) (*snapshot.Gap, []Effect) {
+			return c.keys.Step(now, o, c.sessions)
+		},
+		Fork: func() collect.Step[string, Key, Effect] {
+			clone := c.keys.Clone()
+			return func(now time.Time, o snapshot.Observation[string, Key]) (*snapshot.Gap, []Effect) {
+				return clone.Step(now, o, Sessions{}) // How a hold ended meanwhile is not known any more.
+			}
+		},
+		Render: Render,
+		Commit: func(ctx context.Context) error {
+			c.mu.Lock()
+			saved := c.keys.Save()
+			c.mu.Unlock()
+			return slot.Save(ctx, saved)
+		},
+	}.Run(ctx)
+}
+
+// read reads the keys. When a hold ends, the sessions are read at once: they show
+// how it ended.
+func (c *collector) read(ctx context.Context, client *consulapi.Client, q consulapi.Query) (collect.Result[string, Key], error) {
+	result, err := Read(ctx, client, q, c.prefix, c.names, c.cfg.Fingerprint)
+	if err != nil {
+		return result, err
+	}
+	c.mu.Lock()
+	ending := c.keys.Ending(result.Objects)
+	c.mu.Unlock()
+	c.sessions = Sessions{}
+	if ending {
+		c.sessions = c.alive(ctx)
+	}
+	return result, nil
+}
+
+// alive returns the sessions as the leader knows them, also those that are not
+// observed. The watch of sessions reports it when they cannot be read.
+func (c *collector) alive(ctx context.Context) Sessions {
+	found, meta, err := consulapi.GetIndexed[[]struct {
+		ID string `answer:"required"`
+	}](ctx, c.API, consulapi.EndpointSessions, consulapi.Query{Consistent: true})
+	if err != nil || meta.Filtered {
+		return Sessions{}
+	}
+	alive := make(map[string]bool, len(found))
+	for _, session := range found {
+		alive[session.ID] = true
+	}
+	return Sessions{Known: true, Alive: alive, Index: meta.Index}
+}
+
+// Read reads the keys under a prefix. Consul sends the values along; they are
+// dropped at once.
+func Read(ctx context.Context, c *consulapi.Client, q consulapi.Query, prefix string, names pattern.Matcher, fingerprint bool) (collect.Result[string, Key], error) {
+	pairs, meta, err := readPairs(ctx, c, prefix, q)
+	if err != nil {
+		return collect.Result[string, Key]{Meta: meta}, err
+	}
+	keys := make(map[string]Key, len(pairs))
+	for _, pair := range pairs {
+		if !names.Match(pair.Key) {
+			continue
+		}
+		key := Key{
+			Flags: pair.Flags, Session: pair.Session,
+			LockIndex: pair.LockIndex, CreateIndex: pair.CreateIndex, ModifyIndex: pair.ModifyIndex,
+		}
+		if fingerprint {
+			sum := sha256.Sum256(pair.Value)
+			key.Value = Fingerprint{SHA256: hex.EncodeToString(sum[:]), Size: len(pair.Value)}
+		}
+		keys[pair.Key] = key
+	}
+	return collect.Result[string, Key]{Meta: meta, Objects: keys, Read: len(pairs)}, nil
+}
+
+type entry struct {
+	Key                      string `answer:"required"`
+	CreateIndex, ModifyIndex uint64 `answer:"required"`
+	Flags, LockIndex         uint64
+	Session                  string
+	Value                    []byte
+}
+
+// readPairs returns the keys under a prefix. To Consul, none are "not found", so it never
+// sends an empty list.
+func readPairs(ctx context.Context, c *consulapi.Client, prefix string, q consulapi.Query) ([]entry, consulapi.Meta, error) {
+	q.Recurse = true
+	pairs, meta, err := consulapi.GetIndexed[[]entry](ctx, c, Endpoint+prefix, q)
+	if err == nil && pairs != nil && len(pairs) == 0 {
+		err = fmt.Errorf("%s%s: %w: %w", Endpoint, prefix, consulapi.ErrForeign, &jsonanswer.LackError{})
+	}
+	return pairs, meta, err
+}
+
+// Record implements collect.Collector.
+func (c *collector) Record(_ context.Context, m collect.Metrics) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if m.Answers && c.Up(Endpoint+c.prefix) {
+		all, held := c.keys.Count()
+		RecordKeys(m, c.prefix, all, held)
+	}
+	RecordChanges(m, c.prefix, c.keys.Changes(), c.keys.Acquisitions())
+}
