@@ -4,6 +4,7 @@
 package oracle
 
 import (
+	"slices"
 	"strings"
 	"time"
 )
@@ -15,6 +16,9 @@ const startSuffix = ".start"
 type SpanRules struct {
 	// BeganBefore is the attribute of a span whose start is unknown.
 	BeganBefore string
+	// Reconciled is the attribute of a span whose start or end is the time at which it
+	// was learnt.
+	Reconciled string
 	// Open says whether a span may be open still when all is quiet; nil: none may.
 	Open func(start Span) bool
 }
@@ -28,7 +32,7 @@ func (r *Run) CheckSpans(spans []Span, rules SpanRules) {
 		if strings.HasSuffix(span.Name, startSuffix) {
 			all, id = starts, span.ParentID
 		}
-		if before, twice := all[id]; twice && !r.again(before.Arrived, span.Arrived, sameSpan(before, span)) {
+		if before, twice := all[id]; twice && !r.again(before.Arrived, span.Arrived, sameSpan(before, span) || span.Attributes[rules.Reconciled] == "true") {
 			r.Differ("span %s was reported twice, at %s and %s:\n    %s to %s%s\n    %s to %s%s", span.Name, r.Clock(before.Arrived), r.Clock(span.Arrived),
 				r.Clock(before.Start), r.Clock(before.End), before.Attributes, r.Clock(span.Start), r.Clock(span.End), span.Attributes)
 		}
@@ -57,18 +61,13 @@ func sameSpan(a, b Span) bool {
 	return a.Name == b.Name && a.Start.Equal(b.Start) && a.End.Equal(b.End) && a.Attributes.String() == b.Attributes.String()
 }
 
-// again says whether a record may arrive twice: it is the same, and the collector was
-// killed between them.
-func (r *Run) again(first, second time.Time, same bool) bool {
-	if !same {
-		return false
-	}
-	for _, w := range r.Windows() {
-		if w.Silent && first.Before(w.Until) && second.After(w.From) {
-			return true
-		}
-	}
-	return false
+// again says whether a record may arrive twice: the collector was killed after it had been
+// accepted and before that was kept. The second is the same, or says that its time is not
+// that of the change.
+func (r *Run) again(first, second time.Time, allowed bool) bool {
+	return allowed && slices.ContainsFunc(r.Windows(), func(w Window) bool {
+		return w.Silent && !first.Before(w.From) && first.Before(w.Until) && second.After(first)
+	})
 }
 
 // CheckTwice records the events that were reported twice: those with the same name,

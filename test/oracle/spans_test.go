@@ -32,6 +32,8 @@ func TestSpans(t *testing.T) {
 		"it began twice":             {[]Span{start, start, span}, nil, 1},
 		"twice over a kill":          {[]Span{start, span, but(func(s *Span) { s.Arrived = at(5) })}, killed, 0},
 		"otherwise over a kill":      {[]Span{start, span, but(func(s *Span) { s.Arrived, s.End = at(5), at(5) })}, killed, 1},
+		"reconciled over a kill":     {[]Span{start, span, but(func(s *Span) { s.Arrived, s.End, s.Attributes = at(5), at(5), Attributes{"reconciled": "true"} })}, killed, 0},
+		"reconciled without a kill":  {[]Span{start, span, but(func(s *Span) { s.Arrived, s.End, s.Attributes = at(5), at(5), Attributes{"reconciled": "true"} })}, nil, 1},
 		"twice before a kill":        {[]Span{start, span, span}, []Window{{From: at(5), Until: at(6), Silent: true}}, 1},
 		"it ends before it starts":   {[]Span{start, but(func(s *Span) { s.End = at(0) })}, nil, 1},
 		"it starts at another time":  {[]Span{start, but(func(s *Span) { s.Start = at(2) })}, nil, 1},
@@ -40,7 +42,7 @@ func TestSpans(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := &Run{windows: c.windows}
-			r.CheckSpans(c.spans, SpanRules{BeganBefore: "began_before"})
+			r.CheckSpans(c.spans, SpanRules{BeganBefore: "began_before", Reconciled: "reconciled"})
 			assert.Len(t, r.differences, c.differences, r.differences)
 		})
 	}
@@ -62,8 +64,8 @@ func TestEventsReportedTwice(t *testing.T) {
 	}{
 		"three events":      {[]Event{event, later, other}, nil, 0},
 		"one twice":         {[]Event{event, later, event}, nil, 1},
-		"twice over a kill": {[]Event{event, again}, []Window{{From: at(2), Until: at(4), Silent: true}}, 0},
-		"twice over others": {[]Event{event, again}, []Window{{From: at(2), Until: at(4)}}, 1},
+		"twice over a kill": {[]Event{event, again}, []Window{{From: at(0.5), Until: at(4), Silent: true}}, 0},
+		"twice over others": {[]Event{event, again}, []Window{{From: at(0.5), Until: at(4)}}, 1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := &Run{begin: time.Now(), windows: c.windows}

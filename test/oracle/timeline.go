@@ -5,6 +5,7 @@ package oracle
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 )
@@ -154,6 +155,22 @@ func (l *Timeline) late(report Report, turn int, windows []Window) string {
 		return fmt.Sprintf("it is %s later than the change", report.At.Sub(t.Until).Round(time.Millisecond))
 	}
 	return ""
+}
+
+// Once drops the reports that repeat an earlier one over a restart of the collector: it
+// was killed after the first had been accepted and before that was kept.
+func Once(reports []Report, windows []Window) (kept []Report) {
+	for _, report := range reports {
+		repeated := slices.ContainsFunc(windows, func(w Window) bool {
+			return w.Silent && report.Reconciled && !report.At.After(w.Until) && slices.ContainsFunc(kept, func(k Report) bool {
+				return k.Old == report.Old && k.New == report.New && !k.At.Before(w.From) && report.At.After(k.At)
+			})
+		})
+		if !repeated {
+			kept = append(kept, report)
+		}
+	}
+	return kept
 }
 
 // Settled drops the reports within windows in which the server may have changed the

@@ -86,6 +86,27 @@ func TestWhatTheServerChangedInAWindow(t *testing.T) {
 	assert.Empty(t, why)
 }
 
+func TestWhatIsRepeatedOverAKill(t *testing.T) {
+	windows := []Window{{From: at(10), Until: at(20), Silent: true}}
+	first, second := report("up", "down", 11), reconciled("up", "down", 19)
+	for name, c := range map[string]struct {
+		reports []Report
+		windows []Window
+		kept    int
+	}{
+		"repeated":              {[]Report{first, second}, windows, 1},
+		"without a kill":        {[]Report{first, second}, []Window{{From: at(10), Until: at(20)}}, 2},
+		"not said to be":        {[]Report{first, report("up", "down", 19)}, windows, 2},
+		"long before the kill":  {[]Report{report("up", "down", 1), second}, windows, 2},
+		"long after it":         {[]Report{first, reconciled("up", "down", 30)}, windows, 2},
+		"another one than then": {[]Report{first, reconciled("down", "up", 19)}, windows, 2},
+	} {
+		t.Run(name, func(t *testing.T) {
+			assert.Len(t, Once(c.reports, c.windows), c.kept)
+		})
+	}
+}
+
 func TestVisible(t *testing.T) {
 	windows := []Window{{From: at(10), Until: at(20)}, {From: at(15), Until: at(30)}, {From: at(35), Until: at(36)}}
 	for _, c := range []struct{ from, until, want float64 }{

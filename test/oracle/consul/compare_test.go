@@ -15,8 +15,10 @@ import (
 // quiet waits until nothing is reported any more of what was done.
 func (s *system) quiet(ctx context.Context) error {
 	s.sink.Refuse()
-	if err := s.observed(ctx); err != nil {
-		return err
+	for _, each := range s.systems {
+		if err := each.observed(ctx); err != nil {
+			return err
+		}
 	}
 	calm := configEvery + time.Second
 	records, since := s.sink.Records(), time.Now()
@@ -29,14 +31,14 @@ func (s *system) quiet(ctx context.Context) error {
 	return ctx.Err()
 }
 
-// compare compares all that was reported with the truth.
+// compare compares all that was reported of the datacenter with the truth.
 func (s *system) compare(ctx context.Context) {
-	events, windows := s.sink.Events(), s.Windows()
+	events, windows := s.events(), s.Windows()
 	s.CheckTwice(events)
 	said := reports(events)
 	for _, d := range s.domains {
 		for _, l := range d.Timelines() {
-			reported, around := said[l.Object], windows
+			reported, around := oracle.Once(said[l.Object], windows), windows
 			delete(said, l.Object)
 			if d.Unsettled {
 				reported, around = oracle.Settled(reported, windows)

@@ -47,5 +47,32 @@ func (s *system) run(t *testing.T, actors []oracle.Actor, faults []oracle.Fault)
 	s.Act(ctx, actors)
 	require.NoError(t, <-injected)
 	require.NoError(t, s.quiet(ctx))
-	s.compare(ctx)
+	for _, each := range s.systems {
+		each.compare(ctx)
+	}
+}
+
+// TestSnapshots goes back to snapshots, which brings back what was gone, and takes away
+// what came.
+func TestSnapshots(t *testing.T) {
+	t.Parallel()
+	s := start(t, lab.ServerOptions{})
+	actors := []oracle.Actor{s.fleet(0), s.fleet(1), s.writer(0, true), s.writer(1, false), s.visitor(0), s.locker(0), s.locker(1)}
+	s.run(t, actors, []oracle.Fault{
+		s.snapshotRestored(),
+		s.RefusalFault(s.sink, "logs refused", 8*time.Second, oracle.Logs),
+	})
+}
+
+// TestThreeServers has another server lead, and others go, while one is observed.
+func TestThreeServers(t *testing.T) {
+	t.Parallel()
+	s := start(t, lab.ServerOptions{Members: 3})
+	actors := []oracle.Actor{s.fleet(0), s.fleet(1), s.writer(0, true), s.writer(1, false), s.visitor(0), s.locker(0), s.locker(1), s.cliLocker(0, 1, 2)}
+	s.run(t, actors, []oracle.Fault{
+		s.leaderTransferred(),
+		s.serverKilled(1),
+		s.serverKilled(0),
+		s.KillFault(s.sink, s.collector, "collector killed", s.observed, oracle.Logs),
+	})
 }

@@ -17,6 +17,9 @@ const (
 	behaviourDelete = false
 	// endsAreKnown: sessions that come and go while a hold ends do not hide how it ended.
 	endsAreKnown = false
+	// endsHaveTheirOwnTime: the end of a hold that began at an unknown time is not said to
+	// be reconciled for that.
+	endsHaveTheirOwnTime = false
 	// semaphoresHaveHolders: contenders for a semaphore do not hold it.
 	semaphoresHaveHolders = false
 	// countersBeginAtZero: each known service has its counters at once.

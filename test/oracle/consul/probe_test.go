@@ -52,6 +52,16 @@ func (s *system) observed(ctx context.Context) error {
 	}
 }
 
+// allObserved is observed, of each datacenter.
+func (all *shared) allObserved(ctx context.Context) error {
+	for _, s := range all.systems {
+		if err := s.observed(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 func (s *system) probe(ctx context.Context, name string) error {
 	if _, err := s.client.Catalog().Register(&api.CatalogRegistration{
 		Node: name, Address: "127.0.0.1",
@@ -73,7 +83,7 @@ func (s *system) probe(ctx context.Context, name string) error {
 
 // reported says whether each watch has reported a probe of that number or a later one.
 func (s *system) reported(first int64) bool {
-	events := s.sink.Events()
+	events := s.events()
 	for _, want := range probed {
 		if !slices.ContainsFunc(events, func(e oracle.Event) bool {
 			var number int64

@@ -14,12 +14,16 @@ import (
 // reports returns what the events say of each object, in the order of their times.
 func reports(events []oracle.Event) map[string][]oracle.Report {
 	all := map[string][]oracle.Report{}
+	began := map[string]bool{} // holds, at an unknown time
 	for _, e := range events {
 		object, report := reportOf(e)
 		if object == "" {
 			continue
 		}
-		report.At, report.Reconciled = e.At, e.Attributes[attrReconciled] == "true"
+		report.At, report.Reconciled = e.At, e.Attributes[attrReconciled] == "true" && (endsHaveTheirOwnTime || !endsHold(e) || !began[e.SpanID])
+		if e.Name == eventLockAcquired && report.Reconciled {
+			began[e.SpanID] = true
+		}
 		all[object] = append(all[object], report)
 	}
 	for _, of := range all {
@@ -79,6 +83,10 @@ func keyReport(e oracle.Event) oracle.Report {
 	default:
 		return oracle.Report{New: state, OldUnknown: true}
 	}
+}
+
+func endsHold(e oracle.Event) bool {
+	return e.Name == eventLockReleased || e.Name == eventLockInvalidated
 }
 
 func holdOf(e oracle.Event) string {

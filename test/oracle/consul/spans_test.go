@@ -4,6 +4,7 @@
 package consul
 
 import (
+	"slices"
 	"strings"
 	"time"
 
@@ -14,25 +15,29 @@ import (
 
 // compareSpans compares the spans with the events, which were compared with the truth.
 func (s *system) compareSpans(events []oracle.Event) {
-	spans := s.sink.Spans()
-	s.CheckSpans(spans, oracle.SpanRules{BeganBefore: attrBeganBefore, Open: s.stillOpen(events)})
-	starts, ended := map[string]oracle.Span{}, map[string]oracle.Span{}
+	spans := s.spans()
+	s.CheckSpans(spans, oracle.SpanRules{BeganBefore: attrBeganBefore, Reconciled: attrReconciled, Open: s.stillOpen(events)})
+	starts, ended := map[string][]oracle.Span{}, map[string][]oracle.Span{} // by the span's ID
 	for _, span := range spans {
 		if strings.HasSuffix(span.Name, ".start") {
-			starts[span.ParentID] = span
+			starts[span.ParentID] = append(starts[span.ParentID], span)
 		} else {
-			ended[span.SpanID] = span
+			ended[span.SpanID] = append(ended[span.SpanID], span)
 		}
 	}
 	for _, e := range events {
 		begins, ends, name := opens(e)
 		if begins && e.SpanID != "" {
-			if start, ok := starts[e.SpanID]; !ok || start.Name != name+".start" || !start.Start.Equal(e.At) || start.TraceID != e.TraceID {
+			if !slices.ContainsFunc(starts[e.SpanID], func(start oracle.Span) bool {
+				return start.Name == name+".start" && start.Start.Equal(e.At) && start.TraceID == e.TraceID
+			}) {
 				s.Differ("event %s of %s has no %s that began then:%s", e.Name, s.Clock(e.At), name, e.Attributes)
 			}
 		}
 		if ends && e.SpanID != "" {
-			if span, ok := ended[e.SpanID]; !ok || span.Name != name || !near(span.End, e.At) || span.TraceID != e.TraceID {
+			if !slices.ContainsFunc(ended[e.SpanID], func(span oracle.Span) bool {
+				return span.Name == name && near(span.End, e.At) && span.TraceID == e.TraceID
+			}) {
 				s.Differ("event %s of %s has no %s that ended then:%s", e.Name, s.Clock(e.At), name, e.Attributes)
 			}
 		}

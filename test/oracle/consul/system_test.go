@@ -4,8 +4,13 @@
 package consul
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -41,29 +46,51 @@ const collectorConfig = `
 receivers:
   consul:
     endpoint: http://%s
-    token: %q
+    token_file: %s
     collection_interval: 1s
     initial_delay: 100ms
     storage: file_storage
     kv: {prefixes: [kv/, locks/, sem/]}
 `
 
-// system is a Consul with the collector that observes it.
-type system struct {
+// shared is what all datacenters of a run share.
+type shared struct {
 	*oracle.Run
-	consul    *lab.Consul
 	sink      *oracle.Sink
 	collector *lab.Collector
-	client    *api.Client
-	domains   []*oracle.Domain
-	ends      ends
-	probes    atomic.Int64
+	token     string // the file with the collector's token
+	systems   []*system
 }
 
-// start starts a Consul, and the collector beside its first server.
-func start(t *testing.T, opts lab.ServerOptions) *system {
+// system is one datacenter of Consul.
+type system struct {
+	*shared
+	datacenter string
+	consul     *lab.Consul
+	client     *api.Client
+	domains    []*oracle.Domain
+	ends       ends
+	probes     atomic.Int64
+}
+
+// start starts a Consul, and the collector beside its first server, with more of the
+// receiver's configuration, which is indented.
+func start(t *testing.T, opts lab.ServerOptions, config ...string) *system {
 	t.Helper()
-	s := &system{Run: oracle.Start(t, "consul")}
+	all := &shared{Run: oracle.Start(t, "consul"), token: filepath.Join(t.TempDir(), "token")}
+	s := all.startDatacenter(t, opts)
+	all.sink = oracle.StartSink(t)
+	require.NoError(t, os.WriteFile(all.token, []byte(s.consul.Token), 0o600))
+	text := fmt.Sprintf(collectorConfig, s.consul.Addr, all.token) + strings.Join(config, "")
+	all.collector = s.StartCollector(t, all.sink, "consul", text)
+	require.NoError(t, s.observed(t.Context()))
+	return s
+}
+
+// startDatacenter starts a Consul.
+func (all *shared) startDatacenter(t *testing.T, opts lab.ServerOptions) *system {
+	t.Helper()
+	s := &system{shared: all, datacenter: cmp.Or(opts.Datacenter, "dc1")}
 	opts.ExtraHCL += serverConfig
 	var err error
 	s.consul, err = lab.StartConsul(t.Context(), opts)
@@ -71,10 +98,24 @@ func start(t *testing.T, opts lab.ServerOptions) *system {
 	t.Cleanup(func() { require.NoError(t, s.consul.Stop(context.Background())) })
 	s.client, err = api.NewClient(&api.Config{Address: s.consul.Addr, Token: s.consul.Token})
 	require.NoError(t, err)
-	s.sink = oracle.StartSink(t)
-	s.collector = s.StartCollector(t, s.sink, "consul", fmt.Sprintf(collectorConfig, s.consul.Addr, s.consul.Token))
-	require.NoError(t, s.observed(t.Context()))
+	all.systems = append(all.systems, s)
 	return s
+}
+
+// own returns the records of the system's datacenter.
+func own[R any](s *system, records []R, resource func(R) oracle.Attributes) []R {
+	if len(s.systems) == 1 {
+		return records
+	}
+	return slices.DeleteFunc(slices.Clone(records), func(r R) bool { return resource(r)[attrDatacenter] != s.datacenter })
+}
+
+func (s *system) events() []oracle.Event {
+	return own(s, s.sink.Events(), func(e oracle.Event) oracle.Attributes { return e.Resource })
+}
+
+func (s *system) spans() []oracle.Span {
+	return own(s, s.sink.Spans(), func(span oracle.Span) oracle.Attributes { return span.Resource })
 }
 
 // domain makes one whose objects the actor alone changes.
