@@ -21,9 +21,9 @@ type Domain struct {
 	Keep, Within time.Duration
 	// Unsettled says that the server itself may change the objects while it restarts.
 	Unsettled bool
-	// Vacates says that an object is Absent for a short time between two states; may
-	// be nil.
-	Vacates func(object string) bool
+	// Vacates says that an object was Absent for a short time between two states that
+	// were read one after the other; may be nil.
+	Vacates func(object, before, after string) bool
 
 	reading   sync.Mutex // one at a time, so that what was read later is kept
 	mu        sync.Mutex
@@ -33,7 +33,13 @@ type Domain struct {
 }
 
 // Record reads what became of the domain since a time, until that succeeds.
-func (d *Domain) Record(ctx context.Context, from time.Time) {
+func (d *Domain) Record(ctx context.Context, from time.Time) { d.record(ctx, from, false) }
+
+// RecordRestored is Record after the server went back to a snapshot: what changed by that
+// has to be reported as reconciled.
+func (d *Domain) RecordRestored(ctx context.Context, from time.Time) { d.record(ctx, from, true) }
+
+func (d *Domain) record(ctx context.Context, from time.Time, restored bool) {
 	d.reading.Lock()
 	defer d.reading.Unlock()
 	var states map[string]string
@@ -53,11 +59,11 @@ func (d *Domain) Record(ctx context.Context, from time.Time) {
 		d.timelines = map[string]*Timeline{}
 	}
 	for object, state := range states {
-		d.turn(object, state, from, until)
+		d.turn(object, Turn{State: state, From: from, Until: until, Restored: restored})
 	}
 	for object := range d.states {
 		if _, still := states[object]; !still {
-			d.turn(object, Absent, from, until)
+			d.turn(object, Turn{State: Absent, From: from, Until: until, Restored: restored})
 		}
 	}
 	d.states, d.read = states, asked
@@ -71,8 +77,8 @@ func (d *Domain) Poll(ctx context.Context) {
 	d.Record(ctx, from)
 }
 
-func (d *Domain) turn(object, state string, from, until time.Time) {
-	if d.states[object] == state {
+func (d *Domain) turn(object string, turn Turn) {
+	if d.states[object] == turn.State {
 		return
 	}
 	l := d.timelines[object]
@@ -80,10 +86,12 @@ func (d *Domain) turn(object, state string, from, until time.Time) {
 		l = &Timeline{Object: object, Keep: d.Keep, Within: d.Within}
 		d.timelines[object] = l
 	}
-	if d.Vacates != nil && d.Vacates(object) && state != Absent && l.state(len(l.Turns)-1) != Absent {
-		l.Turns = append(l.Turns, Turn{State: Absent, From: from, Until: until})
+	if before := l.state(len(l.Turns) - 1); d.Vacates != nil && before != Absent && turn.State != Absent && d.Vacates(object, before, turn.State) {
+		vacated := turn
+		vacated.State = Absent
+		l.Turns = append(l.Turns, vacated)
 	}
-	l.Turns = append(l.Turns, Turn{State: state, From: from, Until: until})
+	l.Turns = append(l.Turns, turn)
 }
 
 // State returns the last known state of an object.

@@ -19,6 +19,9 @@ type SpanRules struct {
 	// Reconciled is the attribute of a span whose start or end is the time at which it
 	// was learnt.
 	Reconciled string
+	// Again says whether a span may have the ID of an earlier one; nil: none may, except
+	// over a kill of the collector.
+	Again func(first, second Span) bool
 	// Open says whether a span may be open still when all is quiet; nil: none may.
 	Open func(start Span) bool
 }
@@ -32,7 +35,8 @@ func (r *Run) CheckSpans(spans []Span, rules SpanRules) {
 		if strings.HasSuffix(span.Name, startSuffix) {
 			all, id = starts, span.ParentID
 		}
-		if before, twice := all[id]; twice && !r.again(before.Arrived, span.Arrived, sameSpan(before, span) || span.Attributes[rules.Reconciled] == "true") {
+		if before, twice := all[id]; twice && !r.again(before.Arrived, span.Arrived, sameSpan(before, span) || span.Attributes[rules.Reconciled] == "true") &&
+			(rules.Again == nil || !rules.Again(before, span)) {
 			r.Differ("span %s was reported twice, at %s and %s:\n    %s to %s%s\n    %s to %s%s", span.Name, r.Clock(before.Arrived), r.Clock(span.Arrived),
 				r.Clock(before.Start), r.Clock(before.End), before.Attributes, r.Clock(span.Start), r.Clock(span.End), span.Attributes)
 		}

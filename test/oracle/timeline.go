@@ -20,6 +20,8 @@ const Absent = ""
 type Turn struct {
 	State       string
 	From, Until time.Time
+	// Restored says that the server went back to it: its report is reconciled.
+	Restored bool
 }
 
 // Report is one change of an object as the collector reported it.
@@ -149,6 +151,8 @@ func (l *Timeline) late(report Report, turn int, windows []Window) string {
 		}
 	}
 	switch {
+	case t.Restored && !report.Reconciled:
+		return "it is not reconciled, though the server went back to a snapshot"
 	case report.At.Before(t.From.Add(-skew)):
 		return "it is earlier than the change"
 	case report.At.After(latest.Add(l.Within)):

@@ -86,6 +86,16 @@ func TestWhatTheServerChangedInAWindow(t *testing.T) {
 	assert.Empty(t, why)
 }
 
+func TestWhatASnapshotBroughtBack(t *testing.T) {
+	windows := []Window{{From: at(10), Until: at(20)}}
+	truth := timeline("up", 1.0, "down", 10.0)
+	truth.Turns[1].Restored = true
+	why, _ := truth.Compare([]Report{report("", "up", 1), reconciled("up", "down", 12)}, windows)
+	assert.Empty(t, why)
+	why, _ = truth.Compare([]Report{report("", "up", 1), report("up", "down", 12)}, windows)
+	assert.Equal(t, "report 2 is wrong: it is not reconciled, though the server went back to a snapshot", why)
+}
+
 func TestWhatIsRepeatedOverAKill(t *testing.T) {
 	windows := []Window{{From: at(10), Until: at(20), Silent: true}}
 	first, second := report("up", "down", 11), reconciled("up", "down", 19)

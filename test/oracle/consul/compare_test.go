@@ -76,9 +76,12 @@ func (s *system) compareEnds(events []oracle.Event, windows []oracle.Window) {
 			end = endInvalidated
 		}
 		key, hold := e.Attributes[attrKey], holdOf(e)
-		faulty := slices.ContainsFunc(windows, func(w oracle.Window) bool { return e.At.After(w.From) && e.At.Before(w.Until) })
+		during := slices.IndexFunc(windows, func(w oracle.Window) bool { return e.At.After(w.From) && e.At.Before(w.Until) })
+		faulty := during >= 0
 		allowed := s.ends.of(key, hold)
 		switch {
+		case faulty && windows[during].Why == faultRestored && (end == endDeleted || !restoresAreNoticed):
+			// The key is not that of before: that is all that can be known.
 		case !endsAreKnown && end == endReleased && slices.Contains(allowed, endInvalidated):
 		case end == endUnknown && !faulty:
 			unknown++

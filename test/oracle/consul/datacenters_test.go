@@ -17,10 +17,14 @@ import (
 // nodes, services, keys and locks of the same names.
 func TestTwoDatacenters(t *testing.T) {
 	t.Parallel()
-	one := start(t, lab.ServerOptions{}, "    datacenters: [\"*\"]\n")
-	two := one.startDatacenter(t, lab.ServerOptions{Datacenter: "dc2", JoinWAN: []string{one.consul.WAN}})
-	// A datacenter is observed within a minute of when Consul knows it.
-	require.NoError(t, two.observed(t.Context()))
+	all := newRun(t)
+	one := all.startDatacenter(t, lab.ServerOptions{})
+	two := all.startDatacenter(t, lab.ServerOptions{Datacenter: "dc2", JoinWAN: []string{one.consul.WAN}})
+	require.Eventually(t, func() bool {
+		known, err := one.client.Catalog().Datacenters()
+		return err == nil && len(known) == 2
+	}, time.Minute, 50*time.Millisecond)
+	all.observe(t, "", "    datacenters: [\"*\"]\n")
 	var actors []oracle.Actor
 	for _, s := range one.systems {
 		for _, actor := range []oracle.Actor{s.fleet(0), s.fleet(1), s.writer(1, false), s.visitor(0), s.locker(0)} {

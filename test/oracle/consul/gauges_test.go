@@ -63,7 +63,7 @@ func (s *system) wrongGauges() (wrong []string) {
 		got := map[string]float64{}
 		for series, value := range s.sink.Series(g.metric, append(g.attributes, attrDatacenter)...) {
 			series, of, _ := cutLast(series)
-			if len(s.systems) == 1 || of == s.datacenter {
+			if len(s.systems) == 1 || of == s.datacenter || g.metric == metricMembers { // Those of the agent.
 				got[series] = value
 			}
 		}
@@ -189,6 +189,14 @@ func (s *system) servers() ([]gauge, error) {
 			voters++
 		}
 	}
+	gauges := []gauge{
+		{metricPeers, nil, map[string]float64{"": float64(len(raft.Servers))}},
+		{metricVoters, nil, map[string]float64{"": voters}},
+		{metricServerLeader, []string{attrServer}, leads},
+	}
+	if s != s.systems[0] {
+		return gauges, nil
+	}
 	members := map[string]float64{}
 	for pool, wan := range map[string]bool{"lan": false, "wan": true} {
 		all, err := s.client.Agent().Members(wan)
@@ -199,12 +207,7 @@ func (s *system) servers() ([]gauge, error) {
 			members[pool+" "+[]string{"none", "alive", "leaving", "left", "failed"}[member.Status]]++
 		}
 	}
-	return []gauge{
-		{metricPeers, nil, map[string]float64{"": float64(len(raft.Servers))}},
-		{metricVoters, nil, map[string]float64{"": voters}},
-		{metricServerLeader, []string{attrServer}, leads},
-		{metricMembers, []string{attrPool, attrMemberStatus}, members},
-	}, nil
+	return append(gauges, gauge{metricMembers, []string{attrPool, attrMemberStatus}, members}), nil
 }
 
 // cutLast cuts off the last word.

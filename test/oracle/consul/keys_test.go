@@ -9,6 +9,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"os/exec"
+	"strings"
 	"time"
 
 	"github.com/hashicorp/consul/api"
@@ -25,6 +26,17 @@ func keyObject(key string) string { return "key/" + key }
 // version is the state of a key, or another object, that was written at an index.
 func version(index uint64) string { return fmt.Sprintf("v%d", index) }
 
+// keyState is the state of a key that was created and written at these indexes.
+func keyState(createIndex, modifyIndex uint64) string {
+	return created(createIndex) + version(modifyIndex)
+}
+
+// createdAt is the part of the state of a key that stays until it is deleted.
+func createdAt(state string) string {
+	created, _, _ := strings.Cut(state, "v")
+	return created
+}
+
 // writer writes keys, each rarely enough that each value is reported, or as fast as it
 // can.
 func (s *system) writer(number int, fast bool) oracle.Actor {
@@ -33,10 +45,11 @@ func (s *system) writer(number int, fast bool) oracle.Actor {
 		pairs, _, err := s.client.KV().List(prefix, sure(ctx))
 		states := map[string]string{}
 		for _, pair := range pairs {
-			states[keyObject(pair.Key)] = version(pair.ModifyIndex)
+			states[keyObject(pair.Key)] = keyState(pair.CreateIndex, pair.ModifyIndex)
 		}
 		return states, err
 	})
+	domain.Vacates = func(_, before, after string) bool { return createdAt(before) != createdAt(after) }
 	written := 0
 	act := func(ctx context.Context, random *rand.Rand) string {
 		key := prefix + keyNames[random.IntN(len(keyNames))]

@@ -20,6 +20,11 @@ const (
 	// endsHaveTheirOwnTime: the end of a hold that began at an unknown time is not said to
 	// be reconciled for that.
 	endsHaveTheirOwnTime = false
+	// restoresAreNoticed: a snapshot that is restored causes a gap also when writes overtake
+	// the index that was known.
+	restoresAreNoticed = false
+	// restoredHoldsAreNew: after a snapshot was restored, no hold has the ID of another.
+	restoredHoldsAreNew = false
 	// semaphoresHaveHolders: contenders for a semaphore do not hold it.
 	semaphoresHaveHolders = false
 	// countersBeginAtZero: each known service has its counters at once.

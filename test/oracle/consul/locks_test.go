@@ -26,7 +26,7 @@ func holdState(session string, lockIndex uint64) string {
 
 // vacates is true of locks and their keys: a hold ends before the next begins, and a key
 // of which only the creation counts is deleted before it is created again.
-func vacates(object string) bool {
+func vacates(object, _, _ string) bool {
 	return strings.HasPrefix(object, lockObject("")) || strings.HasPrefix(object, keyObject(""))
 }
 

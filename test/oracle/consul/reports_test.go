@@ -71,9 +71,10 @@ func reportOf(e oracle.Event) (object string, report oracle.Report) {
 }
 
 func keyReport(e oracle.Event) oracle.Report {
-	key, state := e.Attributes[attrKey], version(number(e.Attributes[attrIndex]))
-	if !strings.HasPrefix(key, prefixKeys) {
-		state = created(number(e.Attributes[attrCreateIndex]))
+	createIndex := number(e.Attributes[attrCreateIndex])
+	state := keyState(createIndex, number(e.Attributes[attrIndex]))
+	if !strings.HasPrefix(e.Attributes[attrKey], prefixKeys) {
+		state = created(createIndex)
 	}
 	switch e.Name {
 	case eventKeyCreated:

@@ -18,6 +18,9 @@ import (
 // down is the longest time for which a server is away.
 const down = 3 * time.Second
 
+// faultRestored is the fault after which Consul is what it was before.
+const faultRestored = "snapshot restored"
+
 // serverFault has a server go away, and come back.
 func (s *system) serverFault(name string, away func(context.Context, *rand.Rand) error) oracle.Fault {
 	return oracle.Fault{Name: name, Happen: func(ctx context.Context, random *rand.Rand) error {
@@ -58,8 +61,7 @@ func (s *system) serverRestarted(member int) oracle.Fault {
 
 // snapshotRestored takes a snapshot, lets the workload go on, and goes back to it.
 func (s *system) snapshotRestored() oracle.Fault {
-	const name = "snapshot restored"
-	return oracle.Fault{Name: name, Happen: func(ctx context.Context, random *rand.Rand) error {
+	return oracle.Fault{Name: faultRestored, Happen: func(ctx context.Context, random *rand.Rand) error {
 		file := filepath.Join(s.T.TempDir(), "backup.snap")
 		if err := s.cli(ctx, "snapshot", "save", file); err != nil {
 			return err
@@ -69,7 +71,7 @@ func (s *system) snapshotRestored() oracle.Fault {
 		if err != nil {
 			return err
 		}
-		return s.serverIsBack(ctx, name, began)
+		return s.serverIsBack(ctx, faultRestored, began)
 	}}
 }
 
@@ -81,7 +83,13 @@ func (s *system) restore(ctx context.Context, file string) (began time.Time, err
 	if err := s.cli(ctx, "snapshot", "restore", file); err != nil {
 		return began, err
 	}
-	s.recordAll(ctx, began)
+	for _, d := range s.domains {
+		if restoresAreNoticed {
+			d.RecordRestored(ctx, began)
+		} else {
+			d.Record(ctx, began)
+		}
+	}
 	return began, nil
 }
 

@@ -16,7 +16,7 @@ import (
 // compareSpans compares the spans with the events, which were compared with the truth.
 func (s *system) compareSpans(events []oracle.Event) {
 	spans := s.spans()
-	s.CheckSpans(spans, oracle.SpanRules{BeganBefore: attrBeganBefore, Reconciled: attrReconciled, Open: s.stillOpen(events)})
+	s.CheckSpans(spans, oracle.SpanRules{BeganBefore: attrBeganBefore, Reconciled: attrReconciled, Open: s.stillOpen(events), Again: s.cameBack})
 	starts, ended := map[string][]oracle.Span{}, map[string][]oracle.Span{} // by the span's ID
 	for _, span := range spans {
 		if strings.HasSuffix(span.Name, ".start") {
@@ -46,6 +46,14 @@ func (s *system) compareSpans(events []oracle.Event) {
 		}
 	}
 	s.compareIncidents(spans)
+}
+
+// cameBack says whether a hold can have the ID of an earlier one, as Consul went back to
+// a snapshot between them.
+func (s *system) cameBack(first, second oracle.Span) bool {
+	return !restoredHoldsAreNew && strings.HasPrefix(first.Name, spanHold) && slices.ContainsFunc(s.Windows(), func(w oracle.Window) bool {
+		return w.Why == faultRestored && w.Until.After(first.Start) && w.From.Before(second.Arrived)
+	})
 }
 
 // near is true of times that differ by no more than the length of the shortest span.

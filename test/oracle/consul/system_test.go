@@ -10,7 +10,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -46,7 +45,6 @@ const collectorConfig = `
 receivers:
   consul:
     endpoint: http://%s
-    token_file: %s
     collection_interval: 1s
     initial_delay: 100ms
     storage: file_storage
@@ -73,18 +71,33 @@ type system struct {
 	probes     atomic.Int64
 }
 
-// start starts a Consul, and the collector beside its first server, with more of the
-// receiver's configuration, which is indented.
-func start(t *testing.T, opts lab.ServerOptions, config ...string) *system {
+// newRun begins a run without datacenters.
+func newRun(t *testing.T) *shared {
 	t.Helper()
-	all := &shared{Run: oracle.Start(t, "consul"), token: filepath.Join(t.TempDir(), "token")}
+	return &shared{Run: oracle.Start(t, "consul"), token: filepath.Join(t.TempDir(), "token")}
+}
+
+// start starts a Consul, and the collector beside its first server.
+func start(t *testing.T, opts lab.ServerOptions) *system {
+	t.Helper()
+	all := newRun(t)
 	s := all.startDatacenter(t, opts)
-	all.sink = oracle.StartSink(t)
-	require.NoError(t, os.WriteFile(all.token, []byte(s.consul.Token), 0o600))
-	text := fmt.Sprintf(collectorConfig, s.consul.Addr, all.token) + strings.Join(config, "")
-	all.collector = s.StartCollector(t, all.sink, "consul", text)
-	require.NoError(t, s.observed(t.Context()))
+	all.observe(t, s.consul.Token, "")
 	return s
+}
+
+// observe starts the collector beside the first datacenter, with more of the receiver's
+// configuration, which is indented, and waits until it observes all.
+func (all *shared) observe(t *testing.T, token, config string) {
+	t.Helper()
+	all.sink = oracle.StartSink(t)
+	text := fmt.Sprintf(collectorConfig, all.systems[0].consul.Addr) + config
+	if token != "" {
+		require.NoError(t, os.WriteFile(all.token, []byte(token), 0o600))
+		text += fmt.Sprintf("    token_file: %s\n", all.token)
+	}
+	all.collector = all.StartCollector(t, all.sink, "consul", text)
+	require.NoError(t, all.allObserved(t.Context()))
 }
 
 // startDatacenter starts a Consul.
