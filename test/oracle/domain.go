@@ -21,6 +21,8 @@ type Domain struct {
 	Keep, Within time.Duration
 	// Unsettled says that the server itself may change the objects while it restarts.
 	Unsettled bool
+	// Hidden says that the collector may not see the objects at times.
+	Hidden bool
 	// Vacates says that an object was Absent for a short time between two states that
 	// were read one after the other; may be nil.
 	Vacates func(object, before, after string) bool

@@ -5,6 +5,7 @@ package oracle
 
 import (
 	"context"
+	"fmt"
 	"math/rand/v2"
 	"time"
 
@@ -31,8 +32,11 @@ func (r *Run) Inject(ctx context.Context, pause time.Duration, faults []Fault) e
 		}
 		fault := faults[order[n%len(order)]]
 		r.Logf("fault: %s", fault.Name)
-		if err := fault.Happen(ctx, random); err != nil {
-			return err
+		happening, giveUp := context.WithTimeout(ctx, 3*time.Minute)
+		err := fault.Happen(happening, random)
+		giveUp()
+		if err != nil {
+			return fmt.Errorf("fault %q: %w", fault.Name, err)
 		}
 		r.Logf("fault has ended: %s", fault.Name)
 	}

@@ -37,6 +37,7 @@ func TestSpans(t *testing.T) {
 		"twice before a kill":        {[]Span{start, span, span}, []Window{{From: at(5), Until: at(6), Silent: true}}, 1},
 		"it ends before it starts":   {[]Span{start, but(func(s *Span) { s.End = at(0) })}, nil, 1},
 		"it starts at another time":  {[]Span{start, but(func(s *Span) { s.Start = at(2) })}, nil, 1},
+		"its start was forgotten":    {[]Span{start, but(func(s *Span) { s.Start, s.Attributes = at(2), Attributes{"began_before": "true"} })}, nil, 0},
 		"it is in another trace":     {[]Span{start, but(func(s *Span) { s.TraceID = "other" })}, nil, 1},
 		"two of different identity ": {[]Span{start, span, but(func(s *Span) { s.SpanID = "2" })}, nil, 1},
 	} {

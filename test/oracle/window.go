@@ -15,6 +15,8 @@ type Window struct {
 	// Silent says that changes in it may come without an event of their own, as
 	// over a restart of the collector.
 	Silent bool
+	// Hidden says that it counts for hidden domains alone.
+	Hidden bool
 	// Unsettled says that the server itself may have changed what it holds.
 	Unsettled bool
 }
@@ -40,6 +42,11 @@ func (r *Run) Windows() []Window {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return slices.Clone(r.windows)
+}
+
+// Counting returns the windows that count for a domain.
+func (d *Domain) Counting(windows []Window) []Window {
+	return slices.DeleteFunc(slices.Clone(windows), func(w Window) bool { return w.Hidden && !d.Hidden })
 }
 
 // visible returns the longest stretch between two times outside all windows.

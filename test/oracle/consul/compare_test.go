@@ -37,11 +37,12 @@ func (s *system) compare(ctx context.Context) {
 	s.CheckTwice(events)
 	said := reports(events)
 	for _, d := range s.domains {
+		windows := d.Counting(windows)
 		for _, l := range d.Timelines() {
 			reported, around := oracle.Once(said[l.Object], windows), windows
 			delete(said, l.Object)
 			if d.Unsettled {
-				reported, around = oracle.Settled(reported, windows)
+				reported, around = oracle.Settled(reported, around)
 			}
 			if why, at := l.Compare(reported, around); why != "" {
 				s.Differ("%s: %s", why, l.Describe(s.Run, reported, at))

@@ -106,6 +106,9 @@ func (s *system) stillOpen(events []oracle.Event) func(oracle.Span) bool {
 		}
 	}
 	return func(start oracle.Span) bool {
+		if s.hides(start) {
+			return true // Nothing is said of what is hidden, not even that it ended.
+		}
 		switch strings.TrimSuffix(start.Name, ".start") {
 		case spanOutage:
 			return bad["check "+nodeName(start.Attributes[attrNode])+" "+start.Attributes[attrCheck]]
@@ -131,6 +134,9 @@ func (s *system) compareIncidents(spans []oracle.Span) {
 	}
 	for _, span := range spans {
 		if span.Name != spanIncident && span.Name != spanNodeOutage {
+			continue
+		}
+		if s.hides(span) {
 			continue
 		}
 		parts := outages[span.SpanID]
