@@ -337,6 +337,19 @@ func (r *Receiver) Own(t *testing.T, name string, attributes ...string) (sum int
 	return sum
 }
 
+// OwnAttributes returns what an attribute is in the data points with this value,
+// sorted, in the receiver's telemetry about itself.
+func (r *Receiver) OwnAttributes(t *testing.T, name, key string, value int64) (found []string) {
+	t.Helper()
+	for _, point := range r.ownPoints(t, name) {
+		if of, ok := point.Attributes.Value(attribute.Key(key)); ok && point.Value == value {
+			found = append(found, of.String())
+		}
+	}
+	slices.Sort(found)
+	return found
+}
+
 func (r *Receiver) ownPoints(t *testing.T, name string) (points []metricdata.DataPoint[int64]) {
 	t.Helper()
 	var all metricdata.ResourceMetrics

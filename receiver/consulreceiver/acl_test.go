@@ -62,7 +62,7 @@ func TestATokenThatIsRotatedInItsFile(t *testing.T) {
 	cfg := configFor(consul.Addr)
 	cfg.TokenFile = string(file)
 	o := observe(t, cfg)
-	o.Eventually(t, "a wrong token is refused", o.HasValue(0, "consul.endpoint.up", "consul.endpoint", endpointChecks))
+	o.Eventually(t, "a wrong token is refused", isUp(t, o, 0, endpointChecks))
 	o.Eventually(t, "which needs no ACL", o.HasValue(1, "consul.up"))
 
 	file.rotate(t, management)
@@ -127,7 +127,7 @@ func TestWhatAPolicyNoLongerShowsHasNotVanished(t *testing.T) {
 	require.NoError(t, err)
 	// A query that waits goes on with the old rights.
 	p.fail(refuse(http.StatusServiceUnavailable, ""))
-	o.Eventually(t, "it ends", o.HasValue(0, "consul.endpoint.up", "consul.endpoint", endpointChecks))
+	o.Eventually(t, "it ends", isUp(t, o, 0, endpointChecks))
 	p.heal()
 	o.Eventually(t, "less is shown", o.HasValue(0, "consul.health.check.count", attrStatus, "critical"))
 	set(t, client, "db", api.HealthWarning)
@@ -243,12 +243,12 @@ func TestATokenThatLacksOneRightShowsTheRest(t *testing.T) {
 			}
 			for _, endpoint := range refused[denied] {
 				hidden[endpoint] = true
-				o.Eventually(t, endpoint+" is refused", o.HasValue(0, "consul.endpoint.up", "consul.endpoint", endpoint))
+				o.Eventually(t, endpoint+" is refused", isUp(t, o, 0, endpoint))
 				assert.Equal(t, 1, o.Warnings(endpoint))
 			}
 			for _, endpoint := range all {
 				if !hidden[endpoint] {
-					o.Eventually(t, endpoint, o.HasValue(1, "consul.endpoint.up", "consul.endpoint", endpoint))
+					o.Eventually(t, endpoint, isUp(t, o, 1, endpoint))
 					assert.NotContains(t, "\n"+o.Trouble(), "\n"+endpoint+": ")
 					assert.NotContains(t, o.Trouble(), "view of "+endpoint+": ")
 				}

@@ -191,7 +191,7 @@ func TestAConsulWhoseAnswersAreEmptyForAWhile(t *testing.T) {
 					o, before = start(), 0 // It knows what is stored.
 				}
 				for _, endpoint := range asked {
-					o.Eventually(t, endpoint+" is down", o.HasValue(0, "consul.endpoint.up", "consul.endpoint", endpoint))
+					o.Eventually(t, endpoint+" is down", isUp(t, o, 0, endpoint))
 				}
 				o.Eventually(t, "the status says why", func() bool { return strings.Contains(o.Trouble(), "the answer is not Consul's, check endpoint") })
 				o.Eventually(t, "up is 0", o.HasValue(0, "consul.up"))

@@ -135,7 +135,7 @@ func TestAConsulThatIsAbsentComesAndGoes(t *testing.T) {
 	o := observe(t, configFor(consul.Addr))
 	o.Eventually(t, "up is 0", o.HasValue(0, "consul.up"))
 	for _, endpoint := range watched {
-		o.Eventually(t, endpoint+" is down", o.HasValue(0, "consul.endpoint.up", "consul.endpoint", endpoint))
+		o.Eventually(t, endpoint+" is down", isUp(t, o, 0, endpoint))
 	}
 	assert.Equal(t, 1, o.Log.FilterLevelExact(zap.WarnLevel).Len(), "one line for all endpoints")
 
@@ -143,7 +143,7 @@ func TestAConsulThatIsAbsentComesAndGoes(t *testing.T) {
 	o.Eventually(t, "up is 1", o.HasValue(1, "consul.up"))
 	set(t, client, "web", api.HealthPassing) // a TTL check starts critical
 	o.Eventually(t, "the metrics", o.HasValue(2, "consul.health.check.count", attrStatus, "passing"))
-	o.Eventually(t, "the baseline of the watch", o.HasValue(1, "consul.endpoint.up", "consul.endpoint", endpointChecks))
+	o.Eventually(t, "the baseline of the watch", isUp(t, o, 1, endpointChecks))
 	set(t, client, "web", api.HealthCritical)
 	o.Eventually(t, "the watch goes on", func() bool { return len(o.Events(transition, attrCheck, "web")) > 0 })
 	requireBounded(t, o, 1)
@@ -167,12 +167,12 @@ func TestARestartOfConsulDuringAnOutage(t *testing.T) {
 	require.NoError(t, consul.Process().Stop(t.Context()))
 	o.Eventually(t, "up is 0", o.HasValue(0, "consul.up"))
 	o.Eventually(t, "the status says it", func() bool { return strings.Contains(o.Trouble(), agentCondition) })
-	o.Eventually(t, "nothing is up", o.HasValue(0, "consul.endpoint.up", "consul.endpoint", endpointAutopilot))
+	o.Eventually(t, "nothing is up", isUp(t, o, 0, endpointAutopilot))
 	require.NoError(t, consul.Restart(t.Context()))
 	set(t, client, "web", api.HealthPassing)
 	o.Eventually(t, "the change right after", o.HasSpan(health.SpanOutage, attrCheck, "web"))
 	for _, endpoint := range watched {
-		o.Eventually(t, endpoint+" is observed again", o.HasValue(1, "consul.endpoint.up", "consul.endpoint", endpoint))
+		o.Eventually(t, endpoint+" is observed again", isUp(t, o, 1, endpoint))
 	}
 	o.Eventually(t, "up is 1", o.HasValue(1, "consul.up"))
 	o.Eventually(t, "the status is well", func() bool { return o.Trouble() == "" })
@@ -212,7 +212,7 @@ func TestAConsulThatRefusesForAWhile(t *testing.T) {
 			p.fail(refuse(test.status, test.body))
 			o.Eventually(t, "up is 0", o.HasValue(0, "consul.up"))
 			for _, endpoint := range some {
-				o.Eventually(t, endpoint+" is down", o.HasValue(0, "consul.endpoint.up", "consul.endpoint", endpoint))
+				o.Eventually(t, endpoint+" is down", isUp(t, o, 0, endpoint))
 			}
 			o.Eventually(t, "the status says why", func() bool { return strings.Contains(o.Trouble(), test.says) })
 			if test.change != "" {
@@ -281,7 +281,7 @@ func TestOneEndpointThatFailsLeavesTheOthersWorking(t *testing.T) {
 				endpointUsage, endpointOverview, endpointAutopilot, endpointCoordinates,
 			}
 			watching(t, o, others...)
-			o.Eventually(t, "it is down", o.HasValue(0, "consul.endpoint.up", "consul.endpoint", endpointSessions))
+			o.Eventually(t, "it is down", isUp(t, o, 0, endpointSessions))
 			o.Eventually(t, "the status says so", func() bool { return strings.Contains(o.Trouble(), endpointSessions) })
 			o.Eventually(t, "and nothing else", func() bool { return len(strings.Split(o.Trouble(), "\n")) == 1 })
 			assert.False(t, o.HasMetric("consul.session.count"), "it is not known")
@@ -583,7 +583,7 @@ func TestAnEndpointThatIsNotConsul(t *testing.T) {
 			t.Cleanup(server.Close)
 			o := observe(t, configForKeys(server.Listener.Addr().String()))
 			for _, endpoint := range []string{endpointChecks, endpointServices, endpointKV + "locks/", endpointMembers} {
-				o.Eventually(t, endpoint+" is down", o.HasValue(0, "consul.endpoint.up", "consul.endpoint", endpoint))
+				o.Eventually(t, endpoint+" is down", isUp(t, o, 0, endpoint))
 			}
 			o.Eventually(t, "up is 0", o.HasValue(0, "consul.up"))
 			said := o.Log.FilterField(zap.String("endpoint", endpointPeers)).All()[0].ContextMap()["error"]

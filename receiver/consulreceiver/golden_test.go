@@ -81,8 +81,6 @@ func TestMetricsOfAConsulThatAnswers(t *testing.T) {
 	}
 	goldentest.Metrics(t, "metrics of a Consul that answers", recorded(func(m collect.Metrics) {
 		m.Up(true)
-		m.Endpoints(map[string]bool{"health/state/any": true, "session/list": false})
-		m.Beyond(metadata.AttributeConsulObjectCheck, 3)
 		health.RecordChecks(m, checks)
 		health.RecordStates(m, checks)
 		health.RecordInstances(m, health.InstancesByHealth(checks, map[string]int64{"web": 3, "db": 1}))

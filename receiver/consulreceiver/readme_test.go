@@ -47,7 +47,7 @@ func TestThePolicyOfTheReadmeIsEnough(t *testing.T) {
 		endpointAutopilot, endpointMembers, endpointMembersWAN, endpointCoordinates, endpointSessions, endpointKV + "locks/",
 		endpointUserEvents, endpointConfig, endpointRoots, endpointToken, endpointTelemetry,
 	} {
-		o.Eventually(t, endpoint, o.HasValue(1, "consul.endpoint.up", "consul.endpoint", endpoint))
+		o.Eventually(t, endpoint, isUp(t, o, 1, endpoint))
 	}
 	o.Eventually(t, "a session", o.HasValue(1, "consul.session.count"))
 	assert.Empty(t, o.Events("consul.results.filtered"))

@@ -59,12 +59,16 @@ func newWatcher(cfg *Config, settings receiver.Settings) (*watcher, error) {
 	if err := errors.Join(err1, err2); err != nil {
 		return nil, err
 	}
+	telemetry, err := collect.NewTelemetry(settings)
+	if err != nil {
+		return nil, err
+	}
 	return &watcher{
 		Base:  base,
 		cfg:   cfg,
 		kinds: cfg.kinds(keyNames),
 		shared: &collect.Shared{
-			Settings: settings, Events: cfg.Events, Condition: base.Condition, Delivery: base.Delivery(),
+			Settings: settings, Events: cfg.Events, Condition: base.Condition, Delivery: base.Delivery(), Telemetry: telemetry,
 			Address: address.HostPort(cfg.endpoint()), Interval: cfg.Scrape.CollectionInterval,
 			EmitInitial: cfg.EmitInitialState, Filters: filters,
 		},
@@ -73,7 +77,7 @@ func newWatcher(cfg *Config, settings receiver.Settings) (*watcher, error) {
 
 // Start begins to watch and returns; an absent server is waited for.
 func (w *watcher) Start(ctx context.Context, host component.Host) (err error) {
-	if w.client, err = consulapi.New(ctx, w.cfg.apiOptions(), host, w.shared.Settings.TelemetrySettings); err != nil {
+	if w.client, err = consulapi.New(ctx, w.apiOptions(), host, w.shared.Settings.TelemetrySettings); err != nil {
 		return err
 	}
 	w.shared.Store, err = checkpoint.Open(ctx, host, w.cfg.Storage, component.KindReceiver, w.shared.Settings.ID, "")
@@ -84,10 +88,17 @@ func (w *watcher) Start(ctx context.Context, host component.Host) (err error) {
 	return nil
 }
 
+func (w *watcher) apiOptions() consulapi.Options {
+	options := w.cfg.apiOptions()
+	options.Count = w.shared.Telemetry.Requests.Count
+	return options
+}
+
 // Shutdown ends the watch, also in the middle of a blocking query.
 func (w *watcher) Shutdown(ctx context.Context) error {
 	w.Stop()
 	w.client.Close()
+	w.shared.Telemetry.Shutdown()
 	return w.shared.Store.Close(ctx)
 }
 
@@ -129,7 +140,7 @@ func (w *watcher) newScope(name string, agent, datacenter bool) *scope {
 // One that is gone stays, and fails.
 func (w *watcher) discover(ctx context.Context, agent *scope, observe func(*scope)) {
 	var observed []string
-	limit := collect.Limit{Object: metadata.AttributeConsulObjectDatacenter, Max: maxDatacenters, Setting: "datacenters"}
+	limit := collect.Limit{Object: metadata.AttributeObjectDatacenter, Max: maxDatacenters, Setting: "datacenters"}
 	read := func(ctx context.Context) ([]string, error) {
 		names, err := w.client.Datacenters(ctx)
 		fresh := slices.DeleteFunc(names, func(name string) bool { return slices.Contains(observed, name) })

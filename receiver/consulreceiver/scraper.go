@@ -81,12 +81,7 @@ func (s *scope) record(ctx context.Context, m collect.Metrics) {
 	s.SetEndpoint(consulapi.EndpointPeers, err)
 	m.Answers = err == nil
 	m.Up(m.Answers)
-	m.AtLeastBeyond = map[metadata.AttributeConsulObject]int{}
-	if m.Answers {
-		m.AtLeastBeyond[metadata.AttributeConsulObjectService] = 0
-	}
 	for _, c := range s.collectors {
 		c.Record(ctx, m)
 	}
-	s.RecordEndpoints(m)
 }

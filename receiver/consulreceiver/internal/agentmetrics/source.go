@@ -40,7 +40,7 @@ func Collect(ctx context.Context, e *collect.Env, cfg Config) pmetric.MetricSlic
 	if err != nil {
 		return pmetric.NewMetricSlice()
 	}
-	e.SetBeyond(Endpoint, collect.Limit{Object: metadata.AttributeConsulObjectSeries, Max: cfg.Limit, Setting: "agent_telemetry::limit"}, beyond)
+	e.SetBeyond(Endpoint, collect.Limit{Object: metadata.AttributeObjectSeries, Max: cfg.Limit, Setting: "agent_telemetry::limit"}, beyond)
 	return metrics
 }
 

@@ -23,7 +23,7 @@ const (
 // Services returns what observes the services.
 func Services(cfg collect.SwitchConfig) collect.Kind {
 	return collect.Kind{Enabled: cfg.Enabled, Scope: collect.Datacenter, New: func(e *collect.Env) collect.Collector {
-		limit := collect.Limit{Object: metadata.AttributeConsulObjectService, Max: e.Filters.MaxServices, Setting: "services::limit"}
+		limit := collect.Limit{Object: metadata.AttributeObjectService, Max: e.Filters.MaxServices, Setting: "services::limit"}
 		return services{collect.NewObjects(e, EndpointServices, limit, ReadServices(e.Filters), RenderService)}
 	}}
 }
@@ -31,7 +31,7 @@ func Services(cfg collect.SwitchConfig) collect.Kind {
 // Nodes returns what observes the nodes.
 func Nodes(cfg collect.SwitchConfig) collect.Kind {
 	return collect.Kind{Enabled: cfg.Enabled, Scope: collect.Datacenter, New: func(e *collect.Env) collect.Collector {
-		limit := collect.Limit{Object: metadata.AttributeConsulObjectNode, Max: e.Filters.MaxNodes, Setting: "nodes::limit"}
+		limit := collect.Limit{Object: metadata.AttributeObjectNode, Max: e.Filters.MaxNodes, Setting: "nodes::limit"}
 		return nodes{collect.NewObjects(e, EndpointNodes, limit, ReadNodes(e.Filters), RenderNode)}
 	}}
 }

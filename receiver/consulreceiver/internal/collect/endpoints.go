@@ -18,7 +18,7 @@ const agentCondition = "the Consul agent"
 
 // Limit says of what there may be how many.
 type Limit struct {
-	Object  metadata.AttributeConsulObject
+	Object  metadata.AttributeObject
 	Max     int
 	Setting string // empty: it is Consul's own
 }
@@ -30,11 +30,13 @@ type endpoints struct {
 	lost   map[string]bool   // those that last gave no answer at all
 	beyond map[string]beyond // how many objects are beyond a limit
 	partly map[string]bool   // whether the token does not show all
+
+	services int // with instances, beyond their limit
 }
 
 // beyond is how many objects there are beyond a limit.
 type beyond struct {
-	object metadata.AttributeConsulObject
+	object metadata.AttributeObject
 	count  int
 }
 
@@ -115,21 +117,29 @@ func (e *Env) SetFiltered(endpoint string, filtered bool) {
 	e.Condition.Set(e.label("view of "+endpoint), err)
 }
 
-// RecordEndpoints records which parts of the API could be used when they last
-// were, and how many objects are beyond a limit.
-func (e *Env) RecordEndpoints(m Metrics) {
+// SetServicesBeyond takes in how many services with instances are beyond their
+// limit.
+func (e *Env) SetServicesBeyond(count int) {
 	e.endpoints.mu.Lock()
-	up := maps.Clone(e.endpoints.up)
-	count := map[metadata.AttributeConsulObject]int{}
-	for _, b := range e.endpoints.beyond {
+	defer e.endpoints.mu.Unlock()
+	e.endpoints.services = count
+}
+
+// states returns whether the last use of each endpoint succeeded.
+func (e *endpoints) states() map[string]bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return maps.Clone(e.up)
+}
+
+// overLimit returns how many objects of each kind are beyond a limit.
+func (e *endpoints) overLimit() map[metadata.AttributeObject]int {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	count := map[metadata.AttributeObject]int{}
+	for _, b := range e.beyond {
 		count[b.object] += b.count
 	}
-	e.endpoints.mu.Unlock()
-	for object, n := range m.AtLeastBeyond {
-		count[object] = max(count[object], n)
-	}
-	m.Endpoints(up)
-	for object, n := range count {
-		m.Beyond(object, n)
-	}
+	count[metadata.AttributeObjectService] = max(count[metadata.AttributeObjectService], e.services)
+	return count
 }

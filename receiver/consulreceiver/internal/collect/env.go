@@ -60,6 +60,9 @@ func NewEnv(shared *Shared, client *consulapi.Client, name string) *Env {
 	e.identity.known = name
 	e.endpoints.init()
 	e.epoch.begin()
+	if shared.Telemetry != nil {
+		shared.Telemetry.add(e)
+	}
 	return e
 }
 

@@ -22,9 +22,6 @@ type Metrics struct {
 
 	// Peers are the addresses of the servers, while the agent answers.
 	Peers []string
-
-	// AtLeastBeyond holds numbers of objects beyond a limit that no endpoint has.
-	AtLeastBeyond map[metadata.AttributeConsulObject]int
 }
 
 // TS returns the time of the data points.
@@ -32,18 +29,6 @@ func (m Metrics) TS() pcommon.Timestamp { return pcommon.NewTimestampFromTime(m.
 
 // Up records whether the agent answers.
 func (m Metrics) Up(up bool) { m.RecordConsulUpDataPoint(m.TS(), Number(up)) }
-
-// Endpoints records which parts of the API could be used when they last were.
-func (m Metrics) Endpoints(up map[string]bool) {
-	for endpoint, ok := range up {
-		m.RecordConsulEndpointUpDataPoint(m.TS(), Number(ok), endpoint)
-	}
-}
-
-// Beyond records how many objects of a kind are beyond their limit.
-func (m Metrics) Beyond(object metadata.AttributeConsulObject, count int) {
-	m.RecordConsulUnobservedCountDataPoint(m.TS(), int64(count), object)
-}
 
 // Number returns 1 for true and 0 for false.
 func Number(b bool) int64 {

@@ -23,6 +23,7 @@ type Shared struct {
 	Condition *condition.Reporter
 	Delivery  *watch.Delivery
 	Store     *checkpoint.Store
+	Telemetry *Telemetry // may be nil
 
 	// Address is the host and port of the API.
 	Address string

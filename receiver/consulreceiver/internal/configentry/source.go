@@ -24,7 +24,7 @@ const Interval = 5 * time.Second
 // Kind returns what observes the configuration entries.
 func Kind(cfg collect.LimitConfig) collect.Kind {
 	return collect.Kind{Enabled: cfg.Enabled, Scope: collect.Datacenter, New: func(e *collect.Env) collect.Collector {
-		limit := collect.Limit{Object: metadata.AttributeConsulObjectConfigEntry, Max: cfg.Limit, Setting: "config_entries::limit"}
+		limit := collect.Limit{Object: metadata.AttributeObjectConfigEntry, Max: cfg.Limit, Setting: "config_entries::limit"}
 		entries := collect.NewObjects(e, Endpoint, limit, (&reader{}).read, Render)
 		entries.Interval = Interval
 		return collector{entries}

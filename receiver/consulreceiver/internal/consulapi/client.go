@@ -48,6 +48,9 @@ type Options struct {
 	Namespace   string
 	Partition   string
 	Consistency Consistency
+
+	// Count, which may be nil, counts each request by its endpoint and outcome.
+	Count func(endpoint string, err error)
 }
 
 // Consistency of reads, as the Consul API calls it.
@@ -169,6 +172,14 @@ func (c *Client) parameters(q Query) url.Values {
 
 // Get makes a request of which the answer is JSON. Errors name the endpoint.
 func Get[T any](ctx context.Context, c *Client, endpoint string, q Query) (T, Meta, error) {
+	value, meta, err := get[T](ctx, c, endpoint, q)
+	if c.options.Count != nil {
+		c.options.Count(endpoint, err)
+	}
+	return value, meta, err
+}
+
+func get[T any](ctx context.Context, c *Client, endpoint string, q Query) (T, Meta, error) {
 	var none, into T
 	ctx, cancel := context.WithTimeout(ctx, c.requestTimeout(q))
 	defer cancel()

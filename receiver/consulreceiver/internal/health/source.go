@@ -57,7 +57,7 @@ func (c *collector) Run(ctx context.Context) {
 		Read: func(ctx context.Context, api *consulapi.Client, q consulapi.Query) (collect.Result[CheckID, Check], error) {
 			return Read(ctx, api, q, c.Filters, c.cfg.OutputLimit)
 		},
-		Limit: collect.Limit{Object: metadata.AttributeConsulObjectCheck, Max: c.cfg.Limit, Setting: "checks::limit"},
+		Limit: collect.Limit{Object: metadata.AttributeObjectCheck, Max: c.cfg.Limit, Setting: "checks::limit"},
 		Lock:  &c.mu, Step: c.health.Step,
 		Fork:   func() collect.Step[CheckID, Check, Effect] { return c.health.Clone().Step },
 		Render: Render,
@@ -138,6 +138,6 @@ func (c *collector) recordChecks(m collect.Metrics, checks Checks) {
 		totals = nil // They would count as well what is not observed.
 	}
 	instances := InstancesByHealth(checks, totals)
-	m.AtLeastBeyond[metadata.AttributeConsulObjectService] = collect.Bound(instances, nil, c.Filters.MaxServices, strings.Compare)
+	c.SetServicesBeyond(collect.Bound(instances, nil, c.Filters.MaxServices, strings.Compare))
 	RecordInstances(m, instances)
 }

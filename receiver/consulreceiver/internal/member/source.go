@@ -26,7 +26,7 @@ var Endpoints = map[Pool]string{LAN: "agent/members", WAN: "agent/members?wan=1"
 // Kind returns what observes the members of a gossip pool of the agent.
 func Kind(cfg collect.LimitConfig, pool Pool) collect.Kind {
 	return collect.Kind{Enabled: cfg.Enabled, Scope: collect.Agent, New: func(e *collect.Env) collect.Collector {
-		limit := collect.Limit{Object: metadata.AttributeConsulObjectMember, Max: cfg.Limit, Setting: "members::limit"}
+		limit := collect.Limit{Object: metadata.AttributeObjectMember, Max: cfg.Limit, Setting: "members::limit"}
 		members := collect.NewObjects(e, Endpoints[pool], limit, NewRead(e.Filters, pool), Render)
 		members.Interval, members.Unordered = e.Interval, true
 		return collector{members, pool}

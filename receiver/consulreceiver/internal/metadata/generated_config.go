@@ -150,54 +150,6 @@ func (ms *ConsulCatalogServiceInstanceCountMetricConfig) Unmarshal(parser *confm
 	return nil
 }
 
-// ConsulEndpointUpMetricAttributeKey specifies the key of an attribute for the consul.endpoint.up metric.
-type ConsulEndpointUpMetricAttributeKey string
-
-const (
-	ConsulEndpointUpMetricAttributeKeyConsulEndpoint ConsulEndpointUpMetricAttributeKey = "consul.endpoint"
-)
-
-// ConsulEndpointUpMetricConfig provides config for the consul.endpoint.up metric.
-type ConsulEndpointUpMetricConfig struct {
-	Enabled          bool `mapstructure:"enabled"`
-	enabledSetByUser bool
-
-	AggregationStrategy string                               `mapstructure:"aggregation_strategy"`
-	EnabledAttributes   []ConsulEndpointUpMetricAttributeKey `mapstructure:"attributes"`
-}
-
-func (ms *ConsulEndpointUpMetricConfig) Unmarshal(parser *confmap.Conf) error {
-	if parser == nil {
-		return nil
-	}
-
-	err := parser.Unmarshal(ms)
-	if err != nil {
-		return err
-	}
-
-	ms.enabledSetByUser = parser.IsSet("enabled")
-	return nil
-}
-
-func (ms *ConsulEndpointUpMetricConfig) Validate() error {
-	for _, val := range ms.EnabledAttributes {
-		switch val {
-		case ConsulEndpointUpMetricAttributeKeyConsulEndpoint:
-		default:
-			return fmt.Errorf("metric consul.endpoint.up doesn't have an attribute %v, valid attributes: [consul.endpoint]", val)
-		}
-	}
-
-	switch ms.AggregationStrategy {
-	case AggregationStrategySum, AggregationStrategyAvg, AggregationStrategyMin, AggregationStrategyMax:
-	default:
-		return fmt.Errorf("invalid aggregation strategy %q, valid strategies: [%s, %s, %s, %s]", ms.AggregationStrategy, AggregationStrategySum, AggregationStrategyAvg, AggregationStrategyMin, AggregationStrategyMax)
-	}
-
-	return nil
-}
-
 // ConsulHealthCheckCountMetricConfig provides config for the consul.health.check.count metric.
 type ConsulHealthCheckCountMetricConfig struct {
 	Enabled          bool `mapstructure:"enabled"`
@@ -1008,54 +960,6 @@ func (ms *ConsulSessionCountMetricConfig) Unmarshal(parser *confmap.Conf) error 
 	return nil
 }
 
-// ConsulUnobservedCountMetricAttributeKey specifies the key of an attribute for the consul.unobserved.count metric.
-type ConsulUnobservedCountMetricAttributeKey string
-
-const (
-	ConsulUnobservedCountMetricAttributeKeyConsulObject ConsulUnobservedCountMetricAttributeKey = "consul.object"
-)
-
-// ConsulUnobservedCountMetricConfig provides config for the consul.unobserved.count metric.
-type ConsulUnobservedCountMetricConfig struct {
-	Enabled          bool `mapstructure:"enabled"`
-	enabledSetByUser bool
-
-	AggregationStrategy string                                    `mapstructure:"aggregation_strategy"`
-	EnabledAttributes   []ConsulUnobservedCountMetricAttributeKey `mapstructure:"attributes"`
-}
-
-func (ms *ConsulUnobservedCountMetricConfig) Unmarshal(parser *confmap.Conf) error {
-	if parser == nil {
-		return nil
-	}
-
-	err := parser.Unmarshal(ms)
-	if err != nil {
-		return err
-	}
-
-	ms.enabledSetByUser = parser.IsSet("enabled")
-	return nil
-}
-
-func (ms *ConsulUnobservedCountMetricConfig) Validate() error {
-	for _, val := range ms.EnabledAttributes {
-		switch val {
-		case ConsulUnobservedCountMetricAttributeKeyConsulObject:
-		default:
-			return fmt.Errorf("metric consul.unobserved.count doesn't have an attribute %v, valid attributes: [consul.object]", val)
-		}
-	}
-
-	switch ms.AggregationStrategy {
-	case AggregationStrategySum, AggregationStrategyAvg, AggregationStrategyMin, AggregationStrategyMax:
-	default:
-		return fmt.Errorf("invalid aggregation strategy %q, valid strategies: [%s, %s, %s, %s]", ms.AggregationStrategy, AggregationStrategySum, AggregationStrategyAvg, AggregationStrategyMin, AggregationStrategyMax)
-	}
-
-	return nil
-}
-
 // ConsulUpMetricConfig provides config for the consul.up metric.
 type ConsulUpMetricConfig struct {
 	Enabled          bool `mapstructure:"enabled"`
@@ -1085,7 +989,6 @@ type MetricsConfig struct {
 	ConsulCatalogNodeCount            ConsulCatalogNodeCountMetricConfig            `mapstructure:"consul.catalog.node.count"`
 	ConsulCatalogServiceCount         ConsulCatalogServiceCountMetricConfig         `mapstructure:"consul.catalog.service.count"`
 	ConsulCatalogServiceInstanceCount ConsulCatalogServiceInstanceCountMetricConfig `mapstructure:"consul.catalog.service.instance.count"`
-	ConsulEndpointUp                  ConsulEndpointUpMetricConfig                  `mapstructure:"consul.endpoint.up"`
 	ConsulHealthCheckCount            ConsulHealthCheckCountMetricConfig            `mapstructure:"consul.health.check.count"`
 	ConsulHealthCheckState            ConsulHealthCheckStateMetricConfig            `mapstructure:"consul.health.check.state"`
 	ConsulHealthCheckTransitions      ConsulHealthCheckTransitionsMetricConfig      `mapstructure:"consul.health.check.transitions"`
@@ -1111,7 +1014,6 @@ type MetricsConfig struct {
 	ConsulServerStableDuration        ConsulServerStableDurationMetricConfig        `mapstructure:"consul.server.stable.duration"`
 	ConsulServerVoter                 ConsulServerVoterMetricConfig                 `mapstructure:"consul.server.voter"`
 	ConsulSessionCount                ConsulSessionCountMetricConfig                `mapstructure:"consul.session.count"`
-	ConsulUnobservedCount             ConsulUnobservedCountMetricConfig             `mapstructure:"consul.unobserved.count"`
 	ConsulUp                          ConsulUpMetricConfig                          `mapstructure:"consul.up"`
 }
 
@@ -1137,11 +1039,6 @@ func DefaultMetricsConfig() MetricsConfig {
 		},
 		ConsulCatalogServiceInstanceCount: ConsulCatalogServiceInstanceCountMetricConfig{
 			Enabled: true,
-		},
-		ConsulEndpointUp: ConsulEndpointUpMetricConfig{
-			Enabled:             true,
-			AggregationStrategy: AggregationStrategyAvg,
-			EnabledAttributes:   []ConsulEndpointUpMetricAttributeKey{ConsulEndpointUpMetricAttributeKeyConsulEndpoint},
 		},
 		ConsulHealthCheckCount: ConsulHealthCheckCountMetricConfig{
 			Enabled: true,
@@ -1239,11 +1136,6 @@ func DefaultMetricsConfig() MetricsConfig {
 		},
 		ConsulSessionCount: ConsulSessionCountMetricConfig{
 			Enabled: true,
-		},
-		ConsulUnobservedCount: ConsulUnobservedCountMetricConfig{
-			Enabled:             true,
-			AggregationStrategy: AggregationStrategySum,
-			EnabledAttributes:   []ConsulUnobservedCountMetricAttributeKey{ConsulUnobservedCountMetricAttributeKeyConsulObject},
 		},
 		ConsulUp: ConsulUpMetricConfig{
 			Enabled: true,

@@ -48,11 +48,6 @@ func TestMetricsBuilderConfig(t *testing.T) {
 					ConsulCatalogServiceInstanceCount: ConsulCatalogServiceInstanceCountMetricConfig{
 						Enabled: true,
 					},
-					ConsulEndpointUp: ConsulEndpointUpMetricConfig{
-						Enabled:             true,
-						AggregationStrategy: AggregationStrategyAvg,
-						EnabledAttributes:   []ConsulEndpointUpMetricAttributeKey{ConsulEndpointUpMetricAttributeKeyConsulEndpoint},
-					},
 					ConsulHealthCheckCount: ConsulHealthCheckCountMetricConfig{
 						Enabled: true,
 					},
@@ -149,11 +144,6 @@ func TestMetricsBuilderConfig(t *testing.T) {
 					},
 					ConsulSessionCount: ConsulSessionCountMetricConfig{
 						Enabled: true,
-					},
-					ConsulUnobservedCount: ConsulUnobservedCountMetricConfig{
-						Enabled:             true,
-						AggregationStrategy: AggregationStrategySum,
-						EnabledAttributes:   []ConsulUnobservedCountMetricAttributeKey{ConsulUnobservedCountMetricAttributeKeyConsulObject},
 					},
 					ConsulUp: ConsulUpMetricConfig{
 						Enabled: true,
@@ -191,11 +181,6 @@ func TestMetricsBuilderConfig(t *testing.T) {
 					ConsulCatalogServiceInstanceCount: ConsulCatalogServiceInstanceCountMetricConfig{
 						Enabled: false,
 					},
-					ConsulEndpointUp: ConsulEndpointUpMetricConfig{
-						Enabled:             false,
-						AggregationStrategy: AggregationStrategyAvg,
-						EnabledAttributes:   []ConsulEndpointUpMetricAttributeKey{ConsulEndpointUpMetricAttributeKeyConsulEndpoint},
-					},
 					ConsulHealthCheckCount: ConsulHealthCheckCountMetricConfig{
 						Enabled: false,
 					},
@@ -293,11 +278,6 @@ func TestMetricsBuilderConfig(t *testing.T) {
 					ConsulSessionCount: ConsulSessionCountMetricConfig{
 						Enabled: false,
 					},
-					ConsulUnobservedCount: ConsulUnobservedCountMetricConfig{
-						Enabled:             false,
-						AggregationStrategy: AggregationStrategySum,
-						EnabledAttributes:   []ConsulUnobservedCountMetricAttributeKey{ConsulUnobservedCountMetricAttributeKeyConsulObject},
-					},
 					ConsulUp: ConsulUpMetricConfig{
 						Enabled: false,
 					},
@@ -313,22 +293,10 @@ func TestMetricsBuilderConfig(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			cfg := loadMetricsBuilderConfig(t, tt.name)
-			diff := cmp.Diff(tt.want, cfg, cmpopts.IgnoreUnexported(ConsulACLTokenTimeToExpiryMetricConfig{}, ConsulAutopilotFailureToleranceMetricConfig{}, ConsulAutopilotHealthyMetricConfig{}, ConsulCaRootTimeToExpiryMetricConfig{}, ConsulCatalogNodeCountMetricConfig{}, ConsulCatalogServiceCountMetricConfig{}, ConsulCatalogServiceInstanceCountMetricConfig{}, ConsulEndpointUpMetricConfig{}, ConsulHealthCheckCountMetricConfig{}, ConsulHealthCheckStateMetricConfig{}, ConsulHealthCheckTransitionsMetricConfig{}, ConsulHealthServiceInstanceCountMetricConfig{}, ConsulKvChangesMetricConfig{}, ConsulKvKeyCountMetricConfig{}, ConsulKvLockAcquisitionsMetricConfig{}, ConsulKvLockHeldCountMetricConfig{}, ConsulMemberCountMetricConfig{}, ConsulNetworkRoundTripMaxMetricConfig{}, ConsulNetworkRoundTripMedianMetricConfig{}, ConsulNetworkRoundTripMinMetricConfig{}, ConsulNetworkRoundTripP95MetricConfig{}, ConsulRaftHasLeaderMetricConfig{}, ConsulRaftLastContactMetricConfig{}, ConsulRaftLeaderChangesMetricConfig{}, ConsulRaftPeerCountMetricConfig{}, ConsulRaftVoterCountMetricConfig{}, ConsulServerHealthyMetricConfig{}, ConsulServerLastContactMetricConfig{}, ConsulServerLeaderMetricConfig{}, ConsulServerLogLagMetricConfig{}, ConsulServerStableDurationMetricConfig{}, ConsulServerVoterMetricConfig{}, ConsulSessionCountMetricConfig{}, ConsulUnobservedCountMetricConfig{}, ConsulUpMetricConfig{}, ConsulDatacenterResourceAttributeConfig{}, ServiceInstanceIDResourceAttributeConfig{}, ServiceNameResourceAttributeConfig{}))
+			diff := cmp.Diff(tt.want, cfg, cmpopts.IgnoreUnexported(ConsulACLTokenTimeToExpiryMetricConfig{}, ConsulAutopilotFailureToleranceMetricConfig{}, ConsulAutopilotHealthyMetricConfig{}, ConsulCaRootTimeToExpiryMetricConfig{}, ConsulCatalogNodeCountMetricConfig{}, ConsulCatalogServiceCountMetricConfig{}, ConsulCatalogServiceInstanceCountMetricConfig{}, ConsulHealthCheckCountMetricConfig{}, ConsulHealthCheckStateMetricConfig{}, ConsulHealthCheckTransitionsMetricConfig{}, ConsulHealthServiceInstanceCountMetricConfig{}, ConsulKvChangesMetricConfig{}, ConsulKvKeyCountMetricConfig{}, ConsulKvLockAcquisitionsMetricConfig{}, ConsulKvLockHeldCountMetricConfig{}, ConsulMemberCountMetricConfig{}, ConsulNetworkRoundTripMaxMetricConfig{}, ConsulNetworkRoundTripMedianMetricConfig{}, ConsulNetworkRoundTripMinMetricConfig{}, ConsulNetworkRoundTripP95MetricConfig{}, ConsulRaftHasLeaderMetricConfig{}, ConsulRaftLastContactMetricConfig{}, ConsulRaftLeaderChangesMetricConfig{}, ConsulRaftPeerCountMetricConfig{}, ConsulRaftVoterCountMetricConfig{}, ConsulServerHealthyMetricConfig{}, ConsulServerLastContactMetricConfig{}, ConsulServerLeaderMetricConfig{}, ConsulServerLogLagMetricConfig{}, ConsulServerStableDurationMetricConfig{}, ConsulServerVoterMetricConfig{}, ConsulSessionCountMetricConfig{}, ConsulUpMetricConfig{}, ConsulDatacenterResourceAttributeConfig{}, ServiceInstanceIDResourceAttributeConfig{}, ServiceNameResourceAttributeConfig{}))
 			require.Emptyf(t, diff, "Config mismatch (-expected +actual):\n%s", diff)
 		})
 	}
-}
-
-func TestConsulEndpointUpMetricsConfig_Validate(t *testing.T) {
-	cfg := DefaultMetricsConfig().ConsulEndpointUp
-	require.NoError(t, cfg.Validate())
-
-	cfg.EnabledAttributes = []ConsulEndpointUpMetricAttributeKey{"invalid"}
-	require.ErrorContains(t, cfg.Validate(), "metric consul.endpoint.up doesn't have an attribute invalid, valid attributes: [consul.endpoint]")
-
-	cfg = DefaultMetricsConfig().ConsulEndpointUp
-	cfg.AggregationStrategy = "invalid"
-	require.ErrorContains(t, cfg.Validate(), "invalid aggregation strategy")
 }
 
 func TestConsulKvChangesMetricsConfig_Validate(t *testing.T) {
@@ -459,18 +427,6 @@ func TestConsulServerVoterMetricsConfig_Validate(t *testing.T) {
 	require.ErrorContains(t, cfg.Validate(), "metric consul.server.voter doesn't have an attribute invalid, valid attributes: [consul.server.name]")
 
 	cfg = DefaultMetricsConfig().ConsulServerVoter
-	cfg.AggregationStrategy = "invalid"
-	require.ErrorContains(t, cfg.Validate(), "invalid aggregation strategy")
-}
-
-func TestConsulUnobservedCountMetricsConfig_Validate(t *testing.T) {
-	cfg := DefaultMetricsConfig().ConsulUnobservedCount
-	require.NoError(t, cfg.Validate())
-
-	cfg.EnabledAttributes = []ConsulUnobservedCountMetricAttributeKey{"invalid"}
-	require.ErrorContains(t, cfg.Validate(), "metric consul.unobserved.count doesn't have an attribute invalid, valid attributes: [consul.object]")
-
-	cfg = DefaultMetricsConfig().ConsulUnobservedCount
 	cfg.AggregationStrategy = "invalid"
 	require.ErrorContains(t, cfg.Validate(), "invalid aggregation strategy")
 }

@@ -139,58 +139,84 @@ var MapAttributeConsulMemberStatus = map[string]AttributeConsulMemberStatus{
 	"failed":  AttributeConsulMemberStatusFailed,
 }
 
-// AttributeConsulObject specifies the value consul.object attribute.
-type AttributeConsulObject int
+// AttributeObject specifies the value object attribute.
+type AttributeObject int
 
 const (
-	_ AttributeConsulObject = iota
-	AttributeConsulObjectCheck
-	AttributeConsulObjectService
-	AttributeConsulObjectNode
-	AttributeConsulObjectSession
-	AttributeConsulObjectKey
-	AttributeConsulObjectMember
-	AttributeConsulObjectConfigEntry
-	AttributeConsulObjectDatacenter
-	AttributeConsulObjectSeries
+	_ AttributeObject = iota
+	AttributeObjectCheck
+	AttributeObjectService
+	AttributeObjectNode
+	AttributeObjectSession
+	AttributeObjectKey
+	AttributeObjectMember
+	AttributeObjectConfigEntry
+	AttributeObjectDatacenter
+	AttributeObjectSeries
 )
 
-// String returns the string representation of the AttributeConsulObject.
-func (av AttributeConsulObject) String() string {
+// String returns the string representation of the AttributeObject.
+func (av AttributeObject) String() string {
 	switch av {
-	case AttributeConsulObjectCheck:
+	case AttributeObjectCheck:
 		return "check"
-	case AttributeConsulObjectService:
+	case AttributeObjectService:
 		return "service"
-	case AttributeConsulObjectNode:
+	case AttributeObjectNode:
 		return "node"
-	case AttributeConsulObjectSession:
+	case AttributeObjectSession:
 		return "session"
-	case AttributeConsulObjectKey:
+	case AttributeObjectKey:
 		return "key"
-	case AttributeConsulObjectMember:
+	case AttributeObjectMember:
 		return "member"
-	case AttributeConsulObjectConfigEntry:
+	case AttributeObjectConfigEntry:
 		return "config_entry"
-	case AttributeConsulObjectDatacenter:
+	case AttributeObjectDatacenter:
 		return "datacenter"
-	case AttributeConsulObjectSeries:
+	case AttributeObjectSeries:
 		return "series"
 	}
 	return ""
 }
 
-// MapAttributeConsulObject is a helper map of string to AttributeConsulObject attribute value.
-var MapAttributeConsulObject = map[string]AttributeConsulObject{
-	"check":        AttributeConsulObjectCheck,
-	"service":      AttributeConsulObjectService,
-	"node":         AttributeConsulObjectNode,
-	"session":      AttributeConsulObjectSession,
-	"key":          AttributeConsulObjectKey,
-	"member":       AttributeConsulObjectMember,
-	"config_entry": AttributeConsulObjectConfigEntry,
-	"datacenter":   AttributeConsulObjectDatacenter,
-	"series":       AttributeConsulObjectSeries,
+// MapAttributeObject is a helper map of string to AttributeObject attribute value.
+var MapAttributeObject = map[string]AttributeObject{
+	"check":        AttributeObjectCheck,
+	"service":      AttributeObjectService,
+	"node":         AttributeObjectNode,
+	"session":      AttributeObjectSession,
+	"key":          AttributeObjectKey,
+	"member":       AttributeObjectMember,
+	"config_entry": AttributeObjectConfigEntry,
+	"datacenter":   AttributeObjectDatacenter,
+	"series":       AttributeObjectSeries,
+}
+
+// AttributeOutcome specifies the value outcome attribute.
+type AttributeOutcome int
+
+const (
+	_ AttributeOutcome = iota
+	AttributeOutcomeSuccess
+	AttributeOutcomeFailure
+)
+
+// String returns the string representation of the AttributeOutcome.
+func (av AttributeOutcome) String() string {
+	switch av {
+	case AttributeOutcomeSuccess:
+		return "success"
+	case AttributeOutcomeFailure:
+		return "failure"
+	}
+	return ""
+}
+
+// MapAttributeOutcome is a helper map of string to AttributeOutcome attribute value.
+var MapAttributeOutcome = map[string]AttributeOutcome{
+	"success": AttributeOutcomeSuccess,
+	"failure": AttributeOutcomeFailure,
 }
 
 var MetricsInfo = metricsInfo{
@@ -214,10 +240,6 @@ var MetricsInfo = metricsInfo{
 	},
 	ConsulCatalogServiceInstanceCount: metricInfo{
 		Name: "consul.catalog.service.instance.count",
-	},
-	ConsulEndpointUp: metricInfo{
-		Name:       "consul.endpoint.up",
-		Attributes: []string{"consul.endpoint"},
 	},
 	ConsulHealthCheckCount: metricInfo{
 		Name:       "consul.health.check.count",
@@ -309,10 +331,6 @@ var MetricsInfo = metricsInfo{
 	ConsulSessionCount: metricInfo{
 		Name: "consul.session.count",
 	},
-	ConsulUnobservedCount: metricInfo{
-		Name:       "consul.unobserved.count",
-		Attributes: []string{"consul.object"},
-	},
 	ConsulUp: metricInfo{
 		Name: "consul.up",
 	},
@@ -326,7 +344,6 @@ type metricsInfo struct {
 	ConsulCatalogNodeCount            metricInfo
 	ConsulCatalogServiceCount         metricInfo
 	ConsulCatalogServiceInstanceCount metricInfo
-	ConsulEndpointUp                  metricInfo
 	ConsulHealthCheckCount            metricInfo
 	ConsulHealthCheckState            metricInfo
 	ConsulHealthCheckTransitions      metricInfo
@@ -352,7 +369,6 @@ type metricsInfo struct {
 	ConsulServerStableDuration        metricInfo
 	ConsulServerVoter                 metricInfo
 	ConsulSessionCount                metricInfo
-	ConsulUnobservedCount             metricInfo
 	ConsulUp                          metricInfo
 }
 
@@ -709,95 +725,6 @@ func (m *metricConsulCatalogServiceInstanceCount) emit(metrics pmetric.MetricSli
 
 func newMetricConsulCatalogServiceInstanceCount(cfg ConsulCatalogServiceInstanceCountMetricConfig) metricConsulCatalogServiceInstanceCount {
 	m := metricConsulCatalogServiceInstanceCount{config: cfg}
-
-	if cfg.Enabled {
-		m.data = pmetric.NewMetric()
-		m.init()
-	}
-	return m
-}
-
-type metricConsulEndpointUp struct {
-	data          pmetric.Metric               // data buffer for generated metric.
-	config        ConsulEndpointUpMetricConfig // metric config provided by user.
-	capacity      int                          // max observed number of data points added to the metric.
-	aggDataPoints []int64                      // slice containing number of aggregated datapoints at each index
-}
-
-// init fills consul.endpoint.up metric with initial data.
-func (m *metricConsulEndpointUp) init() {
-	m.data.SetName("consul.endpoint.up")
-	m.data.SetDescription("1 when the last use of this part of the Consul API succeeded, else 0.")
-	m.data.SetUnit("{endpoint}")
-	m.data.SetEmptyGauge()
-	m.data.Gauge().DataPoints().EnsureCapacity(m.capacity)
-	m.aggDataPoints = m.aggDataPoints[:0]
-}
-
-func (m *metricConsulEndpointUp) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val int64, consulEndpointAttributeValue string) {
-	if !m.config.Enabled {
-		return
-	}
-
-	dp := pmetric.NewNumberDataPoint()
-	dp.SetStartTimestamp(start)
-	dp.SetTimestamp(ts)
-	if slices.Contains(m.config.EnabledAttributes, ConsulEndpointUpMetricAttributeKeyConsulEndpoint) {
-		dp.Attributes().PutStr("consul.endpoint", consulEndpointAttributeValue)
-	}
-
-	var s string
-	dps := m.data.Gauge().DataPoints()
-	for i := 0; i < dps.Len(); i++ {
-		dpi := dps.At(i)
-		if dp.Attributes().Equal(dpi.Attributes()) && dp.StartTimestamp() == dpi.StartTimestamp() && dp.Timestamp() == dpi.Timestamp() {
-			switch s = m.config.AggregationStrategy; s {
-			case AggregationStrategySum, AggregationStrategyAvg:
-				dpi.SetIntValue(dpi.IntValue() + val)
-				m.aggDataPoints[i] += 1
-				return
-			case AggregationStrategyMin:
-				if dpi.IntValue() > val {
-					dpi.SetIntValue(val)
-				}
-				return
-			case AggregationStrategyMax:
-				if dpi.IntValue() < val {
-					dpi.SetIntValue(val)
-				}
-				return
-			}
-		}
-	}
-
-	dp.SetIntValue(val)
-	m.aggDataPoints = append(m.aggDataPoints, 1)
-	dp.MoveTo(dps.AppendEmpty())
-}
-
-// updateCapacity saves max length of data point slices that will be used for the slice capacity.
-func (m *metricConsulEndpointUp) updateCapacity() {
-	if m.data.Gauge().DataPoints().Len() > m.capacity {
-		m.capacity = m.data.Gauge().DataPoints().Len()
-	}
-}
-
-// emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
-func (m *metricConsulEndpointUp) emit(metrics pmetric.MetricSlice) {
-	if m.config.Enabled && m.data.Gauge().DataPoints().Len() > 0 {
-		if m.config.AggregationStrategy == AggregationStrategyAvg {
-			for i, aggCount := range m.aggDataPoints {
-				m.data.Gauge().DataPoints().At(i).SetIntValue(m.data.Gauge().DataPoints().At(i).IntValue() / aggCount)
-			}
-		}
-		m.updateCapacity()
-		m.data.MoveTo(metrics.AppendEmpty())
-		m.init()
-	}
-}
-
-func newMetricConsulEndpointUp(cfg ConsulEndpointUpMetricConfig) metricConsulEndpointUp {
-	m := metricConsulEndpointUp{config: cfg}
 
 	if cfg.Enabled {
 		m.data = pmetric.NewMetric()
@@ -2527,97 +2454,6 @@ func newMetricConsulSessionCount(cfg ConsulSessionCountMetricConfig) metricConsu
 	return m
 }
 
-type metricConsulUnobservedCount struct {
-	data          pmetric.Metric                    // data buffer for generated metric.
-	config        ConsulUnobservedCountMetricConfig // metric config provided by user.
-	capacity      int                               // max observed number of data points added to the metric.
-	aggDataPoints []int64                           // slice containing number of aggregated datapoints at each index
-}
-
-// init fills consul.unobserved.count metric with initial data.
-func (m *metricConsulUnobservedCount) init() {
-	m.data.SetName("consul.unobserved.count")
-	m.data.SetDescription("Objects that are there and are not observed, because they are beyond a limit of the configuration.")
-	m.data.SetUnit("{object}")
-	m.data.SetEmptySum()
-	m.data.Sum().SetIsMonotonic(false)
-	m.data.Sum().SetAggregationTemporality(pmetric.AggregationTemporalityCumulative)
-	m.data.Sum().DataPoints().EnsureCapacity(m.capacity)
-	m.aggDataPoints = m.aggDataPoints[:0]
-}
-
-func (m *metricConsulUnobservedCount) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val int64, consulObjectAttributeValue string) {
-	if !m.config.Enabled {
-		return
-	}
-
-	dp := pmetric.NewNumberDataPoint()
-	dp.SetStartTimestamp(start)
-	dp.SetTimestamp(ts)
-	if slices.Contains(m.config.EnabledAttributes, ConsulUnobservedCountMetricAttributeKeyConsulObject) {
-		dp.Attributes().PutStr("consul.object", consulObjectAttributeValue)
-	}
-
-	var s string
-	dps := m.data.Sum().DataPoints()
-	for i := 0; i < dps.Len(); i++ {
-		dpi := dps.At(i)
-		if dp.Attributes().Equal(dpi.Attributes()) && dp.StartTimestamp() == dpi.StartTimestamp() && dp.Timestamp() == dpi.Timestamp() {
-			switch s = m.config.AggregationStrategy; s {
-			case AggregationStrategySum, AggregationStrategyAvg:
-				dpi.SetIntValue(dpi.IntValue() + val)
-				m.aggDataPoints[i] += 1
-				return
-			case AggregationStrategyMin:
-				if dpi.IntValue() > val {
-					dpi.SetIntValue(val)
-				}
-				return
-			case AggregationStrategyMax:
-				if dpi.IntValue() < val {
-					dpi.SetIntValue(val)
-				}
-				return
-			}
-		}
-	}
-
-	dp.SetIntValue(val)
-	m.aggDataPoints = append(m.aggDataPoints, 1)
-	dp.MoveTo(dps.AppendEmpty())
-}
-
-// updateCapacity saves max length of data point slices that will be used for the slice capacity.
-func (m *metricConsulUnobservedCount) updateCapacity() {
-	if m.data.Sum().DataPoints().Len() > m.capacity {
-		m.capacity = m.data.Sum().DataPoints().Len()
-	}
-}
-
-// emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
-func (m *metricConsulUnobservedCount) emit(metrics pmetric.MetricSlice) {
-	if m.config.Enabled && m.data.Sum().DataPoints().Len() > 0 {
-		if m.config.AggregationStrategy == AggregationStrategyAvg {
-			for i, aggCount := range m.aggDataPoints {
-				m.data.Sum().DataPoints().At(i).SetIntValue(m.data.Sum().DataPoints().At(i).IntValue() / aggCount)
-			}
-		}
-		m.updateCapacity()
-		m.data.MoveTo(metrics.AppendEmpty())
-		m.init()
-	}
-}
-
-func newMetricConsulUnobservedCount(cfg ConsulUnobservedCountMetricConfig) metricConsulUnobservedCount {
-	m := metricConsulUnobservedCount{config: cfg}
-
-	if cfg.Enabled {
-		m.data = pmetric.NewMetric()
-		m.init()
-	}
-	return m
-}
-
 type metricConsulUp struct {
 	data     pmetric.Metric       // data buffer for generated metric.
 	config   ConsulUpMetricConfig // metric config provided by user.
@@ -2685,7 +2521,6 @@ type MetricsBuilder struct {
 	metricConsulCatalogNodeCount            metricConsulCatalogNodeCount
 	metricConsulCatalogServiceCount         metricConsulCatalogServiceCount
 	metricConsulCatalogServiceInstanceCount metricConsulCatalogServiceInstanceCount
-	metricConsulEndpointUp                  metricConsulEndpointUp
 	metricConsulHealthCheckCount            metricConsulHealthCheckCount
 	metricConsulHealthCheckState            metricConsulHealthCheckState
 	metricConsulHealthCheckTransitions      metricConsulHealthCheckTransitions
@@ -2711,7 +2546,6 @@ type MetricsBuilder struct {
 	metricConsulServerStableDuration        metricConsulServerStableDuration
 	metricConsulServerVoter                 metricConsulServerVoter
 	metricConsulSessionCount                metricConsulSessionCount
-	metricConsulUnobservedCount             metricConsulUnobservedCount
 	metricConsulUp                          metricConsulUp
 }
 
@@ -2745,7 +2579,6 @@ func NewMetricsBuilder(mbc MetricsBuilderConfig, settings receiver.Settings, opt
 		metricConsulCatalogNodeCount:            newMetricConsulCatalogNodeCount(mbc.Metrics.ConsulCatalogNodeCount),
 		metricConsulCatalogServiceCount:         newMetricConsulCatalogServiceCount(mbc.Metrics.ConsulCatalogServiceCount),
 		metricConsulCatalogServiceInstanceCount: newMetricConsulCatalogServiceInstanceCount(mbc.Metrics.ConsulCatalogServiceInstanceCount),
-		metricConsulEndpointUp:                  newMetricConsulEndpointUp(mbc.Metrics.ConsulEndpointUp),
 		metricConsulHealthCheckCount:            newMetricConsulHealthCheckCount(mbc.Metrics.ConsulHealthCheckCount),
 		metricConsulHealthCheckState:            newMetricConsulHealthCheckState(mbc.Metrics.ConsulHealthCheckState),
 		metricConsulHealthCheckTransitions:      newMetricConsulHealthCheckTransitions(mbc.Metrics.ConsulHealthCheckTransitions),
@@ -2771,7 +2604,6 @@ func NewMetricsBuilder(mbc MetricsBuilderConfig, settings receiver.Settings, opt
 		metricConsulServerStableDuration:        newMetricConsulServerStableDuration(mbc.Metrics.ConsulServerStableDuration),
 		metricConsulServerVoter:                 newMetricConsulServerVoter(mbc.Metrics.ConsulServerVoter),
 		metricConsulSessionCount:                newMetricConsulSessionCount(mbc.Metrics.ConsulSessionCount),
-		metricConsulUnobservedCount:             newMetricConsulUnobservedCount(mbc.Metrics.ConsulUnobservedCount),
 		metricConsulUp:                          newMetricConsulUp(mbc.Metrics.ConsulUp),
 		resourceAttributeIncludeFilter:          make(map[string]filter.Filter),
 		resourceAttributeExcludeFilter:          make(map[string]filter.Filter),
@@ -2870,7 +2702,6 @@ func (mb *MetricsBuilder) EmitForResource(options ...ResourceMetricsOption) {
 	mb.metricConsulCatalogNodeCount.emit(ils.Metrics())
 	mb.metricConsulCatalogServiceCount.emit(ils.Metrics())
 	mb.metricConsulCatalogServiceInstanceCount.emit(ils.Metrics())
-	mb.metricConsulEndpointUp.emit(ils.Metrics())
 	mb.metricConsulHealthCheckCount.emit(ils.Metrics())
 	mb.metricConsulHealthCheckState.emit(ils.Metrics())
 	mb.metricConsulHealthCheckTransitions.emit(ils.Metrics())
@@ -2896,7 +2727,6 @@ func (mb *MetricsBuilder) EmitForResource(options ...ResourceMetricsOption) {
 	mb.metricConsulServerStableDuration.emit(ils.Metrics())
 	mb.metricConsulServerVoter.emit(ils.Metrics())
 	mb.metricConsulSessionCount.emit(ils.Metrics())
-	mb.metricConsulUnobservedCount.emit(ils.Metrics())
 	mb.metricConsulUp.emit(ils.Metrics())
 
 	for _, op := range options {
@@ -2962,11 +2792,6 @@ func (mb *MetricsBuilder) RecordConsulCatalogServiceCountDataPoint(ts pcommon.Ti
 // RecordConsulCatalogServiceInstanceCountDataPoint adds a data point to consul.catalog.service.instance.count metric.
 func (mb *MetricsBuilder) RecordConsulCatalogServiceInstanceCountDataPoint(ts pcommon.Timestamp, val int64) {
 	mb.metricConsulCatalogServiceInstanceCount.recordDataPoint(mb.startTime, ts, val)
-}
-
-// RecordConsulEndpointUpDataPoint adds a data point to consul.endpoint.up metric.
-func (mb *MetricsBuilder) RecordConsulEndpointUpDataPoint(ts pcommon.Timestamp, val int64, consulEndpointAttributeValue string) {
-	mb.metricConsulEndpointUp.recordDataPoint(mb.startTime, ts, val, consulEndpointAttributeValue)
 }
 
 // RecordConsulHealthCheckCountDataPoint adds a data point to consul.health.check.count metric.
@@ -3092,11 +2917,6 @@ func (mb *MetricsBuilder) RecordConsulServerVoterDataPoint(ts pcommon.Timestamp,
 // RecordConsulSessionCountDataPoint adds a data point to consul.session.count metric.
 func (mb *MetricsBuilder) RecordConsulSessionCountDataPoint(ts pcommon.Timestamp, val int64) {
 	mb.metricConsulSessionCount.recordDataPoint(mb.startTime, ts, val)
-}
-
-// RecordConsulUnobservedCountDataPoint adds a data point to consul.unobserved.count metric.
-func (mb *MetricsBuilder) RecordConsulUnobservedCountDataPoint(ts pcommon.Timestamp, val int64, consulObjectAttributeValue AttributeConsulObject) {
-	mb.metricConsulUnobservedCount.recordDataPoint(mb.startTime, ts, val, consulObjectAttributeValue.String())
 }
 
 // RecordConsulUpDataPoint adds a data point to consul.up metric.

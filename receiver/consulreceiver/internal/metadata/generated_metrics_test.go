@@ -67,7 +67,6 @@ func TestMetricsBuilder(t *testing.T) {
 			settings.Logger = zap.New(observedZapCore)
 			mb := NewMetricsBuilder(loadMetricsBuilderConfig(t, tt.name), settings, WithStartTime(start))
 			aggMap := make(map[string]string) // contains the aggregation strategies for each metric name
-			aggMap["consul.endpoint.up"] = mb.metricConsulEndpointUp.config.AggregationStrategy
 			aggMap["consul.kv.changes"] = mb.metricConsulKvChanges.config.AggregationStrategy
 			aggMap["consul.kv.key.count"] = mb.metricConsulKvKeyCount.config.AggregationStrategy
 			aggMap["consul.kv.lock.acquisitions"] = mb.metricConsulKvLockAcquisitions.config.AggregationStrategy
@@ -79,7 +78,6 @@ func TestMetricsBuilder(t *testing.T) {
 			aggMap["consul.server.log.lag"] = mb.metricConsulServerLogLag.config.AggregationStrategy
 			aggMap["consul.server.stable.duration"] = mb.metricConsulServerStableDuration.config.AggregationStrategy
 			aggMap["consul.server.voter"] = mb.metricConsulServerVoter.config.AggregationStrategy
-			aggMap["consul.unobserved.count"] = mb.metricConsulUnobservedCount.config.AggregationStrategy
 
 			expectedWarnings := 0
 			if tt.metricsSet != testDataSetReag {
@@ -109,12 +107,6 @@ func TestMetricsBuilder(t *testing.T) {
 			defaultMetricsCount++
 			allMetricsCount++
 			mb.RecordConsulCatalogServiceInstanceCountDataPoint(ts, 1)
-			defaultMetricsCount++
-			allMetricsCount++
-			mb.RecordConsulEndpointUpDataPoint(ts, 1, "consul.endpoint-val")
-			if tt.name == "reaggregate_set" {
-				mb.RecordConsulEndpointUpDataPoint(ts, 3, "consul.endpoint-val-2")
-			}
 			defaultMetricsCount++
 			allMetricsCount++
 			mb.RecordConsulHealthCheckCountDataPoint(ts, 1, AttributeConsulCheckStatusPassing)
@@ -225,12 +217,6 @@ func TestMetricsBuilder(t *testing.T) {
 			mb.RecordConsulSessionCountDataPoint(ts, 1)
 			defaultMetricsCount++
 			allMetricsCount++
-			mb.RecordConsulUnobservedCountDataPoint(ts, 1, AttributeConsulObjectCheck)
-			if tt.name == "reaggregate_set" {
-				mb.RecordConsulUnobservedCountDataPoint(ts, 3, AttributeConsulObjectService)
-			}
-			defaultMetricsCount++
-			allMetricsCount++
 			mb.RecordConsulUpDataPoint(ts, 1)
 
 			rb := mb.NewResourceBuilder()
@@ -240,7 +226,6 @@ func TestMetricsBuilder(t *testing.T) {
 			res := rb.Emit()
 			metrics := mb.Emit(WithResource(res))
 			if tt.name == "reaggregate_set" {
-				assert.Empty(t, mb.metricConsulEndpointUp.aggDataPoints)
 				assert.Empty(t, mb.metricConsulKvChanges.aggDataPoints)
 				assert.Empty(t, mb.metricConsulKvKeyCount.aggDataPoints)
 				assert.Empty(t, mb.metricConsulKvLockAcquisitions.aggDataPoints)
@@ -252,7 +237,6 @@ func TestMetricsBuilder(t *testing.T) {
 				assert.Empty(t, mb.metricConsulServerLogLag.aggDataPoints)
 				assert.Empty(t, mb.metricConsulServerStableDuration.aggDataPoints)
 				assert.Empty(t, mb.metricConsulServerVoter.aggDataPoints)
-				assert.Empty(t, mb.metricConsulUnobservedCount.aggDataPoints)
 			}
 
 			if tt.expectEmpty {
@@ -370,46 +354,6 @@ func TestMetricsBuilder(t *testing.T) {
 					assert.Equal(t, ts, dp.Timestamp())
 					assert.Equal(t, pmetric.NumberDataPointValueTypeInt, dp.ValueType())
 					assert.Equal(t, int64(1), dp.IntValue())
-				case "consul.endpoint.up":
-					if tt.name != "reaggregate_set" {
-						assert.False(t, validatedMetrics["consul.endpoint.up"], "Found a duplicate in the metrics slice: consul.endpoint.up")
-						validatedMetrics["consul.endpoint.up"] = true
-						assert.Equal(t, pmetric.MetricTypeGauge, mi.Type())
-						assert.Equal(t, 1, mi.Gauge().DataPoints().Len())
-						assert.Equal(t, "1 when the last use of this part of the Consul API succeeded, else 0.", mi.Description())
-						assert.Equal(t, "{endpoint}", mi.Unit())
-						dp := mi.Gauge().DataPoints().At(0)
-						assert.Equal(t, start, dp.StartTimestamp())
-						assert.Equal(t, ts, dp.Timestamp())
-						assert.Equal(t, pmetric.NumberDataPointValueTypeInt, dp.ValueType())
-						assert.Equal(t, int64(1), dp.IntValue())
-						consulEndpointAttrVal, ok := dp.Attributes().Get("consul.endpoint")
-						assert.True(t, ok)
-						assert.Equal(t, "consul.endpoint-val", consulEndpointAttrVal.Str())
-					} else {
-						assert.False(t, validatedMetrics["consul.endpoint.up"], "Found a duplicate in the metrics slice: consul.endpoint.up")
-						validatedMetrics["consul.endpoint.up"] = true
-						assert.Equal(t, pmetric.MetricTypeGauge, mi.Type())
-						assert.Equal(t, 1, mi.Gauge().DataPoints().Len())
-						assert.Equal(t, "1 when the last use of this part of the Consul API succeeded, else 0.", mi.Description())
-						assert.Equal(t, "{endpoint}", mi.Unit())
-						dp := mi.Gauge().DataPoints().At(0)
-						assert.Equal(t, start, dp.StartTimestamp())
-						assert.Equal(t, ts, dp.Timestamp())
-						assert.Equal(t, pmetric.NumberDataPointValueTypeInt, dp.ValueType())
-						switch aggMap["consul.endpoint.up"] {
-						case "sum":
-							assert.Equal(t, int64(4), dp.IntValue())
-						case "avg":
-							assert.Equal(t, int64(2), dp.IntValue())
-						case "min":
-							assert.Equal(t, int64(1), dp.IntValue())
-						case "max":
-							assert.Equal(t, int64(3), dp.IntValue())
-						}
-						_, ok := dp.Attributes().Get("consul.endpoint")
-						assert.False(t, ok)
-					}
 				case "consul.health.check.count":
 					assert.False(t, validatedMetrics["consul.health.check.count"], "Found a duplicate in the metrics slice: consul.health.check.count")
 					validatedMetrics["consul.health.check.count"] = true
@@ -1086,50 +1030,6 @@ func TestMetricsBuilder(t *testing.T) {
 					assert.Equal(t, ts, dp.Timestamp())
 					assert.Equal(t, pmetric.NumberDataPointValueTypeInt, dp.ValueType())
 					assert.Equal(t, int64(1), dp.IntValue())
-				case "consul.unobserved.count":
-					if tt.name != "reaggregate_set" {
-						assert.False(t, validatedMetrics["consul.unobserved.count"], "Found a duplicate in the metrics slice: consul.unobserved.count")
-						validatedMetrics["consul.unobserved.count"] = true
-						assert.Equal(t, pmetric.MetricTypeSum, mi.Type())
-						assert.Equal(t, 1, mi.Sum().DataPoints().Len())
-						assert.Equal(t, "Objects that are there and are not observed, because they are beyond a limit of the configuration.", mi.Description())
-						assert.Equal(t, "{object}", mi.Unit())
-						assert.False(t, mi.Sum().IsMonotonic())
-						assert.Equal(t, pmetric.AggregationTemporalityCumulative, mi.Sum().AggregationTemporality())
-						dp := mi.Sum().DataPoints().At(0)
-						assert.Equal(t, start, dp.StartTimestamp())
-						assert.Equal(t, ts, dp.Timestamp())
-						assert.Equal(t, pmetric.NumberDataPointValueTypeInt, dp.ValueType())
-						assert.Equal(t, int64(1), dp.IntValue())
-						consulObjectAttrVal, ok := dp.Attributes().Get("consul.object")
-						assert.True(t, ok)
-						assert.Equal(t, "check", consulObjectAttrVal.Str())
-					} else {
-						assert.False(t, validatedMetrics["consul.unobserved.count"], "Found a duplicate in the metrics slice: consul.unobserved.count")
-						validatedMetrics["consul.unobserved.count"] = true
-						assert.Equal(t, pmetric.MetricTypeSum, mi.Type())
-						assert.Equal(t, 1, mi.Sum().DataPoints().Len())
-						assert.Equal(t, "Objects that are there and are not observed, because they are beyond a limit of the configuration.", mi.Description())
-						assert.Equal(t, "{object}", mi.Unit())
-						assert.False(t, mi.Sum().IsMonotonic())
-						assert.Equal(t, pmetric.AggregationTemporalityCumulative, mi.Sum().AggregationTemporality())
-						dp := mi.Sum().DataPoints().At(0)
-						assert.Equal(t, start, dp.StartTimestamp())
-						assert.Equal(t, ts, dp.Timestamp())
-						assert.Equal(t, pmetric.NumberDataPointValueTypeInt, dp.ValueType())
-						switch aggMap["consul.unobserved.count"] {
-						case "sum":
-							assert.Equal(t, int64(4), dp.IntValue())
-						case "avg":
-							assert.Equal(t, int64(2), dp.IntValue())
-						case "min":
-							assert.Equal(t, int64(1), dp.IntValue())
-						case "max":
-							assert.Equal(t, int64(3), dp.IntValue())
-						}
-						_, ok := dp.Attributes().Get("consul.object")
-						assert.False(t, ok)
-					}
 				case "consul.up":
 					assert.False(t, validatedMetrics["consul.up"], "Found a duplicate in the metrics slice: consul.up")
 					validatedMetrics["consul.up"] = true

@@ -15,7 +15,7 @@ import (
 // Kind returns what observes the sessions.
 func Kind(cfg collect.LimitConfig) collect.Kind {
 	return collect.Kind{Enabled: cfg.Enabled, Scope: collect.Datacenter, New: func(e *collect.Env) collect.Collector {
-		limit := collect.Limit{Object: metadata.AttributeConsulObjectSession, Max: cfg.Limit, Setting: "sessions::limit"}
+		limit := collect.Limit{Object: metadata.AttributeObjectSession, Max: cfg.Limit, Setting: "sessions::limit"}
 		return collector{collect.NewObjects(e, consulapi.EndpointSessions, limit, Read(e.Filters), Render)}
 	}}
 }
