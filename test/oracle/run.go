@@ -21,6 +21,9 @@ var (
 	durationFlag = flag.Duration("duration", time.Minute, "how long each workload and its comparison take; faults go on until it ends")
 )
 
+// dumpFlag names a folder for what a run recorded.
+var dumpFlag = flag.String("dump", "", "folder in which all events and spans of a run are written, in the order of their times")
+
 // settleShare is the part of a short run that is left for the comparison.
 const settleShare = 15 * time.Second
 

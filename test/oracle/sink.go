@@ -59,6 +59,7 @@ func StartSink(t *testing.T) *Sink {
 	server := &httptest.Server{Listener: listener, Config: &http.Server{Handler: routes, ReadHeaderTimeout: time.Minute}}
 	server.Start()
 	t.Cleanup(server.Close)
+	t.Cleanup(func() { s.dump(t) })
 	s.URL = server.URL
 	return s
 }

@@ -94,6 +94,7 @@ func (f *fleet) act(ctx context.Context, random *rand.Rand) string {
 		instance = service + "-0"
 	}
 	pick := random.Uint64()
+	node = spelled(node, pick>>8)
 	what, do := f.choose(kind, node, service, instance, status, pick)
 	if !oracle.Until(ctx, 20*time.Millisecond, func() bool { return f.domain.Rested(f.domain.Objects()...) }) {
 		return ""
@@ -105,6 +106,18 @@ func (f *fleet) act(ctx context.Context, random *rand.Rand) string {
 		return "failed request"
 	}
 	return what
+}
+
+// spelled writes the name of a node in another case at times: to Consul it is the same.
+func spelled(node string, pick uint64) string {
+	switch {
+	case !nodesInAnyCase || pick%4 > 1:
+		return node
+	case pick%4 == 0:
+		return strings.ToUpper(node)
+	default:
+		return strings.ToLower(node)
+	}
 }
 
 func (f *fleet) choose(kind int, node, service, instance, status string, pick uint64) (string, func() error) {
@@ -119,12 +132,12 @@ func (f *fleet) choose(kind int, node, service, instance, status string, pick ui
 		}
 	case 3:
 		return "check of a node deregistered", func() error {
-			return f.deregister(&api.CatalogDeregistration{Node: node, CheckID: node + "-load"})
+			return f.deregister(&api.CatalogDeregistration{Node: node, CheckID: nodeName(node) + "-load"})
 		}
 	case 4, 5:
 		return "check of a node turned", func() error {
 			return f.register(&api.CatalogRegistration{Node: node, Check: &api.AgentCheck{
-				Node: node, CheckID: node + "-load", Name: "load", Status: status,
+				Node: node, CheckID: nodeName(node) + "-load", Name: "load", Status: status,
 			}})
 		}
 	case 6, 7, 8, 9:

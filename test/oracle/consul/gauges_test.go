@@ -93,7 +93,9 @@ func (s *system) gauges() ([]gauge, error) {
 		byStatus[status] = 0
 	}
 	for _, check := range checks {
-		byStatus[check.Status]++
+		if check.PeerName == "" {
+			byStatus[check.Status]++
+		}
 	}
 	instances, err := s.instances()
 	if err != nil {
@@ -103,18 +105,17 @@ func (s *system) gauges() ([]gauge, error) {
 	if err != nil {
 		return nil, err
 	}
-	usage, _, err := s.client.Operator().Usage(nil)
+	nodes, services, registered, err := s.catalog()
 	if err != nil {
 		return nil, err
 	}
-	own := usage.Usage[s.datacenter]
 	gauges := []gauge{
 		{metricChecks, []string{attrStatus}, byStatus},
 		{metricInstances, []string{attrService, attrStatus}, instances},
 		{metricSessions, nil, one(len(sessions))},
-		{metricNodes, nil, one(own.Nodes)},
-		{metricServices, nil, one(own.Services)},
-		{metricRegistered, nil, one(own.ServiceInstances)},
+		{metricNodes, nil, one(nodes)},
+		{metricServices, nil, one(services)},
+		{metricRegistered, nil, one(registered)},
 		{metricUp, nil, one(1)},
 	}
 	keys, held := map[string]float64{}, map[string]float64{}
@@ -133,6 +134,31 @@ func (s *system) gauges() ([]gauge, error) {
 	gauges = append(gauges, gauge{metricKeys, []string{attrPrefix}, keys}, gauge{metricHeld, []string{attrPrefix}, held})
 	servers, err := s.servers()
 	return append(gauges, servers...), err
+}
+
+// catalog counts what is in the catalog, without what is imported.
+func (s *system) catalog() (nodes, services, instances int, err error) {
+	all, _, err := s.client.Catalog().Nodes(nil)
+	if err != nil {
+		return 0, 0, 0, err
+	}
+	named, _, err := s.client.Catalog().Services(nil)
+	if err != nil {
+		return 0, 0, 0, err
+	}
+	for name := range named {
+		of, _, err := s.client.Catalog().Service(name, "", nil)
+		if err != nil {
+			return 0, 0, 0, err
+		}
+		instances += len(of)
+	}
+	usage, _, err := s.client.Operator().Usage(nil)
+	if own := usage.Usage[s.datacenter]; err == nil && s.imports == nil &&
+		(own.Nodes != len(all) || own.Services != len(named) || own.ServiceInstances != instances) {
+		err = fmt.Errorf("consul contradicts itself: its catalog has %d nodes, %d services, %d instances, and its usage %+v", len(all), len(named), instances, own)
+	}
+	return len(all), len(named), instances, err
 }
 
 // instances counts the instances of each service by their health, as Consul joins their

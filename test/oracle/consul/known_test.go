@@ -25,6 +25,11 @@ const (
 	restoresAreNoticed = false
 	// restoredHoldsAreNew: after a snapshot was restored, no hold has the ID of another.
 	restoredHoldsAreNew = false
+	// startsSurviveKills: a span whose start was accepted ends also when the collector was
+	// killed while another signal was refused.
+	startsSurviveKills = false
+	// leaderlessIsNoDelay: the time of what happens to keys does not wait for a leader.
+	leaderlessIsNoDelay = false
 	// semaphoresHaveHolders: contenders for a semaphore do not hold it.
 	semaphoresHaveHolders = false
 	// countersBeginAtZero: each known service has its counters at once.

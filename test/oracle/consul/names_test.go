@@ -57,6 +57,7 @@ const (
 	attrNode         = "consul.node.name"
 	attrService      = "consul.service.name"
 	attrCheck        = "consul.check.id"
+	attrPeer         = "consul.peer.name"
 	attrStatus       = "consul.check.status"
 	attrStatusOld    = "consul.check.status.old"
 	attrStatusNew    = "consul.check.status.new"

@@ -32,12 +32,18 @@ func reports(events []oracle.Event) map[string][]oracle.Report {
 	return all
 }
 
+// imported begins the objects of a peer.
+const imported = "imported "
+
 // reportOf returns the object of an event; empty if it has none.
 func reportOf(e oracle.Event) (object string, report oracle.Report) {
 	a := e.Attributes
 	appeared, vanished := oracle.Report{New: present}, oracle.Report{Old: present}
 	switch e.Name {
 	case eventTransition:
+		if a[attrPeer] != "" {
+			return imported + checkObject(a[attrNode], a[attrCheck]), oracle.Report{Old: status(a[attrStatusOld]), New: status(a[attrStatusNew])}
+		}
 		return checkObject(a[attrNode], a[attrCheck]), oracle.Report{Old: status(a[attrStatusOld]), New: status(a[attrStatusNew])}
 	case eventNodeRegistered:
 		return nodeObject(a[attrNode]), appeared

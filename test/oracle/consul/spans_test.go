@@ -106,6 +106,11 @@ func (s *system) stillOpen(events []oracle.Event) func(oracle.Span) bool {
 		}
 	}
 	return func(start oracle.Span) bool {
+		if !startsSurviveKills && slices.ContainsFunc(s.Windows(), func(w oracle.Window) bool {
+			return w.Silent && start.Arrived.After(w.From) && start.Arrived.Before(w.Until)
+		}) {
+			return true
+		}
 		if s.hides(start) {
 			return true // Nothing is said of what is hidden, not even that it ended.
 		}
@@ -121,15 +126,19 @@ func (s *system) stillOpen(events []oracle.Event) func(oracle.Span) bool {
 	}
 }
 
-// compareIncidents compares each incident that has ended with its outages.
+// compareIncidents compares each incident that has ended with its outages. One that came
+// again over a kill is compared with those that did.
 func (s *system) compareIncidents(spans []oracle.Span) {
-	outages := map[string][]oracle.Span{} // by span ID of what they are a part of
+	outages := map[string]map[string][]oracle.Span{} // by span ID of what they are a part of, and by their own
 	for _, span := range spans {
-		if span.Name == spanOutage {
-			outages[span.ParentID] = append(outages[span.ParentID], span)
-			for _, link := range span.Links {
-				outages[link] = append(outages[link], span)
+		if span.Name != spanOutage {
+			continue
+		}
+		for _, whole := range append([]string{span.ParentID}, span.Links...) {
+			if outages[whole] == nil {
+				outages[whole] = map[string][]oracle.Span{}
 			}
+			outages[whole][span.SpanID] = append(outages[whole][span.SpanID], span)
 		}
 	}
 	for _, span := range spans {
@@ -139,7 +148,14 @@ func (s *system) compareIncidents(spans []oracle.Span) {
 		if s.hides(span) {
 			continue
 		}
-		parts := outages[span.SpanID]
+		var parts []oracle.Span
+		for _, versions := range outages[span.SpanID] {
+			part := versions[0]
+			if span.Attributes[attrReconciled] == "true" {
+				part = versions[len(versions)-1]
+			}
+			parts = append(parts, part)
+		}
 		if len(parts) == 0 {
 			s.Differ("%s of %s has no outage:%s", span.Name, s.Clock(span.Start), span.Attributes)
 			continue

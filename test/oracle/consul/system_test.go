@@ -69,6 +69,7 @@ type system struct {
 	domains    []*oracle.Domain
 	ends       ends
 	probes     atomic.Int64
+	imports    *system // a peer, of which all services are imported; may be nil
 }
 
 // newRun begins a run without datacenters.
@@ -134,6 +135,9 @@ func (s *system) spans() []oracle.Span {
 // domain makes one whose objects the actor alone changes.
 func (s *system) domain(read func(ctx context.Context) (map[string]string, error)) *oracle.Domain {
 	d := &oracle.Domain{Read: read, Keep: minTurn, Within: within}
+	if len(s.consul.Members) > 1 && !leaderlessIsNoDelay {
+		d.Within *= 2
+	}
 	s.domains = append(s.domains, d)
 	return d
 }
