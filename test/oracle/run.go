@@ -4,6 +4,7 @@
 package oracle
 
 import (
+	"cmp"
 	"flag"
 	"fmt"
 	"hash/fnv"
@@ -18,7 +19,7 @@ import (
 
 var (
 	seedFlag     = flag.Uint64("seed", 0, "seed of the workload and of the faults; 0 makes a new one")
-	durationFlag = flag.Duration("duration", time.Minute, "how long each workload and its comparison take; faults go on until it ends")
+	durationFlag = flag.Duration("duration", 0, "how long each workload and its comparison take; 0: as long as each scenario needs, a minute at most")
 )
 
 // dumpFlag names a folder for what a run recorded.
@@ -48,8 +49,9 @@ type Run struct {
 	differences []string
 }
 
-// Start begins a run. It prints the command that replays it at once.
-func Start(t *testing.T, folder string) *Run {
+// Start begins a run that takes this long unless the command line says otherwise. It
+// prints the command that replays it at once.
+func Start(t *testing.T, folder string, duration time.Duration) *Run {
 	t.Helper()
 	if testing.Short() {
 		t.Skip("needs the built collector and real servers; run make test")
@@ -58,11 +60,12 @@ func Start(t *testing.T, folder string) *Run {
 	if seed == 0 {
 		seed = uint64(rand.Uint32()) //nolint:gosec // a seed is no secret
 	}
+	duration = cmp.Or(*durationFlag, duration)
 	r := &Run{
-		T: t, Seed: seed, Duration: max(*durationFlag-settleShare, *durationFlag/2), begin: time.Now(),
+		T: t, Seed: seed, Duration: max(duration-settleShare, duration/2), begin: time.Now(),
 		operations: map[string]int{}, faults: map[string]int{},
 	}
-	replay := fmt.Sprintf("go test -count=1 ./test/oracle/%s -run '^%s$' -seed=%d -duration=%s", folder, t.Name(), seed, *durationFlag)
+	replay := fmt.Sprintf("go test -count=1 ./test/oracle/%s -run '^%s$' -seed=%d -duration=%s", folder, t.Name(), seed, duration)
 	fmt.Printf("oracle: %s begins; replay: %s\n", t.Name(), replay) // At once, also when the test hangs.
 	t.Cleanup(func() { r.report(replay) })
 	return r

@@ -46,6 +46,7 @@ func (s *system) compare(ctx context.Context) {
 		}
 	}
 	s.compareEnds(events, windows)
+	s.compareGaps(events, windows)
 	s.compareCounters(events, windows)
 	s.compareSpans(events)
 	s.compareGauges(ctx)

@@ -17,7 +17,7 @@ import (
 // TestOneServer is the widest workload, on one server.
 func TestOneServer(t *testing.T) {
 	t.Parallel()
-	s := start(t, lab.ServerOptions{})
+	s := start(t, wide, lab.ServerOptions{})
 	var actors []oracle.Actor
 	for i := range 6 {
 		actors = append(actors, s.fleet(i))
@@ -43,7 +43,7 @@ func (s *system) run(t *testing.T, actors []oracle.Actor, faults []oracle.Fault)
 	injected := make(chan error, 1)
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	go func() { injected <- s.Inject(ctx, 8*time.Second, faults) }()
+	go func() { injected <- s.Inject(ctx, 6*time.Second, faults) }()
 	s.Act(ctx, actors)
 	require.NoError(t, <-injected)
 	require.NoError(t, s.quiet(ctx))
@@ -56,7 +56,7 @@ func (s *system) run(t *testing.T, actors []oracle.Actor, faults []oracle.Fault)
 // what came.
 func TestSnapshots(t *testing.T) {
 	t.Parallel()
-	s := start(t, lab.ServerOptions{})
+	s := start(t, narrow, lab.ServerOptions{})
 	actors := []oracle.Actor{s.fleet(0), s.fleet(1), s.writer(0, true), s.writer(1, false), s.visitor(0), s.locker(0), s.locker(1)}
 	s.run(t, actors, []oracle.Fault{
 		s.snapshotRestored(),
@@ -67,7 +67,7 @@ func TestSnapshots(t *testing.T) {
 // TestThreeServers has another server lead, and others go, while one is observed.
 func TestThreeServers(t *testing.T) {
 	t.Parallel()
-	s := start(t, lab.ServerOptions{Members: 3})
+	s := start(t, narrow, lab.ServerOptions{Members: 3})
 	actors := []oracle.Actor{s.fleet(0), s.fleet(1), s.writer(0, true), s.writer(1, false), s.visitor(0), s.locker(0), s.locker(1), s.cliLocker(0, 1, 2)}
 	s.run(t, actors, []oracle.Fault{
 		s.leaderTransferred(),

@@ -17,7 +17,7 @@ import (
 // nodes, services, keys and locks of the same names.
 func TestTwoDatacenters(t *testing.T) {
 	t.Parallel()
-	all := newRun(t)
+	all := newRun(t, narrow)
 	one := all.startDatacenter(t, lab.ServerOptions{})
 	two := all.startDatacenter(t, lab.ServerOptions{Datacenter: "dc2", JoinWAN: []string{one.consul.WAN}})
 	require.Eventually(t, func() bool {

@@ -25,7 +25,7 @@ func TestPeering(t *testing.T) {
 		t.Skip("the receiver does not keep services of peers apart yet")
 	}
 	t.Parallel()
-	all := newRun(t)
+	all := newRun(t, narrow)
 	one := all.startDatacenter(t, peerable(t, ""))
 	// It is not observed, and no datacenter of the run.
 	two := (&shared{Run: all.Run}).startDatacenter(t, peerable(t, "elsewhere"))

@@ -52,7 +52,7 @@ key_prefix "kv/writer-%[2]d/" { policy = "deny" }
 // gone.
 func TestRights(t *testing.T) {
 	t.Parallel()
-	all := newRun(t)
+	all := newRun(t, narrow)
 	s := all.startDatacenter(t, lab.ServerOptions{Token: management, ExtraHCL: fmt.Sprintf(`
 acl {
   policy_ttl = %[1]q

@@ -97,6 +97,7 @@ func (s *system) restore(ctx context.Context, file string) (began time.Time, err
 func (s *system) leaderTransferred() oracle.Fault {
 	const name = "leader transferred"
 	return oracle.Fault{Name: name, Happen: func(ctx context.Context, _ *rand.Rand) error {
+		began := time.Now()
 		before, err := s.consul.Leader(ctx)
 		if err != nil {
 			return err
@@ -106,6 +107,7 @@ func (s *system) leaderTransferred() oracle.Fault {
 			now, err := s.consul.Leader(ctx)
 			return err == nil && now != before
 		})
+		s.elections = append(s.elections, oracle.Window{From: began, Until: time.Now(), Why: name})
 		s.CountFault(name)
 		return ctx.Err()
 	}}

@@ -69,19 +69,26 @@ type system struct {
 	domains    []*oracle.Domain
 	ends       ends
 	probes     atomic.Int64
-	imports    *system // a peer, of which all services are imported; may be nil
+	elections  []oracle.Window // that were asked for; everything is observed meanwhile
+	imports    *system         // a peer, of which all services are imported; may be nil
 }
 
+// How long the scenarios take.
+const (
+	wide   = time.Minute
+	narrow = 40 * time.Second // one with a smaller workload
+)
+
 // newRun begins a run without datacenters.
-func newRun(t *testing.T) *shared {
+func newRun(t *testing.T, duration time.Duration) *shared {
 	t.Helper()
-	return &shared{Run: oracle.Start(t, "consul"), token: filepath.Join(t.TempDir(), "token")}
+	return &shared{Run: oracle.Start(t, "consul", duration), token: filepath.Join(t.TempDir(), "token")}
 }
 
 // start starts a Consul, and the collector beside its first server.
-func start(t *testing.T, opts lab.ServerOptions) *system {
+func start(t *testing.T, duration time.Duration, opts lab.ServerOptions) *system {
 	t.Helper()
-	all := newRun(t)
+	all := newRun(t, duration)
 	s := all.startDatacenter(t, opts)
 	all.observe(t, s.consul.Token, "")
 	return s
