@@ -22,3 +22,8 @@ func (w *Watch[K, V, E]) ForkReport() func(now time.Time, o snapshot.Observation
 		return report(now, observation[K, V]{Observation: o}, overflow)
 	}
 }
+
+// Observe makes an observation of a result.
+func (w *Watch[K, V, E]) Observe(result Result[K, V]) snapshot.Observation[K, V] {
+	return w.observe(result, w.overtaken(result)).Observation
+}

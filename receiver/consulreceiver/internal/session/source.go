@@ -16,7 +16,9 @@ import (
 func Kind(cfg collect.LimitConfig) collect.Kind {
 	return collect.Kind{Enabled: cfg.Enabled, Scope: collect.Datacenter, New: func(e *collect.Env) collect.Collector {
 		limit := collect.Limit{Object: metadata.AttributeObjectSession, Max: cfg.Limit, Setting: "sessions::limit"}
-		return collector{collect.NewObjects(e, consulapi.EndpointSessions, limit, Read(e.Filters), Render)}
+		sessions := collect.NewObjects(e, consulapi.EndpointSessions, limit, Read(e.Filters), Render)
+		sessions.IndexOf = func(s Session) uint64 { return s.Index }
+		return collector{sessions}
 	}}
 }
 
@@ -35,6 +37,7 @@ func Read(filters collect.Filters) collect.Read[string, Session] {
 		entries, meta, err := consulapi.GetIndexed[[]struct {
 			ID, Node            string `answer:"required"`
 			Name, Behavior, TTL string
+			CreateIndex         uint64
 		}](ctx, c, consulapi.EndpointSessions, q)
 		if err != nil {
 			return collect.Result[string, Session]{Meta: meta}, err
@@ -42,7 +45,7 @@ func Read(filters collect.Filters) collect.Read[string, Session] {
 		sessions := make(map[string]Session, len(entries))
 		for _, e := range entries {
 			if filters.Nodes.Match(e.Node) {
-				sessions[e.ID] = Session{Name: e.Name, Node: e.Node, Behavior: e.Behavior, TTL: e.TTL}
+				sessions[e.ID] = Session{Name: e.Name, Node: e.Node, Behavior: e.Behavior, TTL: e.TTL, Index: e.CreateIndex}
 			}
 		}
 		return collect.Result[string, Session]{Meta: meta, Objects: sessions, Read: len(entries)}, nil
