@@ -145,6 +145,9 @@ type Query struct {
 	Recurse bool
 	// Agent reads what the agent itself knows, whatever the datacenter.
 	Agent bool
+	// Class is what the request is counted as; empty: the endpoint. An endpoint that
+	// holds the name of one object needs it, or each object would have a series.
+	Class string
 }
 
 // parameters returns the query of the URL.
@@ -183,7 +186,7 @@ func (c *Client) parameters(q Query) url.Values {
 func Get[T any](ctx context.Context, c *Client, endpoint string, q Query) (T, Meta, error) {
 	value, meta, err := get[T](ctx, c, endpoint, q)
 	if c.options.Count != nil {
-		c.options.Count(endpoint, err)
+		c.options.Count(cmp.Or(q.Class, endpoint), err)
 	}
 	return value, meta, err
 }
