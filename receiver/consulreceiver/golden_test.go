@@ -87,7 +87,10 @@ func TestMetricsOfAConsulThatAnswers(t *testing.T) {
 		health.RecordTransitions(m, map[health.Counted]int64{
 			{Service: "web", Status: health.Critical}: 2, {Status: health.Passing}: 1, {Service: "web", Status: health.None}: 1,
 		})
-		catalog.RecordUsage(m, consulapi.Usage{Datacenter: "dc1", Nodes: 3, Services: 2, Instances: 5, LastContact: 20 * time.Millisecond})
+		catalog.RecordUsage(m, consulapi.Usage{Datacenter: "dc1", Nodes: 3, Services: 2, Instances: 5})
+		catalog.RecordLastContact(m, 20*time.Millisecond)
+		catalog.RecordLastContact(m, -1)              // It is not known.
+		catalog.RecordLastContact(m, consulapi.Never) // It started alone.
 		leader.RecordLeader(m, true)
 		leader.RecordChanges(m, 2)
 		server.RecordPeers(m, 3)
@@ -99,6 +102,7 @@ func TestMetricsOfAConsulThatAnswers(t *testing.T) {
 		network.RecordRoundTrips(m, network.RoundTrips{Min: time.Millisecond, Median: 2 * time.Millisecond, P95: 3 * time.Millisecond, Max: 4 * time.Millisecond})
 		session.RecordCount(m, 4)
 		kv.RecordKeys(m, "jobs/", 3, 1)
+		kv.RecordSemaphores(m, []kv.Semaphore{{Prefix: "jobs/nightly", Limit: 2, Holders: 2, Waiters: 1}})
 		kv.RecordChanges(m, "jobs/", kv.KeyChanges{Created: 4, Updated: 5, Deleted: 1}, 7)
 		ca.RecordRoot(m, ca.Root{NotAfter: now.Add(time.Hour)})
 		acltoken.RecordToken(m, acltoken.Token{Expires: now.Add(time.Minute)})

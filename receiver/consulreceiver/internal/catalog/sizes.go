@@ -59,6 +59,12 @@ func (s *Sizes) Record(ctx context.Context, m collect.Metrics) {
 	s.SetEndpoint(consulapi.EndpointUsage, err)
 	if s.Name == "" {
 		s.SetDatacenter(usage.Datacenter)
+		if err == nil || consulapi.IsStale(err) {
+			RecordLastContact(m, usage.LastContact)
+		}
+	}
+	if s.Stale() { // The overview does not say how old it is.
+		totals, usage = nil, consulapi.Usage{}
 	}
 	if err == nil && usage.Nodes > 0 {
 		RecordUsage(m, usage)

@@ -49,6 +49,9 @@ type Options struct {
 	Partition   string
 	Consistency Consistency
 
+	// MaxStaleness is the age above which an answer is an error, see StaleError;
+	// 0 accepts any.
+	MaxStaleness time.Duration
 	// Count, which may be nil, counts each request by its endpoint and outcome.
 	Count func(endpoint string, err error)
 }
@@ -98,15 +101,19 @@ func (c *Client) Close() {
 	}
 }
 
-// Consistent says whether every read is a consistent one.
+// Consistent reports whether every read is a consistent one.
 func (c *Client) Consistent() bool { return c.options.Consistency == Consistent }
 
 // Meta is what Consul says about an answer.
 type Meta struct {
-	Index       uint64
+	Index uint64
+
+	// LastContact is how long ago the server that answered had heard from the
+	// leader, or Never; 0 for the leader, and where Consul does not say it. That of a
+	// blocking query is as of its beginning.
 	LastContact time.Duration
 
-	// Filtered says that the token may not read all there is; Token distinguishes
+	// Filtered means that the token may not read all there is; Token distinguishes
 	// one token from another.
 	Filtered bool
 	Token    [sha256.Size]byte
@@ -132,6 +139,8 @@ type Query struct {
 	// just started may not have read its log yet. Local reads from whichever
 	// server answers.
 	Consistent, Local bool
+	// Leader reads from the leader even if any server may answer.
+	Leader bool
 	// Recurse reads all keys under a prefix, of which there may be none.
 	Recurse bool
 	// Agent reads what the agent itself knows, whatever the datacenter.
@@ -139,6 +148,9 @@ type Query struct {
 	// Filter is an expression that the objects of the answer satisfy; Peer reads what
 	// that peer exports.
 	Filter, Peer string
+	// Class is what the request is counted as; empty: the endpoint. An endpoint that
+	// holds the name of one object needs it, or each object would have a series.
+	Class string
 }
 
 // parameters returns the query of the URL.
@@ -169,7 +181,7 @@ func (c *Client) parameters(q Query) url.Values {
 		parameters.Set("stale", "")
 	case c.options.Consistency == Consistent || q.Consistent:
 		parameters.Set("consistent", "")
-	case c.options.Consistency == Stale:
+	case c.options.Consistency == Stale && !q.Leader:
 		parameters.Set("stale", "")
 	}
 	return parameters
@@ -179,7 +191,7 @@ func (c *Client) parameters(q Query) url.Values {
 func Get[T any](ctx context.Context, c *Client, endpoint string, q Query) (T, Meta, error) {
 	value, meta, err := get[T](ctx, c, endpoint, q)
 	if c.options.Count != nil {
-		c.options.Count(endpoint, err)
+		c.options.Count(cmp.Or(q.Class, endpoint), err)
 	}
 	return value, meta, err
 }
@@ -198,16 +210,24 @@ func get[T any](ctx context.Context, c *Client, endpoint string, q Query) (T, Me
 			return none, Meta{}, Explain(endpoint, err)
 		}
 	}
+	meta := metaOf(response)
+	if most := c.options.MaxStaleness; most > 0 && meta.LastContact > most {
+		return none, meta, fmt.Errorf("%s: %w", endpoint, &StaleError{meta.LastContact})
+	}
+	return into, meta, nil
+}
+
+func metaOf(response *http.Response) Meta {
 	number := func(header string) uint64 {
 		value, _ := strconv.ParseUint(response.Header.Get(header), 10, 64) // if it has one
 		return value
 	}
-	return into, Meta{
+	return Meta{
 		Index:       number("X-Consul-Index"),
-		LastContact: time.Duration(number("X-Consul-LastContact")) * time.Millisecond,
+		LastContact: time.Duration(min(number("X-Consul-LastContact"), uint64(Never/time.Millisecond))) * time.Millisecond,
 		Filtered:    response.Header.Get("X-Consul-Results-Filtered-By-ACLs") == "true",
 		Token:       sha256.Sum256([]byte(response.Request.Header.Get(tokenHeader))),
-	}, nil
+	}
 }
 
 // GetLocal makes a request that the agent answers itself.

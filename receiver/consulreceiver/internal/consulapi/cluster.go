@@ -34,7 +34,8 @@ type Usage struct {
 	LastContact time.Duration
 }
 
-// Usage returns the size of the catalog of the datacenter.
+// Usage returns the size of the catalog of the datacenter. With a StaleError it still
+// returns the LastContact.
 func (c *Client) Usage(ctx context.Context) (Usage, error) {
 	all, err := c.usages(ctx, EndpointUsage)
 	for _, usage := range all { // one entry, as `global` is not requested
@@ -50,6 +51,9 @@ func (c *Client) usages(ctx context.Context, endpoint string) (map[string]Usage,
 			Nodes, Services, ServiceInstances *int64 `answer:"required"`
 		} `answer:"nonempty"`
 	}](ctx, c, endpoint, Query{Local: true}) // It is never forwarded.
+	if IsStale(err) {
+		return map[string]Usage{"": {LastContact: meta.LastContact}}, err
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -21,7 +21,7 @@ const (
 	endpointServices = "catalog/services" // names of services
 	endpointOnNode   = "catalog/node-services"
 	endpointImported = "internal/ui/services"
-	endpointService  = "health/service/"
+	endpointService  = "health/service"
 )
 
 // maxReason is how many bytes of the reason of a maintenance are reported.
@@ -96,6 +96,7 @@ func truncate(text string, limit int) string {
 // onNode reads some checks of one node. A node that is gone has none.
 func (r reader) onNode(ctx context.Context, c *consulapi.Client, ids []CheckID, of Checks, q consulapi.Query) (collect.Result[CheckID, Check], error) {
 	const most = 32 // terms in an expression
+	q.Class = strings.TrimSuffix(endpointNode, "/")
 	if len(ids) <= most {
 		terms := make([]string, len(ids))
 		for i, id := range ids {
@@ -122,7 +123,7 @@ func instancesOn(ctx context.Context, c *consulapi.Client, filters collect.Filte
 		Services []struct {
 			ID, Service string `answer:"required"`
 		}
-	}](ctx, c, endpointOnNode+"/"+node, consulapi.Query{})
+	}](ctx, c, endpointOnNode+"/"+node, consulapi.Query{Class: endpointOnNode})
 	var instances []Instance
 	for _, s := range reply.Services {
 		if filters.Services.Match(s.Service) {
