@@ -56,7 +56,9 @@ func (s *Sizes) Record(ctx context.Context, m collect.Metrics) {
 		usage, err = s.API.Usage(ctx)
 		s.SetEndpoint(consulapi.EndpointUsage, err)
 		s.SetDatacenter(usage.Datacenter)
-		RecordLastContact(m, usage.LastContact)
+		if err == nil || consulapi.IsStale(err) {
+			RecordLastContact(m, usage.LastContact)
+		}
 	}
 	if s.Stale() { // The overview does not say how old it is.
 		totals, usage = nil, consulapi.Usage{}
@@ -85,7 +87,7 @@ func ReadOverview(ctx context.Context, c *consulapi.Client, filters collect.Filt
 		return nil, consulapi.Usage{}, err
 	}
 	totals := make(map[string]int64, len(reply.Services))
-	usage := consulapi.Usage{Services: int64(len(reply.Services)), LastContact: -1}
+	usage := consulapi.Usage{Services: int64(len(reply.Services))}
 	for _, n := range reply.Nodes {
 		usage.Nodes += n.Total
 	}
