@@ -7,6 +7,8 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"net/http"
+	"strings"
 	"sync"
 	"time"
 
@@ -20,6 +22,7 @@ const (
 	EndpointLeader      = "status/leader"
 	EndpointPeers       = "status/peers"
 	EndpointSessions    = "session/list"
+	EndpointRoots       = "connect/ca/roots"
 )
 
 // Usage is the size of the catalog of one datacenter.
@@ -29,8 +32,7 @@ type Usage struct {
 	Services   int64
 	Instances  int64
 
-	// LastContact is how long ago the server that answered heard from the leader;
-	// negative: it is not known.
+	// LastContact is how long ago the server that answered heard from the leader.
 	LastContact time.Duration
 }
 
@@ -89,7 +91,6 @@ func (u *Usages) Of(ctx context.Context, c *Client, datacenter string, age time.
 	if u.err == nil && !found {
 		return Usage{}, fmt.Errorf("%s: datacenter %s does not answer", EndpointUsage, datacenter)
 	}
-	usage.LastContact = -1 // that of the agent's own datacenter
 	return usage, u.err
 }
 
@@ -124,6 +125,25 @@ func (c *Client) Datacenters(ctx context.Context) ([]string, error) {
 		err = fmt.Errorf("%s: %w: it names no datacenter", EndpointDatacenters, ErrForeign)
 	}
 	return names, err
+}
+
+// ClusterID returns the UUID of the cluster, which its datacenters have in common that
+// have a primary datacenter in common. It goes with the data: a snapshot brings along
+// that of the cluster from which it is. It is empty where Consul Connect is turned off.
+func (c *Client) ClusterID(ctx context.Context) (string, error) {
+	roots, _, err := Get[struct {
+		TrustDomain string `answer:"required"` // the UUID, and a domain
+	}](ctx, c, EndpointRoots, Query{Local: true})
+	if ConnectOff(err) {
+		return "", nil
+	}
+	id, _, _ := strings.Cut(roots.TrustDomain, ".")
+	return id, err
+}
+
+// ConnectOff says whether err is that of a Consul without Consul Connect.
+func ConnectOff(err error) bool {
+	return StatusCode(err) == http.StatusInternalServerError && strings.Contains(err.Error(), "Connect must be enabled")
 }
 
 // Nullable is a list for which Consul sends null when it is empty, which
