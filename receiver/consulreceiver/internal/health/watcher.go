@@ -178,6 +178,11 @@ func (w *watcher) unresolved(ctx context.Context) (r resolution, done bool, err 
 			w.mu.Unlock()
 			return w.reader.onNode(ctx, w.API, asked, ids, q)
 		})
+		if err == nil && (result.Filtered && !w.last.Filtered || result.Token != w.last.Token) { // The view has changed.
+			w.stop()
+			r.observation, err = w.begin(ctx)
+			return r, true, err
+		}
 		w.highest = max(w.highest, result.Index)
 		r.observation = observation{asked: asked, index: result.Index, checks: result.Objects}
 		return r, true, err
