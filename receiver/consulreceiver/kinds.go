@@ -24,6 +24,7 @@ import (
 // A new kind is a line here.
 func (c *Config) kinds(keyNames pattern.Matcher) []collect.Kind {
 	sizes := map[*collect.Env]*catalog.Sizes{}
+	sessions := map[*collect.Env]kv.Sessions{}
 	kinds := []collect.Kind{
 		{Enabled: true, Scope: collect.Datacenter, New: func(e *collect.Env) collect.Collector {
 			sizes[e] = catalog.NewSizes(e, c.Catalog, c.namespace(), c.partition())
@@ -35,7 +36,11 @@ func (c *Config) kinds(keyNames pattern.Matcher) []collect.Kind {
 		leader.Kind(c.Cluster),
 		server.Kind(c.Cluster),
 		network.Kind(c.Coordinates),
-		session.Kind(c.Sessions),
+		{Enabled: c.Sessions.Enabled, Scope: collect.Datacenter, New: func(e *collect.Env) collect.Collector {
+			s := session.New(e, c.Sessions)
+			sessions[e] = s
+			return s
+		}},
 		configentry.Kind(c.ConfigEntries),
 		ca.Kind(c.Certificates),
 		userevent.Kind(c.UserEvents),
@@ -44,7 +49,7 @@ func (c *Config) kinds(keyNames pattern.Matcher) []collect.Kind {
 		acltoken.Kind(c.ACLToken),
 	}
 	for _, prefix := range c.KV.Prefixes {
-		kinds = append(kinds, kv.Kind(c.KV, keyNames, prefix))
+		kinds = append(kinds, kv.Kind(c.KV, keyNames, prefix, func(e *collect.Env) kv.Sessions { return sessions[e] }))
 	}
 	return kinds
 }

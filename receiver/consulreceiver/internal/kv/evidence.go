@@ -19,12 +19,12 @@ const (
 	maxAsked = 100
 )
 
-// evidence reads how holds ended, at once, as most holders end their session
+// readEvidence reads how holds ended, at once, as most holders end their session
 // within milliseconds after they released its key. All of it is read from the leader,
 // as the keys were: another server may not know yet what they showed. The watch
 // of sessions reports it when they cannot be read.
-func (c *collector) evidence(ctx context.Context, needs Needs) Evidence {
-	e := Evidence{Sessions: map[string]SessionState{}, Created: map[uint64]bool{}, DeletedAt: map[string]uint64{}}
+func (c *collector) readEvidence(ctx context.Context, needs Needs) Evidence {
+	e := Evidence{Sessions: map[string]SessionState{}, DeletedAt: map[string]uint64{}}
 	for _, id := range needs.Sessions[:min(len(needs.Sessions), maxAsked)] {
 		found, meta, err := consulapi.GetIndexed[[]sessionEntry](ctx, c.API, endpointSession+id, consulapi.Query{Leader: true})
 		if err != nil {

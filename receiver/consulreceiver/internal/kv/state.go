@@ -22,6 +22,8 @@ type Hold struct {
 	Start, End  time.Time
 	How         End // empty while it lasts
 
+	Client Client
+
 	// LockIndex is that of the key. It differs from that of the ID once the key
 	// was written without a session.
 	LockIndex uint64
@@ -42,6 +44,7 @@ type Wait struct {
 	Reconciled  bool
 	Start, End  time.Time
 	How         End // empty while it lasts, and when it led to a slot
+	Client      Client
 }
 
 // Acquired says that a hold began.
@@ -196,6 +199,7 @@ func (s *step) end(c snapshot.Change[string, Key]) []Effect {
 	}
 	hold.End, hold.How = s.now, s.ending(hold, c)
 	hold.Reconciled = hold.Reconciled || c.Reconciled
+	hold.Client = cmp.Or(hold.Client, s.evidence.Clients[hold.Session])
 	hold.Followed = !c.Removed && c.Next.CreateIndex == hold.ID.CreateIndex && c.Prev.Role == NoRole
 	delete(s.holds, c.Key)
 	if !c.Removed && c.Next.Role == Waiter {
@@ -286,6 +290,7 @@ func (s *step) endWait(c snapshot.Change[string, Key]) []Effect {
 	delete(s.waits, c.Key)
 	wait.End = s.now
 	wait.Reconciled = wait.Reconciled || c.Reconciled
+	wait.Client = cmp.Or(wait.Client, s.evidence.Clients[wait.Session])
 	if same && c.Next.Role == Holder {
 		return []Effect{Waited{*wait}}
 	}
@@ -345,7 +350,10 @@ func (s *step) begin(c snapshot.Change[string, Key]) []Effect {
 	id := s.holdID(c.Key, c.Next)
 	before := c.Initial || c.Rebased
 	var effects []Effect
-	wait := Wait{ID: id, Session: c.Next.Session, Flags: c.Next.Flags, BeganBefore: before, Reconciled: c.Reconciled, Start: s.now}
+	wait := Wait{
+		ID: id, Session: c.Next.Session, Client: s.evidence.Clients[c.Next.Session], Flags: c.Next.Flags,
+		BeganBefore: before, Reconciled: c.Reconciled, Start: s.now,
+	}
 	switch {
 	case c.Next.Role == Waiter && id.Resets > 0: // It has left its slot.
 	case c.Next.Role == Waiter:
@@ -353,7 +361,7 @@ func (s *step) begin(c snapshot.Change[string, Key]) []Effect {
 		effects = []Effect{Queued{Wait: wait, Initial: c.Initial}}
 	case c.Next.held():
 		hold := &Hold{
-			ID: id, Session: wait.Session, Flags: wait.Flags, LockIndex: c.Next.LockIndex,
+			ID: id, Session: wait.Session, Client: wait.Client, Flags: wait.Flags, LockIndex: c.Next.LockIndex,
 			BeganBefore: before, Reconciled: c.Reconciled, Start: s.now, Previous: s.previous(c.Next, id),
 		}
 		if c.Next.Role == Holder {
