@@ -4,13 +4,15 @@
 package lab
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net/http"
 )
 
 // Consul is one Consul datacenter of one or three servers, with ports for HTTP
-// or HTTPS, RPC and gossip only (no DNS, no gRPC, no UI). A restart keeps its state.
+// or HTTPS, RPC and gossip only (no DNS, no UI, and gRPC for peering alone). A restart
+// keeps its state.
 type Consul struct {
 	// Server is the first of the members, and the only one unless asked otherwise.
 	*Server
@@ -19,6 +21,8 @@ type Consul struct {
 	Addr string
 	// Addrs are those of all, in the order of Members.
 	Addrs []string
+	// Datacenter is its name.
+	Datacenter string
 	// WAN is host:port at which the first server gossips with other datacenters.
 	WAN string
 	// TLS is what a client needs; empty without TLS.
@@ -32,10 +36,16 @@ type Consul struct {
 }
 
 // StartConsul starts the servers, and waits until each knows the leader and has
-// found itself healthy. The node is "lab"; the nodes of three are "lab-1" to "lab-3".
+// found itself healthy. The node is "lab", unless it has another name; the nodes of
+// three are "lab-1" to "lab-3".
 func StartConsul(ctx context.Context, opts ServerOptions) (*Consul, error) {
 	c := &Consul{Token: opts.Token, scheme: "http", client: probeClient}
-	cluster, err := startCluster(ctx, "consul", 4, opts, func(places []place) ([]launch, error) {
+	c.Datacenter = cmp.Or(opts.Datacenter, "dc1")
+	ports := 4
+	if opts.Peering {
+		ports = 5
+	}
+	cluster, err := startCluster(ctx, "consul", ports, opts, func(places []place) ([]launch, error) {
 		return c.prepare(places, opts)
 	})
 	if err != nil {

@@ -4,6 +4,7 @@
 package lab
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -12,7 +13,7 @@ import (
 	"slices"
 )
 
-const consulNode = "lab" // the node name of a single server; of three with a number
+const consulNode = "lab" // the node name of a single server without another; of three with a number
 
 // prepare writes the configuration of each server.
 func (c *Consul) prepare(places []place, opts ServerOptions) ([]launch, error) {
@@ -34,7 +35,7 @@ func (c *Consul) prepare(places []place, opts ServerOptions) ([]launch, error) {
 		if err != nil {
 			return nil, err
 		}
-		node := consulNode
+		node := cmp.Or(opts.Node, consulNode)
 		if len(places) > 1 {
 			node = fmt.Sprintf("%s-%d", consulNode, i+1)
 		}
@@ -77,6 +78,10 @@ func consulConfig(p place, opts ServerOptions) string {
 	if opts.TLS != nil {
 		http, https = https, http
 	}
+	grpc := -1
+	if opts.Peering {
+		grpc = p.ports[4]
+	}
 	config := fmt.Sprintf(`
 server               = true
 data_dir             = %q
@@ -95,9 +100,9 @@ ports {
   serf_wan = %d
   dns      = -1
   grpc     = -1
-  grpc_tls = -1
+  grpc_tls = %d
 }
-`, filepath.Join(p.home, "data"), http, https, p.ports[1], p.ports[2], p.ports[3])
+`, filepath.Join(p.home, "data"), http, https, p.ports[1], p.ports[2], p.ports[3], grpc)
 	if opts.Token != "" {
 		config += fmt.Sprintf(`
 acl {

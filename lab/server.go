@@ -51,6 +51,11 @@ type ServerOptions struct {
 	// JoinWAN, of Consul, are addresses of servers of other datacenters, see
 	// [Consul]'s WAN, to federate with.
 	JoinWAN []string
+	// Node, of Consul with one server, is the name of its node; empty: lab.
+	Node string
+	// Peering, of Consul: its servers can be peered with another Consul's, see
+	// [Consul.Peer].
+	Peering bool
 	// Uninitialised, of Vault: it is started only; [Vault.Initialise] does the rest.
 	Uninitialised bool
 	// Sealed, of Vault: it is initialised, and sealed then.

@@ -176,7 +176,7 @@ func (a asked) become(t *testing.T, r http.Handler, beside map[string]string) (a
 	return a.read(t, c, p)
 }
 
-// asks says whether it makes the request itself.
+// asks reports whether it makes the request itself.
 func (a asked) asks(r *http.Request) bool {
 	path, query, _ := strings.Cut(a.endpoint, "?")
 	return r.URL.Path == "/v1/"+path && (query == "" || query == r.URL.RawQuery)

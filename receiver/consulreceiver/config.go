@@ -66,11 +66,15 @@ type Config struct {
 	// Consistency of reads.
 	Consistency consulapi.Consistency `mapstructure:"consistency"`
 
+	// MaxStaleness is how long ago the server that answers may have heard from the
+	// leader; 0 stands for any time.
+	MaxStaleness time.Duration `mapstructure:"max_staleness"`
+
 	// Storage is the ID of a storage extension in which what lasts, such as an
 	// outage, survives a restart of the collector.
 	Storage *component.ID `mapstructure:"storage"`
 
-	// EmitInitialState says that what is first observed is told as events, too.
+	// EmitInitialState means that what is first observed is told as events, too.
 	EmitInitialState bool `mapstructure:"emit_initial_state"`
 
 	Services       collect.NamesConfig  `mapstructure:"services"`
@@ -109,6 +113,7 @@ func (c *Config) Validate() error {
 		configcheck.URL("endpoint", c.endpoint(), "http://127.0.0.1:8500"),
 		configcheck.Duration("collection_interval", c.Scrape.CollectionInterval, "10s"),
 		configcheck.Timeout("timeout", c.HTTP.Timeout, "5s"),
+		configcheck.Timeout("max_staleness", c.MaxStaleness, "1m, or 0 for no limit"),
 		c.token().Validate(),
 		c.validateConsistency(),
 		c.Services.Validate("services"),
@@ -181,6 +186,7 @@ func (c *Config) apiOptions() consulapi.Options {
 	return consulapi.Options{
 		HTTP: c.HTTP, Endpoint: c.endpoint(), Token: c.tokenOrEnvironment(),
 		Namespace: c.namespace(), Partition: c.partition(), Consistency: c.Consistency,
+		MaxStaleness: c.MaxStaleness,
 	}
 }
 
@@ -197,6 +203,7 @@ func defaultConfig() *Config {
 		Metrics:        metadata.NewDefaultMetricsBuilderConfig(),
 		Events:         metadata.DefaultLogsBuilderConfig(),
 		Consistency:    consulapi.Stale,
+		MaxStaleness:   consulapi.DefaultMaxStaleness,
 		Services:       collect.NamesConfig{Limit: 5_000},
 		Nodes:          collect.NamesConfig{Limit: 10_000},
 		Checks:         health.Config{LimitConfig: collect.LimitConfig{Enabled: true, Limit: 100_000}},

@@ -87,7 +87,10 @@ func TestMetricsOfAConsulThatAnswers(t *testing.T) {
 		health.RecordTransitions(m, map[health.Counted]int64{
 			{Service: "web", Status: health.Critical}: 2, {Status: health.Passing}: 1, {Service: "web", Status: health.None}: 1,
 		})
-		catalog.RecordUsage(m, consulapi.Usage{Datacenter: "dc1", Nodes: 3, Services: 2, Instances: 5, LastContact: 20 * time.Millisecond})
+		catalog.RecordUsage(m, consulapi.Usage{Datacenter: "dc1", Nodes: 3, Services: 2, Instances: 5})
+		catalog.RecordLastContact(m, 20*time.Millisecond)
+		catalog.RecordLastContact(m, -1)              // It is not known.
+		catalog.RecordLastContact(m, consulapi.Never) // It started alone.
 		leader.RecordLeader(m, true)
 		leader.RecordChanges(m, 2)
 		server.RecordPeers(m, 3)

@@ -5,6 +5,7 @@ package catalog
 
 import (
 	"context"
+	"time"
 
 	"go.opentelemetry.io/collector/pdata/plog"
 
@@ -48,7 +49,12 @@ func RecordUsage(m collect.Metrics, usage consulapi.Usage) {
 	m.RecordConsulCatalogNodeCountDataPoint(m.TS(), usage.Nodes)
 	m.RecordConsulCatalogServiceCountDataPoint(m.TS(), usage.Services)
 	m.RecordConsulCatalogServiceInstanceCountDataPoint(m.TS(), usage.Instances)
-	if usage.LastContact >= 0 {
-		m.RecordConsulRaftLastContactDataPoint(m.TS(), usage.LastContact.Seconds())
+}
+
+// RecordLastContact records how long ago the server that answers heard from the leader,
+// if that is known and it ever has.
+func RecordLastContact(m collect.Metrics, age time.Duration) {
+	if age >= 0 && age < consulapi.Never {
+		m.RecordConsulRaftLastContactDataPoint(m.TS(), age.Seconds())
 	}
 }

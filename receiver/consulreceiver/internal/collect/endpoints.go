@@ -30,6 +30,7 @@ type endpoints struct {
 	lost   map[string]bool   // those that last gave no answer at all
 	beyond map[string]beyond // how many objects are beyond a limit
 	partly map[string]bool   // whether the token does not show all
+	stale  map[string]bool   // those that last had a stale answer
 
 	services int // with instances, beyond their limit
 }
@@ -41,7 +42,8 @@ type beyond struct {
 }
 
 func (e *endpoints) init() {
-	e.up, e.lost, e.beyond, e.partly = map[string]bool{}, map[string]bool{}, map[string]beyond{}, map[string]bool{}
+	e.up, e.lost, e.beyond = map[string]bool{}, map[string]bool{}, map[string]beyond{}
+	e.partly, e.stale = map[string]bool{}, map[string]bool{}
 }
 
 // SetEndpoint takes in the outcome of one use of an endpoint.
@@ -54,7 +56,18 @@ func (e *Env) SetEndpoint(endpoint string, err error) {
 		delete(e.endpoints.lost, endpoint)
 	}
 	reached := len(e.endpoints.lost) == 0
+	fresh := len(e.endpoints.stale) == 0
+	if consulapi.IsStale(err) {
+		e.endpoints.stale[endpoint] = true
+	} else {
+		delete(e.endpoints.stale, endpoint)
+	}
 	e.endpoints.mu.Unlock()
+	if fresh && consulapi.IsStale(err) {
+		// What the other endpoints know is as old, and a blocking query would show it
+		// late only.
+		e.epoch.next(e.epoch.present())
+	}
 	if consulapi.Unreachable(err) { // One line says it for all endpoints.
 		e.Condition.Set(agentCondition, err)
 		return
@@ -76,14 +89,21 @@ func (e *Env) SkipEndpoints(skipped ...string) {
 	}
 }
 
-// Up says whether the last use of an endpoint succeeded.
+// Up reports whether the last use of an endpoint succeeded.
 func (e *Env) Up(endpoint string) bool {
 	e.endpoints.mu.Lock()
 	defer e.endpoints.mu.Unlock()
 	return e.endpoints.up[endpoint]
 }
 
-// Complete says whether all objects of an endpoint are observed.
+// Stale reports whether the last answer of some endpoint was a stale one.
+func (e *Env) Stale() bool {
+	e.endpoints.mu.Lock()
+	defer e.endpoints.mu.Unlock()
+	return len(e.endpoints.stale) > 0
+}
+
+// Complete reports whether all objects of an endpoint are observed.
 func (e *Env) Complete(endpoint string) bool {
 	e.endpoints.mu.Lock()
 	defer e.endpoints.mu.Unlock()

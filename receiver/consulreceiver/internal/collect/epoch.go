@@ -8,10 +8,11 @@ import (
 	"sync"
 )
 
-// epoch is the time in which the indexes of a Consul count.
+// epoch is the time in which the indexes of a Consul count: until it restores a snapshot,
+// or the server that answers is cut off from the others.
 type epoch struct {
 	mu      sync.Mutex
-	current context.Context // done when Consul has restored a snapshot
+	current context.Context // done at its end
 	end     context.CancelFunc
 }
 

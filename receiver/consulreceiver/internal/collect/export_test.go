@@ -10,7 +10,7 @@ import (
 	"github.com/otelcol-infra/otelcol-infra/internal/watch"
 )
 
-// Report steps and renders an observation; hidden says that the token began to hide some.
+// Report steps and renders an observation; hidden means that the token began to hide some.
 func (w *Watch[K, V, E]) Report(now time.Time, o snapshot.Observation[K, V], hidden bool) watch.Telemetry {
 	return w.report(now, observation[K, V]{o, hidden})
 }
@@ -21,4 +21,9 @@ func (w *Watch[K, V, E]) ForkReport() func(now time.Time, o snapshot.Observation
 	return func(now time.Time, o snapshot.Observation[K, V], overflow bool) watch.Telemetry {
 		return report(now, observation[K, V]{Observation: o}, overflow)
 	}
+}
+
+// Observe makes an observation of a result.
+func (w *Watch[K, V, E]) Observe(result Result[K, V]) snapshot.Observation[K, V] {
+	return w.observe(result, w.overtaken(result)).Observation
 }

@@ -50,8 +50,11 @@ type Watch[K, V comparable, E any] struct {
 	// MinPause is the shortest time between two blocking queries; zero stands for
 	// a second. Changes within it are observed as one.
 	MinPause time.Duration
-	// Unordered says that a smaller index is not an older one.
+	// Unordered means that a smaller index is not an older one.
 	Unordered bool
+	// IndexOf, which may be nil, returns the index at which an object was last
+	// modified. It reveals a restored snapshot that writes have overtaken since.
+	IndexOf func(V) uint64
 
 	// Lock guards the state that Step and Fork use. Step takes an observation in;
 	// Fork returns a Step that goes on from the present state and leaves it as it is.
@@ -128,15 +131,35 @@ func (w *Watch[K, V, E]) next(ctx context.Context) (observation[K, V], error) {
 		}
 		return none, err
 	}
-	if !ended && w.begun && !w.Unordered && result.Index < w.last.Index {
+	restored := w.overtaken(result)
+	if !ended && w.begun && !w.Unordered && (result.Index < w.last.Index || restored) {
 		w.era = w.epoch.next(era)
 	}
 	w.pace(result)
-	return w.observe(result), nil
+	return w.observe(result, restored), nil
 }
 
-// observe makes an observation of a result.
-func (w *Watch[K, V, E]) observe(result Result[K, V]) observation[K, V] {
+// overtaken means that Consul has restored a snapshot, although its index is not
+// lower: an object was last modified earlier than is known of it, or appears now
+// although it was modified before the last answer.
+func (w *Watch[K, V, E]) overtaken(result Result[K, V]) bool {
+	viewChanged := w.cut > 0 || result.Filtered || w.last.Filtered || result.Token != w.last.Token
+	if !w.begun || w.IndexOf == nil || viewChanged || result.Index <= w.last.Index {
+		return false
+	}
+	for key, object := range result.Objects {
+		index := w.IndexOf(object)
+		known, ok := w.kept[key]
+		if ok && index < w.IndexOf(known) || !ok && index <= w.last.Index {
+			return true
+		}
+	}
+	return false
+}
+
+// observe makes an observation of a result. restored means that it is that of a
+// Consul that went back to a snapshot.
+func (w *Watch[K, V, E]) observe(result Result[K, V], restored bool) observation[K, V] {
 	meta, objects := result.Meta, result.Objects
 	cut := w.cut
 	w.cut = Bound(objects, w.kept, w.Limit.Max, w.Compare)
@@ -144,7 +167,7 @@ func (w *Watch[K, V, E]) observe(result Result[K, V]) observation[K, V] {
 	w.SetFiltered(w.Endpoint, meta.Filtered)
 
 	// The index of keys also falls when Consul forgets keys that are long gone.
-	backwards := w.begun && !w.Unordered && meta.Index < w.last.Index && !maps.Equal(objects, w.kept)
+	backwards := restored || w.begun && !w.Unordered && meta.Index < w.last.Index && !maps.Equal(objects, w.kept)
 	// With the same index, only the view can have changed.
 	same := !w.Unordered && meta.Index == w.last.Index
 	observed := observation[K, V]{
@@ -201,7 +224,7 @@ func (w *Watch[K, V, E]) older(meta consulapi.Meta) bool {
 	return w.begun && meta.Index < w.last.Index && !w.API.Consistent()
 }
 
-// early says that nothing new came, and no time has passed: so it is when Consul
+// early means that nothing new came, and no time has passed: so it is when Consul
 // went back to a snapshot, after which an index from before is never reached.
 func (w *Watch[K, V, E]) early(meta consulapi.Meta, begin time.Time) bool {
 	return w.index > 1 && meta.Index == w.index && time.Since(begin) < consulapi.Wait

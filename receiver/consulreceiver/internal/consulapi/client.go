@@ -49,6 +49,9 @@ type Options struct {
 	Partition   string
 	Consistency Consistency
 
+	// MaxStaleness is the age above which an answer is an error, see StaleError;
+	// 0 accepts any.
+	MaxStaleness time.Duration
 	// Count, which may be nil, counts each request by its endpoint and outcome.
 	Count func(endpoint string, err error)
 }
@@ -98,15 +101,19 @@ func (c *Client) Close() {
 	}
 }
 
-// Consistent says whether every read is a consistent one.
+// Consistent reports whether every read is a consistent one.
 func (c *Client) Consistent() bool { return c.options.Consistency == Consistent }
 
 // Meta is what Consul says about an answer.
 type Meta struct {
-	Index       uint64
+	Index uint64
+
+	// LastContact is how long ago the server that answered had heard from the
+	// leader, or Never; 0 for the leader, and where Consul does not say it. That of a
+	// blocking query is as of its beginning.
 	LastContact time.Duration
 
-	// Filtered says that the token may not read all there is; Token distinguishes
+	// Filtered means that the token may not read all there is; Token distinguishes
 	// one token from another.
 	Filtered bool
 	Token    [sha256.Size]byte
@@ -138,6 +145,9 @@ type Query struct {
 	Recurse bool
 	// Agent reads what the agent itself knows, whatever the datacenter.
 	Agent bool
+	// Class is what the request is counted as; empty: the endpoint. An endpoint that
+	// holds the name of one object needs it, or each object would have a series.
+	Class string
 }
 
 // parameters returns the query of the URL.
@@ -176,7 +186,7 @@ func (c *Client) parameters(q Query) url.Values {
 func Get[T any](ctx context.Context, c *Client, endpoint string, q Query) (T, Meta, error) {
 	value, meta, err := get[T](ctx, c, endpoint, q)
 	if c.options.Count != nil {
-		c.options.Count(endpoint, err)
+		c.options.Count(cmp.Or(q.Class, endpoint), err)
 	}
 	return value, meta, err
 }
@@ -195,16 +205,24 @@ func get[T any](ctx context.Context, c *Client, endpoint string, q Query) (T, Me
 			return none, Meta{}, Explain(endpoint, err)
 		}
 	}
+	meta := metaOf(response)
+	if most := c.options.MaxStaleness; most > 0 && meta.LastContact > most {
+		return none, meta, fmt.Errorf("%s: %w", endpoint, &StaleError{meta.LastContact})
+	}
+	return into, meta, nil
+}
+
+func metaOf(response *http.Response) Meta {
 	number := func(header string) uint64 {
 		value, _ := strconv.ParseUint(response.Header.Get(header), 10, 64) // if it has one
 		return value
 	}
-	return into, Meta{
+	return Meta{
 		Index:       number("X-Consul-Index"),
-		LastContact: time.Duration(number("X-Consul-LastContact")) * time.Millisecond,
+		LastContact: time.Duration(min(number("X-Consul-LastContact"), uint64(Never/time.Millisecond))) * time.Millisecond,
 		Filtered:    response.Header.Get("X-Consul-Results-Filtered-By-ACLs") == "true",
 		Token:       sha256.Sum256([]byte(response.Request.Header.Get(tokenHeader))),
-	}, nil
+	}
 }
 
 // GetLocal makes a request that the agent answers itself.

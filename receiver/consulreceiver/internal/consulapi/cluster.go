@@ -33,13 +33,17 @@ type Usage struct {
 	LastContact time.Duration
 }
 
-// Usage returns the size of the catalog of the datacenter.
+// Usage returns the size of the catalog of the datacenter. With a StaleError it still
+// returns the LastContact.
 func (c *Client) Usage(ctx context.Context) (Usage, error) {
 	reply, meta, err := Get[struct {
 		Usage map[string]struct {
 			Nodes, Services, ServiceInstances *int64 `answer:"required"`
 		} `answer:"nonempty"`
 	}](ctx, c, EndpointUsage, Query{Local: true}) // It is never forwarded.
+	if IsStale(err) {
+		return Usage{LastContact: meta.LastContact}, err
+	}
 	if err != nil {
 		return Usage{}, err
 	}

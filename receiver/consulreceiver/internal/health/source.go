@@ -54,6 +54,7 @@ func (c *collector) Run(ctx context.Context) {
 	}
 	collect.Watch[CheckID, Check, Effect]{
 		Env: c.Env, Endpoint: Endpoint, Compare: CheckID.Compare,
+		IndexOf: func(check Check) uint64 { return check.Index },
 		Read: func(ctx context.Context, api *consulapi.Client, q consulapi.Query) (collect.Result[CheckID, Check], error) {
 			return Read(ctx, api, q, c.Filters, c.cfg.OutputLimit)
 		},

@@ -26,7 +26,7 @@ const (
 func (c *collector) readEvidence(ctx context.Context, needs Needs) Evidence {
 	e := Evidence{Sessions: map[string]SessionState{}, DeletedAt: map[string]uint64{}}
 	for _, id := range needs.Sessions[:min(len(needs.Sessions), maxAsked)] {
-		found, meta, err := consulapi.GetIndexed[[]sessionEntry](ctx, c.API, endpointSession+id, consulapi.Query{Leader: true})
+		found, meta, err := consulapi.GetIndexed[[]sessionEntry](ctx, c.API, endpointSession+id, consulapi.Query{Leader: true, Class: endpointSession})
 		if err != nil {
 			return e // The others would fail, too.
 		}
@@ -75,7 +75,7 @@ func (c *collector) created(ctx context.Context) map[uint64]bool {
 // deletedAt returns the index at which a key was deleted, or 0. Consul remembers
 // it for some minutes, as the index of a list of the keys that begin with its name.
 func (c *collector) deletedAt(ctx context.Context, name string) uint64 {
-	pairs, meta, err := readPairs(ctx, c.API, name, consulapi.Query{Leader: true})
+	pairs, meta, err := readPairs(ctx, c.API, name, consulapi.Query{Leader: true, Class: Endpoint})
 	if err != nil || meta.Filtered {
 		return 0
 	}

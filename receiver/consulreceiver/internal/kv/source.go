@@ -65,8 +65,10 @@ func (c *collector) Run(ctx context.Context) {
 	}
 	collect.Watch[string, Key, Effect]{
 		Env: c.Env, Endpoint: Endpoint + c.prefix, Read: c.read, Compare: cmp.Compare[string],
-		Limit: collect.Limit{Object: metadata.AttributeObjectKey, Max: c.cfg.Limit, Setting: "kv::limit"}, MinPause: minPause,
-		Lock: &c.mu,
+		IndexOf:  func(key Key) uint64 { return key.ModifyIndex },
+		Limit:    collect.Limit{Object: metadata.AttributeObjectKey, Max: c.cfg.Limit, Setting: "kv::limit"},
+		MinPause: minPause,
+		Lock:     &c.mu,
 		Step: func(now time.Time, o snapshot.Observation[string, Key]) (*snapshot.Gap, []Effect) {
 			return c.keys.Step(now, o, c.evidence)
 		},

@@ -11,7 +11,6 @@ import (
 	"errors"
 	"net"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/otelcol-infra/otelcol-infra/internal/jsonanswer"
@@ -56,8 +55,7 @@ func NewRead(filters collect.Filters, pool Pool) collect.Read[string, Member] {
 		}
 		members := make(map[string]Member, len(entries))
 		for _, m := range entries {
-			node, _, _ := strings.Cut(m.Name, ".") // In the WAN the datacenter follows.
-			if filters.Nodes.Match(m.Name) || filters.Nodes.Match(node) {
+			if filters.Nodes.Match(nodeName(pool, m.Name, m.Tags.Datacenter)) {
 				members[m.Name] = Member{
 					Pool:    pool,
 					Status:  statusOf(*m.Status),
@@ -75,10 +73,13 @@ type entry struct {
 	Addr   string
 	Port   uint16
 	Status *int `answer:"required"`
+	Tags   struct {
+		Datacenter string `json:"dc"`
+	}
 }
 
 // errNoMembers is the error of an answer without the agent itself, which is in its own
-// pools. Consul says that it hides something only to who has a token.
+// pools. Consul means that it hides something only to who has a token.
 var errNoMembers = errors.New("the answer names no member, not even the agent: see the ACLs in the receiver's README, and check endpoint")
 
 // readPool reads a pool. An agent that is no server is in no WAN pool: it answers null.

@@ -3,7 +3,10 @@
 
 package member
 
-import "time"
+import (
+	"strings"
+	"time"
+)
 
 // Status of a member of a gossip pool.
 type Status string
@@ -30,6 +33,15 @@ type Member struct {
 	Pool    Pool
 	Status  Status
 	Address string
+}
+
+// nodeName returns the name of a member's node. In the WAN pool the datacenter follows
+// it; a name may have dots of its own.
+func nodeName(pool Pool, name, datacenter string) string {
+	if pool == WAN {
+		return strings.TrimSuffix(name, "."+datacenter)
+	}
+	return name
 }
 
 // missingAfter is how long a member that was alive is absent before it counts as

@@ -24,6 +24,7 @@ type Collector struct {
 func New(e *collect.Env, cfg collect.LimitConfig) *Collector {
 	limit := collect.Limit{Object: metadata.AttributeObjectSession, Max: cfg.Limit, Setting: "sessions::limit"}
 	c := &Collector{Objects: collect.NewObjects(e, consulapi.EndpointSessions, limit, Read(e.Filters), Render)}
+	c.IndexOf = func(s Session) uint64 { return s.Index }
 	c.MinPause = minPause
 	step := c.Step
 	c.Step = func(now time.Time, o snapshot.Observation[string, Session]) (*snapshot.Gap, []snapshot.Change[string, Session]) {
@@ -62,6 +63,7 @@ func Read(filters collect.Filters) collect.Read[string, Session] {
 		entries, meta, err := consulapi.GetIndexed[[]struct {
 			ID, Node            string `answer:"required"`
 			Name, Behavior, TTL string
+			CreateIndex         uint64
 		}](ctx, c, consulapi.EndpointSessions, q)
 		if err != nil {
 			return collect.Result[string, Session]{Meta: meta}, err
@@ -69,7 +71,7 @@ func Read(filters collect.Filters) collect.Read[string, Session] {
 		sessions := make(map[string]Session, len(entries))
 		for _, e := range entries {
 			if filters.Nodes.Match(e.Node) {
-				sessions[e.ID] = Session{Name: e.Name, Node: e.Node, Behavior: e.Behavior, TTL: e.TTL}
+				sessions[e.ID] = Session{Name: e.Name, Node: e.Node, Behavior: e.Behavior, TTL: e.TTL, Index: e.CreateIndex}
 			}
 		}
 		return collect.Result[string, Session]{Meta: meta, Objects: sessions, Read: len(entries)}, nil

@@ -9,4 +9,5 @@ type Session struct {
 	Node     string
 	Behavior string // what becomes of its locks at its end: "release" or "delete"
 	TTL      string // empty: it ends with its checks only
+	Index    uint64 // at which it was created
 }
