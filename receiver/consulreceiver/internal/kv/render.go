@@ -57,13 +57,13 @@ func renderEnded(r *collect.Renderer, e Ended) {
 	p.Append(r.Spans)
 	if e.How == Invalidated {
 		r.Event(plog.SeverityNumberWarn, fmt.Sprintf("session %s ended while it held %s", e.Session, e.ID.Key), func(b *metadata.LogsBuilder) {
-			b.RecordConsulLockInvalidatedEvent(p.Context(), r.Now, e.ID.Key, int64(e.ID.LockIndex), e.Session, e.Client.Name, e.Client.Node, lockType(e.Flags), e.Reconciled)
+			b.RecordConsulLockInvalidatedEvent(p.Context(), r.Now, e.ID.Key, int64(e.ID.LockIndex), e.Session, e.Client.Name, e.Client.Node, lockType(e.Flags), e.EndedLate)
 		})
 		return
 	}
 	line := fmt.Sprintf("session %s no longer holds %s: %s", e.Session, e.ID.Key, e.How)
 	r.Event(plog.SeverityNumberInfo, line, func(b *metadata.LogsBuilder) {
-		b.RecordConsulLockReleasedEvent(p.Context(), r.Now, e.ID.Key, int64(e.ID.LockIndex), e.Session, e.Client.Name, e.Client.Node, lockType(e.Flags), string(e.How), e.Reconciled)
+		b.RecordConsulLockReleasedEvent(p.Context(), r.Now, e.ID.Key, int64(e.ID.LockIndex), e.Session, e.Client.Name, e.Client.Node, lockType(e.Flags), string(e.How), e.EndedLate)
 	})
 }
 
@@ -81,7 +81,7 @@ func renderAbandoned(r *collect.Renderer, e Abandoned) {
 	p.Append(r.Spans)
 	line := fmt.Sprintf("session %s no longer waits for %s: %s", e.Session, semaphoreOf(e.ID.Key), e.How)
 	r.Event(plog.SeverityNumberInfo, line, func(b *metadata.LogsBuilder) {
-		b.RecordConsulLockAbandonedEvent(p.Context(), r.Now, e.ID.Key, e.Session, e.Client.Name, e.Client.Node, lockType(e.Flags), string(e.How), e.Reconciled)
+		b.RecordConsulLockAbandonedEvent(p.Context(), r.Now, e.ID.Key, e.Session, e.Client.Name, e.Client.Node, lockType(e.Flags), string(e.How), e.EndedLate)
 	})
 }
 
@@ -100,7 +100,7 @@ func periodOf(name, cluster string, id HoldID) period.Period {
 
 func holdPeriod(cluster string, h Hold) period.Period {
 	p := periodOf(SpanHold, cluster, h.ID)
-	p.Start, p.End, p.BeganBefore, p.Reconciled = h.Start, h.End, h.BeganBefore, h.Reconciled
+	p.Start, p.End, p.BeganBefore, p.Reconciled = h.Start, h.End, h.BeganBefore, h.Reconciled || h.EndedLate
 	p.Attributes = func(attrs pcommon.Map) {
 		attrs.PutInt("consul.kv.lock_index", int64(h.ID.LockIndex))
 		putCommon(attrs, h.ID, h.Session, h.Client, h.Flags, h.How)
@@ -122,7 +122,7 @@ func holdPeriod(cluster string, h Hold) period.Period {
 
 func waitPeriod(cluster string, w Wait) period.Period {
 	p := periodOf(SpanWait, cluster, w.ID)
-	p.Start, p.End, p.BeganBefore, p.Reconciled = w.Start, w.End, w.BeganBefore, w.Reconciled
+	p.Start, p.End, p.BeganBefore, p.Reconciled = w.Start, w.End, w.BeganBefore, w.Reconciled || w.EndedLate
 	p.Attributes = func(attrs pcommon.Map) { putCommon(attrs, w.ID, w.Session, w.Client, w.Flags, w.How) }
 	return p
 }
