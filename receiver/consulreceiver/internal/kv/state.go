@@ -374,8 +374,9 @@ func (s *step) begin(c snapshot.Change[string, Key]) []Effect {
 			waited := c.Prev.Role == Waiter && c.Prev.CreateIndex == c.Next.CreateIndex
 			hold.Waited = waited || !before
 			if !waited && !before { // It got its slot at once.
-				wait.End = s.now
-				effects = []Effect{Waited{wait}}
+				over := wait
+				over.End = s.now
+				effects = []Effect{Queued{Wait: wait}, Waited{over}}
 			}
 		}
 		s.holds[c.Key] = hold
