@@ -81,7 +81,7 @@ func TestMetricsOfAConsulThatAnswers(t *testing.T) {
 	}
 	goldentest.Metrics(t, "metrics of a Consul that answers", recorded(func(m collect.Metrics) {
 		m.Up(true)
-		health.RecordChecks(m, checks)
+		health.RecordChecks(m, health.CountByStatus(checks))
 		health.RecordStates(m, checks)
 		health.RecordInstances(m, health.InstancesByHealth(checks, map[string]int64{"web": 3, "db": 1}))
 		health.RecordTransitions(m, map[health.Counted]int64{
@@ -89,7 +89,6 @@ func TestMetricsOfAConsulThatAnswers(t *testing.T) {
 		})
 		catalog.RecordUsage(m, consulapi.Usage{Datacenter: "dc1", Nodes: 3, Services: 2, Instances: 5})
 		catalog.RecordLastContact(m, 20*time.Millisecond)
-		catalog.RecordLastContact(m, -1)              // It is not known.
 		catalog.RecordLastContact(m, consulapi.Never) // It started alone.
 		leader.RecordLeader(m, true)
 		leader.RecordChanges(m, 2)

@@ -113,7 +113,11 @@ func (w *Watch[K, V, E]) next(ctx context.Context) (observation[K, V], error) {
 			return none, err
 		}
 	}
-	if err := w.identify(ctx); err != nil {
+	err := w.identify(ctx)
+	if err == nil && w.Interval == 0 {
+		err = w.identifyCluster(ctx)
+	}
+	if err != nil {
 		w.gap = true
 		return none, err
 	}
