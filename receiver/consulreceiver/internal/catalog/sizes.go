@@ -79,7 +79,7 @@ func (s *Sizes) usage(ctx context.Context) (consulapi.Usage, error) {
 	if s.Name == "" {
 		return s.API.Usage(ctx)
 	}
-	return s.Shared.Usages.Of(ctx, s.API, s.Name, s.Interval/2)
+	return s.Usages.Of(ctx, s.API, s.Name, s.Interval/2)
 }
 
 // ReadOverview returns the number of instances by service, and of all. Consul

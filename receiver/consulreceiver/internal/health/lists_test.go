@@ -4,7 +4,7 @@
 package health
 
 import (
-	"fmt"
+	"strconv"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -235,7 +235,7 @@ func FuzzStatusesAreCountedOnce(f *testing.F) {
 	f.Fuzz(func(t *testing.T, a, b string) {
 		checks := Checks{}
 		for i, status := range []string{a, b} {
-			checks[CheckID{"n", fmt.Sprint(i)}] = Check{Service: "s", ServiceID: "s", Status: Status(status)}
+			checks[CheckID{"n", strconv.Itoa(i)}] = Check{Service: "s", ServiceID: "s", Status: Status(status)}
 		}
 		var sum int64
 		for _, n := range CountByStatus(checks) {

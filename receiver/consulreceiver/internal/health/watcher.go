@@ -169,7 +169,7 @@ func (w *watcher) unresolved(ctx context.Context) (r resolution, done bool, err 
 	names := slices.Sorted(maps.Keys(nodes))
 	if len(names) <= maxNodes && !slices.ContainsFunc(names, func(name string) bool { return strings.ContainsAny(name, "?/") }) {
 		asked := nodes[names[0]]
-		result, err := w.fresh(ctx, since, func(q consulapi.Query) (collect.Result[CheckID, Check], error) {
+		result, err := w.fresh(since, func(q consulapi.Query) (collect.Result[CheckID, Check], error) {
 			w.mu.Lock()
 			ids := make(Checks, len(asked))
 			for _, id := range asked {
@@ -178,6 +178,11 @@ func (w *watcher) unresolved(ctx context.Context) (r resolution, done bool, err 
 			w.mu.Unlock()
 			return w.reader.onNode(ctx, w.API, asked, ids, q)
 		})
+		if err == nil && (result.Filtered && !w.last.Filtered || result.Token != w.last.Token) { // The view has changed.
+			w.stop()
+			r.observation, err = w.begin(ctx)
+			return r, true, err
+		}
 		w.highest = max(w.highest, result.Index)
 		r.observation = observation{asked: asked, index: result.Index, checks: result.Objects}
 		return r, true, err
@@ -186,7 +191,7 @@ func (w *watcher) unresolved(ctx context.Context) (r resolution, done bool, err 
 		r.after = time.After(wait)
 		return r, false, nil
 	}
-	result, err := w.fresh(ctx, since, func(q consulapi.Query) (collect.Result[CheckID, Check], error) {
+	result, err := w.fresh(since, func(q consulapi.Query) (collect.Result[CheckID, Check], error) {
 		return w.reader.read(ctx, w.API, Endpoint, q)
 	})
 	if err != nil {
@@ -197,7 +202,7 @@ func (w *watcher) unresolved(ctx context.Context) (r resolution, done bool, err 
 }
 
 // fresh reads what must not be older than an index: a server that lags is passed over.
-func (w *watcher) fresh(ctx context.Context, index uint64, read func(consulapi.Query) (collect.Result[CheckID, Check], error)) (collect.Result[CheckID, Check], error) {
+func (w *watcher) fresh(index uint64, read func(consulapi.Query) (collect.Result[CheckID, Check], error)) (collect.Result[CheckID, Check], error) {
 	result, err := read(consulapi.Query{})
 	if err == nil && result.Index < index && !w.API.Consistent() {
 		result, err = read(consulapi.Query{Consistent: true})
@@ -276,7 +281,7 @@ func (w *watcher) all(result collect.Result[CheckID, Check], resync, restored bo
 	w.SetBeyond(Endpoint, collect.Limit{Object: metadata.AttributeObjectCheck, Max: w.cfg.Limit, Setting: "checks::limit"}, w.cut)
 	w.SetFiltered(Endpoint, meta.Filtered)
 	// With the same index, only the view can have changed.
-	same := meta.Index == w.last.Index && meta.Index == w.highest
+	same := meta.Index == w.last.Index && w.last.Index == w.highest
 	o := observation{
 		all: &snapshot.Observation[CheckID, Check]{
 			Continuity: snapshot.Continuity{
