@@ -33,6 +33,7 @@ const (
 type Sink struct {
 	URL string
 
+	seed    uint64
 	mu      sync.Mutex
 	refused map[Signal]bool
 	events  []Event
@@ -47,9 +48,9 @@ type batch struct {
 }
 
 // StartSink starts a sink that ends with the test.
-func StartSink(t *testing.T) *Sink {
+func (r *Run) StartSink(t *testing.T) *Sink {
 	t.Helper()
-	s := &Sink{refused: map[Signal]bool{}}
+	s := &Sink{seed: r.Seed, refused: map[Signal]bool{}}
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	routes := http.NewServeMux()

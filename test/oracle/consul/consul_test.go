@@ -46,6 +46,7 @@ func (s *system) run(t *testing.T, actors []oracle.Actor, faults []oracle.Fault)
 	go func() { injected <- s.Inject(ctx, 6*time.Second, faults) }()
 	s.Act(ctx, actors)
 	require.NoError(t, <-injected)
+	oracle.End(ctx, actors)
 	require.NoError(t, s.quiet(ctx))
 	for _, each := range s.systems {
 		each.compare(ctx)

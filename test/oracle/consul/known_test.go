@@ -22,9 +22,9 @@ const (
 	endsHaveTheirOwnTime = false
 	// restoresAreNoticed: a snapshot that is restored causes a gap also when writes overtake
 	// the index that was known.
-	restoresAreNoticed = false
-	// restoredHoldsAreNew: after a snapshot was restored, no hold has the ID of another.
-	restoredHoldsAreNew = false
+	restoresAreNoticed = true
+	// restoredSpansAreNew: after a snapshot was restored, no span has the ID of another.
+	restoredSpansAreNew = false
 	// startsSurviveKills: a span whose start was accepted ends also when the collector was
 	// killed while another signal was refused.
 	startsSurviveKills = false

@@ -5,7 +5,6 @@ package consul
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"math/rand/v2"
 	"strings"
@@ -115,6 +114,7 @@ func (l *locker) act(ctx context.Context, random *rand.Rand) string {
 	if l.session == "" {
 		l.planned = next
 	}
+	l.domain.Poll(ctx) // A session that a snapshot brought back expires by itself.
 	from := time.Now()
 	what, err := l.step(ctx, deletes)
 	l.domain.Record(ctx, from)
@@ -194,17 +194,5 @@ func (l *locker) end(ctx context.Context) {
 	if held != "" {
 		l.ends.allow(l.key, held, endInvalidated)
 	}
-	oracle.Until(ctx, 20*time.Millisecond, func() bool { return l.domain.Rested(l.domain.Objects()...) })
-	from := time.Now()
-	oracle.Until(ctx, 50*time.Millisecond, func() bool {
-		sessions, _, err := l.client.Session().List(sure(ctx))
-		for _, session := range sessions {
-			if session.Name == l.name+":holder" {
-				_, gone := l.client.Session().Destroy(session.ID, write(ctx))
-				err = errors.Join(err, gone)
-			}
-		}
-		return err == nil
-	})
-	l.domain.Record(ctx, from)
+	l.destroySessions(ctx, l.name, l.domain)
 }

@@ -5,7 +5,6 @@ package consul
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"math/rand/v2"
 	"strings"
@@ -153,17 +152,5 @@ func (l *cliLocker) end(ctx context.Context) {
 		l.domain.Poll(ctx)
 		l.allow()
 	}
-	oracle.Until(ctx, 100*time.Millisecond, func() bool { return l.domain.Rested(l.domain.Objects()...) })
-	from := time.Now()
-	oracle.Until(ctx, 100*time.Millisecond, func() bool {
-		sessions, _, err := l.client.Session().List(sure(ctx))
-		for _, session := range sessions {
-			if strings.HasPrefix(session.Name, l.name+":") {
-				_, gone := l.client.Session().Destroy(session.ID, write(ctx))
-				err = errors.Join(err, gone)
-			}
-		}
-		return err == nil
-	})
-	l.domain.Record(ctx, from)
+	l.destroySessions(ctx, l.name, l.domain)
 }

@@ -79,6 +79,9 @@ func (s *system) snapshotRestored() oracle.Fault {
 func (s *system) restore(ctx context.Context, file string) (began time.Time, err error) {
 	s.Gate.Lock()
 	defer s.Gate.Unlock()
+	for _, d := range s.domains {
+		d.Poll(ctx) // Sessions expire by themselves.
+	}
 	began = time.Now()
 	if err := s.cli(ctx, "snapshot", "restore", file); err != nil {
 		return began, err

@@ -48,10 +48,10 @@ func (s *system) compareSpans(events []oracle.Event) {
 	s.compareIncidents(spans)
 }
 
-// cameBack says whether a hold can have the ID of an earlier one, as Consul went back to
-// a snapshot between them.
+// cameBack says whether a span can have the ID of an earlier one, as Consul went back to a
+// snapshot between them.
 func (s *system) cameBack(first, second oracle.Span) bool {
-	return !restoredHoldsAreNew && strings.HasPrefix(first.Name, spanHold) && slices.ContainsFunc(s.Windows(), func(w oracle.Window) bool {
+	return !restoredSpansAreNew && slices.ContainsFunc(s.Windows(), func(w oracle.Window) bool {
 		return w.Why == faultRestored && w.Until.After(first.Start) && w.From.Before(second.Arrived)
 	})
 }

@@ -98,7 +98,7 @@ func start(t *testing.T, duration time.Duration, opts lab.ServerOptions) *system
 // configuration, which is indented, and waits until it observes all.
 func (all *shared) observe(t *testing.T, token, config string) {
 	t.Helper()
-	all.sink = oracle.StartSink(t)
+	all.sink = all.StartSink(t)
 	text := fmt.Sprintf(collectorConfig, all.systems[0].consul.Addr) + config
 	if token != "" {
 		require.NoError(t, os.WriteFile(all.token, []byte(token), 0o600))
