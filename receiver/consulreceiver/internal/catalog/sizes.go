@@ -56,7 +56,9 @@ func (s *Sizes) Record(ctx context.Context, m collect.Metrics) {
 		usage, err = s.API.Usage(ctx)
 		s.SetEndpoint(consulapi.EndpointUsage, err)
 		s.SetDatacenter(usage.Datacenter)
-		RecordLastContact(m, usage.LastContact)
+		if err == nil || consulapi.IsStale(err) {
+			RecordLastContact(m, usage.LastContact)
+		}
 	}
 	if s.Stale() { // The overview does not say how old it is.
 		totals, usage = nil, consulapi.Usage{}

@@ -47,6 +47,9 @@ type Watch[K, V comparable, E any] struct {
 
 	// Interval is the time between two polls; zero follows by blocking queries.
 	Interval time.Duration
+	// MinPause is the shortest time between two blocking queries; zero stands for
+	// a second. Changes within it are observed as one.
+	MinPause time.Duration
 	// Unordered says that a smaller index is not an older one.
 	Unordered bool
 	// IndexOf, which may be nil, returns the index at which an object was last
@@ -86,7 +89,8 @@ type observation[K, V comparable] struct {
 
 // Run observes until ctx ends.
 func (w Watch[K, V, E]) Run(ctx context.Context) {
-	w.queries = rate.NewLimiter(rate.Every(time.Second), 2)
+	w.MinPause = cmp.Or(w.MinPause, time.Second)
+	w.queries = rate.NewLimiter(rate.Every(w.MinPause), 2)
 	if w.Interval > 0 {
 		w.queries = rate.NewLimiter(rate.Every(w.Interval), 1)
 	}
@@ -189,7 +193,7 @@ func (w *Watch[K, V, E]) observe(result Result[K, V], restored bool) observation
 // every change of any of them, so that a busy cluster would be read without a
 // pause, and a large one at great cost.
 func (w *Watch[K, V, E]) pace(result Result[K, V]) {
-	pause := max(time.Second, time.Duration(result.Read)*pausePerObject)
+	pause := max(w.MinPause, time.Duration(result.Read)*pausePerObject)
 	if result.Off {
 		pause = time.Minute
 	}

@@ -45,7 +45,7 @@ func (c *Client) Usage(ctx context.Context) (Usage, error) {
 		return Usage{LastContact: meta.LastContact}, err
 	}
 	if err != nil {
-		return Usage{LastContact: -1}, err
+		return Usage{}, err
 	}
 	var usage Usage
 	for datacenter, u := range reply.Usage { // one entry, as `global` is not requested
