@@ -23,9 +23,9 @@ type Domain struct {
 	Unsettled bool
 	// Hidden says that the collector may not see the objects at times.
 	Hidden bool
-	// Vacates says that an object was Absent for a short time between two states that
-	// were read one after the other; may be nil.
-	Vacates func(object, before, after string) bool
+	// Passes returns the state that an object had for a short time between two that were
+	// read one after the other, if there is one; may be nil.
+	Passes func(object, before, after string) (state string, ok bool)
 
 	reading   sync.Mutex // one at a time, so that what was read later is kept
 	mu        sync.Mutex
@@ -88,10 +88,12 @@ func (d *Domain) turn(object string, turn Turn) {
 		l = &Timeline{Object: object, Keep: d.Keep, Within: d.Within}
 		d.timelines[object] = l
 	}
-	if before := l.state(len(l.Turns) - 1); d.Vacates != nil && before != Absent && turn.State != Absent && d.Vacates(object, before, turn.State) {
-		vacated := turn
-		vacated.State = Absent
-		l.Turns = append(l.Turns, vacated)
+	if d.Passes != nil {
+		if state, ok := d.Passes(object, l.state(len(l.Turns)-1), turn.State); ok {
+			passed := turn
+			passed.State = state
+			l.Turns = append(l.Turns, passed)
+		}
 	}
 	l.Turns = append(l.Turns, turn)
 }

@@ -95,9 +95,8 @@ func (s *system) compareEnds(events []oracle.Event, windows []oracle.Window) {
 		faulty := during >= 0
 		allowed := s.ends.of(key, hold)
 		switch {
-		case faulty && windows[during].Why == faultRestored && (end == endDeleted || !restoresAreNoticed):
+		case faulty && windows[during].Why == faultRestored && end == endDeleted:
 			// The key is not that of before: that is all that can be known.
-		case !endsAreKnown && end == endReleased && slices.Contains(allowed, endInvalidated):
 		case end == endUnknown && !faulty:
 			unknown++
 		case end == endUnknown, slices.Contains(allowed, end):

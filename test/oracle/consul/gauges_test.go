@@ -5,8 +5,10 @@ package consul
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"maps"
+	"path"
 	"slices"
 	"strings"
 	"time"
@@ -118,22 +120,50 @@ func (s *system) gauges() ([]gauge, error) {
 		{metricRegistered, nil, one(registered)},
 		{metricUp, nil, one(1)},
 	}
-	keys, held := map[string]float64{}, map[string]float64{}
+	keys, held, lists := map[string]float64{}, map[string]float64{}, api.KVPairs{}
 	for _, prefix := range prefixes {
 		pairs, _, err := s.client.KV().List(prefix, nil)
 		if err != nil {
 			return nil, err
 		}
 		keys[prefix], held[prefix] = float64(len(pairs)), 0
+		lists = append(lists, pairs...)
+		holders := holdersOf(pairs)
 		for _, pair := range pairs {
-			if pair.Session != "" {
+			if pair.Session != "" && (pair.Flags != api.SemaphoreFlagValue || holders[pair.Session]) {
 				held[prefix]++
 			}
 		}
 	}
 	gauges = append(gauges, gauge{metricKeys, []string{attrPrefix}, keys}, gauge{metricHeld, []string{attrPrefix}, held})
+	gauges = append(gauges, s.semaphores(lists)...)
 	servers, err := s.servers()
 	return append(gauges, servers...), err
+}
+
+// semaphores counts the holders of each semaphore and those that wait.
+func (s *system) semaphores(pairs api.KVPairs) []gauge {
+	limits, holding, waiting := map[string]float64{}, map[string]float64{}, map[string]float64{}
+	holders := holdersOf(pairs)
+	for _, pair := range pairs {
+		name := path.Dir(pair.Key)
+		var list struct{ Limit int }
+		switch {
+		case pair.Flags != api.SemaphoreFlagValue:
+		case path.Base(pair.Key) == api.DefaultSemaphoreKey && json.Unmarshal(pair.Value, &list) == nil:
+			limits[name] = float64(list.Limit)
+			holding[name], waiting[name] = holding[name]+0, waiting[name]+0
+		case holders[pair.Session]:
+			holding[name]++
+		default:
+			waiting[name]++
+		}
+	}
+	return []gauge{
+		{metricLimit, []string{attrSemaphore}, limits},
+		{metricHolders, []string{attrSemaphore}, holding},
+		{metricWaiters, []string{attrSemaphore}, waiting},
+	}
 }
 
 // catalog counts what is in the catalog, without what is imported.

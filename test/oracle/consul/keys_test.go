@@ -49,7 +49,9 @@ func (s *system) writer(number int, fast bool) oracle.Actor {
 		}
 		return states, err
 	})
-	domain.Vacates = func(_, before, after string) bool { return createdAt(before) != createdAt(after) }
+	domain.Passes = func(_, before, after string) (string, bool) {
+		return oracle.Absent, before != oracle.Absent && after != oracle.Absent && createdAt(before) != createdAt(after)
+	}
 	written := 0
 	act := func(ctx context.Context, random *rand.Rand) string {
 		key := prefix + keyNames[random.IntN(len(keyNames))]

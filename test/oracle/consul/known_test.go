@@ -13,25 +13,17 @@ const (
 	uncheckedInstances = false
 	// nodesInAnyCase: names of nodes that differ in case alone.
 	nodesInAnyCase = false
-	// behaviourDelete: sessions that delete their keys when they end.
-	behaviourDelete = false
-	// endsAreKnown: sessions that come and go while a hold ends do not hide how it ended.
-	endsAreKnown = false
 	// endsHaveTheirOwnTime: the end of a hold that began at an unknown time is not said to
 	// be reconciled for that.
 	endsHaveTheirOwnTime = false
-	// restoresAreNoticed: a snapshot that is restored causes a gap also when writes overtake
-	// the index that was known.
-	restoresAreNoticed = true
 	// restoredSpansAreNew: after a snapshot was restored, no span has the ID of another.
 	restoredSpansAreNew = false
 	// startsSurviveKills: a span whose start was accepted ends also when the collector was
 	// killed while another signal was refused.
 	startsSurviveKills = false
-	// leaderlessIsNoDelay: the time of what happens to keys does not wait for a leader.
-	leaderlessIsNoDelay = false
-	// semaphoresHaveHolders: contenders for a semaphore do not hold it.
-	semaphoresHaveHolders = false
+	// incidentsFollowInstances: the incident of a service ends when none of its instances is
+	// on a node whose check fails.
+	incidentsFollowInstances = false
 	// countersBeginAtZero: each known service has its counters at once.
 	countersBeginAtZero = false
 )

@@ -57,7 +57,7 @@ func (s *system) cliLocker(number, limit, contenders int) oracle.Actor {
 		l.runs = append(l.runs, &cliRun{name: fmt.Sprintf("%s:%d", l.name, i)})
 	}
 	l.domain = s.domain(l.read)
-	l.domain.Vacates = vacates
+	l.domain.Passes = passes
 	return oracle.Actor{Name: l.name, Pause: 200 * time.Millisecond, Act: l.act, End: l.end}
 }
 
@@ -126,16 +126,16 @@ func (l *cliLocker) allow() {
 	for _, object := range l.domain.Objects() {
 		key, isLock := strings.CutPrefix(object, lockObject(""))
 		state := l.domain.State(object)
-		if !isLock || state == oracle.Absent || len(l.ends.of(key, state)) > 0 {
+		if !isLock || state == oracle.Absent || state == waits || len(l.ends.of(key, state)) > 0 {
 			continue
 		}
 		ways := []string{endReleased, endDeleted}
+		if len(l.consul.Members) > 1 {
+			ways = append(ways, endInvalidated) // Its session ends when the others miss the agent.
+		}
 		for _, run := range l.runs {
 			if run.kill && l.domain.State(sessionObject(run.name, strings.SplitN(state, "#", 2)[0])) != oracle.Absent {
 				ways = []string{endInvalidated}
-				if l.limit > 1 && !behaviourDelete { // Sessions of semaphores delete their keys.
-					ways = append(ways, endDeleted)
-				}
 			}
 		}
 		l.ends.allow(key, state, ways...)

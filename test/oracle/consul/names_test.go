@@ -21,6 +21,8 @@ const (
 	eventLockAcquired        = "consul.lock.acquired"
 	eventLockReleased        = "consul.lock.released"
 	eventLockInvalidated     = "consul.lock.invalidated"
+	eventLockQueued          = "consul.lock.queued"
+	eventLockAbandoned       = "consul.lock.abandoned"
 	eventConfigChanged       = "consul.config_entry.changed"
 	eventGap                 = "consul.watch.gap"
 )
@@ -31,6 +33,7 @@ const (
 	spanNodeOutage = "consul.node.outage"
 	spanOutage     = "consul.check.outage"
 	spanHold       = "consul.lock.hold"
+	spanWait       = "consul.lock.wait"
 )
 
 // Names of the metrics.
@@ -44,6 +47,9 @@ const (
 	metricSessions     = "consul.session.count"
 	metricKeys         = "consul.kv.key.count"
 	metricHeld         = "consul.kv.lock.held.count"
+	metricLimit        = "consul.kv.semaphore.limit"
+	metricHolders      = "consul.kv.semaphore.holder.count"
+	metricWaiters      = "consul.kv.semaphore.waiter.count"
 	metricMembers      = "consul.member.count"
 	metricPeers        = "consul.raft.peer.count"
 	metricVoters       = "consul.raft.voter.count"
@@ -73,6 +79,7 @@ const (
 	attrConfigKind   = "consul.config_entry.kind"
 	attrConfigName   = "consul.config_entry.name"
 	attrConfigChange = "consul.config_entry.change"
+	attrSemaphore    = "consul.semaphore.prefix"
 	attrPool         = "consul.member.pool"
 	attrMemberStatus = "consul.member.status"
 	attrServer       = "consul.server.name"

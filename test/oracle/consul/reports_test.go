@@ -57,8 +57,13 @@ func reportOf(e oracle.Event) (object string, report oracle.Report) {
 		return sessionObject(a[attrSessionName], a[attrSession]), appeared
 	case eventSessionEnded:
 		return sessionObject(a[attrSessionName], a[attrSession]), vanished
+	case eventLockQueued:
+		return lockObject(a[attrKey]), oracle.Report{New: waits}
+	case eventLockAbandoned:
+		return lockObject(a[attrKey]), oracle.Report{Old: waits}
 	case eventLockAcquired:
-		return lockObject(a[attrKey]), oracle.Report{New: holdOf(e)}
+		// That a contender waited is an event only if it was observed to.
+		return lockObject(a[attrKey]), oracle.Report{New: holdOf(e), OldUnknown: a[attrLockType] == "semaphore"}
 	case eventLockReleased, eventLockInvalidated:
 		return lockObject(a[attrKey]), oracle.Report{Old: holdOf(e)}
 	case eventConfigChanged:

@@ -65,6 +65,10 @@ func opens(e oracle.Event) (begins, ends bool, name string) {
 	case eventTransition:
 		before, after := e.Attributes[attrStatusOld], e.Attributes[attrStatusNew]
 		return before == api.HealthPassing, after == api.HealthPassing || after == statusNone, spanOutage
+	case eventLockQueued:
+		return true, false, spanWait
+	case eventLockAbandoned:
+		return false, true, spanWait
 	case eventLockAcquired:
 		return true, false, spanHold
 	case eventLockReleased, eventLockInvalidated:
@@ -89,6 +93,9 @@ func (s *system) stillOpen(events []oracle.Event) func(oracle.Span) bool {
 	}
 	bad := map[string]bool{} // nodes, services and checks
 	for _, check := range checks {
+		if check.Status != api.HealthPassing && check.ServiceName == "" {
+			bad["a node"] = true
+		}
 		if check.Status != api.HealthPassing {
 			bad["node "+nodeName(check.Node)], bad["service "+check.ServiceName], bad["check "+nodeName(check.Node)+" "+check.CheckID] = true, true, true
 		}
@@ -120,7 +127,7 @@ func (s *system) stillOpen(events []oracle.Event) func(oracle.Span) bool {
 		case spanNodeOutage:
 			return bad["node "+nodeName(start.Attributes[attrNode])]
 		case spanIncident:
-			return bad["service "+start.Attributes[attrService]]
+			return bad["service "+start.Attributes[attrService]] || !incidentsFollowInstances && bad["a node"]
 		}
 		return false
 	}

@@ -69,8 +69,7 @@ type system struct {
 	domains    []*oracle.Domain
 	ends       ends
 	probes     atomic.Int64
-	elections  []oracle.Window // that were asked for; everything is observed meanwhile
-	imports    *system         // a peer, of which all services are imported; may be nil
+	imports    *system // a peer, of which all services are imported; may be nil
 }
 
 // How long the scenarios take.
@@ -142,9 +141,6 @@ func (s *system) spans() []oracle.Span {
 // domain makes one whose objects the actor alone changes.
 func (s *system) domain(read func(ctx context.Context) (map[string]string, error)) *oracle.Domain {
 	d := &oracle.Domain{Read: read, Keep: minTurn, Within: within}
-	if len(s.consul.Members) > 1 && !leaderlessIsNoDelay {
-		d.Within *= 2
-	}
 	s.domains = append(s.domains, d)
 	return d
 }
