@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -38,13 +39,8 @@ type Sink struct {
 	refused map[Signal]bool
 	events  []Event
 	spans   []Span
-	batches []batch // of metrics, the newest of each resource
+	batches []pmetric.ResourceMetrics // the newest of each resource
 	scrapes int
-}
-
-type batch struct {
-	metrics pmetric.ResourceMetrics
-	arrived time.Time
 }
 
 // StartSink starts a sink that ends with the test.
@@ -126,20 +122,17 @@ func (s *Sink) takeTraces(body []byte, arrived time.Time) error {
 	return nil
 }
 
-func (s *Sink) takeMetrics(body []byte, arrived time.Time) error {
+func (s *Sink) takeMetrics(body []byte, _ time.Time) error {
 	request := pmetricotlp.NewExportRequest()
 	if err := request.UnmarshalProto(body); err != nil {
 		return err
 	}
 	s.scrapes++
 	for _, rm := range request.Metrics().ResourceMetrics().All() {
-		kept := s.batches[:0]
-		for _, old := range s.batches {
-			if !old.metrics.Resource().Attributes().Equal(rm.Resource().Attributes()) {
-				kept = append(kept, old)
-			}
-		}
-		s.batches = append(kept, batch{rm, arrived})
+		s.batches = slices.DeleteFunc(s.batches, func(old pmetric.ResourceMetrics) bool {
+			return old.Resource().Attributes().Equal(rm.Resource().Attributes())
+		})
+		s.batches = append(s.batches, rm)
 	}
 	return nil
 }

@@ -74,7 +74,7 @@ func (r *Run) checkStart(span Span, announced []Span, rules SpanRules) {
 	case len(announced) == 0 && !unknown:
 		r.Differ("span %s of %s was not announced:%s", span.Name, r.Clock(span.Start), span.Attributes)
 	case len(announced) > 0 && !slices.ContainsFunc(announced, func(start Span) bool {
-		return start.Name == span.Name+startSuffix && start.TraceID == span.TraceID && (unknown || start.Start.Equal(span.Start))
+		return start.Name == span.Name+startSuffix && (unknown || start.TraceID == span.TraceID && start.Start.Equal(span.Start))
 	}):
 		r.Differ("span %s and the start that announced it differ: %s and %s:%s", span.Name, r.Clock(span.Start), r.Clock(announced[0].Start), span.Attributes)
 	}

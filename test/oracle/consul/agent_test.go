@@ -53,7 +53,7 @@ func (a *agentServices) read(ctx context.Context) (map[string]string, error) {
 	}
 	checks, _, err := a.client.Health().Node(a.node, sure(ctx))
 	for _, check := range checks {
-		if check.CheckID != "serfHealth" {
+		if check.CheckID != "serfHealth" && check.CheckID != checkedCheck {
 			states[checkObject(a.node, check.CheckID)] = check.Status
 		}
 	}

@@ -9,6 +9,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"os/exec"
+	"strconv"
 	"strings"
 	"time"
 
@@ -41,7 +42,7 @@ func createdAt(state string) string {
 // can.
 func (s *system) writer(number int, fast bool) oracle.Actor {
 	prefix := fmt.Sprintf("%swriter-%d/", prefixKeys, number)
-	domain := s.domain(func(ctx context.Context) (map[string]string, error) {
+	domain := s.keyDomain(func(ctx context.Context) (map[string]string, error) {
 		pairs, _, err := s.client.KV().List(prefix, sure(ctx))
 		states := map[string]string{}
 		for _, pair := range pairs {
@@ -60,9 +61,10 @@ func (s *system) writer(number int, fast bool) oracle.Actor {
 			return ""
 		}
 		written++
-		what, from := "", time.Now()
+		var what string
 		var err error
-		switch value := fmt.Sprint(written); kind {
+		from := time.Now()
+		switch value := strconv.Itoa(written); kind {
 		case 0, 1:
 			what = "key deleted"
 			_, err = s.client.KV().Delete(key, write(ctx))

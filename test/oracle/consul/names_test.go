@@ -24,6 +24,7 @@ const (
 	eventLockQueued          = "consul.lock.queued"
 	eventLockAbandoned       = "consul.lock.abandoned"
 	eventConfigChanged       = "consul.config_entry.changed"
+	eventUserFired           = "consul.user_event.fired"
 	eventGap                 = "consul.watch.gap"
 )
 
@@ -83,6 +84,7 @@ const (
 	attrPool         = "consul.member.pool"
 	attrMemberStatus = "consul.member.status"
 	attrServer       = "consul.server.name"
+	attrUserEvent    = "consul.user_event.id"
 	attrReconciled   = "observation.reconciled"
 	attrBeganBefore  = "observation.began_before"
 )
@@ -100,13 +102,16 @@ const (
 
 // The receiver's promises.
 const (
-	// minTurn is how long a state must last to be reported.
-	minTurn = 1300 * time.Millisecond
+	// minTurn is how long the state of a check, a service or a node must last to be
+	// reported, and minKeyTurn that of a key, a lock or a session.
+	minTurn    = 1300 * time.Millisecond
+	minKeyTurn = 400 * time.Millisecond
 	// within is how much later than the change its report may be dated.
 	within = 5 * time.Second
 	// configEvery is how often configuration entries are polled.
 	configEvery = 5 * time.Second
 	// unknownShare is the greatest share of holds, of those that ended while no fault
-	// was on, whose end may be unknown.
-	unknownShare = 0.1
+	// was on, whose end may be unknown, beside so many in any case.
+	unknownShare  = 0.1
+	unknownAnyway = 2
 )

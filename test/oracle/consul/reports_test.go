@@ -14,14 +14,14 @@ import (
 // reports returns what the events say of each object, in the order of their times.
 func reports(events []oracle.Event) map[string][]oracle.Report {
 	all := map[string][]oracle.Report{}
-	began := map[string]bool{} // holds, at an unknown time
+	began := map[string]bool{} // holds and waits, at an unknown time
 	for _, e := range events {
 		object, report := reportOf(e)
 		if object == "" {
 			continue
 		}
 		report.At, report.Reconciled = e.At, e.Attributes[attrReconciled] == "true" && (endsHaveTheirOwnTime || !endsHold(e) || !began[e.SpanID])
-		if e.Name == eventLockAcquired && report.Reconciled {
+		if (e.Name == eventLockAcquired || e.Name == eventLockQueued) && report.Reconciled {
 			began[e.SpanID] = true
 		}
 		all[object] = append(all[object], report)
@@ -66,6 +66,8 @@ func reportOf(e oracle.Event) (object string, report oracle.Report) {
 		return lockObject(a[attrKey]), oracle.Report{New: holdOf(e), OldUnknown: a[attrLockType] == "semaphore"}
 	case eventLockReleased, eventLockInvalidated:
 		return lockObject(a[attrKey]), oracle.Report{Old: holdOf(e)}
+	case eventUserFired:
+		return userEventObject(a[attrUserEvent]), appeared
 	case eventConfigChanged:
 		report := oracle.Report{New: version(number(a[attrIndex])), OldUnknown: true}
 		if a[attrConfigChange] == "deleted" {
@@ -98,7 +100,7 @@ func keyReport(e oracle.Event) oracle.Report {
 }
 
 func endsHold(e oracle.Event) bool {
-	return e.Name == eventLockReleased || e.Name == eventLockInvalidated
+	return e.Name == eventLockReleased || e.Name == eventLockInvalidated || e.Name == eventLockAbandoned
 }
 
 func holdOf(e oracle.Event) string {

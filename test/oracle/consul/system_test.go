@@ -138,6 +138,13 @@ func (s *system) spans() []oracle.Span {
 	return own(s, s.sink.Spans(), func(span oracle.Span) oracle.Attributes { return span.Resource })
 }
 
+// keyDomain makes a domain of keys, locks and sessions.
+func (s *system) keyDomain(read func(ctx context.Context) (map[string]string, error)) *oracle.Domain {
+	d := s.domain(read)
+	d.Keep = minKeyTurn
+	return d
+}
+
 // domain makes one whose objects the actor alone changes.
 func (s *system) domain(read func(ctx context.Context) (map[string]string, error)) *oracle.Domain {
 	d := &oracle.Domain{Read: read, Keep: minTurn, Within: within}
