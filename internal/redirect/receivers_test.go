@@ -58,8 +58,9 @@ func TestAReceiverIsRedirected(t *testing.T) {
 			factory: consulreceiver.NewFactory(), key: "endpoint",
 			config: map[string]any{"token": secret, "headers": headers, "kv": map[string]any{"prefixes": []any{"locks/"}}},
 			answers: map[string]string{
-				"/v1/operator/usage": `{"Usage":{"dc1":{"Nodes":1,"Services":1,"ServiceInstances":1}}}`,
-				"/v1/status/peers":   `["127.0.0.1:8300"]`,
+				"/v1/catalog/datacenters": `["dc1"]`,
+				"/v1/operator/usage":      `{"Usage":{"dc1":{"Nodes":1,"Services":1,"ServiceInstances":1}}}`,
+				"/v1/status/peers":        `["127.0.0.1:8300"]`,
 			},
 			paths: []string{
 				"/v1/acl/token/self", "/v1/agent/members", "/v1/catalog/nodes", "/v1/catalog/services", "/v1/config/mesh",

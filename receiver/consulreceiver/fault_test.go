@@ -306,7 +306,9 @@ func TestADatacenterWithoutANameIsObserved(t *testing.T) {
 	consul, client := startConsul(t, lab.ServerOptions{})
 	registerService(t, client, "web")
 	p := startProxy(t, consul.Addr)
-	p.fail(only(endpointUsage, hang))
+	p.fail(func(w http.ResponseWriter, r *http.Request) bool {
+		return only(endpointDatacenters, hang)(w, r) || only(endpointUsage, hang)(w, r)
+	})
 	cfg := configFor(p.addr())
 	cfg.HTTP.Timeout = time.Second
 	o := observe(t, cfg)

@@ -89,7 +89,6 @@ func TestMetricsOfAConsulThatAnswers(t *testing.T) {
 		})
 		catalog.RecordUsage(m, consulapi.Usage{Datacenter: "dc1", Nodes: 3, Services: 2, Instances: 5})
 		catalog.RecordLastContact(m, 20*time.Millisecond)
-		catalog.RecordLastContact(m, -1)              // It is not known.
 		catalog.RecordLastContact(m, consulapi.Never) // It started alone.
 		leader.RecordLeader(m, true)
 		leader.RecordChanges(m, 2)

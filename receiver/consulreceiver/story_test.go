@@ -31,7 +31,7 @@ func attribute(t *testing.T, event plog.LogRecord, name string) string {
 	return value.AsString()
 }
 
-// isUp says whether the last use of an endpoint succeeded (1) or failed (0).
+// isUp reports whether the last use of an endpoint succeeded (1) or failed (0).
 func isUp(t *testing.T, o *observedtest.Receiver, want int64, endpoint string) func() bool {
 	t.Helper()
 	return func() bool {

@@ -10,7 +10,6 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/otelcol-infra/otelcol-infra/receiver/consulreceiver/internal/collect"
@@ -18,7 +17,7 @@ import (
 )
 
 // Endpoint is the part of the API that is watched.
-const Endpoint = "connect/ca/roots"
+const Endpoint = consulapi.EndpointRoots
 
 // active is the key of the active root certificate.
 const active = "active"
@@ -52,7 +51,7 @@ func Read(ctx context.Context, c *consulapi.Client, q consulapi.Query) (collect.
 	roots, meta, err := consulapi.GetIndexed[struct {
 		Roots []rootEntry `answer:"required"`
 	}](ctx, c, Endpoint, q)
-	if consulapi.StatusCode(err) == 500 && strings.Contains(err.Error(), "Connect must be enabled") {
+	if consulapi.ConnectOff(err) {
 		return collect.Result[string, Root]{Off: true}, nil // There is none, and that is no failure.
 	}
 	result := collect.Result[string, Root]{Meta: meta}

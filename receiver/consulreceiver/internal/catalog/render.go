@@ -52,9 +52,9 @@ func RecordUsage(m collect.Metrics, usage consulapi.Usage) {
 }
 
 // RecordLastContact records how long ago the server that answers heard from the leader,
-// if that is known and it ever has.
+// if it ever has.
 func RecordLastContact(m collect.Metrics, age time.Duration) {
-	if age >= 0 && age < consulapi.Never {
+	if age < consulapi.Never {
 		m.RecordConsulRaftLastContactDataPoint(m.TS(), age.Seconds())
 	}
 }

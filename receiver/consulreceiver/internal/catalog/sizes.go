@@ -87,7 +87,7 @@ func ReadOverview(ctx context.Context, c *consulapi.Client, filters collect.Filt
 		return nil, consulapi.Usage{}, err
 	}
 	totals := make(map[string]int64, len(reply.Services))
-	usage := consulapi.Usage{Services: int64(len(reply.Services)), LastContact: -1}
+	usage := consulapi.Usage{Services: int64(len(reply.Services))}
 	for _, n := range reply.Nodes {
 		usage.Nodes += n.Total
 	}

@@ -57,7 +57,7 @@ type Env struct {
 // agent.
 func NewEnv(shared *Shared, client *consulapi.Client, name string) *Env {
 	e := &Env{Shared: shared, API: client, Name: name}
-	e.identity.known = name
+	e.identity.name = name
 	e.endpoints.init()
 	e.epoch.begin()
 	if shared.Telemetry != nil {
@@ -77,16 +77,20 @@ func (e *Env) label(part string) string {
 // Resource identifies the Consul that is observed. Several datacenters that one
 // agent reports on are several instances, or Prometheus would take them for one.
 func (e *Env) Resource(rb *metadata.ResourceBuilder) pcommon.Resource {
-	instance := e.Address
-	if e.Name != "" {
-		instance += "/" + e.Name
-	}
 	rb.SetServiceName("consul")
-	rb.SetServiceInstanceID(instance)
+	rb.SetServiceInstanceID(e.instance())
 	if datacenter := e.identity.datacenter(); datacenter != "" {
 		rb.SetConsulDatacenter(datacenter)
 	}
 	return rb.Emit()
+}
+
+// instance names the API, and the datacenter unless it is that of the agent.
+func (e *Env) instance() string {
+	if e.Name == "" {
+		return e.Address
+	}
+	return e.Address + "/" + e.Name
 }
 
 // Slot returns a place in the storage for the state of a part of this

@@ -21,8 +21,12 @@ import (
 
 // Renderer makes the events and spans of one observation.
 type Renderer struct {
-	// Cluster keeps the IDs of two Consul clusters apart.
+	// Cluster keeps the IDs of two Consul clusters apart. Where blocking queries are
+	// made, it is known.
 	Cluster string
+	// Instance keeps those of two receivers apart that observe the same times by their
+	// own clocks.
+	Instance string
 	// Now is the time of the observation.
 	Now pcommon.Timestamp
 	// Spans are those of what began (a point-in-time marker) or ended.
@@ -84,6 +88,7 @@ func (r *Renderer) Filtered(endpoint string) {
 // render returns the telemetry of what was observed at now.
 func (e *Env) render(now time.Time, render func(*Renderer)) watch.Telemetry {
 	r := NewRenderer(e.Events, e.Settings, now, e.clusterID())
+	r.Instance = e.instance()
 	render(r)
 	return r.Emit(e.Resource(metadata.NewResourceBuilder(e.Events.ResourceAttributes)))
 }

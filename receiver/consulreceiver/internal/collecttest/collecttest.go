@@ -45,6 +45,7 @@ func NewScenario(config metadata.LogsBuilderConfig) *Scenario {
 // Step renders the gap and the effects of a step.
 func Step[E any](s *Scenario, gap *snapshot.Gap, effects []E, render func(*collect.Renderer, []E)) {
 	r := collect.NewRenderer(s.config, receivertest.NewNopSettings(metadata.Type), s.Now, "dc1")
+	r.Instance = "127.0.0.1:8500"
 	if gap != nil {
 		r.Gap("the endpoint", *gap)
 	}

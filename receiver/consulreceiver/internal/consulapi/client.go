@@ -101,7 +101,7 @@ func (c *Client) Close() {
 	}
 }
 
-// Consistent says whether every read is a consistent one.
+// Consistent reports whether every read is a consistent one.
 func (c *Client) Consistent() bool { return c.options.Consistency == Consistent }
 
 // Meta is what Consul says about an answer.
@@ -113,7 +113,7 @@ type Meta struct {
 	// blocking query is as of its beginning.
 	LastContact time.Duration
 
-	// Filtered says that the token may not read all there is; Token distinguishes
+	// Filtered means that the token may not read all there is; Token distinguishes
 	// one token from another.
 	Filtered bool
 	Token    [sha256.Size]byte

@@ -7,6 +7,8 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"net/http"
+	"strings"
 	"time"
 
 	"github.com/hashicorp/consul/api"
@@ -19,6 +21,7 @@ const (
 	EndpointLeader      = "status/leader"
 	EndpointPeers       = "status/peers"
 	EndpointSessions    = "session/list"
+	EndpointRoots       = "connect/ca/roots"
 )
 
 // Usage is the size of the catalog of one datacenter.
@@ -28,8 +31,7 @@ type Usage struct {
 	Services   int64
 	Instances  int64
 
-	// LastContact is how long ago the server that answered heard from the leader;
-	// negative: it is not known.
+	// LastContact is how long ago the server that answered heard from the leader.
 	LastContact time.Duration
 }
 
@@ -89,6 +91,25 @@ func (c *Client) Datacenters(ctx context.Context) ([]string, error) {
 		err = fmt.Errorf("%s: %w: it names no datacenter", EndpointDatacenters, ErrForeign)
 	}
 	return names, err
+}
+
+// ClusterID returns the UUID of the cluster, which its datacenters have in common that
+// have a primary datacenter in common. It goes with the data: a snapshot brings along
+// that of the cluster from which it is. It is empty where Consul Connect is turned off.
+func (c *Client) ClusterID(ctx context.Context) (string, error) {
+	roots, _, err := Get[struct {
+		TrustDomain string `answer:"required"` // the UUID, and a domain
+	}](ctx, c, EndpointRoots, Query{Local: true})
+	if ConnectOff(err) {
+		return "", nil
+	}
+	id, _, _ := strings.Cut(roots.TrustDomain, ".")
+	return id, err
+}
+
+// ConnectOff says whether err is that of a Consul without Consul Connect.
+func ConnectOff(err error) bool {
+	return StatusCode(err) == http.StatusInternalServerError && strings.Contains(err.Error(), "Connect must be enabled")
 }
 
 // Nullable is a list for which Consul sends null when it is empty, which

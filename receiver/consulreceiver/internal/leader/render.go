@@ -31,7 +31,7 @@ func Render(r *collect.Renderer, changes []Change) {
 }
 
 func renderLost(r *collect.Renderer, c Change) {
-	p := leaderless(r.Cluster, *c.Leaderless)
+	p := leaderless(r.Instance, *c.Leaderless)
 	p.AppendStart(r.Spans)
 	r.Event(plog.SeverityNumberError, "the servers have no leader", func(b *metadata.LogsBuilder) {
 		b.RecordConsulLeaderLostEvent(p.Context(), collect.Timestamp(c.At), c.Old, c.Reconciled)
@@ -41,7 +41,7 @@ func renderLost(r *collect.Renderer, c Change) {
 func renderElected(r *collect.Renderer, c Change) {
 	ctx := context.Background()
 	if c.Leaderless != nil {
-		p := leaderless(r.Cluster, *c.Leaderless)
+		p := leaderless(r.Instance, *c.Leaderless)
 		p.Append(r.Spans)
 		ctx = p.Context()
 	}
@@ -50,8 +50,8 @@ func renderElected(r *collect.Renderer, c Change) {
 	})
 }
 
-func leaderless(cluster string, l leadership.Leaderless[string]) period.Period {
-	key := []string{SpanLeaderless, cluster, strconv.FormatInt(l.Start.UnixNano(), 10)}
+func leaderless(instance string, l leadership.Leaderless[string]) period.Period {
+	key := []string{SpanLeaderless, instance, strconv.FormatInt(l.Start.UnixNano(), 10)}
 	return period.Period{
 		Name: SpanLeaderless, Trace: key, Key: key,
 		Start: l.Start, End: l.End, BeganBefore: l.BeganBefore, Reconciled: l.Reconciled,
