@@ -23,6 +23,7 @@ type agentServices struct {
 	*system
 	node, dir string
 	domain    *oracle.Domain
+	expiring  string // the check whose TTL runs out
 }
 
 const (
@@ -61,6 +62,14 @@ func (a *agentServices) read(ctx context.Context) (map[string]string, error) {
 }
 
 func (a *agentServices) act(ctx context.Context, random *rand.Rand) string {
+	if a.expiring != "" {
+		a.domain.Poll(ctx)
+		if a.domain.State(checkObject(a.node, a.expiring)) == api.HealthPassing {
+			return ""
+		}
+		a.expiring = ""
+		return "TTL ran out"
+	}
 	id := fmt.Sprintf("%s%d", agentPrefix, random.IntN(4))
 	kind, status := random.IntN(12), statuses[random.IntN(3)]
 	if !oracle.Until(ctx, 20*time.Millisecond, func() bool { return a.domain.Rested(a.domain.Objects()...) }) {
@@ -103,11 +112,9 @@ func (a *agentServices) do(ctx context.Context, kind int, id, status string) (wh
 	case kind == 2:
 		return "consul maint -enable", "_node_maintenance", api.HealthCritical, a.cli(ctx, "maint", "-enable", "-reason=by the oracle")
 	case kind == 3:
-		// It is registered anew with a short TTL, and nobody says that it passes.
-		if err := a.registerByCLI(ctx, id, shortTTL); err != nil {
-			return "", "", "", err
-		}
-		return "TTL ran out", check, api.HealthCritical, nil
+		// Nobody says any more that it passes.
+		a.expiring = check
+		return "consul services register with a short TTL", check, api.HealthPassing, a.registerByCLI(ctx, id, shortTTL)
 	default:
 		return "TTL check updated", check, status, a.client.Agent().UpdateTTL(check, "by the oracle", status)
 	}
@@ -130,6 +137,8 @@ func (a *agentServices) registerByCLI(ctx context.Context, id string, ttl time.D
 
 // end leaves no maintenance, so that the node's services show their own health.
 func (a *agentServices) end(ctx context.Context) {
+	oracle.Sleep(ctx, shortTTL) // What was to expire has.
+	a.domain.Poll(ctx)
 	oracle.Until(ctx, 20*time.Millisecond, func() bool { return a.domain.Rested(a.domain.Objects()...) })
 	from := time.Now()
 	_ = a.cli(ctx, "maint", "-disable")

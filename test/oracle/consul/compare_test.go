@@ -94,6 +94,11 @@ func (s *system) compareEnds(events []oracle.Event, windows []oracle.Window) {
 		during := slices.IndexFunc(windows, func(w oracle.Window) bool { return e.At.After(w.From) && e.At.Before(w.Until) })
 		faulty := during >= 0
 		allowed := s.ends.of(key, hold)
+		if strings.Contains(key, "/"+cliPrefix) && slices.ContainsFunc(windows, func(w oracle.Window) bool {
+			return w.Unsettled && e.At.After(w.From) && e.At.Before(w.Until.Add(cliExpiry))
+		}) {
+			allowed = append(allowed, endInvalidated) // "consul lock" gives up when Consul is away, and its session expires.
+		}
 		switch {
 		case faulty && windows[during].Why == faultRestored && end == endDeleted:
 			// The key is not that of before: that is all that can be known.

@@ -23,6 +23,13 @@ const (
 	killed  // its session expires after 15 to 30 seconds
 )
 
+// cliPrefix begins the names of what "consul lock" uses, and cliExpiry is how long after
+// its last renewal a session of it can expire.
+const (
+	cliPrefix = "cli-"
+	cliExpiry = 35 * time.Second
+)
+
 // cliLocker runs "consul lock" again and again, with as many at a time as contend.
 type cliLocker struct {
 	*system
@@ -45,7 +52,7 @@ type cliRun struct {
 // cliLocker makes an actor of some contenders for a lock, or for a semaphore if the
 // limit is above 1.
 func (s *system) cliLocker(number, limit, contenders int) oracle.Actor {
-	l := &cliLocker{system: s, name: fmt.Sprintf("cli-%d", number), limit: limit, dir: s.T.TempDir()}
+	l := &cliLocker{system: s, name: fmt.Sprintf("%s%d", cliPrefix, number), limit: limit, dir: s.T.TempDir()}
 	l.prefix = prefixLocks + l.name
 	if limit > 1 {
 		l.prefix = prefixSemaphores + l.name
