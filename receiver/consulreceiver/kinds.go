@@ -24,14 +24,15 @@ import (
 // A new kind is a line here.
 func (c *Config) kinds(keyNames pattern.Matcher) []collect.Kind {
 	sizes := map[*collect.Env]*catalog.Sizes{}
+	changes := func(e *collect.Env) *catalog.Changes { return sizes[e].Changes }
 	kinds := []collect.Kind{
 		{Enabled: true, Scope: collect.Datacenter, New: func(e *collect.Env) collect.Collector {
 			sizes[e] = catalog.NewSizes(e, c.Catalog, c.namespace(), c.partition())
 			return sizes[e]
 		}},
-		health.Kind(c.Checks, func(e *collect.Env) health.Totals { return sizes[e] }, c.Metrics.Metrics.ConsulHealthCheckState.Enabled),
-		catalog.Services(c.Catalog),
-		catalog.Nodes(c.Catalog),
+		health.Kind(c.Checks, func(e *collect.Env) health.Catalog { return sizes[e] }, c.Metrics.Metrics),
+		catalog.Services(c.Catalog, changes),
+		catalog.Nodes(c.Catalog, changes),
 		leader.Kind(c.Cluster),
 		server.Kind(c.Cluster),
 		network.Kind(c.Coordinates),

@@ -739,6 +739,84 @@ func newEventConsulNodeDeregistered(cfg EventConfig) eventConsulNodeDeregistered
 	return e
 }
 
+type eventConsulNodeMaintenanceEnded struct {
+	data   plog.LogRecordSlice // data buffer for generated log records.
+	config EventConfig         // event config provided by user.
+}
+
+func (e *eventConsulNodeMaintenanceEnded) recordEvent(ctx context.Context, timestamp pcommon.Timestamp, consulNodeNameAttributeValue string, consulMaintenanceReasonAttributeValue string, observationInitialAttributeValue bool, observationReconciledAttributeValue bool) {
+	if !e.config.Enabled {
+		return
+	}
+	dp := e.data.AppendEmpty()
+	dp.SetEventName("consul.node.maintenance.ended")
+	dp.SetTimestamp(timestamp)
+
+	if span := trace.SpanContextFromContext(ctx); span.IsValid() {
+		dp.SetTraceID(pcommon.TraceID(span.TraceID()))
+		dp.SetSpanID(pcommon.SpanID(span.SpanID()))
+	}
+	dp.Attributes().PutStr("consul.node.name", consulNodeNameAttributeValue)
+	dp.Attributes().PutStr("consul.maintenance.reason", consulMaintenanceReasonAttributeValue)
+	dp.Attributes().PutBool("observation.initial", observationInitialAttributeValue)
+	dp.Attributes().PutBool("observation.reconciled", observationReconciledAttributeValue)
+
+}
+
+// emit appends recorded event data to a events slice and prepares it for recording another set of log records.
+func (e *eventConsulNodeMaintenanceEnded) emit(lrs plog.LogRecordSlice) {
+	if e.config.Enabled && e.data.Len() > 0 {
+		e.data.MoveAndAppendTo(lrs)
+	}
+}
+
+func newEventConsulNodeMaintenanceEnded(cfg EventConfig) eventConsulNodeMaintenanceEnded {
+	e := eventConsulNodeMaintenanceEnded{config: cfg}
+	if cfg.Enabled {
+		e.data = plog.NewLogRecordSlice()
+	}
+	return e
+}
+
+type eventConsulNodeMaintenanceStarted struct {
+	data   plog.LogRecordSlice // data buffer for generated log records.
+	config EventConfig         // event config provided by user.
+}
+
+func (e *eventConsulNodeMaintenanceStarted) recordEvent(ctx context.Context, timestamp pcommon.Timestamp, consulNodeNameAttributeValue string, consulMaintenanceReasonAttributeValue string, observationInitialAttributeValue bool, observationReconciledAttributeValue bool) {
+	if !e.config.Enabled {
+		return
+	}
+	dp := e.data.AppendEmpty()
+	dp.SetEventName("consul.node.maintenance.started")
+	dp.SetTimestamp(timestamp)
+
+	if span := trace.SpanContextFromContext(ctx); span.IsValid() {
+		dp.SetTraceID(pcommon.TraceID(span.TraceID()))
+		dp.SetSpanID(pcommon.SpanID(span.SpanID()))
+	}
+	dp.Attributes().PutStr("consul.node.name", consulNodeNameAttributeValue)
+	dp.Attributes().PutStr("consul.maintenance.reason", consulMaintenanceReasonAttributeValue)
+	dp.Attributes().PutBool("observation.initial", observationInitialAttributeValue)
+	dp.Attributes().PutBool("observation.reconciled", observationReconciledAttributeValue)
+
+}
+
+// emit appends recorded event data to a events slice and prepares it for recording another set of log records.
+func (e *eventConsulNodeMaintenanceStarted) emit(lrs plog.LogRecordSlice) {
+	if e.config.Enabled && e.data.Len() > 0 {
+		e.data.MoveAndAppendTo(lrs)
+	}
+}
+
+func newEventConsulNodeMaintenanceStarted(cfg EventConfig) eventConsulNodeMaintenanceStarted {
+	e := eventConsulNodeMaintenanceStarted{config: cfg}
+	if cfg.Enabled {
+		e.data = plog.NewLogRecordSlice()
+	}
+	return e
+}
+
 type eventConsulNodeRegistered struct {
 	data   plog.LogRecordSlice // data buffer for generated log records.
 	config EventConfig         // event config provided by user.
@@ -845,6 +923,88 @@ func (e *eventConsulServiceDeregistered) emit(lrs plog.LogRecordSlice) {
 
 func newEventConsulServiceDeregistered(cfg EventConfig) eventConsulServiceDeregistered {
 	e := eventConsulServiceDeregistered{config: cfg}
+	if cfg.Enabled {
+		e.data = plog.NewLogRecordSlice()
+	}
+	return e
+}
+
+type eventConsulServiceMaintenanceEnded struct {
+	data   plog.LogRecordSlice // data buffer for generated log records.
+	config EventConfig         // event config provided by user.
+}
+
+func (e *eventConsulServiceMaintenanceEnded) recordEvent(ctx context.Context, timestamp pcommon.Timestamp, consulNodeNameAttributeValue string, consulServiceNameAttributeValue string, consulServiceIDAttributeValue string, consulMaintenanceReasonAttributeValue string, observationInitialAttributeValue bool, observationReconciledAttributeValue bool) {
+	if !e.config.Enabled {
+		return
+	}
+	dp := e.data.AppendEmpty()
+	dp.SetEventName("consul.service.maintenance.ended")
+	dp.SetTimestamp(timestamp)
+
+	if span := trace.SpanContextFromContext(ctx); span.IsValid() {
+		dp.SetTraceID(pcommon.TraceID(span.TraceID()))
+		dp.SetSpanID(pcommon.SpanID(span.SpanID()))
+	}
+	dp.Attributes().PutStr("consul.node.name", consulNodeNameAttributeValue)
+	dp.Attributes().PutStr("consul.service.name", consulServiceNameAttributeValue)
+	dp.Attributes().PutStr("consul.service.id", consulServiceIDAttributeValue)
+	dp.Attributes().PutStr("consul.maintenance.reason", consulMaintenanceReasonAttributeValue)
+	dp.Attributes().PutBool("observation.initial", observationInitialAttributeValue)
+	dp.Attributes().PutBool("observation.reconciled", observationReconciledAttributeValue)
+
+}
+
+// emit appends recorded event data to a events slice and prepares it for recording another set of log records.
+func (e *eventConsulServiceMaintenanceEnded) emit(lrs plog.LogRecordSlice) {
+	if e.config.Enabled && e.data.Len() > 0 {
+		e.data.MoveAndAppendTo(lrs)
+	}
+}
+
+func newEventConsulServiceMaintenanceEnded(cfg EventConfig) eventConsulServiceMaintenanceEnded {
+	e := eventConsulServiceMaintenanceEnded{config: cfg}
+	if cfg.Enabled {
+		e.data = plog.NewLogRecordSlice()
+	}
+	return e
+}
+
+type eventConsulServiceMaintenanceStarted struct {
+	data   plog.LogRecordSlice // data buffer for generated log records.
+	config EventConfig         // event config provided by user.
+}
+
+func (e *eventConsulServiceMaintenanceStarted) recordEvent(ctx context.Context, timestamp pcommon.Timestamp, consulNodeNameAttributeValue string, consulServiceNameAttributeValue string, consulServiceIDAttributeValue string, consulMaintenanceReasonAttributeValue string, observationInitialAttributeValue bool, observationReconciledAttributeValue bool) {
+	if !e.config.Enabled {
+		return
+	}
+	dp := e.data.AppendEmpty()
+	dp.SetEventName("consul.service.maintenance.started")
+	dp.SetTimestamp(timestamp)
+
+	if span := trace.SpanContextFromContext(ctx); span.IsValid() {
+		dp.SetTraceID(pcommon.TraceID(span.TraceID()))
+		dp.SetSpanID(pcommon.SpanID(span.SpanID()))
+	}
+	dp.Attributes().PutStr("consul.node.name", consulNodeNameAttributeValue)
+	dp.Attributes().PutStr("consul.service.name", consulServiceNameAttributeValue)
+	dp.Attributes().PutStr("consul.service.id", consulServiceIDAttributeValue)
+	dp.Attributes().PutStr("consul.maintenance.reason", consulMaintenanceReasonAttributeValue)
+	dp.Attributes().PutBool("observation.initial", observationInitialAttributeValue)
+	dp.Attributes().PutBool("observation.reconciled", observationReconciledAttributeValue)
+
+}
+
+// emit appends recorded event data to a events slice and prepares it for recording another set of log records.
+func (e *eventConsulServiceMaintenanceStarted) emit(lrs plog.LogRecordSlice) {
+	if e.config.Enabled && e.data.Len() > 0 {
+		e.data.MoveAndAppendTo(lrs)
+	}
+}
+
+func newEventConsulServiceMaintenanceStarted(cfg EventConfig) eventConsulServiceMaintenanceStarted {
+	e := eventConsulServiceMaintenanceStarted{config: cfg}
 	if cfg.Enabled {
 		e.data = plog.NewLogRecordSlice()
 	}
@@ -1052,38 +1212,42 @@ func newEventConsulWatchGap(cfg EventConfig) eventConsulWatchGap {
 // LogsBuilder provides an interface for scrapers to report logs while taking care of all the transformations
 // required to produce log representation defined in metadata and user config.
 type LogsBuilder struct {
-	config                         LogsBuilderConfig // config of the logs builder.
-	logsBuffer                     plog.Logs
-	logRecordsBuffer               plog.LogRecordSlice
-	buildInfo                      component.BuildInfo // contains version information.
-	resourceAttributeIncludeFilter map[string]filter.Filter
-	resourceAttributeExcludeFilter map[string]filter.Filter
-	eventConsulACLTokenExpiring    eventConsulACLTokenExpiring
-	eventConsulCaRootRotated       eventConsulCaRootRotated
-	eventConsulCheckTransition     eventConsulCheckTransition
-	eventConsulConfigEntryChanged  eventConsulConfigEntryChanged
-	eventConsulKvCreated           eventConsulKvCreated
-	eventConsulKvDeleted           eventConsulKvDeleted
-	eventConsulKvUpdated           eventConsulKvUpdated
-	eventConsulLeaderElected       eventConsulLeaderElected
-	eventConsulLeaderLost          eventConsulLeaderLost
-	eventConsulLockAbandoned       eventConsulLockAbandoned
-	eventConsulLockAcquired        eventConsulLockAcquired
-	eventConsulLockInvalidated     eventConsulLockInvalidated
-	eventConsulLockQueued          eventConsulLockQueued
-	eventConsulLockReleased        eventConsulLockReleased
-	eventConsulMemberFailed        eventConsulMemberFailed
-	eventConsulMemberJoined        eventConsulMemberJoined
-	eventConsulMemberLeft          eventConsulMemberLeft
-	eventConsulNodeDeregistered    eventConsulNodeDeregistered
-	eventConsulNodeRegistered      eventConsulNodeRegistered
-	eventConsulResultsFiltered     eventConsulResultsFiltered
-	eventConsulServiceDeregistered eventConsulServiceDeregistered
-	eventConsulServiceRegistered   eventConsulServiceRegistered
-	eventConsulSessionCreated      eventConsulSessionCreated
-	eventConsulSessionEnded        eventConsulSessionEnded
-	eventConsulUserEventFired      eventConsulUserEventFired
-	eventConsulWatchGap            eventConsulWatchGap
+	config                               LogsBuilderConfig // config of the logs builder.
+	logsBuffer                           plog.Logs
+	logRecordsBuffer                     plog.LogRecordSlice
+	buildInfo                            component.BuildInfo // contains version information.
+	resourceAttributeIncludeFilter       map[string]filter.Filter
+	resourceAttributeExcludeFilter       map[string]filter.Filter
+	eventConsulACLTokenExpiring          eventConsulACLTokenExpiring
+	eventConsulCaRootRotated             eventConsulCaRootRotated
+	eventConsulCheckTransition           eventConsulCheckTransition
+	eventConsulConfigEntryChanged        eventConsulConfigEntryChanged
+	eventConsulKvCreated                 eventConsulKvCreated
+	eventConsulKvDeleted                 eventConsulKvDeleted
+	eventConsulKvUpdated                 eventConsulKvUpdated
+	eventConsulLeaderElected             eventConsulLeaderElected
+	eventConsulLeaderLost                eventConsulLeaderLost
+	eventConsulLockAbandoned             eventConsulLockAbandoned
+	eventConsulLockAcquired              eventConsulLockAcquired
+	eventConsulLockInvalidated           eventConsulLockInvalidated
+	eventConsulLockQueued                eventConsulLockQueued
+	eventConsulLockReleased              eventConsulLockReleased
+	eventConsulMemberFailed              eventConsulMemberFailed
+	eventConsulMemberJoined              eventConsulMemberJoined
+	eventConsulMemberLeft                eventConsulMemberLeft
+	eventConsulNodeDeregistered          eventConsulNodeDeregistered
+	eventConsulNodeMaintenanceEnded      eventConsulNodeMaintenanceEnded
+	eventConsulNodeMaintenanceStarted    eventConsulNodeMaintenanceStarted
+	eventConsulNodeRegistered            eventConsulNodeRegistered
+	eventConsulResultsFiltered           eventConsulResultsFiltered
+	eventConsulServiceDeregistered       eventConsulServiceDeregistered
+	eventConsulServiceMaintenanceEnded   eventConsulServiceMaintenanceEnded
+	eventConsulServiceMaintenanceStarted eventConsulServiceMaintenanceStarted
+	eventConsulServiceRegistered         eventConsulServiceRegistered
+	eventConsulSessionCreated            eventConsulSessionCreated
+	eventConsulSessionEnded              eventConsulSessionEnded
+	eventConsulUserEventFired            eventConsulUserEventFired
+	eventConsulWatchGap                  eventConsulWatchGap
 }
 
 // LogBuilderOption applies changes to default logs builder.
@@ -1093,38 +1257,42 @@ type LogBuilderOption interface {
 
 func NewLogsBuilder(lbc LogsBuilderConfig, settings receiver.Settings) *LogsBuilder {
 	lb := &LogsBuilder{
-		config:                         lbc,
-		logsBuffer:                     plog.NewLogs(),
-		logRecordsBuffer:               plog.NewLogRecordSlice(),
-		buildInfo:                      settings.BuildInfo,
-		eventConsulACLTokenExpiring:    newEventConsulACLTokenExpiring(lbc.Events.ConsulACLTokenExpiring),
-		eventConsulCaRootRotated:       newEventConsulCaRootRotated(lbc.Events.ConsulCaRootRotated),
-		eventConsulCheckTransition:     newEventConsulCheckTransition(lbc.Events.ConsulCheckTransition),
-		eventConsulConfigEntryChanged:  newEventConsulConfigEntryChanged(lbc.Events.ConsulConfigEntryChanged),
-		eventConsulKvCreated:           newEventConsulKvCreated(lbc.Events.ConsulKvCreated),
-		eventConsulKvDeleted:           newEventConsulKvDeleted(lbc.Events.ConsulKvDeleted),
-		eventConsulKvUpdated:           newEventConsulKvUpdated(lbc.Events.ConsulKvUpdated),
-		eventConsulLeaderElected:       newEventConsulLeaderElected(lbc.Events.ConsulLeaderElected),
-		eventConsulLeaderLost:          newEventConsulLeaderLost(lbc.Events.ConsulLeaderLost),
-		eventConsulLockAbandoned:       newEventConsulLockAbandoned(lbc.Events.ConsulLockAbandoned),
-		eventConsulLockAcquired:        newEventConsulLockAcquired(lbc.Events.ConsulLockAcquired),
-		eventConsulLockInvalidated:     newEventConsulLockInvalidated(lbc.Events.ConsulLockInvalidated),
-		eventConsulLockQueued:          newEventConsulLockQueued(lbc.Events.ConsulLockQueued),
-		eventConsulLockReleased:        newEventConsulLockReleased(lbc.Events.ConsulLockReleased),
-		eventConsulMemberFailed:        newEventConsulMemberFailed(lbc.Events.ConsulMemberFailed),
-		eventConsulMemberJoined:        newEventConsulMemberJoined(lbc.Events.ConsulMemberJoined),
-		eventConsulMemberLeft:          newEventConsulMemberLeft(lbc.Events.ConsulMemberLeft),
-		eventConsulNodeDeregistered:    newEventConsulNodeDeregistered(lbc.Events.ConsulNodeDeregistered),
-		eventConsulNodeRegistered:      newEventConsulNodeRegistered(lbc.Events.ConsulNodeRegistered),
-		eventConsulResultsFiltered:     newEventConsulResultsFiltered(lbc.Events.ConsulResultsFiltered),
-		eventConsulServiceDeregistered: newEventConsulServiceDeregistered(lbc.Events.ConsulServiceDeregistered),
-		eventConsulServiceRegistered:   newEventConsulServiceRegistered(lbc.Events.ConsulServiceRegistered),
-		eventConsulSessionCreated:      newEventConsulSessionCreated(lbc.Events.ConsulSessionCreated),
-		eventConsulSessionEnded:        newEventConsulSessionEnded(lbc.Events.ConsulSessionEnded),
-		eventConsulUserEventFired:      newEventConsulUserEventFired(lbc.Events.ConsulUserEventFired),
-		eventConsulWatchGap:            newEventConsulWatchGap(lbc.Events.ConsulWatchGap),
-		resourceAttributeIncludeFilter: make(map[string]filter.Filter),
-		resourceAttributeExcludeFilter: make(map[string]filter.Filter),
+		config:                               lbc,
+		logsBuffer:                           plog.NewLogs(),
+		logRecordsBuffer:                     plog.NewLogRecordSlice(),
+		buildInfo:                            settings.BuildInfo,
+		eventConsulACLTokenExpiring:          newEventConsulACLTokenExpiring(lbc.Events.ConsulACLTokenExpiring),
+		eventConsulCaRootRotated:             newEventConsulCaRootRotated(lbc.Events.ConsulCaRootRotated),
+		eventConsulCheckTransition:           newEventConsulCheckTransition(lbc.Events.ConsulCheckTransition),
+		eventConsulConfigEntryChanged:        newEventConsulConfigEntryChanged(lbc.Events.ConsulConfigEntryChanged),
+		eventConsulKvCreated:                 newEventConsulKvCreated(lbc.Events.ConsulKvCreated),
+		eventConsulKvDeleted:                 newEventConsulKvDeleted(lbc.Events.ConsulKvDeleted),
+		eventConsulKvUpdated:                 newEventConsulKvUpdated(lbc.Events.ConsulKvUpdated),
+		eventConsulLeaderElected:             newEventConsulLeaderElected(lbc.Events.ConsulLeaderElected),
+		eventConsulLeaderLost:                newEventConsulLeaderLost(lbc.Events.ConsulLeaderLost),
+		eventConsulLockAbandoned:             newEventConsulLockAbandoned(lbc.Events.ConsulLockAbandoned),
+		eventConsulLockAcquired:              newEventConsulLockAcquired(lbc.Events.ConsulLockAcquired),
+		eventConsulLockInvalidated:           newEventConsulLockInvalidated(lbc.Events.ConsulLockInvalidated),
+		eventConsulLockQueued:                newEventConsulLockQueued(lbc.Events.ConsulLockQueued),
+		eventConsulLockReleased:              newEventConsulLockReleased(lbc.Events.ConsulLockReleased),
+		eventConsulMemberFailed:              newEventConsulMemberFailed(lbc.Events.ConsulMemberFailed),
+		eventConsulMemberJoined:              newEventConsulMemberJoined(lbc.Events.ConsulMemberJoined),
+		eventConsulMemberLeft:                newEventConsulMemberLeft(lbc.Events.ConsulMemberLeft),
+		eventConsulNodeDeregistered:          newEventConsulNodeDeregistered(lbc.Events.ConsulNodeDeregistered),
+		eventConsulNodeMaintenanceEnded:      newEventConsulNodeMaintenanceEnded(lbc.Events.ConsulNodeMaintenanceEnded),
+		eventConsulNodeMaintenanceStarted:    newEventConsulNodeMaintenanceStarted(lbc.Events.ConsulNodeMaintenanceStarted),
+		eventConsulNodeRegistered:            newEventConsulNodeRegistered(lbc.Events.ConsulNodeRegistered),
+		eventConsulResultsFiltered:           newEventConsulResultsFiltered(lbc.Events.ConsulResultsFiltered),
+		eventConsulServiceDeregistered:       newEventConsulServiceDeregistered(lbc.Events.ConsulServiceDeregistered),
+		eventConsulServiceMaintenanceEnded:   newEventConsulServiceMaintenanceEnded(lbc.Events.ConsulServiceMaintenanceEnded),
+		eventConsulServiceMaintenanceStarted: newEventConsulServiceMaintenanceStarted(lbc.Events.ConsulServiceMaintenanceStarted),
+		eventConsulServiceRegistered:         newEventConsulServiceRegistered(lbc.Events.ConsulServiceRegistered),
+		eventConsulSessionCreated:            newEventConsulSessionCreated(lbc.Events.ConsulSessionCreated),
+		eventConsulSessionEnded:              newEventConsulSessionEnded(lbc.Events.ConsulSessionEnded),
+		eventConsulUserEventFired:            newEventConsulUserEventFired(lbc.Events.ConsulUserEventFired),
+		eventConsulWatchGap:                  newEventConsulWatchGap(lbc.Events.ConsulWatchGap),
+		resourceAttributeIncludeFilter:       make(map[string]filter.Filter),
+		resourceAttributeExcludeFilter:       make(map[string]filter.Filter),
 	}
 	if lbc.ResourceAttributes.ConsulDatacenter.EventsInclude != nil {
 		lb.resourceAttributeIncludeFilter["consul.datacenter"] = filter.CreateFilter(lbc.ResourceAttributes.ConsulDatacenter.EventsInclude)
@@ -1205,9 +1373,13 @@ func (lb *LogsBuilder) EmitForResource(options ...ResourceLogsOption) {
 	lb.eventConsulMemberJoined.emit(ils.LogRecords())
 	lb.eventConsulMemberLeft.emit(ils.LogRecords())
 	lb.eventConsulNodeDeregistered.emit(ils.LogRecords())
+	lb.eventConsulNodeMaintenanceEnded.emit(ils.LogRecords())
+	lb.eventConsulNodeMaintenanceStarted.emit(ils.LogRecords())
 	lb.eventConsulNodeRegistered.emit(ils.LogRecords())
 	lb.eventConsulResultsFiltered.emit(ils.LogRecords())
 	lb.eventConsulServiceDeregistered.emit(ils.LogRecords())
+	lb.eventConsulServiceMaintenanceEnded.emit(ils.LogRecords())
+	lb.eventConsulServiceMaintenanceStarted.emit(ils.LogRecords())
 	lb.eventConsulServiceRegistered.emit(ils.LogRecords())
 	lb.eventConsulSessionCreated.emit(ils.LogRecords())
 	lb.eventConsulSessionEnded.emit(ils.LogRecords())
@@ -1339,6 +1511,16 @@ func (lb *LogsBuilder) RecordConsulNodeDeregisteredEvent(ctx context.Context, ti
 	lb.eventConsulNodeDeregistered.recordEvent(ctx, timestamp, consulNodeNameAttributeValue, consulNodeAddressAttributeValue, observationReconciledAttributeValue)
 }
 
+// RecordConsulNodeMaintenanceEndedEvent adds a log record of consul.node.maintenance.ended event.
+func (lb *LogsBuilder) RecordConsulNodeMaintenanceEndedEvent(ctx context.Context, timestamp pcommon.Timestamp, consulNodeNameAttributeValue string, consulMaintenanceReasonAttributeValue string, observationInitialAttributeValue bool, observationReconciledAttributeValue bool) {
+	lb.eventConsulNodeMaintenanceEnded.recordEvent(ctx, timestamp, consulNodeNameAttributeValue, consulMaintenanceReasonAttributeValue, observationInitialAttributeValue, observationReconciledAttributeValue)
+}
+
+// RecordConsulNodeMaintenanceStartedEvent adds a log record of consul.node.maintenance.started event.
+func (lb *LogsBuilder) RecordConsulNodeMaintenanceStartedEvent(ctx context.Context, timestamp pcommon.Timestamp, consulNodeNameAttributeValue string, consulMaintenanceReasonAttributeValue string, observationInitialAttributeValue bool, observationReconciledAttributeValue bool) {
+	lb.eventConsulNodeMaintenanceStarted.recordEvent(ctx, timestamp, consulNodeNameAttributeValue, consulMaintenanceReasonAttributeValue, observationInitialAttributeValue, observationReconciledAttributeValue)
+}
+
 // RecordConsulNodeRegisteredEvent adds a log record of consul.node.registered event.
 func (lb *LogsBuilder) RecordConsulNodeRegisteredEvent(ctx context.Context, timestamp pcommon.Timestamp, consulNodeNameAttributeValue string, consulNodeAddressAttributeValue string, observationInitialAttributeValue bool, observationReconciledAttributeValue bool) {
 	lb.eventConsulNodeRegistered.recordEvent(ctx, timestamp, consulNodeNameAttributeValue, consulNodeAddressAttributeValue, observationInitialAttributeValue, observationReconciledAttributeValue)
@@ -1352,6 +1534,16 @@ func (lb *LogsBuilder) RecordConsulResultsFilteredEvent(ctx context.Context, tim
 // RecordConsulServiceDeregisteredEvent adds a log record of consul.service.deregistered event.
 func (lb *LogsBuilder) RecordConsulServiceDeregisteredEvent(ctx context.Context, timestamp pcommon.Timestamp, consulServiceNameAttributeValue string, observationReconciledAttributeValue bool) {
 	lb.eventConsulServiceDeregistered.recordEvent(ctx, timestamp, consulServiceNameAttributeValue, observationReconciledAttributeValue)
+}
+
+// RecordConsulServiceMaintenanceEndedEvent adds a log record of consul.service.maintenance.ended event.
+func (lb *LogsBuilder) RecordConsulServiceMaintenanceEndedEvent(ctx context.Context, timestamp pcommon.Timestamp, consulNodeNameAttributeValue string, consulServiceNameAttributeValue string, consulServiceIDAttributeValue string, consulMaintenanceReasonAttributeValue string, observationInitialAttributeValue bool, observationReconciledAttributeValue bool) {
+	lb.eventConsulServiceMaintenanceEnded.recordEvent(ctx, timestamp, consulNodeNameAttributeValue, consulServiceNameAttributeValue, consulServiceIDAttributeValue, consulMaintenanceReasonAttributeValue, observationInitialAttributeValue, observationReconciledAttributeValue)
+}
+
+// RecordConsulServiceMaintenanceStartedEvent adds a log record of consul.service.maintenance.started event.
+func (lb *LogsBuilder) RecordConsulServiceMaintenanceStartedEvent(ctx context.Context, timestamp pcommon.Timestamp, consulNodeNameAttributeValue string, consulServiceNameAttributeValue string, consulServiceIDAttributeValue string, consulMaintenanceReasonAttributeValue string, observationInitialAttributeValue bool, observationReconciledAttributeValue bool) {
+	lb.eventConsulServiceMaintenanceStarted.recordEvent(ctx, timestamp, consulNodeNameAttributeValue, consulServiceNameAttributeValue, consulServiceIDAttributeValue, consulMaintenanceReasonAttributeValue, observationInitialAttributeValue, observationReconciledAttributeValue)
 }
 
 // RecordConsulServiceRegisteredEvent adds a log record of consul.service.registered event.

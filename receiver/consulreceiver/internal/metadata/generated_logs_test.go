@@ -184,6 +184,12 @@ func TestLogsBuilder(t *testing.T) {
 			lb.RecordConsulNodeDeregisteredEvent(ctx, timestamp, "consul.node.name-val", "consul.node.address-val", true)
 			defaultEventsCount++
 			allEventsCount++
+			lb.RecordConsulNodeMaintenanceEndedEvent(ctx, timestamp, "consul.node.name-val", "consul.maintenance.reason-val", false, true)
+			defaultEventsCount++
+			allEventsCount++
+			lb.RecordConsulNodeMaintenanceStartedEvent(ctx, timestamp, "consul.node.name-val", "consul.maintenance.reason-val", false, true)
+			defaultEventsCount++
+			allEventsCount++
 			lb.RecordConsulNodeRegisteredEvent(ctx, timestamp, "consul.node.name-val", "consul.node.address-val", false, true)
 			defaultEventsCount++
 			allEventsCount++
@@ -191,6 +197,12 @@ func TestLogsBuilder(t *testing.T) {
 			defaultEventsCount++
 			allEventsCount++
 			lb.RecordConsulServiceDeregisteredEvent(ctx, timestamp, "consul.service.name-val", true)
+			defaultEventsCount++
+			allEventsCount++
+			lb.RecordConsulServiceMaintenanceEndedEvent(ctx, timestamp, "consul.node.name-val", "consul.service.name-val", "consul.service.id-val", "consul.maintenance.reason-val", false, true)
+			defaultEventsCount++
+			allEventsCount++
+			lb.RecordConsulServiceMaintenanceStartedEvent(ctx, timestamp, "consul.node.name-val", "consul.service.name-val", "consul.service.id-val", "consul.maintenance.reason-val", false, true)
 			defaultEventsCount++
 			allEventsCount++
 			lb.RecordConsulServiceRegisteredEvent(ctx, timestamp, "consul.service.name-val", false, true)
@@ -650,6 +662,44 @@ func TestLogsBuilder(t *testing.T) {
 					attrVal, ok = lr.Attributes().Get("observation.reconciled")
 					assert.True(t, ok)
 					assert.True(t, attrVal.Bool())
+				case "consul.node.maintenance.ended":
+					assert.False(t, validatedEvents["consul.node.maintenance.ended"], "Found a duplicate in the events slice: consul.node.maintenance.ended")
+					validatedEvents["consul.node.maintenance.ended"] = true
+					lr := lrs.At(i)
+					assert.Equal(t, timestamp, lr.Timestamp())
+					assert.Equal(t, pcommon.TraceID(traceID), lr.TraceID())
+					assert.Equal(t, pcommon.SpanID(spanID), lr.SpanID())
+					attrVal, ok := lr.Attributes().Get("consul.node.name")
+					assert.True(t, ok)
+					assert.Equal(t, "consul.node.name-val", attrVal.Str())
+					attrVal, ok = lr.Attributes().Get("consul.maintenance.reason")
+					assert.True(t, ok)
+					assert.Equal(t, "consul.maintenance.reason-val", attrVal.Str())
+					attrVal, ok = lr.Attributes().Get("observation.initial")
+					assert.True(t, ok)
+					assert.False(t, attrVal.Bool())
+					attrVal, ok = lr.Attributes().Get("observation.reconciled")
+					assert.True(t, ok)
+					assert.True(t, attrVal.Bool())
+				case "consul.node.maintenance.started":
+					assert.False(t, validatedEvents["consul.node.maintenance.started"], "Found a duplicate in the events slice: consul.node.maintenance.started")
+					validatedEvents["consul.node.maintenance.started"] = true
+					lr := lrs.At(i)
+					assert.Equal(t, timestamp, lr.Timestamp())
+					assert.Equal(t, pcommon.TraceID(traceID), lr.TraceID())
+					assert.Equal(t, pcommon.SpanID(spanID), lr.SpanID())
+					attrVal, ok := lr.Attributes().Get("consul.node.name")
+					assert.True(t, ok)
+					assert.Equal(t, "consul.node.name-val", attrVal.Str())
+					attrVal, ok = lr.Attributes().Get("consul.maintenance.reason")
+					assert.True(t, ok)
+					assert.Equal(t, "consul.maintenance.reason-val", attrVal.Str())
+					attrVal, ok = lr.Attributes().Get("observation.initial")
+					assert.True(t, ok)
+					assert.False(t, attrVal.Bool())
+					attrVal, ok = lr.Attributes().Get("observation.reconciled")
+					assert.True(t, ok)
+					assert.True(t, attrVal.Bool())
 				case "consul.node.registered":
 					assert.False(t, validatedEvents["consul.node.registered"], "Found a duplicate in the events slice: consul.node.registered")
 					validatedEvents["consul.node.registered"] = true
@@ -689,6 +739,56 @@ func TestLogsBuilder(t *testing.T) {
 					attrVal, ok := lr.Attributes().Get("consul.service.name")
 					assert.True(t, ok)
 					assert.Equal(t, "consul.service.name-val", attrVal.Str())
+					attrVal, ok = lr.Attributes().Get("observation.reconciled")
+					assert.True(t, ok)
+					assert.True(t, attrVal.Bool())
+				case "consul.service.maintenance.ended":
+					assert.False(t, validatedEvents["consul.service.maintenance.ended"], "Found a duplicate in the events slice: consul.service.maintenance.ended")
+					validatedEvents["consul.service.maintenance.ended"] = true
+					lr := lrs.At(i)
+					assert.Equal(t, timestamp, lr.Timestamp())
+					assert.Equal(t, pcommon.TraceID(traceID), lr.TraceID())
+					assert.Equal(t, pcommon.SpanID(spanID), lr.SpanID())
+					attrVal, ok := lr.Attributes().Get("consul.node.name")
+					assert.True(t, ok)
+					assert.Equal(t, "consul.node.name-val", attrVal.Str())
+					attrVal, ok = lr.Attributes().Get("consul.service.name")
+					assert.True(t, ok)
+					assert.Equal(t, "consul.service.name-val", attrVal.Str())
+					attrVal, ok = lr.Attributes().Get("consul.service.id")
+					assert.True(t, ok)
+					assert.Equal(t, "consul.service.id-val", attrVal.Str())
+					attrVal, ok = lr.Attributes().Get("consul.maintenance.reason")
+					assert.True(t, ok)
+					assert.Equal(t, "consul.maintenance.reason-val", attrVal.Str())
+					attrVal, ok = lr.Attributes().Get("observation.initial")
+					assert.True(t, ok)
+					assert.False(t, attrVal.Bool())
+					attrVal, ok = lr.Attributes().Get("observation.reconciled")
+					assert.True(t, ok)
+					assert.True(t, attrVal.Bool())
+				case "consul.service.maintenance.started":
+					assert.False(t, validatedEvents["consul.service.maintenance.started"], "Found a duplicate in the events slice: consul.service.maintenance.started")
+					validatedEvents["consul.service.maintenance.started"] = true
+					lr := lrs.At(i)
+					assert.Equal(t, timestamp, lr.Timestamp())
+					assert.Equal(t, pcommon.TraceID(traceID), lr.TraceID())
+					assert.Equal(t, pcommon.SpanID(spanID), lr.SpanID())
+					attrVal, ok := lr.Attributes().Get("consul.node.name")
+					assert.True(t, ok)
+					assert.Equal(t, "consul.node.name-val", attrVal.Str())
+					attrVal, ok = lr.Attributes().Get("consul.service.name")
+					assert.True(t, ok)
+					assert.Equal(t, "consul.service.name-val", attrVal.Str())
+					attrVal, ok = lr.Attributes().Get("consul.service.id")
+					assert.True(t, ok)
+					assert.Equal(t, "consul.service.id-val", attrVal.Str())
+					attrVal, ok = lr.Attributes().Get("consul.maintenance.reason")
+					assert.True(t, ok)
+					assert.Equal(t, "consul.maintenance.reason-val", attrVal.Str())
+					attrVal, ok = lr.Attributes().Get("observation.initial")
+					assert.True(t, ok)
+					assert.False(t, attrVal.Bool())
 					attrVal, ok = lr.Attributes().Get("observation.reconciled")
 					assert.True(t, ok)
 					assert.True(t, attrVal.Bool())
