@@ -19,6 +19,8 @@ type Domain struct {
 	Read func(ctx context.Context) (map[string]string, error)
 	// Keep and Within are those of the timelines.
 	Keep, Within time.Duration
+	// KeepOf is how long a state must last, if it is not Keep; may be nil.
+	KeepOf func(object, before, state string) time.Duration
 	// Unsettled says that the server itself may change the objects while it restarts.
 	Unsettled bool
 	// Hidden says that the collector may not see the objects at times.
@@ -95,6 +97,9 @@ func (d *Domain) turn(object string, turn Turn) {
 			l.Turns = append(l.Turns, passed)
 		}
 	}
+	if d.KeepOf != nil {
+		turn.Keep = d.KeepOf(object, l.state(len(l.Turns)-1), turn.State)
+	}
 	l.Turns = append(l.Turns, turn)
 }
 
@@ -118,7 +123,12 @@ func (d *Domain) Rested(objects ...string) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for _, object := range objects {
-		if l := d.timelines[object]; l != nil && time.Since(l.Turns[len(l.Turns)-1].Until) < d.Keep+skew {
+		l := d.timelines[object]
+		if l == nil {
+			continue
+		}
+		last := len(l.Turns) - 1
+		if time.Since(l.Turns[last].Until) < l.keep(last)+skew {
 			return false
 		}
 	}

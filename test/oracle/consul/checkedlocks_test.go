@@ -31,7 +31,7 @@ func (s *system) checkedLocker(node string) oracle.Actor {
 	require.NoError(s.T, s.client.Agent().CheckRegister(&api.AgentCheckRegistration{
 		ID: checkedCheck, Name: checkedCheck, AgentServiceCheck: api.AgentServiceCheck{TTL: "1h", Status: api.HealthPassing},
 	}))
-	l.domain = s.keyDomain(func(ctx context.Context) (map[string]string, error) {
+	l.domain = s.domain(func(ctx context.Context) (map[string]string, error) {
 		states := map[string]string{}
 		if err := s.sessionsOf(ctx, checkedName, states); err != nil {
 			return nil, err

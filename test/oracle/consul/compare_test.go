@@ -36,10 +36,7 @@ func (s *system) compare(ctx context.Context) {
 	events, windows := s.events(), s.Windows()
 	s.CheckTwice(events)
 	said := reports(events)
-	s.compareDomains(s.domains, said, windows, "")
-	if s.imports != nil {
-		s.compareDomains(s.imports.domains, said, windows, imported)
-	}
+	s.compareDomains(said, windows)
 	for object, reported := range said {
 		if !isProbe(object) && !s.foreign(object) {
 			s.Differ("reported, but there was no such object: %s", (&oracle.Timeline{Object: object}).Describe(s.Run, reported, 0))
@@ -52,22 +49,18 @@ func (s *system) compare(ctx context.Context) {
 	s.compareGauges(ctx)
 }
 
-// compareDomains compares what was said of the objects of some domains, and takes it away.
-func (s *system) compareDomains(domains []*oracle.Domain, said map[string][]oracle.Report, windows []oracle.Window, prefix string) {
-	for _, d := range domains {
+// compareDomains compares what was said of the objects of all domains, and takes it away.
+func (s *system) compareDomains(said map[string][]oracle.Report, windows []oracle.Window) {
+	for _, d := range s.domains {
 		windows := d.Counting(windows)
 		for _, l := range d.Timelines() {
-			object := prefix + l.Object
-			reported, around := oracle.Once(said[object], windows), windows
-			delete(said, object)
-			if prefix != "" && !strings.HasPrefix(l.Object, "check/") {
-				continue // Of what is imported, the checks alone are reported.
-			}
+			reported, around := oracle.Once(said[l.Object], windows), windows
+			delete(said, l.Object)
 			if d.Unsettled {
 				reported, around = oracle.Settled(reported, around)
 			}
 			if why, at := l.Compare(reported, around); why != "" {
-				s.Differ("%s: %s%s", why, prefix, l.Describe(s.Run, reported, at))
+				s.Differ("%s: %s", why, l.Describe(s.Run, reported, at))
 			}
 		}
 	}

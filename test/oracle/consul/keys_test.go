@@ -42,7 +42,7 @@ func createdAt(state string) string {
 // can.
 func (s *system) writer(number int, fast bool) oracle.Actor {
 	prefix := fmt.Sprintf("%swriter-%d/", prefixKeys, number)
-	domain := s.keyDomain(func(ctx context.Context) (map[string]string, error) {
+	domain := s.domain(func(ctx context.Context) (map[string]string, error) {
 		pairs, _, err := s.client.KV().List(prefix, sure(ctx))
 		states := map[string]string{}
 		for _, pair := range pairs {

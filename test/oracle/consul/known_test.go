@@ -6,13 +6,13 @@ package consul
 // What the receiver does not do right yet is off here. Each is switched on when it does.
 const (
 	// maintenanceIsAState: an instance in maintenance has a state of its own and no incident.
-	maintenanceIsAState = false
+	maintenanceIsAState = true
 	// peersAreMarked: services of peers carry their peer.
-	peersAreMarked = false
+	peersAreMarked = true
 	// uncheckedInstances: services without checks on nodes whose checks fail.
-	uncheckedInstances = false
+	uncheckedInstances = true
 	// nodesInAnyCase: names of nodes that differ in case alone.
-	nodesInAnyCase = false
+	nodesInAnyCase = true
 	// endsHaveTheirOwnTime: the end of a hold that began at an unknown time is not said to
 	// be reconciled for that.
 	endsHaveTheirOwnTime = false
@@ -23,7 +23,9 @@ const (
 	startsSurviveKills = false
 	// incidentsFollowInstances: the incident of a service ends when none of its instances is
 	// on a node whose check fails.
-	incidentsFollowInstances = false
+	incidentsFollowInstances = true
+	// spansSpellNames: spans spell names as events do.
+	spansSpellNames = true
 	// countersBeginAtZero: each known service has its counters at once.
-	countersBeginAtZero = false
+	countersBeginAtZero = true
 )

@@ -116,7 +116,7 @@ const (
 func (s *system) locker(number int) oracle.Actor {
 	l := &locker{system: s, name: fmt.Sprintf("locker-%d", number)}
 	l.key = prefixLocks + l.name + "/Schlüssel"
-	l.domain = s.keyDomain(func(ctx context.Context) (map[string]string, error) {
+	l.domain = s.domain(func(ctx context.Context) (map[string]string, error) {
 		states := map[string]string{}
 		if err := s.sessionsOf(ctx, l.name, states); err != nil {
 			return nil, err

@@ -63,7 +63,7 @@ func (s *system) cliLocker(number, limit, contenders int) oracle.Actor {
 	for i := range contenders {
 		l.runs = append(l.runs, &cliRun{name: fmt.Sprintf("%s:%d", l.name, i)})
 	}
-	l.domain = s.keyDomain(l.read)
+	l.domain = s.domain(l.read)
 	l.domain.Passes = passes
 	return oracle.Actor{Name: l.name, Pause: 200 * time.Millisecond, Act: l.act, End: l.end}
 }

@@ -24,6 +24,10 @@ const (
 	eventLockQueued          = "consul.lock.queued"
 	eventLockAbandoned       = "consul.lock.abandoned"
 	eventConfigChanged       = "consul.config_entry.changed"
+	eventServiceMaintained   = "consul.service.maintenance.started"
+	eventServiceServes       = "consul.service.maintenance.ended"
+	eventNodeMaintained      = "consul.node.maintenance.started"
+	eventNodeServes          = "consul.node.maintenance.ended"
 	eventUserFired           = "consul.user_event.fired"
 	eventGap                 = "consul.watch.gap"
 )
@@ -63,6 +67,7 @@ const (
 	attrDatacenter   = "consul.datacenter"
 	attrNode         = "consul.node.name"
 	attrService      = "consul.service.name"
+	attrInstance     = "consul.service.id"
 	attrCheck        = "consul.check.id"
 	attrPeer         = "consul.peer.name"
 	attrStatus       = "consul.check.status"
@@ -102,10 +107,11 @@ const (
 
 // The receiver's promises.
 const (
-	// minTurn is how long the state of a check, a service or a node must last to be
-	// reported, and minKeyTurn that of a key, a lock or a session.
-	minTurn    = 1300 * time.Millisecond
-	minKeyTurn = 400 * time.Millisecond
+	// minTurn is how long a check must have a status to be reported, and a key, a lock or
+	// a session be as it is. minCatalogTurn is how long a service, a node or a check that
+	// passes must be there, or not.
+	minTurn        = 400 * time.Millisecond
+	minCatalogTurn = 1300 * time.Millisecond
 	// within is how much later than the change its report may be dated.
 	within = 5 * time.Second
 	// configEvery is how often configuration entries are polled.

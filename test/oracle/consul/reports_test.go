@@ -32,18 +32,12 @@ func reports(events []oracle.Event) map[string][]oracle.Report {
 	return all
 }
 
-// imported begins the objects of a peer.
-const imported = "imported "
-
 // reportOf returns the object of an event; empty if it has none.
 func reportOf(e oracle.Event) (object string, report oracle.Report) {
 	a := e.Attributes
 	appeared, vanished := oracle.Report{New: present}, oracle.Report{Old: present}
 	switch e.Name {
 	case eventTransition:
-		if a[attrPeer] != "" {
-			return imported + checkObject(a[attrNode], a[attrCheck]), oracle.Report{Old: status(a[attrStatusOld]), New: status(a[attrStatusNew])}
-		}
 		return checkObject(a[attrNode], a[attrCheck]), oracle.Report{Old: status(a[attrStatusOld]), New: status(a[attrStatusNew])}
 	case eventNodeRegistered:
 		return nodeObject(a[attrNode]), appeared
@@ -66,6 +60,10 @@ func reportOf(e oracle.Event) (object string, report oracle.Report) {
 		return lockObject(a[attrKey]), oracle.Report{New: holdOf(e), OldUnknown: a[attrLockType] == "semaphore"}
 	case eventLockReleased, eventLockInvalidated:
 		return lockObject(a[attrKey]), oracle.Report{Old: holdOf(e)}
+	case eventServiceMaintained, eventNodeMaintained:
+		return maintenanceObject(a[attrNode], a[attrInstance]), appeared
+	case eventServiceServes, eventNodeServes:
+		return maintenanceObject(a[attrNode], a[attrInstance]), vanished
 	case eventUserFired:
 		return userEventObject(a[attrUserEvent]), appeared
 	case eventConfigChanged:

@@ -32,7 +32,7 @@ func (s *system) sessionsOf(ctx context.Context, actor string, states map[string
 // visitor creates sessions that hold nothing, and ends them.
 func (s *system) visitor(number int) oracle.Actor {
 	name := fmt.Sprintf("visitor-%d", number)
-	domain := s.keyDomain(func(ctx context.Context) (map[string]string, error) {
+	domain := s.domain(func(ctx context.Context) (map[string]string, error) {
 		states := map[string]string{}
 		return states, s.sessionsOf(ctx, name, states)
 	})

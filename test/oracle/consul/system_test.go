@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -138,10 +139,15 @@ func (s *system) spans() []oracle.Span {
 	return own(s, s.sink.Spans(), func(span oracle.Span) oracle.Attributes { return span.Resource })
 }
 
-// keyDomain makes a domain of keys, locks and sessions.
-func (s *system) keyDomain(read func(ctx context.Context) (map[string]string, error)) *oracle.Domain {
+// catalogDomain makes a domain of services, nodes and checks.
+func (s *system) catalogDomain(read func(ctx context.Context) (map[string]string, error)) *oracle.Domain {
 	d := s.domain(read)
-	d.Keep = minKeyTurn
+	d.KeepOf = func(object, before, state string) time.Duration {
+		if strings.HasPrefix(object, checkPrefix) && state != oracle.Absent && (before != oracle.Absent || state != api.HealthPassing) {
+			return minTurn
+		}
+		return minCatalogTurn
+	}
 	return d
 }
 
