@@ -24,6 +24,7 @@ import (
 // A new kind is a line here.
 func (c *Config) kinds(keyNames pattern.Matcher) []collect.Kind {
 	sizes := map[*collect.Env]*catalog.Sizes{}
+	sessions := map[*collect.Env]kv.Sessions{}
 	changes := func(e *collect.Env) *catalog.Changes { return sizes[e].Changes }
 	kinds := []collect.Kind{
 		{Enabled: true, Scope: collect.Datacenter, New: func(e *collect.Env) collect.Collector {
@@ -36,7 +37,11 @@ func (c *Config) kinds(keyNames pattern.Matcher) []collect.Kind {
 		leader.Kind(c.Cluster),
 		server.Kind(c.Cluster),
 		network.Kind(c.Coordinates),
-		session.Kind(c.Sessions),
+		{Enabled: c.Sessions.Enabled, Scope: collect.Datacenter, New: func(e *collect.Env) collect.Collector {
+			s := session.New(e, c.Sessions)
+			sessions[e] = s
+			return s
+		}},
 		configentry.Kind(c.ConfigEntries),
 		ca.Kind(c.Certificates),
 		userevent.Kind(c.UserEvents),
@@ -45,7 +50,7 @@ func (c *Config) kinds(keyNames pattern.Matcher) []collect.Kind {
 		acltoken.Kind(c.ACLToken),
 	}
 	for _, prefix := range c.KV.Prefixes {
-		kinds = append(kinds, kv.Kind(c.KV, keyNames, prefix))
+		kinds = append(kinds, kv.Kind(c.KV, keyNames, prefix, func(e *collect.Env) kv.Sessions { return sessions[e] }))
 	}
 	return kinds
 }

@@ -45,7 +45,11 @@ func (s *Stream[O, E]) Run(ctx context.Context) {
 	hidings := 0
 	watch.Loop[O]{
 		Next: func(ctx context.Context) (O, error) {
-			if err := s.identify(ctx); err != nil {
+			err := s.identify(ctx)
+			if err == nil {
+				err = s.identifyCluster(ctx)
+			}
+			if err != nil {
 				var none O
 				return none, err
 			}

@@ -388,7 +388,7 @@ type eventConsulLockAbandoned struct {
 	config EventConfig         // event config provided by user.
 }
 
-func (e *eventConsulLockAbandoned) recordEvent(ctx context.Context, timestamp pcommon.Timestamp, consulKvKeyAttributeValue string, consulSessionIDAttributeValue string, consulLockTypeAttributeValue string, consulLockEndAttributeValue string, observationReconciledAttributeValue bool) {
+func (e *eventConsulLockAbandoned) recordEvent(ctx context.Context, timestamp pcommon.Timestamp, consulKvKeyAttributeValue string, consulSessionIDAttributeValue string, consulSessionNameAttributeValue string, consulNodeNameAttributeValue string, consulLockTypeAttributeValue string, consulLockEndAttributeValue string, observationReconciledAttributeValue bool) {
 	if !e.config.Enabled {
 		return
 	}
@@ -402,6 +402,8 @@ func (e *eventConsulLockAbandoned) recordEvent(ctx context.Context, timestamp pc
 	}
 	dp.Attributes().PutStr("consul.kv.key", consulKvKeyAttributeValue)
 	dp.Attributes().PutStr("consul.session.id", consulSessionIDAttributeValue)
+	dp.Attributes().PutStr("consul.session.name", consulSessionNameAttributeValue)
+	dp.Attributes().PutStr("consul.node.name", consulNodeNameAttributeValue)
 	dp.Attributes().PutStr("consul.lock.type", consulLockTypeAttributeValue)
 	dp.Attributes().PutStr("consul.lock.end", consulLockEndAttributeValue)
 	dp.Attributes().PutBool("observation.reconciled", observationReconciledAttributeValue)
@@ -428,7 +430,7 @@ type eventConsulLockAcquired struct {
 	config EventConfig         // event config provided by user.
 }
 
-func (e *eventConsulLockAcquired) recordEvent(ctx context.Context, timestamp pcommon.Timestamp, consulKvKeyAttributeValue string, consulKvLockIndexAttributeValue int64, consulSessionIDAttributeValue string, consulLockTypeAttributeValue string, observationInitialAttributeValue bool, observationReconciledAttributeValue bool) {
+func (e *eventConsulLockAcquired) recordEvent(ctx context.Context, timestamp pcommon.Timestamp, consulKvKeyAttributeValue string, consulKvLockIndexAttributeValue int64, consulSessionIDAttributeValue string, consulSessionNameAttributeValue string, consulNodeNameAttributeValue string, consulLockTypeAttributeValue string, observationInitialAttributeValue bool, observationReconciledAttributeValue bool) {
 	if !e.config.Enabled {
 		return
 	}
@@ -443,6 +445,8 @@ func (e *eventConsulLockAcquired) recordEvent(ctx context.Context, timestamp pco
 	dp.Attributes().PutStr("consul.kv.key", consulKvKeyAttributeValue)
 	dp.Attributes().PutInt("consul.kv.lock_index", consulKvLockIndexAttributeValue)
 	dp.Attributes().PutStr("consul.session.id", consulSessionIDAttributeValue)
+	dp.Attributes().PutStr("consul.session.name", consulSessionNameAttributeValue)
+	dp.Attributes().PutStr("consul.node.name", consulNodeNameAttributeValue)
 	dp.Attributes().PutStr("consul.lock.type", consulLockTypeAttributeValue)
 	dp.Attributes().PutBool("observation.initial", observationInitialAttributeValue)
 	dp.Attributes().PutBool("observation.reconciled", observationReconciledAttributeValue)
@@ -469,7 +473,7 @@ type eventConsulLockInvalidated struct {
 	config EventConfig         // event config provided by user.
 }
 
-func (e *eventConsulLockInvalidated) recordEvent(ctx context.Context, timestamp pcommon.Timestamp, consulKvKeyAttributeValue string, consulKvLockIndexAttributeValue int64, consulSessionIDAttributeValue string, consulLockTypeAttributeValue string, observationReconciledAttributeValue bool) {
+func (e *eventConsulLockInvalidated) recordEvent(ctx context.Context, timestamp pcommon.Timestamp, consulKvKeyAttributeValue string, consulKvLockIndexAttributeValue int64, consulSessionIDAttributeValue string, consulSessionNameAttributeValue string, consulNodeNameAttributeValue string, consulLockTypeAttributeValue string, observationReconciledAttributeValue bool) {
 	if !e.config.Enabled {
 		return
 	}
@@ -484,6 +488,8 @@ func (e *eventConsulLockInvalidated) recordEvent(ctx context.Context, timestamp 
 	dp.Attributes().PutStr("consul.kv.key", consulKvKeyAttributeValue)
 	dp.Attributes().PutInt("consul.kv.lock_index", consulKvLockIndexAttributeValue)
 	dp.Attributes().PutStr("consul.session.id", consulSessionIDAttributeValue)
+	dp.Attributes().PutStr("consul.session.name", consulSessionNameAttributeValue)
+	dp.Attributes().PutStr("consul.node.name", consulNodeNameAttributeValue)
 	dp.Attributes().PutStr("consul.lock.type", consulLockTypeAttributeValue)
 	dp.Attributes().PutBool("observation.reconciled", observationReconciledAttributeValue)
 
@@ -509,7 +515,7 @@ type eventConsulLockQueued struct {
 	config EventConfig         // event config provided by user.
 }
 
-func (e *eventConsulLockQueued) recordEvent(ctx context.Context, timestamp pcommon.Timestamp, consulKvKeyAttributeValue string, consulSessionIDAttributeValue string, consulLockTypeAttributeValue string, observationInitialAttributeValue bool, observationReconciledAttributeValue bool) {
+func (e *eventConsulLockQueued) recordEvent(ctx context.Context, timestamp pcommon.Timestamp, consulKvKeyAttributeValue string, consulSessionIDAttributeValue string, consulSessionNameAttributeValue string, consulNodeNameAttributeValue string, consulLockTypeAttributeValue string, observationInitialAttributeValue bool, observationReconciledAttributeValue bool) {
 	if !e.config.Enabled {
 		return
 	}
@@ -523,6 +529,8 @@ func (e *eventConsulLockQueued) recordEvent(ctx context.Context, timestamp pcomm
 	}
 	dp.Attributes().PutStr("consul.kv.key", consulKvKeyAttributeValue)
 	dp.Attributes().PutStr("consul.session.id", consulSessionIDAttributeValue)
+	dp.Attributes().PutStr("consul.session.name", consulSessionNameAttributeValue)
+	dp.Attributes().PutStr("consul.node.name", consulNodeNameAttributeValue)
 	dp.Attributes().PutStr("consul.lock.type", consulLockTypeAttributeValue)
 	dp.Attributes().PutBool("observation.initial", observationInitialAttributeValue)
 	dp.Attributes().PutBool("observation.reconciled", observationReconciledAttributeValue)
@@ -549,7 +557,7 @@ type eventConsulLockReleased struct {
 	config EventConfig         // event config provided by user.
 }
 
-func (e *eventConsulLockReleased) recordEvent(ctx context.Context, timestamp pcommon.Timestamp, consulKvKeyAttributeValue string, consulKvLockIndexAttributeValue int64, consulSessionIDAttributeValue string, consulLockTypeAttributeValue string, consulLockEndAttributeValue string, observationReconciledAttributeValue bool) {
+func (e *eventConsulLockReleased) recordEvent(ctx context.Context, timestamp pcommon.Timestamp, consulKvKeyAttributeValue string, consulKvLockIndexAttributeValue int64, consulSessionIDAttributeValue string, consulSessionNameAttributeValue string, consulNodeNameAttributeValue string, consulLockTypeAttributeValue string, consulLockEndAttributeValue string, observationReconciledAttributeValue bool) {
 	if !e.config.Enabled {
 		return
 	}
@@ -564,6 +572,8 @@ func (e *eventConsulLockReleased) recordEvent(ctx context.Context, timestamp pco
 	dp.Attributes().PutStr("consul.kv.key", consulKvKeyAttributeValue)
 	dp.Attributes().PutInt("consul.kv.lock_index", consulKvLockIndexAttributeValue)
 	dp.Attributes().PutStr("consul.session.id", consulSessionIDAttributeValue)
+	dp.Attributes().PutStr("consul.session.name", consulSessionNameAttributeValue)
+	dp.Attributes().PutStr("consul.node.name", consulNodeNameAttributeValue)
 	dp.Attributes().PutStr("consul.lock.type", consulLockTypeAttributeValue)
 	dp.Attributes().PutStr("consul.lock.end", consulLockEndAttributeValue)
 	dp.Attributes().PutBool("observation.reconciled", observationReconciledAttributeValue)
@@ -1467,28 +1477,28 @@ func (lb *LogsBuilder) RecordConsulLeaderLostEvent(ctx context.Context, timestam
 }
 
 // RecordConsulLockAbandonedEvent adds a log record of consul.lock.abandoned event.
-func (lb *LogsBuilder) RecordConsulLockAbandonedEvent(ctx context.Context, timestamp pcommon.Timestamp, consulKvKeyAttributeValue string, consulSessionIDAttributeValue string, consulLockTypeAttributeValue string, consulLockEndAttributeValue string, observationReconciledAttributeValue bool) {
-	lb.eventConsulLockAbandoned.recordEvent(ctx, timestamp, consulKvKeyAttributeValue, consulSessionIDAttributeValue, consulLockTypeAttributeValue, consulLockEndAttributeValue, observationReconciledAttributeValue)
+func (lb *LogsBuilder) RecordConsulLockAbandonedEvent(ctx context.Context, timestamp pcommon.Timestamp, consulKvKeyAttributeValue string, consulSessionIDAttributeValue string, consulSessionNameAttributeValue string, consulNodeNameAttributeValue string, consulLockTypeAttributeValue string, consulLockEndAttributeValue string, observationReconciledAttributeValue bool) {
+	lb.eventConsulLockAbandoned.recordEvent(ctx, timestamp, consulKvKeyAttributeValue, consulSessionIDAttributeValue, consulSessionNameAttributeValue, consulNodeNameAttributeValue, consulLockTypeAttributeValue, consulLockEndAttributeValue, observationReconciledAttributeValue)
 }
 
 // RecordConsulLockAcquiredEvent adds a log record of consul.lock.acquired event.
-func (lb *LogsBuilder) RecordConsulLockAcquiredEvent(ctx context.Context, timestamp pcommon.Timestamp, consulKvKeyAttributeValue string, consulKvLockIndexAttributeValue int64, consulSessionIDAttributeValue string, consulLockTypeAttributeValue string, observationInitialAttributeValue bool, observationReconciledAttributeValue bool) {
-	lb.eventConsulLockAcquired.recordEvent(ctx, timestamp, consulKvKeyAttributeValue, consulKvLockIndexAttributeValue, consulSessionIDAttributeValue, consulLockTypeAttributeValue, observationInitialAttributeValue, observationReconciledAttributeValue)
+func (lb *LogsBuilder) RecordConsulLockAcquiredEvent(ctx context.Context, timestamp pcommon.Timestamp, consulKvKeyAttributeValue string, consulKvLockIndexAttributeValue int64, consulSessionIDAttributeValue string, consulSessionNameAttributeValue string, consulNodeNameAttributeValue string, consulLockTypeAttributeValue string, observationInitialAttributeValue bool, observationReconciledAttributeValue bool) {
+	lb.eventConsulLockAcquired.recordEvent(ctx, timestamp, consulKvKeyAttributeValue, consulKvLockIndexAttributeValue, consulSessionIDAttributeValue, consulSessionNameAttributeValue, consulNodeNameAttributeValue, consulLockTypeAttributeValue, observationInitialAttributeValue, observationReconciledAttributeValue)
 }
 
 // RecordConsulLockInvalidatedEvent adds a log record of consul.lock.invalidated event.
-func (lb *LogsBuilder) RecordConsulLockInvalidatedEvent(ctx context.Context, timestamp pcommon.Timestamp, consulKvKeyAttributeValue string, consulKvLockIndexAttributeValue int64, consulSessionIDAttributeValue string, consulLockTypeAttributeValue string, observationReconciledAttributeValue bool) {
-	lb.eventConsulLockInvalidated.recordEvent(ctx, timestamp, consulKvKeyAttributeValue, consulKvLockIndexAttributeValue, consulSessionIDAttributeValue, consulLockTypeAttributeValue, observationReconciledAttributeValue)
+func (lb *LogsBuilder) RecordConsulLockInvalidatedEvent(ctx context.Context, timestamp pcommon.Timestamp, consulKvKeyAttributeValue string, consulKvLockIndexAttributeValue int64, consulSessionIDAttributeValue string, consulSessionNameAttributeValue string, consulNodeNameAttributeValue string, consulLockTypeAttributeValue string, observationReconciledAttributeValue bool) {
+	lb.eventConsulLockInvalidated.recordEvent(ctx, timestamp, consulKvKeyAttributeValue, consulKvLockIndexAttributeValue, consulSessionIDAttributeValue, consulSessionNameAttributeValue, consulNodeNameAttributeValue, consulLockTypeAttributeValue, observationReconciledAttributeValue)
 }
 
 // RecordConsulLockQueuedEvent adds a log record of consul.lock.queued event.
-func (lb *LogsBuilder) RecordConsulLockQueuedEvent(ctx context.Context, timestamp pcommon.Timestamp, consulKvKeyAttributeValue string, consulSessionIDAttributeValue string, consulLockTypeAttributeValue string, observationInitialAttributeValue bool, observationReconciledAttributeValue bool) {
-	lb.eventConsulLockQueued.recordEvent(ctx, timestamp, consulKvKeyAttributeValue, consulSessionIDAttributeValue, consulLockTypeAttributeValue, observationInitialAttributeValue, observationReconciledAttributeValue)
+func (lb *LogsBuilder) RecordConsulLockQueuedEvent(ctx context.Context, timestamp pcommon.Timestamp, consulKvKeyAttributeValue string, consulSessionIDAttributeValue string, consulSessionNameAttributeValue string, consulNodeNameAttributeValue string, consulLockTypeAttributeValue string, observationInitialAttributeValue bool, observationReconciledAttributeValue bool) {
+	lb.eventConsulLockQueued.recordEvent(ctx, timestamp, consulKvKeyAttributeValue, consulSessionIDAttributeValue, consulSessionNameAttributeValue, consulNodeNameAttributeValue, consulLockTypeAttributeValue, observationInitialAttributeValue, observationReconciledAttributeValue)
 }
 
 // RecordConsulLockReleasedEvent adds a log record of consul.lock.released event.
-func (lb *LogsBuilder) RecordConsulLockReleasedEvent(ctx context.Context, timestamp pcommon.Timestamp, consulKvKeyAttributeValue string, consulKvLockIndexAttributeValue int64, consulSessionIDAttributeValue string, consulLockTypeAttributeValue string, consulLockEndAttributeValue string, observationReconciledAttributeValue bool) {
-	lb.eventConsulLockReleased.recordEvent(ctx, timestamp, consulKvKeyAttributeValue, consulKvLockIndexAttributeValue, consulSessionIDAttributeValue, consulLockTypeAttributeValue, consulLockEndAttributeValue, observationReconciledAttributeValue)
+func (lb *LogsBuilder) RecordConsulLockReleasedEvent(ctx context.Context, timestamp pcommon.Timestamp, consulKvKeyAttributeValue string, consulKvLockIndexAttributeValue int64, consulSessionIDAttributeValue string, consulSessionNameAttributeValue string, consulNodeNameAttributeValue string, consulLockTypeAttributeValue string, consulLockEndAttributeValue string, observationReconciledAttributeValue bool) {
+	lb.eventConsulLockReleased.recordEvent(ctx, timestamp, consulKvKeyAttributeValue, consulKvLockIndexAttributeValue, consulSessionIDAttributeValue, consulSessionNameAttributeValue, consulNodeNameAttributeValue, consulLockTypeAttributeValue, consulLockEndAttributeValue, observationReconciledAttributeValue)
 }
 
 // RecordConsulMemberFailedEvent adds a log record of consul.member.failed event.

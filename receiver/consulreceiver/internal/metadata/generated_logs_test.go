@@ -157,19 +157,19 @@ func TestLogsBuilder(t *testing.T) {
 			lb.RecordConsulLeaderLostEvent(ctx, timestamp, "consul.leader.address.old-val", true)
 			defaultEventsCount++
 			allEventsCount++
-			lb.RecordConsulLockAbandonedEvent(ctx, timestamp, "consul.kv.key-val", "consul.session.id-val", "consul.lock.type-val", "consul.lock.end-val", true)
+			lb.RecordConsulLockAbandonedEvent(ctx, timestamp, "consul.kv.key-val", "consul.session.id-val", "consul.session.name-val", "consul.node.name-val", "consul.lock.type-val", "consul.lock.end-val", true)
 			defaultEventsCount++
 			allEventsCount++
-			lb.RecordConsulLockAcquiredEvent(ctx, timestamp, "consul.kv.key-val", 20, "consul.session.id-val", "consul.lock.type-val", false, true)
+			lb.RecordConsulLockAcquiredEvent(ctx, timestamp, "consul.kv.key-val", 20, "consul.session.id-val", "consul.session.name-val", "consul.node.name-val", "consul.lock.type-val", false, true)
 			defaultEventsCount++
 			allEventsCount++
-			lb.RecordConsulLockInvalidatedEvent(ctx, timestamp, "consul.kv.key-val", 20, "consul.session.id-val", "consul.lock.type-val", true)
+			lb.RecordConsulLockInvalidatedEvent(ctx, timestamp, "consul.kv.key-val", 20, "consul.session.id-val", "consul.session.name-val", "consul.node.name-val", "consul.lock.type-val", true)
 			defaultEventsCount++
 			allEventsCount++
-			lb.RecordConsulLockQueuedEvent(ctx, timestamp, "consul.kv.key-val", "consul.session.id-val", "consul.lock.type-val", false, true)
+			lb.RecordConsulLockQueuedEvent(ctx, timestamp, "consul.kv.key-val", "consul.session.id-val", "consul.session.name-val", "consul.node.name-val", "consul.lock.type-val", false, true)
 			defaultEventsCount++
 			allEventsCount++
-			lb.RecordConsulLockReleasedEvent(ctx, timestamp, "consul.kv.key-val", 20, "consul.session.id-val", "consul.lock.type-val", "consul.lock.end-val", true)
+			lb.RecordConsulLockReleasedEvent(ctx, timestamp, "consul.kv.key-val", 20, "consul.session.id-val", "consul.session.name-val", "consul.node.name-val", "consul.lock.type-val", "consul.lock.end-val", true)
 			defaultEventsCount++
 			allEventsCount++
 			lb.RecordConsulMemberFailedEvent(ctx, timestamp, AttributeConsulMemberPoolLan, "consul.member.name-val", "consul.member.address-val", false)
@@ -489,6 +489,12 @@ func TestLogsBuilder(t *testing.T) {
 					attrVal, ok = lr.Attributes().Get("consul.session.id")
 					assert.True(t, ok)
 					assert.Equal(t, "consul.session.id-val", attrVal.Str())
+					attrVal, ok = lr.Attributes().Get("consul.session.name")
+					assert.True(t, ok)
+					assert.Equal(t, "consul.session.name-val", attrVal.Str())
+					attrVal, ok = lr.Attributes().Get("consul.node.name")
+					assert.True(t, ok)
+					assert.Equal(t, "consul.node.name-val", attrVal.Str())
 					attrVal, ok = lr.Attributes().Get("consul.lock.type")
 					assert.True(t, ok)
 					assert.Equal(t, "consul.lock.type-val", attrVal.Str())
@@ -514,6 +520,12 @@ func TestLogsBuilder(t *testing.T) {
 					attrVal, ok = lr.Attributes().Get("consul.session.id")
 					assert.True(t, ok)
 					assert.Equal(t, "consul.session.id-val", attrVal.Str())
+					attrVal, ok = lr.Attributes().Get("consul.session.name")
+					assert.True(t, ok)
+					assert.Equal(t, "consul.session.name-val", attrVal.Str())
+					attrVal, ok = lr.Attributes().Get("consul.node.name")
+					assert.True(t, ok)
+					assert.Equal(t, "consul.node.name-val", attrVal.Str())
 					attrVal, ok = lr.Attributes().Get("consul.lock.type")
 					assert.True(t, ok)
 					assert.Equal(t, "consul.lock.type-val", attrVal.Str())
@@ -539,6 +551,12 @@ func TestLogsBuilder(t *testing.T) {
 					attrVal, ok = lr.Attributes().Get("consul.session.id")
 					assert.True(t, ok)
 					assert.Equal(t, "consul.session.id-val", attrVal.Str())
+					attrVal, ok = lr.Attributes().Get("consul.session.name")
+					assert.True(t, ok)
+					assert.Equal(t, "consul.session.name-val", attrVal.Str())
+					attrVal, ok = lr.Attributes().Get("consul.node.name")
+					assert.True(t, ok)
+					assert.Equal(t, "consul.node.name-val", attrVal.Str())
 					attrVal, ok = lr.Attributes().Get("consul.lock.type")
 					assert.True(t, ok)
 					assert.Equal(t, "consul.lock.type-val", attrVal.Str())
@@ -558,6 +576,12 @@ func TestLogsBuilder(t *testing.T) {
 					attrVal, ok = lr.Attributes().Get("consul.session.id")
 					assert.True(t, ok)
 					assert.Equal(t, "consul.session.id-val", attrVal.Str())
+					attrVal, ok = lr.Attributes().Get("consul.session.name")
+					assert.True(t, ok)
+					assert.Equal(t, "consul.session.name-val", attrVal.Str())
+					attrVal, ok = lr.Attributes().Get("consul.node.name")
+					assert.True(t, ok)
+					assert.Equal(t, "consul.node.name-val", attrVal.Str())
 					attrVal, ok = lr.Attributes().Get("consul.lock.type")
 					assert.True(t, ok)
 					assert.Equal(t, "consul.lock.type-val", attrVal.Str())
@@ -583,6 +607,12 @@ func TestLogsBuilder(t *testing.T) {
 					attrVal, ok = lr.Attributes().Get("consul.session.id")
 					assert.True(t, ok)
 					assert.Equal(t, "consul.session.id-val", attrVal.Str())
+					attrVal, ok = lr.Attributes().Get("consul.session.name")
+					assert.True(t, ok)
+					assert.Equal(t, "consul.session.name-val", attrVal.Str())
+					attrVal, ok = lr.Attributes().Get("consul.node.name")
+					assert.True(t, ok)
+					assert.Equal(t, "consul.node.name-val", attrVal.Str())
 					attrVal, ok = lr.Attributes().Get("consul.lock.type")
 					assert.True(t, ok)
 					assert.Equal(t, "consul.lock.type-val", attrVal.Str())
