@@ -28,6 +28,7 @@ type Health struct {
 	known           *known
 	tally           *tally
 	counter         Counter
+	reserved        int // the generation of the tally whose services the counter has
 	outages         map[CheckID]*Outage
 	incidents       map[Subject]*Incident
 }
@@ -158,7 +159,7 @@ func (h *Health) maintained(t Transition, rebased bool) []Effect {
 		return nil
 	}
 	if started && !t.Initial {
-		h.counter.add(h.MaxServices, Counted{t.Check.Service, Maintenance})
+		h.counter.add(h.MaxServices, t.Check.Service, maintenance)
 	}
 	if t.Initial && !h.EmitInitial {
 		return nil
@@ -195,7 +196,9 @@ func (h *Health) baseline(t Transition, rebased bool) []Effect {
 // check that is registered as failing has never left passing: it has no outage,
 // unless it joins an incident.
 func (h *Health) apply(t Transition) []Effect {
-	h.counter.add(h.MaxServices, Counted{t.Check.Service, t.New})
+	if t.New != None {
+		h.counter.add(h.MaxServices, t.Check.Service, classOf(t.ID, t.New))
+	}
 	outage := h.outages[t.ID]
 	if outage == nil {
 		joins := t.Old == None && t.Check.Service != "" && h.incidents[Subject{Name: t.Check.Service}] != nil
@@ -335,13 +338,17 @@ func (h *Health) Index() uint64 {
 }
 
 // Transitions returns how many transitions there were so far.
-func (h *Health) Transitions() map[Counted]int64 { return maps.Clone(h.counter.counts) }
+func (h *Health) Transitions() map[Counted]int64 { return h.counter.nonzero() }
 
-// TransitionsOfAll returns the same with a number for each status of each service that is
-// known, up to MaxServices.
-func (h *Health) TransitionsOfAll() map[Counted]int64 {
+// TransitionsOfAll returns the same for all services that are known, up to MaxServices,
+// also if they had none.
+func (h *Health) TransitionsOfAll() []ServiceTransitions {
 	h.init()
-	return h.counter.withZeros(h.MaxServices, h.tally.names())
+	if h.reserved != h.tally.generation {
+		h.counter.reserve(h.MaxServices, h.tally.names())
+		h.reserved = h.tally.generation
+	}
+	return h.counter.all()
 }
 
 // Counts returns the number of checks by status.
