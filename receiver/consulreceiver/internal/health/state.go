@@ -107,6 +107,18 @@ func (h *Health) Overtaken(last, index uint64, checks Checks) bool {
 	return h.begun && h.known.overtaken(last, index, checks)
 }
 
+// Appeared says whether an answer after the last one has a check that the last one must
+// have had: the token may show more now.
+func (h *Health) Appeared(last uint64, checks Checks) bool {
+	return h.begun && !h.known.full && h.known.appeared(last, checks)
+}
+
+// SetPartial sets whether the token hides checks.
+func (h *Health) SetPartial(partial bool) {
+	h.init()
+	h.known.partial = partial
+}
+
 // Unresolved returns the checks that have left their list, by node, and the index that
 // an observation of them must have at least.
 func (h *Health) Unresolved() (nodes map[string][]CheckID, index uint64) {

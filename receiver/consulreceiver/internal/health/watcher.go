@@ -47,6 +47,7 @@ type observation struct {
 	all    *snapshot.Observation[CheckID, Check]
 	resync bool
 	hidden bool // the token began to hide some checks
+	partly bool // it hides some
 
 	// list is the status of which it has the list; or asked are the checks that were to be
 	// resolved, and checks those of them that are there.
@@ -62,6 +63,9 @@ type observation struct {
 func (o observation) into(h *Health, now time.Time) (*snapshot.Gap, []Effect) {
 	if o.sidecars != nil {
 		h.Sidecars = o.sidecars
+	}
+	if o.all != nil {
+		h.SetPartial(o.partly)
 	}
 	switch {
 	case o.all != nil && o.resync:
@@ -100,6 +104,7 @@ type watcher struct {
 	begun      bool
 	gap        bool
 	consistent bool           // the next read of all must be
+	widened    bool           // the token shows more than at the last read of all
 	last       consulapi.Meta // of the last read of all
 	highest    uint64         // index
 	cut        int
@@ -181,6 +186,12 @@ func (w *watcher) unresolved(ctx context.Context) (r resolution, done bool, err 
 		})
 		if err == nil && (result.Filtered && !w.last.Filtered || result.Token != w.last.Token) { // The view has changed.
 			w.stop()
+			r.observation, err = w.begin(ctx)
+			return r, true, err
+		}
+		if err == nil && result.Index < since { // Even a consistent answer is older: Consul has restored a snapshot.
+			w.stop()
+			w.consistent = true
 			r.observation, err = w.begin(ctx)
 			return r, true, err
 		}
@@ -305,20 +316,29 @@ func (w *watcher) all(result collect.Result[CheckID, Check], resync, restored bo
 				Index:    meta.Index,
 				Gap:      resync && w.gap || backwards,
 				Restored: backwards,
-				Rebased:  meta.Filtered && !w.begun || w.begun && (same || meta.Filtered != w.last.Filtered || meta.Filtered && meta.Token != w.last.Token),
+				Rebased:  w.widened || meta.Filtered && !w.begun || w.begun && (same || meta.Filtered != w.last.Filtered || meta.Filtered && meta.Token != w.last.Token),
 				Cut:      cut > 0 || w.cut > 0,
 			},
 			Objects: objects,
 		},
 		resync: resync,
 		hidden: meta.Filtered && !w.last.Filtered,
+		partly: meta.Filtered,
 	}
+	w.widened = false
 	w.last, w.begun, w.readAll, w.size = meta, true, time.Now(), result.Read
 	if resync {
 		w.gap = false
 	}
 	w.highest = max(w.highest, meta.Index)
 	return o
+}
+
+// appeared says that an answer has a check that the one before must have had.
+func (w *watcher) appeared(a answer) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.health.Appeared(a.before.Index, a.Objects)
 }
 
 // take makes an observation of an answer.
@@ -330,6 +350,11 @@ func (w *watcher) take(ctx context.Context, a answer) (observation, error) {
 	if restart || a.status == "" && (a.Filtered != w.last.Filtered || a.Token != w.last.Token) {
 		w.stop()
 		w.consistent = restart
+		return w.begin(ctx)
+	}
+	if (a.Filtered || w.last.Filtered) && w.appeared(a) {
+		w.stop()
+		w.widened = true
 		return w.begin(ctx)
 	}
 	if a.status == "" {
@@ -404,16 +429,17 @@ func soonFor(size int) time.Duration {
 // followAll follows all checks, with long pauses: the lists have what fails, and here is
 // what comes and goes while it passes. It is read soon when the catalog has changed.
 func (w *watcher) followAll(ctx context.Context, from consulapi.Meta, size int, sidecarsAt uint64, answers chan<- answer) {
-	last, read := from, time.Now()
+	last, read, changedAt := from, time.Now(), sidecarsAt
 	for {
 		long := min(longestPause, max(shortestPause, time.Duration(size)*pausePerCheck))
-		if !w.pause(ctx, read, soonFor(size), long, sidecarsAt) {
+		if !w.pause(ctx, read, soonFor(size), long, changedAt) {
 			return
 		}
 		a := answer{before: last}
-		if changed, _ := w.catalog.Changed(); changed != sidecarsAt && !w.cfg.SidecarIncidents {
+		changedAt, _ = w.catalog.Changed()
+		if changedAt != sidecarsAt && !w.cfg.SidecarIncidents {
 			if names, err := sidecars(ctx, w.API); err == nil {
-				a.sidecars, sidecarsAt = names, changed
+				a.sidecars, sidecarsAt = names, changedAt
 			}
 		}
 		begin := time.Now()
@@ -474,7 +500,7 @@ func (w *watcher) fork() func(now time.Time, o observation, overflow bool) (*sna
 		}
 		h.Sidecars = w.health.Sidecars
 		return h.Step(now, snapshot.Observation[CheckID, Check]{
-			Continuity: snapshot.Continuity{Index: w.health.Index(), Gap: true, Rebased: rebased},
+			Continuity: snapshot.Continuity{Index: w.health.Index(), Gap: true, Rebased: rebased, Cut: w.cut > 0},
 			Objects:    w.health.Checks(),
 		})
 	}
