@@ -119,6 +119,17 @@ func (h *Health) SetPartial(partial bool) {
 	h.known.partial = partial
 }
 
+// HasNewService says whether some checks are of a service of which no check was known.
+func (h *Health) HasNewService(checks Checks) bool {
+	h.init()
+	for _, check := range checks {
+		if check.Service != "" && !h.tally.has(check.Service) {
+			return true
+		}
+	}
+	return false
+}
+
 // Unresolved returns the checks that have left their list, by node, and the index that
 // an observation of them must have at least.
 func (h *Health) Unresolved() (nodes map[string][]CheckID, index uint64) {

@@ -82,11 +82,10 @@ func (o observation) into(h *Health, now time.Time) (*snapshot.Gap, []Effect) {
 // answer is what one of the queries that wait side by side has returned.
 type answer struct {
 	collect.Result[CheckID, Check]
-	status   Status         // of the list; empty: all checks
-	before   consulapi.Meta // of the answer before it
-	restart  bool           // it does not continue what was observed before
-	err      error
-	sidecars map[string]bool
+	status  Status         // of the list; empty: all checks
+	before  consulapi.Meta // of the answer before it
+	restart bool           // it does not continue what was observed before
+	err     error
 }
 
 // watcher follows the lists of failing checks and, seldom, all checks, by blocking
@@ -110,7 +109,8 @@ type watcher struct {
 	cut        int
 	readAll    time.Time // when all were last read
 	size       int       // how many there were
-	catalogAt  uint64    // how often the catalog had changed when sidecars were read
+
+	unread bool // the names of sidecar proxies could not be read
 
 	views int // how often the view itself changed
 }
@@ -234,7 +234,6 @@ func (w *watcher) begin(ctx context.Context) (observation, error) {
 	reading, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer context.AfterFunc(epoch, cancel)()
-	sidecars := w.sidecars(reading)
 	result, err := w.reader.read(reading, w.API, Endpoint, consulapi.Query{Consistent: w.consistent})
 	if err == nil && !w.consistent && w.begun && result.Index < w.highest && !w.API.Consistent() {
 		// So answers a server that lags, or a leader that has just started: only a
@@ -252,6 +251,7 @@ func (w *watcher) begin(ctx context.Context) (observation, error) {
 	if !ended && restored {
 		w.epoch = w.EndEpoch(epoch)
 	}
+	sidecars := w.sidecars(reading, result.Objects)
 	o := w.all(result, true, restored)
 	o.sidecars = sidecars
 	w.consistent, w.highest = false, result.Index
@@ -272,18 +272,19 @@ func (w *watcher) pace(ctx context.Context) error {
 	return w.restarts.Wait(ctx)
 }
 
-// sidecars reads which services are sidecar proxies, if the catalog has changed. Where
-// they cannot be read, those known before count.
-func (w *watcher) sidecars(ctx context.Context) map[string]bool {
-	changed, _ := w.catalog.Changed()
-	if w.cfg.SidecarIncidents || w.begun && changed == w.catalogAt {
+// sidecars reads which services are sidecar proxies, if some of the checks are of a
+// service that is new. Where they cannot be read, those known before count.
+func (w *watcher) sidecars(ctx context.Context, checks Checks) map[string]bool {
+	w.mu.Lock()
+	fresh := w.health.HasNewService(checks)
+	w.mu.Unlock()
+	if w.cfg.SidecarIncidents || !fresh && !w.unread {
 		return nil
 	}
 	names, err := sidecars(ctx, w.API)
-	if err != nil {
+	if w.unread = err != nil; w.unread {
 		return nil
 	}
-	w.catalogAt = changed
 	return names
 }
 
@@ -358,12 +359,13 @@ func (w *watcher) take(ctx context.Context, a answer) (observation, error) {
 		return w.begin(ctx)
 	}
 	if a.status == "" {
+		sidecars := w.sidecars(ctx, a.Objects)
 		o := w.all(a.Result, false, false)
-		o.sidecars = a.sidecars
+		o.sidecars = sidecars
 		return o, nil
 	}
 	w.highest = max(w.highest, a.Index)
-	return observation{list: a.status, index: a.Index, checks: a.Objects}, nil
+	return observation{list: a.status, index: a.Index, checks: a.Objects, sidecars: w.sidecars(ctx, a.Objects)}, nil
 }
 
 // follow begins the blocking queries.
@@ -375,11 +377,11 @@ func (w *watcher) follow(ctx context.Context, from consulapi.Meta) {
 		cancel()
 	}
 	w.answers = make(chan answer)
-	answers, size, sidecarsAt := w.answers, w.size, w.catalogAt
+	answers, size := w.answers, w.size
 	for _, status := range failing {
 		w.queries.Go(func() { w.followList(ctx, status, from, answers) })
 	}
-	w.queries.Go(func() { w.followAll(ctx, from, size, sidecarsAt, answers) })
+	w.queries.Go(func() { w.followAll(ctx, from, size, answers) })
 }
 
 func send(ctx context.Context, answers chan<- answer, a answer) bool {
@@ -428,21 +430,15 @@ func soonFor(size int) time.Duration {
 
 // followAll follows all checks, with long pauses: the lists have what fails, and here is
 // what comes and goes while it passes. It is read soon when the catalog has changed.
-func (w *watcher) followAll(ctx context.Context, from consulapi.Meta, size int, sidecarsAt uint64, answers chan<- answer) {
-	last, read, changedAt := from, time.Now(), sidecarsAt
+func (w *watcher) followAll(ctx context.Context, from consulapi.Meta, size int, answers chan<- answer) {
+	last, read, catalogAt := from, time.Now(), uint64(0)
 	for {
 		long := min(longestPause, max(shortestPause, time.Duration(size)*pausePerCheck))
-		if !w.pause(ctx, read, soonFor(size), long, changedAt) {
+		if !w.pause(ctx, read, soonFor(size), long, catalogAt) {
 			return
 		}
-		a := answer{before: last}
-		changedAt, _ = w.catalog.Changed()
-		if changedAt != sidecarsAt && !w.cfg.SidecarIncidents {
-			if names, err := sidecars(ctx, w.API); err == nil {
-				a.sidecars, sidecarsAt = names, changedAt
-			}
-		}
-		begin := time.Now()
+		a, begin := answer{before: last}, time.Now()
+		catalogAt, _ = w.catalog.Changed()
 		a.Result, a.err = w.reader.read(ctx, w.API, Endpoint, consulapi.Query{Index: last.Index})
 		a.restart = a.err == nil && discontinuous(last, a.Meta, begin)
 		if !send(ctx, answers, a) {
