@@ -136,12 +136,12 @@ func (w *Watch[K, V, E]) next(ctx context.Context) (observation[K, V], error) {
 		}
 		return none, err
 	}
-	restored := w.overtaken(result)
-	if !ended && w.begun && !w.Unordered && (result.Index < w.last.Index || restored) {
+	w.pace(result)
+	observed := w.observe(result, w.overtaken(result))
+	if observed.Restored && !ended {
 		w.era = w.epoch.next(era)
 	}
-	w.pace(result)
-	return w.observe(result, restored), nil
+	return observed, nil
 }
 
 // overtaken means that Consul has restored a snapshot, although its index is not
