@@ -14,7 +14,7 @@ import (
 
 // Report steps and renders an observation; hidden means that the token began to hide some.
 func (w *Watch[K, V, E]) Report(now time.Time, o snapshot.Observation[K, V], hidden bool) watch.Telemetry {
-	return w.report(now, observation[K, V]{o, hidden})
+	return w.report(now, observation[K, V]{Observation: o, hidden: hidden})
 }
 
 // ForkReport returns a Report for a signal that goes on by itself.

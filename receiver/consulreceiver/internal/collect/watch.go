@@ -26,8 +26,9 @@ const pausePerObject = 100 * time.Microsecond
 type Result[K, V comparable] struct {
 	consulapi.Meta
 	Objects map[K]V
-	Read    int  // number of objects that were read, observed or not
-	Off     bool // what was read is turned off in Consul
+	At      time.Time // when the answer came, if more was read after it
+	Read    int       // number of objects that were read, observed or not
+	Off     bool      // what was read is turned off in Consul
 }
 
 // Read makes one request.
@@ -85,6 +86,7 @@ type Watch[K, V comparable, E any] struct {
 // observation is what a Watch has observed.
 type observation[K, V comparable] struct {
 	snapshot.Observation[K, V]
+	at     time.Time
 	hidden bool // the token began to hide some objects
 }
 
@@ -98,6 +100,7 @@ func (w Watch[K, V, E]) Run(ctx context.Context) {
 	w.dirty = true // the baseline
 	watch.Loop[observation[K, V]]{
 		Next:      w.next,
+		At:        func(o observation[K, V]) time.Time { return o.at },
 		Step:      w.report,
 		Fork:      w.fork,
 		Delivery:  w.Delivery,
@@ -186,6 +189,7 @@ func (w *Watch[K, V, E]) observe(result Result[K, V], restored bool) observation
 			},
 			Objects: objects,
 		},
+		at:     cmp.Or(result.At, time.Now()),
 		hidden: meta.Filtered && !w.last.Filtered,
 	}
 	w.last, w.kept, w.begun, w.gap, w.index = meta, objects, true, false, meta.Index
