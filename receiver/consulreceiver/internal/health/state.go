@@ -28,7 +28,8 @@ type Health struct {
 	known           *known
 	tally           *tally
 	counter         Counter
-	reserved        int // the generation of the tally whose services the counter has
+	reserved        int    // the generation of the tally whose services the counter has
+	restores        uint64 // how often Consul went back to a snapshot
 	outages         map[CheckID]*Outage
 	incidents       map[Subject]*Incident
 }
@@ -63,6 +64,9 @@ func (h *Health) stepAll(now time.Time, o snapshot.Observation[CheckID, Check], 
 	// The same index: nothing has changed.
 	if (o.Gap && !first || h.restored && first) && o.Index != h.known.index {
 		gap = &snapshot.Gap{Old: h.known.index, New: o.Index}
+	}
+	if o.Restored || gap != nil && gap.Old > gap.New {
+		h.restores++
 	}
 	found := merge(o.Index, o.Objects)
 	h.begun, h.known.full = true, o.Cut
@@ -229,7 +233,7 @@ func (h *Health) open(t Transition, before bool) (*Outage, []Effect) {
 		i := h.incidents[s.key()]
 		if i == nil {
 			i = &Incident{
-				ID:      IncidentID{Subject: s, First: t.shown(), Index: t.Check.Index},
+				ID:      IncidentID{Subject: s, First: t.shown(), Index: t.Check.Index, Restores: h.restores},
 				Course:  Course{BeganBefore: before, Start: t.At, Reconciled: t.Reconciled},
 				failing: map[CheckID]bool{},
 			}
@@ -244,7 +248,7 @@ func (h *Health) open(t Transition, before bool) (*Outage, []Effect) {
 		own = Subject{Name: t.shown().Node, Node: true}
 	}
 	outage := &Outage{
-		ID:     OutageID{Check: t.shown(), Index: t.Check.Index, Incident: join(own).ID},
+		ID:     OutageID{Check: t.shown(), Index: t.Check.Index, Restores: h.restores, Incident: join(own).ID},
 		Check:  t.Check,
 		Course: Course{BeganBefore: before, Start: t.At, Reconciled: t.Reconciled},
 	}
@@ -398,13 +402,14 @@ func (h *Health) Host(node string, instances []Instance) {
 // Trouble is what outlives the process: the outages and incidents that are open.
 type Trouble struct {
 	Index     uint64
+	Restores  uint64 `json:",omitempty"`
 	Outages   []Outage
 	Incidents []Incident
 }
 
 // Save returns the open outages and incidents, in order.
 func (h *Health) Save() Trouble {
-	t := Trouble{Index: h.Index()}
+	t := Trouble{Index: h.Index(), Restores: h.restores}
 	for _, o := range h.outages {
 		t.Outages = append(t.Outages, *o.told())
 	}
@@ -429,6 +434,7 @@ func (s Subject) compare(other Subject) int {
 // Restore goes on from what an earlier process saved, before the first Step. What
 // does not fit together, as of an older version, is left out.
 func (h *Health) Restore(t Trouble) {
+	h.restores = t.Restores
 	h.outages, h.incidents = map[CheckID]*Outage{}, map[Subject]*Incident{}
 	incidents := map[Subject]*Incident{}
 	for _, i := range t.Incidents {

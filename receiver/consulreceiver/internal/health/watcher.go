@@ -302,10 +302,11 @@ func (w *watcher) all(result collect.Result[CheckID, Check], resync, restored bo
 	o := observation{
 		all: &snapshot.Observation[CheckID, Check]{
 			Continuity: snapshot.Continuity{
-				Index:   meta.Index,
-				Gap:     resync && w.gap || backwards,
-				Rebased: meta.Filtered && !w.begun || w.begun && (same || meta.Filtered != w.last.Filtered || meta.Filtered && meta.Token != w.last.Token),
-				Cut:     cut > 0 || w.cut > 0,
+				Index:    meta.Index,
+				Gap:      resync && w.gap || backwards,
+				Restored: backwards,
+				Rebased:  meta.Filtered && !w.begun || w.begun && (same || meta.Filtered != w.last.Filtered || meta.Filtered && meta.Token != w.last.Token),
+				Cut:      cut > 0 || w.cut > 0,
 			},
 			Objects: objects,
 		},
