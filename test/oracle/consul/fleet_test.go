@@ -56,10 +56,7 @@ const checkPrefix = "check/"
 
 // nodeName is the same for names that Consul takes for the same.
 func nodeName(node string) string {
-	if nodesInAnyCase {
-		return strings.ToLower(node)
-	}
-	return node
+	return strings.ToLower(node)
 }
 
 const present = "present"
@@ -92,10 +89,6 @@ func (f *fleet) read(ctx context.Context) (map[string]string, error) {
 func (f *fleet) act(ctx context.Context, random *rand.Rand) string {
 	node, service := f.nodes[random.IntN(len(f.nodes))], f.services[random.IntN(len(f.services))]
 	kind, instance, status := random.IntN(20), fmt.Sprintf("%s-%d", service, random.IntN(2)), []string{api.HealthPassing, api.HealthWarning, api.HealthCritical}[random.IntN(3)]
-	if !f.checked[service] && !uncheckedInstances {
-		service = f.services[1]
-		instance = service + "-0"
-	}
 	pick := random.Uint64()
 	node = inAnyCase(node, pick>>8)
 	what, do := f.choose(kind, node, service, instance, status, pick)
@@ -113,13 +106,13 @@ func (f *fleet) act(ctx context.Context, random *rand.Rand) string {
 
 // inAnyCase writes the name of a node in another case at times: to Consul it is the same.
 func inAnyCase(node string, pick uint64) string {
-	switch {
-	case !nodesInAnyCase || pick%4 > 1:
-		return node
-	case pick%4 == 0:
+	switch pick % 4 {
+	case 0:
 		return strings.ToUpper(node)
-	default:
+	case 1:
 		return strings.ToLower(node)
+	default:
+		return node
 	}
 }
 
