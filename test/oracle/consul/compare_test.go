@@ -56,6 +56,9 @@ func (s *system) compareDomains(said map[string][]oracle.Report, windows []oracl
 		for _, l := range d.Timelines() {
 			reported, around := oracle.Once(said[l.Object], windows), windows
 			delete(said, l.Object)
+			if d.Hidden && !wideningIsSilent {
+				reported = slices.DeleteFunc(reported, func(r oracle.Report) bool { return registered(r, windows) })
+			}
 			if d.Unsettled {
 				reported, around = oracle.Settled(reported, around)
 			}
@@ -64,6 +67,13 @@ func (s *system) compareDomains(said map[string][]oracle.Report, windows []oracl
 			}
 		}
 	}
+}
+
+// registered says whether a report in a window of hidden objects is one of a registration.
+func registered(r oracle.Report, windows []oracle.Window) bool {
+	return r.Old == oracle.Absent && !r.OldUnknown && slices.ContainsFunc(windows, func(w oracle.Window) bool {
+		return w.Hidden && r.At.After(w.From) && r.At.Before(w.Until)
+	})
 }
 
 // foreign says whether an object belongs to Consul itself.
