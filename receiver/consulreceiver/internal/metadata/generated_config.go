@@ -10,13 +10,13 @@ import (
 	"go.opentelemetry.io/collector/pdata/pcommon"
 )
 
-// ConsulACLTokenTimeToExpiryMetricConfig provides config for the consul.acl.token.time_to_expiry metric.
-type ConsulACLTokenTimeToExpiryMetricConfig struct {
+// ConsulACLTokenExpiryTimestampMetricConfig provides config for the consul.acl.token.expiry_timestamp metric.
+type ConsulACLTokenExpiryTimestampMetricConfig struct {
 	Enabled          bool `mapstructure:"enabled"`
 	enabledSetByUser bool
 }
 
-func (ms *ConsulACLTokenTimeToExpiryMetricConfig) Unmarshal(parser *confmap.Conf) error {
+func (ms *ConsulACLTokenExpiryTimestampMetricConfig) Unmarshal(parser *confmap.Conf) error {
 	if parser == nil {
 		return nil
 	}
@@ -70,13 +70,13 @@ func (ms *ConsulAutopilotHealthyMetricConfig) Unmarshal(parser *confmap.Conf) er
 	return nil
 }
 
-// ConsulCaRootTimeToExpiryMetricConfig provides config for the consul.ca.root.time_to_expiry metric.
-type ConsulCaRootTimeToExpiryMetricConfig struct {
+// ConsulCaRootExpiryTimestampMetricConfig provides config for the consul.ca.root.expiry_timestamp metric.
+type ConsulCaRootExpiryTimestampMetricConfig struct {
 	Enabled          bool `mapstructure:"enabled"`
 	enabledSetByUser bool
 }
 
-func (ms *ConsulCaRootTimeToExpiryMetricConfig) Unmarshal(parser *confmap.Conf) error {
+func (ms *ConsulCaRootExpiryTimestampMetricConfig) Unmarshal(parser *confmap.Conf) error {
 	if parser == nil {
 		return nil
 	}
@@ -1028,23 +1028,23 @@ func (ms *ConsulServerLogLagMetricConfig) Validate() error {
 	return nil
 }
 
-// ConsulServerStableDurationMetricAttributeKey specifies the key of an attribute for the consul.server.stable.duration metric.
-type ConsulServerStableDurationMetricAttributeKey string
+// ConsulServerStableTimestampMetricAttributeKey specifies the key of an attribute for the consul.server.stable_timestamp metric.
+type ConsulServerStableTimestampMetricAttributeKey string
 
 const (
-	ConsulServerStableDurationMetricAttributeKeyConsulServerName ConsulServerStableDurationMetricAttributeKey = "consul.server.name"
+	ConsulServerStableTimestampMetricAttributeKeyConsulServerName ConsulServerStableTimestampMetricAttributeKey = "consul.server.name"
 )
 
-// ConsulServerStableDurationMetricConfig provides config for the consul.server.stable.duration metric.
-type ConsulServerStableDurationMetricConfig struct {
+// ConsulServerStableTimestampMetricConfig provides config for the consul.server.stable_timestamp metric.
+type ConsulServerStableTimestampMetricConfig struct {
 	Enabled          bool `mapstructure:"enabled"`
 	enabledSetByUser bool
 
-	AggregationStrategy string                                         `mapstructure:"aggregation_strategy"`
-	EnabledAttributes   []ConsulServerStableDurationMetricAttributeKey `mapstructure:"attributes"`
+	AggregationStrategy string                                          `mapstructure:"aggregation_strategy"`
+	EnabledAttributes   []ConsulServerStableTimestampMetricAttributeKey `mapstructure:"attributes"`
 }
 
-func (ms *ConsulServerStableDurationMetricConfig) Unmarshal(parser *confmap.Conf) error {
+func (ms *ConsulServerStableTimestampMetricConfig) Unmarshal(parser *confmap.Conf) error {
 	if parser == nil {
 		return nil
 	}
@@ -1058,12 +1058,12 @@ func (ms *ConsulServerStableDurationMetricConfig) Unmarshal(parser *confmap.Conf
 	return nil
 }
 
-func (ms *ConsulServerStableDurationMetricConfig) Validate() error {
+func (ms *ConsulServerStableTimestampMetricConfig) Validate() error {
 	for _, val := range ms.EnabledAttributes {
 		switch val {
-		case ConsulServerStableDurationMetricAttributeKeyConsulServerName:
+		case ConsulServerStableTimestampMetricAttributeKeyConsulServerName:
 		default:
-			return fmt.Errorf("metric consul.server.stable.duration doesn't have an attribute %v, valid attributes: [consul.server.name]", val)
+			return fmt.Errorf("metric consul.server.stable_timestamp doesn't have an attribute %v, valid attributes: [consul.server.name]", val)
 		}
 	}
 
@@ -1166,10 +1166,10 @@ func (ms *ConsulUpMetricConfig) Unmarshal(parser *confmap.Conf) error {
 
 // MetricsConfig provides config for consul metrics.
 type MetricsConfig struct {
-	ConsulACLTokenTimeToExpiry        ConsulACLTokenTimeToExpiryMetricConfig        `mapstructure:"consul.acl.token.time_to_expiry"`
+	ConsulACLTokenExpiryTimestamp     ConsulACLTokenExpiryTimestampMetricConfig     `mapstructure:"consul.acl.token.expiry_timestamp"`
 	ConsulAutopilotFailureTolerance   ConsulAutopilotFailureToleranceMetricConfig   `mapstructure:"consul.autopilot.failure_tolerance"`
 	ConsulAutopilotHealthy            ConsulAutopilotHealthyMetricConfig            `mapstructure:"consul.autopilot.healthy"`
-	ConsulCaRootTimeToExpiry          ConsulCaRootTimeToExpiryMetricConfig          `mapstructure:"consul.ca.root.time_to_expiry"`
+	ConsulCaRootExpiryTimestamp       ConsulCaRootExpiryTimestampMetricConfig       `mapstructure:"consul.ca.root.expiry_timestamp"`
 	ConsulCatalogNodeCount            ConsulCatalogNodeCountMetricConfig            `mapstructure:"consul.catalog.node.count"`
 	ConsulCatalogServiceCount         ConsulCatalogServiceCountMetricConfig         `mapstructure:"consul.catalog.service.count"`
 	ConsulCatalogServiceInstanceCount ConsulCatalogServiceInstanceCountMetricConfig `mapstructure:"consul.catalog.service.instance.count"`
@@ -1200,7 +1200,7 @@ type MetricsConfig struct {
 	ConsulServerLastContact           ConsulServerLastContactMetricConfig           `mapstructure:"consul.server.last_contact"`
 	ConsulServerLeader                ConsulServerLeaderMetricConfig                `mapstructure:"consul.server.leader"`
 	ConsulServerLogLag                ConsulServerLogLagMetricConfig                `mapstructure:"consul.server.log.lag"`
-	ConsulServerStableDuration        ConsulServerStableDurationMetricConfig        `mapstructure:"consul.server.stable.duration"`
+	ConsulServerStableTimestamp       ConsulServerStableTimestampMetricConfig       `mapstructure:"consul.server.stable_timestamp"`
 	ConsulServerVoter                 ConsulServerVoterMetricConfig                 `mapstructure:"consul.server.voter"`
 	ConsulSessionCount                ConsulSessionCountMetricConfig                `mapstructure:"consul.session.count"`
 	ConsulUp                          ConsulUpMetricConfig                          `mapstructure:"consul.up"`
@@ -1208,7 +1208,7 @@ type MetricsConfig struct {
 
 func DefaultMetricsConfig() MetricsConfig {
 	return MetricsConfig{
-		ConsulACLTokenTimeToExpiry: ConsulACLTokenTimeToExpiryMetricConfig{
+		ConsulACLTokenExpiryTimestamp: ConsulACLTokenExpiryTimestampMetricConfig{
 			Enabled: true,
 		},
 		ConsulAutopilotFailureTolerance: ConsulAutopilotFailureToleranceMetricConfig{
@@ -1217,7 +1217,7 @@ func DefaultMetricsConfig() MetricsConfig {
 		ConsulAutopilotHealthy: ConsulAutopilotHealthyMetricConfig{
 			Enabled: true,
 		},
-		ConsulCaRootTimeToExpiry: ConsulCaRootTimeToExpiryMetricConfig{
+		ConsulCaRootExpiryTimestamp: ConsulCaRootExpiryTimestampMetricConfig{
 			Enabled: true,
 		},
 		ConsulCatalogNodeCount: ConsulCatalogNodeCountMetricConfig{
@@ -1334,10 +1334,10 @@ func DefaultMetricsConfig() MetricsConfig {
 			AggregationStrategy: AggregationStrategyAvg,
 			EnabledAttributes:   []ConsulServerLogLagMetricAttributeKey{ConsulServerLogLagMetricAttributeKeyConsulServerName},
 		},
-		ConsulServerStableDuration: ConsulServerStableDurationMetricConfig{
+		ConsulServerStableTimestamp: ConsulServerStableTimestampMetricConfig{
 			Enabled:             true,
 			AggregationStrategy: AggregationStrategyAvg,
-			EnabledAttributes:   []ConsulServerStableDurationMetricAttributeKey{ConsulServerStableDurationMetricAttributeKeyConsulServerName},
+			EnabledAttributes:   []ConsulServerStableTimestampMetricAttributeKey{ConsulServerStableTimestampMetricAttributeKeyConsulServerName},
 		},
 		ConsulServerVoter: ConsulServerVoterMetricConfig{
 			Enabled:             true,

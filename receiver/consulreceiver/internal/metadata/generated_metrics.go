@@ -232,8 +232,8 @@ var MapAttributeOutcome = map[string]AttributeOutcome{
 }
 
 var MetricsInfo = metricsInfo{
-	ConsulACLTokenTimeToExpiry: metricInfo{
-		Name: "consul.acl.token.time_to_expiry",
+	ConsulACLTokenExpiryTimestamp: metricInfo{
+		Name: "consul.acl.token.expiry_timestamp",
 	},
 	ConsulAutopilotFailureTolerance: metricInfo{
 		Name: "consul.autopilot.failure_tolerance",
@@ -241,8 +241,8 @@ var MetricsInfo = metricsInfo{
 	ConsulAutopilotHealthy: metricInfo{
 		Name: "consul.autopilot.healthy",
 	},
-	ConsulCaRootTimeToExpiry: metricInfo{
-		Name: "consul.ca.root.time_to_expiry",
+	ConsulCaRootExpiryTimestamp: metricInfo{
+		Name: "consul.ca.root.expiry_timestamp",
 	},
 	ConsulCatalogNodeCount: metricInfo{
 		Name: "consul.catalog.node.count",
@@ -352,8 +352,8 @@ var MetricsInfo = metricsInfo{
 		Name:       "consul.server.log.lag",
 		Attributes: []string{"consul.server.name"},
 	},
-	ConsulServerStableDuration: metricInfo{
-		Name:       "consul.server.stable.duration",
+	ConsulServerStableTimestamp: metricInfo{
+		Name:       "consul.server.stable_timestamp",
 		Attributes: []string{"consul.server.name"},
 	},
 	ConsulServerVoter: metricInfo{
@@ -369,10 +369,10 @@ var MetricsInfo = metricsInfo{
 }
 
 type metricsInfo struct {
-	ConsulACLTokenTimeToExpiry        metricInfo
+	ConsulACLTokenExpiryTimestamp     metricInfo
 	ConsulAutopilotFailureTolerance   metricInfo
 	ConsulAutopilotHealthy            metricInfo
-	ConsulCaRootTimeToExpiry          metricInfo
+	ConsulCaRootExpiryTimestamp       metricInfo
 	ConsulCatalogNodeCount            metricInfo
 	ConsulCatalogServiceCount         metricInfo
 	ConsulCatalogServiceInstanceCount metricInfo
@@ -403,7 +403,7 @@ type metricsInfo struct {
 	ConsulServerLastContact           metricInfo
 	ConsulServerLeader                metricInfo
 	ConsulServerLogLag                metricInfo
-	ConsulServerStableDuration        metricInfo
+	ConsulServerStableTimestamp       metricInfo
 	ConsulServerVoter                 metricInfo
 	ConsulSessionCount                metricInfo
 	ConsulUp                          metricInfo
@@ -430,21 +430,21 @@ func WithConsulPeerNameMetricAttribute(consulPeerNameAttributeValue string) Metr
 	})
 }
 
-type metricConsulACLTokenTimeToExpiry struct {
-	data     pmetric.Metric                         // data buffer for generated metric.
-	config   ConsulACLTokenTimeToExpiryMetricConfig // metric config provided by user.
-	capacity int                                    // max observed number of data points added to the metric.
+type metricConsulACLTokenExpiryTimestamp struct {
+	data     pmetric.Metric                            // data buffer for generated metric.
+	config   ConsulACLTokenExpiryTimestampMetricConfig // metric config provided by user.
+	capacity int                                       // max observed number of data points added to the metric.
 }
 
-// init fills consul.acl.token.time_to_expiry metric with initial data.
-func (m *metricConsulACLTokenTimeToExpiry) init() {
-	m.data.SetName("consul.acl.token.time_to_expiry")
-	m.data.SetDescription("Time until the receiver's own ACL token expires. Left out when it does not expire.")
+// init fills consul.acl.token.expiry_timestamp metric with initial data.
+func (m *metricConsulACLTokenExpiryTimestamp) init() {
+	m.data.SetName("consul.acl.token.expiry_timestamp")
+	m.data.SetDescription("Unix time at which the receiver's own ACL token expires. Left out when it does not expire.")
 	m.data.SetUnit("s")
 	m.data.SetEmptyGauge()
 }
 
-func (m *metricConsulACLTokenTimeToExpiry) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val float64) {
+func (m *metricConsulACLTokenExpiryTimestamp) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val float64) {
 	if !m.config.Enabled {
 		return
 	}
@@ -455,14 +455,14 @@ func (m *metricConsulACLTokenTimeToExpiry) recordDataPoint(start pcommon.Timesta
 }
 
 // updateCapacity saves max length of data point slices that will be used for the slice capacity.
-func (m *metricConsulACLTokenTimeToExpiry) updateCapacity() {
+func (m *metricConsulACLTokenExpiryTimestamp) updateCapacity() {
 	if m.data.Gauge().DataPoints().Len() > m.capacity {
 		m.capacity = m.data.Gauge().DataPoints().Len()
 	}
 }
 
 // emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
-func (m *metricConsulACLTokenTimeToExpiry) emit(metrics pmetric.MetricSlice) {
+func (m *metricConsulACLTokenExpiryTimestamp) emit(metrics pmetric.MetricSlice) {
 	if m.config.Enabled && m.data.Gauge().DataPoints().Len() > 0 {
 		m.updateCapacity()
 		m.data.MoveTo(metrics.AppendEmpty())
@@ -470,8 +470,8 @@ func (m *metricConsulACLTokenTimeToExpiry) emit(metrics pmetric.MetricSlice) {
 	}
 }
 
-func newMetricConsulACLTokenTimeToExpiry(cfg ConsulACLTokenTimeToExpiryMetricConfig) metricConsulACLTokenTimeToExpiry {
-	m := metricConsulACLTokenTimeToExpiry{config: cfg}
+func newMetricConsulACLTokenExpiryTimestamp(cfg ConsulACLTokenExpiryTimestampMetricConfig) metricConsulACLTokenExpiryTimestamp {
+	m := metricConsulACLTokenExpiryTimestamp{config: cfg}
 
 	if cfg.Enabled {
 		m.data = pmetric.NewMetric()
@@ -580,21 +580,21 @@ func newMetricConsulAutopilotHealthy(cfg ConsulAutopilotHealthyMetricConfig) met
 	return m
 }
 
-type metricConsulCaRootTimeToExpiry struct {
-	data     pmetric.Metric                       // data buffer for generated metric.
-	config   ConsulCaRootTimeToExpiryMetricConfig // metric config provided by user.
-	capacity int                                  // max observed number of data points added to the metric.
+type metricConsulCaRootExpiryTimestamp struct {
+	data     pmetric.Metric                          // data buffer for generated metric.
+	config   ConsulCaRootExpiryTimestampMetricConfig // metric config provided by user.
+	capacity int                                     // max observed number of data points added to the metric.
 }
 
-// init fills consul.ca.root.time_to_expiry metric with initial data.
-func (m *metricConsulCaRootTimeToExpiry) init() {
-	m.data.SetName("consul.ca.root.time_to_expiry")
-	m.data.SetDescription("Time until the active root certificate of the service mesh expires.")
+// init fills consul.ca.root.expiry_timestamp metric with initial data.
+func (m *metricConsulCaRootExpiryTimestamp) init() {
+	m.data.SetName("consul.ca.root.expiry_timestamp")
+	m.data.SetDescription("Unix time at which the active root certificate of the service mesh expires.")
 	m.data.SetUnit("s")
 	m.data.SetEmptyGauge()
 }
 
-func (m *metricConsulCaRootTimeToExpiry) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val float64) {
+func (m *metricConsulCaRootExpiryTimestamp) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val float64) {
 	if !m.config.Enabled {
 		return
 	}
@@ -605,14 +605,14 @@ func (m *metricConsulCaRootTimeToExpiry) recordDataPoint(start pcommon.Timestamp
 }
 
 // updateCapacity saves max length of data point slices that will be used for the slice capacity.
-func (m *metricConsulCaRootTimeToExpiry) updateCapacity() {
+func (m *metricConsulCaRootExpiryTimestamp) updateCapacity() {
 	if m.data.Gauge().DataPoints().Len() > m.capacity {
 		m.capacity = m.data.Gauge().DataPoints().Len()
 	}
 }
 
 // emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
-func (m *metricConsulCaRootTimeToExpiry) emit(metrics pmetric.MetricSlice) {
+func (m *metricConsulCaRootExpiryTimestamp) emit(metrics pmetric.MetricSlice) {
 	if m.config.Enabled && m.data.Gauge().DataPoints().Len() > 0 {
 		m.updateCapacity()
 		m.data.MoveTo(metrics.AppendEmpty())
@@ -620,8 +620,8 @@ func (m *metricConsulCaRootTimeToExpiry) emit(metrics pmetric.MetricSlice) {
 	}
 }
 
-func newMetricConsulCaRootTimeToExpiry(cfg ConsulCaRootTimeToExpiryMetricConfig) metricConsulCaRootTimeToExpiry {
-	m := metricConsulCaRootTimeToExpiry{config: cfg}
+func newMetricConsulCaRootExpiryTimestamp(cfg ConsulCaRootExpiryTimestampMetricConfig) metricConsulCaRootExpiryTimestamp {
+	m := metricConsulCaRootExpiryTimestamp{config: cfg}
 
 	if cfg.Enabled {
 		m.data = pmetric.NewMetric()
@@ -2663,24 +2663,24 @@ func newMetricConsulServerLogLag(cfg ConsulServerLogLagMetricConfig) metricConsu
 	return m
 }
 
-type metricConsulServerStableDuration struct {
-	data          pmetric.Metric                         // data buffer for generated metric.
-	config        ConsulServerStableDurationMetricConfig // metric config provided by user.
-	capacity      int                                    // max observed number of data points added to the metric.
-	aggDataPoints []float64                              // slice containing number of aggregated datapoints at each index
+type metricConsulServerStableTimestamp struct {
+	data          pmetric.Metric                          // data buffer for generated metric.
+	config        ConsulServerStableTimestampMetricConfig // metric config provided by user.
+	capacity      int                                     // max observed number of data points added to the metric.
+	aggDataPoints []float64                               // slice containing number of aggregated datapoints at each index
 }
 
-// init fills consul.server.stable.duration metric with initial data.
-func (m *metricConsulServerStableDuration) init() {
-	m.data.SetName("consul.server.stable.duration")
-	m.data.SetDescription("How long the health of the server has been what it is.")
+// init fills consul.server.stable_timestamp metric with initial data.
+func (m *metricConsulServerStableTimestamp) init() {
+	m.data.SetName("consul.server.stable_timestamp")
+	m.data.SetDescription("Unix time since when the health of the server is what it is.")
 	m.data.SetUnit("s")
 	m.data.SetEmptyGauge()
 	m.data.Gauge().DataPoints().EnsureCapacity(m.capacity)
 	m.aggDataPoints = m.aggDataPoints[:0]
 }
 
-func (m *metricConsulServerStableDuration) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val float64, consulServerNameAttributeValue string) {
+func (m *metricConsulServerStableTimestamp) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val float64, consulServerNameAttributeValue string) {
 	if !m.config.Enabled {
 		return
 	}
@@ -2688,7 +2688,7 @@ func (m *metricConsulServerStableDuration) recordDataPoint(start pcommon.Timesta
 	dp := pmetric.NewNumberDataPoint()
 	dp.SetStartTimestamp(start)
 	dp.SetTimestamp(ts)
-	if slices.Contains(m.config.EnabledAttributes, ConsulServerStableDurationMetricAttributeKeyConsulServerName) {
+	if slices.Contains(m.config.EnabledAttributes, ConsulServerStableTimestampMetricAttributeKeyConsulServerName) {
 		dp.Attributes().PutStr("consul.server.name", consulServerNameAttributeValue)
 	}
 
@@ -2722,14 +2722,14 @@ func (m *metricConsulServerStableDuration) recordDataPoint(start pcommon.Timesta
 }
 
 // updateCapacity saves max length of data point slices that will be used for the slice capacity.
-func (m *metricConsulServerStableDuration) updateCapacity() {
+func (m *metricConsulServerStableTimestamp) updateCapacity() {
 	if m.data.Gauge().DataPoints().Len() > m.capacity {
 		m.capacity = m.data.Gauge().DataPoints().Len()
 	}
 }
 
 // emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
-func (m *metricConsulServerStableDuration) emit(metrics pmetric.MetricSlice) {
+func (m *metricConsulServerStableTimestamp) emit(metrics pmetric.MetricSlice) {
 	if m.config.Enabled && m.data.Gauge().DataPoints().Len() > 0 {
 		if m.config.AggregationStrategy == AggregationStrategyAvg {
 			for i, aggCount := range m.aggDataPoints {
@@ -2742,8 +2742,8 @@ func (m *metricConsulServerStableDuration) emit(metrics pmetric.MetricSlice) {
 	}
 }
 
-func newMetricConsulServerStableDuration(cfg ConsulServerStableDurationMetricConfig) metricConsulServerStableDuration {
-	m := metricConsulServerStableDuration{config: cfg}
+func newMetricConsulServerStableTimestamp(cfg ConsulServerStableTimestampMetricConfig) metricConsulServerStableTimestamp {
+	m := metricConsulServerStableTimestamp{config: cfg}
 
 	if cfg.Enabled {
 		m.data = pmetric.NewMetric()
@@ -2953,10 +2953,10 @@ type MetricsBuilder struct {
 	buildInfo                               component.BuildInfo  // contains version information.
 	resourceAttributeIncludeFilter          map[string]filter.Filter
 	resourceAttributeExcludeFilter          map[string]filter.Filter
-	metricConsulACLTokenTimeToExpiry        metricConsulACLTokenTimeToExpiry
+	metricConsulACLTokenExpiryTimestamp     metricConsulACLTokenExpiryTimestamp
 	metricConsulAutopilotFailureTolerance   metricConsulAutopilotFailureTolerance
 	metricConsulAutopilotHealthy            metricConsulAutopilotHealthy
-	metricConsulCaRootTimeToExpiry          metricConsulCaRootTimeToExpiry
+	metricConsulCaRootExpiryTimestamp       metricConsulCaRootExpiryTimestamp
 	metricConsulCatalogNodeCount            metricConsulCatalogNodeCount
 	metricConsulCatalogServiceCount         metricConsulCatalogServiceCount
 	metricConsulCatalogServiceInstanceCount metricConsulCatalogServiceInstanceCount
@@ -2987,7 +2987,7 @@ type MetricsBuilder struct {
 	metricConsulServerLastContact           metricConsulServerLastContact
 	metricConsulServerLeader                metricConsulServerLeader
 	metricConsulServerLogLag                metricConsulServerLogLag
-	metricConsulServerStableDuration        metricConsulServerStableDuration
+	metricConsulServerStableTimestamp       metricConsulServerStableTimestamp
 	metricConsulServerVoter                 metricConsulServerVoter
 	metricConsulSessionCount                metricConsulSessionCount
 	metricConsulUp                          metricConsulUp
@@ -3016,10 +3016,10 @@ func NewMetricsBuilder(mbc MetricsBuilderConfig, settings receiver.Settings, opt
 		startTime:                               pcommon.NewTimestampFromTime(time.Now()),
 		metricsBuffer:                           pmetric.NewMetrics(),
 		buildInfo:                               settings.BuildInfo,
-		metricConsulACLTokenTimeToExpiry:        newMetricConsulACLTokenTimeToExpiry(mbc.Metrics.ConsulACLTokenTimeToExpiry),
+		metricConsulACLTokenExpiryTimestamp:     newMetricConsulACLTokenExpiryTimestamp(mbc.Metrics.ConsulACLTokenExpiryTimestamp),
 		metricConsulAutopilotFailureTolerance:   newMetricConsulAutopilotFailureTolerance(mbc.Metrics.ConsulAutopilotFailureTolerance),
 		metricConsulAutopilotHealthy:            newMetricConsulAutopilotHealthy(mbc.Metrics.ConsulAutopilotHealthy),
-		metricConsulCaRootTimeToExpiry:          newMetricConsulCaRootTimeToExpiry(mbc.Metrics.ConsulCaRootTimeToExpiry),
+		metricConsulCaRootExpiryTimestamp:       newMetricConsulCaRootExpiryTimestamp(mbc.Metrics.ConsulCaRootExpiryTimestamp),
 		metricConsulCatalogNodeCount:            newMetricConsulCatalogNodeCount(mbc.Metrics.ConsulCatalogNodeCount),
 		metricConsulCatalogServiceCount:         newMetricConsulCatalogServiceCount(mbc.Metrics.ConsulCatalogServiceCount),
 		metricConsulCatalogServiceInstanceCount: newMetricConsulCatalogServiceInstanceCount(mbc.Metrics.ConsulCatalogServiceInstanceCount),
@@ -3050,7 +3050,7 @@ func NewMetricsBuilder(mbc MetricsBuilderConfig, settings receiver.Settings, opt
 		metricConsulServerLastContact:           newMetricConsulServerLastContact(mbc.Metrics.ConsulServerLastContact),
 		metricConsulServerLeader:                newMetricConsulServerLeader(mbc.Metrics.ConsulServerLeader),
 		metricConsulServerLogLag:                newMetricConsulServerLogLag(mbc.Metrics.ConsulServerLogLag),
-		metricConsulServerStableDuration:        newMetricConsulServerStableDuration(mbc.Metrics.ConsulServerStableDuration),
+		metricConsulServerStableTimestamp:       newMetricConsulServerStableTimestamp(mbc.Metrics.ConsulServerStableTimestamp),
 		metricConsulServerVoter:                 newMetricConsulServerVoter(mbc.Metrics.ConsulServerVoter),
 		metricConsulSessionCount:                newMetricConsulSessionCount(mbc.Metrics.ConsulSessionCount),
 		metricConsulUp:                          newMetricConsulUp(mbc.Metrics.ConsulUp),
@@ -3144,10 +3144,10 @@ func (mb *MetricsBuilder) EmitForResource(options ...ResourceMetricsOption) {
 	ils.Scope().SetName(ScopeName)
 	ils.Scope().SetVersion(mb.buildInfo.Version)
 	ils.Metrics().EnsureCapacity(mb.metricsCapacity)
-	mb.metricConsulACLTokenTimeToExpiry.emit(ils.Metrics())
+	mb.metricConsulACLTokenExpiryTimestamp.emit(ils.Metrics())
 	mb.metricConsulAutopilotFailureTolerance.emit(ils.Metrics())
 	mb.metricConsulAutopilotHealthy.emit(ils.Metrics())
-	mb.metricConsulCaRootTimeToExpiry.emit(ils.Metrics())
+	mb.metricConsulCaRootExpiryTimestamp.emit(ils.Metrics())
 	mb.metricConsulCatalogNodeCount.emit(ils.Metrics())
 	mb.metricConsulCatalogServiceCount.emit(ils.Metrics())
 	mb.metricConsulCatalogServiceInstanceCount.emit(ils.Metrics())
@@ -3178,7 +3178,7 @@ func (mb *MetricsBuilder) EmitForResource(options ...ResourceMetricsOption) {
 	mb.metricConsulServerLastContact.emit(ils.Metrics())
 	mb.metricConsulServerLeader.emit(ils.Metrics())
 	mb.metricConsulServerLogLag.emit(ils.Metrics())
-	mb.metricConsulServerStableDuration.emit(ils.Metrics())
+	mb.metricConsulServerStableTimestamp.emit(ils.Metrics())
 	mb.metricConsulServerVoter.emit(ils.Metrics())
 	mb.metricConsulSessionCount.emit(ils.Metrics())
 	mb.metricConsulUp.emit(ils.Metrics())
@@ -3213,9 +3213,9 @@ func (mb *MetricsBuilder) Emit(options ...ResourceMetricsOption) pmetric.Metrics
 	return metrics
 }
 
-// RecordConsulACLTokenTimeToExpiryDataPoint adds a data point to consul.acl.token.time_to_expiry metric.
-func (mb *MetricsBuilder) RecordConsulACLTokenTimeToExpiryDataPoint(ts pcommon.Timestamp, val float64) {
-	mb.metricConsulACLTokenTimeToExpiry.recordDataPoint(mb.startTime, ts, val)
+// RecordConsulACLTokenExpiryTimestampDataPoint adds a data point to consul.acl.token.expiry_timestamp metric.
+func (mb *MetricsBuilder) RecordConsulACLTokenExpiryTimestampDataPoint(ts pcommon.Timestamp, val float64) {
+	mb.metricConsulACLTokenExpiryTimestamp.recordDataPoint(mb.startTime, ts, val)
 }
 
 // RecordConsulAutopilotFailureToleranceDataPoint adds a data point to consul.autopilot.failure_tolerance metric.
@@ -3228,9 +3228,9 @@ func (mb *MetricsBuilder) RecordConsulAutopilotHealthyDataPoint(ts pcommon.Times
 	mb.metricConsulAutopilotHealthy.recordDataPoint(mb.startTime, ts, val)
 }
 
-// RecordConsulCaRootTimeToExpiryDataPoint adds a data point to consul.ca.root.time_to_expiry metric.
-func (mb *MetricsBuilder) RecordConsulCaRootTimeToExpiryDataPoint(ts pcommon.Timestamp, val float64) {
-	mb.metricConsulCaRootTimeToExpiry.recordDataPoint(mb.startTime, ts, val)
+// RecordConsulCaRootExpiryTimestampDataPoint adds a data point to consul.ca.root.expiry_timestamp metric.
+func (mb *MetricsBuilder) RecordConsulCaRootExpiryTimestampDataPoint(ts pcommon.Timestamp, val float64) {
+	mb.metricConsulCaRootExpiryTimestamp.recordDataPoint(mb.startTime, ts, val)
 }
 
 // RecordConsulCatalogNodeCountDataPoint adds a data point to consul.catalog.node.count metric.
@@ -3383,9 +3383,9 @@ func (mb *MetricsBuilder) RecordConsulServerLogLagDataPoint(ts pcommon.Timestamp
 	mb.metricConsulServerLogLag.recordDataPoint(mb.startTime, ts, val, consulServerNameAttributeValue)
 }
 
-// RecordConsulServerStableDurationDataPoint adds a data point to consul.server.stable.duration metric.
-func (mb *MetricsBuilder) RecordConsulServerStableDurationDataPoint(ts pcommon.Timestamp, val float64, consulServerNameAttributeValue string) {
-	mb.metricConsulServerStableDuration.recordDataPoint(mb.startTime, ts, val, consulServerNameAttributeValue)
+// RecordConsulServerStableTimestampDataPoint adds a data point to consul.server.stable_timestamp metric.
+func (mb *MetricsBuilder) RecordConsulServerStableTimestampDataPoint(ts pcommon.Timestamp, val float64, consulServerNameAttributeValue string) {
+	mb.metricConsulServerStableTimestamp.recordDataPoint(mb.startTime, ts, val, consulServerNameAttributeValue)
 }
 
 // RecordConsulServerVoterDataPoint adds a data point to consul.server.voter metric.

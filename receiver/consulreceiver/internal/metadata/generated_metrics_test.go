@@ -79,7 +79,7 @@ func TestMetricsBuilder(t *testing.T) {
 			aggMap["consul.server.last_contact"] = mb.metricConsulServerLastContact.config.AggregationStrategy
 			aggMap["consul.server.leader"] = mb.metricConsulServerLeader.config.AggregationStrategy
 			aggMap["consul.server.log.lag"] = mb.metricConsulServerLogLag.config.AggregationStrategy
-			aggMap["consul.server.stable.duration"] = mb.metricConsulServerStableDuration.config.AggregationStrategy
+			aggMap["consul.server.stable_timestamp"] = mb.metricConsulServerStableTimestamp.config.AggregationStrategy
 			aggMap["consul.server.voter"] = mb.metricConsulServerVoter.config.AggregationStrategy
 
 			expectedWarnings := 0
@@ -91,7 +91,7 @@ func TestMetricsBuilder(t *testing.T) {
 			allMetricsCount := 0
 			defaultMetricsCount++
 			allMetricsCount++
-			mb.RecordConsulACLTokenTimeToExpiryDataPoint(ts, 1)
+			mb.RecordConsulACLTokenExpiryTimestampDataPoint(ts, 1)
 			defaultMetricsCount++
 			allMetricsCount++
 			mb.RecordConsulAutopilotFailureToleranceDataPoint(ts, 1)
@@ -100,7 +100,7 @@ func TestMetricsBuilder(t *testing.T) {
 			mb.RecordConsulAutopilotHealthyDataPoint(ts, 1)
 			defaultMetricsCount++
 			allMetricsCount++
-			mb.RecordConsulCaRootTimeToExpiryDataPoint(ts, 1)
+			mb.RecordConsulCaRootExpiryTimestampDataPoint(ts, 1)
 			defaultMetricsCount++
 			allMetricsCount++
 			mb.RecordConsulCatalogNodeCountDataPoint(ts, 1)
@@ -229,9 +229,9 @@ func TestMetricsBuilder(t *testing.T) {
 			}
 			defaultMetricsCount++
 			allMetricsCount++
-			mb.RecordConsulServerStableDurationDataPoint(ts, 1, "consul.server.name-val")
+			mb.RecordConsulServerStableTimestampDataPoint(ts, 1, "consul.server.name-val")
 			if tt.name == "reaggregate_set" {
-				mb.RecordConsulServerStableDurationDataPoint(ts, 3, "consul.server.name-val-2")
+				mb.RecordConsulServerStableTimestampDataPoint(ts, 3, "consul.server.name-val-2")
 			}
 			defaultMetricsCount++
 			allMetricsCount++
@@ -265,7 +265,7 @@ func TestMetricsBuilder(t *testing.T) {
 				assert.Empty(t, mb.metricConsulServerLastContact.aggDataPoints)
 				assert.Empty(t, mb.metricConsulServerLeader.aggDataPoints)
 				assert.Empty(t, mb.metricConsulServerLogLag.aggDataPoints)
-				assert.Empty(t, mb.metricConsulServerStableDuration.aggDataPoints)
+				assert.Empty(t, mb.metricConsulServerStableTimestamp.aggDataPoints)
 				assert.Empty(t, mb.metricConsulServerVoter.aggDataPoints)
 			}
 
@@ -294,12 +294,12 @@ func TestMetricsBuilder(t *testing.T) {
 			validatedMetrics := make(map[string]bool)
 			for _, mi := range allMetricsList {
 				switch mi.Name() {
-				case "consul.acl.token.time_to_expiry":
-					assert.False(t, validatedMetrics["consul.acl.token.time_to_expiry"], "Found a duplicate in the metrics slice: consul.acl.token.time_to_expiry")
-					validatedMetrics["consul.acl.token.time_to_expiry"] = true
+				case "consul.acl.token.expiry_timestamp":
+					assert.False(t, validatedMetrics["consul.acl.token.expiry_timestamp"], "Found a duplicate in the metrics slice: consul.acl.token.expiry_timestamp")
+					validatedMetrics["consul.acl.token.expiry_timestamp"] = true
 					assert.Equal(t, pmetric.MetricTypeGauge, mi.Type())
 					assert.Equal(t, 1, mi.Gauge().DataPoints().Len())
-					assert.Equal(t, "Time until the receiver's own ACL token expires. Left out when it does not expire.", mi.Description())
+					assert.Equal(t, "Unix time at which the receiver's own ACL token expires. Left out when it does not expire.", mi.Description())
 					assert.Equal(t, "s", mi.Unit())
 					dp := mi.Gauge().DataPoints().At(0)
 					assert.Equal(t, start, dp.StartTimestamp())
@@ -330,12 +330,12 @@ func TestMetricsBuilder(t *testing.T) {
 					assert.Equal(t, ts, dp.Timestamp())
 					assert.Equal(t, pmetric.NumberDataPointValueTypeInt, dp.ValueType())
 					assert.Equal(t, int64(1), dp.IntValue())
-				case "consul.ca.root.time_to_expiry":
-					assert.False(t, validatedMetrics["consul.ca.root.time_to_expiry"], "Found a duplicate in the metrics slice: consul.ca.root.time_to_expiry")
-					validatedMetrics["consul.ca.root.time_to_expiry"] = true
+				case "consul.ca.root.expiry_timestamp":
+					assert.False(t, validatedMetrics["consul.ca.root.expiry_timestamp"], "Found a duplicate in the metrics slice: consul.ca.root.expiry_timestamp")
+					validatedMetrics["consul.ca.root.expiry_timestamp"] = true
 					assert.Equal(t, pmetric.MetricTypeGauge, mi.Type())
 					assert.Equal(t, 1, mi.Gauge().DataPoints().Len())
-					assert.Equal(t, "Time until the active root certificate of the service mesh expires.", mi.Description())
+					assert.Equal(t, "Unix time at which the active root certificate of the service mesh expires.", mi.Description())
 					assert.Equal(t, "s", mi.Unit())
 					dp := mi.Gauge().DataPoints().At(0)
 					assert.Equal(t, start, dp.StartTimestamp())
@@ -1143,13 +1143,13 @@ func TestMetricsBuilder(t *testing.T) {
 						_, ok := dp.Attributes().Get("consul.server.name")
 						assert.False(t, ok)
 					}
-				case "consul.server.stable.duration":
+				case "consul.server.stable_timestamp":
 					if tt.name != "reaggregate_set" {
-						assert.False(t, validatedMetrics["consul.server.stable.duration"], "Found a duplicate in the metrics slice: consul.server.stable.duration")
-						validatedMetrics["consul.server.stable.duration"] = true
+						assert.False(t, validatedMetrics["consul.server.stable_timestamp"], "Found a duplicate in the metrics slice: consul.server.stable_timestamp")
+						validatedMetrics["consul.server.stable_timestamp"] = true
 						assert.Equal(t, pmetric.MetricTypeGauge, mi.Type())
 						assert.Equal(t, 1, mi.Gauge().DataPoints().Len())
-						assert.Equal(t, "How long the health of the server has been what it is.", mi.Description())
+						assert.Equal(t, "Unix time since when the health of the server is what it is.", mi.Description())
 						assert.Equal(t, "s", mi.Unit())
 						dp := mi.Gauge().DataPoints().At(0)
 						assert.Equal(t, start, dp.StartTimestamp())
@@ -1160,17 +1160,17 @@ func TestMetricsBuilder(t *testing.T) {
 						assert.True(t, ok)
 						assert.Equal(t, "consul.server.name-val", consulServerNameAttrVal.Str())
 					} else {
-						assert.False(t, validatedMetrics["consul.server.stable.duration"], "Found a duplicate in the metrics slice: consul.server.stable.duration")
-						validatedMetrics["consul.server.stable.duration"] = true
+						assert.False(t, validatedMetrics["consul.server.stable_timestamp"], "Found a duplicate in the metrics slice: consul.server.stable_timestamp")
+						validatedMetrics["consul.server.stable_timestamp"] = true
 						assert.Equal(t, pmetric.MetricTypeGauge, mi.Type())
 						assert.Equal(t, 1, mi.Gauge().DataPoints().Len())
-						assert.Equal(t, "How long the health of the server has been what it is.", mi.Description())
+						assert.Equal(t, "Unix time since when the health of the server is what it is.", mi.Description())
 						assert.Equal(t, "s", mi.Unit())
 						dp := mi.Gauge().DataPoints().At(0)
 						assert.Equal(t, start, dp.StartTimestamp())
 						assert.Equal(t, ts, dp.Timestamp())
 						assert.Equal(t, pmetric.NumberDataPointValueTypeDouble, dp.ValueType())
-						switch aggMap["consul.server.stable.duration"] {
+						switch aggMap["consul.server.stable_timestamp"] {
 						case "sum":
 							assert.InDelta(t, float64(4), dp.DoubleValue(), 0.01)
 						case "avg":
