@@ -106,7 +106,7 @@ func TestWhatIsRepeatedOverAKill(t *testing.T) {
 	}{
 		"repeated":              {[]Report{first, second}, windows, 1},
 		"without a kill":        {[]Report{first, second}, []Window{{From: at(10), Until: at(20)}}, 2},
-		"not said to be":        {[]Report{first, report("up", "down", 19)}, windows, 2},
+		"without the mark":      {[]Report{first, report("up", "down", 19)}, windows, 2},
 		"long before the kill":  {[]Report{report("up", "down", 1), second}, windows, 2},
 		"long after it":         {[]Report{first, reconciled("up", "down", 30)}, windows, 2},
 		"another one than then": {[]Report{first, reconciled("down", "up", 19)}, windows, 2},

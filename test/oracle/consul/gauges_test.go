@@ -34,7 +34,7 @@ type gauge struct {
 	want       map[string]float64
 }
 
-// compareGauges waits until all gauges are as Consul says, and records those that are
+// compareGauges waits until all gauges are as Consul has them, and records those that are
 // not.
 func (s *system) compareGauges(ctx context.Context) {
 	ctx, enough := context.WithTimeout(ctx, agree)

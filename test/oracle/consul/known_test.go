@@ -10,7 +10,7 @@ const (
 	// startsSurviveKills: a span whose start was accepted ends also when the collector was
 	// killed while another signal was refused.
 	startsSurviveKills = false
-	// wideningIsSilent: a check that a token may see again was not registered.
+	// wideningIsSilent: a check that a token shows again was not registered.
 	wideningIsSilent = false
 	// incidentsFollowInstances: the incident of a service ends when none of its instances is
 	// on a node whose check fails.

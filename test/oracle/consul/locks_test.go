@@ -44,7 +44,7 @@ func passes(object, before, after string) (string, bool) {
 // created is the state of a key of which only its creation counts.
 func created(index uint64) string { return fmt.Sprintf("c%d", index) }
 
-// ends are the ways in which each hold may be said to have ended, by its key and state.
+// ends are the ends that each hold may be reported with, by its key and state.
 type ends struct {
 	mu      sync.Mutex
 	allowed map[[2]string][]string

@@ -11,7 +11,7 @@ import (
 	"github.com/otelcol-infra/otelcol-infra/test/oracle"
 )
 
-// reports returns what the events say of each object, in the order of their times.
+// reports returns the reports of each object, in the order of their times.
 func reports(events []oracle.Event) map[string][]oracle.Report {
 	all := map[string][]oracle.Report{}
 	for _, e := range events {
