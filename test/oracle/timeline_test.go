@@ -117,6 +117,24 @@ func TestWhatIsRepeatedOverAKill(t *testing.T) {
 	}
 }
 
+// A state of a service has to last for longer than that of a check of the same timeline.
+func TestStatesThatMustLastLonger(t *testing.T) {
+	truth := timeline("up", 1.0, "down", 5.0, "up", 7.0)
+	reports := []Report{report("", "up", 1)}
+	why, _ := truth.Compare(reports, nil)
+	assert.NotEmpty(t, why)
+	truth.Turns[1].Keep = 3 * time.Second
+	why, _ = truth.Compare(reports, nil)
+	assert.Empty(t, why)
+
+	truth = timeline("up", 1.0, "down", 8.0)
+	why, _ = truth.Compare(reports, []Window{{From: at(10), Until: at(20), Silent: true}})
+	assert.NotEmpty(t, why)
+	truth.Turns[1].Keep = 3 * time.Second
+	why, _ = truth.Compare(reports, []Window{{From: at(10), Until: at(20), Silent: true}})
+	assert.Empty(t, why)
+}
+
 func TestVisible(t *testing.T) {
 	windows := []Window{{From: at(10), Until: at(20)}, {From: at(15), Until: at(30)}, {From: at(35), Until: at(36)}}
 	for _, c := range []struct{ from, until, want float64 }{
