@@ -97,6 +97,9 @@ func (s *system) compareEnds(events []oracle.Event, windows []oracle.Window) {
 		during := slices.IndexFunc(windows, func(w oracle.Window) bool { return e.At.After(w.From) && e.At.Before(w.Until) })
 		faulty := during >= 0
 		allowed := s.ends.of(key, hold)
+		if len(allowed) == 0 && strings.Contains(key, "/"+cliPrefix) {
+			allowed = []string{endReleased, endDeleted} // It was too short to be read here.
+		}
 		if strings.Contains(key, "/"+cliPrefix) && slices.ContainsFunc(windows, func(w oracle.Window) bool {
 			return w.Unsettled && e.At.After(w.From) && e.At.Before(w.Until.Add(cliExpiry))
 		}) {

@@ -11,8 +11,8 @@ const (
 	// killed while another signal was refused.
 	startsSurviveKills = false
 	// wideningIsSilent: a check that a token shows again was not registered.
-	wideningIsSilent = false
+	wideningIsSilent = true
 	// incidentsFollowInstances: the incident of a service ends when none of its instances is
 	// on a node whose check fails.
-	incidentsFollowInstances = false
+	incidentsFollowInstances = true
 )
