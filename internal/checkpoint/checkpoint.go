@@ -61,7 +61,7 @@ func Client(ctx context.Context, host component.Host, storageID component.ID, ki
 	return client, nil
 }
 
-// Load sets what into points to, and says whether there was something to load.
+// Load sets what into points to, and reports whether there was something to load.
 // An error leaves it as it was, be it the storage's or that of a value which
 // cannot be decoded, as after a change of its type: the caller can log it and
 // go on as if nothing had been found, since the next Save replaces the value.

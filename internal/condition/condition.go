@@ -1,8 +1,8 @@
 // Copyright The otelcol-infra Authors
 // SPDX-License-Identifier: Apache-2.0
 
-// Package condition tells people how the endpoints that a receiver observes
-// are doing: in the component's status, and in a log that does not flood.
+// Package condition reports which endpoints of a receiver fail: in the
+// component's status, and in a log that does not flood.
 package condition
 
 import (
@@ -176,7 +176,7 @@ func (r *Reporter) fail(endpoint string, err error) {
 	}
 }
 
-// mayLog says whether a new failure of the endpoint is to be logged.
+// mayLog reports whether a new failure of the endpoint is to be logged.
 func (r *Reporter) mayLog(endpoint string, now time.Time) bool {
 	limiter, ok := r.logged[endpoint]
 	if !ok {

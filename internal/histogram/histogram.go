@@ -25,7 +25,7 @@ const DefaultLimit = 1000
 type Config struct {
 	Name, Description, Unit string
 
-	// Attributes are the names of the attributes that tell the series apart.
+	// Attributes are the names of the attributes that distinguish the series.
 	// An empty name stands for no attribute.
 	Attributes [3]string
 
@@ -107,8 +107,8 @@ func CheckBounds(key string, bounds []float64) error {
 	return nil
 }
 
-// Declare adds series that are told before they have a value, so that the first
-// value is seen as a change. Those beyond the limit are left out.
+// Declare adds series that are reported before they have a value, so that the first
+// value counts as a change. Those beyond the limit are left out.
 func (h *Histogram) Declare(keys ...Key) {
 	h.mu.Lock()
 	defer h.mu.Unlock()

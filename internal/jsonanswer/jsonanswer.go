@@ -33,7 +33,7 @@ func (e *LackError) Error() string {
 	return "it lacks " + e.Field
 }
 
-// Foreign says whether err is that of an answer that the API would not give.
+// Foreign reports whether err is that of an answer that the API would not give.
 func Foreign(err error) bool {
 	var lacks *LackError
 	var syntax *json.SyntaxError

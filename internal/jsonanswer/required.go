@@ -13,7 +13,7 @@ import (
 type check func(reflect.Value) (field string, lacks bool)
 
 // checkOf returns the check of a type, or nil if nothing is required of it.
-// required says that a value must not be its type's zero value.
+// required means that a value must not be its type's zero value.
 func checkOf(t reflect.Type, required bool) check {
 	var within check
 	switch t.Kind() {

@@ -25,7 +25,7 @@ type Change[ID comparable] struct {
 	Leaderless *Leaderless[ID]
 }
 
-// Lost says that the cluster has no leader any more.
+// Lost means that the cluster has no leader any more.
 func (c Change[ID]) Lost() bool {
 	var none ID
 	return c.New == none
@@ -42,7 +42,7 @@ type Tracker[ID comparable] struct {
 	open    *Leaderless[ID]
 }
 
-// Step takes in who leads, as observed at now; gap says that the observation
+// Step takes in who leads, as observed at now; gap means that the observation
 // before failed. The first one is a baseline. It returns nil when nothing
 // has changed.
 func (t *Tracker[ID]) Step(now time.Time, leader ID, gap bool) *Change[ID] {
@@ -92,7 +92,7 @@ func (t *Tracker[ID]) Clone() *Tracker[ID] {
 	return &c
 }
 
-// Known says whether the leader was observed, and has when there is one.
+// Known reports whether the leader was observed, and has when there is one.
 func (t *Tracker[ID]) Known() (has, known bool) {
 	var none ID
 	return t.leader != none, t.begun

@@ -292,7 +292,7 @@ func (r *Receiver) Float(name string, attributes ...string) (float64, bool) {
 	return point.DoubleValue(), true
 }
 
-// HasMetric says whether a metric has a data point in the newest batch.
+// HasMetric reports whether a metric has a data point in the newest batch.
 func (r *Receiver) HasMetric(name string) bool {
 	_, ok := r.point(name)
 	return ok
@@ -436,7 +436,7 @@ func points(m pmetric.Metric) pmetric.NumberDataPointSlice {
 	}
 }
 
-// match says whether one of the maps has each of the attributes.
+// match reports whether one of the maps has each of the attributes.
 func match(attributes []string, maps ...pcommon.Map) bool {
 	for i := 0; i < len(attributes); i += 2 {
 		found := false

@@ -101,7 +101,7 @@ type Matcher struct {
 	include, exclude []*regexp.Regexp
 }
 
-// Match says whether the name is selected.
+// Match reports whether the name is selected.
 func (m Matcher) Match(name string) bool {
 	return (len(m.include) == 0 || matchesAny(m.include, name)) && !matchesAny(m.exclude, name)
 }

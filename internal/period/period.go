@@ -4,8 +4,8 @@
 // Package period renders a stretch of time, such as an outage, a wait or a
 // sealed time, as spans.
 //
-// A span can be exported only when it has ended, yet an operator wants to see
-// an outage while it lasts. So a period is told twice: when it opens, a
+// A span can be exported only when it has ended, yet an operator needs to know of
+// an outage while it lasts. So a period is emitted twice: when it opens, a
 // point-in-time child span `<name>.start` is exported at once, and when it
 // closes, the span itself. Both IDs are functions of the period's key, so the
 // two meet in one trace.
@@ -39,10 +39,10 @@ type Period struct {
 
 	Start, End time.Time
 
-	// BeganBefore says that Start is the time of the first observation only.
+	// BeganBefore means that Start is the time of the first observation only.
 	BeganBefore bool
 
-	// Reconciled says that Start or End is the time at which it was learnt.
+	// Reconciled means that Start or End is the time at which it was learnt.
 	Reconciled bool
 
 	// Attributes fills the attributes of the span and of its start marker.

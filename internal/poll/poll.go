@@ -31,7 +31,7 @@ type Poller[T any] struct {
 	Step func(now time.Time, read Result[T]) watch.Telemetry
 
 	// Fork returns a Step that goes on from the present state and leaves it as it
-	// is: see watch.Loop. overflow says that results were dropped before this one.
+	// is: see watch.Loop. overflow means that results were dropped before this one.
 	Fork func() func(now time.Time, read Result[T], overflow bool) watch.Telemetry
 
 	// Delivery, Commit and Condition are those of the watch.Loop.

@@ -44,7 +44,7 @@ func NewMerging[T any](limit, most int, join func([]T) T) *Queue[T] {
 	return q
 }
 
-// Full says whether Put would refuse a value.
+// Full reports whether Put would refuse a value.
 func (q *Queue[T]) Full() bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -124,7 +124,7 @@ func (q *Queue[T]) Shrink(value T, size int) {
 	head.value, head.size = value, size
 }
 
-// Remove removes the oldest value, and says whether the queue is empty now.
+// Remove removes the oldest value, and reports whether the queue is empty now.
 func (q *Queue[T]) Remove() (empty bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()

@@ -26,7 +26,7 @@ type Observer interface {
 // Map holds the shared component of each configuration, keyed by the pointer
 // to the configuration: the collector passes the same one for every signal.
 type Map[C comparable, O Observer] struct {
-	// UntilLast has the component end with its last user: one that tells nothing of
+	// UntilLast has the component end with its last user: one that emits nothing of
 	// its own accord may be used until then.
 	UntilLast bool
 
@@ -89,7 +89,7 @@ func (s *Shared[O]) Lifetime() context.Context { return s.lifetime }
 
 // Shutdown shuts the observer down when it is called for the first time, unless that
 // is for the last: the collector may end a user's pipeline before it calls the next, so
-// that nothing could be told in it any more. It may be called without a Start.
+// that nothing could be emitted in it any more. It may be called without a Start.
 func (s *Shared[O]) Shutdown(ctx context.Context) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -12,20 +12,20 @@ import (
 	"github.com/otelcol-infra/otelcol-infra/internal/diff"
 )
 
-// Continuity says how an observation continues the one before.
+// Continuity describes how an observation continues the one before.
 type Continuity struct {
 	// Index orders observations, as the server counts.
 	Index uint64
 
-	// Gap says that changes may have gone unobserved since the last
+	// Gap means that changes may have gone unobserved since the last
 	// observation: it failed, or the server's index went backwards.
 	Gap bool
 
-	// Rebased says that the view itself has changed, as with the rights of a
+	// Rebased means that the view itself has changed, as with the rights of a
 	// token: an object that comes or goes with it has not changed.
 	Rebased bool
 
-	// Cut says that there are, or were, more objects than may be observed: one
+	// Cut means that there are, or were, more objects than may be observed: one
 	// that is added may have been there before.
 	Cut bool
 }

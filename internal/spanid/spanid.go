@@ -2,7 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package spanid derives trace and span IDs from stable keys, so that a
-// replay, or a second collector that saw the same thing, makes the same IDs.
+// replay, or a second collector that observed the same, makes the same IDs.
 package spanid
 
 import (

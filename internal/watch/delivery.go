@@ -110,10 +110,10 @@ func (d *Delivery) reportWaiting() error {
 	})
 }
 
-// Wanted says whether there is a pipeline for any of it.
+// Wanted reports whether there is a pipeline for any of it.
 func (d *Delivery) Wanted() bool { return d.Logs != nil || d.Traces != nil }
 
-// Stalled says whether a loop without Fork observes nothing, as a queue is full.
+// Stalled reports whether a loop without Fork observes nothing, as a queue is full.
 func (d *Delivery) Stalled() bool { return d.stalled.Load() > 0 }
 
 // Deliver returns nil when every consumer has accepted its part, or has refused it

@@ -60,7 +60,7 @@ func (l *lane[T]) put(now time.Time, t Telemetry) {
 	}
 }
 
-// overflow drops telemetry, as the queue is full. begins says that nothing was
+// overflow drops telemetry, as the queue is full. begins means that nothing was
 // dropped before since the queue was empty.
 func (l *lane[T]) overflow(ctx context.Context, t Telemetry, begins bool) {
 	if begins {

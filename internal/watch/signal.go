@@ -131,7 +131,7 @@ func (s *signal[T]) sum() (records int, since time.Time) {
 	return records, since
 }
 
-// refuse takes in that the oldest batch of a lane was refused; first says that it
+// refuse takes in that the oldest batch of a lane was refused; first means that it
 // was not before.
 func (s *signal[T]) refuse(err error, first bool) {
 	s.mu.Lock()

@@ -22,7 +22,7 @@ type Watcher interface {
 }
 
 // Signals gives every signal of one receiver the same watcher for the same
-// configuration C, a pointer, so that what is told in several signals is
+// configuration C, a pointer, so that what several signals report is
 // observed once.
 type Signals[C comparable, W Watcher] struct {
 	create   func(C, receiver.Settings) (W, error)
@@ -34,7 +34,7 @@ func NewSignals[C comparable, W Watcher](create func(C, receiver.Settings) (W, e
 	return &Signals[C, W]{create: create}
 }
 
-// Watcher returns the watcher of a configuration; who gets it starts it and
+// Watcher returns the watcher of a configuration. The caller starts it and
 // shuts it down.
 func (s *Signals[C, W]) Watcher(settings receiver.Settings, config C) (*sharedcomponent.Shared[W], error) {
 	return s.watchers.GetOrAdd(config, func() (W, error) { return s.create(config, settings) })

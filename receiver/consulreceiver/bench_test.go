@@ -35,7 +35,7 @@ const (
 )
 
 // What metrics cost, beside the requests of the peers to the same Consul.
-// docs/benchmarks.md says how to read it.
+// docs/benchmarks.md describes the figures.
 func BenchmarkCycle(b *testing.B) {
 	w := newWorld(b, manyServices)
 	m := &meter{server: w.consul}

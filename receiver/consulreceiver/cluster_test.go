@@ -110,7 +110,7 @@ func TestAClusterLosesItsLeaderAndItsQuorum(t *testing.T) {
 	}
 	o.Eventually(t, "an unhealthy server", o.HasValue(0, "consul.server.healthy", "consul.server.name", nodeName(leader)))
 	o.Eventually(t, "a failed member", o.HasValue(1, "consul.member.count", "consul.member.pool", "lan", "consul.member.status", "failed"))
-	// leaderless says that each time without a leader was told: its beginning, and its
+	// leaderless means that each time without a leader was told: its beginning, and its
 	// end except of so many that last. Each election may have one, which may be too
 	// short to be seen.
 	leaderless := func(lasting int) func() bool {

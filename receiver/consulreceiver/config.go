@@ -74,7 +74,7 @@ type Config struct {
 	// outage, survives a restart of the collector.
 	Storage *component.ID `mapstructure:"storage"`
 
-	// EmitInitialState says that what is first observed is told as events, too.
+	// EmitInitialState means that what is first observed is told as events, too.
 	EmitInitialState bool `mapstructure:"emit_initial_state"`
 
 	Services       collect.NamesConfig  `mapstructure:"services"`

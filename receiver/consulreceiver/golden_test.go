@@ -101,6 +101,7 @@ func TestMetricsOfAConsulThatAnswers(t *testing.T) {
 		network.RecordRoundTrips(m, network.RoundTrips{Min: time.Millisecond, Median: 2 * time.Millisecond, P95: 3 * time.Millisecond, Max: 4 * time.Millisecond})
 		session.RecordCount(m, 4)
 		kv.RecordKeys(m, "jobs/", 3, 1)
+		kv.RecordSemaphores(m, []kv.Semaphore{{Prefix: "jobs/nightly", Limit: 2, Holders: 2, Waiters: 1}})
 		kv.RecordChanges(m, "jobs/", kv.KeyChanges{Created: 4, Updated: 5, Deleted: 1}, 7)
 		ca.RecordRoot(m, ca.Root{NotAfter: now.Add(time.Hour)})
 		acltoken.RecordToken(m, acltoken.Token{Expires: now.Add(time.Minute)})

@@ -31,7 +31,7 @@ func attribute(t *testing.T, event plog.LogRecord, name string) string {
 	return value.AsString()
 }
 
-// isUp says whether the last use of an endpoint succeeded (1) or failed (0).
+// isUp reports whether the last use of an endpoint succeeded (1) or failed (0).
 func isUp(t *testing.T, o *observedtest.Receiver, want int64, endpoint string) func() bool {
 	t.Helper()
 	return func() bool {
@@ -135,9 +135,9 @@ func TestHoldsOfALockAreLinked(t *testing.T) {
 	released, _, err := client.KV().Release(&api.KVPair{Key: lockKey, Flags: api.LockFlagValue, Session: first}, nil)
 	require.NoError(t, err)
 	require.True(t, released)
-	_, err = client.Session().Destroy(first, nil) // as the Consul API does right after
-	require.NoError(t, err)
 	o.Eventually(t, "the release", o.HasEvent("consul.lock.released", "consul.session.id", first, "consul.lock.end", "released"))
+	_, err = client.Session().Destroy(first, nil)
+	require.NoError(t, err)
 
 	acquire(t, client, second)
 	o.Eventually(t, "the second hold", o.HasEvent("consul.lock.acquired", "consul.session.id", second, "consul.lock.type", "lock"))
@@ -331,7 +331,12 @@ func TestEveryMetricComes(t *testing.T) {
 	o := observe(t, cfg)
 	watching(t, o, endpointChecks)
 	set(t, client, "web", api.HealthWarning)
-	want := []string{"consul_raft_apply"} // of the agent itself
+	semaphore, err := client.SemaphorePrefix("locks/semaphore", 2)
+	require.NoError(t, err)
+	_, err = semaphore.Acquire(nil)
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = semaphore.Release() }) // It renews its session until then; Consul may have ended.
+	want := []string{"consul_raft_apply"}         // of the agent itself
 	for _, info := range metricNames() {
 		switch info {
 		case "consul.acl.token.time_to_expiry", "consul.network.round_trip.min", "consul.network.round_trip.median",

@@ -11,7 +11,7 @@ type Token struct {
 	Expires  time.Time // zero: never
 }
 
-// Expiring says that the receiver's own token is about to expire.
+// Expiring means that the receiver's own token is about to expire.
 type Expiring struct {
 	Token
 	Left time.Duration

@@ -89,21 +89,21 @@ func (e *Env) SkipEndpoints(skipped ...string) {
 	}
 }
 
-// Up says whether the last use of an endpoint succeeded.
+// Up reports whether the last use of an endpoint succeeded.
 func (e *Env) Up(endpoint string) bool {
 	e.endpoints.mu.Lock()
 	defer e.endpoints.mu.Unlock()
 	return e.endpoints.up[endpoint]
 }
 
-// Stale says whether the last answer of some endpoint was a stale one.
+// Stale reports whether the last answer of some endpoint was a stale one.
 func (e *Env) Stale() bool {
 	e.endpoints.mu.Lock()
 	defer e.endpoints.mu.Unlock()
 	return len(e.endpoints.stale) > 0
 }
 
-// Complete says whether all objects of an endpoint are observed.
+// Complete reports whether all objects of an endpoint are observed.
 func (e *Env) Complete(endpoint string) bool {
 	e.endpoints.mu.Lock()
 	defer e.endpoints.mu.Unlock()

@@ -10,7 +10,7 @@ import (
 	"github.com/otelcol-infra/otelcol-infra/internal/watch"
 )
 
-// Report steps and renders an observation; hidden says that the token began to hide some.
+// Report steps and renders an observation; hidden means that the token began to hide some.
 func (w *Watch[K, V, E]) Report(now time.Time, o snapshot.Observation[K, V], hidden bool) watch.Telemetry {
 	return w.report(now, observation[K, V]{o, hidden})
 }

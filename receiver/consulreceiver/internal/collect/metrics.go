@@ -16,7 +16,7 @@ type Metrics struct {
 	*metadata.MetricsBuilder
 	Now time.Time
 
-	// Answers says whether the agent answers. What was watched counts only while
+	// Answers reports whether the agent answers. What was watched counts only while
 	// it does: a watch that hangs is noticed late.
 	Answers bool
 

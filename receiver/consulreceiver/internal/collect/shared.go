@@ -29,7 +29,7 @@ type Shared struct {
 	Address string
 	// Interval is the time between two collections of metrics.
 	Interval time.Duration
-	// EmitInitial says that the first observation is reported as events, too.
+	// EmitInitial means that the first observation is reported as events, too.
 	EmitInitial bool
 
 	Filters Filters

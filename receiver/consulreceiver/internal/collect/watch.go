@@ -47,7 +47,10 @@ type Watch[K, V comparable, E any] struct {
 
 	// Interval is the time between two polls; zero follows by blocking queries.
 	Interval time.Duration
-	// Unordered says that a smaller index is not an older one.
+	// MinPause is the shortest time between two blocking queries; zero stands for
+	// a second. Changes within it are observed as one.
+	MinPause time.Duration
+	// Unordered means that a smaller index is not an older one.
 	Unordered bool
 	// IndexOf, which may be nil, returns the index at which an object was last
 	// modified. It reveals a restored snapshot that writes have overtaken since.
@@ -86,7 +89,8 @@ type observation[K, V comparable] struct {
 
 // Run observes until ctx ends.
 func (w Watch[K, V, E]) Run(ctx context.Context) {
-	w.queries = rate.NewLimiter(rate.Every(time.Second), 2)
+	w.MinPause = cmp.Or(w.MinPause, time.Second)
+	w.queries = rate.NewLimiter(rate.Every(w.MinPause), 2)
 	if w.Interval > 0 {
 		w.queries = rate.NewLimiter(rate.Every(w.Interval), 1)
 	}
@@ -139,7 +143,7 @@ func (w *Watch[K, V, E]) next(ctx context.Context) (observation[K, V], error) {
 	return w.observe(result, restored), nil
 }
 
-// overtaken says that Consul has restored a snapshot, although its index is not
+// overtaken means that Consul has restored a snapshot, although its index is not
 // lower: an object was last modified earlier than is known of it, or appears now
 // although it was modified before the last answer.
 func (w *Watch[K, V, E]) overtaken(result Result[K, V]) bool {
@@ -157,7 +161,7 @@ func (w *Watch[K, V, E]) overtaken(result Result[K, V]) bool {
 	return false
 }
 
-// observe makes an observation of a result. restored says that it is that of a
+// observe makes an observation of a result. restored means that it is that of a
 // Consul that went back to a snapshot.
 func (w *Watch[K, V, E]) observe(result Result[K, V], restored bool) observation[K, V] {
 	meta, objects := result.Meta, result.Objects
@@ -193,7 +197,7 @@ func (w *Watch[K, V, E]) observe(result Result[K, V], restored bool) observation
 // every change of any of them, so that a busy cluster would be read without a
 // pause, and a large one at great cost.
 func (w *Watch[K, V, E]) pace(result Result[K, V]) {
-	pause := max(time.Second, time.Duration(result.Read)*pausePerObject)
+	pause := max(w.MinPause, time.Duration(result.Read)*pausePerObject)
 	if result.Off {
 		pause = time.Minute
 	}
@@ -224,7 +228,7 @@ func (w *Watch[K, V, E]) older(meta consulapi.Meta) bool {
 	return w.begun && meta.Index < w.last.Index && !w.API.Consistent()
 }
 
-// early says that nothing new came, and no time has passed: so it is when Consul
+// early means that nothing new came, and no time has passed: so it is when Consul
 // went back to a snapshot, after which an index from before is never reached.
 func (w *Watch[K, V, E]) early(meta consulapi.Meta, begin time.Time) bool {
 	return w.index > 1 && meta.Index == w.index && time.Since(begin) < consulapi.Wait

@@ -101,7 +101,7 @@ func (c *Client) Close() {
 	}
 }
 
-// Consistent says whether every read is a consistent one.
+// Consistent reports whether every read is a consistent one.
 func (c *Client) Consistent() bool { return c.options.Consistency == Consistent }
 
 // Meta is what Consul says about an answer.
@@ -113,7 +113,7 @@ type Meta struct {
 	// blocking query is as of its beginning.
 	LastContact time.Duration
 
-	// Filtered says that the token may not read all there is; Token distinguishes
+	// Filtered means that the token may not read all there is; Token distinguishes
 	// one token from another.
 	Filtered bool
 	Token    [sha256.Size]byte
@@ -139,10 +139,15 @@ type Query struct {
 	// just started may not have read its log yet. Local reads from whichever
 	// server answers.
 	Consistent, Local bool
+	// Leader reads from the leader even if any server may answer.
+	Leader bool
 	// Recurse reads all keys under a prefix, of which there may be none.
 	Recurse bool
 	// Agent reads what the agent itself knows, whatever the datacenter.
 	Agent bool
+	// Class is what the request is counted as; empty: the endpoint. An endpoint that
+	// holds the name of one object needs it, or each object would have a series.
+	Class string
 }
 
 // parameters returns the query of the URL.
@@ -171,7 +176,7 @@ func (c *Client) parameters(q Query) url.Values {
 		parameters.Set("stale", "")
 	case c.options.Consistency == Consistent || q.Consistent:
 		parameters.Set("consistent", "")
-	case c.options.Consistency == Stale:
+	case c.options.Consistency == Stale && !q.Leader:
 		parameters.Set("stale", "")
 	}
 	return parameters
@@ -181,7 +186,7 @@ func (c *Client) parameters(q Query) url.Values {
 func Get[T any](ctx context.Context, c *Client, endpoint string, q Query) (T, Meta, error) {
 	value, meta, err := get[T](ctx, c, endpoint, q)
 	if c.options.Count != nil {
-		c.options.Count(endpoint, err)
+		c.options.Count(cmp.Or(q.Class, endpoint), err)
 	}
 	return value, meta, err
 }

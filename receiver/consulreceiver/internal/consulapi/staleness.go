@@ -30,7 +30,7 @@ func (e *StaleError) Error() string {
 	return fmt.Sprintf("the server that answers has not heard from a leader for %s, which is longer than max_staleness", e.LastContact.Round(time.Second))
 }
 
-// IsStale says whether err is a StaleError.
+// IsStale reports whether err is a StaleError.
 func IsStale(err error) bool {
 	var stale *StaleError
 	return errors.As(err, &stale)

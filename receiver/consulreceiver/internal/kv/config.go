@@ -5,7 +5,9 @@ package kv
 
 import (
 	"fmt"
+	"path"
 	"strings"
+	"unicode"
 
 	"github.com/otelcol-infra/otelcol-infra/internal/pattern"
 )
@@ -23,11 +25,18 @@ type Config struct {
 }
 
 // ValidatePrefixes refuses prefixes that would report a key twice, and those that
-// no key can have.
+// Consul reads as another one, or not at all.
 func (c Config) ValidatePrefixes() error {
 	for i, prefix := range c.Prefixes {
 		if strings.HasPrefix(prefix, "/") {
 			return fmt.Errorf("kv::prefixes[%d] %q begins with a slash, which keys of Consul do not: remove it", i, prefix)
+		}
+		if read := cleaned(prefix); read != prefix {
+			return fmt.Errorf("kv::prefixes[%d] is %q, which Consul reads as %q: write a prefix without empty parts, \".\" and \"..\" between slashes",
+				i, prefix, read)
+		}
+		if strings.ContainsFunc(prefix, func(r rune) bool { return !unicode.IsPrint(r) }) {
+			return fmt.Errorf("kv::prefixes[%d] %q has a character that does not print, which Consul refuses: write the prefix before it", i, prefix)
 		}
 		for j, other := range c.Prefixes {
 			if i != j && strings.HasPrefix(prefix, other) {
@@ -36,4 +45,21 @@ func (c Config) ValidatePrefixes() error {
 		}
 	}
 	return nil
+}
+
+// cleaned returns the prefix that Consul reads: it cleans the path of a request,
+// and redirects to the clean one.
+func cleaned(prefix string) string {
+	const root = "/v1/kv/"
+	read := path.Clean(root + prefix)
+	if strings.HasSuffix(root+prefix, "/") {
+		read += "/"
+	}
+	if read+"/" == root {
+		return "" // all keys
+	}
+	if inside, ok := strings.CutPrefix(read, root); ok {
+		return inside
+	}
+	return read // It is not even a list of keys.
 }

@@ -17,8 +17,11 @@ import (
 	"github.com/otelcol-infra/otelcol-infra/receiver/consulreceiver/internal/metadata"
 )
 
-// SpanHold is the name of the span of a hold of a lock.
-const SpanHold = "consul.lock.hold"
+// The names of the spans.
+const (
+	SpanHold = "consul.lock.hold" // of a lock, or of a slot of a semaphore
+	SpanWait = "consul.lock.wait" // for a slot of a semaphore
+)
 
 // Render renders effects as events and spans.
 func Render(r *collect.Renderer, effects []Effect) {
@@ -28,6 +31,13 @@ func Render(r *collect.Renderer, effects []Effect) {
 			renderAcquired(r, e)
 		case Ended:
 			renderEnded(r, e)
+		case Queued:
+			renderQueued(r, e)
+		case Waited:
+			p := waitPeriod(r.Cluster, e.Wait)
+			p.Append(r.Spans)
+		case Abandoned:
+			renderAbandoned(r, e)
 		case Changed:
 			renderChanged(r, e)
 		}
@@ -57,32 +67,52 @@ func renderEnded(r *collect.Renderer, e Ended) {
 	})
 }
 
-func holdKeys(cluster string, id HoldID) period.Period {
-	key := []string{SpanHold, cluster, id.Key, strconv.FormatUint(id.CreateIndex, 10), strconv.FormatUint(id.LockIndex, 10)}
-	return period.Period{Name: SpanHold, Trace: key, Key: key}
+func renderQueued(r *collect.Renderer, e Queued) {
+	p := waitPeriod(r.Cluster, e.Wait)
+	p.AppendStart(r.Spans)
+	line := fmt.Sprintf("session %s waits for %s", e.Session, semaphoreOf(e.ID.Key))
+	r.Event(plog.SeverityNumberInfo, line, func(b *metadata.LogsBuilder) {
+		b.RecordConsulLockQueuedEvent(p.Context(), r.Now, e.ID.Key, e.Session, lockType(e.Flags), e.Initial, e.Reconciled)
+	})
+}
+
+func renderAbandoned(r *collect.Renderer, e Abandoned) {
+	p := waitPeriod(r.Cluster, e.Wait)
+	p.Append(r.Spans)
+	line := fmt.Sprintf("session %s no longer waits for %s: %s", e.Session, semaphoreOf(e.ID.Key), e.How)
+	r.Event(plog.SeverityNumberInfo, line, func(b *metadata.LogsBuilder) {
+		b.RecordConsulLockAbandonedEvent(p.Context(), r.Now, e.ID.Key, e.Session, lockType(e.Flags), string(e.How), e.Reconciled)
+	})
+}
+
+// periodOf returns a period with the IDs of a hold, or of the wait for it.
+func periodOf(name, cluster string, id HoldID) period.Period {
+	key := []string{name, cluster, id.Key, strconv.FormatUint(id.CreateIndex, 10), strconv.FormatUint(id.LockIndex, 10)}
+	if id.Resets > 0 {
+		key = append(key, strconv.FormatUint(id.Resets, 10))
+	}
+	p := period.Period{Name: name, Trace: key, Key: key}
+	if name == SpanWait { // It is in the trace of the hold.
+		p.Trace = periodOf(SpanHold, cluster, id).Trace
+	}
+	return p
 }
 
 func holdPeriod(cluster string, h Hold) period.Period {
-	p := holdKeys(cluster, h.ID)
+	p := periodOf(SpanHold, cluster, h.ID)
 	p.Start, p.End, p.BeganBefore, p.Reconciled = h.Start, h.End, h.BeganBefore, h.Reconciled
 	p.Attributes = func(attrs pcommon.Map) {
-		attrs.PutStr("consul.kv.key", h.ID.Key)
 		attrs.PutInt("consul.kv.lock_index", int64(h.ID.LockIndex))
-		attrs.PutStr("consul.session.id", h.Session)
-		if kind := lockType(h.Flags); kind != "" {
-			attrs.PutStr("consul.lock.type", kind)
-		}
-		if h.How != "" {
-			attrs.PutStr("consul.lock.end", string(h.How))
-		}
+		putCommon(attrs, h.ID, h.Session, h.Flags, h.How)
 	}
-	if h.ID.LockIndex > 1 {
-		previous := h.ID
-		previous.LockIndex--
-		p.Links = append(p.Links, link(cluster, previous, "previous"))
+	if h.Waited {
+		p.Parent = periodOf(SpanWait, cluster, h.ID).Key
 	}
-	if h.How != "" && h.How != Deleted {
-		p.Links = append(p.Links, link(cluster, h.ID.Next(), "next"))
+	if h.Previous != nil {
+		p.Links = append(p.Links, link(cluster, *h.Previous, "previous"))
+	}
+	if h.Followed {
+		p.Links = append(p.Links, link(cluster, h.Next(), "next"))
 	}
 	if h.How == Invalidated {
 		p.Problem = "the session ended while it held the lock"
@@ -90,8 +120,27 @@ func holdPeriod(cluster string, h Hold) period.Period {
 	return p
 }
 
+func waitPeriod(cluster string, w Wait) period.Period {
+	p := periodOf(SpanWait, cluster, w.ID)
+	p.Start, p.End, p.BeganBefore, p.Reconciled = w.Start, w.End, w.BeganBefore, w.Reconciled
+	p.Attributes = func(attrs pcommon.Map) { putCommon(attrs, w.ID, w.Session, w.Flags, w.How) }
+	return p
+}
+
+// putCommon puts the attributes that holds and waits have.
+func putCommon(attrs pcommon.Map, id HoldID, session string, flags uint64, how End) {
+	attrs.PutStr("consul.kv.key", id.Key)
+	attrs.PutStr("consul.session.id", session)
+	if kind := lockType(flags); kind != "" {
+		attrs.PutStr("consul.lock.type", kind)
+	}
+	if how != "" {
+		attrs.PutStr("consul.lock.end", string(how))
+	}
+}
+
 func link(cluster string, to HoldID, what string) period.Link {
-	return period.Link{To: holdKeys(cluster, to), Attributes: func(attrs pcommon.Map) { attrs.PutStr("consul.lock.hold", what) }}
+	return period.Link{To: periodOf(SpanHold, cluster, to), Attributes: func(attrs pcommon.Map) { attrs.PutStr("consul.lock.hold", what) }}
 }
 
 // lockType knows the keys of the lock and the semaphore of the Consul API by
@@ -140,6 +189,19 @@ func RecordKeys(m collect.Metrics, prefix string, keys, held int) {
 	m.RecordConsulKvKeyCountDataPoint(m.TS(), int64(keys), prefix)
 	m.RecordConsulKvLockHeldCountDataPoint(m.TS(), int64(held), prefix)
 }
+
+// RecordSemaphores records the state of the semaphores under a prefix, of as many
+// as there may be series.
+func RecordSemaphores(m collect.Metrics, semaphores []Semaphore) {
+	for _, s := range semaphores[:min(len(semaphores), maxSemaphores)] {
+		m.RecordConsulKvSemaphoreLimitDataPoint(m.TS(), int64(s.Limit), s.Prefix)
+		m.RecordConsulKvSemaphoreHolderCountDataPoint(m.TS(), int64(s.Holders), s.Prefix)
+		m.RecordConsulKvSemaphoreWaiterCountDataPoint(m.TS(), int64(s.Waiters), s.Prefix)
+	}
+}
+
+// maxSemaphores is how many semaphores under a prefix have series.
+const maxSemaphores = 1000
 
 // RecordChanges records how often keys under a prefix changed, and were acquired.
 func RecordChanges(m collect.Metrics, prefix string, changes KeyChanges, acquisitions int64) {

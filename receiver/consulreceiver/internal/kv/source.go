@@ -10,6 +10,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"maps"
 	"sync"
 	"time"
 
@@ -24,6 +25,10 @@ import (
 // Endpoint is the part of the API that is watched, followed by the prefix.
 const Endpoint = "kv/"
 
+// minPause is between two reads of few keys. It is short, because the end of a hold
+// is known for sure only if it is observed by itself.
+const minPause = 10 * time.Millisecond
+
 // Kind returns what observes the keys under a prefix whose names are selected.
 func Kind(cfg Config, names pattern.Matcher, prefix string) collect.Kind {
 	return collect.Kind{Enabled: true, Scope: collect.Datacenter, New: func(e *collect.Env) collect.Collector {
@@ -33,10 +38,10 @@ func Kind(cfg Config, names pattern.Matcher, prefix string) collect.Kind {
 
 type collector struct {
 	*collect.Env
-	cfg      Config
-	prefix   string
-	names    pattern.Matcher
-	sessions Sessions // after the last read
+	cfg    Config
+	prefix string
+	names  pattern.Matcher
+	ended  Evidence // about the holds that the last read ended
 
 	mu   sync.Mutex
 	keys Keys
@@ -52,16 +57,17 @@ func (c *collector) Run(ctx context.Context) {
 	}
 	collect.Watch[string, Key, Effect]{
 		Env: c.Env, Endpoint: Endpoint + c.prefix, Read: c.read, Compare: cmp.Compare[string],
-		IndexOf: func(key Key) uint64 { return key.ModifyIndex },
-		Limit:   collect.Limit{Object: metadata.AttributeObjectKey, Max: c.cfg.Limit, Setting: "kv::limit"},
-		Lock:    &c.mu,
+		IndexOf:  func(key Key) uint64 { return key.ModifyIndex },
+		Limit:    collect.Limit{Object: metadata.AttributeObjectKey, Max: c.cfg.Limit, Setting: "kv::limit"},
+		MinPause: minPause,
+		Lock:     &c.mu,
 		Step: func(now time.Time, o snapshot.Observation[string, Key]) (*snapshot.Gap, []Effect) {
-			return c.keys.Step(now, o, c.sessions)
+			return c.keys.Step(now, o, c.ended)
 		},
 		Fork: func() collect.Step[string, Key, Effect] {
 			clone := c.keys.Clone()
 			return func(now time.Time, o snapshot.Observation[string, Key]) (*snapshot.Gap, []Effect) {
-				return clone.Step(now, o, Sessions{}) // How a hold ended meanwhile is not known any more.
+				return clone.Step(now, o, Evidence{}) // How a hold ended meanwhile is not known any more.
 			}
 		},
 		Render: Render,
@@ -74,41 +80,26 @@ func (c *collector) Run(ctx context.Context) {
 	}.Run(ctx)
 }
 
-// read reads the keys. When a hold ends, the sessions are read at once: they show
-// how it ended.
+// read reads the keys from the leader, which has each change first. When a hold
+// or a wait ends, it reads what shows how.
 func (c *collector) read(ctx context.Context, client *consulapi.Client, q consulapi.Query) (collect.Result[string, Key], error) {
+	q.Leader = true
 	result, err := Read(ctx, client, q, c.prefix, c.names, c.cfg.Fingerprint)
 	if err != nil {
 		return result, err
 	}
 	c.mu.Lock()
-	ending := c.keys.Ending(result.Objects)
+	needs := c.keys.Needs(result.Objects)
 	c.mu.Unlock()
-	c.sessions = Sessions{}
-	if ending {
-		c.sessions = c.alive(ctx)
+	c.ended = Evidence{}
+	if len(needs.Sessions) > 0 {
+		c.ended = c.evidence(ctx, needs)
 	}
 	return result, nil
 }
 
-// alive returns the sessions as the leader knows them, also those that are not
-// observed. The watch of sessions reports it when they cannot be read.
-func (c *collector) alive(ctx context.Context) Sessions {
-	found, meta, err := consulapi.GetIndexed[[]struct {
-		ID string `answer:"required"`
-	}](ctx, c.API, consulapi.EndpointSessions, consulapi.Query{Consistent: true})
-	if err != nil || meta.Filtered {
-		return Sessions{}
-	}
-	alive := make(map[string]bool, len(found))
-	for _, session := range found {
-		alive[session.ID] = true
-	}
-	return Sessions{Known: true, Alive: alive, Index: meta.Index}
-}
-
 // Read reads the keys under a prefix. Consul sends the values along; they are
-// dropped at once.
+// dropped at once. Only that of a semaphore's coordinating key is read.
 func Read(ctx context.Context, c *consulapi.Client, q consulapi.Query, prefix string, names pattern.Matcher, fingerprint bool) (collect.Result[string, Key], error) {
 	pairs, meta, err := readPairs(ctx, c, prefix, q)
 	if err != nil {
@@ -116,19 +107,21 @@ func Read(ctx context.Context, c *consulapi.Client, q consulapi.Query, prefix st
 	}
 	keys := make(map[string]Key, len(pairs))
 	for _, pair := range pairs {
-		if !names.Match(pair.Key) {
-			continue
-		}
 		key := Key{
 			Flags: pair.Flags, Session: pair.Session,
 			LockIndex: pair.LockIndex, CreateIndex: pair.CreateIndex, ModifyIndex: pair.ModifyIndex,
 		}
-		if fingerprint {
+		if coordinates(pair.Key, key) {
+			key.Slots = readSlots(pair.Value)
+		}
+		if fingerprint && names.Match(pair.Key) {
 			sum := sha256.Sum256(pair.Value)
 			key.Value = Fingerprint{SHA256: hex.EncodeToString(sum[:]), Size: len(pair.Value)}
 		}
 		keys[pair.Key] = key
 	}
+	assignRoles(prefix, keys)
+	maps.DeleteFunc(keys, func(name string, _ Key) bool { return !names.Match(name) })
 	return collect.Result[string, Key]{Meta: meta, Objects: keys, Read: len(pairs)}, nil
 }
 
@@ -158,6 +151,7 @@ func (c *collector) Record(_ context.Context, m collect.Metrics) {
 	if m.Answers && c.Up(Endpoint+c.prefix) {
 		all, held := c.keys.Count()
 		RecordKeys(m, c.prefix, all, held)
+		RecordSemaphores(m, c.keys.Semaphores())
 	}
 	RecordChanges(m, c.prefix, c.keys.Changes(), c.keys.Acquisitions())
 }

@@ -5,55 +5,14 @@ package kv
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 	"time"
 
 	"github.com/otelcol-infra/otelcol-infra/internal/snapshot"
 )
 
-// Key is what is known of one key of the KV store.
-type Key struct {
-	Flags       uint64
-	Session     string // that holds it; empty: none
-	LockIndex   uint64 // how often it was acquired
-	CreateIndex uint64
-	ModifyIndex uint64
-	Value       Fingerprint
-}
-
-// Fingerprint tells one value from another without telling it; zero unless
-// asked for.
-type Fingerprint struct {
-	SHA256 string // hex
-	Size   int
-}
-
-// HoldID identifies one hold of a key. Session is not a part of what makes it
-// unique, so that the next hold is known beforehand.
-type HoldID struct {
-	Key         string
-	CreateIndex uint64
-	LockIndex   uint64
-}
-
-// Next is the hold that follows, if the key stays.
-func (id HoldID) Next() HoldID {
-	id.LockIndex++
-	return id
-}
-
-// End is how a hold ended.
-type End string
-
-// The ends of a hold.
-const (
-	Released    End = "released"    // by its holder
-	Invalidated End = "invalidated" // with its session
-	Deleted     End = "deleted"     // with its key
-	Unknown     End = "unknown"     // the token may not read sessions
-)
-
-// Hold is the time during which a session holds a key.
+// Hold is the time during which a session holds a key, or a slot of a semaphore.
 type Hold struct {
 	ID          HoldID
 	Session     string
@@ -62,6 +21,27 @@ type Hold struct {
 	Reconciled  bool // it began or ended at an unknown time
 	Start, End  time.Time
 	How         End // empty while it lasts
+
+	// LockIndex is that of the key. It differs from that of the ID once the key
+	// was written without a session.
+	LockIndex uint64
+	// Previous is the hold before, if there was one. Followed says that another
+	// may follow, as the key stays.
+	Previous *HoldID
+	Followed bool
+	// Waited says that the wait for it was observed.
+	Waited bool
+}
+
+// Wait is the time during which a contender has no slot of a semaphore.
+type Wait struct {
+	ID          HoldID // of the hold that it leads to
+	Session     string
+	Flags       uint64
+	BeganBefore bool
+	Reconciled  bool
+	Start, End  time.Time
+	How         End // empty while it lasts, and when it led to a slot
 }
 
 // Acquired says that a hold began.
@@ -73,147 +53,350 @@ type Acquired struct {
 // Ended says that a hold ended.
 type Ended struct{ Hold }
 
+// Queued says that a wait began.
+type Queued struct {
+	Wait
+	Initial bool
+}
+
+// Waited says that a wait led to a slot.
+type Waited struct{ Wait }
+
+// Abandoned says that a wait ended without a slot.
+type Abandoned struct{ Wait }
+
 // Changed says that a key came, changed or went.
 type Changed struct{ snapshot.Change[string, Key] }
 
-// Effect is something that happened: Acquired, Ended or Changed.
+// Effect is something that happened: one of the types above.
 type Effect interface{ effect() }
 
-func (Acquired) effect() {}
-func (Ended) effect()    {}
-func (Changed) effect()  {}
+func (Acquired) effect()  {}
+func (Ended) effect()     {}
+func (Queued) effect()    {}
+func (Waited) effect()    {}
+func (Abandoned) effect() {}
+func (Changed) effect()   {}
 
-// Sessions is what is known of sessions after keys were read: which ones live,
-// and the index at which one of them last came or went.
-type Sessions struct {
-	Known bool
-	Alive map[string]bool
-	Index uint64
-}
-
-// Keys follows the keys under one prefix, and who holds them. Its memory is
-// bounded by the size of a snapshot.
+// Keys follows the keys under one prefix, who holds them and who waits. Its
+// memory is bounded by the size of a snapshot.
 type Keys struct {
-	// EmitInitial reports the keys of the first observation, too.
+	// EmitInitial says that the first observation is reported, too.
 	EmitInitial bool
 
 	keys         snapshot.Tracker[string, Key]
 	holds        map[string]*Hold
+	waits        map[string]*Wait
+	resets       map[string]Reset
 	acquisitions int64
 	changes      KeyChanges
 }
 
-// KeyChanges counts changes of keys.
-type KeyChanges struct{ Created, Updated, Deleted int64 }
-
-func (c *KeyChanges) add(change Changed) {
-	switch {
-	case change.Initial:
-	case change.Added:
-		c.Created++
-	case change.Removed:
-		c.Deleted++
-	default:
-		c.Updated++
-	}
+// Reset is what is known of a key whose LockIndex began anew.
+type Reset struct {
+	CreateIndex uint64 // of the key
+	Count       uint64
+	Last        *HoldID // the last hold before, if it was observed
 }
 
-// Ending says whether a step over these keys ends a hold, and so needs to know
-// the sessions.
-func (k *Keys) Ending(next map[string]Key) bool {
-	for name, hold := range k.holds {
-		if key, still := next[name]; still && (key.Session != hold.Session || key.LockIndex != hold.ID.LockIndex) {
-			return true
+// Needs returns what a step over these keys has to know beside them.
+func (k *Keys) Needs(next map[string]Key) Needs {
+	var needs Needs
+	ask := func(session, name string, there bool) {
+		if !slices.Contains(needs.Sessions, session) {
+			needs.Sessions = append(needs.Sessions, session)
+		}
+		if !there {
+			needs.Deleted = append(needs.Deleted, name)
 		}
 	}
-	return false
+	for _, name := range slices.Sorted(maps.Keys(k.holds)) {
+		hold := k.holds[name]
+		key, there := next[name]
+		if !there || key.Session != hold.Session {
+			ask(hold.Session, name, there)
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(k.waits)) {
+		if key, there := next[name]; !there || key.Session != k.waits[name].Session {
+			ask(k.waits[name].Session, name, there)
+		}
+	}
+	return needs
 }
 
 // Step takes in the next observation, made at now, and returns its effects in
-// the order of the keys: first what became of the hold that was, then what
-// became of the key, then the hold that is.
-func (k *Keys) Step(now time.Time, o snapshot.Observation[string, Key], sessions Sessions) (*snapshot.Gap, []Effect) {
+// the order of the keys: first what became of the hold or wait that was, then
+// what became of the key, then the hold or wait that is.
+func (k *Keys) Step(now time.Time, o snapshot.Observation[string, Key], evidence Evidence) (*snapshot.Gap, []Effect) {
 	if k.holds == nil {
-		k.holds = map[string]*Hold{}
+		k.holds, k.waits, k.resets = map[string]*Hold{}, map[string]*Wait{}, map[string]Reset{}
 	}
+	before := k.keys.Known()
 	gap, changes := k.keys.Step(o, cmp.Compare[string])
+	s := step{Keys: k, now: now, before: before, after: o.Objects, evidence: evidence}
 	var effects []Effect
 	for _, c := range changes {
 		if c.Rebased && c.Removed {
-			delete(k.holds, c.Key)
+			k.forget(c.Key)
 			continue
 		}
+		effects = append(effects, s.end(c)...)
+		effects = append(effects, s.endWait(c)...)
+		effects = append(effects, k.changed(c)...)
+		s.reset(c)
+		effects = append(effects, s.begin(c)...)
 		if !c.Initial && !c.Rebased {
 			k.acquisitions += acquired(c)
 		}
-		effects = append(effects, k.end(now, c, sessions)...)
-		effects = append(effects, k.changed(c)...)
-		effects = append(effects, k.begin(now, c)...)
 	}
 	return gap, effects
 }
 
-// acquired returns how often the key was acquired, seen or not. A key that was
-// deleted and made again counts from zero.
-func acquired(c snapshot.Change[string, Key]) int64 {
-	before := c.Prev.LockIndex
-	if c.Removed || c.Next.CreateIndex != c.Prev.CreateIndex {
-		before = 0
-	}
-	return max(0, int64(c.Next.LockIndex)-int64(before))
+func (k *Keys) forget(name string) {
+	delete(k.holds, name)
+	delete(k.waits, name)
+	delete(k.resets, name)
 }
 
-func (k *Keys) end(now time.Time, c snapshot.Change[string, Key], sessions Sessions) []Effect {
-	hold := k.holds[c.Key]
-	if hold == nil || !c.Removed && holdID(c.Key, c.Next) == hold.ID && c.Next.Session == hold.Session {
+// step is one step: what was observed before and now.
+type step struct {
+	*Keys
+	now           time.Time
+	before, after map[string]Key
+	evidence      Evidence
+}
+
+// acquired returns how often the key was acquired, observed or not. A key that
+// was deleted and made again, or written without a session, counts from zero.
+func acquired(c snapshot.Change[string, Key]) int64 {
+	if c.Removed {
+		return 0
+	}
+	if c.Next.Role != NoRole { // A contender's key is held while it waits.
+		if c.Next.Role == Holder && (c.Added || c.Prev.Role != Holder || c.Prev.CreateIndex != c.Next.CreateIndex) {
+			return 1
+		}
+		return 0
+	}
+	if c.Next.CreateIndex != c.Prev.CreateIndex || c.Next.LockIndex < c.Prev.LockIndex && c.Next.ModifyIndex > c.Prev.ModifyIndex {
+		return int64(c.Next.LockIndex)
+	}
+	return max(0, int64(c.Next.LockIndex)-int64(c.Prev.LockIndex))
+}
+
+func (s *step) end(c snapshot.Change[string, Key]) []Effect {
+	hold := s.holds[c.Key]
+	if hold == nil {
 		return nil
 	}
-	hold.End, hold.How = now, ending(hold, c, sessions)
+	if hold.goesOn(c) {
+		hold.LockIndex = c.Next.LockIndex
+		return nil
+	}
+	hold.End, hold.How = s.now, s.ending(hold, c)
 	hold.Reconciled = hold.Reconciled || c.Reconciled
-	delete(k.holds, c.Key)
+	hold.Followed = !c.Removed && c.Next.CreateIndex == hold.ID.CreateIndex && c.Prev.Role == NoRole
+	delete(s.holds, c.Key)
+	if !c.Removed && c.Next.Role == Waiter {
+		s.left(c)
+	}
 	return []Effect{Ended{*hold}}
 }
 
-// ending tells how a hold ended. A session that ends gives its keys up at the
-// very index of its own end. One that ended later, or lives, released them.
-func ending(hold *Hold, c snapshot.Change[string, Key], sessions Sessions) End {
-	switch {
-	case c.Removed, c.Next.CreateIndex != hold.ID.CreateIndex:
-		return Deleted
-	case !sessions.Known:
-		return Unknown
-	case !sessions.Alive[hold.Session] && c.Next.LockIndex == hold.ID.LockIndex && c.Next.ModifyIndex == sessions.Index:
-		return Invalidated
+// Next is the hold that follows when the key stays.
+func (h Hold) Next() HoldID {
+	next := h.ID.Next()
+	if h.LockIndex < h.ID.LockIndex {
+		next.LockIndex, next.Resets = h.LockIndex+1, next.Resets+1
+	}
+	return next
+}
+
+// goesOn says whether a hold lasts. A write without a session keeps the session
+// and sets the LockIndex to 0.
+func (h *Hold) goesOn(c snapshot.Change[string, Key]) bool {
+	if c.Removed || c.Next.CreateIndex != h.ID.CreateIndex || c.Next.Session != h.Session || !c.Next.held() {
+		return false
+	}
+	return c.Next.LockIndex == h.LockIndex || c.Next.LockIndex == 0 && c.Next.ModifyIndex > c.Prev.ModifyIndex
+}
+
+func (s *step) ending(hold *Hold, c snapshot.Change[string, Key]) End {
+	again := c.Removed || c.Next.CreateIndex != hold.ID.CreateIndex
+	switch holds := c.Next.Session == hold.Session; {
+	case !again && holds && !c.Next.held():
+		return s.leftSlot(c.Key)
+	case !again && holds:
+		return Released // It holds the key again, so it lives.
+	case !again && c.Next.Session == "" && c.Next.LockIndex == hold.LockIndex && hold.LockIndex > 0:
+		return s.evidence.givenUp(hold.Session, c.Next.ModifyIndex)
+	case !again:
+		return s.evidence.lastWritten(hold.Session, c.Next)
+	case holds:
+		return Deleted // It holds another key of the name, so it lives.
+	case c.Prev.Role == Holder:
+		return s.contenderGone(hold, c.Key)
 	default:
+		return s.evidence.removed(hold.Session, c.Key)
+	}
+}
+
+// leftSlot returns how a hold of a slot ended whose contender is there still.
+func (s *step) leftSlot(contender string) End {
+	if _, _, same := s.coordinators(contender); same {
+		return Released // Others remove only those whose contender is gone.
+	}
+	return Unknown
+}
+
+// contenderGone returns how a hold of a slot ended whose contender is gone. A
+// holder leaves its slot before it deletes its key. Others take the slot only
+// after the key is gone.
+func (s *step) contenderGone(hold *Hold, contender string) End {
+	_, coordinator, same := s.coordinators(contender)
+	deleted, known := s.evidence.DeletedAt[contender]
+	switch {
+	case same && coordinator.Slots.has(hold.Session):
+		return s.evidence.removed(hold.Session, contender)
+	case same && known && coordinator.ModifyIndex < deleted:
 		return Released
+	default:
+		return Unknown
 	}
 }
 
-func (k *Keys) begin(now time.Time, c snapshot.Change[string, Key]) []Effect {
-	if c.Removed || c.Next.Session == "" || k.holds[c.Key] != nil {
+// coordinators returns the coordinating key of a contender before and now, and
+// whether both are known to be the same key.
+func (s *step) coordinators(contender string) (was, is Key, same bool) {
+	name := coordinatorOf(contender)
+	was, is = s.before[name], s.after[name]
+	return was, is, was.Role == Coordinator && is.Role == Coordinator && was.CreateIndex == is.CreateIndex
+}
+
+func (s *step) endWait(c snapshot.Change[string, Key]) []Effect {
+	wait := s.waits[c.Key]
+	if wait == nil {
 		return nil
 	}
+	same := !c.Removed && c.Next.CreateIndex == wait.ID.CreateIndex && c.Next.Session == wait.Session
+	if same && c.Next.Role == Waiter {
+		return nil
+	}
+	delete(s.waits, c.Key)
+	wait.End = s.now
+	wait.Reconciled = wait.Reconciled || c.Reconciled
+	if same && c.Next.Role == Holder {
+		return []Effect{Waited{*wait}}
+	}
+	switch was, is, _ := s.coordinators(c.Key); {
+	case was.ModifyIndex != is.ModifyIndex:
+		wait.How = Unknown // It may have had a slot in between.
+	case c.Removed:
+		wait.How = s.evidence.removed(wait.Session, c.Key)
+	default:
+		wait.How = s.evidence.lastWritten(wait.Session, c.Next)
+	}
+	return []Effect{Abandoned{*wait}}
+}
+
+// reset counts when the LockIndex of a key begins anew: it falls, or another
+// session holds the key and it has not grown.
+func (s *step) reset(c snapshot.Change[string, Key]) {
+	if c.Removed {
+		delete(s.resets, c.Key)
+		return
+	}
+	known := s.resetsOf(c.Key, c.Next)
+	if c.Prev.CreateIndex != c.Next.CreateIndex {
+		c.Prev = Key{}
+	}
+	taken := c.Next.Session != "" && c.Next.Session != c.Prev.Session && c.Next.LockIndex <= c.Prev.LockIndex
+	if c.Next.ModifyIndex < c.Prev.ModifyIndex || c.Next.LockIndex >= c.Prev.LockIndex && !taken {
+		return
+	}
+	reset := Reset{CreateIndex: c.Next.CreateIndex, Count: known.Count + 1}
+	if c.Prev.LockIndex > 0 {
+		reset.Last = &HoldID{Key: c.Key, CreateIndex: c.Prev.CreateIndex, LockIndex: c.Prev.LockIndex, Resets: known.Count}
+	}
+	s.resets[c.Key] = reset
+}
+
+// left marks a contender that has lost its slot while its key is there still. It
+// is about to delete the key, so it does not wait. Another hold gets another ID.
+func (s *step) left(c snapshot.Change[string, Key]) {
+	reset := s.resetsOf(c.Key, c.Next)
+	reset.Count++
+	s.resets[c.Key] = reset
+}
+
+// resetsOf returns what is known of the resets of a key, not of one of its name before.
+func (k *Keys) resetsOf(name string, key Key) Reset {
+	if known := k.resets[name]; known.CreateIndex == key.CreateIndex {
+		return known
+	}
+	return Reset{CreateIndex: key.CreateIndex}
+}
+
+func (s *step) begin(c snapshot.Change[string, Key]) []Effect {
+	if c.Removed || c.Next.Session == "" || s.holds[c.Key] != nil || s.waits[c.Key] != nil {
+		return nil
+	}
+	id := s.holdID(c.Key, c.Next)
 	before := c.Initial || c.Rebased
-	hold := &Hold{
-		ID: holdID(c.Key, c.Next), Session: c.Next.Session, Flags: c.Next.Flags,
-		BeganBefore: before, Reconciled: c.Reconciled, Start: now,
+	var effects []Effect
+	wait := Wait{ID: id, Session: c.Next.Session, Flags: c.Next.Flags, BeganBefore: before, Reconciled: c.Reconciled, Start: s.now}
+	switch {
+	case c.Next.Role == Waiter && id.Resets > 0: // It has left its slot.
+	case c.Next.Role == Waiter:
+		s.waits[c.Key] = &wait
+		effects = []Effect{Queued{Wait: wait, Initial: c.Initial}}
+	case c.Next.held():
+		hold := &Hold{
+			ID: id, Session: wait.Session, Flags: wait.Flags, LockIndex: c.Next.LockIndex,
+			BeganBefore: before, Reconciled: c.Reconciled, Start: s.now, Previous: s.previous(c.Next, id),
+		}
+		if c.Next.Role == Holder {
+			waited := c.Prev.Role == Waiter && c.Prev.CreateIndex == c.Next.CreateIndex
+			hold.Waited = waited || !before
+			if !waited && !before { // It got its slot at once.
+				wait.End = s.now
+				effects = []Effect{Waited{wait}}
+			}
+		}
+		s.holds[c.Key] = hold
+		effects = append(effects, Acquired{Hold: *hold, Initial: c.Initial})
 	}
-	k.holds[c.Key] = hold
-	if c.Rebased || c.Initial && !k.EmitInitial {
+	if c.Rebased || c.Initial && !s.EmitInitial {
 		return nil
 	}
-	return []Effect{Acquired{Hold: *hold, Initial: c.Initial}}
+	return effects
 }
 
-// changed tells of the key itself. To acquire or release it is told as such,
-// and as a change of the key only if another value is known to be in it.
+func (k *Keys) holdID(name string, key Key) HoldID {
+	return HoldID{Key: name, CreateIndex: key.CreateIndex, LockIndex: key.LockIndex, Resets: k.resetsOf(name, key).Count}
+}
+
+// previous returns the hold of the key before this one, if there was one.
+func (k *Keys) previous(key Key, id HoldID) *HoldID {
+	switch {
+	case key.Role != NoRole:
+		return nil // Who held this contender's key before is the same session.
+	case id.LockIndex > 1:
+		id.LockIndex--
+		return &id
+	default:
+		return k.resetsOf(id.Key, key).Last
+	}
+}
+
+// changed returns the events of the key itself. To acquire or release it has
+// events of its own, and is a change of the key only if it was written, too.
 func (k *Keys) changed(c snapshot.Change[string, Key]) []Effect {
 	again := !c.Added && !c.Removed && c.Prev.CreateIndex != c.Next.CreateIndex
-	locked := !c.Added && !c.Removed && !again &&
-		(c.Prev.Session != c.Next.Session || c.Prev.LockIndex != c.Next.LockIndex)
 	// Of a key whose hold was restored, neither index nor value are known.
 	restored := !c.Added && !c.Removed && !again && c.Prev.ModifyIndex == 0
-	if c.Rebased || restored || c.Initial && !k.EmitInitial || locked && c.Prev.Value == c.Next.Value {
+	if c.Rebased || restored || c.Initial && !k.EmitInitial || !c.Added && !c.Removed && !again && !c.Prev.written(c.Next) {
 		return nil
 	}
 	change := Changed{c}
@@ -229,17 +412,17 @@ func (k *Keys) changed(c snapshot.Change[string, Key]) []Effect {
 	return []Effect{deleted, created}
 }
 
-func holdID(name string, key Key) HoldID {
-	return HoldID{Key: name, CreateIndex: key.CreateIndex, LockIndex: key.LockIndex}
-}
-
 // Clone returns a copy that goes on by itself.
 func (k *Keys) Clone() *Keys {
 	c := *k
-	c.holds = make(map[string]*Hold, len(k.holds))
+	c.holds, c.waits, c.resets = make(map[string]*Hold, len(k.holds)), make(map[string]*Wait, len(k.waits)), maps.Clone(k.resets)
 	for name, hold := range k.holds {
 		held := *hold
 		c.holds[name] = &held
+	}
+	for name, wait := range k.waits {
+		waiting := *wait
+		c.waits[name] = &waiting
 	}
 	return &c
 }
@@ -247,38 +430,74 @@ func (k *Keys) Clone() *Keys {
 // Count returns how many keys there are, and how many of them are held.
 func (k *Keys) Count() (keys, held int) { return len(k.keys.Known()), len(k.holds) }
 
-// Changes returns how often keys were seen to change so far.
+// Semaphores returns the state of each semaphore, in order.
+func (k *Keys) Semaphores() []Semaphore { return semaphores(k.keys.Known()) }
+
+// Changes returns how often keys were observed to change so far.
 func (k *Keys) Changes() KeyChanges { return k.changes }
 
-// Acquisitions returns how often keys were acquired so far, seen or not.
+// Acquisitions returns how often keys were acquired so far, observed or not.
 func (k *Keys) Acquisitions() int64 { return k.acquisitions }
 
-// Holding is what outlives the process: the holds that last.
+// Holding is what outlives the process: the holds and waits that last.
 type Holding struct {
-	Index uint64
-	Holds []Hold
+	Index  uint64
+	Holds  []Hold
+	Waits  []Wait           `json:",omitempty"`
+	Resets map[string]Reset `json:",omitempty"`
 }
 
-// Save returns the holds that last, in order.
+// Save returns the holds and waits that last, in order.
 func (k *Keys) Save() Holding {
 	saved := Holding{Index: k.keys.Index()}
-	for _, hold := range k.holds {
-		saved.Holds = append(saved.Holds, *hold)
+	for _, name := range slices.Sorted(maps.Keys(k.holds)) {
+		saved.Holds = append(saved.Holds, *k.holds[name])
 	}
-	slices.SortFunc(saved.Holds, func(a, b Hold) int { return cmp.Compare(a.ID.Key, b.ID.Key) })
+	for _, name := range slices.Sorted(maps.Keys(k.waits)) {
+		saved.Waits = append(saved.Waits, *k.waits[name])
+	}
+	if len(k.resets) > 0 {
+		saved.Resets = maps.Clone(k.resets)
+	}
 	return saved
 }
 
 // Restore goes on from what an earlier process saved, before the first Step.
 func (k *Keys) Restore(saved Holding) {
 	known := map[string]Key{}
-	k.holds = map[string]*Hold{}
+	k.holds, k.waits, k.resets = map[string]*Hold{}, map[string]*Wait{}, map[string]Reset{}
+	maps.Copy(k.resets, saved.Resets)
 	for _, hold := range saved.Holds {
+		if _, reset := saved.Resets[hold.ID.Key]; !reset && hold.LockIndex == 0 {
+			hold.LockIndex = hold.ID.LockIndex // An earlier version did not save it.
+		}
 		k.holds[hold.ID.Key] = &hold
-		known[hold.ID.Key] = Key{
-			Flags: hold.Flags, Session: hold.Session,
-			LockIndex: hold.ID.LockIndex, CreateIndex: hold.ID.CreateIndex,
+		key := Key{Flags: hold.Flags, Session: hold.Session, LockIndex: hold.LockIndex, CreateIndex: hold.ID.CreateIndex}
+		if contends(hold.ID.Key, key) {
+			key.Role = Holder
+		}
+		known[hold.ID.Key] = key
+	}
+	for _, wait := range saved.Waits {
+		k.waits[wait.ID.Key] = &wait
+		known[wait.ID.Key] = Key{
+			Flags: wait.Flags, Session: wait.Session, LockIndex: wait.ID.LockIndex, CreateIndex: wait.ID.CreateIndex, Role: Waiter,
 		}
 	}
 	k.keys.Restore(known, saved.Index)
+}
+
+// KeyChanges counts changes of keys.
+type KeyChanges struct{ Created, Updated, Deleted int64 }
+
+func (c *KeyChanges) add(change Changed) {
+	switch {
+	case change.Initial:
+	case change.Added:
+		c.Created++
+	case change.Removed:
+		c.Deleted++
+	default:
+		c.Updated++
+	}
 }

@@ -17,7 +17,7 @@ import (
 	"github.com/otelcol-infra/otelcol-infra/internal/snapshottest"
 )
 
-// kv is what is stored. Keys are written as in free(1, 4, 2): created at index
+// keys is what is stored. Keys are written as in free(1, 4, 2): created at index
 // 1, last modified at 4, and acquired twice so far.
 type keys map[string]Key
 
@@ -35,10 +35,14 @@ func (k Key) containing(value string) Key {
 	return k
 }
 
-// look is an observation of keys, and the sessions that live then.
+// look is an observation of keys, and what Consul answers about holds that ended.
 type look struct {
 	snapshot.Observation[string, Key]
-	sessions Sessions
+	known     bool // the sessions are
+	living    map[string]bool
+	index     uint64 // of the last change of sessions
+	created   []uint64
+	deletedAt map[string]uint64
 }
 
 // at is an observation at an index, after which no session is known to live.
@@ -48,20 +52,55 @@ func (k keys) at(index uint64) look {
 
 // alive says which sessions live, and when one last came or went.
 func (l look) alive(index uint64, sessions ...string) look {
-	l.sessions = Sessions{Known: true, Alive: map[string]bool{}, Index: index}
+	l.known, l.index, l.living = true, index, map[string]bool{}
 	for _, s := range sessions {
-		l.sessions.Alive[s] = true
+		l.living[s] = true
 	}
 	return l
 }
 
+// creating says at which indexes sessions that live were created.
+func (l look) creating(indexes ...uint64) look {
+	l.created = indexes
+	return l
+}
+
+// deleting says at which index a key was deleted.
+func (l look) deleting(key string, index uint64) look {
+	l.deletedAt = maps.Clone(l.deletedAt)
+	if l.deletedAt == nil {
+		l.deletedAt = map[string]uint64{}
+	}
+	l.deletedAt[key] = index
+	return l
+}
+
+// answer is the evidence that Consul gives.
+func (l look) answer(needs Needs) Evidence {
+	e := Evidence{Sessions: map[string]SessionState{}, Created: map[uint64]bool{}, DeletedAt: map[string]uint64{}}
+	for _, id := range needs.Sessions {
+		if l.known {
+			e.Sessions[id] = SessionState{Alive: l.living[id], Index: l.index}
+		}
+	}
+	for _, index := range l.created {
+		e.Created[index] = true
+	}
+	for _, key := range needs.Deleted {
+		if index, ok := l.deletedAt[key]; ok {
+			e.DeletedAt[key] = index
+		}
+	}
+	return e
+}
+
 func (l look) afterGap() look {
-	l.Observation = snapshottest.AfterGap(l.Observation)
+	l.Gap = true
 	return l
 }
 
 func (l look) rebased() look {
-	l.Observation = snapshottest.Rebased(l.Observation)
+	l.Rebased = true
 	return l
 }
 
@@ -78,6 +117,15 @@ func describeKey(e Effect) string {
 	case Acquired:
 		return e.ID.name() + " acquired by " + e.Session +
 			snapshottest.Words(map[string]bool{"initial": e.Initial, "reconciled": e.Reconciled, "before": e.BeganBefore, "(ended)": !e.End.IsZero() || e.How != ""})
+	case Queued:
+		return e.ID.name() + " queued by " + e.Session +
+			snapshottest.Words(map[string]bool{"initial": e.Initial, "reconciled": e.Reconciled, "before": e.BeganBefore})
+	case Waited:
+		return fmt.Sprintf("%s waited for by %s for %s", e.ID.name(), e.Session, e.End.Sub(e.Start)) +
+			snapshottest.Words(map[string]bool{"reconciled": e.Reconciled, "before": e.BeganBefore})
+	case Abandoned:
+		return fmt.Sprintf("%s abandoned by %s after %s, %s", e.ID.name(), e.Session, e.End.Sub(e.Start), e.How) +
+			snapshottest.Words(map[string]bool{"reconciled": e.Reconciled, "before": e.BeganBefore})
 	case Ended:
 		return fmt.Sprintf("%s %s by %s after %s", e.ID.name(), e.How, e.Session, e.End.Sub(e.Start)) +
 			snapshottest.Words(map[string]bool{"reconciled": e.Reconciled, "before": e.BeganBefore})
@@ -86,16 +134,19 @@ func describeKey(e Effect) string {
 	}
 }
 
-func (id HoldID) name() string { return fmt.Sprintf("%s#%d.%d", id.Key, id.CreateIndex, id.LockIndex) }
+func (id HoldID) name() string {
+	name := fmt.Sprintf("%s#%d.%d", id.Key, id.CreateIndex, id.LockIndex)
+	if id.Resets > 0 {
+		name += fmt.Sprintf(" of %d", id.Resets)
+	}
+	return name
+}
 
 // keyed steps once a second and describes every effect. Like the receiver, it
-// knows sessions only if a hold ends.
+// asks only for what a step needs.
 func keyed(k *Keys, from int, looks ...look) (told []string) {
 	for i, l := range looks {
-		if !k.Ending(l.Objects) {
-			l.sessions = Sessions{}
-		}
-		gap, effects := k.Step(snapshottest.At(from+i), l.Observation, l.sessions)
+		gap, effects := k.Step(snapshottest.At(from+i), l.Observation, l.answer(k.Needs(l.Objects)))
 		told = append(told, snapshottest.DescribeGap(from+i, gap)...)
 		for _, e := range effects {
 			told = append(told, fmt.Sprintf("%d: %s", from+i, describeKey(e)))
@@ -140,9 +191,57 @@ func TestKeys(t *testing.T) {
 			[]look{keys{"a": free(1, 3, 1).heldBy("s")}.at(3), keys{"a": free(1, 4, 1)}.at(4).alive(4, "other")},
 			[]string{"1: a#1.1 invalidated by s after 1s before"}, 0,
 		},
-		"a key that is given up before its session ends is released": {
+		"of a session that ended at once after its key was given up, the indexes do not say which was first": {
 			[]look{keys{"a": free(1, 3, 1).heldBy("s")}.at(3), keys{"a": free(1, 4, 1)}.at(4).alive(5)},
-			[]string{"1: a#1.1 released by s after 1s before"}, 0,
+			[]string{"1: a#1.1 unknown by s after 1s before"}, 0,
+		},
+		"a session that ended with its key is found behind sessions that were created since": {
+			[]look{keys{"a": free(1, 3, 1).heldBy("s")}.at(3), keys{"a": free(1, 4, 1)}.at(4).alive(6, "t", "u").creating(2, 5, 6)},
+			[]string{"1: a#1.1 invalidated by s after 1s before"}, 0,
+		},
+		"an index that nothing explains may be that of the end of the session": {
+			[]look{keys{"a": free(1, 3, 1).heldBy("s")}.at(3), keys{"a": free(1, 4, 1)}.at(4).alive(6, "u").creating(2, 6)},
+			[]string{"1: a#1.1 unknown by s after 1s before"}, 0,
+		},
+		"a session that ended before the key was last written says nothing": {
+			[]look{keys{"a": free(1, 3, 1).heldBy("s")}.at(3), keys{"a": free(1, 6, 1)}.at(6).alive(5)},
+			[]string{"1: a#1.1 unknown by s after 1s before"}, 0,
+		},
+		"a write without a session sets the LockIndex to 0, and the hold goes on": {
+			[]look{
+				keys{"a": free(1, 1, 0)}.at(1), keys{"a": free(1, 3, 2).heldBy("s")}.at(3), keys{"a": free(1, 4, 0).heldBy("s")}.at(4),
+				keys{"a": free(1, 5, 0).heldBy("s")}.at(5), keys{"a": free(1, 6, 0)}.at(6).alive(2, "s"), keys{"a": free(1, 7, 1).heldBy("s")}.at(7),
+			},
+			[]string{
+				"1: a#1.2 acquired by s", "2: a updated", "3: a updated", "4: a#1.2 released by s after 3s", "5: a#1.1 of 1 acquired by s",
+			}, 3,
+		},
+		"a key that was written while it was held is invalidated with its session": {
+			[]look{keys{"a": free(1, 3, 1).heldBy("s")}.at(3), keys{"a": free(1, 4, 0).heldBy("s")}.at(4), keys{"a": free(1, 5, 0)}.at(5).alive(5)},
+			[]string{"1: a updated", "2: a#1.1 invalidated by s after 2s before"}, 0,
+		},
+		"a key without a LockIndex may have been written since it was given up": {
+			[]look{keys{"a": free(1, 3, 0).heldBy("s")}.at(3), keys{"a": free(1, 6, 0)}.at(6).alive(7, "r").creating(7)},
+			[]string{"1: a#1.0 of 1 unknown by s after 1s before"}, 0,
+		},
+		"a key that was given up and then written": {
+			[]look{keys{"a": free(1, 3, 1).heldBy("s")}.at(3), keys{"a": free(1, 5, 0)}.at(5).alive(4)},
+			[]string{"1: a#1.1 unknown by s after 1s before", "1: a updated"}, 0,
+		},
+		"holds before and after a write have different IDs": {
+			[]look{
+				keys{}.at(1), keys{"a": free(2, 2, 1).heldBy("s")}.at(2), keys{"a": free(2, 3, 1)}.at(3).alive(1, "s"), keys{"a": free(2, 4, 0)}.at(4),
+				keys{"a": free(2, 5, 1).heldBy("s")}.at(5),
+			},
+			[]string{"1: a created", "1: a#2.1 acquired by s", "2: a#2.1 released by s after 1s", "3: a updated", "4: a#2.1 of 1 acquired by s"}, 2,
+		},
+		"a key that is deleted with its session is invalidated": {
+			[]look{keys{"a": free(1, 3, 1).heldBy("s")}.at(3), keys{}.at(4).alive(4).deleting("a", 4)},
+			[]string{"1: a#1.1 invalidated by s after 1s before", "1: a deleted"}, 0,
+		},
+		"a key that is deleted before its session ends": {
+			[]look{keys{"a": free(1, 3, 1).heldBy("s")}.at(3), keys{}.at(4).alive(5).deleting("a", 4)},
+			[]string{"1: a#1.1 unknown by s after 1s before", "1: a deleted"}, 0,
 		},
 		"a key that is given up by a session that lives is released, at whatever index": {
 			[]look{keys{"a": free(1, 3, 1).heldBy("s")}.at(3), keys{"a": free(1, 4, 1)}.at(4).alive(4, "s")},
@@ -150,11 +249,12 @@ func TestKeys(t *testing.T) {
 		},
 		"a key that was acquired again since was not given up at the last end of a session": {
 			[]look{keys{"a": free(1, 3, 1).heldBy("s")}.at(3), keys{"a": free(1, 5, 2)}.at(5).alive(5)},
-			[]string{"1: a#1.1 released by s after 1s before"}, 1,
+			[]string{"1: a#1.1 unknown by s after 1s before"}, 1,
 		},
-		"a hold that ends with its key is deleted, whatever is known of sessions": {
+		"a hold that ends with its key while its session lives is deleted": {
 			[]look{
-				keys{"a": free(1, 3, 1).heldBy("s"), "b": free(1, 3, 1).heldBy("s")}.at(3), keys{"b": free(1, 3, 1).heldBy("s")}.at(4).alive(4), keys{}.at(5),
+				keys{"a": free(1, 3, 1).heldBy("s"), "b": free(1, 3, 1).heldBy("s")}.at(3), keys{"b": free(1, 3, 1).heldBy("s")}.at(4).alive(4, "s"),
+				keys{}.at(5).alive(4, "s"),
 			},
 			[]string{"1: a#1.1 deleted by s after 1s before", "1: a deleted", "2: b#1.1 deleted by s after 2s before", "2: b deleted"}, 0,
 		},
@@ -176,7 +276,7 @@ func TestKeys(t *testing.T) {
 			[]string{"1: a#1.1 released by s after 1s before", "1: a#1.2 acquired by s"}, 1,
 		},
 		"acquisitions that were not seen are counted": {
-			[]look{keys{"a": free(1, 2, 1)}.at(2), keys{"a": free(1, 20, 7)}.at(20), keys{"a": free(1, 30, 9).heldBy("s")}.at(30), keys{"b": free(31, 40, 3)}.at(40)},
+			[]look{keys{"a": free(1, 2, 1)}.at(2), keys{"a": free(1, 20, 7)}.at(20), keys{"a": free(1, 30, 9).heldBy("s")}.at(30), keys{"b": free(31, 40, 3)}.at(40).alive(1, "s")},
 			[]string{"2: a#1.9 acquired by s", "3: a#1.9 deleted by s after 1s", "3: a deleted", "3: b created"}, 11,
 		},
 		"to acquire and release is no update": {
@@ -242,7 +342,7 @@ func TestKeys(t *testing.T) {
 		},
 		"Consul went back to a snapshot": {
 			[]look{keys{"a": free(1, 9, 3).heldBy("s")}.at(9), keys{"a": free(1, 4, 1)}.at(4).afterGap().alive(1)},
-			[]string{"1: gap 9-4", "1: a#1.3 released by s after 1s before reconciled"}, 0,
+			[]string{"1: gap 9-4", "1: a#1.3 unknown by s after 1s before reconciled"}, 0,
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -255,8 +355,8 @@ func TestKeys(t *testing.T) {
 
 func TestAKeyThatIsMadeAgainIsAnotherOne(t *testing.T) {
 	var k Keys
-	k.Step(snapshottest.At(0), keys{"a": free(1, 1, 0)}.at(1).Observation, Sessions{})
-	_, effects := k.Step(snapshottest.At(1), keys{"a": free(4, 5, 0)}.at(5).Observation, Sessions{})
+	k.Step(snapshottest.At(0), keys{"a": free(1, 1, 0)}.at(1).Observation, Evidence{})
+	_, effects := k.Step(snapshottest.At(1), keys{"a": free(4, 5, 0)}.at(5).Observation, Evidence{})
 	assert.Equal(t, []Effect{
 		Changed{snapshot.Change[string, Key]{Change: diff.Change[string, Key]{Key: "a", Prev: free(1, 1, 0), Removed: true}}},
 		Changed{snapshot.Change[string, Key]{Change: diff.Change[string, Key]{Key: "a", Next: free(4, 5, 0), Added: true}}},
@@ -282,26 +382,28 @@ func TestKeysAreCounted(t *testing.T) {
 	assert.Equal(t, []int{2, 1}, []int{keys, held})
 }
 
-func TestSessionsAreNeededWhenAHoldEndsButItsKeyStays(t *testing.T) {
+func TestNeeds(t *testing.T) {
 	held := keys{"a": free(1, 2, 1).heldBy("s"), "b": free(1, 1, 0)}
+	s := Needs{Sessions: []string{"s"}}
 	for name, tc := range map[string]struct {
 		next keys
-		want bool
+		want Needs
 	}{
-		"nothing changes":        {held, false},
-		"it is written":          {keys{"a": free(1, 3, 1).heldBy("s"), "b": free(1, 1, 0)}, false},
-		"another key is taken":   {keys{"a": free(1, 2, 1).heldBy("s"), "b": free(1, 3, 1).heldBy("s")}, false},
-		"it is deleted":          {keys{"b": free(1, 1, 0)}, false},
-		"it is given up":         {keys{"a": free(1, 3, 1)}, true},
-		"another one holds it":   {keys{"a": free(1, 4, 2).heldBy("r")}, true},
-		"the holder comes back":  {keys{"a": free(1, 4, 2).heldBy("s")}, true},
-		"it was given up, twice": {keys{"a": free(1, 5, 2)}, true},
+		"nothing changes":        {held, Needs{}},
+		"it is written":          {keys{"a": free(1, 3, 0).heldBy("s"), "b": free(1, 1, 0)}, Needs{}},
+		"another key is taken":   {keys{"a": free(1, 2, 1).heldBy("s"), "b": free(1, 3, 1).heldBy("s")}, Needs{}},
+		"it is deleted":          {keys{"b": free(1, 1, 0)}, Needs{Sessions: []string{"s"}, Deleted: []string{"a"}}},
+		"it is given up":         {keys{"a": free(1, 3, 1)}, s},
+		"another one holds it":   {keys{"a": free(1, 4, 2).heldBy("r")}, s},
+		"the holder comes back":  {keys{"a": free(1, 4, 2).heldBy("s")}, Needs{}},
+		"it was given up, twice": {keys{"a": free(1, 5, 2)}, s},
+		"it was made again":      {keys{"a": free(4, 5, 0)}, s},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var k Keys
-			assert.False(t, k.Ending(tc.next), "nothing is held yet")
+			assert.Empty(t, k.Needs(tc.next), "nothing is held yet")
 			keyed(&k, 0, held.at(2))
-			assert.Equal(t, tc.want, k.Ending(tc.next))
+			assert.Equal(t, tc.want, k.Needs(tc.next))
 		})
 	}
 }
@@ -360,19 +462,19 @@ func TestKeysAfterARestart(t *testing.T) {
 		},
 		"a key that vanished while away": {
 			[]look{start, held.at(2)},
-			[]look{keys{"b": free(1, 1, 0)}.at(9)},
+			[]look{keys{"b": free(1, 1, 0)}.at(9).alive(1, "s")},
 			[]string{"10: gap 2-9", "10: a#1.1 deleted by s after 9s reconciled", "10: a deleted reconciled"}, 0,
 		},
 		"a key that was made again while away": {
 			[]look{start, held.at(2)},
-			[]look{keys{"a": free(7, 8, 1).heldBy("s")}.at(9)},
+			[]look{keys{"a": free(7, 8, 1).heldBy("s")}.at(9).alive(1, "s")},
 			[]string{
 				"10: gap 2-9", "10: a#1.1 deleted by s after 9s reconciled", "10: a deleted reconciled", "10: a created reconciled", "10: a#7.1 acquired by s reconciled",
 			}, 1,
 		},
 		"a hold that was not saved began before": {
 			[]look{start, held.at(2)},
-			[]look{keys{"a": free(1, 2, 1).heldBy("s"), "b": free(1, 8, 4).heldBy("r")}.at(9), keys{}.at(10)},
+			[]look{keys{"a": free(1, 2, 1).heldBy("s"), "b": free(1, 8, 4).heldBy("r")}.at(9), keys{}.at(10).alive(1, "r", "s")},
 			[]string{
 				"10: gap 2-9",
 				"11: a#1.1 deleted by s after 10s", "11: a deleted", "11: b#1.4 deleted by r after 1s before reconciled", "11: b deleted",
@@ -401,203 +503,6 @@ func TestAfterARestartOnlyKeysThatWereNotHeldAreInitial(t *testing.T) {
 	assert.Equal(t, []string{"10: b created initial"}, keyed(keysRestarted(t, &old), 10, looks))
 }
 
-// store is a Consul with keys and sessions, as far as they matter here.
-type store struct {
-	index        uint64
-	sessionIndex uint64
-	keys         keys
-	alive        map[string]bool
-	acquired     int64  // in all
-	ended        []Hold // since the last observation
-}
-
-func (s *store) end(name string, how End) {
-	if key := s.keys[name]; key.Session != "" {
-		s.ended = append(s.ended, Hold{ID: holdID(name, key), Session: key.Session, How: how})
-	}
-}
-
-// act does something to a key, or to a session, if it is possible.
-func (s *store) act(what, which byte) {
-	name, session := []string{"a", "b", "c"}[which%3], []string{"q", "r", "s"}[which/3]
-	key, there := s.keys[name]
-	s.index++
-	switch {
-	case what == 0 && key.Session == "": // The session acquires the key, which may create both.
-		if !s.alive[session] {
-			s.alive[session], s.sessionIndex = true, s.index
-			s.index++
-		}
-		if !there {
-			key.CreateIndex = s.index
-		}
-		key.Session, key.ModifyIndex = session, s.index
-		key.LockIndex++
-		s.keys[name] = key
-		s.acquired++
-	case what == 1 && key.Session != "": // It is released.
-		s.end(name, Released)
-		key.Session, key.ModifyIndex = "", s.index
-		s.keys[name] = key
-	case what == 2: // It is deleted.
-		s.end(name, Deleted)
-		delete(s.keys, name)
-	case what == 3: // It is written.
-		if !there {
-			key.CreateIndex = s.index
-		}
-		key.ModifyIndex = s.index
-		s.keys[name] = key
-	case what >= 4 && s.alive[session]: // The session ends, by which its keys are released or deleted.
-		delete(s.alive, session)
-		s.sessionIndex = s.index
-		for name, key := range s.keys {
-			if key.Session != session {
-				continue
-			}
-			if what == 5 {
-				s.end(name, Deleted)
-				delete(s.keys, name)
-				continue
-			}
-			s.end(name, Invalidated)
-			key.Session, key.ModifyIndex = "", s.index
-			s.keys[name] = key
-		}
-	}
-}
-
-// holding is what a listener knows, who hears nothing but effects.
-type holding struct {
-	open map[HoldID]Hold
-	over map[HoldID]bool
-}
-
-// hear takes in the effects of a step. Silent says that some holds may have
-// begun or ended unsaid, which ends with k.
-func (h *holding) hear(t *testing.T, effects []Effect, k *Keys, silent bool) (ended []Hold) {
-	for _, e := range effects {
-		switch e := e.(type) {
-		case Acquired:
-			if _, open := h.open[e.ID]; open || h.over[e.ID] {
-				t.Fatalf("%v began twice", e.Hold)
-			}
-			for other := range h.open {
-				if other.Key == e.ID.Key {
-					t.Fatalf("%v began during %v", e.ID, other)
-				}
-			}
-			h.open[e.ID] = e.Hold
-		case Ended:
-			begun, open := h.open[e.ID]
-			if h.over[e.ID] || !open && !silent {
-				t.Fatalf("%v ended without being open", e.Hold)
-			}
-			asBegun := !open || begun.Session == e.Session && begun.Start.Equal(e.Start) && begun.BeganBefore == e.BeganBefore
-			if !asBegun || e.How == "" || e.End.Before(e.Start) {
-				t.Fatalf("%v ended as %v", begun, e.Hold)
-			}
-			delete(h.open, e.ID)
-			h.over[e.ID] = true
-			ended = append(ended, Hold{ID: e.ID, Session: e.Session, How: e.How})
-		}
-	}
-	now := map[HoldID]Hold{}
-	for _, hold := range k.Save().Holds {
-		now[hold.ID] = hold
-	}
-	if !silent {
-		assert.Equal(t, now, h.open, "what lasts was told")
-	}
-	h.open = now
-	return ended
-}
-
-// Each byte does something, by its three lowest bits, to one of three keys or
-// sessions, by the next three; the two highest tell what follows: an
-// observation, nothing yet, one after a gap, or one that is in turn made after
-// a restart and by another view.
-func FuzzEveryHoldEndsOnce(f *testing.F) {
-	f.Add(false, []byte{0x00, 0x01, 0x18, 0x03, 0x01})             // held and released, and held by another one
-	f.Add(true, []byte{0x00, 0x08, 0x18, 0x02})                    // deleted
-	f.Add(false, []byte{0x00, 0x08, 0x18, 0x04, 0x18, 0x1c, 0x1d}) // the session ends
-	f.Add(true, []byte{0x00, 0x08, 0x05})                          // and its keys with it
-	f.Add(false, []byte{0x00, 0x41, 0x04})                         // released before the session ends
-	f.Add(false, []byte{0x03, 0x40, 0x41, 0x18, 0x41, 0x00, 0x81}) // acquisitions that are not seen
-	f.Add(true, []byte{0x00, 0x08, 0xc3, 0xc3, 0x41, 0xd8, 0x04})  // a restart in the middle
-	f.Add(false, []byte{0x00, 0xc3, 0x08, 0x42, 0xd0, 0x09, 0x11}) // keys that come and go with the view
-	f.Add(false, []byte{0x40, 0x00, 0x42, 0x00, 0x42, 0x40, 0x81}) // deleted and made again
-	f.Fuzz(func(t *testing.T, initial bool, script []byte) {
-		k := &Keys{EmitInitial: initial}
-		consul := store{index: 1, keys: keys{}, alive: map[string]bool{}}
-		listener := holding{open: map[HoldID]Hold{}, over: map[HoldID]bool{}}
-		step := func(seen snapshot.Continuity, silent bool) []Hold {
-			seen.Index = consul.index
-			o := snapshot.Observation[string, Key]{Continuity: seen, Objects: maps.Clone(consul.keys)}
-			now, sessions := snapshottest.At(int(consul.index)), Sessions{}
-			if k.Ending(o.Objects) {
-				sessions = Sessions{Known: true, Alive: consul.alive, Index: consul.sessionIndex}
-			}
-			_, effects := k.Step(now, o, sessions)
-			ended := listener.hear(t, effects, k, silent)
-			held := 0
-			for name, key := range consul.keys {
-				if key.Session == "" {
-					continue
-				}
-				held++
-				if hold := listener.open[holdID(name, key)]; hold.Session != key.Session {
-					t.Fatalf("%s is held by %s, not as in %v", name, key.Session, hold)
-				}
-			}
-			if keys, holds := k.Count(); keys != len(consul.keys) || holds != held {
-				t.Fatalf("%d keys and %d holds, want %d and %d", keys, holds, len(consul.keys), held)
-			}
-			if k.Ending(o.Objects) {
-				t.Fatal("a hold ends that has ended")
-			}
-			for _, hold := range ended {
-				if hold.How == Unknown {
-					t.Fatalf("the sessions were not asked how %v ended", hold)
-				}
-			}
-			if _, effects := k.Step(now, o, Sessions{}); len(effects) != 0 {
-				t.Fatalf("the same snapshot is news: %v", effects)
-			}
-			return ended
-		}
-		step(snapshot.Continuity{}, true)
-		single, restart := true, false
-		for _, b := range script {
-			acquired, counted := consul.acquired, k.Acquisitions()
-			consul.ended = nil
-			consul.act(b&7%6, b>>3&7)
-			switch b >> 6 {
-			case 0:
-				ended := step(snapshot.Continuity{}, false)
-				if single { // All that happens is seen.
-					assert.ElementsMatch(t, consul.ended, ended)
-					assert.Equal(t, consul.acquired-acquired, k.Acquisitions()-counted)
-				}
-			case 2:
-				step(snapshot.Continuity{Gap: true}, false)
-			case 3:
-				if restart = !restart; restart {
-					k = keysRestarted(t, k)
-				}
-				step(snapshot.Continuity{Rebased: !restart}, true)
-			}
-			single = b>>6 != 1
-		}
-		consul.index++
-		consul.keys = keys{}
-		step(snapshot.Continuity{}, false)
-		if len(listener.open) != 0 {
-			t.Fatalf("all keys are gone, and still held: %v", listener.open)
-		}
-	})
-}
-
 func TestChangesOfKeysAreCounted(t *testing.T) {
 	var k Keys
 	key := Key{CreateIndex: 1, ModifyIndex: 1}
@@ -606,7 +511,7 @@ func TestChangesOfKeysAreCounted(t *testing.T) {
 		{"a": {CreateIndex: 1, ModifyIndex: 2}, "b": {CreateIndex: 2, ModifyIndex: 2}},
 		{"a": {CreateIndex: 3, ModifyIndex: 3}}, // deleted and made again
 	} {
-		k.Step(snapshottest.At(i), snapshot.Observation[string, Key]{Continuity: snapshot.Continuity{Index: uint64(i)}, Objects: objects}, Sessions{})
+		k.Step(snapshottest.At(i), snapshot.Observation[string, Key]{Continuity: snapshot.Continuity{Index: uint64(i)}, Objects: objects}, Evidence{})
 	}
 	assert.Equal(t, KeyChanges{Created: 2, Updated: 1, Deleted: 2}, k.Changes())
 }
@@ -619,13 +524,13 @@ func TestACloneOfKeysGoesOnByItself(t *testing.T) {
 			"lock": {Session: session, LockIndex: index, CreateIndex: 1, ModifyIndex: index},
 		}}
 	}
-	k.Step(at, held(1, "s1"), Sessions{})
+	k.Step(at, held(1, "s1"), Evidence{})
 	clone, saved := k.Clone(), k.Save()
-	_, effects := clone.Step(at.Add(time.Second), held(2, ""), Sessions{})
+	_, effects := clone.Step(at.Add(time.Second), held(2, ""), Evidence{})
 	assert.Len(t, effects, 1, "the hold ended")
 	assert.Empty(t, clone.Save().Holds)
 	assert.Equal(t, saved, k.Save())
 	assert.Zero(t, k.Acquisitions())
-	_, effects = k.Step(at.Add(2*time.Second), held(2, ""), Sessions{})
+	_, effects = k.Step(at.Add(2*time.Second), held(2, ""), Evidence{})
 	assert.Len(t, effects, 1, "and ended here, too")
 }

@@ -423,6 +423,150 @@ func (ms *ConsulKvLockHeldCountMetricConfig) Validate() error {
 	return nil
 }
 
+// ConsulKvSemaphoreHolderCountMetricAttributeKey specifies the key of an attribute for the consul.kv.semaphore.holder.count metric.
+type ConsulKvSemaphoreHolderCountMetricAttributeKey string
+
+const (
+	ConsulKvSemaphoreHolderCountMetricAttributeKeyConsulSemaphorePrefix ConsulKvSemaphoreHolderCountMetricAttributeKey = "consul.semaphore.prefix"
+)
+
+// ConsulKvSemaphoreHolderCountMetricConfig provides config for the consul.kv.semaphore.holder.count metric.
+type ConsulKvSemaphoreHolderCountMetricConfig struct {
+	Enabled          bool `mapstructure:"enabled"`
+	enabledSetByUser bool
+
+	AggregationStrategy string                                           `mapstructure:"aggregation_strategy"`
+	EnabledAttributes   []ConsulKvSemaphoreHolderCountMetricAttributeKey `mapstructure:"attributes"`
+}
+
+func (ms *ConsulKvSemaphoreHolderCountMetricConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+
+	err := parser.Unmarshal(ms)
+	if err != nil {
+		return err
+	}
+
+	ms.enabledSetByUser = parser.IsSet("enabled")
+	return nil
+}
+
+func (ms *ConsulKvSemaphoreHolderCountMetricConfig) Validate() error {
+	for _, val := range ms.EnabledAttributes {
+		switch val {
+		case ConsulKvSemaphoreHolderCountMetricAttributeKeyConsulSemaphorePrefix:
+		default:
+			return fmt.Errorf("metric consul.kv.semaphore.holder.count doesn't have an attribute %v, valid attributes: [consul.semaphore.prefix]", val)
+		}
+	}
+
+	switch ms.AggregationStrategy {
+	case AggregationStrategySum, AggregationStrategyAvg, AggregationStrategyMin, AggregationStrategyMax:
+	default:
+		return fmt.Errorf("invalid aggregation strategy %q, valid strategies: [%s, %s, %s, %s]", ms.AggregationStrategy, AggregationStrategySum, AggregationStrategyAvg, AggregationStrategyMin, AggregationStrategyMax)
+	}
+
+	return nil
+}
+
+// ConsulKvSemaphoreLimitMetricAttributeKey specifies the key of an attribute for the consul.kv.semaphore.limit metric.
+type ConsulKvSemaphoreLimitMetricAttributeKey string
+
+const (
+	ConsulKvSemaphoreLimitMetricAttributeKeyConsulSemaphorePrefix ConsulKvSemaphoreLimitMetricAttributeKey = "consul.semaphore.prefix"
+)
+
+// ConsulKvSemaphoreLimitMetricConfig provides config for the consul.kv.semaphore.limit metric.
+type ConsulKvSemaphoreLimitMetricConfig struct {
+	Enabled          bool `mapstructure:"enabled"`
+	enabledSetByUser bool
+
+	AggregationStrategy string                                     `mapstructure:"aggregation_strategy"`
+	EnabledAttributes   []ConsulKvSemaphoreLimitMetricAttributeKey `mapstructure:"attributes"`
+}
+
+func (ms *ConsulKvSemaphoreLimitMetricConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+
+	err := parser.Unmarshal(ms)
+	if err != nil {
+		return err
+	}
+
+	ms.enabledSetByUser = parser.IsSet("enabled")
+	return nil
+}
+
+func (ms *ConsulKvSemaphoreLimitMetricConfig) Validate() error {
+	for _, val := range ms.EnabledAttributes {
+		switch val {
+		case ConsulKvSemaphoreLimitMetricAttributeKeyConsulSemaphorePrefix:
+		default:
+			return fmt.Errorf("metric consul.kv.semaphore.limit doesn't have an attribute %v, valid attributes: [consul.semaphore.prefix]", val)
+		}
+	}
+
+	switch ms.AggregationStrategy {
+	case AggregationStrategySum, AggregationStrategyAvg, AggregationStrategyMin, AggregationStrategyMax:
+	default:
+		return fmt.Errorf("invalid aggregation strategy %q, valid strategies: [%s, %s, %s, %s]", ms.AggregationStrategy, AggregationStrategySum, AggregationStrategyAvg, AggregationStrategyMin, AggregationStrategyMax)
+	}
+
+	return nil
+}
+
+// ConsulKvSemaphoreWaiterCountMetricAttributeKey specifies the key of an attribute for the consul.kv.semaphore.waiter.count metric.
+type ConsulKvSemaphoreWaiterCountMetricAttributeKey string
+
+const (
+	ConsulKvSemaphoreWaiterCountMetricAttributeKeyConsulSemaphorePrefix ConsulKvSemaphoreWaiterCountMetricAttributeKey = "consul.semaphore.prefix"
+)
+
+// ConsulKvSemaphoreWaiterCountMetricConfig provides config for the consul.kv.semaphore.waiter.count metric.
+type ConsulKvSemaphoreWaiterCountMetricConfig struct {
+	Enabled          bool `mapstructure:"enabled"`
+	enabledSetByUser bool
+
+	AggregationStrategy string                                           `mapstructure:"aggregation_strategy"`
+	EnabledAttributes   []ConsulKvSemaphoreWaiterCountMetricAttributeKey `mapstructure:"attributes"`
+}
+
+func (ms *ConsulKvSemaphoreWaiterCountMetricConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+
+	err := parser.Unmarshal(ms)
+	if err != nil {
+		return err
+	}
+
+	ms.enabledSetByUser = parser.IsSet("enabled")
+	return nil
+}
+
+func (ms *ConsulKvSemaphoreWaiterCountMetricConfig) Validate() error {
+	for _, val := range ms.EnabledAttributes {
+		switch val {
+		case ConsulKvSemaphoreWaiterCountMetricAttributeKeyConsulSemaphorePrefix:
+		default:
+			return fmt.Errorf("metric consul.kv.semaphore.waiter.count doesn't have an attribute %v, valid attributes: [consul.semaphore.prefix]", val)
+		}
+	}
+
+	switch ms.AggregationStrategy {
+	case AggregationStrategySum, AggregationStrategyAvg, AggregationStrategyMin, AggregationStrategyMax:
+	default:
+		return fmt.Errorf("invalid aggregation strategy %q, valid strategies: [%s, %s, %s, %s]", ms.AggregationStrategy, AggregationStrategySum, AggregationStrategyAvg, AggregationStrategyMin, AggregationStrategyMax)
+	}
+
+	return nil
+}
+
 // ConsulMemberCountMetricAttributeKey specifies the key of an attribute for the consul.member.count metric.
 type ConsulMemberCountMetricAttributeKey string
 
@@ -997,6 +1141,9 @@ type MetricsConfig struct {
 	ConsulKvKeyCount                  ConsulKvKeyCountMetricConfig                  `mapstructure:"consul.kv.key.count"`
 	ConsulKvLockAcquisitions          ConsulKvLockAcquisitionsMetricConfig          `mapstructure:"consul.kv.lock.acquisitions"`
 	ConsulKvLockHeldCount             ConsulKvLockHeldCountMetricConfig             `mapstructure:"consul.kv.lock.held.count"`
+	ConsulKvSemaphoreHolderCount      ConsulKvSemaphoreHolderCountMetricConfig      `mapstructure:"consul.kv.semaphore.holder.count"`
+	ConsulKvSemaphoreLimit            ConsulKvSemaphoreLimitMetricConfig            `mapstructure:"consul.kv.semaphore.limit"`
+	ConsulKvSemaphoreWaiterCount      ConsulKvSemaphoreWaiterCountMetricConfig      `mapstructure:"consul.kv.semaphore.waiter.count"`
 	ConsulMemberCount                 ConsulMemberCountMetricConfig                 `mapstructure:"consul.member.count"`
 	ConsulNetworkRoundTripMax         ConsulNetworkRoundTripMaxMetricConfig         `mapstructure:"consul.network.round_trip.max"`
 	ConsulNetworkRoundTripMedian      ConsulNetworkRoundTripMedianMetricConfig      `mapstructure:"consul.network.round_trip.median"`
@@ -1071,6 +1218,21 @@ func DefaultMetricsConfig() MetricsConfig {
 			Enabled:             true,
 			AggregationStrategy: AggregationStrategySum,
 			EnabledAttributes:   []ConsulKvLockHeldCountMetricAttributeKey{ConsulKvLockHeldCountMetricAttributeKeyConsulKvPrefix},
+		},
+		ConsulKvSemaphoreHolderCount: ConsulKvSemaphoreHolderCountMetricConfig{
+			Enabled:             true,
+			AggregationStrategy: AggregationStrategySum,
+			EnabledAttributes:   []ConsulKvSemaphoreHolderCountMetricAttributeKey{ConsulKvSemaphoreHolderCountMetricAttributeKeyConsulSemaphorePrefix},
+		},
+		ConsulKvSemaphoreLimit: ConsulKvSemaphoreLimitMetricConfig{
+			Enabled:             true,
+			AggregationStrategy: AggregationStrategyAvg,
+			EnabledAttributes:   []ConsulKvSemaphoreLimitMetricAttributeKey{ConsulKvSemaphoreLimitMetricAttributeKeyConsulSemaphorePrefix},
+		},
+		ConsulKvSemaphoreWaiterCount: ConsulKvSemaphoreWaiterCountMetricConfig{
+			Enabled:             true,
+			AggregationStrategy: AggregationStrategySum,
+			EnabledAttributes:   []ConsulKvSemaphoreWaiterCountMetricAttributeKey{ConsulKvSemaphoreWaiterCountMetricAttributeKeyConsulSemaphorePrefix},
 		},
 		ConsulMemberCount: ConsulMemberCountMetricConfig{
 			Enabled:             true,
@@ -1173,8 +1335,10 @@ type EventsConfig struct {
 	ConsulKvUpdated           EventConfig `mapstructure:"consul.kv.updated"`
 	ConsulLeaderElected       EventConfig `mapstructure:"consul.leader.elected"`
 	ConsulLeaderLost          EventConfig `mapstructure:"consul.leader.lost"`
+	ConsulLockAbandoned       EventConfig `mapstructure:"consul.lock.abandoned"`
 	ConsulLockAcquired        EventConfig `mapstructure:"consul.lock.acquired"`
 	ConsulLockInvalidated     EventConfig `mapstructure:"consul.lock.invalidated"`
+	ConsulLockQueued          EventConfig `mapstructure:"consul.lock.queued"`
 	ConsulLockReleased        EventConfig `mapstructure:"consul.lock.released"`
 	ConsulMemberFailed        EventConfig `mapstructure:"consul.member.failed"`
 	ConsulMemberJoined        EventConfig `mapstructure:"consul.member.joined"`
@@ -1219,10 +1383,16 @@ func DefaultEventsConfig() EventsConfig {
 		ConsulLeaderLost: EventConfig{
 			Enabled: true,
 		},
+		ConsulLockAbandoned: EventConfig{
+			Enabled: true,
+		},
 		ConsulLockAcquired: EventConfig{
 			Enabled: true,
 		},
 		ConsulLockInvalidated: EventConfig{
+			Enabled: true,
+		},
+		ConsulLockQueued: EventConfig{
 			Enabled: true,
 		},
 		ConsulLockReleased: EventConfig{

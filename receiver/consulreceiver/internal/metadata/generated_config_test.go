@@ -80,6 +80,21 @@ func TestMetricsBuilderConfig(t *testing.T) {
 						AggregationStrategy: AggregationStrategySum,
 						EnabledAttributes:   []ConsulKvLockHeldCountMetricAttributeKey{ConsulKvLockHeldCountMetricAttributeKeyConsulKvPrefix},
 					},
+					ConsulKvSemaphoreHolderCount: ConsulKvSemaphoreHolderCountMetricConfig{
+						Enabled:             true,
+						AggregationStrategy: AggregationStrategySum,
+						EnabledAttributes:   []ConsulKvSemaphoreHolderCountMetricAttributeKey{ConsulKvSemaphoreHolderCountMetricAttributeKeyConsulSemaphorePrefix},
+					},
+					ConsulKvSemaphoreLimit: ConsulKvSemaphoreLimitMetricConfig{
+						Enabled:             true,
+						AggregationStrategy: AggregationStrategyAvg,
+						EnabledAttributes:   []ConsulKvSemaphoreLimitMetricAttributeKey{ConsulKvSemaphoreLimitMetricAttributeKeyConsulSemaphorePrefix},
+					},
+					ConsulKvSemaphoreWaiterCount: ConsulKvSemaphoreWaiterCountMetricConfig{
+						Enabled:             true,
+						AggregationStrategy: AggregationStrategySum,
+						EnabledAttributes:   []ConsulKvSemaphoreWaiterCountMetricAttributeKey{ConsulKvSemaphoreWaiterCountMetricAttributeKeyConsulSemaphorePrefix},
+					},
 					ConsulMemberCount: ConsulMemberCountMetricConfig{
 						Enabled:             true,
 						AggregationStrategy: AggregationStrategySum,
@@ -213,6 +228,21 @@ func TestMetricsBuilderConfig(t *testing.T) {
 						AggregationStrategy: AggregationStrategySum,
 						EnabledAttributes:   []ConsulKvLockHeldCountMetricAttributeKey{ConsulKvLockHeldCountMetricAttributeKeyConsulKvPrefix},
 					},
+					ConsulKvSemaphoreHolderCount: ConsulKvSemaphoreHolderCountMetricConfig{
+						Enabled:             false,
+						AggregationStrategy: AggregationStrategySum,
+						EnabledAttributes:   []ConsulKvSemaphoreHolderCountMetricAttributeKey{ConsulKvSemaphoreHolderCountMetricAttributeKeyConsulSemaphorePrefix},
+					},
+					ConsulKvSemaphoreLimit: ConsulKvSemaphoreLimitMetricConfig{
+						Enabled:             false,
+						AggregationStrategy: AggregationStrategyAvg,
+						EnabledAttributes:   []ConsulKvSemaphoreLimitMetricAttributeKey{ConsulKvSemaphoreLimitMetricAttributeKeyConsulSemaphorePrefix},
+					},
+					ConsulKvSemaphoreWaiterCount: ConsulKvSemaphoreWaiterCountMetricConfig{
+						Enabled:             false,
+						AggregationStrategy: AggregationStrategySum,
+						EnabledAttributes:   []ConsulKvSemaphoreWaiterCountMetricAttributeKey{ConsulKvSemaphoreWaiterCountMetricAttributeKeyConsulSemaphorePrefix},
+					},
 					ConsulMemberCount: ConsulMemberCountMetricConfig{
 						Enabled:             false,
 						AggregationStrategy: AggregationStrategySum,
@@ -293,7 +323,7 @@ func TestMetricsBuilderConfig(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			cfg := loadMetricsBuilderConfig(t, tt.name)
-			diff := cmp.Diff(tt.want, cfg, cmpopts.IgnoreUnexported(ConsulACLTokenTimeToExpiryMetricConfig{}, ConsulAutopilotFailureToleranceMetricConfig{}, ConsulAutopilotHealthyMetricConfig{}, ConsulCaRootTimeToExpiryMetricConfig{}, ConsulCatalogNodeCountMetricConfig{}, ConsulCatalogServiceCountMetricConfig{}, ConsulCatalogServiceInstanceCountMetricConfig{}, ConsulHealthCheckCountMetricConfig{}, ConsulHealthCheckStateMetricConfig{}, ConsulHealthCheckTransitionsMetricConfig{}, ConsulHealthServiceInstanceCountMetricConfig{}, ConsulKvChangesMetricConfig{}, ConsulKvKeyCountMetricConfig{}, ConsulKvLockAcquisitionsMetricConfig{}, ConsulKvLockHeldCountMetricConfig{}, ConsulMemberCountMetricConfig{}, ConsulNetworkRoundTripMaxMetricConfig{}, ConsulNetworkRoundTripMedianMetricConfig{}, ConsulNetworkRoundTripMinMetricConfig{}, ConsulNetworkRoundTripP95MetricConfig{}, ConsulRaftHasLeaderMetricConfig{}, ConsulRaftLastContactMetricConfig{}, ConsulRaftLeaderChangesMetricConfig{}, ConsulRaftPeerCountMetricConfig{}, ConsulRaftVoterCountMetricConfig{}, ConsulServerHealthyMetricConfig{}, ConsulServerLastContactMetricConfig{}, ConsulServerLeaderMetricConfig{}, ConsulServerLogLagMetricConfig{}, ConsulServerStableDurationMetricConfig{}, ConsulServerVoterMetricConfig{}, ConsulSessionCountMetricConfig{}, ConsulUpMetricConfig{}, ConsulDatacenterResourceAttributeConfig{}, ServiceInstanceIDResourceAttributeConfig{}, ServiceNameResourceAttributeConfig{}))
+			diff := cmp.Diff(tt.want, cfg, cmpopts.IgnoreUnexported(ConsulACLTokenTimeToExpiryMetricConfig{}, ConsulAutopilotFailureToleranceMetricConfig{}, ConsulAutopilotHealthyMetricConfig{}, ConsulCaRootTimeToExpiryMetricConfig{}, ConsulCatalogNodeCountMetricConfig{}, ConsulCatalogServiceCountMetricConfig{}, ConsulCatalogServiceInstanceCountMetricConfig{}, ConsulHealthCheckCountMetricConfig{}, ConsulHealthCheckStateMetricConfig{}, ConsulHealthCheckTransitionsMetricConfig{}, ConsulHealthServiceInstanceCountMetricConfig{}, ConsulKvChangesMetricConfig{}, ConsulKvKeyCountMetricConfig{}, ConsulKvLockAcquisitionsMetricConfig{}, ConsulKvLockHeldCountMetricConfig{}, ConsulKvSemaphoreHolderCountMetricConfig{}, ConsulKvSemaphoreLimitMetricConfig{}, ConsulKvSemaphoreWaiterCountMetricConfig{}, ConsulMemberCountMetricConfig{}, ConsulNetworkRoundTripMaxMetricConfig{}, ConsulNetworkRoundTripMedianMetricConfig{}, ConsulNetworkRoundTripMinMetricConfig{}, ConsulNetworkRoundTripP95MetricConfig{}, ConsulRaftHasLeaderMetricConfig{}, ConsulRaftLastContactMetricConfig{}, ConsulRaftLeaderChangesMetricConfig{}, ConsulRaftPeerCountMetricConfig{}, ConsulRaftVoterCountMetricConfig{}, ConsulServerHealthyMetricConfig{}, ConsulServerLastContactMetricConfig{}, ConsulServerLeaderMetricConfig{}, ConsulServerLogLagMetricConfig{}, ConsulServerStableDurationMetricConfig{}, ConsulServerVoterMetricConfig{}, ConsulSessionCountMetricConfig{}, ConsulUpMetricConfig{}, ConsulDatacenterResourceAttributeConfig{}, ServiceInstanceIDResourceAttributeConfig{}, ServiceNameResourceAttributeConfig{}))
 			require.Emptyf(t, diff, "Config mismatch (-expected +actual):\n%s", diff)
 		})
 	}
@@ -343,6 +373,42 @@ func TestConsulKvLockHeldCountMetricsConfig_Validate(t *testing.T) {
 	require.ErrorContains(t, cfg.Validate(), "metric consul.kv.lock.held.count doesn't have an attribute invalid, valid attributes: [consul.kv.prefix]")
 
 	cfg = DefaultMetricsConfig().ConsulKvLockHeldCount
+	cfg.AggregationStrategy = "invalid"
+	require.ErrorContains(t, cfg.Validate(), "invalid aggregation strategy")
+}
+
+func TestConsulKvSemaphoreHolderCountMetricsConfig_Validate(t *testing.T) {
+	cfg := DefaultMetricsConfig().ConsulKvSemaphoreHolderCount
+	require.NoError(t, cfg.Validate())
+
+	cfg.EnabledAttributes = []ConsulKvSemaphoreHolderCountMetricAttributeKey{"invalid"}
+	require.ErrorContains(t, cfg.Validate(), "metric consul.kv.semaphore.holder.count doesn't have an attribute invalid, valid attributes: [consul.semaphore.prefix]")
+
+	cfg = DefaultMetricsConfig().ConsulKvSemaphoreHolderCount
+	cfg.AggregationStrategy = "invalid"
+	require.ErrorContains(t, cfg.Validate(), "invalid aggregation strategy")
+}
+
+func TestConsulKvSemaphoreLimitMetricsConfig_Validate(t *testing.T) {
+	cfg := DefaultMetricsConfig().ConsulKvSemaphoreLimit
+	require.NoError(t, cfg.Validate())
+
+	cfg.EnabledAttributes = []ConsulKvSemaphoreLimitMetricAttributeKey{"invalid"}
+	require.ErrorContains(t, cfg.Validate(), "metric consul.kv.semaphore.limit doesn't have an attribute invalid, valid attributes: [consul.semaphore.prefix]")
+
+	cfg = DefaultMetricsConfig().ConsulKvSemaphoreLimit
+	cfg.AggregationStrategy = "invalid"
+	require.ErrorContains(t, cfg.Validate(), "invalid aggregation strategy")
+}
+
+func TestConsulKvSemaphoreWaiterCountMetricsConfig_Validate(t *testing.T) {
+	cfg := DefaultMetricsConfig().ConsulKvSemaphoreWaiterCount
+	require.NoError(t, cfg.Validate())
+
+	cfg.EnabledAttributes = []ConsulKvSemaphoreWaiterCountMetricAttributeKey{"invalid"}
+	require.ErrorContains(t, cfg.Validate(), "metric consul.kv.semaphore.waiter.count doesn't have an attribute invalid, valid attributes: [consul.semaphore.prefix]")
+
+	cfg = DefaultMetricsConfig().ConsulKvSemaphoreWaiterCount
 	cfg.AggregationStrategy = "invalid"
 	require.ErrorContains(t, cfg.Validate(), "invalid aggregation strategy")
 }

@@ -383,6 +383,46 @@ func newEventConsulLeaderLost(cfg EventConfig) eventConsulLeaderLost {
 	return e
 }
 
+type eventConsulLockAbandoned struct {
+	data   plog.LogRecordSlice // data buffer for generated log records.
+	config EventConfig         // event config provided by user.
+}
+
+func (e *eventConsulLockAbandoned) recordEvent(ctx context.Context, timestamp pcommon.Timestamp, consulKvKeyAttributeValue string, consulSessionIDAttributeValue string, consulLockTypeAttributeValue string, consulLockEndAttributeValue string, observationReconciledAttributeValue bool) {
+	if !e.config.Enabled {
+		return
+	}
+	dp := e.data.AppendEmpty()
+	dp.SetEventName("consul.lock.abandoned")
+	dp.SetTimestamp(timestamp)
+
+	if span := trace.SpanContextFromContext(ctx); span.IsValid() {
+		dp.SetTraceID(pcommon.TraceID(span.TraceID()))
+		dp.SetSpanID(pcommon.SpanID(span.SpanID()))
+	}
+	dp.Attributes().PutStr("consul.kv.key", consulKvKeyAttributeValue)
+	dp.Attributes().PutStr("consul.session.id", consulSessionIDAttributeValue)
+	dp.Attributes().PutStr("consul.lock.type", consulLockTypeAttributeValue)
+	dp.Attributes().PutStr("consul.lock.end", consulLockEndAttributeValue)
+	dp.Attributes().PutBool("observation.reconciled", observationReconciledAttributeValue)
+
+}
+
+// emit appends recorded event data to a events slice and prepares it for recording another set of log records.
+func (e *eventConsulLockAbandoned) emit(lrs plog.LogRecordSlice) {
+	if e.config.Enabled && e.data.Len() > 0 {
+		e.data.MoveAndAppendTo(lrs)
+	}
+}
+
+func newEventConsulLockAbandoned(cfg EventConfig) eventConsulLockAbandoned {
+	e := eventConsulLockAbandoned{config: cfg}
+	if cfg.Enabled {
+		e.data = plog.NewLogRecordSlice()
+	}
+	return e
+}
+
 type eventConsulLockAcquired struct {
 	data   plog.LogRecordSlice // data buffer for generated log records.
 	config EventConfig         // event config provided by user.
@@ -458,6 +498,46 @@ func (e *eventConsulLockInvalidated) emit(lrs plog.LogRecordSlice) {
 
 func newEventConsulLockInvalidated(cfg EventConfig) eventConsulLockInvalidated {
 	e := eventConsulLockInvalidated{config: cfg}
+	if cfg.Enabled {
+		e.data = plog.NewLogRecordSlice()
+	}
+	return e
+}
+
+type eventConsulLockQueued struct {
+	data   plog.LogRecordSlice // data buffer for generated log records.
+	config EventConfig         // event config provided by user.
+}
+
+func (e *eventConsulLockQueued) recordEvent(ctx context.Context, timestamp pcommon.Timestamp, consulKvKeyAttributeValue string, consulSessionIDAttributeValue string, consulLockTypeAttributeValue string, observationInitialAttributeValue bool, observationReconciledAttributeValue bool) {
+	if !e.config.Enabled {
+		return
+	}
+	dp := e.data.AppendEmpty()
+	dp.SetEventName("consul.lock.queued")
+	dp.SetTimestamp(timestamp)
+
+	if span := trace.SpanContextFromContext(ctx); span.IsValid() {
+		dp.SetTraceID(pcommon.TraceID(span.TraceID()))
+		dp.SetSpanID(pcommon.SpanID(span.SpanID()))
+	}
+	dp.Attributes().PutStr("consul.kv.key", consulKvKeyAttributeValue)
+	dp.Attributes().PutStr("consul.session.id", consulSessionIDAttributeValue)
+	dp.Attributes().PutStr("consul.lock.type", consulLockTypeAttributeValue)
+	dp.Attributes().PutBool("observation.initial", observationInitialAttributeValue)
+	dp.Attributes().PutBool("observation.reconciled", observationReconciledAttributeValue)
+
+}
+
+// emit appends recorded event data to a events slice and prepares it for recording another set of log records.
+func (e *eventConsulLockQueued) emit(lrs plog.LogRecordSlice) {
+	if e.config.Enabled && e.data.Len() > 0 {
+		e.data.MoveAndAppendTo(lrs)
+	}
+}
+
+func newEventConsulLockQueued(cfg EventConfig) eventConsulLockQueued {
+	e := eventConsulLockQueued{config: cfg}
 	if cfg.Enabled {
 		e.data = plog.NewLogRecordSlice()
 	}
@@ -987,8 +1067,10 @@ type LogsBuilder struct {
 	eventConsulKvUpdated           eventConsulKvUpdated
 	eventConsulLeaderElected       eventConsulLeaderElected
 	eventConsulLeaderLost          eventConsulLeaderLost
+	eventConsulLockAbandoned       eventConsulLockAbandoned
 	eventConsulLockAcquired        eventConsulLockAcquired
 	eventConsulLockInvalidated     eventConsulLockInvalidated
+	eventConsulLockQueued          eventConsulLockQueued
 	eventConsulLockReleased        eventConsulLockReleased
 	eventConsulMemberFailed        eventConsulMemberFailed
 	eventConsulMemberJoined        eventConsulMemberJoined
@@ -1024,8 +1106,10 @@ func NewLogsBuilder(lbc LogsBuilderConfig, settings receiver.Settings) *LogsBuil
 		eventConsulKvUpdated:           newEventConsulKvUpdated(lbc.Events.ConsulKvUpdated),
 		eventConsulLeaderElected:       newEventConsulLeaderElected(lbc.Events.ConsulLeaderElected),
 		eventConsulLeaderLost:          newEventConsulLeaderLost(lbc.Events.ConsulLeaderLost),
+		eventConsulLockAbandoned:       newEventConsulLockAbandoned(lbc.Events.ConsulLockAbandoned),
 		eventConsulLockAcquired:        newEventConsulLockAcquired(lbc.Events.ConsulLockAcquired),
 		eventConsulLockInvalidated:     newEventConsulLockInvalidated(lbc.Events.ConsulLockInvalidated),
+		eventConsulLockQueued:          newEventConsulLockQueued(lbc.Events.ConsulLockQueued),
 		eventConsulLockReleased:        newEventConsulLockReleased(lbc.Events.ConsulLockReleased),
 		eventConsulMemberFailed:        newEventConsulMemberFailed(lbc.Events.ConsulMemberFailed),
 		eventConsulMemberJoined:        newEventConsulMemberJoined(lbc.Events.ConsulMemberJoined),
@@ -1112,8 +1196,10 @@ func (lb *LogsBuilder) EmitForResource(options ...ResourceLogsOption) {
 	lb.eventConsulKvUpdated.emit(ils.LogRecords())
 	lb.eventConsulLeaderElected.emit(ils.LogRecords())
 	lb.eventConsulLeaderLost.emit(ils.LogRecords())
+	lb.eventConsulLockAbandoned.emit(ils.LogRecords())
 	lb.eventConsulLockAcquired.emit(ils.LogRecords())
 	lb.eventConsulLockInvalidated.emit(ils.LogRecords())
+	lb.eventConsulLockQueued.emit(ils.LogRecords())
 	lb.eventConsulLockReleased.emit(ils.LogRecords())
 	lb.eventConsulMemberFailed.emit(ils.LogRecords())
 	lb.eventConsulMemberJoined.emit(ils.LogRecords())
@@ -1208,6 +1294,11 @@ func (lb *LogsBuilder) RecordConsulLeaderLostEvent(ctx context.Context, timestam
 	lb.eventConsulLeaderLost.recordEvent(ctx, timestamp, consulLeaderAddressOldAttributeValue, observationReconciledAttributeValue)
 }
 
+// RecordConsulLockAbandonedEvent adds a log record of consul.lock.abandoned event.
+func (lb *LogsBuilder) RecordConsulLockAbandonedEvent(ctx context.Context, timestamp pcommon.Timestamp, consulKvKeyAttributeValue string, consulSessionIDAttributeValue string, consulLockTypeAttributeValue string, consulLockEndAttributeValue string, observationReconciledAttributeValue bool) {
+	lb.eventConsulLockAbandoned.recordEvent(ctx, timestamp, consulKvKeyAttributeValue, consulSessionIDAttributeValue, consulLockTypeAttributeValue, consulLockEndAttributeValue, observationReconciledAttributeValue)
+}
+
 // RecordConsulLockAcquiredEvent adds a log record of consul.lock.acquired event.
 func (lb *LogsBuilder) RecordConsulLockAcquiredEvent(ctx context.Context, timestamp pcommon.Timestamp, consulKvKeyAttributeValue string, consulKvLockIndexAttributeValue int64, consulSessionIDAttributeValue string, consulLockTypeAttributeValue string, observationInitialAttributeValue bool, observationReconciledAttributeValue bool) {
 	lb.eventConsulLockAcquired.recordEvent(ctx, timestamp, consulKvKeyAttributeValue, consulKvLockIndexAttributeValue, consulSessionIDAttributeValue, consulLockTypeAttributeValue, observationInitialAttributeValue, observationReconciledAttributeValue)
@@ -1216,6 +1307,11 @@ func (lb *LogsBuilder) RecordConsulLockAcquiredEvent(ctx context.Context, timest
 // RecordConsulLockInvalidatedEvent adds a log record of consul.lock.invalidated event.
 func (lb *LogsBuilder) RecordConsulLockInvalidatedEvent(ctx context.Context, timestamp pcommon.Timestamp, consulKvKeyAttributeValue string, consulKvLockIndexAttributeValue int64, consulSessionIDAttributeValue string, consulLockTypeAttributeValue string, observationReconciledAttributeValue bool) {
 	lb.eventConsulLockInvalidated.recordEvent(ctx, timestamp, consulKvKeyAttributeValue, consulKvLockIndexAttributeValue, consulSessionIDAttributeValue, consulLockTypeAttributeValue, observationReconciledAttributeValue)
+}
+
+// RecordConsulLockQueuedEvent adds a log record of consul.lock.queued event.
+func (lb *LogsBuilder) RecordConsulLockQueuedEvent(ctx context.Context, timestamp pcommon.Timestamp, consulKvKeyAttributeValue string, consulSessionIDAttributeValue string, consulLockTypeAttributeValue string, observationInitialAttributeValue bool, observationReconciledAttributeValue bool) {
+	lb.eventConsulLockQueued.recordEvent(ctx, timestamp, consulKvKeyAttributeValue, consulSessionIDAttributeValue, consulLockTypeAttributeValue, observationInitialAttributeValue, observationReconciledAttributeValue)
 }
 
 // RecordConsulLockReleasedEvent adds a log record of consul.lock.released event.

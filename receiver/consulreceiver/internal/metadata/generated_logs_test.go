@@ -157,10 +157,16 @@ func TestLogsBuilder(t *testing.T) {
 			lb.RecordConsulLeaderLostEvent(ctx, timestamp, "consul.leader.address.old-val", true)
 			defaultEventsCount++
 			allEventsCount++
+			lb.RecordConsulLockAbandonedEvent(ctx, timestamp, "consul.kv.key-val", "consul.session.id-val", "consul.lock.type-val", "consul.lock.end-val", true)
+			defaultEventsCount++
+			allEventsCount++
 			lb.RecordConsulLockAcquiredEvent(ctx, timestamp, "consul.kv.key-val", 20, "consul.session.id-val", "consul.lock.type-val", false, true)
 			defaultEventsCount++
 			allEventsCount++
 			lb.RecordConsulLockInvalidatedEvent(ctx, timestamp, "consul.kv.key-val", 20, "consul.session.id-val", "consul.lock.type-val", true)
+			defaultEventsCount++
+			allEventsCount++
+			lb.RecordConsulLockQueuedEvent(ctx, timestamp, "consul.kv.key-val", "consul.session.id-val", "consul.lock.type-val", false, true)
 			defaultEventsCount++
 			allEventsCount++
 			lb.RecordConsulLockReleasedEvent(ctx, timestamp, "consul.kv.key-val", 20, "consul.session.id-val", "consul.lock.type-val", "consul.lock.end-val", true)
@@ -458,6 +464,28 @@ func TestLogsBuilder(t *testing.T) {
 					attrVal, ok = lr.Attributes().Get("observation.reconciled")
 					assert.True(t, ok)
 					assert.True(t, attrVal.Bool())
+				case "consul.lock.abandoned":
+					assert.False(t, validatedEvents["consul.lock.abandoned"], "Found a duplicate in the events slice: consul.lock.abandoned")
+					validatedEvents["consul.lock.abandoned"] = true
+					lr := lrs.At(i)
+					assert.Equal(t, timestamp, lr.Timestamp())
+					assert.Equal(t, pcommon.TraceID(traceID), lr.TraceID())
+					assert.Equal(t, pcommon.SpanID(spanID), lr.SpanID())
+					attrVal, ok := lr.Attributes().Get("consul.kv.key")
+					assert.True(t, ok)
+					assert.Equal(t, "consul.kv.key-val", attrVal.Str())
+					attrVal, ok = lr.Attributes().Get("consul.session.id")
+					assert.True(t, ok)
+					assert.Equal(t, "consul.session.id-val", attrVal.Str())
+					attrVal, ok = lr.Attributes().Get("consul.lock.type")
+					assert.True(t, ok)
+					assert.Equal(t, "consul.lock.type-val", attrVal.Str())
+					attrVal, ok = lr.Attributes().Get("consul.lock.end")
+					assert.True(t, ok)
+					assert.Equal(t, "consul.lock.end-val", attrVal.Str())
+					attrVal, ok = lr.Attributes().Get("observation.reconciled")
+					assert.True(t, ok)
+					assert.True(t, attrVal.Bool())
 				case "consul.lock.acquired":
 					assert.False(t, validatedEvents["consul.lock.acquired"], "Found a duplicate in the events slice: consul.lock.acquired")
 					validatedEvents["consul.lock.acquired"] = true
@@ -502,6 +530,28 @@ func TestLogsBuilder(t *testing.T) {
 					attrVal, ok = lr.Attributes().Get("consul.lock.type")
 					assert.True(t, ok)
 					assert.Equal(t, "consul.lock.type-val", attrVal.Str())
+					attrVal, ok = lr.Attributes().Get("observation.reconciled")
+					assert.True(t, ok)
+					assert.True(t, attrVal.Bool())
+				case "consul.lock.queued":
+					assert.False(t, validatedEvents["consul.lock.queued"], "Found a duplicate in the events slice: consul.lock.queued")
+					validatedEvents["consul.lock.queued"] = true
+					lr := lrs.At(i)
+					assert.Equal(t, timestamp, lr.Timestamp())
+					assert.Equal(t, pcommon.TraceID(traceID), lr.TraceID())
+					assert.Equal(t, pcommon.SpanID(spanID), lr.SpanID())
+					attrVal, ok := lr.Attributes().Get("consul.kv.key")
+					assert.True(t, ok)
+					assert.Equal(t, "consul.kv.key-val", attrVal.Str())
+					attrVal, ok = lr.Attributes().Get("consul.session.id")
+					assert.True(t, ok)
+					assert.Equal(t, "consul.session.id-val", attrVal.Str())
+					attrVal, ok = lr.Attributes().Get("consul.lock.type")
+					assert.True(t, ok)
+					assert.Equal(t, "consul.lock.type-val", attrVal.Str())
+					attrVal, ok = lr.Attributes().Get("observation.initial")
+					assert.True(t, ok)
+					assert.False(t, attrVal.Bool())
 					attrVal, ok = lr.Attributes().Get("observation.reconciled")
 					assert.True(t, ok)
 					assert.True(t, attrVal.Bool())

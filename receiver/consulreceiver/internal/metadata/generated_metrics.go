@@ -273,6 +273,18 @@ var MetricsInfo = metricsInfo{
 		Name:       "consul.kv.lock.held.count",
 		Attributes: []string{"consul.kv.prefix"},
 	},
+	ConsulKvSemaphoreHolderCount: metricInfo{
+		Name:       "consul.kv.semaphore.holder.count",
+		Attributes: []string{"consul.semaphore.prefix"},
+	},
+	ConsulKvSemaphoreLimit: metricInfo{
+		Name:       "consul.kv.semaphore.limit",
+		Attributes: []string{"consul.semaphore.prefix"},
+	},
+	ConsulKvSemaphoreWaiterCount: metricInfo{
+		Name:       "consul.kv.semaphore.waiter.count",
+		Attributes: []string{"consul.semaphore.prefix"},
+	},
 	ConsulMemberCount: metricInfo{
 		Name:       "consul.member.count",
 		Attributes: []string{"consul.member.pool", "consul.member.status"},
@@ -352,6 +364,9 @@ type metricsInfo struct {
 	ConsulKvKeyCount                  metricInfo
 	ConsulKvLockAcquisitions          metricInfo
 	ConsulKvLockHeldCount             metricInfo
+	ConsulKvSemaphoreHolderCount      metricInfo
+	ConsulKvSemaphoreLimit            metricInfo
+	ConsulKvSemaphoreWaiterCount      metricInfo
 	ConsulMemberCount                 metricInfo
 	ConsulNetworkRoundTripMax         metricInfo
 	ConsulNetworkRoundTripMedian      metricInfo
@@ -1146,7 +1161,7 @@ type metricConsulKvLockAcquisitions struct {
 // init fills consul.kv.lock.acquisitions metric with initial data.
 func (m *metricConsulKvLockAcquisitions) init() {
 	m.data.SetName("consul.kv.lock.acquisitions")
-	m.data.SetDescription("How often keys under each of kv::prefixes were acquired, seen or not.")
+	m.data.SetDescription("How often keys under each of kv::prefixes were acquired, observed or not, and how often slots of semaphores were observed to be taken.")
 	m.data.SetUnit("{acquisition}")
 	m.data.SetEmptySum()
 	m.data.Sum().SetIsMonotonic(true)
@@ -1237,7 +1252,7 @@ type metricConsulKvLockHeldCount struct {
 // init fills consul.kv.lock.held.count metric with initial data.
 func (m *metricConsulKvLockHeldCount) init() {
 	m.data.SetName("consul.kv.lock.held.count")
-	m.data.SetDescription("Keys under each of kv::prefixes that a session holds.")
+	m.data.SetDescription("Keys under each of kv::prefixes that a session holds, and slots of semaphores that are taken.")
 	m.data.SetUnit("{lock}")
 	m.data.SetEmptySum()
 	m.data.Sum().SetIsMonotonic(false)
@@ -1310,6 +1325,277 @@ func (m *metricConsulKvLockHeldCount) emit(metrics pmetric.MetricSlice) {
 
 func newMetricConsulKvLockHeldCount(cfg ConsulKvLockHeldCountMetricConfig) metricConsulKvLockHeldCount {
 	m := metricConsulKvLockHeldCount{config: cfg}
+
+	if cfg.Enabled {
+		m.data = pmetric.NewMetric()
+		m.init()
+	}
+	return m
+}
+
+type metricConsulKvSemaphoreHolderCount struct {
+	data          pmetric.Metric                           // data buffer for generated metric.
+	config        ConsulKvSemaphoreHolderCountMetricConfig // metric config provided by user.
+	capacity      int                                      // max observed number of data points added to the metric.
+	aggDataPoints []int64                                  // slice containing number of aggregated datapoints at each index
+}
+
+// init fills consul.kv.semaphore.holder.count metric with initial data.
+func (m *metricConsulKvSemaphoreHolderCount) init() {
+	m.data.SetName("consul.kv.semaphore.holder.count")
+	m.data.SetDescription("Sessions that have a slot of a semaphore of the Consul API, such as `consul lock -n=2`, of at most 1,000 semaphores under each of kv::prefixes.")
+	m.data.SetUnit("{session}")
+	m.data.SetEmptySum()
+	m.data.Sum().SetIsMonotonic(false)
+	m.data.Sum().SetAggregationTemporality(pmetric.AggregationTemporalityCumulative)
+	m.data.Sum().DataPoints().EnsureCapacity(m.capacity)
+	m.aggDataPoints = m.aggDataPoints[:0]
+}
+
+func (m *metricConsulKvSemaphoreHolderCount) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val int64, consulSemaphorePrefixAttributeValue string) {
+	if !m.config.Enabled {
+		return
+	}
+
+	dp := pmetric.NewNumberDataPoint()
+	dp.SetStartTimestamp(start)
+	dp.SetTimestamp(ts)
+	if slices.Contains(m.config.EnabledAttributes, ConsulKvSemaphoreHolderCountMetricAttributeKeyConsulSemaphorePrefix) {
+		dp.Attributes().PutStr("consul.semaphore.prefix", consulSemaphorePrefixAttributeValue)
+	}
+
+	var s string
+	dps := m.data.Sum().DataPoints()
+	for i := 0; i < dps.Len(); i++ {
+		dpi := dps.At(i)
+		if dp.Attributes().Equal(dpi.Attributes()) && dp.StartTimestamp() == dpi.StartTimestamp() && dp.Timestamp() == dpi.Timestamp() {
+			switch s = m.config.AggregationStrategy; s {
+			case AggregationStrategySum, AggregationStrategyAvg:
+				dpi.SetIntValue(dpi.IntValue() + val)
+				m.aggDataPoints[i] += 1
+				return
+			case AggregationStrategyMin:
+				if dpi.IntValue() > val {
+					dpi.SetIntValue(val)
+				}
+				return
+			case AggregationStrategyMax:
+				if dpi.IntValue() < val {
+					dpi.SetIntValue(val)
+				}
+				return
+			}
+		}
+	}
+
+	dp.SetIntValue(val)
+	m.aggDataPoints = append(m.aggDataPoints, 1)
+	dp.MoveTo(dps.AppendEmpty())
+}
+
+// updateCapacity saves max length of data point slices that will be used for the slice capacity.
+func (m *metricConsulKvSemaphoreHolderCount) updateCapacity() {
+	if m.data.Sum().DataPoints().Len() > m.capacity {
+		m.capacity = m.data.Sum().DataPoints().Len()
+	}
+}
+
+// emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
+func (m *metricConsulKvSemaphoreHolderCount) emit(metrics pmetric.MetricSlice) {
+	if m.config.Enabled && m.data.Sum().DataPoints().Len() > 0 {
+		if m.config.AggregationStrategy == AggregationStrategyAvg {
+			for i, aggCount := range m.aggDataPoints {
+				m.data.Sum().DataPoints().At(i).SetIntValue(m.data.Sum().DataPoints().At(i).IntValue() / aggCount)
+			}
+		}
+		m.updateCapacity()
+		m.data.MoveTo(metrics.AppendEmpty())
+		m.init()
+	}
+}
+
+func newMetricConsulKvSemaphoreHolderCount(cfg ConsulKvSemaphoreHolderCountMetricConfig) metricConsulKvSemaphoreHolderCount {
+	m := metricConsulKvSemaphoreHolderCount{config: cfg}
+
+	if cfg.Enabled {
+		m.data = pmetric.NewMetric()
+		m.init()
+	}
+	return m
+}
+
+type metricConsulKvSemaphoreLimit struct {
+	data          pmetric.Metric                     // data buffer for generated metric.
+	config        ConsulKvSemaphoreLimitMetricConfig // metric config provided by user.
+	capacity      int                                // max observed number of data points added to the metric.
+	aggDataPoints []int64                            // slice containing number of aggregated datapoints at each index
+}
+
+// init fills consul.kv.semaphore.limit metric with initial data.
+func (m *metricConsulKvSemaphoreLimit) init() {
+	m.data.SetName("consul.kv.semaphore.limit")
+	m.data.SetDescription("Number of slots that a semaphore has.")
+	m.data.SetUnit("{slot}")
+	m.data.SetEmptyGauge()
+	m.data.Gauge().DataPoints().EnsureCapacity(m.capacity)
+	m.aggDataPoints = m.aggDataPoints[:0]
+}
+
+func (m *metricConsulKvSemaphoreLimit) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val int64, consulSemaphorePrefixAttributeValue string) {
+	if !m.config.Enabled {
+		return
+	}
+
+	dp := pmetric.NewNumberDataPoint()
+	dp.SetStartTimestamp(start)
+	dp.SetTimestamp(ts)
+	if slices.Contains(m.config.EnabledAttributes, ConsulKvSemaphoreLimitMetricAttributeKeyConsulSemaphorePrefix) {
+		dp.Attributes().PutStr("consul.semaphore.prefix", consulSemaphorePrefixAttributeValue)
+	}
+
+	var s string
+	dps := m.data.Gauge().DataPoints()
+	for i := 0; i < dps.Len(); i++ {
+		dpi := dps.At(i)
+		if dp.Attributes().Equal(dpi.Attributes()) && dp.StartTimestamp() == dpi.StartTimestamp() && dp.Timestamp() == dpi.Timestamp() {
+			switch s = m.config.AggregationStrategy; s {
+			case AggregationStrategySum, AggregationStrategyAvg:
+				dpi.SetIntValue(dpi.IntValue() + val)
+				m.aggDataPoints[i] += 1
+				return
+			case AggregationStrategyMin:
+				if dpi.IntValue() > val {
+					dpi.SetIntValue(val)
+				}
+				return
+			case AggregationStrategyMax:
+				if dpi.IntValue() < val {
+					dpi.SetIntValue(val)
+				}
+				return
+			}
+		}
+	}
+
+	dp.SetIntValue(val)
+	m.aggDataPoints = append(m.aggDataPoints, 1)
+	dp.MoveTo(dps.AppendEmpty())
+}
+
+// updateCapacity saves max length of data point slices that will be used for the slice capacity.
+func (m *metricConsulKvSemaphoreLimit) updateCapacity() {
+	if m.data.Gauge().DataPoints().Len() > m.capacity {
+		m.capacity = m.data.Gauge().DataPoints().Len()
+	}
+}
+
+// emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
+func (m *metricConsulKvSemaphoreLimit) emit(metrics pmetric.MetricSlice) {
+	if m.config.Enabled && m.data.Gauge().DataPoints().Len() > 0 {
+		if m.config.AggregationStrategy == AggregationStrategyAvg {
+			for i, aggCount := range m.aggDataPoints {
+				m.data.Gauge().DataPoints().At(i).SetIntValue(m.data.Gauge().DataPoints().At(i).IntValue() / aggCount)
+			}
+		}
+		m.updateCapacity()
+		m.data.MoveTo(metrics.AppendEmpty())
+		m.init()
+	}
+}
+
+func newMetricConsulKvSemaphoreLimit(cfg ConsulKvSemaphoreLimitMetricConfig) metricConsulKvSemaphoreLimit {
+	m := metricConsulKvSemaphoreLimit{config: cfg}
+
+	if cfg.Enabled {
+		m.data = pmetric.NewMetric()
+		m.init()
+	}
+	return m
+}
+
+type metricConsulKvSemaphoreWaiterCount struct {
+	data          pmetric.Metric                           // data buffer for generated metric.
+	config        ConsulKvSemaphoreWaiterCountMetricConfig // metric config provided by user.
+	capacity      int                                      // max observed number of data points added to the metric.
+	aggDataPoints []int64                                  // slice containing number of aggregated datapoints at each index
+}
+
+// init fills consul.kv.semaphore.waiter.count metric with initial data.
+func (m *metricConsulKvSemaphoreWaiterCount) init() {
+	m.data.SetName("consul.kv.semaphore.waiter.count")
+	m.data.SetDescription("Sessions that wait for a slot of a semaphore.")
+	m.data.SetUnit("{session}")
+	m.data.SetEmptySum()
+	m.data.Sum().SetIsMonotonic(false)
+	m.data.Sum().SetAggregationTemporality(pmetric.AggregationTemporalityCumulative)
+	m.data.Sum().DataPoints().EnsureCapacity(m.capacity)
+	m.aggDataPoints = m.aggDataPoints[:0]
+}
+
+func (m *metricConsulKvSemaphoreWaiterCount) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val int64, consulSemaphorePrefixAttributeValue string) {
+	if !m.config.Enabled {
+		return
+	}
+
+	dp := pmetric.NewNumberDataPoint()
+	dp.SetStartTimestamp(start)
+	dp.SetTimestamp(ts)
+	if slices.Contains(m.config.EnabledAttributes, ConsulKvSemaphoreWaiterCountMetricAttributeKeyConsulSemaphorePrefix) {
+		dp.Attributes().PutStr("consul.semaphore.prefix", consulSemaphorePrefixAttributeValue)
+	}
+
+	var s string
+	dps := m.data.Sum().DataPoints()
+	for i := 0; i < dps.Len(); i++ {
+		dpi := dps.At(i)
+		if dp.Attributes().Equal(dpi.Attributes()) && dp.StartTimestamp() == dpi.StartTimestamp() && dp.Timestamp() == dpi.Timestamp() {
+			switch s = m.config.AggregationStrategy; s {
+			case AggregationStrategySum, AggregationStrategyAvg:
+				dpi.SetIntValue(dpi.IntValue() + val)
+				m.aggDataPoints[i] += 1
+				return
+			case AggregationStrategyMin:
+				if dpi.IntValue() > val {
+					dpi.SetIntValue(val)
+				}
+				return
+			case AggregationStrategyMax:
+				if dpi.IntValue() < val {
+					dpi.SetIntValue(val)
+				}
+				return
+			}
+		}
+	}
+
+	dp.SetIntValue(val)
+	m.aggDataPoints = append(m.aggDataPoints, 1)
+	dp.MoveTo(dps.AppendEmpty())
+}
+
+// updateCapacity saves max length of data point slices that will be used for the slice capacity.
+func (m *metricConsulKvSemaphoreWaiterCount) updateCapacity() {
+	if m.data.Sum().DataPoints().Len() > m.capacity {
+		m.capacity = m.data.Sum().DataPoints().Len()
+	}
+}
+
+// emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
+func (m *metricConsulKvSemaphoreWaiterCount) emit(metrics pmetric.MetricSlice) {
+	if m.config.Enabled && m.data.Sum().DataPoints().Len() > 0 {
+		if m.config.AggregationStrategy == AggregationStrategyAvg {
+			for i, aggCount := range m.aggDataPoints {
+				m.data.Sum().DataPoints().At(i).SetIntValue(m.data.Sum().DataPoints().At(i).IntValue() / aggCount)
+			}
+		}
+		m.updateCapacity()
+		m.data.MoveTo(metrics.AppendEmpty())
+		m.init()
+	}
+}
+
+func newMetricConsulKvSemaphoreWaiterCount(cfg ConsulKvSemaphoreWaiterCountMetricConfig) metricConsulKvSemaphoreWaiterCount {
+	m := metricConsulKvSemaphoreWaiterCount{config: cfg}
 
 	if cfg.Enabled {
 		m.data = pmetric.NewMetric()
@@ -2529,6 +2815,9 @@ type MetricsBuilder struct {
 	metricConsulKvKeyCount                  metricConsulKvKeyCount
 	metricConsulKvLockAcquisitions          metricConsulKvLockAcquisitions
 	metricConsulKvLockHeldCount             metricConsulKvLockHeldCount
+	metricConsulKvSemaphoreHolderCount      metricConsulKvSemaphoreHolderCount
+	metricConsulKvSemaphoreLimit            metricConsulKvSemaphoreLimit
+	metricConsulKvSemaphoreWaiterCount      metricConsulKvSemaphoreWaiterCount
 	metricConsulMemberCount                 metricConsulMemberCount
 	metricConsulNetworkRoundTripMax         metricConsulNetworkRoundTripMax
 	metricConsulNetworkRoundTripMedian      metricConsulNetworkRoundTripMedian
@@ -2587,6 +2876,9 @@ func NewMetricsBuilder(mbc MetricsBuilderConfig, settings receiver.Settings, opt
 		metricConsulKvKeyCount:                  newMetricConsulKvKeyCount(mbc.Metrics.ConsulKvKeyCount),
 		metricConsulKvLockAcquisitions:          newMetricConsulKvLockAcquisitions(mbc.Metrics.ConsulKvLockAcquisitions),
 		metricConsulKvLockHeldCount:             newMetricConsulKvLockHeldCount(mbc.Metrics.ConsulKvLockHeldCount),
+		metricConsulKvSemaphoreHolderCount:      newMetricConsulKvSemaphoreHolderCount(mbc.Metrics.ConsulKvSemaphoreHolderCount),
+		metricConsulKvSemaphoreLimit:            newMetricConsulKvSemaphoreLimit(mbc.Metrics.ConsulKvSemaphoreLimit),
+		metricConsulKvSemaphoreWaiterCount:      newMetricConsulKvSemaphoreWaiterCount(mbc.Metrics.ConsulKvSemaphoreWaiterCount),
 		metricConsulMemberCount:                 newMetricConsulMemberCount(mbc.Metrics.ConsulMemberCount),
 		metricConsulNetworkRoundTripMax:         newMetricConsulNetworkRoundTripMax(mbc.Metrics.ConsulNetworkRoundTripMax),
 		metricConsulNetworkRoundTripMedian:      newMetricConsulNetworkRoundTripMedian(mbc.Metrics.ConsulNetworkRoundTripMedian),
@@ -2710,6 +3002,9 @@ func (mb *MetricsBuilder) EmitForResource(options ...ResourceMetricsOption) {
 	mb.metricConsulKvKeyCount.emit(ils.Metrics())
 	mb.metricConsulKvLockAcquisitions.emit(ils.Metrics())
 	mb.metricConsulKvLockHeldCount.emit(ils.Metrics())
+	mb.metricConsulKvSemaphoreHolderCount.emit(ils.Metrics())
+	mb.metricConsulKvSemaphoreLimit.emit(ils.Metrics())
+	mb.metricConsulKvSemaphoreWaiterCount.emit(ils.Metrics())
 	mb.metricConsulMemberCount.emit(ils.Metrics())
 	mb.metricConsulNetworkRoundTripMax.emit(ils.Metrics())
 	mb.metricConsulNetworkRoundTripMedian.emit(ils.Metrics())
@@ -2832,6 +3127,21 @@ func (mb *MetricsBuilder) RecordConsulKvLockAcquisitionsDataPoint(ts pcommon.Tim
 // RecordConsulKvLockHeldCountDataPoint adds a data point to consul.kv.lock.held.count metric.
 func (mb *MetricsBuilder) RecordConsulKvLockHeldCountDataPoint(ts pcommon.Timestamp, val int64, consulKvPrefixAttributeValue string) {
 	mb.metricConsulKvLockHeldCount.recordDataPoint(mb.startTime, ts, val, consulKvPrefixAttributeValue)
+}
+
+// RecordConsulKvSemaphoreHolderCountDataPoint adds a data point to consul.kv.semaphore.holder.count metric.
+func (mb *MetricsBuilder) RecordConsulKvSemaphoreHolderCountDataPoint(ts pcommon.Timestamp, val int64, consulSemaphorePrefixAttributeValue string) {
+	mb.metricConsulKvSemaphoreHolderCount.recordDataPoint(mb.startTime, ts, val, consulSemaphorePrefixAttributeValue)
+}
+
+// RecordConsulKvSemaphoreLimitDataPoint adds a data point to consul.kv.semaphore.limit metric.
+func (mb *MetricsBuilder) RecordConsulKvSemaphoreLimitDataPoint(ts pcommon.Timestamp, val int64, consulSemaphorePrefixAttributeValue string) {
+	mb.metricConsulKvSemaphoreLimit.recordDataPoint(mb.startTime, ts, val, consulSemaphorePrefixAttributeValue)
+}
+
+// RecordConsulKvSemaphoreWaiterCountDataPoint adds a data point to consul.kv.semaphore.waiter.count metric.
+func (mb *MetricsBuilder) RecordConsulKvSemaphoreWaiterCountDataPoint(ts pcommon.Timestamp, val int64, consulSemaphorePrefixAttributeValue string) {
+	mb.metricConsulKvSemaphoreWaiterCount.recordDataPoint(mb.startTime, ts, val, consulSemaphorePrefixAttributeValue)
 }
 
 // RecordConsulMemberCountDataPoint adds a data point to consul.member.count metric.

@@ -71,6 +71,9 @@ func TestMetricsBuilder(t *testing.T) {
 			aggMap["consul.kv.key.count"] = mb.metricConsulKvKeyCount.config.AggregationStrategy
 			aggMap["consul.kv.lock.acquisitions"] = mb.metricConsulKvLockAcquisitions.config.AggregationStrategy
 			aggMap["consul.kv.lock.held.count"] = mb.metricConsulKvLockHeldCount.config.AggregationStrategy
+			aggMap["consul.kv.semaphore.holder.count"] = mb.metricConsulKvSemaphoreHolderCount.config.AggregationStrategy
+			aggMap["consul.kv.semaphore.limit"] = mb.metricConsulKvSemaphoreLimit.config.AggregationStrategy
+			aggMap["consul.kv.semaphore.waiter.count"] = mb.metricConsulKvSemaphoreWaiterCount.config.AggregationStrategy
 			aggMap["consul.member.count"] = mb.metricConsulMemberCount.config.AggregationStrategy
 			aggMap["consul.server.healthy"] = mb.metricConsulServerHealthy.config.AggregationStrategy
 			aggMap["consul.server.last_contact"] = mb.metricConsulServerLastContact.config.AggregationStrategy
@@ -142,6 +145,24 @@ func TestMetricsBuilder(t *testing.T) {
 			mb.RecordConsulKvLockHeldCountDataPoint(ts, 1, "consul.kv.prefix-val")
 			if tt.name == "reaggregate_set" {
 				mb.RecordConsulKvLockHeldCountDataPoint(ts, 3, "consul.kv.prefix-val-2")
+			}
+			defaultMetricsCount++
+			allMetricsCount++
+			mb.RecordConsulKvSemaphoreHolderCountDataPoint(ts, 1, "consul.semaphore.prefix-val")
+			if tt.name == "reaggregate_set" {
+				mb.RecordConsulKvSemaphoreHolderCountDataPoint(ts, 3, "consul.semaphore.prefix-val-2")
+			}
+			defaultMetricsCount++
+			allMetricsCount++
+			mb.RecordConsulKvSemaphoreLimitDataPoint(ts, 1, "consul.semaphore.prefix-val")
+			if tt.name == "reaggregate_set" {
+				mb.RecordConsulKvSemaphoreLimitDataPoint(ts, 3, "consul.semaphore.prefix-val-2")
+			}
+			defaultMetricsCount++
+			allMetricsCount++
+			mb.RecordConsulKvSemaphoreWaiterCountDataPoint(ts, 1, "consul.semaphore.prefix-val")
+			if tt.name == "reaggregate_set" {
+				mb.RecordConsulKvSemaphoreWaiterCountDataPoint(ts, 3, "consul.semaphore.prefix-val-2")
 			}
 			defaultMetricsCount++
 			allMetricsCount++
@@ -230,6 +251,9 @@ func TestMetricsBuilder(t *testing.T) {
 				assert.Empty(t, mb.metricConsulKvKeyCount.aggDataPoints)
 				assert.Empty(t, mb.metricConsulKvLockAcquisitions.aggDataPoints)
 				assert.Empty(t, mb.metricConsulKvLockHeldCount.aggDataPoints)
+				assert.Empty(t, mb.metricConsulKvSemaphoreHolderCount.aggDataPoints)
+				assert.Empty(t, mb.metricConsulKvSemaphoreLimit.aggDataPoints)
+				assert.Empty(t, mb.metricConsulKvSemaphoreWaiterCount.aggDataPoints)
 				assert.Empty(t, mb.metricConsulMemberCount.aggDataPoints)
 				assert.Empty(t, mb.metricConsulServerHealthy.aggDataPoints)
 				assert.Empty(t, mb.metricConsulServerLastContact.aggDataPoints)
@@ -531,7 +555,7 @@ func TestMetricsBuilder(t *testing.T) {
 						validatedMetrics["consul.kv.lock.acquisitions"] = true
 						assert.Equal(t, pmetric.MetricTypeSum, mi.Type())
 						assert.Equal(t, 1, mi.Sum().DataPoints().Len())
-						assert.Equal(t, "How often keys under each of kv::prefixes were acquired, seen or not.", mi.Description())
+						assert.Equal(t, "How often keys under each of kv::prefixes were acquired, observed or not, and how often slots of semaphores were observed to be taken.", mi.Description())
 						assert.Equal(t, "{acquisition}", mi.Unit())
 						assert.True(t, mi.Sum().IsMonotonic())
 						assert.Equal(t, pmetric.AggregationTemporalityCumulative, mi.Sum().AggregationTemporality())
@@ -548,7 +572,7 @@ func TestMetricsBuilder(t *testing.T) {
 						validatedMetrics["consul.kv.lock.acquisitions"] = true
 						assert.Equal(t, pmetric.MetricTypeSum, mi.Type())
 						assert.Equal(t, 1, mi.Sum().DataPoints().Len())
-						assert.Equal(t, "How often keys under each of kv::prefixes were acquired, seen or not.", mi.Description())
+						assert.Equal(t, "How often keys under each of kv::prefixes were acquired, observed or not, and how often slots of semaphores were observed to be taken.", mi.Description())
 						assert.Equal(t, "{acquisition}", mi.Unit())
 						assert.True(t, mi.Sum().IsMonotonic())
 						assert.Equal(t, pmetric.AggregationTemporalityCumulative, mi.Sum().AggregationTemporality())
@@ -575,7 +599,7 @@ func TestMetricsBuilder(t *testing.T) {
 						validatedMetrics["consul.kv.lock.held.count"] = true
 						assert.Equal(t, pmetric.MetricTypeSum, mi.Type())
 						assert.Equal(t, 1, mi.Sum().DataPoints().Len())
-						assert.Equal(t, "Keys under each of kv::prefixes that a session holds.", mi.Description())
+						assert.Equal(t, "Keys under each of kv::prefixes that a session holds, and slots of semaphores that are taken.", mi.Description())
 						assert.Equal(t, "{lock}", mi.Unit())
 						assert.False(t, mi.Sum().IsMonotonic())
 						assert.Equal(t, pmetric.AggregationTemporalityCumulative, mi.Sum().AggregationTemporality())
@@ -592,7 +616,7 @@ func TestMetricsBuilder(t *testing.T) {
 						validatedMetrics["consul.kv.lock.held.count"] = true
 						assert.Equal(t, pmetric.MetricTypeSum, mi.Type())
 						assert.Equal(t, 1, mi.Sum().DataPoints().Len())
-						assert.Equal(t, "Keys under each of kv::prefixes that a session holds.", mi.Description())
+						assert.Equal(t, "Keys under each of kv::prefixes that a session holds, and slots of semaphores that are taken.", mi.Description())
 						assert.Equal(t, "{lock}", mi.Unit())
 						assert.False(t, mi.Sum().IsMonotonic())
 						assert.Equal(t, pmetric.AggregationTemporalityCumulative, mi.Sum().AggregationTemporality())
@@ -611,6 +635,134 @@ func TestMetricsBuilder(t *testing.T) {
 							assert.Equal(t, int64(3), dp.IntValue())
 						}
 						_, ok := dp.Attributes().Get("consul.kv.prefix")
+						assert.False(t, ok)
+					}
+				case "consul.kv.semaphore.holder.count":
+					if tt.name != "reaggregate_set" {
+						assert.False(t, validatedMetrics["consul.kv.semaphore.holder.count"], "Found a duplicate in the metrics slice: consul.kv.semaphore.holder.count")
+						validatedMetrics["consul.kv.semaphore.holder.count"] = true
+						assert.Equal(t, pmetric.MetricTypeSum, mi.Type())
+						assert.Equal(t, 1, mi.Sum().DataPoints().Len())
+						assert.Equal(t, "Sessions that have a slot of a semaphore of the Consul API, such as `consul lock -n=2`, of at most 1,000 semaphores under each of kv::prefixes.", mi.Description())
+						assert.Equal(t, "{session}", mi.Unit())
+						assert.False(t, mi.Sum().IsMonotonic())
+						assert.Equal(t, pmetric.AggregationTemporalityCumulative, mi.Sum().AggregationTemporality())
+						dp := mi.Sum().DataPoints().At(0)
+						assert.Equal(t, start, dp.StartTimestamp())
+						assert.Equal(t, ts, dp.Timestamp())
+						assert.Equal(t, pmetric.NumberDataPointValueTypeInt, dp.ValueType())
+						assert.Equal(t, int64(1), dp.IntValue())
+						consulSemaphorePrefixAttrVal, ok := dp.Attributes().Get("consul.semaphore.prefix")
+						assert.True(t, ok)
+						assert.Equal(t, "consul.semaphore.prefix-val", consulSemaphorePrefixAttrVal.Str())
+					} else {
+						assert.False(t, validatedMetrics["consul.kv.semaphore.holder.count"], "Found a duplicate in the metrics slice: consul.kv.semaphore.holder.count")
+						validatedMetrics["consul.kv.semaphore.holder.count"] = true
+						assert.Equal(t, pmetric.MetricTypeSum, mi.Type())
+						assert.Equal(t, 1, mi.Sum().DataPoints().Len())
+						assert.Equal(t, "Sessions that have a slot of a semaphore of the Consul API, such as `consul lock -n=2`, of at most 1,000 semaphores under each of kv::prefixes.", mi.Description())
+						assert.Equal(t, "{session}", mi.Unit())
+						assert.False(t, mi.Sum().IsMonotonic())
+						assert.Equal(t, pmetric.AggregationTemporalityCumulative, mi.Sum().AggregationTemporality())
+						dp := mi.Sum().DataPoints().At(0)
+						assert.Equal(t, start, dp.StartTimestamp())
+						assert.Equal(t, ts, dp.Timestamp())
+						assert.Equal(t, pmetric.NumberDataPointValueTypeInt, dp.ValueType())
+						switch aggMap["consul.kv.semaphore.holder.count"] {
+						case "sum":
+							assert.Equal(t, int64(4), dp.IntValue())
+						case "avg":
+							assert.Equal(t, int64(2), dp.IntValue())
+						case "min":
+							assert.Equal(t, int64(1), dp.IntValue())
+						case "max":
+							assert.Equal(t, int64(3), dp.IntValue())
+						}
+						_, ok := dp.Attributes().Get("consul.semaphore.prefix")
+						assert.False(t, ok)
+					}
+				case "consul.kv.semaphore.limit":
+					if tt.name != "reaggregate_set" {
+						assert.False(t, validatedMetrics["consul.kv.semaphore.limit"], "Found a duplicate in the metrics slice: consul.kv.semaphore.limit")
+						validatedMetrics["consul.kv.semaphore.limit"] = true
+						assert.Equal(t, pmetric.MetricTypeGauge, mi.Type())
+						assert.Equal(t, 1, mi.Gauge().DataPoints().Len())
+						assert.Equal(t, "Number of slots that a semaphore has.", mi.Description())
+						assert.Equal(t, "{slot}", mi.Unit())
+						dp := mi.Gauge().DataPoints().At(0)
+						assert.Equal(t, start, dp.StartTimestamp())
+						assert.Equal(t, ts, dp.Timestamp())
+						assert.Equal(t, pmetric.NumberDataPointValueTypeInt, dp.ValueType())
+						assert.Equal(t, int64(1), dp.IntValue())
+						consulSemaphorePrefixAttrVal, ok := dp.Attributes().Get("consul.semaphore.prefix")
+						assert.True(t, ok)
+						assert.Equal(t, "consul.semaphore.prefix-val", consulSemaphorePrefixAttrVal.Str())
+					} else {
+						assert.False(t, validatedMetrics["consul.kv.semaphore.limit"], "Found a duplicate in the metrics slice: consul.kv.semaphore.limit")
+						validatedMetrics["consul.kv.semaphore.limit"] = true
+						assert.Equal(t, pmetric.MetricTypeGauge, mi.Type())
+						assert.Equal(t, 1, mi.Gauge().DataPoints().Len())
+						assert.Equal(t, "Number of slots that a semaphore has.", mi.Description())
+						assert.Equal(t, "{slot}", mi.Unit())
+						dp := mi.Gauge().DataPoints().At(0)
+						assert.Equal(t, start, dp.StartTimestamp())
+						assert.Equal(t, ts, dp.Timestamp())
+						assert.Equal(t, pmetric.NumberDataPointValueTypeInt, dp.ValueType())
+						switch aggMap["consul.kv.semaphore.limit"] {
+						case "sum":
+							assert.Equal(t, int64(4), dp.IntValue())
+						case "avg":
+							assert.Equal(t, int64(2), dp.IntValue())
+						case "min":
+							assert.Equal(t, int64(1), dp.IntValue())
+						case "max":
+							assert.Equal(t, int64(3), dp.IntValue())
+						}
+						_, ok := dp.Attributes().Get("consul.semaphore.prefix")
+						assert.False(t, ok)
+					}
+				case "consul.kv.semaphore.waiter.count":
+					if tt.name != "reaggregate_set" {
+						assert.False(t, validatedMetrics["consul.kv.semaphore.waiter.count"], "Found a duplicate in the metrics slice: consul.kv.semaphore.waiter.count")
+						validatedMetrics["consul.kv.semaphore.waiter.count"] = true
+						assert.Equal(t, pmetric.MetricTypeSum, mi.Type())
+						assert.Equal(t, 1, mi.Sum().DataPoints().Len())
+						assert.Equal(t, "Sessions that wait for a slot of a semaphore.", mi.Description())
+						assert.Equal(t, "{session}", mi.Unit())
+						assert.False(t, mi.Sum().IsMonotonic())
+						assert.Equal(t, pmetric.AggregationTemporalityCumulative, mi.Sum().AggregationTemporality())
+						dp := mi.Sum().DataPoints().At(0)
+						assert.Equal(t, start, dp.StartTimestamp())
+						assert.Equal(t, ts, dp.Timestamp())
+						assert.Equal(t, pmetric.NumberDataPointValueTypeInt, dp.ValueType())
+						assert.Equal(t, int64(1), dp.IntValue())
+						consulSemaphorePrefixAttrVal, ok := dp.Attributes().Get("consul.semaphore.prefix")
+						assert.True(t, ok)
+						assert.Equal(t, "consul.semaphore.prefix-val", consulSemaphorePrefixAttrVal.Str())
+					} else {
+						assert.False(t, validatedMetrics["consul.kv.semaphore.waiter.count"], "Found a duplicate in the metrics slice: consul.kv.semaphore.waiter.count")
+						validatedMetrics["consul.kv.semaphore.waiter.count"] = true
+						assert.Equal(t, pmetric.MetricTypeSum, mi.Type())
+						assert.Equal(t, 1, mi.Sum().DataPoints().Len())
+						assert.Equal(t, "Sessions that wait for a slot of a semaphore.", mi.Description())
+						assert.Equal(t, "{session}", mi.Unit())
+						assert.False(t, mi.Sum().IsMonotonic())
+						assert.Equal(t, pmetric.AggregationTemporalityCumulative, mi.Sum().AggregationTemporality())
+						dp := mi.Sum().DataPoints().At(0)
+						assert.Equal(t, start, dp.StartTimestamp())
+						assert.Equal(t, ts, dp.Timestamp())
+						assert.Equal(t, pmetric.NumberDataPointValueTypeInt, dp.ValueType())
+						switch aggMap["consul.kv.semaphore.waiter.count"] {
+						case "sum":
+							assert.Equal(t, int64(4), dp.IntValue())
+						case "avg":
+							assert.Equal(t, int64(2), dp.IntValue())
+						case "min":
+							assert.Equal(t, int64(1), dp.IntValue())
+						case "max":
+							assert.Equal(t, int64(3), dp.IntValue())
+						}
+						_, ok := dp.Attributes().Get("consul.semaphore.prefix")
 						assert.False(t, ok)
 					}
 				case "consul.member.count":

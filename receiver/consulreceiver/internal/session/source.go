@@ -6,6 +6,7 @@ package session
 
 import (
 	"context"
+	"time"
 
 	"github.com/otelcol-infra/otelcol-infra/receiver/consulreceiver/internal/collect"
 	"github.com/otelcol-infra/otelcol-infra/receiver/consulreceiver/internal/consulapi"
@@ -18,9 +19,14 @@ func Kind(cfg collect.LimitConfig) collect.Kind {
 		limit := collect.Limit{Object: metadata.AttributeObjectSession, Max: cfg.Limit, Setting: "sessions::limit"}
 		sessions := collect.NewObjects(e, consulapi.EndpointSessions, limit, Read(e.Filters), Render)
 		sessions.IndexOf = func(s Session) uint64 { return s.Index }
+		sessions.MinPause = minPause
 		return collector{sessions}
 	}}
 }
+
+// minPause is between two reads of few sessions. Those that live shorter are not
+// observed.
+const minPause = 10 * time.Millisecond
 
 type collector struct{ *collect.Objects[Session] }
 

@@ -1,0 +1,104 @@
+// Copyright The otelcol-infra Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package kv
+
+// End is how a hold, or a wait, ended.
+type End string
+
+// The ends of a hold. A wait has the same, but for Released.
+const (
+	Released    End = "released"    // by its holder
+	Invalidated End = "invalidated" // with its session
+	Deleted     End = "deleted"     // with its key, while its session lived
+	Unknown     End = "unknown"     // Consul's indexes do not prove any of these
+)
+
+// maxExplained bounds how many indexes Evidence explains one by one.
+const maxExplained = 1000
+
+// Evidence is what Consul answered, after the keys were read, about holds that
+// ended. An end is concluded from indexes alone, never from times:
+//
+// The end of a session is one entry of the raft log, at whose index its keys
+// are given up. So a session that held a key ended at the index at which the
+// key was given up, or later: then the holder had given it up by itself.
+type Evidence struct {
+	// Sessions are those whose state is known, by ID.
+	Sessions map[string]SessionState
+	// Created are indexes at which sessions were created.
+	Created map[uint64]bool
+	// DeletedAt is the index at which a key was deleted, where Consul knows it.
+	DeletedAt map[string]uint64
+}
+
+// SessionState is the state of a session after the keys were read.
+type SessionState struct {
+	Alive bool
+	// Index is that of the last change of any session. The session ended at this
+	// index or before, if it is not alive.
+	Index uint64
+}
+
+// Needs is what to ask Consul about before a step.
+type Needs struct {
+	Sessions []string // IDs of the holders
+	Deleted  []string // keys
+}
+
+// givenUp returns how a hold ended whose key was given up at an index, and is
+// still there.
+func (e Evidence) givenUp(session string, index uint64) End {
+	state, known := e.Sessions[session]
+	switch {
+	case !known:
+		return Unknown
+	case state.Alive:
+		return Released
+	case e.endedAt(state, index):
+		return Invalidated
+	default:
+		return Unknown
+	}
+}
+
+// endedAt says whether a session that is gone, and that lived until the index,
+// ended at it: all later changes of sessions are creations.
+func (e Evidence) endedAt(gone SessionState, index uint64) bool {
+	if gone.Index < index || gone.Index-index > maxExplained {
+		return false
+	}
+	for later := index + 1; later <= gone.Index; later++ {
+		if !e.Created[later] {
+			return false
+		}
+	}
+	return true
+}
+
+// lastWritten returns how a hold ended when the index at which its key was given
+// up is not known: the key was written or acquired since, maybe more than once.
+func (e Evidence) lastWritten(session string, key Key) End {
+	state, known := e.Sessions[session]
+	switch {
+	case known && state.Alive:
+		return Released
+	case known && key.Session == "" && key.LockIndex == 0 && state.Index == key.ModifyIndex:
+		return Invalidated // One entry of the log changed both.
+	default:
+		return Unknown
+	}
+}
+
+// removed returns how a hold, or a wait, ended whose key is gone.
+func (e Evidence) removed(session, key string) End {
+	state, known := e.Sessions[session]
+	switch {
+	case known && state.Alive:
+		return Deleted
+	case known && state.Index == e.DeletedAt[key]:
+		return Invalidated // One entry of the log changed both.
+	default:
+		return Unknown
+	}
+}

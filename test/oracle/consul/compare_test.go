@@ -1,0 +1,113 @@
+// Copyright The otelcol-infra Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package consul
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/otelcol-infra/otelcol-infra/test/oracle"
+)
+
+// quiet waits until nothing is reported any more of what was done.
+func (s *system) quiet(ctx context.Context) error {
+	s.sink.Refuse()
+	for _, each := range s.systems {
+		if err := each.observed(ctx); err != nil {
+			return err
+		}
+	}
+	calm := configEvery + time.Second
+	records, since := s.sink.Records(), time.Now()
+	oracle.Until(ctx, 100*time.Millisecond, func() bool {
+		if now := s.sink.Records(); now != records {
+			records, since = now, time.Now()
+		}
+		return time.Since(since) > calm
+	})
+	return ctx.Err()
+}
+
+// compare compares all that was reported of the datacenter with the truth.
+func (s *system) compare(ctx context.Context) {
+	events, windows := s.events(), s.Windows()
+	s.CheckTwice(events)
+	said := reports(events)
+	s.compareDomains(s.domains, said, windows, "")
+	if s.imports != nil {
+		s.compareDomains(s.imports.domains, said, windows, imported)
+	}
+	for object, reported := range said {
+		if !isProbe(object) && !s.foreign(object) {
+			s.Differ("reported, but there was no such object: %s", (&oracle.Timeline{Object: object}).Describe(s.Run, reported, 0))
+		}
+	}
+	s.compareEnds(events, windows)
+	s.compareGaps(events, windows)
+	s.compareCounters(events, windows)
+	s.compareSpans(events)
+	s.compareGauges(ctx)
+}
+
+// compareDomains compares what was said of the objects of some domains, and takes it away.
+func (s *system) compareDomains(domains []*oracle.Domain, said map[string][]oracle.Report, windows []oracle.Window, prefix string) {
+	for _, d := range domains {
+		windows := d.Counting(windows)
+		for _, l := range d.Timelines() {
+			object := prefix + l.Object
+			reported, around := oracle.Once(said[object], windows), windows
+			delete(said, object)
+			if prefix != "" && !strings.HasPrefix(l.Object, "check/") {
+				continue // Of what is imported, the checks alone are reported.
+			}
+			if d.Unsettled {
+				reported, around = oracle.Settled(reported, around)
+			}
+			if why, at := l.Compare(reported, around); why != "" {
+				s.Differ("%s: %s%s", why, prefix, l.Describe(s.Run, reported, at))
+			}
+		}
+	}
+}
+
+// foreign says whether an object belongs to Consul itself.
+func (s *system) foreign(object string) bool {
+	return len(s.consul.Members) > 1 && (strings.HasPrefix(object, nodeObject("lab-")) || strings.HasPrefix(object, "check/lab-")) ||
+		object == serviceObject("consul")
+}
+
+// compareEnds compares how each hold is said to have ended.
+func (s *system) compareEnds(events []oracle.Event, windows []oracle.Window) {
+	known, unknown := 0, 0
+	for _, e := range events {
+		if e.Name != eventLockReleased && e.Name != eventLockInvalidated {
+			continue
+		}
+		end := e.Attributes[attrLockEnd]
+		if e.Name == eventLockInvalidated {
+			end = endInvalidated
+		}
+		key, hold := e.Attributes[attrKey], holdOf(e)
+		during := slices.IndexFunc(windows, func(w oracle.Window) bool { return e.At.After(w.From) && e.At.Before(w.Until) })
+		faulty := during >= 0
+		allowed := s.ends.of(key, hold)
+		switch {
+		case faulty && windows[during].Why == faultRestored && (end == endDeleted || !restoresAreNoticed):
+			// The key is not that of before: that is all that can be known.
+		case !endsAreKnown && end == endReleased && slices.Contains(allowed, endInvalidated):
+		case end == endUnknown && !faulty:
+			unknown++
+		case end == endUnknown, slices.Contains(allowed, end):
+			known++
+		default:
+			s.Differ("the hold %s of %s ended at %s as %q, not %q", hold, key, s.Clock(e.At), end, allowed)
+		}
+	}
+	s.Logf("%d ends of holds were known, %d were not", known, unknown)
+	if float64(unknown) > unknownShare*float64(known+unknown) && unknown > 1 {
+		s.Differ("%d of %d ends of holds are unknown", unknown, known+unknown)
+	}
+}

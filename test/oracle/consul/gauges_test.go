@@ -1,0 +1,246 @@
+// Copyright The otelcol-infra Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package consul
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/hashicorp/consul/api"
+
+	"github.com/otelcol-infra/otelcol-infra/test/oracle"
+)
+
+// agree is how long gauges may take to be what the server says.
+const agree = 20 * time.Second
+
+// statuses are those that a check can have.
+var statuses = []string{api.HealthPassing, api.HealthWarning, api.HealthCritical}
+
+// healths are those that an instance can have.
+func healths() []string {
+	if maintenanceIsAState {
+		return append([]string{api.HealthMaint}, statuses...)
+	}
+	return statuses
+}
+
+// gauge is one metric, and what Consul says that it must be, by the attributes' values.
+type gauge struct {
+	metric     string
+	attributes []string
+	want       map[string]float64
+}
+
+// compareGauges waits until all gauges are as Consul says, and records those that are
+// not.
+func (s *system) compareGauges(ctx context.Context) {
+	ctx, enough := context.WithTimeout(ctx, agree)
+	defer enough()
+	var wrong []string
+	oracle.Until(ctx, time.Second, func() bool {
+		scrapes := s.sink.Scrapes()
+		oracle.Until(ctx, 50*time.Millisecond, func() bool { return s.sink.Scrapes() > scrapes+1 })
+		wrong = s.wrongGauges()
+		return len(wrong) == 0
+	})
+	for _, difference := range wrong {
+		s.Differ("%s", difference)
+	}
+}
+
+func (s *system) wrongGauges() (wrong []string) {
+	gauges, err := s.gauges()
+	if err != nil {
+		return []string{fmt.Sprintf("gauges cannot be compared: %v", err)}
+	}
+	for _, g := range gauges {
+		got := map[string]float64{}
+		for series, value := range s.sink.Series(g.metric, append(g.attributes, attrDatacenter)...) {
+			series, of, _ := cutLast(series)
+			if len(s.systems) == 1 || of == s.datacenter || g.metric == metricMembers { // Those of the agent.
+				got[series] = value
+			}
+		}
+		for _, series := range slices.Sorted(maps.Keys(g.want)) {
+			if value, ok := got[series]; !ok || value != g.want[series] {
+				wrong = append(wrong, fmt.Sprintf("%s{%s} is %v (there: %t), and Consul says %v", g.metric, series, value, ok, g.want[series]))
+			}
+		}
+		for _, series := range slices.Sorted(maps.Keys(got)) {
+			if _, ok := g.want[series]; !ok && got[series] != 0 {
+				wrong = append(wrong, fmt.Sprintf("%s{%s} is %v, and Consul has no such thing", g.metric, series, got[series]))
+			}
+		}
+	}
+	return wrong
+}
+
+// gauges reads what they must be from Consul's own API.
+func (s *system) gauges() ([]gauge, error) {
+	one := func(n int) map[string]float64 { return map[string]float64{"": float64(n)} }
+	checks, _, err := s.client.Health().State(api.HealthAny, nil)
+	if err != nil {
+		return nil, err
+	}
+	byStatus := map[string]float64{}
+	for _, status := range statuses {
+		byStatus[status] = 0
+	}
+	for _, check := range checks {
+		if check.PeerName == "" {
+			byStatus[check.Status]++
+		}
+	}
+	instances, err := s.instances()
+	if err != nil {
+		return nil, err
+	}
+	sessions, _, err := s.client.Session().List(nil)
+	if err != nil {
+		return nil, err
+	}
+	nodes, services, registered, err := s.catalog()
+	if err != nil {
+		return nil, err
+	}
+	gauges := []gauge{
+		{metricChecks, []string{attrStatus}, byStatus},
+		{metricInstances, []string{attrService, attrStatus}, instances},
+		{metricSessions, nil, one(len(sessions))},
+		{metricNodes, nil, one(nodes)},
+		{metricServices, nil, one(services)},
+		{metricRegistered, nil, one(registered)},
+		{metricUp, nil, one(1)},
+	}
+	keys, held := map[string]float64{}, map[string]float64{}
+	for _, prefix := range prefixes {
+		pairs, _, err := s.client.KV().List(prefix, nil)
+		if err != nil {
+			return nil, err
+		}
+		keys[prefix], held[prefix] = float64(len(pairs)), 0
+		for _, pair := range pairs {
+			if pair.Session != "" {
+				held[prefix]++
+			}
+		}
+	}
+	gauges = append(gauges, gauge{metricKeys, []string{attrPrefix}, keys}, gauge{metricHeld, []string{attrPrefix}, held})
+	servers, err := s.servers()
+	return append(gauges, servers...), err
+}
+
+// catalog counts what is in the catalog, without what is imported.
+func (s *system) catalog() (nodes, services, instances int, err error) {
+	all, _, err := s.client.Catalog().Nodes(nil)
+	if err != nil {
+		return 0, 0, 0, err
+	}
+	named, _, err := s.client.Catalog().Services(nil)
+	if err != nil {
+		return 0, 0, 0, err
+	}
+	for name := range named {
+		of, _, err := s.client.Catalog().Service(name, "", nil)
+		if err != nil {
+			return 0, 0, 0, err
+		}
+		instances += len(of)
+	}
+	usage, _, err := s.client.Operator().Usage(nil)
+	if own := usage.Usage[s.datacenter]; err == nil && s.imports == nil &&
+		(own.Nodes != len(all) || own.Services != len(named) || own.ServiceInstances != instances) {
+		err = fmt.Errorf("consul contradicts itself: its catalog has %d nodes, %d services, %d instances, and its usage %+v", len(all), len(named), instances, own)
+	}
+	return len(all), len(named), instances, err
+}
+
+// instances counts the instances of each service by their health, as Consul joins their
+// checks with those of their nodes.
+func (s *system) instances() (map[string]float64, error) {
+	services, _, err := s.client.Catalog().Services(nil)
+	if err != nil {
+		return nil, err
+	}
+	counts := map[string]float64{}
+	for service := range services {
+		for _, status := range healths() {
+			counts[service+" "+status] = 0
+		}
+		entries, _, err := s.client.Health().Service(service, "", false, nil)
+		if err != nil {
+			return nil, err
+		}
+		passing, _, err := s.client.Health().Service(service, "", true, nil)
+		if err != nil {
+			return nil, err
+		}
+		for _, entry := range entries {
+			counts[service+" "+healthOf(entry)]++
+		}
+		if n := counts[service+" "+api.HealthPassing]; n != float64(len(passing)) {
+			return nil, fmt.Errorf("consul says that %d of %s pass, and %v do", len(passing), service, n)
+		}
+	}
+	return counts, nil
+}
+
+// healthOf is the health of an instance, as Consul joins its checks with its node's.
+func healthOf(entry *api.ServiceEntry) string {
+	if health := entry.Checks.AggregatedStatus(); health != api.HealthMaint || maintenanceIsAState {
+		return health
+	}
+	return api.HealthCritical
+}
+
+// servers reads what concerns the servers themselves.
+func (s *system) servers() ([]gauge, error) {
+	raft, err := s.client.Operator().RaftGetConfiguration(nil)
+	if err != nil {
+		return nil, err
+	}
+	leads, voters := map[string]float64{}, 0.0
+	for _, server := range raft.Servers {
+		leads[server.Node] = 0
+		if server.Leader {
+			leads[server.Node] = 1
+		}
+		if server.Voter {
+			voters++
+		}
+	}
+	gauges := []gauge{
+		{metricPeers, nil, map[string]float64{"": float64(len(raft.Servers))}},
+		{metricVoters, nil, map[string]float64{"": voters}},
+		{metricServerLeader, []string{attrServer}, leads},
+	}
+	if s != s.systems[0] {
+		return gauges, nil
+	}
+	members := map[string]float64{}
+	for pool, wan := range map[string]bool{"lan": false, "wan": true} {
+		all, err := s.client.Agent().Members(wan)
+		if err != nil {
+			return nil, err
+		}
+		for _, member := range all {
+			members[pool+" "+[]string{"none", "alive", "leaving", "left", "failed"}[member.Status]]++
+		}
+	}
+	return append(gauges, gauge{metricMembers, []string{attrPool, attrMemberStatus}, members}), nil
+}
+
+// cutLast cuts off the last word.
+func cutLast(text string) (before, last string, found bool) {
+	i := strings.LastIndex(text, " ")
+	if i < 0 {
+		return "", text, false
+	}
+	return text[:i], text[i+1:], true
+}

@@ -1,0 +1,210 @@
+// Copyright The otelcol-infra Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package consul
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/hashicorp/consul/api"
+
+	"github.com/otelcol-infra/otelcol-infra/test/oracle"
+)
+
+func lockObject(key string) string { return "lock/" + key }
+
+// holdState is the state of a lock that is held.
+func holdState(session string, lockIndex uint64) string {
+	return fmt.Sprintf("%s#%d", session, lockIndex)
+}
+
+// vacates is true of locks and their keys: a hold ends before the next begins, and a key
+// of which only the creation counts is deleted before it is created again.
+func vacates(object, _, _ string) bool {
+	return strings.HasPrefix(object, lockObject("")) || strings.HasPrefix(object, keyObject(""))
+}
+
+// created is the state of a key of which only its creation counts.
+func created(index uint64) string { return fmt.Sprintf("c%d", index) }
+
+// ends are the ways in which each hold may be said to have ended, by its key and state.
+type ends struct {
+	mu      sync.Mutex
+	allowed map[[2]string][]string
+}
+
+func (e *ends) allow(key, hold string, ways ...string) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.allowed == nil {
+		e.allowed = map[[2]string][]string{}
+	}
+	e.allowed[[2]string{key, hold}] = append(e.allowed[[2]string{key, hold}], ways...)
+}
+
+func (e *ends) of(key, hold string) []string {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.allowed[[2]string{key, hold}]
+}
+
+// locksUnder reads the keys under a prefix, and who holds them.
+func (s *system) locksUnder(ctx context.Context, prefix string, states map[string]string) error {
+	pairs, _, err := s.client.KV().List(prefix, sure(ctx))
+	for _, pair := range pairs {
+		states[keyObject(pair.Key)] = created(pair.CreateIndex)
+		if pair.Session != "" {
+			states[lockObject(pair.Key)] = holdState(pair.Session, pair.LockIndex)
+		}
+	}
+	return err
+}
+
+// locker acquires one key with sessions of its own, and loses it in every way.
+type locker struct {
+	*system
+	name, key string
+	domain    *oracle.Domain
+	session   string
+	planned   string // how the next hold ends
+	expiring  bool   // it is waited for the end of the session
+}
+
+const (
+	byRelease     = "lock released"
+	byDestruction = "session with lock destroyed"
+	byExpiry      = "session with lock expired"
+	byDeletion    = "lock deleted"
+	byHandover    = "lock released and acquired by another session"
+)
+
+func (s *system) locker(number int) oracle.Actor {
+	l := &locker{system: s, name: fmt.Sprintf("locker-%d", number)}
+	l.key = prefixLocks + l.name + "/Schlüssel"
+	l.domain = s.domain(func(ctx context.Context) (map[string]string, error) {
+		states := map[string]string{}
+		if err := s.sessionsOf(ctx, l.name, states); err != nil {
+			return nil, err
+		}
+		return states, s.locksUnder(ctx, prefixLocks+l.name, states)
+	})
+	l.domain.Vacates = vacates
+	return oracle.Actor{Name: l.name, Pause: 500 * time.Millisecond, Act: l.act, End: l.end}
+}
+
+func (l *locker) act(ctx context.Context, random *rand.Rand) string {
+	if l.expiring {
+		l.domain.Poll(ctx)
+		if l.domain.State(sessionObject(l.name+":holder", l.session)) != oracle.Absent {
+			return ""
+		}
+		l.session, l.expiring = "", false
+		return byExpiry
+	}
+	next := []string{byRelease, byDestruction, byExpiry, byDeletion, byHandover}[random.IntN(5)]
+	deletes := behaviourDelete && random.IntN(2) == 0
+	if !oracle.Until(ctx, 20*time.Millisecond, func() bool { return l.domain.Rested(l.domain.Objects()...) }) {
+		return ""
+	}
+	if l.session == "" {
+		l.planned = next
+	}
+	from := time.Now()
+	what, err := l.step(ctx, deletes)
+	l.domain.Record(ctx, from)
+	if err != nil {
+		return "failed request"
+	}
+	return what
+}
+
+func (l *locker) step(ctx context.Context, deletes bool) (what string, err error) {
+	held := l.domain.State(lockObject(l.key))
+	if holder, _, _ := strings.Cut(held, "#"); holder != "" {
+		l.session = holder // A snapshot may have brought an earlier one back.
+	}
+	switch {
+	case l.session == "":
+		l.session, err = l.newSession(ctx, l.planned == byExpiry, deletes)
+		return "session created", err
+	case held == "":
+		_, _, err = l.client.KV().Acquire(&api.KVPair{Key: l.key, Session: l.session}, write(ctx))
+		return "lock acquired", err
+	}
+	session := l.session
+	switch l.planned {
+	case byDestruction:
+		l.ends.allow(l.key, held, endInvalidated)
+		l.session = ""
+		_, err = l.client.Session().Destroy(session, write(ctx))
+	case byExpiry:
+		l.ends.allow(l.key, held, endInvalidated)
+		l.expiring = true
+		return "", nil
+	case byDeletion:
+		l.ends.allow(l.key, held, endDeleted)
+		_, err = l.client.KV().Delete(l.key, write(ctx))
+		l.planned = byRelease
+	case byHandover:
+		l.ends.allow(l.key, held, endReleased)
+		if _, _, err = l.client.KV().Release(&api.KVPair{Key: l.key, Session: session}, write(ctx)); err != nil {
+			return "", err
+		}
+		if l.session, err = l.newSession(ctx, false, deletes); err != nil {
+			return "", err
+		}
+		if _, _, err = l.client.KV().Acquire(&api.KVPair{Key: l.key, Session: l.session}, write(ctx)); err != nil {
+			return "", err
+		}
+		_, err = l.client.Session().Destroy(session, write(ctx))
+		what = byHandover
+		l.planned = byRelease
+		return what, err
+	default:
+		l.ends.allow(l.key, held, endReleased)
+		_, _, err = l.client.KV().Release(&api.KVPair{Key: l.key, Session: session}, write(ctx))
+		l.planned = byDestruction
+		return byRelease, err
+	}
+	return l.planned, err
+}
+
+func (l *locker) newSession(ctx context.Context, expires, deletes bool) (string, error) {
+	entry := &api.SessionEntry{Name: l.name + ":holder", LockDelay: time.Millisecond, Behavior: api.SessionBehaviorRelease}
+	if expires {
+		entry.TTL = "4s"
+	}
+	if deletes {
+		entry.Behavior = api.SessionBehaviorDelete
+	}
+	id, _, err := l.client.Session().CreateNoChecks(entry, write(ctx))
+	return id, err
+}
+
+// end leaves no hold and no session behind that would end by itself.
+func (l *locker) end(ctx context.Context) {
+	l.domain.Poll(ctx)
+	held := l.domain.State(lockObject(l.key))
+	if held != "" {
+		l.ends.allow(l.key, held, endInvalidated)
+	}
+	oracle.Until(ctx, 20*time.Millisecond, func() bool { return l.domain.Rested(l.domain.Objects()...) })
+	from := time.Now()
+	oracle.Until(ctx, 50*time.Millisecond, func() bool {
+		sessions, _, err := l.client.Session().List(sure(ctx))
+		for _, session := range sessions {
+			if session.Name == l.name+":holder" {
+				_, gone := l.client.Session().Destroy(session.ID, write(ctx))
+				err = errors.Join(err, gone)
+			}
+		}
+		return err == nil
+	})
+	l.domain.Record(ctx, from)
+}

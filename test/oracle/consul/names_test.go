@@ -1,0 +1,105 @@
+// Copyright The otelcol-infra Authors
+// SPDX-License-Identifier: Apache-2.0
+
+// Package consul is the oracle of the Consul receiver.
+package consul
+
+import "time"
+
+// Names of the events.
+const (
+	eventTransition          = "consul.check.transition"
+	eventServiceRegistered   = "consul.service.registered"
+	eventServiceDeregistered = "consul.service.deregistered"
+	eventNodeRegistered      = "consul.node.registered"
+	eventNodeDeregistered    = "consul.node.deregistered"
+	eventSessionCreated      = "consul.session.created"
+	eventSessionEnded        = "consul.session.ended"
+	eventKeyCreated          = "consul.kv.created"
+	eventKeyUpdated          = "consul.kv.updated"
+	eventKeyDeleted          = "consul.kv.deleted"
+	eventLockAcquired        = "consul.lock.acquired"
+	eventLockReleased        = "consul.lock.released"
+	eventLockInvalidated     = "consul.lock.invalidated"
+	eventConfigChanged       = "consul.config_entry.changed"
+	eventGap                 = "consul.watch.gap"
+)
+
+// Names of the spans.
+const (
+	spanIncident   = "consul.service.incident"
+	spanNodeOutage = "consul.node.outage"
+	spanOutage     = "consul.check.outage"
+	spanHold       = "consul.lock.hold"
+)
+
+// Names of the metrics.
+const (
+	metricChecks       = "consul.health.check.count"
+	metricInstances    = "consul.health.service.instance.count"
+	metricTransitions  = "consul.health.check.transitions"
+	metricNodes        = "consul.catalog.node.count"
+	metricServices     = "consul.catalog.service.count"
+	metricRegistered   = "consul.catalog.service.instance.count"
+	metricSessions     = "consul.session.count"
+	metricKeys         = "consul.kv.key.count"
+	metricHeld         = "consul.kv.lock.held.count"
+	metricMembers      = "consul.member.count"
+	metricPeers        = "consul.raft.peer.count"
+	metricVoters       = "consul.raft.voter.count"
+	metricServerLeader = "consul.server.leader"
+	metricUp           = "consul.up"
+)
+
+// Names of the attributes.
+const (
+	attrDatacenter   = "consul.datacenter"
+	attrNode         = "consul.node.name"
+	attrService      = "consul.service.name"
+	attrCheck        = "consul.check.id"
+	attrPeer         = "consul.peer.name"
+	attrStatus       = "consul.check.status"
+	attrStatusOld    = "consul.check.status.old"
+	attrStatusNew    = "consul.check.status.new"
+	attrIndex        = "consul.index"
+	attrSession      = "consul.session.id"
+	attrSessionName  = "consul.session.name"
+	attrKey          = "consul.kv.key"
+	attrPrefix       = "consul.kv.prefix"
+	attrCreateIndex  = "consul.kv.create_index"
+	attrLockIndex    = "consul.kv.lock_index"
+	attrLockEnd      = "consul.lock.end"
+	attrLockType     = "consul.lock.type"
+	attrConfigKind   = "consul.config_entry.kind"
+	attrConfigName   = "consul.config_entry.name"
+	attrConfigChange = "consul.config_entry.change"
+	attrPool         = "consul.member.pool"
+	attrMemberStatus = "consul.member.status"
+	attrServer       = "consul.server.name"
+	attrReconciled   = "observation.reconciled"
+	attrBeganBefore  = "observation.began_before"
+)
+
+// statusNone is the status of a check that is not there.
+const statusNone = "none"
+
+// Ends of a hold.
+const (
+	endReleased    = "released"
+	endInvalidated = "invalidated"
+	endDeleted     = "deleted"
+	endUnknown     = "unknown"
+)
+
+// The receiver's promises.
+const (
+	// minTurn is how long a state must last to be reported.
+	minTurn = 1300 * time.Millisecond
+	// within is how much later than the change its report may be dated.
+	within = 5 * time.Second
+	// configEvery is how often configuration entries are polled.
+	configEvery = 5 * time.Second
+	// unknownShare is the greatest share of holds, of those that ended while no fault
+	// was on, whose end may be unknown.
+	unknownShare = 0.1
+)

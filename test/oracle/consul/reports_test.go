@@ -1,0 +1,113 @@
+// Copyright The otelcol-infra Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package consul
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/otelcol-infra/otelcol-infra/test/oracle"
+)
+
+// reports returns what the events say of each object, in the order of their times.
+func reports(events []oracle.Event) map[string][]oracle.Report {
+	all := map[string][]oracle.Report{}
+	began := map[string]bool{} // holds, at an unknown time
+	for _, e := range events {
+		object, report := reportOf(e)
+		if object == "" {
+			continue
+		}
+		report.At, report.Reconciled = e.At, e.Attributes[attrReconciled] == "true" && (endsHaveTheirOwnTime || !endsHold(e) || !began[e.SpanID])
+		if e.Name == eventLockAcquired && report.Reconciled {
+			began[e.SpanID] = true
+		}
+		all[object] = append(all[object], report)
+	}
+	for _, of := range all {
+		slices.SortStableFunc(of, func(a, b oracle.Report) int { return a.At.Compare(b.At) })
+	}
+	return all
+}
+
+// imported begins the objects of a peer.
+const imported = "imported "
+
+// reportOf returns the object of an event; empty if it has none.
+func reportOf(e oracle.Event) (object string, report oracle.Report) {
+	a := e.Attributes
+	appeared, vanished := oracle.Report{New: present}, oracle.Report{Old: present}
+	switch e.Name {
+	case eventTransition:
+		if a[attrPeer] != "" {
+			return imported + checkObject(a[attrNode], a[attrCheck]), oracle.Report{Old: status(a[attrStatusOld]), New: status(a[attrStatusNew])}
+		}
+		return checkObject(a[attrNode], a[attrCheck]), oracle.Report{Old: status(a[attrStatusOld]), New: status(a[attrStatusNew])}
+	case eventNodeRegistered:
+		return nodeObject(a[attrNode]), appeared
+	case eventNodeDeregistered:
+		return nodeObject(a[attrNode]), vanished
+	case eventServiceRegistered:
+		return serviceObject(a[attrService]), appeared
+	case eventServiceDeregistered:
+		return serviceObject(a[attrService]), vanished
+	case eventSessionCreated:
+		return sessionObject(a[attrSessionName], a[attrSession]), appeared
+	case eventSessionEnded:
+		return sessionObject(a[attrSessionName], a[attrSession]), vanished
+	case eventLockAcquired:
+		return lockObject(a[attrKey]), oracle.Report{New: holdOf(e)}
+	case eventLockReleased, eventLockInvalidated:
+		return lockObject(a[attrKey]), oracle.Report{Old: holdOf(e)}
+	case eventConfigChanged:
+		report := oracle.Report{New: version(number(a[attrIndex])), OldUnknown: true}
+		if a[attrConfigChange] == "deleted" {
+			report.New = oracle.Absent
+		}
+		return configObject(a[attrConfigKind], a[attrConfigName]), report
+	case eventKeyCreated, eventKeyUpdated, eventKeyDeleted:
+		if e.Name == eventKeyUpdated && strings.HasPrefix(a[attrKey], prefixSemaphores) && strings.HasSuffix(a[attrKey], "/.lock") {
+			return "", report // The list of holders changes faster than it is read here.
+		}
+		return keyObject(a[attrKey]), keyReport(e)
+	}
+	return "", report
+}
+
+func keyReport(e oracle.Event) oracle.Report {
+	createIndex := number(e.Attributes[attrCreateIndex])
+	state := keyState(createIndex, number(e.Attributes[attrIndex]))
+	if !strings.HasPrefix(e.Attributes[attrKey], prefixKeys) {
+		state = created(createIndex)
+	}
+	switch e.Name {
+	case eventKeyCreated:
+		return oracle.Report{New: state}
+	case eventKeyDeleted:
+		return oracle.Report{OldUnknown: true}
+	default:
+		return oracle.Report{New: state, OldUnknown: true}
+	}
+}
+
+func endsHold(e oracle.Event) bool {
+	return e.Name == eventLockReleased || e.Name == eventLockInvalidated
+}
+
+func holdOf(e oracle.Event) string {
+	return holdState(e.Attributes[attrSession], number(e.Attributes[attrLockIndex]))
+}
+
+func status(s string) string {
+	if s == statusNone {
+		return oracle.Absent
+	}
+	return s
+}
+
+func number(text string) uint64 {
+	n, _ := strconv.ParseUint(text, 10, 64)
+	return n
+}
