@@ -182,7 +182,7 @@ func TestATokenThatLacksOneRightShowsTheRest(t *testing.T) {
 
 	// What is not granted is refused, or filtered out of an answer.
 	refused := map[string][]string{
-		"operator": {endpointUsage, endpointOverview, endpointAutopilot},
+		"operator": {endpointUsage, endpointOverview, endpointAutopilot, endpointPeerings},
 		"agent":    {endpointTelemetry},
 	}
 	filtered := map[string][]string{
@@ -204,6 +204,7 @@ func TestATokenThatLacksOneRightShowsTheRest(t *testing.T) {
 	all := append([]string{
 		endpointConfig, endpointMembers, endpointMembersWAN, endpointKV + "config/", endpointKV + "locks/", endpointToken,
 		endpointPeers, endpointLeader, endpointUsage, endpointOverview, endpointAutopilot, endpointCoordinates, endpointTelemetry,
+		endpointPeerings, endpointLicense,
 	}, watched...)
 
 	for denied := range grants {

@@ -26,6 +26,7 @@ import (
 	"github.com/otelcol-infra/otelcol-infra/receiver/consulreceiver/internal/consulapi"
 	"github.com/otelcol-infra/otelcol-infra/receiver/consulreceiver/internal/health"
 	"github.com/otelcol-infra/otelcol-infra/receiver/consulreceiver/internal/kv"
+	"github.com/otelcol-infra/otelcol-infra/receiver/consulreceiver/internal/leaf"
 	"github.com/otelcol-infra/otelcol-infra/receiver/consulreceiver/internal/metadata"
 	"github.com/otelcol-infra/otelcol-infra/receiver/consulreceiver/internal/network"
 )
@@ -77,20 +78,23 @@ type Config struct {
 	// EmitInitialState means that what is first observed is told as events, too.
 	EmitInitialState bool `mapstructure:"emit_initial_state"`
 
-	Services       collect.NamesConfig  `mapstructure:"services"`
-	Nodes          collect.NamesConfig  `mapstructure:"nodes"`
-	Checks         health.Config        `mapstructure:"checks"`
-	Catalog        collect.SwitchConfig `mapstructure:"catalog"`
-	Cluster        collect.SwitchConfig `mapstructure:"cluster"`
-	Members        collect.LimitConfig  `mapstructure:"members"`
-	Coordinates    network.Config       `mapstructure:"coordinates"`
-	Sessions       collect.LimitConfig  `mapstructure:"sessions"`
-	KV             kv.Config            `mapstructure:"kv"`
-	UserEvents     collect.SwitchConfig `mapstructure:"user_events"`
-	ConfigEntries  collect.LimitConfig  `mapstructure:"config_entries"`
-	Certificates   collect.SwitchConfig `mapstructure:"certificates"`
-	ACLToken       acltoken.Config      `mapstructure:"acl_token"`
-	AgentTelemetry agentmetrics.Config  `mapstructure:"agent_telemetry"`
+	Services         collect.NamesConfig  `mapstructure:"services"`
+	Nodes            collect.NamesConfig  `mapstructure:"nodes"`
+	Checks           health.Config        `mapstructure:"checks"`
+	Catalog          collect.SwitchConfig `mapstructure:"catalog"`
+	Cluster          collect.SwitchConfig `mapstructure:"cluster"`
+	Members          collect.LimitConfig  `mapstructure:"members"`
+	Coordinates      network.Config       `mapstructure:"coordinates"`
+	Sessions         collect.LimitConfig  `mapstructure:"sessions"`
+	KV               kv.Config            `mapstructure:"kv"`
+	UserEvents       collect.SwitchConfig `mapstructure:"user_events"`
+	ConfigEntries    collect.LimitConfig  `mapstructure:"config_entries"`
+	Certificates     collect.SwitchConfig `mapstructure:"certificates"`
+	ACLToken         acltoken.Config      `mapstructure:"acl_token"`
+	License          collect.SwitchConfig `mapstructure:"license"`
+	Peerings         collect.LimitConfig  `mapstructure:"peerings"`
+	LeafCertificates leaf.Config          `mapstructure:"leaf_certificates"`
+	AgentTelemetry   agentmetrics.Config  `mapstructure:"agent_telemetry"`
 }
 
 // Unmarshal reads the configuration. A list may be one string, separated by
@@ -99,7 +103,7 @@ func (c *Config) Unmarshal(conf *confmap.Conf) error {
 	if err := configcheck.Unmarshal(conf, c); err != nil {
 		return err
 	}
-	for _, list := range [][]string{c.KV.Prefixes, c.Datacenters} {
+	for _, list := range [][]string{c.KV.Prefixes, c.Datacenters, c.LeafCertificates.Services} {
 		for i := range list {
 			list[i] = strings.TrimSpace(list[i])
 		}
@@ -119,6 +123,7 @@ func (c *Config) Validate() error {
 		c.Services.Validate("services"),
 		c.Nodes.Validate("nodes"),
 		c.KV.Validate("kv"),
+		c.LeafCertificates.Validate(),
 		configcheck.Duration("acl_token::expiry_warning", c.ACLToken.ExpiryWarning, "24h"),
 	}
 	for key, value := range map[string]int{
@@ -129,6 +134,7 @@ func (c *Config) Validate() error {
 		"coordinates::sample":    c.Coordinates.Sample,
 		"sessions::limit":        c.Sessions.Limit,
 		"kv::limit":              c.KV.Limit,
+		"peerings::limit":        c.Peerings.Limit,
 		"config_entries::limit":  c.ConfigEntries.Limit,
 		"agent_telemetry::limit": c.AgentTelemetry.Limit,
 	} {
@@ -217,6 +223,8 @@ func defaultConfig() *Config {
 		ConfigEntries:  collect.LimitConfig{Enabled: true, Limit: 10_000},
 		Certificates:   collect.SwitchConfig{Enabled: true},
 		ACLToken:       acltoken.Config{Enabled: true, ExpiryWarning: 24 * time.Hour},
+		License:        collect.SwitchConfig{Enabled: true},
+		Peerings:       collect.LimitConfig{Enabled: true, Limit: 100},
 		AgentTelemetry: agentmetrics.Config{Limit: 2_000},
 	}
 }

@@ -13,8 +13,11 @@ import (
 	"github.com/otelcol-infra/otelcol-infra/receiver/consulreceiver/internal/health"
 	"github.com/otelcol-infra/otelcol-infra/receiver/consulreceiver/internal/kv"
 	"github.com/otelcol-infra/otelcol-infra/receiver/consulreceiver/internal/leader"
+	"github.com/otelcol-infra/otelcol-infra/receiver/consulreceiver/internal/leaf"
+	"github.com/otelcol-infra/otelcol-infra/receiver/consulreceiver/internal/license"
 	"github.com/otelcol-infra/otelcol-infra/receiver/consulreceiver/internal/member"
 	"github.com/otelcol-infra/otelcol-infra/receiver/consulreceiver/internal/network"
+	"github.com/otelcol-infra/otelcol-infra/receiver/consulreceiver/internal/peering"
 	"github.com/otelcol-infra/otelcol-infra/receiver/consulreceiver/internal/server"
 	"github.com/otelcol-infra/otelcol-infra/receiver/consulreceiver/internal/userevent"
 )
@@ -41,6 +44,9 @@ const (
 	endpointConfig      = configentry.Endpoint
 	endpointRoots       = ca.Endpoint
 	endpointToken       = acltoken.Endpoint
+	endpointLicense     = license.Endpoint
+	endpointPeerings    = peering.Endpoint
+	endpointLeaf        = leaf.Endpoint
 	endpointTelemetry   = agentmetrics.Endpoint
 )
 

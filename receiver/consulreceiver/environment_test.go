@@ -72,6 +72,7 @@ var answers = map[string]string{
 	"internal/ui/catalog-overview": `{"Nodes":[{"Total":1}],"Services":[{"Name":"web","Namespace":"default","Partition":"default","Total":1},{"Name":"unchecked","Namespace":"planted","Partition":"default","Total":3},{"Name":"unchecked","Namespace":"default","Partition":"planted","Total":4}]}`,
 	"kv/locks/":                    `[{"Key":"locks/a","ModifyIndex":7,"CreateIndex":7}]`,
 	"operator/autopilot/state":     `{"Healthy":true,"Voters":["s1"],"Servers":{"s1":{"ID":"s1","Name":"n1","LastContact":"0s","Healthy":true}}}`,
+	"operator/license":             `{"License":{"expiration_time":"2030-01-01T00:00:00Z"}}`,
 	"operator/usage":               `{"Usage":{"dc1":{"Nodes":1,"Services":1,"ServiceInstances":1}}}`,
 	"session/list":                 `[{"ID":"1f","Node":"n1"}]`,
 	"status/leader":                `"127.0.0.1:8300"`,

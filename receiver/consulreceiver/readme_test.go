@@ -45,7 +45,7 @@ func TestThePolicyOfTheReadmeIsEnough(t *testing.T) {
 	for _, endpoint := range []string{
 		endpointChecks, endpointServices, endpointNodes, endpointUsage, endpointOverview, endpointLeader, endpointPeers,
 		endpointAutopilot, endpointMembers, endpointMembersWAN, endpointCoordinates, endpointSessions, endpointKV + "locks/",
-		endpointUserEvents, endpointConfig, endpointRoots, endpointToken, endpointTelemetry,
+		endpointUserEvents, endpointConfig, endpointRoots, endpointToken, endpointTelemetry, endpointPeerings, endpointLicense,
 	} {
 		o.Eventually(t, endpoint, isUp(t, o, 1, endpoint))
 	}

@@ -198,12 +198,13 @@ func (w *Watch[K, V, E]) observe(result Result[K, V], restored bool) observation
 // pause, and a large one at great cost.
 func (w *Watch[K, V, E]) pace(result Result[K, V]) {
 	pause := max(w.MinPause, time.Duration(result.Read)*pausePerObject)
+	if w.Interval > 0 {
+		pause = w.Interval
+	}
 	if result.Off {
-		pause = time.Minute
+		pause = max(pause, time.Minute)
 	}
-	if w.Interval == 0 {
-		w.queries.SetLimit(rate.Every(pause))
-	}
+	w.queries.SetLimit(rate.Every(pause))
 }
 
 // read reads once, within the epoch. An answer that is older than the one before

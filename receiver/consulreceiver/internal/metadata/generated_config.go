@@ -4,6 +4,7 @@ package metadata
 
 import (
 	"fmt"
+	"slices"
 
 	"go.opentelemetry.io/collector/confmap"
 	"go.opentelemetry.io/collector/filter"
@@ -567,6 +568,46 @@ func (ms *ConsulKvSemaphoreWaiterCountMetricConfig) Validate() error {
 	return nil
 }
 
+// ConsulLeafCertificateExpiryMetricConfig provides config for the consul.leaf_certificate.expiry metric.
+type ConsulLeafCertificateExpiryMetricConfig struct {
+	Enabled          bool `mapstructure:"enabled"`
+	enabledSetByUser bool
+}
+
+func (ms *ConsulLeafCertificateExpiryMetricConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+
+	err := parser.Unmarshal(ms)
+	if err != nil {
+		return err
+	}
+
+	ms.enabledSetByUser = parser.IsSet("enabled")
+	return nil
+}
+
+// ConsulLicenseExpiryMetricConfig provides config for the consul.license.expiry metric.
+type ConsulLicenseExpiryMetricConfig struct {
+	Enabled          bool `mapstructure:"enabled"`
+	enabledSetByUser bool
+}
+
+func (ms *ConsulLicenseExpiryMetricConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+
+	err := parser.Unmarshal(ms)
+	if err != nil {
+		return err
+	}
+
+	ms.enabledSetByUser = parser.IsSet("enabled")
+	return nil
+}
+
 // ConsulMemberCountMetricAttributeKey specifies the key of an attribute for the consul.member.count metric.
 type ConsulMemberCountMetricAttributeKey string
 
@@ -683,6 +724,98 @@ type ConsulNetworkRoundTripP95MetricConfig struct {
 }
 
 func (ms *ConsulNetworkRoundTripP95MetricConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+
+	err := parser.Unmarshal(ms)
+	if err != nil {
+		return err
+	}
+
+	ms.enabledSetByUser = parser.IsSet("enabled")
+	return nil
+}
+
+// ConsulPeeringLastHeartbeatMetricConfig provides config for the consul.peering.last_heartbeat metric.
+type ConsulPeeringLastHeartbeatMetricConfig struct {
+	Enabled          bool `mapstructure:"enabled"`
+	enabledSetByUser bool
+}
+
+func (ms *ConsulPeeringLastHeartbeatMetricConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+
+	err := parser.Unmarshal(ms)
+	if err != nil {
+		return err
+	}
+
+	ms.enabledSetByUser = parser.IsSet("enabled")
+	return nil
+}
+
+// ConsulPeeringServiceCountMetricAttributeKey specifies the key of an attribute for the consul.peering.service.count metric.
+type ConsulPeeringServiceCountMetricAttributeKey string
+
+const (
+	ConsulPeeringServiceCountMetricAttributeKeyConsulPeeringName      ConsulPeeringServiceCountMetricAttributeKey = "consul.peering.name"
+	ConsulPeeringServiceCountMetricAttributeKeyConsulPeeringDirection ConsulPeeringServiceCountMetricAttributeKey = "consul.peering.direction"
+)
+
+// ConsulPeeringServiceCountMetricConfig provides config for the consul.peering.service.count metric.
+type ConsulPeeringServiceCountMetricConfig struct {
+	Enabled          bool `mapstructure:"enabled"`
+	enabledSetByUser bool
+
+	AggregationStrategy string                                        `mapstructure:"aggregation_strategy"`
+	EnabledAttributes   []ConsulPeeringServiceCountMetricAttributeKey `mapstructure:"attributes"`
+}
+
+func (ms *ConsulPeeringServiceCountMetricConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+
+	err := parser.Unmarshal(ms)
+	if err != nil {
+		return err
+	}
+
+	ms.enabledSetByUser = parser.IsSet("enabled")
+	return nil
+}
+
+func (ms *ConsulPeeringServiceCountMetricConfig) Validate() error {
+	for _, val := range ms.EnabledAttributes {
+		switch val {
+		case ConsulPeeringServiceCountMetricAttributeKeyConsulPeeringName, ConsulPeeringServiceCountMetricAttributeKeyConsulPeeringDirection:
+		default:
+			return fmt.Errorf("metric consul.peering.service.count doesn't have an attribute %v, valid attributes: [consul.peering.name, consul.peering.direction]", val)
+		}
+	}
+	if !slices.Contains(ms.EnabledAttributes, ConsulPeeringServiceCountMetricAttributeKeyConsulPeeringName) {
+		return fmt.Errorf("consul.peering.name is a required attribute for consul.peering.service.count metric and must be included")
+	}
+
+	switch ms.AggregationStrategy {
+	case AggregationStrategySum, AggregationStrategyAvg, AggregationStrategyMin, AggregationStrategyMax:
+	default:
+		return fmt.Errorf("invalid aggregation strategy %q, valid strategies: [%s, %s, %s, %s]", ms.AggregationStrategy, AggregationStrategySum, AggregationStrategyAvg, AggregationStrategyMin, AggregationStrategyMax)
+	}
+
+	return nil
+}
+
+// ConsulPeeringStateMetricConfig provides config for the consul.peering.state metric.
+type ConsulPeeringStateMetricConfig struct {
+	Enabled          bool `mapstructure:"enabled"`
+	enabledSetByUser bool
+}
+
+func (ms *ConsulPeeringStateMetricConfig) Unmarshal(parser *confmap.Conf) error {
 	if parser == nil {
 		return nil
 	}
@@ -1144,11 +1277,16 @@ type MetricsConfig struct {
 	ConsulKvSemaphoreHolderCount      ConsulKvSemaphoreHolderCountMetricConfig      `mapstructure:"consul.kv.semaphore.holder.count"`
 	ConsulKvSemaphoreLimit            ConsulKvSemaphoreLimitMetricConfig            `mapstructure:"consul.kv.semaphore.limit"`
 	ConsulKvSemaphoreWaiterCount      ConsulKvSemaphoreWaiterCountMetricConfig      `mapstructure:"consul.kv.semaphore.waiter.count"`
+	ConsulLeafCertificateExpiry       ConsulLeafCertificateExpiryMetricConfig       `mapstructure:"consul.leaf_certificate.expiry"`
+	ConsulLicenseExpiry               ConsulLicenseExpiryMetricConfig               `mapstructure:"consul.license.expiry"`
 	ConsulMemberCount                 ConsulMemberCountMetricConfig                 `mapstructure:"consul.member.count"`
 	ConsulNetworkRoundTripMax         ConsulNetworkRoundTripMaxMetricConfig         `mapstructure:"consul.network.round_trip.max"`
 	ConsulNetworkRoundTripMedian      ConsulNetworkRoundTripMedianMetricConfig      `mapstructure:"consul.network.round_trip.median"`
 	ConsulNetworkRoundTripMin         ConsulNetworkRoundTripMinMetricConfig         `mapstructure:"consul.network.round_trip.min"`
 	ConsulNetworkRoundTripP95         ConsulNetworkRoundTripP95MetricConfig         `mapstructure:"consul.network.round_trip.p95"`
+	ConsulPeeringLastHeartbeat        ConsulPeeringLastHeartbeatMetricConfig        `mapstructure:"consul.peering.last_heartbeat"`
+	ConsulPeeringServiceCount         ConsulPeeringServiceCountMetricConfig         `mapstructure:"consul.peering.service.count"`
+	ConsulPeeringState                ConsulPeeringStateMetricConfig                `mapstructure:"consul.peering.state"`
 	ConsulRaftHasLeader               ConsulRaftHasLeaderMetricConfig               `mapstructure:"consul.raft.has_leader"`
 	ConsulRaftLastContact             ConsulRaftLastContactMetricConfig             `mapstructure:"consul.raft.last_contact"`
 	ConsulRaftLeaderChanges           ConsulRaftLeaderChangesMetricConfig           `mapstructure:"consul.raft.leader.changes"`
@@ -1234,6 +1372,12 @@ func DefaultMetricsConfig() MetricsConfig {
 			AggregationStrategy: AggregationStrategySum,
 			EnabledAttributes:   []ConsulKvSemaphoreWaiterCountMetricAttributeKey{ConsulKvSemaphoreWaiterCountMetricAttributeKeyConsulSemaphorePrefix},
 		},
+		ConsulLeafCertificateExpiry: ConsulLeafCertificateExpiryMetricConfig{
+			Enabled: true,
+		},
+		ConsulLicenseExpiry: ConsulLicenseExpiryMetricConfig{
+			Enabled: true,
+		},
 		ConsulMemberCount: ConsulMemberCountMetricConfig{
 			Enabled:             true,
 			AggregationStrategy: AggregationStrategySum,
@@ -1249,6 +1393,17 @@ func DefaultMetricsConfig() MetricsConfig {
 			Enabled: true,
 		},
 		ConsulNetworkRoundTripP95: ConsulNetworkRoundTripP95MetricConfig{
+			Enabled: true,
+		},
+		ConsulPeeringLastHeartbeat: ConsulPeeringLastHeartbeatMetricConfig{
+			Enabled: true,
+		},
+		ConsulPeeringServiceCount: ConsulPeeringServiceCountMetricConfig{
+			Enabled:             true,
+			AggregationStrategy: AggregationStrategySum,
+			EnabledAttributes:   []ConsulPeeringServiceCountMetricAttributeKey{ConsulPeeringServiceCountMetricAttributeKeyConsulPeeringName, ConsulPeeringServiceCountMetricAttributeKeyConsulPeeringDirection},
+		},
+		ConsulPeeringState: ConsulPeeringStateMetricConfig{
 			Enabled: true,
 		},
 		ConsulRaftHasLeader: ConsulRaftHasLeaderMetricConfig{
@@ -1345,6 +1500,9 @@ type EventsConfig struct {
 	ConsulMemberLeft          EventConfig `mapstructure:"consul.member.left"`
 	ConsulNodeDeregistered    EventConfig `mapstructure:"consul.node.deregistered"`
 	ConsulNodeRegistered      EventConfig `mapstructure:"consul.node.registered"`
+	ConsulPeeringCreated      EventConfig `mapstructure:"consul.peering.created"`
+	ConsulPeeringDeleted      EventConfig `mapstructure:"consul.peering.deleted"`
+	ConsulPeeringTransition   EventConfig `mapstructure:"consul.peering.transition"`
 	ConsulResultsFiltered     EventConfig `mapstructure:"consul.results.filtered"`
 	ConsulServiceDeregistered EventConfig `mapstructure:"consul.service.deregistered"`
 	ConsulServiceRegistered   EventConfig `mapstructure:"consul.service.registered"`
@@ -1411,6 +1569,15 @@ func DefaultEventsConfig() EventsConfig {
 			Enabled: true,
 		},
 		ConsulNodeRegistered: EventConfig{
+			Enabled: true,
+		},
+		ConsulPeeringCreated: EventConfig{
+			Enabled: true,
+		},
+		ConsulPeeringDeleted: EventConfig{
+			Enabled: true,
+		},
+		ConsulPeeringTransition: EventConfig{
 			Enabled: true,
 		},
 		ConsulResultsFiltered: EventConfig{

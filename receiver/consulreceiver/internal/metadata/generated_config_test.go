@@ -95,6 +95,12 @@ func TestMetricsBuilderConfig(t *testing.T) {
 						AggregationStrategy: AggregationStrategySum,
 						EnabledAttributes:   []ConsulKvSemaphoreWaiterCountMetricAttributeKey{ConsulKvSemaphoreWaiterCountMetricAttributeKeyConsulSemaphorePrefix},
 					},
+					ConsulLeafCertificateExpiry: ConsulLeafCertificateExpiryMetricConfig{
+						Enabled: true,
+					},
+					ConsulLicenseExpiry: ConsulLicenseExpiryMetricConfig{
+						Enabled: true,
+					},
 					ConsulMemberCount: ConsulMemberCountMetricConfig{
 						Enabled:             true,
 						AggregationStrategy: AggregationStrategySum,
@@ -110,6 +116,17 @@ func TestMetricsBuilderConfig(t *testing.T) {
 						Enabled: true,
 					},
 					ConsulNetworkRoundTripP95: ConsulNetworkRoundTripP95MetricConfig{
+						Enabled: true,
+					},
+					ConsulPeeringLastHeartbeat: ConsulPeeringLastHeartbeatMetricConfig{
+						Enabled: true,
+					},
+					ConsulPeeringServiceCount: ConsulPeeringServiceCountMetricConfig{
+						Enabled:             true,
+						AggregationStrategy: AggregationStrategySum,
+						EnabledAttributes:   []ConsulPeeringServiceCountMetricAttributeKey{ConsulPeeringServiceCountMetricAttributeKeyConsulPeeringName, ConsulPeeringServiceCountMetricAttributeKeyConsulPeeringDirection},
+					},
+					ConsulPeeringState: ConsulPeeringStateMetricConfig{
 						Enabled: true,
 					},
 					ConsulRaftHasLeader: ConsulRaftHasLeaderMetricConfig{
@@ -243,6 +260,12 @@ func TestMetricsBuilderConfig(t *testing.T) {
 						AggregationStrategy: AggregationStrategySum,
 						EnabledAttributes:   []ConsulKvSemaphoreWaiterCountMetricAttributeKey{ConsulKvSemaphoreWaiterCountMetricAttributeKeyConsulSemaphorePrefix},
 					},
+					ConsulLeafCertificateExpiry: ConsulLeafCertificateExpiryMetricConfig{
+						Enabled: false,
+					},
+					ConsulLicenseExpiry: ConsulLicenseExpiryMetricConfig{
+						Enabled: false,
+					},
 					ConsulMemberCount: ConsulMemberCountMetricConfig{
 						Enabled:             false,
 						AggregationStrategy: AggregationStrategySum,
@@ -258,6 +281,17 @@ func TestMetricsBuilderConfig(t *testing.T) {
 						Enabled: false,
 					},
 					ConsulNetworkRoundTripP95: ConsulNetworkRoundTripP95MetricConfig{
+						Enabled: false,
+					},
+					ConsulPeeringLastHeartbeat: ConsulPeeringLastHeartbeatMetricConfig{
+						Enabled: false,
+					},
+					ConsulPeeringServiceCount: ConsulPeeringServiceCountMetricConfig{
+						Enabled:             false,
+						AggregationStrategy: AggregationStrategySum,
+						EnabledAttributes:   []ConsulPeeringServiceCountMetricAttributeKey{ConsulPeeringServiceCountMetricAttributeKeyConsulPeeringName, ConsulPeeringServiceCountMetricAttributeKeyConsulPeeringDirection},
+					},
+					ConsulPeeringState: ConsulPeeringStateMetricConfig{
 						Enabled: false,
 					},
 					ConsulRaftHasLeader: ConsulRaftHasLeaderMetricConfig{
@@ -323,7 +357,7 @@ func TestMetricsBuilderConfig(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			cfg := loadMetricsBuilderConfig(t, tt.name)
-			diff := cmp.Diff(tt.want, cfg, cmpopts.IgnoreUnexported(ConsulACLTokenTimeToExpiryMetricConfig{}, ConsulAutopilotFailureToleranceMetricConfig{}, ConsulAutopilotHealthyMetricConfig{}, ConsulCaRootTimeToExpiryMetricConfig{}, ConsulCatalogNodeCountMetricConfig{}, ConsulCatalogServiceCountMetricConfig{}, ConsulCatalogServiceInstanceCountMetricConfig{}, ConsulHealthCheckCountMetricConfig{}, ConsulHealthCheckStateMetricConfig{}, ConsulHealthCheckTransitionsMetricConfig{}, ConsulHealthServiceInstanceCountMetricConfig{}, ConsulKvChangesMetricConfig{}, ConsulKvKeyCountMetricConfig{}, ConsulKvLockAcquisitionsMetricConfig{}, ConsulKvLockHeldCountMetricConfig{}, ConsulKvSemaphoreHolderCountMetricConfig{}, ConsulKvSemaphoreLimitMetricConfig{}, ConsulKvSemaphoreWaiterCountMetricConfig{}, ConsulMemberCountMetricConfig{}, ConsulNetworkRoundTripMaxMetricConfig{}, ConsulNetworkRoundTripMedianMetricConfig{}, ConsulNetworkRoundTripMinMetricConfig{}, ConsulNetworkRoundTripP95MetricConfig{}, ConsulRaftHasLeaderMetricConfig{}, ConsulRaftLastContactMetricConfig{}, ConsulRaftLeaderChangesMetricConfig{}, ConsulRaftPeerCountMetricConfig{}, ConsulRaftVoterCountMetricConfig{}, ConsulServerHealthyMetricConfig{}, ConsulServerLastContactMetricConfig{}, ConsulServerLeaderMetricConfig{}, ConsulServerLogLagMetricConfig{}, ConsulServerStableDurationMetricConfig{}, ConsulServerVoterMetricConfig{}, ConsulSessionCountMetricConfig{}, ConsulUpMetricConfig{}, ConsulDatacenterResourceAttributeConfig{}, ServiceInstanceIDResourceAttributeConfig{}, ServiceNameResourceAttributeConfig{}))
+			diff := cmp.Diff(tt.want, cfg, cmpopts.IgnoreUnexported(ConsulACLTokenTimeToExpiryMetricConfig{}, ConsulAutopilotFailureToleranceMetricConfig{}, ConsulAutopilotHealthyMetricConfig{}, ConsulCaRootTimeToExpiryMetricConfig{}, ConsulCatalogNodeCountMetricConfig{}, ConsulCatalogServiceCountMetricConfig{}, ConsulCatalogServiceInstanceCountMetricConfig{}, ConsulHealthCheckCountMetricConfig{}, ConsulHealthCheckStateMetricConfig{}, ConsulHealthCheckTransitionsMetricConfig{}, ConsulHealthServiceInstanceCountMetricConfig{}, ConsulKvChangesMetricConfig{}, ConsulKvKeyCountMetricConfig{}, ConsulKvLockAcquisitionsMetricConfig{}, ConsulKvLockHeldCountMetricConfig{}, ConsulKvSemaphoreHolderCountMetricConfig{}, ConsulKvSemaphoreLimitMetricConfig{}, ConsulKvSemaphoreWaiterCountMetricConfig{}, ConsulLeafCertificateExpiryMetricConfig{}, ConsulLicenseExpiryMetricConfig{}, ConsulMemberCountMetricConfig{}, ConsulNetworkRoundTripMaxMetricConfig{}, ConsulNetworkRoundTripMedianMetricConfig{}, ConsulNetworkRoundTripMinMetricConfig{}, ConsulNetworkRoundTripP95MetricConfig{}, ConsulPeeringLastHeartbeatMetricConfig{}, ConsulPeeringServiceCountMetricConfig{}, ConsulPeeringStateMetricConfig{}, ConsulRaftHasLeaderMetricConfig{}, ConsulRaftLastContactMetricConfig{}, ConsulRaftLeaderChangesMetricConfig{}, ConsulRaftPeerCountMetricConfig{}, ConsulRaftVoterCountMetricConfig{}, ConsulServerHealthyMetricConfig{}, ConsulServerLastContactMetricConfig{}, ConsulServerLeaderMetricConfig{}, ConsulServerLogLagMetricConfig{}, ConsulServerStableDurationMetricConfig{}, ConsulServerVoterMetricConfig{}, ConsulSessionCountMetricConfig{}, ConsulUpMetricConfig{}, ConsulDatacenterResourceAttributeConfig{}, ServiceInstanceIDResourceAttributeConfig{}, ServiceNameResourceAttributeConfig{}))
 			require.Emptyf(t, diff, "Config mismatch (-expected +actual):\n%s", diff)
 		})
 	}
@@ -421,6 +455,18 @@ func TestConsulMemberCountMetricsConfig_Validate(t *testing.T) {
 	require.ErrorContains(t, cfg.Validate(), "metric consul.member.count doesn't have an attribute invalid, valid attributes: [consul.member.pool, consul.member.status]")
 
 	cfg = DefaultMetricsConfig().ConsulMemberCount
+	cfg.AggregationStrategy = "invalid"
+	require.ErrorContains(t, cfg.Validate(), "invalid aggregation strategy")
+}
+
+func TestConsulPeeringServiceCountMetricsConfig_Validate(t *testing.T) {
+	cfg := DefaultMetricsConfig().ConsulPeeringServiceCount
+	require.NoError(t, cfg.Validate())
+
+	cfg.EnabledAttributes = []ConsulPeeringServiceCountMetricAttributeKey{"invalid"}
+	require.ErrorContains(t, cfg.Validate(), "metric consul.peering.service.count doesn't have an attribute invalid, valid attributes: [consul.peering.name, consul.peering.direction]")
+
+	cfg = DefaultMetricsConfig().ConsulPeeringServiceCount
 	cfg.AggregationStrategy = "invalid"
 	require.ErrorContains(t, cfg.Validate(), "invalid aggregation strategy")
 }

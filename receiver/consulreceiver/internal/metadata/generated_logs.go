@@ -778,6 +778,122 @@ func newEventConsulNodeRegistered(cfg EventConfig) eventConsulNodeRegistered {
 	return e
 }
 
+type eventConsulPeeringCreated struct {
+	data   plog.LogRecordSlice // data buffer for generated log records.
+	config EventConfig         // event config provided by user.
+}
+
+func (e *eventConsulPeeringCreated) recordEvent(ctx context.Context, timestamp pcommon.Timestamp, consulPeeringNameAttributeValue string, consulPeeringStateAttributeValue string, observationInitialAttributeValue bool, observationReconciledAttributeValue bool) {
+	if !e.config.Enabled {
+		return
+	}
+	dp := e.data.AppendEmpty()
+	dp.SetEventName("consul.peering.created")
+	dp.SetTimestamp(timestamp)
+
+	if span := trace.SpanContextFromContext(ctx); span.IsValid() {
+		dp.SetTraceID(pcommon.TraceID(span.TraceID()))
+		dp.SetSpanID(pcommon.SpanID(span.SpanID()))
+	}
+	dp.Attributes().PutStr("consul.peering.name", consulPeeringNameAttributeValue)
+	dp.Attributes().PutStr("consul.peering.state", consulPeeringStateAttributeValue)
+	dp.Attributes().PutBool("observation.initial", observationInitialAttributeValue)
+	dp.Attributes().PutBool("observation.reconciled", observationReconciledAttributeValue)
+
+}
+
+// emit appends recorded event data to a events slice and prepares it for recording another set of log records.
+func (e *eventConsulPeeringCreated) emit(lrs plog.LogRecordSlice) {
+	if e.config.Enabled && e.data.Len() > 0 {
+		e.data.MoveAndAppendTo(lrs)
+	}
+}
+
+func newEventConsulPeeringCreated(cfg EventConfig) eventConsulPeeringCreated {
+	e := eventConsulPeeringCreated{config: cfg}
+	if cfg.Enabled {
+		e.data = plog.NewLogRecordSlice()
+	}
+	return e
+}
+
+type eventConsulPeeringDeleted struct {
+	data   plog.LogRecordSlice // data buffer for generated log records.
+	config EventConfig         // event config provided by user.
+}
+
+func (e *eventConsulPeeringDeleted) recordEvent(ctx context.Context, timestamp pcommon.Timestamp, consulPeeringNameAttributeValue string, consulPeeringStateAttributeValue string, observationReconciledAttributeValue bool) {
+	if !e.config.Enabled {
+		return
+	}
+	dp := e.data.AppendEmpty()
+	dp.SetEventName("consul.peering.deleted")
+	dp.SetTimestamp(timestamp)
+
+	if span := trace.SpanContextFromContext(ctx); span.IsValid() {
+		dp.SetTraceID(pcommon.TraceID(span.TraceID()))
+		dp.SetSpanID(pcommon.SpanID(span.SpanID()))
+	}
+	dp.Attributes().PutStr("consul.peering.name", consulPeeringNameAttributeValue)
+	dp.Attributes().PutStr("consul.peering.state", consulPeeringStateAttributeValue)
+	dp.Attributes().PutBool("observation.reconciled", observationReconciledAttributeValue)
+
+}
+
+// emit appends recorded event data to a events slice and prepares it for recording another set of log records.
+func (e *eventConsulPeeringDeleted) emit(lrs plog.LogRecordSlice) {
+	if e.config.Enabled && e.data.Len() > 0 {
+		e.data.MoveAndAppendTo(lrs)
+	}
+}
+
+func newEventConsulPeeringDeleted(cfg EventConfig) eventConsulPeeringDeleted {
+	e := eventConsulPeeringDeleted{config: cfg}
+	if cfg.Enabled {
+		e.data = plog.NewLogRecordSlice()
+	}
+	return e
+}
+
+type eventConsulPeeringTransition struct {
+	data   plog.LogRecordSlice // data buffer for generated log records.
+	config EventConfig         // event config provided by user.
+}
+
+func (e *eventConsulPeeringTransition) recordEvent(ctx context.Context, timestamp pcommon.Timestamp, consulPeeringNameAttributeValue string, consulPeeringStateAttributeValue string, consulPeeringPreviousStateAttributeValue string, observationReconciledAttributeValue bool) {
+	if !e.config.Enabled {
+		return
+	}
+	dp := e.data.AppendEmpty()
+	dp.SetEventName("consul.peering.transition")
+	dp.SetTimestamp(timestamp)
+
+	if span := trace.SpanContextFromContext(ctx); span.IsValid() {
+		dp.SetTraceID(pcommon.TraceID(span.TraceID()))
+		dp.SetSpanID(pcommon.SpanID(span.SpanID()))
+	}
+	dp.Attributes().PutStr("consul.peering.name", consulPeeringNameAttributeValue)
+	dp.Attributes().PutStr("consul.peering.state", consulPeeringStateAttributeValue)
+	dp.Attributes().PutStr("consul.peering.previous_state", consulPeeringPreviousStateAttributeValue)
+	dp.Attributes().PutBool("observation.reconciled", observationReconciledAttributeValue)
+
+}
+
+// emit appends recorded event data to a events slice and prepares it for recording another set of log records.
+func (e *eventConsulPeeringTransition) emit(lrs plog.LogRecordSlice) {
+	if e.config.Enabled && e.data.Len() > 0 {
+		e.data.MoveAndAppendTo(lrs)
+	}
+}
+
+func newEventConsulPeeringTransition(cfg EventConfig) eventConsulPeeringTransition {
+	e := eventConsulPeeringTransition{config: cfg}
+	if cfg.Enabled {
+		e.data = plog.NewLogRecordSlice()
+	}
+	return e
+}
+
 type eventConsulResultsFiltered struct {
 	data   plog.LogRecordSlice // data buffer for generated log records.
 	config EventConfig         // event config provided by user.
@@ -1077,6 +1193,9 @@ type LogsBuilder struct {
 	eventConsulMemberLeft          eventConsulMemberLeft
 	eventConsulNodeDeregistered    eventConsulNodeDeregistered
 	eventConsulNodeRegistered      eventConsulNodeRegistered
+	eventConsulPeeringCreated      eventConsulPeeringCreated
+	eventConsulPeeringDeleted      eventConsulPeeringDeleted
+	eventConsulPeeringTransition   eventConsulPeeringTransition
 	eventConsulResultsFiltered     eventConsulResultsFiltered
 	eventConsulServiceDeregistered eventConsulServiceDeregistered
 	eventConsulServiceRegistered   eventConsulServiceRegistered
@@ -1116,6 +1235,9 @@ func NewLogsBuilder(lbc LogsBuilderConfig, settings receiver.Settings) *LogsBuil
 		eventConsulMemberLeft:          newEventConsulMemberLeft(lbc.Events.ConsulMemberLeft),
 		eventConsulNodeDeregistered:    newEventConsulNodeDeregistered(lbc.Events.ConsulNodeDeregistered),
 		eventConsulNodeRegistered:      newEventConsulNodeRegistered(lbc.Events.ConsulNodeRegistered),
+		eventConsulPeeringCreated:      newEventConsulPeeringCreated(lbc.Events.ConsulPeeringCreated),
+		eventConsulPeeringDeleted:      newEventConsulPeeringDeleted(lbc.Events.ConsulPeeringDeleted),
+		eventConsulPeeringTransition:   newEventConsulPeeringTransition(lbc.Events.ConsulPeeringTransition),
 		eventConsulResultsFiltered:     newEventConsulResultsFiltered(lbc.Events.ConsulResultsFiltered),
 		eventConsulServiceDeregistered: newEventConsulServiceDeregistered(lbc.Events.ConsulServiceDeregistered),
 		eventConsulServiceRegistered:   newEventConsulServiceRegistered(lbc.Events.ConsulServiceRegistered),
@@ -1206,6 +1328,9 @@ func (lb *LogsBuilder) EmitForResource(options ...ResourceLogsOption) {
 	lb.eventConsulMemberLeft.emit(ils.LogRecords())
 	lb.eventConsulNodeDeregistered.emit(ils.LogRecords())
 	lb.eventConsulNodeRegistered.emit(ils.LogRecords())
+	lb.eventConsulPeeringCreated.emit(ils.LogRecords())
+	lb.eventConsulPeeringDeleted.emit(ils.LogRecords())
+	lb.eventConsulPeeringTransition.emit(ils.LogRecords())
 	lb.eventConsulResultsFiltered.emit(ils.LogRecords())
 	lb.eventConsulServiceDeregistered.emit(ils.LogRecords())
 	lb.eventConsulServiceRegistered.emit(ils.LogRecords())
@@ -1342,6 +1467,21 @@ func (lb *LogsBuilder) RecordConsulNodeDeregisteredEvent(ctx context.Context, ti
 // RecordConsulNodeRegisteredEvent adds a log record of consul.node.registered event.
 func (lb *LogsBuilder) RecordConsulNodeRegisteredEvent(ctx context.Context, timestamp pcommon.Timestamp, consulNodeNameAttributeValue string, consulNodeAddressAttributeValue string, observationInitialAttributeValue bool, observationReconciledAttributeValue bool) {
 	lb.eventConsulNodeRegistered.recordEvent(ctx, timestamp, consulNodeNameAttributeValue, consulNodeAddressAttributeValue, observationInitialAttributeValue, observationReconciledAttributeValue)
+}
+
+// RecordConsulPeeringCreatedEvent adds a log record of consul.peering.created event.
+func (lb *LogsBuilder) RecordConsulPeeringCreatedEvent(ctx context.Context, timestamp pcommon.Timestamp, consulPeeringNameAttributeValue string, consulPeeringStateAttributeValue AttributeConsulPeeringState, observationInitialAttributeValue bool, observationReconciledAttributeValue bool) {
+	lb.eventConsulPeeringCreated.recordEvent(ctx, timestamp, consulPeeringNameAttributeValue, consulPeeringStateAttributeValue.String(), observationInitialAttributeValue, observationReconciledAttributeValue)
+}
+
+// RecordConsulPeeringDeletedEvent adds a log record of consul.peering.deleted event.
+func (lb *LogsBuilder) RecordConsulPeeringDeletedEvent(ctx context.Context, timestamp pcommon.Timestamp, consulPeeringNameAttributeValue string, consulPeeringStateAttributeValue AttributeConsulPeeringState, observationReconciledAttributeValue bool) {
+	lb.eventConsulPeeringDeleted.recordEvent(ctx, timestamp, consulPeeringNameAttributeValue, consulPeeringStateAttributeValue.String(), observationReconciledAttributeValue)
+}
+
+// RecordConsulPeeringTransitionEvent adds a log record of consul.peering.transition event.
+func (lb *LogsBuilder) RecordConsulPeeringTransitionEvent(ctx context.Context, timestamp pcommon.Timestamp, consulPeeringNameAttributeValue string, consulPeeringStateAttributeValue AttributeConsulPeeringState, consulPeeringPreviousStateAttributeValue string, observationReconciledAttributeValue bool) {
+	lb.eventConsulPeeringTransition.recordEvent(ctx, timestamp, consulPeeringNameAttributeValue, consulPeeringStateAttributeValue.String(), consulPeeringPreviousStateAttributeValue, observationReconciledAttributeValue)
 }
 
 // RecordConsulResultsFilteredEvent adds a log record of consul.results.filtered event.

@@ -139,6 +139,74 @@ var MapAttributeConsulMemberStatus = map[string]AttributeConsulMemberStatus{
 	"failed":  AttributeConsulMemberStatusFailed,
 }
 
+// AttributeConsulPeeringDirection specifies the value consul.peering.direction attribute.
+type AttributeConsulPeeringDirection int
+
+const (
+	_ AttributeConsulPeeringDirection = iota
+	AttributeConsulPeeringDirectionImported
+	AttributeConsulPeeringDirectionExported
+)
+
+// String returns the string representation of the AttributeConsulPeeringDirection.
+func (av AttributeConsulPeeringDirection) String() string {
+	switch av {
+	case AttributeConsulPeeringDirectionImported:
+		return "imported"
+	case AttributeConsulPeeringDirectionExported:
+		return "exported"
+	}
+	return ""
+}
+
+// MapAttributeConsulPeeringDirection is a helper map of string to AttributeConsulPeeringDirection attribute value.
+var MapAttributeConsulPeeringDirection = map[string]AttributeConsulPeeringDirection{
+	"imported": AttributeConsulPeeringDirectionImported,
+	"exported": AttributeConsulPeeringDirectionExported,
+}
+
+// AttributeConsulPeeringState specifies the value consul.peering.state attribute.
+type AttributeConsulPeeringState int
+
+const (
+	_ AttributeConsulPeeringState = iota
+	AttributeConsulPeeringStatePending
+	AttributeConsulPeeringStateEstablishing
+	AttributeConsulPeeringStateActive
+	AttributeConsulPeeringStateFailing
+	AttributeConsulPeeringStateDeleting
+	AttributeConsulPeeringStateTerminated
+)
+
+// String returns the string representation of the AttributeConsulPeeringState.
+func (av AttributeConsulPeeringState) String() string {
+	switch av {
+	case AttributeConsulPeeringStatePending:
+		return "pending"
+	case AttributeConsulPeeringStateEstablishing:
+		return "establishing"
+	case AttributeConsulPeeringStateActive:
+		return "active"
+	case AttributeConsulPeeringStateFailing:
+		return "failing"
+	case AttributeConsulPeeringStateDeleting:
+		return "deleting"
+	case AttributeConsulPeeringStateTerminated:
+		return "terminated"
+	}
+	return ""
+}
+
+// MapAttributeConsulPeeringState is a helper map of string to AttributeConsulPeeringState attribute value.
+var MapAttributeConsulPeeringState = map[string]AttributeConsulPeeringState{
+	"pending":      AttributeConsulPeeringStatePending,
+	"establishing": AttributeConsulPeeringStateEstablishing,
+	"active":       AttributeConsulPeeringStateActive,
+	"failing":      AttributeConsulPeeringStateFailing,
+	"deleting":     AttributeConsulPeeringStateDeleting,
+	"terminated":   AttributeConsulPeeringStateTerminated,
+}
+
 // AttributeObject specifies the value object attribute.
 type AttributeObject int
 
@@ -152,6 +220,7 @@ const (
 	AttributeObjectMember
 	AttributeObjectConfigEntry
 	AttributeObjectDatacenter
+	AttributeObjectPeering
 	AttributeObjectSeries
 )
 
@@ -174,6 +243,8 @@ func (av AttributeObject) String() string {
 		return "config_entry"
 	case AttributeObjectDatacenter:
 		return "datacenter"
+	case AttributeObjectPeering:
+		return "peering"
 	case AttributeObjectSeries:
 		return "series"
 	}
@@ -190,6 +261,7 @@ var MapAttributeObject = map[string]AttributeObject{
 	"member":       AttributeObjectMember,
 	"config_entry": AttributeObjectConfigEntry,
 	"datacenter":   AttributeObjectDatacenter,
+	"peering":      AttributeObjectPeering,
 	"series":       AttributeObjectSeries,
 }
 
@@ -285,6 +357,13 @@ var MetricsInfo = metricsInfo{
 		Name:       "consul.kv.semaphore.waiter.count",
 		Attributes: []string{"consul.semaphore.prefix"},
 	},
+	ConsulLeafCertificateExpiry: metricInfo{
+		Name:       "consul.leaf_certificate.expiry",
+		Attributes: []string{"consul.service.name"},
+	},
+	ConsulLicenseExpiry: metricInfo{
+		Name: "consul.license.expiry",
+	},
 	ConsulMemberCount: metricInfo{
 		Name:       "consul.member.count",
 		Attributes: []string{"consul.member.pool", "consul.member.status"},
@@ -300,6 +379,18 @@ var MetricsInfo = metricsInfo{
 	},
 	ConsulNetworkRoundTripP95: metricInfo{
 		Name: "consul.network.round_trip.p95",
+	},
+	ConsulPeeringLastHeartbeat: metricInfo{
+		Name:       "consul.peering.last_heartbeat",
+		Attributes: []string{"consul.peering.name"},
+	},
+	ConsulPeeringServiceCount: metricInfo{
+		Name:       "consul.peering.service.count",
+		Attributes: []string{"consul.peering.name", "consul.peering.direction"},
+	},
+	ConsulPeeringState: metricInfo{
+		Name:       "consul.peering.state",
+		Attributes: []string{"consul.peering.name", "consul.peering.state"},
 	},
 	ConsulRaftHasLeader: metricInfo{
 		Name: "consul.raft.has_leader",
@@ -367,11 +458,16 @@ type metricsInfo struct {
 	ConsulKvSemaphoreHolderCount      metricInfo
 	ConsulKvSemaphoreLimit            metricInfo
 	ConsulKvSemaphoreWaiterCount      metricInfo
+	ConsulLeafCertificateExpiry       metricInfo
+	ConsulLicenseExpiry               metricInfo
 	ConsulMemberCount                 metricInfo
 	ConsulNetworkRoundTripMax         metricInfo
 	ConsulNetworkRoundTripMedian      metricInfo
 	ConsulNetworkRoundTripMin         metricInfo
 	ConsulNetworkRoundTripP95         metricInfo
+	ConsulPeeringLastHeartbeat        metricInfo
+	ConsulPeeringServiceCount         metricInfo
+	ConsulPeeringState                metricInfo
 	ConsulRaftHasLeader               metricInfo
 	ConsulRaftLastContact             metricInfo
 	ConsulRaftLeaderChanges           metricInfo
@@ -1604,6 +1700,108 @@ func newMetricConsulKvSemaphoreWaiterCount(cfg ConsulKvSemaphoreWaiterCountMetri
 	return m
 }
 
+type metricConsulLeafCertificateExpiry struct {
+	data     pmetric.Metric                          // data buffer for generated metric.
+	config   ConsulLeafCertificateExpiryMetricConfig // metric config provided by user.
+	capacity int                                     // max observed number of data points added to the metric.
+}
+
+// init fills consul.leaf_certificate.expiry metric with initial data.
+func (m *metricConsulLeafCertificateExpiry) init() {
+	m.data.SetName("consul.leaf_certificate.expiry")
+	m.data.SetDescription("Unix time at which the leaf certificate that Consul issues to the receiver expires, of each of leaf_certificates::services.")
+	m.data.SetUnit("s")
+	m.data.SetEmptyGauge()
+	m.data.Gauge().DataPoints().EnsureCapacity(m.capacity)
+}
+
+func (m *metricConsulLeafCertificateExpiry) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val float64, consulServiceNameAttributeValue string) {
+	if !m.config.Enabled {
+		return
+	}
+	dp := m.data.Gauge().DataPoints().AppendEmpty()
+	dp.SetStartTimestamp(start)
+	dp.SetTimestamp(ts)
+	dp.SetDoubleValue(val)
+	dp.Attributes().PutStr("consul.service.name", consulServiceNameAttributeValue)
+}
+
+// updateCapacity saves max length of data point slices that will be used for the slice capacity.
+func (m *metricConsulLeafCertificateExpiry) updateCapacity() {
+	if m.data.Gauge().DataPoints().Len() > m.capacity {
+		m.capacity = m.data.Gauge().DataPoints().Len()
+	}
+}
+
+// emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
+func (m *metricConsulLeafCertificateExpiry) emit(metrics pmetric.MetricSlice) {
+	if m.config.Enabled && m.data.Gauge().DataPoints().Len() > 0 {
+		m.updateCapacity()
+		m.data.MoveTo(metrics.AppendEmpty())
+		m.init()
+	}
+}
+
+func newMetricConsulLeafCertificateExpiry(cfg ConsulLeafCertificateExpiryMetricConfig) metricConsulLeafCertificateExpiry {
+	m := metricConsulLeafCertificateExpiry{config: cfg}
+
+	if cfg.Enabled {
+		m.data = pmetric.NewMetric()
+		m.init()
+	}
+	return m
+}
+
+type metricConsulLicenseExpiry struct {
+	data     pmetric.Metric                  // data buffer for generated metric.
+	config   ConsulLicenseExpiryMetricConfig // metric config provided by user.
+	capacity int                             // max observed number of data points added to the metric.
+}
+
+// init fills consul.license.expiry metric with initial data.
+func (m *metricConsulLicenseExpiry) init() {
+	m.data.SetName("consul.license.expiry")
+	m.data.SetDescription("Unix time at which the licence of Consul Enterprise expires. Left out where there is none.")
+	m.data.SetUnit("s")
+	m.data.SetEmptyGauge()
+}
+
+func (m *metricConsulLicenseExpiry) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val float64) {
+	if !m.config.Enabled {
+		return
+	}
+	dp := m.data.Gauge().DataPoints().AppendEmpty()
+	dp.SetStartTimestamp(start)
+	dp.SetTimestamp(ts)
+	dp.SetDoubleValue(val)
+}
+
+// updateCapacity saves max length of data point slices that will be used for the slice capacity.
+func (m *metricConsulLicenseExpiry) updateCapacity() {
+	if m.data.Gauge().DataPoints().Len() > m.capacity {
+		m.capacity = m.data.Gauge().DataPoints().Len()
+	}
+}
+
+// emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
+func (m *metricConsulLicenseExpiry) emit(metrics pmetric.MetricSlice) {
+	if m.config.Enabled && m.data.Gauge().DataPoints().Len() > 0 {
+		m.updateCapacity()
+		m.data.MoveTo(metrics.AppendEmpty())
+		m.init()
+	}
+}
+
+func newMetricConsulLicenseExpiry(cfg ConsulLicenseExpiryMetricConfig) metricConsulLicenseExpiry {
+	m := metricConsulLicenseExpiry{config: cfg}
+
+	if cfg.Enabled {
+		m.data = pmetric.NewMetric()
+		m.init()
+	}
+	return m
+}
+
 type metricConsulMemberCount struct {
 	data          pmetric.Metric                // data buffer for generated metric.
 	config        ConsulMemberCountMetricConfig // metric config provided by user.
@@ -1890,6 +2088,205 @@ func (m *metricConsulNetworkRoundTripP95) emit(metrics pmetric.MetricSlice) {
 
 func newMetricConsulNetworkRoundTripP95(cfg ConsulNetworkRoundTripP95MetricConfig) metricConsulNetworkRoundTripP95 {
 	m := metricConsulNetworkRoundTripP95{config: cfg}
+
+	if cfg.Enabled {
+		m.data = pmetric.NewMetric()
+		m.init()
+	}
+	return m
+}
+
+type metricConsulPeeringLastHeartbeat struct {
+	data     pmetric.Metric                         // data buffer for generated metric.
+	config   ConsulPeeringLastHeartbeatMetricConfig // metric config provided by user.
+	capacity int                                    // max observed number of data points added to the metric.
+}
+
+// init fills consul.peering.last_heartbeat metric with initial data.
+func (m *metricConsulPeeringLastHeartbeat) init() {
+	m.data.SetName("consul.peering.last_heartbeat")
+	m.data.SetDescription("Unix time of the last heartbeat from the peer. Left out until there is one.")
+	m.data.SetUnit("s")
+	m.data.SetEmptyGauge()
+	m.data.Gauge().DataPoints().EnsureCapacity(m.capacity)
+}
+
+func (m *metricConsulPeeringLastHeartbeat) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val float64, consulPeeringNameAttributeValue string) {
+	if !m.config.Enabled {
+		return
+	}
+	dp := m.data.Gauge().DataPoints().AppendEmpty()
+	dp.SetStartTimestamp(start)
+	dp.SetTimestamp(ts)
+	dp.SetDoubleValue(val)
+	dp.Attributes().PutStr("consul.peering.name", consulPeeringNameAttributeValue)
+}
+
+// updateCapacity saves max length of data point slices that will be used for the slice capacity.
+func (m *metricConsulPeeringLastHeartbeat) updateCapacity() {
+	if m.data.Gauge().DataPoints().Len() > m.capacity {
+		m.capacity = m.data.Gauge().DataPoints().Len()
+	}
+}
+
+// emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
+func (m *metricConsulPeeringLastHeartbeat) emit(metrics pmetric.MetricSlice) {
+	if m.config.Enabled && m.data.Gauge().DataPoints().Len() > 0 {
+		m.updateCapacity()
+		m.data.MoveTo(metrics.AppendEmpty())
+		m.init()
+	}
+}
+
+func newMetricConsulPeeringLastHeartbeat(cfg ConsulPeeringLastHeartbeatMetricConfig) metricConsulPeeringLastHeartbeat {
+	m := metricConsulPeeringLastHeartbeat{config: cfg}
+
+	if cfg.Enabled {
+		m.data = pmetric.NewMetric()
+		m.init()
+	}
+	return m
+}
+
+type metricConsulPeeringServiceCount struct {
+	data          pmetric.Metric                        // data buffer for generated metric.
+	config        ConsulPeeringServiceCountMetricConfig // metric config provided by user.
+	capacity      int                                   // max observed number of data points added to the metric.
+	aggDataPoints []int64                               // slice containing number of aggregated datapoints at each index
+}
+
+// init fills consul.peering.service.count metric with initial data.
+func (m *metricConsulPeeringServiceCount) init() {
+	m.data.SetName("consul.peering.service.count")
+	m.data.SetDescription("Services that are imported from a peer or exported to it.")
+	m.data.SetUnit("{service}")
+	m.data.SetEmptySum()
+	m.data.Sum().SetIsMonotonic(false)
+	m.data.Sum().SetAggregationTemporality(pmetric.AggregationTemporalityCumulative)
+	m.data.Sum().DataPoints().EnsureCapacity(m.capacity)
+	m.aggDataPoints = m.aggDataPoints[:0]
+}
+
+func (m *metricConsulPeeringServiceCount) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val int64, consulPeeringNameAttributeValue string, consulPeeringDirectionAttributeValue string) {
+	if !m.config.Enabled {
+		return
+	}
+
+	dp := pmetric.NewNumberDataPoint()
+	dp.SetStartTimestamp(start)
+	dp.SetTimestamp(ts)
+	if slices.Contains(m.config.EnabledAttributes, ConsulPeeringServiceCountMetricAttributeKeyConsulPeeringName) {
+		dp.Attributes().PutStr("consul.peering.name", consulPeeringNameAttributeValue)
+	}
+	if slices.Contains(m.config.EnabledAttributes, ConsulPeeringServiceCountMetricAttributeKeyConsulPeeringDirection) {
+		dp.Attributes().PutStr("consul.peering.direction", consulPeeringDirectionAttributeValue)
+	}
+
+	var s string
+	dps := m.data.Sum().DataPoints()
+	for i := 0; i < dps.Len(); i++ {
+		dpi := dps.At(i)
+		if dp.Attributes().Equal(dpi.Attributes()) && dp.StartTimestamp() == dpi.StartTimestamp() && dp.Timestamp() == dpi.Timestamp() {
+			switch s = m.config.AggregationStrategy; s {
+			case AggregationStrategySum, AggregationStrategyAvg:
+				dpi.SetIntValue(dpi.IntValue() + val)
+				m.aggDataPoints[i] += 1
+				return
+			case AggregationStrategyMin:
+				if dpi.IntValue() > val {
+					dpi.SetIntValue(val)
+				}
+				return
+			case AggregationStrategyMax:
+				if dpi.IntValue() < val {
+					dpi.SetIntValue(val)
+				}
+				return
+			}
+		}
+	}
+
+	dp.SetIntValue(val)
+	m.aggDataPoints = append(m.aggDataPoints, 1)
+	dp.MoveTo(dps.AppendEmpty())
+}
+
+// updateCapacity saves max length of data point slices that will be used for the slice capacity.
+func (m *metricConsulPeeringServiceCount) updateCapacity() {
+	if m.data.Sum().DataPoints().Len() > m.capacity {
+		m.capacity = m.data.Sum().DataPoints().Len()
+	}
+}
+
+// emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
+func (m *metricConsulPeeringServiceCount) emit(metrics pmetric.MetricSlice) {
+	if m.config.Enabled && m.data.Sum().DataPoints().Len() > 0 {
+		if m.config.AggregationStrategy == AggregationStrategyAvg {
+			for i, aggCount := range m.aggDataPoints {
+				m.data.Sum().DataPoints().At(i).SetIntValue(m.data.Sum().DataPoints().At(i).IntValue() / aggCount)
+			}
+		}
+		m.updateCapacity()
+		m.data.MoveTo(metrics.AppendEmpty())
+		m.init()
+	}
+}
+
+func newMetricConsulPeeringServiceCount(cfg ConsulPeeringServiceCountMetricConfig) metricConsulPeeringServiceCount {
+	m := metricConsulPeeringServiceCount{config: cfg}
+
+	if cfg.Enabled {
+		m.data = pmetric.NewMetric()
+		m.init()
+	}
+	return m
+}
+
+type metricConsulPeeringState struct {
+	data     pmetric.Metric                 // data buffer for generated metric.
+	config   ConsulPeeringStateMetricConfig // metric config provided by user.
+	capacity int                            // max observed number of data points added to the metric.
+}
+
+// init fills consul.peering.state metric with initial data.
+func (m *metricConsulPeeringState) init() {
+	m.data.SetName("consul.peering.state")
+	m.data.SetDescription("1 for the state in which a peering is, 0 for each other.")
+	m.data.SetUnit("{peering}")
+	m.data.SetEmptyGauge()
+	m.data.Gauge().DataPoints().EnsureCapacity(m.capacity)
+}
+
+func (m *metricConsulPeeringState) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val int64, consulPeeringNameAttributeValue string, consulPeeringStateAttributeValue string) {
+	if !m.config.Enabled {
+		return
+	}
+	dp := m.data.Gauge().DataPoints().AppendEmpty()
+	dp.SetStartTimestamp(start)
+	dp.SetTimestamp(ts)
+	dp.SetIntValue(val)
+	dp.Attributes().PutStr("consul.peering.name", consulPeeringNameAttributeValue)
+	dp.Attributes().PutStr("consul.peering.state", consulPeeringStateAttributeValue)
+}
+
+// updateCapacity saves max length of data point slices that will be used for the slice capacity.
+func (m *metricConsulPeeringState) updateCapacity() {
+	if m.data.Gauge().DataPoints().Len() > m.capacity {
+		m.capacity = m.data.Gauge().DataPoints().Len()
+	}
+}
+
+// emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
+func (m *metricConsulPeeringState) emit(metrics pmetric.MetricSlice) {
+	if m.config.Enabled && m.data.Gauge().DataPoints().Len() > 0 {
+		m.updateCapacity()
+		m.data.MoveTo(metrics.AppendEmpty())
+		m.init()
+	}
+}
+
+func newMetricConsulPeeringState(cfg ConsulPeeringStateMetricConfig) metricConsulPeeringState {
+	m := metricConsulPeeringState{config: cfg}
 
 	if cfg.Enabled {
 		m.data = pmetric.NewMetric()
@@ -2818,11 +3215,16 @@ type MetricsBuilder struct {
 	metricConsulKvSemaphoreHolderCount      metricConsulKvSemaphoreHolderCount
 	metricConsulKvSemaphoreLimit            metricConsulKvSemaphoreLimit
 	metricConsulKvSemaphoreWaiterCount      metricConsulKvSemaphoreWaiterCount
+	metricConsulLeafCertificateExpiry       metricConsulLeafCertificateExpiry
+	metricConsulLicenseExpiry               metricConsulLicenseExpiry
 	metricConsulMemberCount                 metricConsulMemberCount
 	metricConsulNetworkRoundTripMax         metricConsulNetworkRoundTripMax
 	metricConsulNetworkRoundTripMedian      metricConsulNetworkRoundTripMedian
 	metricConsulNetworkRoundTripMin         metricConsulNetworkRoundTripMin
 	metricConsulNetworkRoundTripP95         metricConsulNetworkRoundTripP95
+	metricConsulPeeringLastHeartbeat        metricConsulPeeringLastHeartbeat
+	metricConsulPeeringServiceCount         metricConsulPeeringServiceCount
+	metricConsulPeeringState                metricConsulPeeringState
 	metricConsulRaftHasLeader               metricConsulRaftHasLeader
 	metricConsulRaftLastContact             metricConsulRaftLastContact
 	metricConsulRaftLeaderChanges           metricConsulRaftLeaderChanges
@@ -2879,11 +3281,16 @@ func NewMetricsBuilder(mbc MetricsBuilderConfig, settings receiver.Settings, opt
 		metricConsulKvSemaphoreHolderCount:      newMetricConsulKvSemaphoreHolderCount(mbc.Metrics.ConsulKvSemaphoreHolderCount),
 		metricConsulKvSemaphoreLimit:            newMetricConsulKvSemaphoreLimit(mbc.Metrics.ConsulKvSemaphoreLimit),
 		metricConsulKvSemaphoreWaiterCount:      newMetricConsulKvSemaphoreWaiterCount(mbc.Metrics.ConsulKvSemaphoreWaiterCount),
+		metricConsulLeafCertificateExpiry:       newMetricConsulLeafCertificateExpiry(mbc.Metrics.ConsulLeafCertificateExpiry),
+		metricConsulLicenseExpiry:               newMetricConsulLicenseExpiry(mbc.Metrics.ConsulLicenseExpiry),
 		metricConsulMemberCount:                 newMetricConsulMemberCount(mbc.Metrics.ConsulMemberCount),
 		metricConsulNetworkRoundTripMax:         newMetricConsulNetworkRoundTripMax(mbc.Metrics.ConsulNetworkRoundTripMax),
 		metricConsulNetworkRoundTripMedian:      newMetricConsulNetworkRoundTripMedian(mbc.Metrics.ConsulNetworkRoundTripMedian),
 		metricConsulNetworkRoundTripMin:         newMetricConsulNetworkRoundTripMin(mbc.Metrics.ConsulNetworkRoundTripMin),
 		metricConsulNetworkRoundTripP95:         newMetricConsulNetworkRoundTripP95(mbc.Metrics.ConsulNetworkRoundTripP95),
+		metricConsulPeeringLastHeartbeat:        newMetricConsulPeeringLastHeartbeat(mbc.Metrics.ConsulPeeringLastHeartbeat),
+		metricConsulPeeringServiceCount:         newMetricConsulPeeringServiceCount(mbc.Metrics.ConsulPeeringServiceCount),
+		metricConsulPeeringState:                newMetricConsulPeeringState(mbc.Metrics.ConsulPeeringState),
 		metricConsulRaftHasLeader:               newMetricConsulRaftHasLeader(mbc.Metrics.ConsulRaftHasLeader),
 		metricConsulRaftLastContact:             newMetricConsulRaftLastContact(mbc.Metrics.ConsulRaftLastContact),
 		metricConsulRaftLeaderChanges:           newMetricConsulRaftLeaderChanges(mbc.Metrics.ConsulRaftLeaderChanges),
@@ -3005,11 +3412,16 @@ func (mb *MetricsBuilder) EmitForResource(options ...ResourceMetricsOption) {
 	mb.metricConsulKvSemaphoreHolderCount.emit(ils.Metrics())
 	mb.metricConsulKvSemaphoreLimit.emit(ils.Metrics())
 	mb.metricConsulKvSemaphoreWaiterCount.emit(ils.Metrics())
+	mb.metricConsulLeafCertificateExpiry.emit(ils.Metrics())
+	mb.metricConsulLicenseExpiry.emit(ils.Metrics())
 	mb.metricConsulMemberCount.emit(ils.Metrics())
 	mb.metricConsulNetworkRoundTripMax.emit(ils.Metrics())
 	mb.metricConsulNetworkRoundTripMedian.emit(ils.Metrics())
 	mb.metricConsulNetworkRoundTripMin.emit(ils.Metrics())
 	mb.metricConsulNetworkRoundTripP95.emit(ils.Metrics())
+	mb.metricConsulPeeringLastHeartbeat.emit(ils.Metrics())
+	mb.metricConsulPeeringServiceCount.emit(ils.Metrics())
+	mb.metricConsulPeeringState.emit(ils.Metrics())
 	mb.metricConsulRaftHasLeader.emit(ils.Metrics())
 	mb.metricConsulRaftLastContact.emit(ils.Metrics())
 	mb.metricConsulRaftLeaderChanges.emit(ils.Metrics())
@@ -3144,6 +3556,16 @@ func (mb *MetricsBuilder) RecordConsulKvSemaphoreWaiterCountDataPoint(ts pcommon
 	mb.metricConsulKvSemaphoreWaiterCount.recordDataPoint(mb.startTime, ts, val, consulSemaphorePrefixAttributeValue)
 }
 
+// RecordConsulLeafCertificateExpiryDataPoint adds a data point to consul.leaf_certificate.expiry metric.
+func (mb *MetricsBuilder) RecordConsulLeafCertificateExpiryDataPoint(ts pcommon.Timestamp, val float64, consulServiceNameAttributeValue string) {
+	mb.metricConsulLeafCertificateExpiry.recordDataPoint(mb.startTime, ts, val, consulServiceNameAttributeValue)
+}
+
+// RecordConsulLicenseExpiryDataPoint adds a data point to consul.license.expiry metric.
+func (mb *MetricsBuilder) RecordConsulLicenseExpiryDataPoint(ts pcommon.Timestamp, val float64) {
+	mb.metricConsulLicenseExpiry.recordDataPoint(mb.startTime, ts, val)
+}
+
 // RecordConsulMemberCountDataPoint adds a data point to consul.member.count metric.
 func (mb *MetricsBuilder) RecordConsulMemberCountDataPoint(ts pcommon.Timestamp, val int64, consulMemberPoolAttributeValue AttributeConsulMemberPool, consulMemberStatusAttributeValue AttributeConsulMemberStatus) {
 	mb.metricConsulMemberCount.recordDataPoint(mb.startTime, ts, val, consulMemberPoolAttributeValue.String(), consulMemberStatusAttributeValue.String())
@@ -3167,6 +3589,21 @@ func (mb *MetricsBuilder) RecordConsulNetworkRoundTripMinDataPoint(ts pcommon.Ti
 // RecordConsulNetworkRoundTripP95DataPoint adds a data point to consul.network.round_trip.p95 metric.
 func (mb *MetricsBuilder) RecordConsulNetworkRoundTripP95DataPoint(ts pcommon.Timestamp, val float64) {
 	mb.metricConsulNetworkRoundTripP95.recordDataPoint(mb.startTime, ts, val)
+}
+
+// RecordConsulPeeringLastHeartbeatDataPoint adds a data point to consul.peering.last_heartbeat metric.
+func (mb *MetricsBuilder) RecordConsulPeeringLastHeartbeatDataPoint(ts pcommon.Timestamp, val float64, consulPeeringNameAttributeValue string) {
+	mb.metricConsulPeeringLastHeartbeat.recordDataPoint(mb.startTime, ts, val, consulPeeringNameAttributeValue)
+}
+
+// RecordConsulPeeringServiceCountDataPoint adds a data point to consul.peering.service.count metric.
+func (mb *MetricsBuilder) RecordConsulPeeringServiceCountDataPoint(ts pcommon.Timestamp, val int64, consulPeeringNameAttributeValue string, consulPeeringDirectionAttributeValue AttributeConsulPeeringDirection) {
+	mb.metricConsulPeeringServiceCount.recordDataPoint(mb.startTime, ts, val, consulPeeringNameAttributeValue, consulPeeringDirectionAttributeValue.String())
+}
+
+// RecordConsulPeeringStateDataPoint adds a data point to consul.peering.state metric.
+func (mb *MetricsBuilder) RecordConsulPeeringStateDataPoint(ts pcommon.Timestamp, val int64, consulPeeringNameAttributeValue string, consulPeeringStateAttributeValue AttributeConsulPeeringState) {
+	mb.metricConsulPeeringState.recordDataPoint(mb.startTime, ts, val, consulPeeringNameAttributeValue, consulPeeringStateAttributeValue.String())
 }
 
 // RecordConsulRaftHasLeaderDataPoint adds a data point to consul.raft.has_leader metric.
