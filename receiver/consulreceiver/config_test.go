@@ -73,7 +73,7 @@ func TestConfig(t *testing.T) {
 			assert.Equal(t, "file_storage", cfg.Storage.String())
 			assert.True(t, cfg.EmitInitialState)
 			assert.Equal(t, collect.NamesConfig{Filter: pattern.Filter{Include: []string{"web.*"}, Exclude: []string{"web-old"}}, Limit: 10}, cfg.Services)
-			assert.Equal(t, health.Config{LimitConfig: collect.LimitConfig{Enabled: true, Limit: 500}, OutputLimit: 64}, cfg.Checks)
+			assert.Equal(t, health.Config{LimitConfig: collect.LimitConfig{Enabled: true, Limit: 500}, OutputLimit: 64, SidecarIncidents: true, StatesLimit: 50}, cfg.Checks)
 			assert.False(t, cfg.Catalog.Enabled)
 			assert.Equal(t, []string{"locks/", "config/"}, cfg.KV.Prefixes)
 			assert.Equal(t, time.Hour, cfg.ACLToken.ExpiryWarning)

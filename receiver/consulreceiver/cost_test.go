@@ -39,7 +39,7 @@ func TestTheCostDoesNotGrowWithTheServices(t *testing.T) {
 	const (
 		cycles      = 3
 		mostInCycle = 8
-		watches     = 7 // checks, services, nodes, sessions, roots, user events, one prefix of keys
+		watches     = 9 // failing checks by status, and all, services, nodes, sessions, roots, user events, one prefix of keys
 	)
 	consul, client := startConsul(t, lab.ServerOptions{})
 	proxy := startCountingProxy(t, consul.Addr)

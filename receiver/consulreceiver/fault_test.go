@@ -253,15 +253,20 @@ func TestTracesMeetWhoeverObservesAndWhenever(t *testing.T) {
 	watching(t, early, endpointChecks)
 	p.heal()
 	late.Eventually(t, "it is not", func() bool { return late.Recoveries(endpointChecks) == 1 })
+	some := configFor(consul.Addr)
+	some.Catalog.Enabled, some.Sessions.Enabled, some.Certificates.Enabled, some.UserEvents.Enabled = false, false, false, false
+	only := observe(t, some)
+	watching(t, only, endpointChecks)
 
 	set(t, client, "web", api.HealthCritical)
-	for _, o := range []*observedtest.Receiver{late, early} {
+	for _, o := range []*observedtest.Receiver{late, early, only} {
 		o.Eventually(t, "the outage", o.HasSpan(health.SpanOutage+".start"))
 	}
 	of := func(o *observedtest.Receiver) pcommon.TraceID {
 		return o.Spans(health.SpanOutage + ".start")[0].TraceID()
 	}
 	assert.Equal(t, of(early), of(late))
+	assert.Equal(t, of(early), of(only), "checks alone are observed")
 }
 
 func TestOneEndpointThatFailsLeavesTheOthersWorking(t *testing.T) {

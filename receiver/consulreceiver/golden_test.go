@@ -84,7 +84,7 @@ func TestMetricsOfAConsulThatAnswers(t *testing.T) {
 	}
 	goldentest.Metrics(t, "metrics of a Consul that answers", recorded(func(m collect.Metrics) {
 		m.Up(true)
-		health.RecordChecks(m, checks)
+		health.RecordChecks(m, health.CountByStatus(checks))
 		health.RecordStates(m, checks)
 		health.RecordInstances(m, health.InstancesByHealth(checks, map[string]int64{"web": 3, "db": 1}))
 		health.RecordTransitions(m, map[health.Counted]int64{

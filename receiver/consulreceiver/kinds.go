@@ -27,18 +27,24 @@ import (
 // A new kind is a line here.
 func (c *Config) kinds(keyNames pattern.Matcher) []collect.Kind {
 	sizes := map[*collect.Env]*catalog.Sizes{}
+	sessions := map[*collect.Env]kv.Sessions{}
+	changes := func(e *collect.Env) *catalog.Changes { return sizes[e].Changes }
 	kinds := []collect.Kind{
 		{Enabled: true, Scope: collect.Datacenter, New: func(e *collect.Env) collect.Collector {
 			sizes[e] = catalog.NewSizes(e, c.Catalog, c.namespace(), c.partition())
 			return sizes[e]
 		}},
-		health.Kind(c.Checks, func(e *collect.Env) health.Totals { return sizes[e] }, c.Metrics.Metrics.ConsulHealthCheckState.Enabled),
-		catalog.Services(c.Catalog),
-		catalog.Nodes(c.Catalog),
+		health.Kind(c.Checks, func(e *collect.Env) health.Catalog { return sizes[e] }, c.Metrics.Metrics),
+		catalog.Services(c.Catalog, changes),
+		catalog.Nodes(c.Catalog, changes),
 		leader.Kind(c.Cluster),
 		server.Kind(c.Cluster),
 		network.Kind(c.Coordinates),
-		session.Kind(c.Sessions),
+		{Enabled: c.Sessions.Enabled, Scope: collect.Datacenter, New: func(e *collect.Env) collect.Collector {
+			s := session.New(e, c.Sessions)
+			sessions[e] = s
+			return s
+		}},
 		configentry.Kind(c.ConfigEntries),
 		ca.Kind(c.Certificates),
 		userevent.Kind(c.UserEvents),
@@ -49,7 +55,7 @@ func (c *Config) kinds(keyNames pattern.Matcher) []collect.Kind {
 		peering.Kind(c.Peerings),
 	}
 	for _, prefix := range c.KV.Prefixes {
-		kinds = append(kinds, kv.Kind(c.KV, keyNames, prefix))
+		kinds = append(kinds, kv.Kind(c.KV, keyNames, prefix, func(e *collect.Env) kv.Sessions { return sessions[e] }))
 	}
 	for _, service := range c.LeafCertificates.Services {
 		kinds = append(kinds, leaf.Kind(service))

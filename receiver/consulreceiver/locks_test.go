@@ -38,12 +38,13 @@ func observeLocks(t *testing.T) (*observedtest.Receiver, *lab.Consul, *api.Clien
 	cfg.KV.Prefixes = []string{"locks/", "sem/"}
 	o := observe(t, cfg)
 	watching(t, o, kv.Endpoint+"locks/", kv.Endpoint+"sem/", consulapi.EndpointSessions)
+	o.Eventually(t, "a counter before its first increment", o.HasValue(0, "consul.kv.lock.acquisitions", "consul.kv.prefix", "locks/"))
 	return o, consul, client
 }
 
 func sessionOf(t *testing.T, client *api.Client, behavior string) string {
 	t.Helper()
-	id, _, err := client.Session().CreateNoChecks(&api.SessionEntry{Behavior: behavior, LockDelay: time.Millisecond}, nil)
+	id, _, err := client.Session().CreateNoChecks(&api.SessionEntry{Name: "worker", Behavior: behavior, LockDelay: time.Millisecond}, nil)
 	require.NoError(t, err)
 	return id
 }
@@ -77,6 +78,7 @@ func TestAHoldEndsWithASessionThatDeletesItsKeys(t *testing.T) {
 	lost, kept := sessionOf(t, client, api.SessionBehaviorDelete), sessionOf(t, client, api.SessionBehaviorDelete)
 	hold(t, o, client, "locks/lost", lost)
 	hold(t, o, client, "locks/kept", kept)
+	o.Eventually(t, "the session", o.HasEvent("consul.session.created", attrSession, lost))
 
 	destroy(t, client, lost)
 	assert.Equal(t, "invalidated", endOf(t, o, lost))
@@ -84,6 +86,8 @@ func TestAHoldEndsWithASessionThatDeletesItsKeys(t *testing.T) {
 	o.Eventually(t, "the event", o.HasEvent("consul.lock.invalidated", attrSession, lost))
 	assert.Equal(t, plog.SeverityNumberWarn, o.Events("consul.lock.invalidated", attrSession, lost)[0].SeverityNumber())
 	assert.Empty(t, o.Events("consul.lock.released", attrSession, lost))
+	assert.Len(t, o.Spans(kv.SpanHold, attrSession, lost, "consul.session.name", "worker", "consul.node.name", "lab"), 1, "of a session that is gone")
+	assert.Len(t, o.Events("consul.lock.invalidated", "consul.session.name", "worker"), 1)
 
 	_, err := client.KV().Delete("locks/kept", nil)
 	require.NoError(t, err)

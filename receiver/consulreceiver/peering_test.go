@@ -15,7 +15,7 @@ import (
 )
 
 const (
-	attrPeering      = "consul.peering.name"
+	attrPeering      = "consul.peer.name"
 	attrPeeringState = "consul.peering.state"
 	peeringChanged   = "consul.peering.transition"
 )

@@ -27,7 +27,7 @@ const (
 	// maxDatacenters how many are observed: each takes some of the connections
 	// that Consul gives a client, which are 200.
 	discoverInterval = time.Minute
-	maxDatacenters   = 30
+	maxDatacenters   = 25
 )
 
 // watcher observes Consul for all signals.

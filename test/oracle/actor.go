@@ -42,10 +42,18 @@ func (r *Run) Act(ctx context.Context, actors []Actor) {
 				}
 				Sleep(acting, time.Duration(random.Int64N(int64(actor.Pause))))
 			}
-			if actor.End != nil {
-				actor.End(ctx)
-			}
 		})
+	}
+	all.Wait()
+}
+
+// End has the actors leave nothing behind that would change by itself.
+func End(ctx context.Context, actors []Actor) {
+	var all sync.WaitGroup
+	for _, actor := range actors {
+		if actor.End != nil {
+			all.Go(func() { actor.End(ctx) })
+		}
 	}
 	all.Wait()
 }

@@ -19,13 +19,15 @@ type Domain struct {
 	Read func(ctx context.Context) (map[string]string, error)
 	// Keep and Within are those of the timelines.
 	Keep, Within time.Duration
+	// KeepOf is how long a state must last, if it is not Keep; may be nil.
+	KeepOf func(object, before, state string) time.Duration
 	// Unsettled says that the server itself may change the objects while it restarts.
 	Unsettled bool
 	// Hidden says that the collector may not see the objects at times.
 	Hidden bool
-	// Vacates says that an object was Absent for a short time between two states that
-	// were read one after the other; may be nil.
-	Vacates func(object, before, after string) bool
+	// Passes returns the state that an object had for a short time between two that were
+	// read one after the other, if there is one; may be nil.
+	Passes func(object, before, after string) (state string, ok bool)
 
 	reading   sync.Mutex // one at a time, so that what was read later is kept
 	mu        sync.Mutex
@@ -88,10 +90,15 @@ func (d *Domain) turn(object string, turn Turn) {
 		l = &Timeline{Object: object, Keep: d.Keep, Within: d.Within}
 		d.timelines[object] = l
 	}
-	if before := l.state(len(l.Turns) - 1); d.Vacates != nil && before != Absent && turn.State != Absent && d.Vacates(object, before, turn.State) {
-		vacated := turn
-		vacated.State = Absent
-		l.Turns = append(l.Turns, vacated)
+	if d.Passes != nil {
+		if state, ok := d.Passes(object, l.state(len(l.Turns)-1), turn.State); ok {
+			passed := turn
+			passed.State = state
+			l.Turns = append(l.Turns, passed)
+		}
+	}
+	if d.KeepOf != nil {
+		turn.Keep = d.KeepOf(object, l.state(len(l.Turns)-1), turn.State)
 	}
 	l.Turns = append(l.Turns, turn)
 }
@@ -116,7 +123,12 @@ func (d *Domain) Rested(objects ...string) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for _, object := range objects {
-		if l := d.timelines[object]; l != nil && time.Since(l.Turns[len(l.Turns)-1].Until) < d.Keep+skew {
+		l := d.timelines[object]
+		if l == nil {
+			continue
+		}
+		last := len(l.Turns) - 1
+		if time.Since(l.Turns[last].Until) < l.keep(last)+skew {
 			return false
 		}
 	}

@@ -15,6 +15,7 @@ import (
 
 // dump writes what the sink accepted for a person to read.
 func (s *Sink) dump(t *testing.T) {
+	t.Helper()
 	if *dumpFlag == "" {
 		return
 	}
@@ -35,7 +36,7 @@ func (s *Sink) dump(t *testing.T) {
 	for _, l := range lines {
 		fmt.Fprintf(&text, "%s %s\n", l.at.Local().Format(time.StampMilli), l.text)
 	}
-	file := filepath.Join(*dumpFlag, t.Name()+".txt")
+	file := filepath.Join(*dumpFlag, fmt.Sprintf("%s-%d.txt", t.Name(), s.seed))
 	if err := os.WriteFile(file, []byte(text.String()), 0o600); err != nil {
 		t.Errorf("dump: %v", err)
 	}

@@ -136,8 +136,8 @@ func (s *Sink) Series(metric string, attributes ...string) map[string]float64 {
 	defer s.mu.Unlock()
 	values := map[string]float64{}
 	for _, batch := range s.batches {
-		resource := newAttributes(batch.metrics.Resource().Attributes())
-		for _, sm := range batch.metrics.ScopeMetrics().All() {
+		resource := newAttributes(batch.Resource().Attributes())
+		for _, sm := range batch.ScopeMetrics().All() {
 			for _, m := range sm.Metrics().All() {
 				if m.Name() != metric {
 					continue

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -33,23 +34,19 @@ const (
 type Sink struct {
 	URL string
 
+	seed    uint64
 	mu      sync.Mutex
 	refused map[Signal]bool
 	events  []Event
 	spans   []Span
-	batches []batch // of metrics, the newest of each resource
+	batches []pmetric.ResourceMetrics // the newest of each resource
 	scrapes int
 }
 
-type batch struct {
-	metrics pmetric.ResourceMetrics
-	arrived time.Time
-}
-
 // StartSink starts a sink that ends with the test.
-func StartSink(t *testing.T) *Sink {
+func (r *Run) StartSink(t *testing.T) *Sink {
 	t.Helper()
-	s := &Sink{refused: map[Signal]bool{}}
+	s := &Sink{seed: r.Seed, refused: map[Signal]bool{}}
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	routes := http.NewServeMux()
@@ -125,20 +122,17 @@ func (s *Sink) takeTraces(body []byte, arrived time.Time) error {
 	return nil
 }
 
-func (s *Sink) takeMetrics(body []byte, arrived time.Time) error {
+func (s *Sink) takeMetrics(body []byte, _ time.Time) error {
 	request := pmetricotlp.NewExportRequest()
 	if err := request.UnmarshalProto(body); err != nil {
 		return err
 	}
 	s.scrapes++
 	for _, rm := range request.Metrics().ResourceMetrics().All() {
-		kept := s.batches[:0]
-		for _, old := range s.batches {
-			if !old.metrics.Resource().Attributes().Equal(rm.Resource().Attributes()) {
-				kept = append(kept, old)
-			}
-		}
-		s.batches = append(kept, batch{rm, arrived})
+		s.batches = slices.DeleteFunc(s.batches, func(old pmetric.ResourceMetrics) bool {
+			return old.Resource().Attributes().Equal(rm.Resource().Attributes())
+		})
+		s.batches = append(s.batches, rm)
 	}
 	return nil
 }

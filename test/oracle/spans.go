@@ -26,38 +26,57 @@ type SpanRules struct {
 	Open func(start Span) bool
 }
 
-// CheckSpans records what is wrong with the spans by themselves: each that began
-// ends once, at a time that is not before its start, and none is reported twice.
+// CheckSpans records what is wrong with the spans by themselves: each that began ends
+// once, at a time that is not before its start, and none is reported twice.
 func (r *Run) CheckSpans(spans []Span, rules SpanRules) {
-	starts, closed := map[string]Span{}, map[string]Span{}
+	starts, ended := map[string][]Span{}, map[string][]Span{} // by the ID of the span
 	for _, span := range spans {
-		all, id := closed, span.SpanID
+		all, id := ended, span.SpanID
 		if strings.HasSuffix(span.Name, startSuffix) {
 			all, id = starts, span.ParentID
 		}
-		if before, twice := all[id]; twice && !r.again(before.Arrived, span.Arrived, sameSpan(before, span) || span.Attributes[rules.Reconciled] == "true") &&
-			(rules.Again == nil || !rules.Again(before, span)) {
-			r.Differ("span %s was reported twice, at %s and %s:\n    %s to %s%s\n    %s to %s%s", span.Name, r.Clock(before.Arrived), r.Clock(span.Arrived),
-				r.Clock(before.Start), r.Clock(before.End), before.Attributes, r.Clock(span.Start), r.Clock(span.End), span.Attributes)
+		for _, before := range all[id] {
+			r.checkAgain(before, span, rules)
 		}
-		all[id] = span
+		all[id] = append(all[id], span)
 		if span.End.Before(span.Start) {
 			r.Differ("span %s ends before it starts:%s", span.Name, span.Attributes)
 		}
 	}
-	for id, start := range starts {
-		span, ended := closed[id]
-		switch {
-		case !ended && (rules.Open == nil || !rules.Open(start)):
-			r.Differ("span %s that began at %s never ended:%s", strings.TrimSuffix(start.Name, startSuffix), r.Clock(start.Start), start.Attributes)
-		case ended && (span.Name+startSuffix != start.Name || span.TraceID != start.TraceID || !span.Start.Equal(start.Start) && span.Attributes[rules.BeganBefore] != "true"):
-			r.Differ("span %s and the start that announced it differ: %s and %s", span.Name, r.Clock(span.Start), r.Clock(start.Start))
+	for id, announced := range starts {
+		last := announced[len(announced)-1]
+		if len(ended[id]) == 0 && (rules.Open == nil || !rules.Open(last)) {
+			r.Differ("span %s that began at %s never ended:%s", strings.TrimSuffix(last.Name, startSuffix), r.Clock(last.Start), last.Attributes)
 		}
 	}
-	for id, span := range closed {
-		if _, announced := starts[id]; !announced && span.Attributes[rules.BeganBefore] != "true" {
-			r.Differ("span %s of %s was not announced:%s", span.Name, r.Clock(span.Start), span.Attributes)
+	for id, all := range ended {
+		for _, span := range all {
+			r.checkStart(span, starts[id], rules)
 		}
+	}
+}
+
+// checkAgain records a span that has the ID of an earlier one, unless it may.
+func (r *Run) checkAgain(before, span Span, rules SpanRules) {
+	if r.again(before.Arrived, span.Arrived, sameSpan(before, span) || span.Attributes[rules.Reconciled] == "true") ||
+		rules.Again != nil && rules.Again(before, span) {
+		return
+	}
+	r.Differ("span %s was reported twice, at %s and %s:\n    %s to %s%s\n    %s to %s%s", span.Name, r.Clock(before.Arrived), r.Clock(span.Arrived),
+		r.Clock(before.Start), r.Clock(before.End), before.Attributes, r.Clock(span.Start), r.Clock(span.End), span.Attributes)
+}
+
+// checkStart records a span that was not announced as it began, unless its start is
+// unknown.
+func (r *Run) checkStart(span Span, announced []Span, rules SpanRules) {
+	unknown := span.Attributes[rules.BeganBefore] == "true"
+	switch {
+	case len(announced) == 0 && !unknown:
+		r.Differ("span %s of %s was not announced:%s", span.Name, r.Clock(span.Start), span.Attributes)
+	case len(announced) > 0 && !slices.ContainsFunc(announced, func(start Span) bool {
+		return start.Name == span.Name+startSuffix && (unknown || start.TraceID == span.TraceID && start.Start.Equal(span.Start))
+	}):
+		r.Differ("span %s and the start that announced it differ: %s and %s:%s", span.Name, r.Clock(span.Start), r.Clock(announced[0].Start), span.Attributes)
 	}
 }
 

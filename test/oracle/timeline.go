@@ -4,6 +4,7 @@
 package oracle
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -20,6 +21,9 @@ const Absent = ""
 type Turn struct {
 	State       string
 	From, Until time.Time
+	// Keep is how long the state must last so that it has to be reported; 0: that of the
+	// timeline.
+	Keep time.Duration
 	// Restored says that the server went back to it: its report is reconciled.
 	Restored bool
 }
@@ -50,6 +54,8 @@ func (l *Timeline) state(turn int) string {
 	}
 	return l.Turns[turn].State
 }
+
+func (l *Timeline) keep(turn int) time.Duration { return cmp.Or(l.Turns[turn].Keep, l.Keep) }
 
 // Compare returns how the reports, in their order, differ from the truth, and at which
 // report; empty if they do not. A state may be left out if it did not last for Keep outside the
@@ -118,7 +124,7 @@ func (l *Timeline) spread(known map[int]bool, windows []Window) map[int]bool {
 func (l *Timeline) skippable(first, end int, windows []Window) bool {
 	for turn := first; turn < end; turn++ {
 		from, until := l.Turns[turn].Until, l.Turns[turn+1].From
-		if until.After(from) && visible(from, until, windows) >= l.Keep {
+		if until.After(from) && visible(from, until, windows) >= l.keep(turn) {
 			return false
 		}
 	}

@@ -10,6 +10,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/hashicorp/consul/api"
@@ -23,6 +24,17 @@ type agentServices struct {
 	*system
 	node, dir string
 	domain    *oracle.Domain
+	expiring  string // the object of the check whose TTL runs out
+}
+
+// maintenanceObject is the maintenance of an instance, or of a node if there is none.
+func maintenanceObject(node, instance string) string {
+	return "maintenance/" + nodeName(node) + "/" + instance
+}
+
+// isMaintenance says whether a check stands for the maintenance of what it is about.
+func isMaintenance(check string) bool {
+	return check == api.NodeMaint || strings.HasPrefix(check, api.ServiceMaintPrefix)
 }
 
 const (
@@ -33,7 +45,7 @@ const (
 
 func (s *system) agentServices(node string) oracle.Actor {
 	a := &agentServices{system: s, node: node, dir: s.T.TempDir()}
-	a.domain = s.domain(a.read)
+	a.domain = s.catalogDomain(a.read)
 	a.domain.Unsettled = true
 	return oracle.Actor{Name: "agent", Pause: 300 * time.Millisecond, Act: a.act, End: a.end}
 }
@@ -53,7 +65,11 @@ func (a *agentServices) read(ctx context.Context) (map[string]string, error) {
 	}
 	checks, _, err := a.client.Health().Node(a.node, sure(ctx))
 	for _, check := range checks {
-		if check.CheckID != "serfHealth" {
+		switch {
+		case check.CheckID == "serfHealth", check.CheckID == checkedCheck:
+		case isMaintenance(check.CheckID):
+			states[maintenanceObject(a.node, check.ServiceID)] = present
+		default:
 			states[checkObject(a.node, check.CheckID)] = check.Status
 		}
 	}
@@ -61,6 +77,14 @@ func (a *agentServices) read(ctx context.Context) (map[string]string, error) {
 }
 
 func (a *agentServices) act(ctx context.Context, random *rand.Rand) string {
+	if a.expiring != "" {
+		a.domain.Poll(ctx)
+		if a.domain.State(a.expiring) == api.HealthPassing {
+			return ""
+		}
+		a.expiring = ""
+		return "TTL ran out"
+	}
 	id := fmt.Sprintf("%s%d", agentPrefix, random.IntN(4))
 	kind, status := random.IntN(12), statuses[random.IntN(3)]
 	if !oracle.Until(ctx, 20*time.Millisecond, func() bool { return a.domain.Rested(a.domain.Objects()...) }) {
@@ -68,12 +92,12 @@ func (a *agentServices) act(ctx context.Context, random *rand.Rand) string {
 	}
 	a.domain.Poll(ctx) // The agent may have brought something late.
 	from := time.Now()
-	what, check, want, err := a.do(ctx, kind, id, status)
-	if err == nil && check != "" { // The agent brings it to the catalog.
+	what, object, want, err := a.do(ctx, kind, id, status)
+	if err == nil { // The agent brings it to the catalog.
 		waiting, enough := context.WithTimeout(ctx, 3*time.Second)
 		oracle.Until(waiting, 10*time.Millisecond, func() bool {
 			states, err := a.read(waiting)
-			return err == nil && states[checkObject(a.node, check)] == want
+			return err == nil && states[object] == want
 		})
 		enough()
 	}
@@ -84,32 +108,29 @@ func (a *agentServices) act(ctx context.Context, random *rand.Rand) string {
 	return what
 }
 
-// do does one operation, and returns which check has which status once the catalog has it.
-func (a *agentServices) do(ctx context.Context, kind int, id, status string) (what, check, want string, err error) {
-	check = "ttl-" + id
-	there := a.domain.State(checkObject(a.node, check)) != oracle.Absent
-	maintained := a.domain.State(checkObject(a.node, "_service_maintenance:"+id)) != oracle.Absent
+// do does one operation, and returns which object has which state once the catalog has it.
+func (a *agentServices) do(ctx context.Context, kind int, id, status string) (what, object, want string, err error) {
+	checkID := "ttl-" + id
+	check, service, node := checkObject(a.node, checkID), maintenanceObject(a.node, id), maintenanceObject(a.node, "")
 	switch {
-	case !there:
+	case a.domain.State(check) == oracle.Absent:
 		return "consul services register", check, api.HealthPassing, a.registerByCLI(ctx, id, time.Hour)
 	case kind == 0:
 		return "consul services deregister", check, oracle.Absent, a.cli(ctx, "services", "deregister", "-id="+id)
-	case kind == 1 && maintained:
-		return "consul maint -disable -service", "_service_maintenance:" + id, oracle.Absent, a.cli(ctx, "maint", "-disable", "-service="+id)
+	case kind == 1 && a.domain.State(service) != oracle.Absent:
+		return "consul maint -disable -service", service, oracle.Absent, a.cli(ctx, "maint", "-disable", "-service="+id)
 	case kind == 1:
-		return "consul maint -enable -service", "_service_maintenance:" + id, api.HealthCritical, a.cli(ctx, "maint", "-enable", "-service="+id, "-reason=by the oracle")
-	case kind == 2 && a.domain.State(checkObject(a.node, "_node_maintenance")) != oracle.Absent:
-		return "consul maint -disable", "_node_maintenance", oracle.Absent, a.cli(ctx, "maint", "-disable")
+		return "consul maint -enable -service", service, present, a.cli(ctx, "maint", "-enable", "-service="+id, "-reason=by the oracle")
+	case kind == 2 && a.domain.State(node) != oracle.Absent:
+		return "consul maint -disable", node, oracle.Absent, a.cli(ctx, "maint", "-disable")
 	case kind == 2:
-		return "consul maint -enable", "_node_maintenance", api.HealthCritical, a.cli(ctx, "maint", "-enable", "-reason=by the oracle")
+		return "consul maint -enable", node, present, a.cli(ctx, "maint", "-enable", "-reason=by the oracle")
 	case kind == 3:
-		// It is registered anew with a short TTL, and nobody says that it passes.
-		if err := a.registerByCLI(ctx, id, shortTTL); err != nil {
-			return "", "", "", err
-		}
-		return "TTL ran out", check, api.HealthCritical, nil
+		// Nobody says any more that it passes.
+		a.expiring = check
+		return "consul services register with a short TTL", check, api.HealthPassing, a.registerByCLI(ctx, id, shortTTL)
 	default:
-		return "TTL check updated", check, status, a.client.Agent().UpdateTTL(check, "by the oracle", status)
+		return "TTL check updated", check, status, a.client.Agent().UpdateTTL(checkID, "by the oracle", status)
 	}
 }
 
@@ -130,6 +151,8 @@ func (a *agentServices) registerByCLI(ctx context.Context, id string, ttl time.D
 
 // end leaves no maintenance, so that the node's services show their own health.
 func (a *agentServices) end(ctx context.Context) {
+	oracle.Sleep(ctx, shortTTL) // What was to expire has.
+	a.domain.Poll(ctx)
 	oracle.Until(ctx, 20*time.Millisecond, func() bool { return a.domain.Rested(a.domain.Objects()...) })
 	from := time.Now()
 	_ = a.cli(ctx, "maint", "-disable")

@@ -32,7 +32,7 @@ func (s *system) configurer() oracle.Actor {
 		}
 		return states, nil
 	})
-	domain.Keep, domain.Within = configEvery+minTurn, configEvery+within
+	domain.Keep, domain.Within = configEvery+minCatalogTurn, configEvery+within
 	act := func(ctx context.Context, random *rand.Rand) string {
 		name := fmt.Sprintf("%s%d", prefix, random.IntN(4))
 		kind := []string{api.ServiceDefaults, api.ServiceResolver}[random.IntN(2)]

@@ -25,7 +25,7 @@ func TestOneServer(t *testing.T) {
 	for i := range 3 {
 		actors = append(actors, s.locker(i), s.visitor(i), s.writer(i, i == 0))
 	}
-	actors = append(actors, s.configurer(), s.agentServices("lab"), s.cliLocker(0, 1, 1), s.cliLocker(1, 1, 2), s.cliLocker(2, 2, 3))
+	actors = append(actors, s.configurer(), s.agentServices("lab"), s.checkedLocker("lab"), s.announcer(), s.cliLocker(0, 1, 1), s.cliLocker(1, 1, 2), s.cliLocker(2, 2, 3))
 	s.run(t, actors, []oracle.Fault{
 		s.RefusalFault(s.sink, "logs refused", 8*time.Second, oracle.Logs),
 		s.RefusalFault(s.sink, "traces refused", 8*time.Second, oracle.Traces),
@@ -46,6 +46,7 @@ func (s *system) run(t *testing.T, actors []oracle.Actor, faults []oracle.Fault)
 	go func() { injected <- s.Inject(ctx, 6*time.Second, faults) }()
 	s.Act(ctx, actors)
 	require.NoError(t, <-injected)
+	oracle.End(ctx, actors)
 	require.NoError(t, s.quiet(ctx))
 	for _, each := range s.systems {
 		each.compare(ctx)

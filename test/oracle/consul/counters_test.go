@@ -23,6 +23,9 @@ func (s *system) compareCounters(events []oracle.Event, windows []oracle.Window)
 		if e.Name == eventTransition && e.Attributes[attrStatusNew] != statusNone {
 			want[e.Attributes[attrService]+" "+e.Attributes[attrStatusNew]]++
 		}
+		if e.Name == eventServiceMaintained || e.Name == eventNodeMaintained {
+			want[e.Attributes[attrService]+" "+api.HealthMaint]++
+		}
 	}
 	got := map[string]float64{}
 	for series, value := range s.sink.Series(metricTransitions, attrService, attrStatus, attrDatacenter) {

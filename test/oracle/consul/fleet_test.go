@@ -33,7 +33,7 @@ var fleetNames = []string{"web", "API", "Größe", "データ", "поиск", "a
 func (s *system) fleet(number int) oracle.Actor {
 	name := fmt.Sprintf("fleet-%d", number)
 	f := &fleet{system: s, checked: map[string]bool{}}
-	f.domain = s.domain(f.read)
+	f.domain = s.catalogDomain(f.read)
 	part := fleetNames[number%len(fleetNames)]
 	for i := range 3 {
 		f.nodes = append(f.nodes, fmt.Sprintf("%s-node%d-%d", part, number, i))
@@ -49,7 +49,10 @@ func (s *system) fleet(number int) oracle.Actor {
 // Objects of a fleet.
 func nodeObject(node string) string         { return "node/" + nodeName(node) }
 func serviceObject(service string) string   { return "service/" + service }
-func checkObject(node, check string) string { return "check/" + nodeName(node) + "/" + check }
+func checkObject(node, check string) string { return checkPrefix + nodeName(node) + "/" + check }
+
+// checkPrefix begins the objects that are checks.
+const checkPrefix = "check/"
 
 // nodeName is the same for names that Consul takes for the same.
 func nodeName(node string) string {
@@ -94,7 +97,7 @@ func (f *fleet) act(ctx context.Context, random *rand.Rand) string {
 		instance = service + "-0"
 	}
 	pick := random.Uint64()
-	node = spelled(node, pick>>8)
+	node = inAnyCase(node, pick>>8)
 	what, do := f.choose(kind, node, service, instance, status, pick)
 	if !oracle.Until(ctx, 20*time.Millisecond, func() bool { return f.domain.Rested(f.domain.Objects()...) }) {
 		return ""
@@ -108,8 +111,8 @@ func (f *fleet) act(ctx context.Context, random *rand.Rand) string {
 	return what
 }
 
-// spelled writes the name of a node in another case at times: to Consul it is the same.
-func spelled(node string, pick uint64) string {
+// inAnyCase writes the name of a node in another case at times: to Consul it is the same.
+func inAnyCase(node string, pick uint64) string {
 	switch {
 	case !nodesInAnyCase || pick%4 > 1:
 		return node

@@ -12,19 +12,18 @@ import (
 // compareGaps compares the gaps that were reported with the faults: without one there is
 // none, and an event at an unknown time comes with the gap that it fell into.
 func (s *system) compareGaps(events []oracle.Event, windows []oracle.Window) {
-	around := slices.Concat(windows, s.elections)
 	var gaps []oracle.Event
 	for _, e := range events {
 		if e.Name != eventGap {
 			continue
 		}
 		gaps = append(gaps, e)
-		if !slices.ContainsFunc(around, func(w oracle.Window) bool { return e.At.After(w.From) && e.At.Before(w.Until.Add(within)) }) {
+		if !slices.ContainsFunc(windows, func(w oracle.Window) bool { return e.At.After(w.From) && e.At.Before(w.Until.Add(within)) }) {
 			s.Differ("a gap at %s without a fault:%s", s.Clock(e.At), e.Attributes)
 		}
 	}
 	for _, e := range events {
-		if e.Attributes[attrReconciled] != "true" || endsHold(e) && !endsHaveTheirOwnTime {
+		if object, _ := reportOf(e); object == "" || e.Attributes[attrReconciled] != "true" || endsHold(e) && !endsHaveTheirOwnTime {
 			continue
 		}
 		if !slices.ContainsFunc(gaps, func(gap oracle.Event) bool { return gap.At.Equal(e.At) }) {

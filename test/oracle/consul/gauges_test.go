@@ -5,8 +5,10 @@ package consul
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"maps"
+	"path"
 	"slices"
 	"strings"
 	"time"
@@ -23,12 +25,7 @@ const agree = 20 * time.Second
 var statuses = []string{api.HealthPassing, api.HealthWarning, api.HealthCritical}
 
 // healths are those that an instance can have.
-func healths() []string {
-	if maintenanceIsAState {
-		return append([]string{api.HealthMaint}, statuses...)
-	}
-	return statuses
-}
+var healths = append([]string{api.HealthMaint}, statuses...)
 
 // gauge is one metric, and what Consul says that it must be, by the attributes' values.
 type gauge struct {
@@ -89,11 +86,15 @@ func (s *system) gauges() ([]gauge, error) {
 		return nil, err
 	}
 	byStatus := map[string]float64{}
-	for _, status := range statuses {
+	for _, status := range healths {
 		byStatus[status] = 0
 	}
 	for _, check := range checks {
-		if check.PeerName == "" {
+		switch {
+		case check.PeerName != "":
+		case isMaintenance(check.CheckID):
+			byStatus[api.HealthMaint]++
+		default:
 			byStatus[check.Status]++
 		}
 	}
@@ -111,29 +112,57 @@ func (s *system) gauges() ([]gauge, error) {
 	}
 	gauges := []gauge{
 		{metricChecks, []string{attrStatus}, byStatus},
-		{metricInstances, []string{attrService, attrStatus}, instances},
+		{metricInstances, []string{attrService, attrStatus, attrPeer}, instances},
 		{metricSessions, nil, one(len(sessions))},
 		{metricNodes, nil, one(nodes)},
 		{metricServices, nil, one(services)},
 		{metricRegistered, nil, one(registered)},
 		{metricUp, nil, one(1)},
 	}
-	keys, held := map[string]float64{}, map[string]float64{}
+	keys, held, lists := map[string]float64{}, map[string]float64{}, api.KVPairs{}
 	for _, prefix := range prefixes {
 		pairs, _, err := s.client.KV().List(prefix, nil)
 		if err != nil {
 			return nil, err
 		}
 		keys[prefix], held[prefix] = float64(len(pairs)), 0
+		lists = append(lists, pairs...)
+		holders := holdersOf(pairs)
 		for _, pair := range pairs {
-			if pair.Session != "" {
+			if pair.Session != "" && (pair.Flags != api.SemaphoreFlagValue || holders[pair.Session]) {
 				held[prefix]++
 			}
 		}
 	}
 	gauges = append(gauges, gauge{metricKeys, []string{attrPrefix}, keys}, gauge{metricHeld, []string{attrPrefix}, held})
+	gauges = append(gauges, s.semaphores(lists)...)
 	servers, err := s.servers()
 	return append(gauges, servers...), err
+}
+
+// semaphores counts the holders of each semaphore and those that wait.
+func (s *system) semaphores(pairs api.KVPairs) []gauge {
+	limits, holding, waiting := map[string]float64{}, map[string]float64{}, map[string]float64{}
+	holders := holdersOf(pairs)
+	for _, pair := range pairs {
+		name := path.Dir(pair.Key)
+		var list struct{ Limit int }
+		switch {
+		case pair.Flags != api.SemaphoreFlagValue:
+		case path.Base(pair.Key) == api.DefaultSemaphoreKey && json.Unmarshal(pair.Value, &list) == nil:
+			limits[name] = float64(list.Limit)
+			holding[name], waiting[name] = holding[name]+0, waiting[name]+0
+		case holders[pair.Session]:
+			holding[name]++
+		default:
+			waiting[name]++
+		}
+	}
+	return []gauge{
+		{metricLimit, []string{attrSemaphore}, limits},
+		{metricHolders, []string{attrSemaphore}, holding},
+		{metricWaiters, []string{attrSemaphore}, waiting},
+	}
 }
 
 // catalog counts what is in the catalog, without what is imported.
@@ -162,41 +191,40 @@ func (s *system) catalog() (nodes, services, instances int, err error) {
 }
 
 // instances counts the instances of each service by their health, as Consul joins their
-// checks with those of their nodes.
+// checks with those of their nodes, and those that peers export.
 func (s *system) instances() (map[string]float64, error) {
-	services, _, err := s.client.Catalog().Services(nil)
-	if err != nil {
-		return nil, err
-	}
 	counts := map[string]float64{}
-	for service := range services {
-		for _, status := range healths() {
-			counts[service+" "+status] = 0
-		}
-		entries, _, err := s.client.Health().Service(service, "", false, nil)
+	peers := []string{""}
+	if s.imports != nil {
+		peers = append(peers, peerName)
+	}
+	for _, peer := range peers {
+		of := &api.QueryOptions{Peer: peer}
+		services, _, err := s.client.Catalog().Services(of)
 		if err != nil {
 			return nil, err
 		}
-		passing, _, err := s.client.Health().Service(service, "", true, nil)
-		if err != nil {
-			return nil, err
-		}
-		for _, entry := range entries {
-			counts[service+" "+healthOf(entry)]++
-		}
-		if n := counts[service+" "+api.HealthPassing]; n != float64(len(passing)) {
-			return nil, fmt.Errorf("consul says that %d of %s pass, and %v do", len(passing), service, n)
+		for service := range services {
+			for _, health := range healths {
+				counts[service+" "+health+" "+peer] = 0
+			}
+			entries, _, err := s.client.Health().Service(service, "", false, of)
+			if err != nil {
+				return nil, err
+			}
+			passing, _, err := s.client.Health().Service(service, "", true, of)
+			if err != nil {
+				return nil, err
+			}
+			for _, entry := range entries {
+				counts[service+" "+entry.Checks.AggregatedStatus()+" "+peer]++
+			}
+			if n := counts[service+" "+api.HealthPassing+" "+peer]; n != float64(len(passing)) {
+				return nil, fmt.Errorf("consul says that %d of %s pass, and %v do", len(passing), service, n)
+			}
 		}
 	}
 	return counts, nil
-}
-
-// healthOf is the health of an instance, as Consul joins its checks with its node's.
-func healthOf(entry *api.ServiceEntry) string {
-	if health := entry.Checks.AggregatedStatus(); health != api.HealthMaint || maintenanceIsAState {
-		return health
-	}
-	return api.HealthCritical
 }
 
 // servers reads what concerns the servers themselves.

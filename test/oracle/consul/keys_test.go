@@ -9,6 +9,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"os/exec"
+	"strconv"
 	"strings"
 	"time"
 
@@ -49,7 +50,9 @@ func (s *system) writer(number int, fast bool) oracle.Actor {
 		}
 		return states, err
 	})
-	domain.Vacates = func(_, before, after string) bool { return createdAt(before) != createdAt(after) }
+	domain.Passes = func(_, before, after string) (string, bool) {
+		return oracle.Absent, before != oracle.Absent && after != oracle.Absent && createdAt(before) != createdAt(after)
+	}
 	written := 0
 	act := func(ctx context.Context, random *rand.Rand) string {
 		key := prefix + keyNames[random.IntN(len(keyNames))]
@@ -58,9 +61,10 @@ func (s *system) writer(number int, fast bool) oracle.Actor {
 			return ""
 		}
 		written++
-		what, from := "", time.Now()
+		var what string
 		var err error
-		switch value := fmt.Sprint(written); kind {
+		from := time.Now()
+		switch value := strconv.Itoa(written); kind {
 		case 0, 1:
 			what = "key deleted"
 			_, err = s.client.KV().Delete(key, write(ctx))

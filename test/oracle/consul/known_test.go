@@ -6,32 +6,26 @@ package consul
 // What the receiver does not do right yet is off here. Each is switched on when it does.
 const (
 	// maintenanceIsAState: an instance in maintenance has a state of its own and no incident.
-	maintenanceIsAState = false
+	maintenanceIsAState = true
 	// peersAreMarked: services of peers carry their peer.
-	peersAreMarked = false
+	peersAreMarked = true
 	// uncheckedInstances: services without checks on nodes whose checks fail.
-	uncheckedInstances = false
+	uncheckedInstances = true
 	// nodesInAnyCase: names of nodes that differ in case alone.
-	nodesInAnyCase = false
-	// behaviourDelete: sessions that delete their keys when they end.
-	behaviourDelete = false
-	// endsAreKnown: sessions that come and go while a hold ends do not hide how it ended.
-	endsAreKnown = false
+	nodesInAnyCase = true
 	// endsHaveTheirOwnTime: the end of a hold that began at an unknown time is not said to
 	// be reconciled for that.
 	endsHaveTheirOwnTime = false
-	// restoresAreNoticed: a snapshot that is restored causes a gap also when writes overtake
-	// the index that was known.
-	restoresAreNoticed = false
-	// restoredHoldsAreNew: after a snapshot was restored, no hold has the ID of another.
-	restoredHoldsAreNew = false
+	// restoredSpansAreNew: after a snapshot was restored, no span has the ID of another.
+	restoredSpansAreNew = false
 	// startsSurviveKills: a span whose start was accepted ends also when the collector was
 	// killed while another signal was refused.
 	startsSurviveKills = false
-	// leaderlessIsNoDelay: the time of what happens to keys does not wait for a leader.
-	leaderlessIsNoDelay = false
-	// semaphoresHaveHolders: contenders for a semaphore do not hold it.
-	semaphoresHaveHolders = false
+	// incidentsFollowInstances: the incident of a service ends when none of its instances is
+	// on a node whose check fails.
+	incidentsFollowInstances = true
+	// spansSpellNames: spans spell names as events do.
+	spansSpellNames = true
 	// countersBeginAtZero: each known service has its counters at once.
-	countersBeginAtZero = false
+	countersBeginAtZero = true
 )

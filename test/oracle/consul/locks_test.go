@@ -5,8 +5,9 @@ package consul
 
 import (
 	"context"
-	"errors"
+	"encoding/json"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"strings"
 	"sync"
@@ -24,10 +25,20 @@ func holdState(session string, lockIndex uint64) string {
 	return fmt.Sprintf("%s#%d", session, lockIndex)
 }
 
-// vacates is true of locks and their keys: a hold ends before the next begins, and a key
-// of which only the creation counts is deleted before it is created again.
-func vacates(object, _, _ string) bool {
-	return strings.HasPrefix(object, lockObject("")) || strings.HasPrefix(object, keyObject(""))
+// waits is the state of a contender for a semaphore that has no slot.
+const waits = "waits"
+
+// passes returns what a lock, or its key, passes between two states: a hold ends before
+// the next begins, and a key of which only the creation counts is deleted before it is
+// created again. Who contends for a semaphore waits first.
+func passes(object, before, after string) (string, bool) {
+	switch {
+	case strings.HasPrefix(object, lockObject(prefixSemaphores)):
+		return waits, before == oracle.Absent && after != waits
+	case strings.HasPrefix(object, lockObject("")), strings.HasPrefix(object, keyObject("")):
+		return oracle.Absent, before != oracle.Absent && after != oracle.Absent
+	}
+	return "", false
 }
 
 // created is the state of a key of which only its creation counts.
@@ -54,16 +65,34 @@ func (e *ends) of(key, hold string) []string {
 	return e.allowed[[2]string{key, hold}]
 }
 
-// locksUnder reads the keys under a prefix, and who holds them.
+// locksUnder reads the keys under a prefix, and who holds them or waits for them.
 func (s *system) locksUnder(ctx context.Context, prefix string, states map[string]string) error {
 	pairs, _, err := s.client.KV().List(prefix, sure(ctx))
+	holders := holdersOf(pairs)
 	for _, pair := range pairs {
 		states[keyObject(pair.Key)] = created(pair.CreateIndex)
-		if pair.Session != "" {
+		switch {
+		case pair.Session == "":
+		case pair.Flags == api.SemaphoreFlagValue && !holders[pair.Session]:
+			states[lockObject(pair.Key)] = waits
+		default:
 			states[lockObject(pair.Key)] = holdState(pair.Session, pair.LockIndex)
 		}
 	}
 	return err
+}
+
+// holdersOf returns the sessions that have slots of semaphores. Each contender's session
+// contends for one alone.
+func holdersOf(pairs api.KVPairs) map[string]bool {
+	holders := map[string]bool{}
+	for _, pair := range pairs {
+		var list struct{ Holders map[string]bool }
+		if pair.Flags == api.SemaphoreFlagValue && strings.HasSuffix(pair.Key, "/.lock") && json.Unmarshal(pair.Value, &list) == nil {
+			maps.Copy(holders, list.Holders)
+		}
+	}
+	return holders
 }
 
 // locker acquires one key with sessions of its own, and loses it in every way.
@@ -94,7 +123,7 @@ func (s *system) locker(number int) oracle.Actor {
 		}
 		return states, s.locksUnder(ctx, prefixLocks+l.name, states)
 	})
-	l.domain.Vacates = vacates
+	l.domain.Passes = passes
 	return oracle.Actor{Name: l.name, Pause: 500 * time.Millisecond, Act: l.act, End: l.end}
 }
 
@@ -108,13 +137,14 @@ func (l *locker) act(ctx context.Context, random *rand.Rand) string {
 		return byExpiry
 	}
 	next := []string{byRelease, byDestruction, byExpiry, byDeletion, byHandover}[random.IntN(5)]
-	deletes := behaviourDelete && random.IntN(2) == 0
+	deletes := random.IntN(2) == 0
 	if !oracle.Until(ctx, 20*time.Millisecond, func() bool { return l.domain.Rested(l.domain.Objects()...) }) {
 		return ""
 	}
 	if l.session == "" {
 		l.planned = next
 	}
+	l.domain.Poll(ctx) // A session that a snapshot brought back expires by itself.
 	from := time.Now()
 	what, err := l.step(ctx, deletes)
 	l.domain.Record(ctx, from)
@@ -194,17 +224,5 @@ func (l *locker) end(ctx context.Context) {
 	if held != "" {
 		l.ends.allow(l.key, held, endInvalidated)
 	}
-	oracle.Until(ctx, 20*time.Millisecond, func() bool { return l.domain.Rested(l.domain.Objects()...) })
-	from := time.Now()
-	oracle.Until(ctx, 50*time.Millisecond, func() bool {
-		sessions, _, err := l.client.Session().List(sure(ctx))
-		for _, session := range sessions {
-			if session.Name == l.name+":holder" {
-				_, gone := l.client.Session().Destroy(session.ID, write(ctx))
-				err = errors.Join(err, gone)
-			}
-		}
-		return err == nil
-	})
-	l.domain.Record(ctx, from)
+	l.destroySessions(ctx, l.name, l.domain)
 }

@@ -5,7 +5,6 @@ package consul
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"math/rand/v2"
 	"strings"
@@ -22,6 +21,13 @@ const (
 	idle    = iota
 	started // it waits for the lock, or holds it
 	killed  // its session expires after 15 to 30 seconds
+)
+
+// cliPrefix begins the names of what "consul lock" uses, and cliExpiry is how long after
+// its last renewal a session of it can expire.
+const (
+	cliPrefix = "cli-"
+	cliExpiry = 35 * time.Second
 )
 
 // cliLocker runs "consul lock" again and again, with as many at a time as contend.
@@ -46,7 +52,7 @@ type cliRun struct {
 // cliLocker makes an actor of some contenders for a lock, or for a semaphore if the
 // limit is above 1.
 func (s *system) cliLocker(number, limit, contenders int) oracle.Actor {
-	l := &cliLocker{system: s, name: fmt.Sprintf("cli-%d", number), limit: limit, dir: s.T.TempDir()}
+	l := &cliLocker{system: s, name: fmt.Sprintf("%s%d", cliPrefix, number), limit: limit, dir: s.T.TempDir()}
 	l.prefix = prefixLocks + l.name
 	if limit > 1 {
 		l.prefix = prefixSemaphores + l.name
@@ -58,7 +64,7 @@ func (s *system) cliLocker(number, limit, contenders int) oracle.Actor {
 		l.runs = append(l.runs, &cliRun{name: fmt.Sprintf("%s:%d", l.name, i)})
 	}
 	l.domain = s.domain(l.read)
-	l.domain.Vacates = vacates
+	l.domain.Passes = passes
 	return oracle.Actor{Name: l.name, Pause: 200 * time.Millisecond, Act: l.act, End: l.end}
 }
 
@@ -127,16 +133,16 @@ func (l *cliLocker) allow() {
 	for _, object := range l.domain.Objects() {
 		key, isLock := strings.CutPrefix(object, lockObject(""))
 		state := l.domain.State(object)
-		if !isLock || state == oracle.Absent || len(l.ends.of(key, state)) > 0 {
+		if !isLock || state == oracle.Absent || state == waits || len(l.ends.of(key, state)) > 0 {
 			continue
 		}
 		ways := []string{endReleased, endDeleted}
+		if len(l.consul.Members) > 1 {
+			ways = append(ways, endInvalidated) // Its session ends when the others miss the agent.
+		}
 		for _, run := range l.runs {
 			if run.kill && l.domain.State(sessionObject(run.name, strings.SplitN(state, "#", 2)[0])) != oracle.Absent {
 				ways = []string{endInvalidated}
-				if l.limit > 1 && !behaviourDelete { // Sessions of semaphores delete their keys.
-					ways = append(ways, endDeleted)
-				}
 			}
 		}
 		l.ends.allow(key, state, ways...)
@@ -153,17 +159,5 @@ func (l *cliLocker) end(ctx context.Context) {
 		l.domain.Poll(ctx)
 		l.allow()
 	}
-	oracle.Until(ctx, 100*time.Millisecond, func() bool { return l.domain.Rested(l.domain.Objects()...) })
-	from := time.Now()
-	oracle.Until(ctx, 100*time.Millisecond, func() bool {
-		sessions, _, err := l.client.Session().List(sure(ctx))
-		for _, session := range sessions {
-			if strings.HasPrefix(session.Name, l.name+":") {
-				_, gone := l.client.Session().Destroy(session.ID, write(ctx))
-				err = errors.Join(err, gone)
-			}
-		}
-		return err == nil
-	})
-	l.domain.Record(ctx, from)
+	l.destroySessions(ctx, l.name, l.domain)
 }

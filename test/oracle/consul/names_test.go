@@ -21,7 +21,14 @@ const (
 	eventLockAcquired        = "consul.lock.acquired"
 	eventLockReleased        = "consul.lock.released"
 	eventLockInvalidated     = "consul.lock.invalidated"
+	eventLockQueued          = "consul.lock.queued"
+	eventLockAbandoned       = "consul.lock.abandoned"
 	eventConfigChanged       = "consul.config_entry.changed"
+	eventServiceMaintained   = "consul.service.maintenance.started"
+	eventServiceServes       = "consul.service.maintenance.ended"
+	eventNodeMaintained      = "consul.node.maintenance.started"
+	eventNodeServes          = "consul.node.maintenance.ended"
+	eventUserFired           = "consul.user_event.fired"
 	eventGap                 = "consul.watch.gap"
 )
 
@@ -31,6 +38,7 @@ const (
 	spanNodeOutage = "consul.node.outage"
 	spanOutage     = "consul.check.outage"
 	spanHold       = "consul.lock.hold"
+	spanWait       = "consul.lock.wait"
 )
 
 // Names of the metrics.
@@ -44,6 +52,9 @@ const (
 	metricSessions     = "consul.session.count"
 	metricKeys         = "consul.kv.key.count"
 	metricHeld         = "consul.kv.lock.held.count"
+	metricLimit        = "consul.kv.semaphore.limit"
+	metricHolders      = "consul.kv.semaphore.holder.count"
+	metricWaiters      = "consul.kv.semaphore.waiter.count"
 	metricMembers      = "consul.member.count"
 	metricPeers        = "consul.raft.peer.count"
 	metricVoters       = "consul.raft.voter.count"
@@ -56,6 +67,7 @@ const (
 	attrDatacenter   = "consul.datacenter"
 	attrNode         = "consul.node.name"
 	attrService      = "consul.service.name"
+	attrInstance     = "consul.service.id"
 	attrCheck        = "consul.check.id"
 	attrPeer         = "consul.peer.name"
 	attrStatus       = "consul.check.status"
@@ -73,9 +85,11 @@ const (
 	attrConfigKind   = "consul.config_entry.kind"
 	attrConfigName   = "consul.config_entry.name"
 	attrConfigChange = "consul.config_entry.change"
+	attrSemaphore    = "consul.semaphore.prefix"
 	attrPool         = "consul.member.pool"
 	attrMemberStatus = "consul.member.status"
 	attrServer       = "consul.server.name"
+	attrUserEvent    = "consul.user_event.id"
 	attrReconciled   = "observation.reconciled"
 	attrBeganBefore  = "observation.began_before"
 )
@@ -93,13 +107,17 @@ const (
 
 // The receiver's promises.
 const (
-	// minTurn is how long a state must last to be reported.
-	minTurn = 1300 * time.Millisecond
+	// minTurn is how long a check must have a status to be reported, and a key, a lock or
+	// a session be as it is. minCatalogTurn is how long a service, a node or a check that
+	// passes must be there, or not.
+	minTurn        = 400 * time.Millisecond
+	minCatalogTurn = 1300 * time.Millisecond
 	// within is how much later than the change its report may be dated.
 	within = 5 * time.Second
 	// configEvery is how often configuration entries are polled.
 	configEvery = 5 * time.Second
 	// unknownShare is the greatest share of holds, of those that ended while no fault
-	// was on, whose end may be unknown.
-	unknownShare = 0.1
+	// was on, whose end may be unknown, beside so many in any case.
+	unknownShare  = 0.1
+	unknownAnyway = 2
 )

@@ -37,9 +37,6 @@ func TestPeering(t *testing.T) {
 		actor.Name += "-" + peerName
 		actors = append(actors, actor)
 	}
-	for _, d := range two.domains { // The peer sends what changes, as the observed datacenter gets to it.
-		d.Keep, d.Within = 3*minTurn, within+3*minTurn
-	}
 	one.imports = two
 	one.run(t, actors, []oracle.Fault{
 		one.RefusalFault(one.sink, "all refused", 8*time.Second, oracle.Logs, oracle.Traces, oracle.Metrics),

@@ -14,14 +14,14 @@ import (
 // reports returns what the events say of each object, in the order of their times.
 func reports(events []oracle.Event) map[string][]oracle.Report {
 	all := map[string][]oracle.Report{}
-	began := map[string]bool{} // holds, at an unknown time
+	began := map[string]bool{} // holds and waits, at an unknown time
 	for _, e := range events {
 		object, report := reportOf(e)
 		if object == "" {
 			continue
 		}
 		report.At, report.Reconciled = e.At, e.Attributes[attrReconciled] == "true" && (endsHaveTheirOwnTime || !endsHold(e) || !began[e.SpanID])
-		if e.Name == eventLockAcquired && report.Reconciled {
+		if (e.Name == eventLockAcquired || e.Name == eventLockQueued) && report.Reconciled {
 			began[e.SpanID] = true
 		}
 		all[object] = append(all[object], report)
@@ -32,18 +32,12 @@ func reports(events []oracle.Event) map[string][]oracle.Report {
 	return all
 }
 
-// imported begins the objects of a peer.
-const imported = "imported "
-
 // reportOf returns the object of an event; empty if it has none.
 func reportOf(e oracle.Event) (object string, report oracle.Report) {
 	a := e.Attributes
 	appeared, vanished := oracle.Report{New: present}, oracle.Report{Old: present}
 	switch e.Name {
 	case eventTransition:
-		if a[attrPeer] != "" {
-			return imported + checkObject(a[attrNode], a[attrCheck]), oracle.Report{Old: status(a[attrStatusOld]), New: status(a[attrStatusNew])}
-		}
 		return checkObject(a[attrNode], a[attrCheck]), oracle.Report{Old: status(a[attrStatusOld]), New: status(a[attrStatusNew])}
 	case eventNodeRegistered:
 		return nodeObject(a[attrNode]), appeared
@@ -57,10 +51,21 @@ func reportOf(e oracle.Event) (object string, report oracle.Report) {
 		return sessionObject(a[attrSessionName], a[attrSession]), appeared
 	case eventSessionEnded:
 		return sessionObject(a[attrSessionName], a[attrSession]), vanished
+	case eventLockQueued:
+		return lockObject(a[attrKey]), oracle.Report{New: waits}
+	case eventLockAbandoned:
+		return lockObject(a[attrKey]), oracle.Report{Old: waits}
 	case eventLockAcquired:
-		return lockObject(a[attrKey]), oracle.Report{New: holdOf(e)}
+		// That a contender waited is an event only if it was observed to.
+		return lockObject(a[attrKey]), oracle.Report{New: holdOf(e), OldUnknown: a[attrLockType] == "semaphore"}
 	case eventLockReleased, eventLockInvalidated:
 		return lockObject(a[attrKey]), oracle.Report{Old: holdOf(e)}
+	case eventServiceMaintained, eventNodeMaintained:
+		return maintenanceObject(a[attrNode], a[attrInstance]), appeared
+	case eventServiceServes, eventNodeServes:
+		return maintenanceObject(a[attrNode], a[attrInstance]), vanished
+	case eventUserFired:
+		return userEventObject(a[attrUserEvent]), appeared
 	case eventConfigChanged:
 		report := oracle.Report{New: version(number(a[attrIndex])), OldUnknown: true}
 		if a[attrConfigChange] == "deleted" {
@@ -93,7 +98,7 @@ func keyReport(e oracle.Event) oracle.Report {
 }
 
 func endsHold(e oracle.Event) bool {
-	return e.Name == eventLockReleased || e.Name == eventLockInvalidated
+	return e.Name == eventLockReleased || e.Name == eventLockInvalidated || e.Name == eventLockAbandoned
 }
 
 func holdOf(e oracle.Event) string {

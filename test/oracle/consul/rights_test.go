@@ -85,13 +85,13 @@ func (s *system) narrowed(policy *api.ACLPolicy) oracle.Fault {
 	const name = "token narrowed"
 	change := func(rules string) (changed oracle.Window, err error) {
 		began := time.Now()
-		changed = oracle.Window{From: began.Add(-minTurn), Why: "rights changed", Silent: true}
+		changed = oracle.Window{From: began.Add(-minCatalogTurn), Why: "rights changed", Silent: true}
 		policy.Rules = rules
 		if _, _, err := s.client.ACL().PolicyUpdate(policy, nil); err != nil {
 			return changed, err
 		}
 		// They count as soon as Consul resolves the token anew, and the watches read again.
-		changed.Until = time.Now().Add(rightsTTL + 2*minTurn)
+		changed.Until = time.Now().Add(rightsTTL + 2*minCatalogTurn)
 		return changed, nil
 	}
 	return oracle.Fault{Name: name, Happen: func(ctx context.Context, random *rand.Rand) error {

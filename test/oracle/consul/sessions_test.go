@@ -5,6 +5,7 @@ package consul
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"strings"
@@ -49,6 +50,7 @@ func (s *system) visitor(number int) oracle.Actor {
 		if !oracle.Until(ctx, 20*time.Millisecond, func() bool { return domain.Rested(domain.Objects()...) }) {
 			return ""
 		}
+		domain.Poll(ctx) // A session that a snapshot brought back expires by itself.
 		from, what := time.Now(), "session destroyed"
 		var err error
 		if id == "" {
@@ -69,11 +71,25 @@ func (s *system) visitor(number int) oracle.Actor {
 		}
 		return what
 	}
-	end := func(ctx context.Context) {
-		oracle.Until(ctx, 200*time.Millisecond, func() bool {
-			domain.Poll(ctx)
-			return !expires || domain.State(sessionObject(name+":idle", id)) == oracle.Absent
-		})
-	}
+	end := func(ctx context.Context) { s.destroySessions(ctx, name, domain) }
 	return oracle.Actor{Name: name, Pause: time.Second, Act: act, End: end}
+}
+
+// destroySessions ends the sessions of an actor, so that none expires later.
+func (s *system) destroySessions(ctx context.Context, actor string, domain *oracle.Domain) {
+	domain.Poll(ctx)
+	oracle.Until(ctx, 20*time.Millisecond, func() bool { return domain.Rested(domain.Objects()...) })
+	domain.Poll(ctx)
+	from := time.Now()
+	oracle.Until(ctx, 50*time.Millisecond, func() bool {
+		sessions, _, err := s.client.Session().List(sure(ctx))
+		for _, session := range sessions {
+			if strings.HasPrefix(session.Name, actor+":") {
+				_, gone := s.client.Session().Destroy(session.ID, write(ctx))
+				err = errors.Join(err, gone)
+			}
+		}
+		return err == nil
+	})
+	domain.Record(ctx, from)
 }

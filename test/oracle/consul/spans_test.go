@@ -29,14 +29,14 @@ func (s *system) compareSpans(events []oracle.Event) {
 		begins, ends, name := opens(e)
 		if begins && e.SpanID != "" {
 			if !slices.ContainsFunc(starts[e.SpanID], func(start oracle.Span) bool {
-				return start.Name == name+".start" && start.Start.Equal(e.At) && start.TraceID == e.TraceID
+				return start.Name == name+".start" && start.Start.Equal(e.At) && start.TraceID == e.TraceID && spelled(e, start)
 			}) {
 				s.Differ("event %s of %s has no %s that began then:%s", e.Name, s.Clock(e.At), name, e.Attributes)
 			}
 		}
 		if ends && e.SpanID != "" {
 			if !slices.ContainsFunc(ended[e.SpanID], func(span oracle.Span) bool {
-				return span.Name == name && near(span.End, e.At) && span.TraceID == e.TraceID
+				return span.Name == name && near(span.End, e.At) && span.TraceID == e.TraceID && spelled(e, span)
 			}) {
 				s.Differ("event %s of %s has no %s that ended then:%s", e.Name, s.Clock(e.At), name, e.Attributes)
 			}
@@ -48,12 +48,22 @@ func (s *system) compareSpans(events []oracle.Event) {
 	s.compareIncidents(spans)
 }
 
-// cameBack says whether a hold can have the ID of an earlier one, as Consul went back to
-// a snapshot between them.
+// cameBack says whether a span can have the ID of an earlier one, as Consul went back to a
+// snapshot between them.
 func (s *system) cameBack(first, second oracle.Span) bool {
-	return !restoredHoldsAreNew && strings.HasPrefix(first.Name, spanHold) && slices.ContainsFunc(s.Windows(), func(w oracle.Window) bool {
+	return !restoredSpansAreNew && slices.ContainsFunc(s.Windows(), func(w oracle.Window) bool {
 		return w.Why == faultRestored && w.Until.After(first.Start) && w.From.Before(second.Arrived)
 	})
+}
+
+// spelled says whether the names in a span are those in its event.
+func spelled(e oracle.Event, span oracle.Span) bool {
+	for _, name := range []string{attrNode, attrCheck, attrService, attrInstance, attrKey, attrSession} {
+		if value, ok := span.Attributes[name]; spansSpellNames && ok && value != e.Attributes[name] {
+			return false
+		}
+	}
+	return true
 }
 
 // near is true of times that differ by no more than the length of the shortest span.
@@ -65,6 +75,10 @@ func opens(e oracle.Event) (begins, ends bool, name string) {
 	case eventTransition:
 		before, after := e.Attributes[attrStatusOld], e.Attributes[attrStatusNew]
 		return before == api.HealthPassing, after == api.HealthPassing || after == statusNone, spanOutage
+	case eventLockQueued:
+		return true, false, spanWait
+	case eventLockAbandoned:
+		return false, true, spanWait
 	case eventLockAcquired:
 		return true, false, spanHold
 	case eventLockReleased, eventLockInvalidated:
@@ -87,10 +101,21 @@ func (s *system) stillOpen(events []oracle.Event) func(oracle.Span) bool {
 	if err != nil {
 		s.Differ("checks cannot be read: %v", err)
 	}
-	bad := map[string]bool{} // nodes, services and checks
+	bad := map[string]bool{} // nodes, services and checks, in lower case
+	mark := func(names ...string) {
+		for _, name := range names {
+			bad[strings.ToLower(name)] = true
+		}
+	}
 	for _, check := range checks {
+		if isMaintenance(check.CheckID) {
+			continue
+		}
+		if check.Status != api.HealthPassing && check.ServiceName == "" {
+			mark("a node")
+		}
 		if check.Status != api.HealthPassing {
-			bad["node "+nodeName(check.Node)], bad["service "+check.ServiceName], bad["check "+nodeName(check.Node)+" "+check.CheckID] = true, true, true
+			mark("node "+check.Node, "service "+check.ServiceName, "check "+check.Node+" "+check.CheckID)
 		}
 	}
 	services, _, err := s.client.Catalog().Services(nil)
@@ -100,8 +125,10 @@ func (s *system) stillOpen(events []oracle.Event) func(oracle.Span) bool {
 	for service := range services { // Their nodes' checks count, too.
 		entries, _, _ := s.client.Health().Service(service, "", false, nil)
 		for _, entry := range entries {
-			if entry.Checks.AggregatedStatus() != api.HealthPassing {
-				bad["service "+service] = true
+			for _, check := range entry.Checks {
+				if check.Status != api.HealthPassing && !isMaintenance(check.CheckID) {
+					mark("service " + service)
+				}
 			}
 		}
 	}
@@ -116,11 +143,11 @@ func (s *system) stillOpen(events []oracle.Event) func(oracle.Span) bool {
 		}
 		switch strings.TrimSuffix(start.Name, ".start") {
 		case spanOutage:
-			return bad["check "+nodeName(start.Attributes[attrNode])+" "+start.Attributes[attrCheck]]
+			return bad[strings.ToLower("check "+start.Attributes[attrNode]+" "+start.Attributes[attrCheck])]
 		case spanNodeOutage:
-			return bad["node "+nodeName(start.Attributes[attrNode])]
+			return bad[strings.ToLower("node "+start.Attributes[attrNode])]
 		case spanIncident:
-			return bad["service "+start.Attributes[attrService]]
+			return bad[strings.ToLower("service "+start.Attributes[attrService])] || !incidentsFollowInstances && bad["a node"]
 		}
 		return false
 	}

@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -69,8 +70,7 @@ type system struct {
 	domains    []*oracle.Domain
 	ends       ends
 	probes     atomic.Int64
-	elections  []oracle.Window // that were asked for; everything is observed meanwhile
-	imports    *system         // a peer, of which all services are imported; may be nil
+	imports    *system // a peer, of which all services are imported; may be nil
 }
 
 // How long the scenarios take.
@@ -98,7 +98,7 @@ func start(t *testing.T, duration time.Duration, opts lab.ServerOptions) *system
 // configuration, which is indented, and waits until it observes all.
 func (all *shared) observe(t *testing.T, token, config string) {
 	t.Helper()
-	all.sink = oracle.StartSink(t)
+	all.sink = all.StartSink(t)
 	text := fmt.Sprintf(collectorConfig, all.systems[0].consul.Addr) + config
 	if token != "" {
 		require.NoError(t, os.WriteFile(all.token, []byte(token), 0o600))
@@ -139,12 +139,21 @@ func (s *system) spans() []oracle.Span {
 	return own(s, s.sink.Spans(), func(span oracle.Span) oracle.Attributes { return span.Resource })
 }
 
+// catalogDomain makes a domain of services, nodes and checks.
+func (s *system) catalogDomain(read func(ctx context.Context) (map[string]string, error)) *oracle.Domain {
+	d := s.domain(read)
+	d.KeepOf = func(object, before, state string) time.Duration {
+		if strings.HasPrefix(object, checkPrefix) && state != oracle.Absent && (before != oracle.Absent || state != api.HealthPassing) {
+			return minTurn
+		}
+		return minCatalogTurn
+	}
+	return d
+}
+
 // domain makes one whose objects the actor alone changes.
 func (s *system) domain(read func(ctx context.Context) (map[string]string, error)) *oracle.Domain {
 	d := &oracle.Domain{Read: read, Keep: minTurn, Within: within}
-	if len(s.consul.Members) > 1 && !leaderlessIsNoDelay {
-		d.Within *= 2
-	}
 	s.domains = append(s.domains, d)
 	return d
 }

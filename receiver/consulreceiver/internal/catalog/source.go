@@ -20,19 +20,21 @@ const (
 	EndpointNodes    = "catalog/nodes"
 )
 
-// Services returns what observes the services.
-func Services(cfg collect.SwitchConfig) collect.Kind {
+// Services returns what observes the services; changes returns the Changes of a datacenter.
+func Services(cfg collect.SwitchConfig, changes func(*collect.Env) *Changes) collect.Kind {
 	return collect.Kind{Enabled: cfg.Enabled, Scope: collect.Datacenter, New: func(e *collect.Env) collect.Collector {
 		limit := collect.Limit{Object: metadata.AttributeObjectService, Max: e.Filters.MaxServices, Setting: "services::limit"}
-		return services{collect.NewObjects(e, EndpointServices, limit, ReadServices(e.Filters), RenderService)}
+		read := observed(changes(e), EndpointServices, ReadServices(e.Filters), func(map[string]Service) {})
+		return services{collect.NewObjects(e, EndpointServices, limit, read, RenderService)}
 	}}
 }
 
-// Nodes returns what observes the nodes.
-func Nodes(cfg collect.SwitchConfig) collect.Kind {
+// Nodes returns what observes the nodes; changes returns the Changes of a datacenter.
+func Nodes(cfg collect.SwitchConfig, changes func(*collect.Env) *Changes) collect.Kind {
 	return collect.Kind{Enabled: cfg.Enabled, Scope: collect.Datacenter, New: func(e *collect.Env) collect.Collector {
 		limit := collect.Limit{Object: metadata.AttributeObjectNode, Max: e.Filters.MaxNodes, Setting: "nodes::limit"}
-		return nodes{collect.NewObjects(e, EndpointNodes, limit, ReadNodes(e.Filters), RenderNode)}
+		read := observed(changes(e), EndpointNodes, ReadNodes(e.Filters), changes(e).setNames)
+		return nodes{collect.NewObjects(e, EndpointNodes, limit, read, RenderNode)}
 	}}
 }
 

@@ -6,6 +6,8 @@ package collect
 import (
 	"time"
 
+	"golang.org/x/time/rate"
+
 	"github.com/otelcol-infra/otelcol-infra/internal/snapshot"
 	"github.com/otelcol-infra/otelcol-infra/internal/watch"
 )
@@ -26,4 +28,12 @@ func (w *Watch[K, V, E]) ForkReport() func(now time.Time, o snapshot.Observation
 // Observe makes an observation of a result.
 func (w *Watch[K, V, E]) Observe(result Result[K, V]) snapshot.Observation[K, V] {
 	return w.observe(result, w.overtaken(result)).Observation
+}
+
+// Pause returns the pause after a result, and observes it.
+func (w *Watch[K, V, E]) Pause(result Result[K, V]) time.Duration {
+	w.queries = rate.NewLimiter(0, 1)
+	w.pace(result)
+	w.observe(result, false)
+	return time.Duration(float64(time.Second) / float64(w.queries.Limit())).Round(time.Millisecond)
 }

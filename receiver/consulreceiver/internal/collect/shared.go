@@ -13,6 +13,7 @@ import (
 	"github.com/otelcol-infra/otelcol-infra/internal/condition"
 	"github.com/otelcol-infra/otelcol-infra/internal/pattern"
 	"github.com/otelcol-infra/otelcol-infra/internal/watch"
+	"github.com/otelcol-infra/otelcol-infra/receiver/consulreceiver/internal/consulapi"
 	"github.com/otelcol-infra/otelcol-infra/receiver/consulreceiver/internal/metadata"
 )
 
@@ -33,6 +34,9 @@ type Shared struct {
 	EmitInitial bool
 
 	Filters Filters
+
+	// Usages are the sizes of the catalogs of all datacenters.
+	Usages consulapi.Usages
 }
 
 // Filters select by name what is observed, in every kind.

@@ -47,8 +47,8 @@ type Watch[K, V comparable, E any] struct {
 
 	// Interval is the time between two polls; zero follows by blocking queries.
 	Interval time.Duration
-	// MinPause is the shortest time between two blocking queries; zero stands for
-	// a second. Changes within it are observed as one.
+	// MinPause is the shortest time between two blocking queries that bring changes;
+	// zero stands for a second. Changes within it are observed as one.
 	MinPause time.Duration
 	// Unordered means that a smaller index is not an older one.
 	Unordered bool
@@ -69,7 +69,8 @@ type Watch[K, V comparable, E any] struct {
 	Commit func(context.Context) error
 
 	queries *rate.Limiter
-	index   uint64 // of the next blocking query; 0 reads at once
+	backoff time.Duration // while answers bring no change
+	index   uint64        // of the next blocking query; 0 reads at once
 	last    consulapi.Meta
 	kept    map[K]V // of the last result
 	cut     int     // how many it left out
@@ -197,7 +198,7 @@ func (w *Watch[K, V, E]) observe(result Result[K, V], restored bool) observation
 // every change of any of them, so that a busy cluster would be read without a
 // pause, and a large one at great cost.
 func (w *Watch[K, V, E]) pace(result Result[K, V]) {
-	pause := max(w.MinPause, time.Duration(result.Read)*pausePerObject)
+	pause := max(w.MinPause, time.Duration(result.Read)*pausePerObject, w.backOff(result))
 	if w.Interval > 0 {
 		pause = w.Interval
 	}
@@ -205,6 +206,17 @@ func (w *Watch[K, V, E]) pace(result Result[K, V]) {
 		pause = max(pause, time.Minute)
 	}
 	w.queries.SetLimit(rate.Every(pause))
+}
+
+// backOff returns a pause that doubles, up to a second, with each answer in a row
+// that brings no change: Consul also answers for keys beside an empty prefix.
+func (w *Watch[K, V, E]) backOff(result Result[K, V]) time.Duration {
+	if w.MinPause >= time.Second || !w.begun || !maps.Equal(result.Objects, w.kept) {
+		w.backoff = 0
+		return 0
+	}
+	w.backoff = min(max(2*w.backoff, w.MinPause), time.Second)
+	return w.backoff
 }
 
 // read reads once, within the epoch. An answer that is older than the one before

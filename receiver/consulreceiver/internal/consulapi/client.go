@@ -145,6 +145,9 @@ type Query struct {
 	Recurse bool
 	// Agent reads what the agent itself knows, whatever the datacenter.
 	Agent bool
+	// Filter is an expression that the objects of the answer satisfy; Peer reads what
+	// that peer exports.
+	Filter, Peer string
 	// Class is what the request is counted as; empty: the endpoint. An endpoint that
 	// holds the name of one object needs it, or each object would have a series.
 	Class string
@@ -168,6 +171,8 @@ func (c *Client) parameters(q Query) url.Values {
 	if q.Agent {
 		return parameters
 	}
+	set("filter", q.Filter)
+	set("peer", q.Peer)
 	set("dc", c.datacenter)
 	set("ns", c.options.Namespace)
 	set("partition", c.options.Partition)

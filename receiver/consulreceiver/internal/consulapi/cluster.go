@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/hashicorp/consul/api"
@@ -38,26 +39,59 @@ type Usage struct {
 // Usage returns the size of the catalog of the datacenter. With a StaleError it still
 // returns the LastContact.
 func (c *Client) Usage(ctx context.Context) (Usage, error) {
+	all, err := c.usages(ctx, EndpointUsage)
+	for _, usage := range all { // one entry, as `global` is not requested
+		return usage, err
+	}
+	return Usage{}, err
+}
+
+// usages returns the sizes of catalogs by datacenter.
+func (c *Client) usages(ctx context.Context, endpoint string) (map[string]Usage, error) {
 	reply, meta, err := Get[struct {
 		Usage map[string]struct {
 			Nodes, Services, ServiceInstances *int64 `answer:"required"`
 		} `answer:"nonempty"`
-	}](ctx, c, EndpointUsage, Query{Local: true}) // It is never forwarded.
+	}](ctx, c, endpoint, Query{Local: true}) // It is never forwarded.
 	if IsStale(err) {
-		return Usage{LastContact: meta.LastContact}, err
+		return map[string]Usage{"": {LastContact: meta.LastContact}}, err
 	}
 	if err != nil {
-		return Usage{}, err
+		return nil, err
 	}
-	var usage Usage
-	for datacenter, u := range reply.Usage { // one entry, as `global` is not requested
-		usage = Usage{
+	usages := make(map[string]Usage, len(reply.Usage))
+	for datacenter, u := range reply.Usage {
+		usages[datacenter] = Usage{
 			Datacenter: datacenter,
 			Nodes:      *u.Nodes, Services: *u.Services, Instances: *u.ServiceInstances,
 			LastContact: meta.LastContact,
 		}
 	}
-	return usage, nil
+	return usages, nil
+}
+
+// Usages reads the sizes of all datacenters' catalogs at once, for all who need one:
+// Consul forwards such a request to every datacenter.
+type Usages struct {
+	mu  sync.Mutex
+	at  time.Time
+	all map[string]Usage
+	err error
+}
+
+// Of returns the size of the catalog of a datacenter, at most so old.
+func (u *Usages) Of(ctx context.Context, c *Client, datacenter string, age time.Duration) (Usage, error) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if u.at.IsZero() || time.Since(u.at) > age {
+		u.all, u.err = c.Of("").usages(ctx, EndpointUsage+"?global")
+		u.at = time.Now()
+	}
+	usage, found := u.all[datacenter]
+	if u.err == nil && !found {
+		return Usage{}, fmt.Errorf("%s: datacenter %s does not answer", EndpointUsage, datacenter)
+	}
+	return usage, u.err
 }
 
 // Leader returns the address of the leader, or nothing if there is none.

@@ -3,7 +3,10 @@
 
 package health
 
-import "cmp"
+import (
+	"cmp"
+	"strings"
+)
 
 // Status of a check, as Consul spells it.
 type Status string
@@ -14,17 +17,23 @@ const (
 	Warning  Status = "warning"
 	Critical Status = "critical"
 	None     Status = "none"
+
+	// Maintenance is the health of what is in maintenance, and Unknown that of a check
+	// with another status, and of an instance of which nothing is known.
+	Maintenance Status = "maintenance"
+	Unknown     Status = "unknown"
 )
 
-// Badness orders statuses: 0 passing, 1 warning, 2 critical.
+// Badness orders statuses: 0 passing, 1 warning, 2 critical. Consul accepts any other
+// status, too, and takes it for not passing.
 func (s Status) Badness() int {
 	switch s {
 	case Critical:
 		return 2
-	case Warning:
-		return 1
-	default:
+	case Passing, None, "": // The last is none yet.
 		return 0
+	default:
+		return 1
 	}
 }
 
@@ -38,6 +47,12 @@ func worse(a, b Status) Status {
 // CheckID identifies a check within a datacenter.
 type CheckID struct{ Node, Check string }
 
+// NewCheckID returns the ID of a check. Consul does not distinguish names that differ
+// in case only.
+func NewCheckID(node, check string) CheckID {
+	return CheckID{Node: strings.ToLower(node), Check: strings.ToLower(check)}
+}
+
 // Compare orders IDs by node, then by check.
 func (id CheckID) Compare(other CheckID) int {
 	return cmp.Or(cmp.Compare(id.Node, other.Node), cmp.Compare(id.Check, other.Check))
@@ -45,23 +60,28 @@ func (id CheckID) Compare(other CheckID) int {
 
 // Check is what is known of one check.
 type Check struct {
+	Node, ID  string // as they are shown; empty: as in the CheckID
 	Name      string
 	Service   string // empty for a check of the node
 	ServiceID string
 	Status    Status
+	Created   uint64 // CreateIndex
 	Index     uint64 // ModifyIndex
 	Output    string // truncated, and empty unless asked for
+	Reason    string // of a maintenance
 }
 
 // Checks is a snapshot of all checks.
 type Checks = map[CheckID]Check
 
-// CountByStatus returns the number of checks in each of the three statuses;
-// a status that no check has counts zero.
-func CountByStatus(checks Checks) map[Status]int64 {
-	counts := map[Status]int64{Passing: 0, Warning: 0, Critical: 0}
-	for _, check := range checks {
-		counts[check.Status]++
-	}
-	return counts
+// The IDs of the checks by which Consul's agents put a node, or an instance, into
+// maintenance.
+const (
+	nodeMaintenance    = "_node_maintenance"
+	serviceMaintenance = "_service_maintenance:"
+)
+
+// isMaintenance says whether a check stands for a maintenance.
+func isMaintenance(id CheckID) bool {
+	return id.Check == nodeMaintenance || strings.HasPrefix(id.Check, serviceMaintenance)
 }

@@ -3,6 +3,11 @@
 
 package health
 
+import (
+	"maps"
+	"slices"
+)
+
 // Other is the name under which a Counter counts what is beyond its limit.
 const Other = "_OTHER"
 
@@ -33,4 +38,49 @@ func (c *Counter) add(limit int, t Counted) {
 		}
 	}
 	c.counts[t]++
+}
+
+// withZeros returns the counts, and zero for each status of the services that had no
+// transition, up to a limit, and of nodes. A counter that begins with its first increment
+// hides that from whoever computes a rate. A service that has a zero keeps its series
+// until it is gone.
+func (c *Counter) withZeros(limit int, services []string) map[Counted]int64 {
+	c.reserve(limit, services)
+	names := append(slices.Collect(maps.Keys(c.services)), "")
+	if len(services) > len(c.services) {
+		names = append(names, Other)
+	}
+	counts := make(map[Counted]int64, len(names)*len(statusOf))
+	for _, name := range names {
+		for _, status := range statusOf {
+			counts[Counted{name, status}] = 0
+		}
+	}
+	for counted, n := range c.counts {
+		counted.Status = nameOf(counted.Status)
+		counts[counted] += n
+	}
+	return counts
+}
+
+// reserve gives services series of their own, as long as there is room, and takes them
+// from those that are gone and had no transition.
+func (c *Counter) reserve(limit int, services []string) {
+	if c.counts == nil {
+		c.counts, c.services = map[Counted]int64{}, map[string]bool{}
+	}
+	keep := make(map[string]bool, len(services))
+	for _, name := range services {
+		keep[name] = true
+	}
+	for counted := range c.counts {
+		keep[counted.Service] = true
+	}
+	maps.DeleteFunc(c.services, func(name string, _ bool) bool { return !keep[name] })
+	for _, name := range services {
+		if len(c.services) >= limit {
+			return
+		}
+		c.services[name] = true
+	}
 }

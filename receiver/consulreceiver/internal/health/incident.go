@@ -3,7 +3,11 @@
 
 package health
 
-import "time"
+import (
+	"cmp"
+	"strings"
+	"time"
+)
 
 const (
 	// maxTransitions bounds what an outage or incident remembers of its course.
@@ -17,6 +21,15 @@ const (
 type Subject struct {
 	Name string
 	Node bool // the name is a node's
+}
+
+// key returns the subject with the name of a node in lower case: Consul does not
+// distinguish the spellings.
+func (s Subject) key() Subject {
+	if s.Node {
+		s.Name = strings.ToLower(s.Name)
+	}
+	return s
 }
 
 // IncidentID identifies an incident: its subject, and the check that began it.
@@ -44,6 +57,11 @@ type Transition struct {
 	// Reconciled says that the true time is unknown: the transition happened
 	// while Consul could not be observed, or while its history was lost.
 	Reconciled bool
+}
+
+// shown returns the ID of the check as it is shown, which is part of the IDs of spans.
+func (t Transition) shown() CheckID {
+	return CheckID{Node: cmp.Or(t.Check.Node, t.ID.Node), Check: cmp.Or(t.Check.ID, t.ID.Check)}
 }
 
 // Course is how a trouble went.
@@ -122,9 +140,17 @@ type Turned struct {
 	Closed bool    // Outage ended with it
 }
 
-// Effect is something that happened: Opened, Closed or Turned.
+// Maintained is the begin or the end of the maintenance of a node or an instance.
+type Maintained struct {
+	Transition
+	Ended bool
+}
+
+// Effect is something that happened: Opened, Closed, Turned or Maintained.
 type Effect interface{ effect() }
 
 func (Opened) effect() {}
 func (Closed) effect() {}
 func (Turned) effect() {}
+
+func (Maintained) effect() {}

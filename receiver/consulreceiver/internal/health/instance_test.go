@@ -46,10 +46,10 @@ func TestInstancesByHealth(t *testing.T) {
 			},
 			want: map[string]Instances{"web": {Passing: 1, Critical: 1}, "db": {Passing: 1}},
 		},
-		"a service without a check is passing, and the others are as their checks say": {
+		"instances without a check are passing, on nodes that are well": {
 			checks: Checks{{"n1", "a"}: {Service: "web", ServiceID: "1", Status: Critical}},
 			totals: map[string]int64{"web": 3, "db": 2},
-			want:   map[string]Instances{"web": {Critical: 1}, "db": {Passing: 2}},
+			want:   map[string]Instances{"web": {Critical: 1, Passing: 2}, "db": {Passing: 2}},
 		},
 		"totals that lag behind take nothing away": {
 			checks: Checks{

@@ -33,6 +33,8 @@ func Render(r *collect.Renderer, effects []Effect) {
 			incidentPeriod(r.Cluster, e.Incident).Append(r.Spans)
 		case Turned:
 			renderTurned(r, e)
+		case Maintained:
+			renderMaintained(r, e)
 		}
 	}
 }
@@ -49,19 +51,48 @@ func renderTurned(r *collect.Renderer, e Turned) {
 			p.Append(r.Spans)
 		}
 	}
-	line := fmt.Sprintf("check %s on %s: %s to %s", e.ID.Check, e.ID.Node, e.Old, e.New)
+	var without []string
+	if e.New == None { // Consul does not say at which index that was.
+		without = append(without, "consul.index")
+	}
+	id := e.shown()
+	line := fmt.Sprintf("check %s on %s: %s to %s", id.Check, id.Node, e.Old, e.New)
 	r.Event(severity(e.New), line, func(b *metadata.LogsBuilder) {
 		b.RecordConsulCheckTransitionEvent(ctx, collect.Timestamp(e.At),
-			e.ID.Node, e.ID.Check, e.Check.Name, e.Check.Service, e.Check.ServiceID,
+			id.Node, id.Check, e.Check.Name, e.Check.Service, e.Check.ServiceID,
 			string(e.Old), string(e.New), e.Check.Output, int64(e.Check.Index), e.Initial, e.Reconciled)
+	}, without...)
+}
+
+func renderMaintained(r *collect.Renderer, e Maintained) {
+	ctx, at, c := context.Background(), collect.Timestamp(e.At), e.Check
+	c.Node = e.shown().Node
+	what, is := "node "+c.Node, "is in maintenance"
+	if c.Service != "" {
+		what = fmt.Sprintf("instance %s of %s on %s", c.ServiceID, c.Service, c.Node)
+	}
+	if e.Ended {
+		is = "is no longer in maintenance"
+	}
+	r.Event(plog.SeverityNumberInfo, what+" "+is, func(b *metadata.LogsBuilder) {
+		switch {
+		case c.Service != "" && e.Ended:
+			b.RecordConsulServiceMaintenanceEndedEvent(ctx, at, c.Node, c.Service, c.ServiceID, c.Reason, e.Initial, e.Reconciled)
+		case c.Service != "":
+			b.RecordConsulServiceMaintenanceStartedEvent(ctx, at, c.Node, c.Service, c.ServiceID, c.Reason, e.Initial, e.Reconciled)
+		case e.Ended:
+			b.RecordConsulNodeMaintenanceEndedEvent(ctx, at, c.Node, c.Reason, e.Initial, e.Reconciled)
+		default:
+			b.RecordConsulNodeMaintenanceStartedEvent(ctx, at, c.Node, c.Reason, e.Initial, e.Reconciled)
+		}
 	})
 }
 
 func severity(status Status) plog.SeverityNumber {
-	switch status {
-	case Critical:
+	switch status.Badness() {
+	case 2:
 		return plog.SeverityNumberError
-	case Warning:
+	case 1:
 		return plog.SeverityNumberWarn
 	default:
 		return plog.SeverityNumberInfo
@@ -132,8 +163,8 @@ func withCourse(p period.Period, c Course) period.Period {
 		p.Moments = append(p.Moments, period.Moment{
 			Time: turn.At, Name: "consul.check.transition",
 			Attributes: func(attrs pcommon.Map) {
-				attrs.PutStr("consul.node.name", turn.ID.Node)
-				attrs.PutStr("consul.check.id", turn.ID.Check)
+				attrs.PutStr("consul.node.name", turn.shown().Node)
+				attrs.PutStr("consul.check.id", turn.shown().Check)
 				attrs.PutStr("consul.check.status.old", string(turn.Old))
 				attrs.PutStr("consul.check.status.new", string(turn.New))
 				if turn.Check.Output != "" {

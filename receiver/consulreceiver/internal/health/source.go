@@ -2,7 +2,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package health observes the health checks: incidents of services, outages of
-// nodes and checks.
+// nodes and checks, maintenance, and the health of instances. README.md says the way
+// of a change.
 package health
 
 import (
@@ -11,34 +12,40 @@ import (
 	"sync"
 
 	"github.com/otelcol-infra/otelcol-infra/receiver/consulreceiver/internal/collect"
-	"github.com/otelcol-infra/otelcol-infra/receiver/consulreceiver/internal/consulapi"
 	"github.com/otelcol-infra/otelcol-infra/receiver/consulreceiver/internal/metadata"
 )
 
-// Endpoint is the part of the API that is watched.
-const Endpoint = "health/state/any"
-
-// Totals knows the number of instances by service, or nothing.
-type Totals interface {
-	Instances() map[string]int64
+// Catalog is what is needed of the catalog.
+type Catalog interface {
+	// Instances returns the number of instances by service, or nothing. imported says
+	// that instances which peers export may be among them.
+	Instances() (totals map[string]int64, imported bool)
+	// Changed returns how often the catalog has changed, and a channel that is closed
+	// when it changes again.
+	Changed() (count uint64, next <-chan struct{})
+	// NodeName returns the name of a node as the catalog spells it, or nothing.
+	NodeName(lower string) string
 }
 
-// Kind returns what observes the checks. totals returns the sizes of the catalog
-// of a datacenter. state says whether the state of each check is a metric.
-func Kind(cfg Config, totals func(*collect.Env) Totals, state bool) collect.Kind {
+// Kind returns what observes the checks. catalog returns the catalog of a datacenter.
+func Kind(cfg Config, catalog func(*collect.Env) Catalog, metrics metadata.MetricsConfig) collect.Kind {
 	return collect.Kind{Enabled: cfg.Enabled, Scope: collect.Datacenter, New: func(e *collect.Env) collect.Collector {
+		of := catalog(e)
 		return &collector{
-			Env: e, cfg: cfg, totals: totals(e), checkStates: state,
-			health: Health{EmitInitial: e.EmitInitial, MaxServices: e.Filters.MaxServices},
+			Env: e, cfg: cfg, catalog: of, metrics: metrics,
+			reader: reader{filters: e.Filters, outputLimit: cfg.OutputLimit, nodeName: of.NodeName},
+			health: Health{EmitInitial: e.EmitInitial, MaxServices: e.Filters.MaxServices, SidecarIncidents: cfg.SidecarIncidents},
 		}
 	}}
 }
 
 type collector struct {
 	*collect.Env
-	cfg         Config
-	totals      Totals
-	checkStates bool
+	cfg     Config
+	catalog Catalog
+	metrics metadata.MetricsConfig
+	reader  reader
+	hosts   hosts
 
 	mu     sync.Mutex
 	health Health
@@ -52,93 +59,95 @@ func (c *collector) Run(ctx context.Context) {
 		c.health.Restore(saved)
 		c.mu.Unlock()
 	}
-	collect.Watch[CheckID, Check, Effect]{
-		Env: c.Env, Endpoint: Endpoint, Compare: CheckID.Compare,
-		IndexOf: func(check Check) uint64 { return check.Index },
-		Read: func(ctx context.Context, api *consulapi.Client, q consulapi.Query) (collect.Result[CheckID, Check], error) {
-			return Read(ctx, api, q, c.Filters, c.cfg.OutputLimit)
-		},
-		Limit: collect.Limit{Object: metadata.AttributeObjectCheck, Max: c.cfg.Limit, Setting: "checks::limit"},
-		Lock:  &c.mu, Step: c.health.Step,
-		Fork:   func() collect.Step[CheckID, Check, Effect] { return c.health.Clone().Step },
-		Render: Render,
+	w := &watcher{collector: c}
+	defer w.stop()
+	w.stream = &collect.Stream[observation, Effect]{
+		Env: c.Env, Endpoint: Endpoint,
+		Next: w.next, Step: w.step, Fork: w.fork, Render: Render,
+		Hidden: func(o observation) bool { return o.hidden },
 		Commit: func(ctx context.Context) error {
 			c.mu.Lock()
 			saved := c.health.Save()
 			c.mu.Unlock()
 			return slot.Save(ctx, saved)
 		},
-	}.Run(ctx)
-}
-
-// Only what is needed is decoded of a check: its output can be huge.
-type checkEntry struct {
-	Node, CheckID, Status        string `answer:"required"`
-	Name, ServiceID, ServiceName string
-	ModifyIndex                  uint64
-}
-
-type checkEntryWithOutput struct {
-	checkEntry
-	Output string
-}
-
-// Read reads the checks that the filters select, with the first outputLimit bytes
-// of their output.
-func Read(ctx context.Context, c *consulapi.Client, q consulapi.Query, filters collect.Filters, outputLimit int) (collect.Result[CheckID, Check], error) {
-	if outputLimit == 0 {
-		return readChecks(ctx, c, q, filters, func(e checkEntry) (checkEntry, string) { return e, "" })
 	}
-	return readChecks(ctx, c, q, filters, func(e checkEntryWithOutput) (checkEntry, string) {
-		return e.checkEntry, truncate(e.Output, outputLimit)
-	})
-}
-
-func readChecks[E any](ctx context.Context, c *consulapi.Client, q consulapi.Query, filters collect.Filters, split func(E) (checkEntry, string)) (collect.Result[CheckID, Check], error) {
-	entries, meta, err := consulapi.GetIndexed[[]E](ctx, c, Endpoint, q)
-	if err != nil {
-		return collect.Result[CheckID, Check]{Meta: meta}, err
-	}
-	checks := make(Checks, len(entries))
-	for _, entry := range entries {
-		e, output := split(entry)
-		if !filters.Nodes.Match(e.Node) || e.ServiceName != "" && !filters.Services.Match(e.ServiceName) {
-			continue
-		}
-		checks[CheckID{Node: e.Node, Check: e.CheckID}] = Check{
-			Name: e.Name, Service: e.ServiceName, ServiceID: e.ServiceID,
-			Status: Status(e.Status), Index: e.ModifyIndex, Output: output,
-		}
-	}
-	return collect.Result[CheckID, Check]{Meta: meta, Objects: checks, Read: len(entries)}, nil
-}
-
-// truncate does not cut characters in two.
-func truncate(text string, limit int) string {
-	return strings.ToValidUTF8(text[:min(len(text), limit)], "")
+	w.stream.Run(ctx)
 }
 
 // Record implements collect.Collector.
-func (c *collector) Record(_ context.Context, m collect.Metrics) {
-	c.mu.Lock()
-	checks, transitions := c.health.Checks(), c.health.Transitions()
-	c.mu.Unlock()
-	if m.Answers && checks != nil && c.Up(Endpoint) {
-		c.recordChecks(m, checks)
+func (c *collector) Record(ctx context.Context, m collect.Metrics) {
+	if m.Answers && c.Up(Endpoint) && c.begun() {
+		c.recordChecks(ctx, m)
 	}
+	c.mu.Lock()
+	transitions := c.health.TransitionsOfAll()
+	c.mu.Unlock()
 	RecordTransitions(m, transitions)
 }
 
-func (c *collector) recordChecks(m collect.Metrics, checks Checks) {
-	RecordChecks(m, checks)
-	if c.checkStates {
-		RecordStates(m, checks)
+func (c *collector) begun() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.health.Begun()
+}
+
+func (c *collector) recordChecks(ctx context.Context, m collect.Metrics) {
+	var of Known
+	var imported map[Imported]Instances
+	if c.Filters.AllNodes && c.Complete(Endpoint) { // else they would count as well what is not observed
+		of.Totals, imported = c.totals(ctx)
+		of.Hosted = c.refreshHosts(ctx, of.Totals)
 	}
-	totals := c.totals.Instances()
-	if !c.Filters.AllNodes || !c.Complete(Endpoint) {
-		totals = nil // They would count as well what is not observed.
-	}
-	instances := InstancesByHealth(checks, totals)
+	c.mu.Lock()
+	counts := c.health.Counts()
+	instances := c.health.Instances(m.Now, of)
+	c.recordStates(m)
+	c.mu.Unlock()
+	RecordChecks(m, counts)
 	c.SetServicesBeyond(collect.Bound(instances, nil, c.Filters.MaxServices, strings.Compare))
 	RecordInstances(m, instances)
+	RecordImported(m, imported)
+}
+
+// totals returns the number of instances by service, without those that peers export,
+// and the latter.
+func (c *collector) totals(ctx context.Context) (own map[string]int64, imported map[Imported]Instances) {
+	totals, with := c.catalog.Instances()
+	if totals == nil || !with {
+		return totals, nil
+	}
+	imported, err := readImported(ctx, c.API, c.Filters)
+	c.SetEndpoint(endpointImported, err)
+	if err != nil {
+		return nil, nil // Nobody knows what of them is imported.
+	}
+	own = make(map[string]int64, len(totals))
+	for name, n := range totals {
+		own[name] = n
+	}
+	for of, counts := range imported {
+		if own[of.Service] -= counts.sum(); own[of.Service] <= 0 {
+			delete(own, of.Service)
+		}
+	}
+	return own, imported
+}
+
+// recordStates records the states of single checks, nodes and instances, as far as
+// they are enabled, and counts those beyond the limit. The caller holds the lock.
+func (c *collector) recordStates(m collect.Metrics) {
+	if c.metrics.ConsulHealthCheckState.Enabled {
+		RecordStates(m, c.health.Checks())
+	}
+	beyond := 0
+	if c.metrics.ConsulHealthNodeState.Enabled {
+		beyond += RecordNodes(m, c.health.Nodes(), c.cfg.StatesLimit)
+	}
+	if c.metrics.ConsulHealthServiceInstanceState.Enabled {
+		beyond += RecordInstanceStates(m, c.health.InstanceStates(), c.cfg.StatesLimit)
+	}
+	c.SetBeyond("metrics of states", collect.Limit{
+		Object: metadata.AttributeObjectState, Max: c.cfg.StatesLimit, Setting: "checks::states_limit",
+	}, beyond)
 }

@@ -12,42 +12,128 @@ import (
 	"github.com/otelcol-infra/otelcol-infra/internal/snapshot"
 )
 
-// Health follows checks from snapshot to snapshot. Its memory is bounded by
-// the size of a snapshot.
+// Health turns observations of checks into what happened. Its memory is bounded by
+// the number of checks, and the cost of a step by what was read and what has changed.
 type Health struct {
-	// EmitInitial says that the first observation is news, too.
+	// EmitInitial says that the first observation is reported, too.
 	EmitInitial bool
 	// MaxServices is how many services transitions are counted of.
 	MaxServices int
+	// SidecarIncidents says that sidecar proxies have outages and incidents, and
+	// Sidecars are the names of their services, in lower case.
+	SidecarIncidents bool
+	Sidecars         map[string]bool
 
-	checks    snapshot.Tracker[CheckID, Check]
-	counter   Counter
-	outages   map[CheckID]*Outage
-	incidents map[Subject]*Incident
+	begun, restored bool
+	known           *known
+	tally           *tally
+	counter         Counter
+	outages         map[CheckID]*Outage
+	incidents       map[Subject]*Incident
 }
 
-// Step takes in the next observation, made at now, and returns its effects in
-// the order of the check IDs. Unless EmitInitial is set, the first observation
-// is a baseline: it opens outages whose start is unknown, and has no effects.
-func (h *Health) Step(now time.Time, o snapshot.Observation[CheckID, Check]) (*snapshot.Gap, []Effect) {
+func (h *Health) init() {
 	if h.outages == nil {
 		h.outages, h.incidents = map[CheckID]*Outage{}, map[Subject]*Incident{}
 	}
-	gap, changes := h.checks.Step(o, CheckID.Compare)
-	hosted := h.hosted(changes)
+	if h.known == nil {
+		h.known, h.tally = newKnown(nil, 0), newTally(nil)
+	}
+}
+
+// Step takes in an observation of all checks, made at now, and returns its effects in
+// the order of the check IDs. Unless EmitInitial is set, the first observation
+// is a baseline: it opens outages whose start is unknown, and has no effects.
+func (h *Health) Step(now time.Time, o snapshot.Observation[CheckID, Check]) (*snapshot.Gap, []Effect) {
+	h.init()
+	return h.stepAll(now, o, h.known.replace)
+}
+
+// StepAll is like Step, for an observation beside those of the lists: what they have
+// newer stays.
+func (h *Health) StepAll(now time.Time, o snapshot.Observation[CheckID, Check]) (*snapshot.Gap, []Effect) {
+	h.init()
+	return h.stepAll(now, o, h.known.all)
+}
+
+func (h *Health) stepAll(now time.Time, o snapshot.Observation[CheckID, Check], merge func(uint64, Checks) []change) (*snapshot.Gap, []Effect) {
+	first := !h.begun
+	var gap *snapshot.Gap
+	// The same index: nothing has changed.
+	if (o.Gap && !first || h.restored && first) && o.Index != h.known.index {
+		gap = &snapshot.Gap{Old: h.known.index, New: o.Index}
+	}
+	found := merge(o.Index, o.Objects)
+	h.begun, h.known.full = true, o.Cut
+	if first {
+		h.tally.begin(h.known.checks)
+	} else {
+		h.tally.apply(now, found)
+	}
 	var effects []Effect
-	for _, c := range changes {
-		t := transition(c, now)
-		switch {
-		case c.Rebased && c.Removed:
-			h.forget(t.ID)
-		case c.Initial, c.Rebased:
-			effects = append(effects, h.baseline(t, hosted, c.Rebased)...)
-		case t.Old != t.New:
-			effects = append(effects, h.apply(t, hosted)...)
-		}
+	for _, c := range found {
+		effects = append(effects, h.take(now, snapshot.Change[CheckID, Check]{
+			Change:     c,
+			Initial:    first && c.Added,
+			Rebased:    o.Rebased && c.Removed || !first && c.Added && (o.Rebased || o.Cut),
+			Reconciled: gap != nil,
+		})...)
 	}
 	return gap, effects
+}
+
+// StepList takes in the list of the checks with a status that is not passing. Those
+// that have left it are to be resolved: see Unresolved.
+func (h *Health) StepList(now time.Time, status Status, index uint64, checks Checks) []Effect {
+	h.init()
+	return h.takeAll(now, h.known.list(status, index, checks))
+}
+
+// StepResolved takes in what became of checks that have left their list: the ones of
+// those asked that are there.
+func (h *Health) StepResolved(now time.Time, index uint64, asked []CheckID, found Checks) []Effect {
+	h.init()
+	return h.takeAll(now, h.known.resolve(index, asked, found))
+}
+
+// Overtaken says whether an answer after the last one, all checks or a list of some, is
+// that of a Consul that has restored a snapshot, although its index is not lower.
+func (h *Health) Overtaken(last, index uint64, checks Checks) bool {
+	return h.begun && h.known.overtaken(last, index, checks)
+}
+
+// Unresolved returns the checks that have left their list, by node, and the index that
+// an observation of them must have at least.
+func (h *Health) Unresolved() (nodes map[string][]CheckID, index uint64) {
+	if h.known == nil {
+		return nil, 0
+	}
+	return h.known.unresolved()
+}
+
+func (h *Health) takeAll(now time.Time, found []change) (effects []Effect) {
+	h.tally.apply(now, found)
+	for _, c := range found {
+		effects = append(effects, h.take(now, snapshot.Change[CheckID, Check]{Change: c})...)
+	}
+	return effects
+}
+
+// take takes in the change of one check.
+func (h *Health) take(now time.Time, c snapshot.Change[CheckID, Check]) []Effect {
+	t := transition(c, now)
+	switch {
+	case isMaintenance(t.ID):
+		return h.maintained(t, c.Rebased)
+	case c.Rebased && c.Removed:
+		h.forget(t.ID)
+		return nil
+	case c.Initial, c.Rebased:
+		return h.baseline(t, c.Rebased)
+	case t.Old != t.New:
+		return h.apply(t)
+	}
+	return nil
 }
 
 func transition(c snapshot.Change[CheckID, Check], now time.Time) Transition {
@@ -64,37 +150,39 @@ func transition(c snapshot.Change[CheckID, Check], now time.Time) Transition {
 	return t
 }
 
-// hosted returns the services on the nodes whose own checks have changed, in
-// order. Only services that have a check are known.
-func (h *Health) hosted(changes []snapshot.Change[CheckID, Check]) map[string][]string {
-	sets := map[string]map[string]bool{}
-	for _, c := range changes {
-		if c.Prev.Service == "" && c.Next.Service == "" && c.Prev.Status != c.Next.Status {
-			sets[c.Key.Node] = map[string]bool{}
-		}
-	}
-	if len(sets) == 0 {
+// maintained reports the begin and the end of a maintenance. It is neither an outage
+// nor a part of one.
+func (h *Health) maintained(t Transition, rebased bool) []Effect {
+	started, ended := t.Old == None && t.New != None, t.New == None
+	if !started && !ended || rebased {
 		return nil
 	}
-	for id, check := range h.checks.Known() {
-		if set := sets[id.Node]; set != nil && check.Service != "" {
-			set[check.Service] = true
-		}
+	if started && !t.Initial {
+		h.counter.add(h.MaxServices, Counted{t.Check.Service, Maintenance})
 	}
-	services := make(map[string][]string, len(sets))
-	for node, set := range sets {
-		services[node] = slices.Sorted(maps.Keys(set))
+	if t.Initial && !h.EmitInitial {
+		return nil
 	}
-	return services
+	return []Effect{Maintained{Transition: t, Ended: ended}}
+}
+
+// sidecar says whether a service is one of sidecar proxies that have no incidents.
+func (h *Health) sidecar(service string) bool {
+	return service != "" && !h.SidecarIncidents && h.Sidecars[strings.ToLower(service)]
+}
+
+// hosted returns the services that are known to be on a node and may have incidents.
+func (h *Health) hosted(node string) []string {
+	return slices.DeleteFunc(h.tally.hosted(node), h.sidecar)
 }
 
 // baseline takes in a check that is observed for the first time.
-func (h *Health) baseline(t Transition, hosted map[string][]string, rebased bool) []Effect {
+func (h *Health) baseline(t Transition, rebased bool) []Effect {
 	turned := Turned{Transition: t}
 	var opened []Effect
-	if t.New.Badness() > 0 {
+	if t.New.Badness() > 0 && !h.sidecar(t.Check.Service) {
 		var outage *Outage
-		outage, opened = h.open(t, hosted, true)
+		outage, opened = h.open(t, true)
 		turned.Outage, turned.Opened = outage.told(), true
 	}
 	if !h.EmitInitial || rebased {
@@ -106,15 +194,15 @@ func (h *Health) baseline(t Transition, hosted map[string][]string, rebased bool
 // apply opens, continues or closes the outage of the transition's check. A
 // check that is registered as failing has never left passing: it has no outage,
 // unless it joins an incident.
-func (h *Health) apply(t Transition, hosted map[string][]string) []Effect {
+func (h *Health) apply(t Transition) []Effect {
 	h.counter.add(h.MaxServices, Counted{t.Check.Service, t.New})
 	outage := h.outages[t.ID]
 	if outage == nil {
 		joins := t.Old == None && t.Check.Service != "" && h.incidents[Subject{Name: t.Check.Service}] != nil
-		if t.New.Badness() == 0 || t.Old != Passing && !joins {
+		if t.New.Badness() == 0 || t.Old != Passing && !joins || h.sidecar(t.Check.Service) {
 			return []Effect{Turned{Transition: t}}
 		}
-		outage, opened := h.open(t, hosted, false)
+		outage, opened := h.open(t, false)
 		return append(opened, Turned{Transition: t, Outage: outage.told(), Opened: true})
 	}
 	h.each(outage, func(i *Incident) { i.take(t) })
@@ -132,17 +220,17 @@ func (h *Health) apply(t Transition, hosted map[string][]string) []Effect {
 }
 
 // open opens the outage of a check, and the incidents that it begins.
-func (h *Health) open(t Transition, hosted map[string][]string, before bool) (*Outage, []Effect) {
+func (h *Health) open(t Transition, before bool) (*Outage, []Effect) {
 	var begun []*Incident
 	join := func(s Subject) *Incident {
-		i := h.incidents[s]
+		i := h.incidents[s.key()]
 		if i == nil {
 			i = &Incident{
-				ID:      IncidentID{Subject: s, First: t.ID, Index: t.Check.Index},
+				ID:      IncidentID{Subject: s, First: t.shown(), Index: t.Check.Index},
 				Course:  Course{BeganBefore: before, Start: t.At, Reconciled: t.Reconciled},
 				failing: map[CheckID]bool{},
 			}
-			h.incidents[s] = i
+			h.incidents[s.key()] = i
 			begun = append(begun, i)
 		}
 		i.failing[t.ID] = true
@@ -150,15 +238,15 @@ func (h *Health) open(t Transition, hosted map[string][]string, before bool) (*O
 	}
 	own := Subject{Name: t.Check.Service}
 	if t.Check.Service == "" {
-		own = Subject{Name: t.ID.Node, Node: true}
+		own = Subject{Name: t.shown().Node, Node: true}
 	}
 	outage := &Outage{
-		ID:     OutageID{Check: t.ID, Index: t.Check.Index, Incident: join(own).ID},
+		ID:     OutageID{Check: t.shown(), Index: t.Check.Index, Incident: join(own).ID},
 		Check:  t.Check,
 		Course: Course{BeganBefore: before, Start: t.At, Reconciled: t.Reconciled},
 	}
 	if own.Node {
-		services := hosted[t.ID.Node]
+		services := h.hosted(t.ID.Node)
 		outage.Unlinked = max(0, len(services)-maxAffected)
 		for _, service := range services[:len(services)-outage.Unlinked] {
 			i := join(Subject{Name: service})
@@ -178,9 +266,9 @@ func (h *Health) open(t Transition, hosted map[string][]string, before bool) (*O
 
 // each calls do with the incidents that an outage is a part of.
 func (h *Health) each(o *Outage, do func(*Incident)) {
-	do(h.incidents[o.ID.Incident.Subject])
+	do(h.incidents[o.ID.Incident.Subject.key()])
 	for _, id := range o.Affects {
-		do(h.incidents[id.Subject])
+		do(h.incidents[id.Subject.key()])
 	}
 }
 
@@ -194,7 +282,7 @@ func (h *Health) forget(id CheckID) []*Incident {
 	h.each(outage, func(i *Incident) {
 		delete(i.failing, id)
 		if len(i.failing) == 0 {
-			delete(h.incidents, i.ID.Subject)
+			delete(h.incidents, i.ID.Subject.key())
 			ended = append(ended, i)
 		}
 	})
@@ -217,17 +305,88 @@ func (i *Incident) told() Incident {
 
 // Clone returns a copy that goes on by itself. It counts nothing.
 func (h *Health) Clone() *Health {
-	c := &Health{EmitInitial: h.EmitInitial, MaxServices: h.MaxServices}
+	h.init()
+	c := &Health{
+		EmitInitial: h.EmitInitial, MaxServices: h.MaxServices, SidecarIncidents: h.SidecarIncidents, Sidecars: h.Sidecars,
+	}
 	c.Restore(h.Save())
-	c.checks = h.checks
+	c.begun, c.restored = h.begun, h.restored
+	c.known, c.tally = h.known.clone(), newTally(h.known.checks)
 	return c
 }
 
-// Checks returns the checks of the last observation; not to be changed.
-func (h *Health) Checks() Checks { return h.checks.Known() }
+// Begun says whether there was an observation.
+func (h *Health) Begun() bool { return h.begun }
+
+// Checks returns the checks that are known; not to be changed.
+func (h *Health) Checks() Checks {
+	if h.known == nil {
+		return nil
+	}
+	return h.known.checks
+}
+
+// Index returns the index of the last observation.
+func (h *Health) Index() uint64 {
+	if h.known == nil {
+		return 0
+	}
+	return h.known.index
+}
 
 // Transitions returns how many transitions there were so far.
 func (h *Health) Transitions() map[Counted]int64 { return maps.Clone(h.counter.counts) }
+
+// TransitionsOfAll returns the same with a number for each status of each service that is
+// known, up to MaxServices.
+func (h *Health) TransitionsOfAll() map[Counted]int64 {
+	h.init()
+	return h.counter.withZeros(h.MaxServices, h.tally.names())
+}
+
+// Counts returns the number of checks by status.
+func (h *Health) Counts() map[Status]int64 {
+	h.init()
+	return h.tally.byStatus()
+}
+
+// Instances counts the instances of each service by health.
+func (h *Health) Instances(now time.Time, of Known) map[string]Instances {
+	h.init()
+	return h.tally.instances(now, of)
+}
+
+// KnownInstances returns how many instances are known by a check, or by Host.
+func (h *Health) KnownInstances() int {
+	h.init()
+	return h.tally.known()
+}
+
+// Nodes returns the health of the nodes that have checks, in order.
+func (h *Health) Nodes() []NodeState {
+	h.init()
+	return h.tally.nodeStates()
+}
+
+// InstanceStates returns the health of the instances that are known by a check, or by
+// Host, in order.
+func (h *Health) InstanceStates() []InstanceState {
+	h.init()
+	return h.tally.instanceStates()
+}
+
+// Ill returns the nodes of which a check is not passing, in order.
+func (h *Health) Ill() []string {
+	h.init()
+	return slices.Sorted(maps.Keys(h.tally.ill))
+}
+
+// Host takes in all instances on a node, also those without a check. Nil: they are not
+// known any more.
+func (h *Health) Host(node string, instances []Instance) {
+	h.init()
+	h.tally.host(node, instances)
+}
 
 // Trouble is what outlives the process: the outages and incidents that are open.
 type Trouble struct {
@@ -238,7 +397,7 @@ type Trouble struct {
 
 // Save returns the open outages and incidents, in order.
 func (h *Health) Save() Trouble {
-	t := Trouble{Index: h.checks.Index()}
+	t := Trouble{Index: h.Index()}
 	for _, o := range h.outages {
 		t.Outages = append(t.Outages, *o.told())
 	}
@@ -267,29 +426,31 @@ func (h *Health) Restore(t Trouble) {
 	incidents := map[Subject]*Incident{}
 	for _, i := range t.Incidents {
 		i.failing = map[CheckID]bool{}
-		if incidents[i.ID.Subject] == nil {
-			incidents[i.ID.Subject] = &i
+		if incidents[i.ID.Subject.key()] == nil {
+			incidents[i.ID.Subject.key()] = &i
 		}
 	}
 	known := Checks{}
 	for _, o := range t.Outages {
 		parts := append([]IncidentID{o.ID.Incident}, o.Affects...)
-		fits := len(o.Transitions) > 0 && o.Status.Badness() > 0 && h.outages[o.ID.Check] == nil
+		check := NewCheckID(o.ID.Check.Node, o.ID.Check.Check)
+		fits := len(o.Transitions) > 0 && o.Status.Badness() > 0 && h.outages[check] == nil && !isMaintenance(check)
 		for n, id := range parts {
-			i := incidents[id.Subject]
+			i := incidents[id.Subject.key()]
 			fits = fits && i != nil && i.ID == id && !slices.Contains(parts[:n], id)
 		}
 		if !fits {
 			continue
 		}
 		for _, id := range parts {
-			h.incidents[id.Subject] = incidents[id.Subject]
-			h.incidents[id.Subject].failing[o.ID.Check] = true
+			i := incidents[id.Subject.key()]
+			h.incidents[id.Subject.key()] = i
+			i.failing[check] = true
 		}
-		h.outages[o.ID.Check] = &o
-		check := o.Check
-		check.Status = o.Status
-		known[o.ID.Check] = check
+		h.outages[check] = &o
+		of := o.Check
+		of.Status = o.Status
+		known[check] = of
 	}
-	h.checks.Restore(known, t.Index)
+	h.known, h.tally, h.restored = newKnown(known, t.Index), newTally(known), true
 }

@@ -495,7 +495,7 @@ func TestEffectsAreInTheOrderOfTheChecks(t *testing.T) {
 }
 
 func TestCountByStatusAlwaysHasEveryStatus(t *testing.T) {
-	assert.Equal(t, map[Status]int64{Passing: 0, Warning: 0, Critical: 1}, CountByStatus(saw(1, "n1/web=critical").Objects))
+	assert.Equal(t, map[Status]int64{Passing: 0, Warning: 0, Critical: 1, Maintenance: 0, Unknown: 0}, CountByStatus(saw(1, "n1/web=critical").Objects))
 }
 
 func TestTheChecksAreThoseLastSeen(t *testing.T) {

@@ -28,8 +28,17 @@ type Evidence struct {
 	Sessions map[string]SessionState
 	// Created are indexes at which sessions were created.
 	Created map[uint64]bool
+	// Clients are those of sessions whose name and node are known, by ID, whether
+	// the sessions live or not.
+	Clients map[string]Client
 	// DeletedAt is the index at which a key was deleted, where Consul knows it.
 	DeletedAt map[string]uint64
+}
+
+// Client is who made a session. It is empty while that is not known.
+type Client struct {
+	Name string // of the session
+	Node string
 }
 
 // SessionState is the state of a session after the keys were read.

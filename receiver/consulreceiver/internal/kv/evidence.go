@@ -5,6 +5,7 @@ package kv
 
 import (
 	"context"
+	"time"
 
 	"github.com/otelcol-infra/otelcol-infra/receiver/consulreceiver/internal/collect"
 	"github.com/otelcol-infra/otelcol-infra/receiver/consulreceiver/internal/consulapi"
@@ -14,17 +15,23 @@ const (
 	// endpointSession is where one session is read, followed by its ID.
 	endpointSession = "session/info/"
 
+	// maxDelay bounds how long it takes to find out how holds ended: the time of
+	// what is observed is that after it.
+	maxDelay = time.Second
+
 	// maxAsked bounds how many sessions, and how many deleted keys, are asked for
 	// one by one.
 	maxAsked = 100
 )
 
-// evidence reads how holds ended, at once, as most holders end their session
+// readEvidence reads how holds ended, at once, as most holders end their session
 // within milliseconds after they released its key. All of it is read from the leader,
 // as the keys were: another server may not know yet what they showed. The watch
 // of sessions reports it when they cannot be read.
-func (c *collector) evidence(ctx context.Context, needs Needs) Evidence {
-	e := Evidence{Sessions: map[string]SessionState{}, Created: map[uint64]bool{}, DeletedAt: map[string]uint64{}}
+func (c *collector) readEvidence(ctx context.Context, needs Needs) Evidence {
+	ctx, cancel := context.WithTimeout(ctx, maxDelay)
+	defer cancel()
+	e := Evidence{Sessions: map[string]SessionState{}, DeletedAt: map[string]uint64{}}
 	for _, id := range needs.Sessions[:min(len(needs.Sessions), maxAsked)] {
 		found, meta, err := consulapi.GetIndexed[[]sessionEntry](ctx, c.API, endpointSession+id, consulapi.Query{Leader: true, Class: endpointSession})
 		if err != nil {

@@ -45,7 +45,8 @@ type HoldID struct {
 	CreateIndex uint64
 	LockIndex   uint64
 	// Resets is how often the LockIndex was observed to begin anew: Consul sets
-	// it to 0 when the key is written without a session.
+	// it to 0 when the key is written without a session, and goes back with all
+	// indexes when a snapshot is restored.
 	Resets uint64
 }
 

@@ -48,7 +48,7 @@ func renderAcquired(r *collect.Renderer, e Acquired) {
 	p := holdPeriod(r.Cluster, e.Hold)
 	p.AppendStart(r.Spans)
 	r.Event(plog.SeverityNumberInfo, fmt.Sprintf("session %s acquired %s", e.Session, e.ID.Key), func(b *metadata.LogsBuilder) {
-		b.RecordConsulLockAcquiredEvent(p.Context(), r.Now, e.ID.Key, int64(e.ID.LockIndex), e.Session, lockType(e.Flags), e.Initial, e.Reconciled)
+		b.RecordConsulLockAcquiredEvent(p.Context(), r.Now, e.ID.Key, int64(e.ID.LockIndex), e.Session, e.Client.Name, e.Client.Node, lockType(e.Flags), e.Initial, e.Reconciled)
 	})
 }
 
@@ -57,13 +57,13 @@ func renderEnded(r *collect.Renderer, e Ended) {
 	p.Append(r.Spans)
 	if e.How == Invalidated {
 		r.Event(plog.SeverityNumberWarn, fmt.Sprintf("session %s ended while it held %s", e.Session, e.ID.Key), func(b *metadata.LogsBuilder) {
-			b.RecordConsulLockInvalidatedEvent(p.Context(), r.Now, e.ID.Key, int64(e.ID.LockIndex), e.Session, lockType(e.Flags), e.Reconciled)
+			b.RecordConsulLockInvalidatedEvent(p.Context(), r.Now, e.ID.Key, int64(e.ID.LockIndex), e.Session, e.Client.Name, e.Client.Node, lockType(e.Flags), e.EndedLate)
 		})
 		return
 	}
 	line := fmt.Sprintf("session %s no longer holds %s: %s", e.Session, e.ID.Key, e.How)
 	r.Event(plog.SeverityNumberInfo, line, func(b *metadata.LogsBuilder) {
-		b.RecordConsulLockReleasedEvent(p.Context(), r.Now, e.ID.Key, int64(e.ID.LockIndex), e.Session, lockType(e.Flags), string(e.How), e.Reconciled)
+		b.RecordConsulLockReleasedEvent(p.Context(), r.Now, e.ID.Key, int64(e.ID.LockIndex), e.Session, e.Client.Name, e.Client.Node, lockType(e.Flags), string(e.How), e.EndedLate)
 	})
 }
 
@@ -72,7 +72,7 @@ func renderQueued(r *collect.Renderer, e Queued) {
 	p.AppendStart(r.Spans)
 	line := fmt.Sprintf("session %s waits for %s", e.Session, semaphoreOf(e.ID.Key))
 	r.Event(plog.SeverityNumberInfo, line, func(b *metadata.LogsBuilder) {
-		b.RecordConsulLockQueuedEvent(p.Context(), r.Now, e.ID.Key, e.Session, lockType(e.Flags), e.Initial, e.Reconciled)
+		b.RecordConsulLockQueuedEvent(p.Context(), r.Now, e.ID.Key, e.Session, e.Client.Name, e.Client.Node, lockType(e.Flags), e.Initial, e.Reconciled)
 	})
 }
 
@@ -81,7 +81,7 @@ func renderAbandoned(r *collect.Renderer, e Abandoned) {
 	p.Append(r.Spans)
 	line := fmt.Sprintf("session %s no longer waits for %s: %s", e.Session, semaphoreOf(e.ID.Key), e.How)
 	r.Event(plog.SeverityNumberInfo, line, func(b *metadata.LogsBuilder) {
-		b.RecordConsulLockAbandonedEvent(p.Context(), r.Now, e.ID.Key, e.Session, lockType(e.Flags), string(e.How), e.Reconciled)
+		b.RecordConsulLockAbandonedEvent(p.Context(), r.Now, e.ID.Key, e.Session, e.Client.Name, e.Client.Node, lockType(e.Flags), string(e.How), e.EndedLate)
 	})
 }
 
@@ -100,10 +100,10 @@ func periodOf(name, cluster string, id HoldID) period.Period {
 
 func holdPeriod(cluster string, h Hold) period.Period {
 	p := periodOf(SpanHold, cluster, h.ID)
-	p.Start, p.End, p.BeganBefore, p.Reconciled = h.Start, h.End, h.BeganBefore, h.Reconciled
+	p.Start, p.End, p.BeganBefore, p.Reconciled = h.Start, h.End, h.BeganBefore, h.Reconciled || h.EndedLate
 	p.Attributes = func(attrs pcommon.Map) {
 		attrs.PutInt("consul.kv.lock_index", int64(h.ID.LockIndex))
-		putCommon(attrs, h.ID, h.Session, h.Flags, h.How)
+		putCommon(attrs, h.ID, h.Session, h.Client, h.Flags, h.How)
 	}
 	if h.Waited {
 		p.Parent = periodOf(SpanWait, cluster, h.ID).Key
@@ -122,21 +122,24 @@ func holdPeriod(cluster string, h Hold) period.Period {
 
 func waitPeriod(cluster string, w Wait) period.Period {
 	p := periodOf(SpanWait, cluster, w.ID)
-	p.Start, p.End, p.BeganBefore, p.Reconciled = w.Start, w.End, w.BeganBefore, w.Reconciled
-	p.Attributes = func(attrs pcommon.Map) { putCommon(attrs, w.ID, w.Session, w.Flags, w.How) }
+	p.Start, p.End, p.BeganBefore, p.Reconciled = w.Start, w.End, w.BeganBefore, w.Reconciled || w.EndedLate
+	p.Attributes = func(attrs pcommon.Map) { putCommon(attrs, w.ID, w.Session, w.Client, w.Flags, w.How) }
 	return p
 }
 
 // putCommon puts the attributes that holds and waits have.
-func putCommon(attrs pcommon.Map, id HoldID, session string, flags uint64, how End) {
+func putCommon(attrs pcommon.Map, id HoldID, session string, client Client, flags uint64, how End) {
 	attrs.PutStr("consul.kv.key", id.Key)
 	attrs.PutStr("consul.session.id", session)
-	if kind := lockType(flags); kind != "" {
-		attrs.PutStr("consul.lock.type", kind)
+	known := func(name, value string) {
+		if value != "" {
+			attrs.PutStr(name, value)
+		}
 	}
-	if how != "" {
-		attrs.PutStr("consul.lock.end", string(how))
-	}
+	known("consul.session.name", client.Name)
+	known("consul.node.name", client.Node)
+	known("consul.lock.type", lockType(flags))
+	known("consul.lock.end", string(how))
 }
 
 func link(cluster string, to HoldID, what string) period.Link {

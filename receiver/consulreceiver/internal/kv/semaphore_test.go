@@ -110,7 +110,7 @@ func TestSemaphores(t *testing.T) {
 		},
 		"one that has its slot at once waited, too": {
 			[]look{keys{}.at(1), keys{"p/s": contender("s", 2), "p/.lock": coordinator(both, 3, 3)}.at(3)},
-			[]string{"1: p/.lock created", "1: p/s created", "1: p/s#2.1 waited for by s for 0s", "1: p/s#2.1 acquired by s"}, 1,
+			[]string{"1: p/.lock created", "1: p/s created", "1: p/s#2.1 queued by s", "1: p/s#2.1 waited for by s for 0s", "1: p/s#2.1 acquired by s"}, 1,
 		},
 		"the baseline has holds and waits that began before": {
 			[]look{waiting(both, 5).at(6), waiting(`{"Limit":2,"Holders":{"r":true,"t":true}}`, 7).at(7).alive(1, "r", "s", "t")},

@@ -29,19 +29,27 @@ const Endpoint = "kv/"
 // is known for sure only if it is observed by itself.
 const minPause = 10 * time.Millisecond
 
+// Sessions knows sessions.
+type Sessions interface {
+	// Session returns the name and the node of a session; no node: it is not known.
+	Session(id string) (name, node string)
+}
+
 // Kind returns what observes the keys under a prefix whose names are selected.
-func Kind(cfg Config, names pattern.Matcher, prefix string) collect.Kind {
+// sessions returns nil when sessions are not observed.
+func Kind(cfg Config, names pattern.Matcher, prefix string, sessions func(*collect.Env) Sessions) collect.Kind {
 	return collect.Kind{Enabled: true, Scope: collect.Datacenter, New: func(e *collect.Env) collect.Collector {
-		return &collector{Env: e, cfg: cfg, prefix: prefix, names: names, keys: Keys{EmitInitial: e.EmitInitial}}
+		return &collector{Env: e, cfg: cfg, prefix: prefix, names: names, sessions: sessions(e), keys: Keys{EmitInitial: e.EmitInitial}}
 	}}
 }
 
 type collector struct {
 	*collect.Env
-	cfg    Config
-	prefix string
-	names  pattern.Matcher
-	ended  Evidence // about the holds that the last read ended
+	cfg      Config
+	prefix   string
+	names    pattern.Matcher
+	sessions Sessions
+	evidence Evidence // about the keys of the last read
 
 	mu   sync.Mutex
 	keys Keys
@@ -62,7 +70,7 @@ func (c *collector) Run(ctx context.Context) {
 		MinPause: minPause,
 		Lock:     &c.mu,
 		Step: func(now time.Time, o snapshot.Observation[string, Key]) (*snapshot.Gap, []Effect) {
-			return c.keys.Step(now, o, c.ended)
+			return c.keys.Step(now, o, c.evidence)
 		},
 		Fork: func() collect.Step[string, Key, Effect] {
 			clone := c.keys.Clone()
@@ -91,11 +99,34 @@ func (c *collector) read(ctx context.Context, client *consulapi.Client, q consul
 	c.mu.Lock()
 	needs := c.keys.Needs(result.Objects)
 	c.mu.Unlock()
-	c.ended = Evidence{}
+	c.evidence = Evidence{}
 	if len(needs.Sessions) > 0 {
-		c.ended = c.evidence(ctx, needs)
+		c.evidence = c.readEvidence(ctx, needs)
 	}
+	c.evidence.Clients = c.clients(result.Objects, needs)
 	return result, nil
+}
+
+// clients returns what is known of the sessions that hold keys, or held them.
+func (c *collector) clients(keys map[string]Key, needs Needs) map[string]Client {
+	if c.sessions == nil {
+		return nil
+	}
+	clients := map[string]Client{}
+	add := func(session string) {
+		if name, node := c.sessions.Session(session); node != "" {
+			clients[session] = Client{Name: name, Node: node}
+		}
+	}
+	for _, key := range keys {
+		if key.Session != "" {
+			add(key.Session)
+		}
+	}
+	for _, session := range needs.Sessions {
+		add(session)
+	}
+	return clients
 }
 
 // Read reads the keys under a prefix. Consul sends the values along; they are

@@ -18,9 +18,12 @@ type Hold struct {
 	Session     string
 	Flags       uint64
 	BeganBefore bool // it had begun when it was first observed
-	Reconciled  bool // it began or ended at an unknown time
+	Reconciled  bool // it began at an unknown time
+	EndedLate   bool // it ended at an unknown time
 	Start, End  time.Time
 	How         End // empty while it lasts
+
+	Client Client
 
 	// LockIndex is that of the key. It differs from that of the ID once the key
 	// was written without a session.
@@ -40,8 +43,10 @@ type Wait struct {
 	Flags       uint64
 	BeganBefore bool
 	Reconciled  bool
+	EndedLate   bool
 	Start, End  time.Time
 	How         End // empty while it lasts, and when it led to a slot
+	Client      Client
 }
 
 // Acquired says that a hold began.
@@ -88,6 +93,7 @@ type Keys struct {
 	holds        map[string]*Hold
 	waits        map[string]*Wait
 	resets       map[string]Reset
+	restores     uint64 // how often Consul went back to a snapshot
 	acquisitions int64
 	changes      KeyChanges
 }
@@ -134,6 +140,9 @@ func (k *Keys) Step(now time.Time, o snapshot.Observation[string, Key], evidence
 	}
 	before := k.keys.Known()
 	gap, changes := k.keys.Step(o, cmp.Compare[string])
+	if gap != nil && gap.Old > gap.New {
+		k.restores++
+	}
 	s := step{Keys: k, now: now, before: before, after: o.Objects, evidence: evidence}
 	var effects []Effect
 	for _, c := range changes {
@@ -195,7 +204,8 @@ func (s *step) end(c snapshot.Change[string, Key]) []Effect {
 		return nil
 	}
 	hold.End, hold.How = s.now, s.ending(hold, c)
-	hold.Reconciled = hold.Reconciled || c.Reconciled
+	hold.EndedLate = c.Reconciled
+	hold.Client = cmp.Or(hold.Client, s.evidence.Clients[hold.Session])
 	hold.Followed = !c.Removed && c.Next.CreateIndex == hold.ID.CreateIndex && c.Prev.Role == NoRole
 	delete(s.holds, c.Key)
 	if !c.Removed && c.Next.Role == Waiter {
@@ -285,7 +295,8 @@ func (s *step) endWait(c snapshot.Change[string, Key]) []Effect {
 	}
 	delete(s.waits, c.Key)
 	wait.End = s.now
-	wait.Reconciled = wait.Reconciled || c.Reconciled
+	wait.EndedLate = c.Reconciled
+	wait.Client = cmp.Or(wait.Client, s.evidence.Clients[wait.Session])
 	if same && c.Next.Role == Holder {
 		return []Effect{Waited{*wait}}
 	}
@@ -317,7 +328,7 @@ func (s *step) reset(c snapshot.Change[string, Key]) {
 	}
 	reset := Reset{CreateIndex: c.Next.CreateIndex, Count: known.Count + 1}
 	if c.Prev.LockIndex > 0 {
-		reset.Last = &HoldID{Key: c.Key, CreateIndex: c.Prev.CreateIndex, LockIndex: c.Prev.LockIndex, Resets: known.Count}
+		reset.Last = &HoldID{Key: c.Key, CreateIndex: c.Prev.CreateIndex, LockIndex: c.Prev.LockIndex, Resets: known.Count + s.restores}
 	}
 	s.resets[c.Key] = reset
 }
@@ -345,23 +356,27 @@ func (s *step) begin(c snapshot.Change[string, Key]) []Effect {
 	id := s.holdID(c.Key, c.Next)
 	before := c.Initial || c.Rebased
 	var effects []Effect
-	wait := Wait{ID: id, Session: c.Next.Session, Flags: c.Next.Flags, BeganBefore: before, Reconciled: c.Reconciled, Start: s.now}
+	wait := Wait{
+		ID: id, Session: c.Next.Session, Client: s.evidence.Clients[c.Next.Session], Flags: c.Next.Flags,
+		BeganBefore: before, Reconciled: c.Reconciled, Start: s.now,
+	}
 	switch {
-	case c.Next.Role == Waiter && id.Resets > 0: // It has left its slot.
+	case c.Next.Role == Waiter && s.resetsOf(c.Key, c.Next).Count > 0: // It has left its slot.
 	case c.Next.Role == Waiter:
 		s.waits[c.Key] = &wait
 		effects = []Effect{Queued{Wait: wait, Initial: c.Initial}}
 	case c.Next.held():
 		hold := &Hold{
-			ID: id, Session: wait.Session, Flags: wait.Flags, LockIndex: c.Next.LockIndex,
+			ID: id, Session: wait.Session, Client: wait.Client, Flags: wait.Flags, LockIndex: c.Next.LockIndex,
 			BeganBefore: before, Reconciled: c.Reconciled, Start: s.now, Previous: s.previous(c.Next, id),
 		}
 		if c.Next.Role == Holder {
 			waited := c.Prev.Role == Waiter && c.Prev.CreateIndex == c.Next.CreateIndex
 			hold.Waited = waited || !before
 			if !waited && !before { // It got its slot at once.
-				wait.End = s.now
-				effects = []Effect{Waited{wait}}
+				over := wait
+				over.End = s.now
+				effects = []Effect{Queued{Wait: wait}, Waited{over}}
 			}
 		}
 		s.holds[c.Key] = hold
@@ -374,7 +389,7 @@ func (s *step) begin(c snapshot.Change[string, Key]) []Effect {
 }
 
 func (k *Keys) holdID(name string, key Key) HoldID {
-	return HoldID{Key: name, CreateIndex: key.CreateIndex, LockIndex: key.LockIndex, Resets: k.resetsOf(name, key).Count}
+	return HoldID{Key: name, CreateIndex: key.CreateIndex, LockIndex: key.LockIndex, Resets: k.resetsOf(name, key).Count + k.restores}
 }
 
 // previous returns the hold of the key before this one, if there was one.
@@ -441,15 +456,16 @@ func (k *Keys) Acquisitions() int64 { return k.acquisitions }
 
 // Holding is what outlives the process: the holds and waits that last.
 type Holding struct {
-	Index  uint64
-	Holds  []Hold
-	Waits  []Wait           `json:",omitempty"`
-	Resets map[string]Reset `json:",omitempty"`
+	Index    uint64
+	Holds    []Hold
+	Waits    []Wait           `json:",omitempty"`
+	Resets   map[string]Reset `json:",omitempty"`
+	Restores uint64           `json:",omitempty"`
 }
 
 // Save returns the holds and waits that last, in order.
 func (k *Keys) Save() Holding {
-	saved := Holding{Index: k.keys.Index()}
+	saved := Holding{Index: k.keys.Index(), Restores: k.restores}
 	for _, name := range slices.Sorted(maps.Keys(k.holds)) {
 		saved.Holds = append(saved.Holds, *k.holds[name])
 	}
@@ -467,6 +483,7 @@ func (k *Keys) Restore(saved Holding) {
 	known := map[string]Key{}
 	k.holds, k.waits, k.resets = map[string]*Hold{}, map[string]*Wait{}, map[string]Reset{}
 	maps.Copy(k.resets, saved.Resets)
+	k.restores = saved.Restores
 	for _, hold := range saved.Holds {
 		if _, reset := saved.Resets[hold.ID.Key]; !reset && hold.LockIndex == 0 {
 			hold.LockIndex = hold.ID.LockIndex // An earlier version did not save it.

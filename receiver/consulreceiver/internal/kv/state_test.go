@@ -122,13 +122,13 @@ func describeKey(e Effect) string {
 			snapshottest.Words(map[string]bool{"initial": e.Initial, "reconciled": e.Reconciled, "before": e.BeganBefore})
 	case Waited:
 		return fmt.Sprintf("%s waited for by %s for %s", e.ID.name(), e.Session, e.End.Sub(e.Start)) +
-			snapshottest.Words(map[string]bool{"reconciled": e.Reconciled, "before": e.BeganBefore})
+			snapshottest.Words(map[string]bool{"reconciled": e.EndedLate, "began late": e.Reconciled, "before": e.BeganBefore})
 	case Abandoned:
 		return fmt.Sprintf("%s abandoned by %s after %s, %s", e.ID.name(), e.Session, e.End.Sub(e.Start), e.How) +
-			snapshottest.Words(map[string]bool{"reconciled": e.Reconciled, "before": e.BeganBefore})
+			snapshottest.Words(map[string]bool{"reconciled": e.EndedLate, "began late": e.Reconciled, "before": e.BeganBefore})
 	case Ended:
 		return fmt.Sprintf("%s %s by %s after %s", e.ID.name(), e.How, e.Session, e.End.Sub(e.Start)) +
-			snapshottest.Words(map[string]bool{"reconciled": e.Reconciled, "before": e.BeganBefore})
+			snapshottest.Words(map[string]bool{"reconciled": e.EndedLate, "began late": e.Reconciled, "before": e.BeganBefore})
 	default:
 		return fmt.Sprintf("%T", e)
 	}
@@ -329,7 +329,7 @@ func TestKeys(t *testing.T) {
 			},
 			[]string{
 				"1: gap 1-4", "1: a#1.1 acquired by s reconciled", "1: b updated reconciled", "1: c deleted reconciled", "1: d created reconciled",
-				"2: a#1.1 released by s after 1s reconciled",
+				"2: a#1.1 released by s after 1s began late",
 			}, 1,
 		},
 		"an end that a gap hid is reconciled": {
@@ -339,6 +339,16 @@ func TestKeys(t *testing.T) {
 		"nothing was hid when the index is the same": {
 			[]look{keys{"a": free(1, 2, 1).heldBy("s")}.at(2), keys{"a": free(1, 2, 1).heldBy("s")}.at(2).afterGap()},
 			nil, 0,
+		},
+		"a hold that Consul brings back is another one": {
+			[]look{
+				keys{}.at(1), keys{"a": free(2, 2, 1).heldBy("s")}.at(2), keys{"a": free(2, 3, 1)}.at(3).alive(1, "s"),
+				keys{"a": free(2, 2, 1).heldBy("s")}.at(2).afterGap(), keys{"a": free(2, 9, 1)}.at(9).alive(1, "s"), keys{"a": free(2, 10, 2).heldBy("s")}.at(10),
+			},
+			[]string{
+				"1: a created", "1: a#2.1 acquired by s", "2: a#2.1 released by s after 1s",
+				"3: gap 3-2", "3: a#2.1 of 1 acquired by s reconciled", "4: a#2.1 of 1 released by s after 1s began late", "5: a#2.2 of 1 acquired by s",
+			}, 2,
 		},
 		"Consul went back to a snapshot": {
 			[]look{keys{"a": free(1, 9, 3).heldBy("s")}.at(9), keys{"a": free(1, 4, 1)}.at(4).afterGap().alive(1)},
@@ -477,7 +487,7 @@ func TestKeysAfterARestart(t *testing.T) {
 			[]look{keys{"a": free(1, 2, 1).heldBy("s"), "b": free(1, 8, 4).heldBy("r")}.at(9), keys{}.at(10).alive(1, "r", "s")},
 			[]string{
 				"10: gap 2-9",
-				"11: a#1.1 deleted by s after 10s", "11: a deleted", "11: b#1.4 deleted by r after 1s before reconciled", "11: b deleted",
+				"11: a#1.1 deleted by s after 10s", "11: a deleted", "11: b#1.4 deleted by r after 1s before began late", "11: b deleted",
 			}, 0,
 		},
 		"a hold that began before goes on as such": {

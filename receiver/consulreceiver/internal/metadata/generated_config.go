@@ -211,6 +211,26 @@ func (ms *ConsulHealthCheckTransitionsMetricConfig) Unmarshal(parser *confmap.Co
 	return nil
 }
 
+// ConsulHealthNodeStateMetricConfig provides config for the consul.health.node.state metric.
+type ConsulHealthNodeStateMetricConfig struct {
+	Enabled          bool `mapstructure:"enabled"`
+	enabledSetByUser bool
+}
+
+func (ms *ConsulHealthNodeStateMetricConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+
+	err := parser.Unmarshal(ms)
+	if err != nil {
+		return err
+	}
+
+	ms.enabledSetByUser = parser.IsSet("enabled")
+	return nil
+}
+
 // ConsulHealthServiceInstanceCountMetricConfig provides config for the consul.health.service.instance.count metric.
 type ConsulHealthServiceInstanceCountMetricConfig struct {
 	Enabled          bool `mapstructure:"enabled"`
@@ -218,6 +238,26 @@ type ConsulHealthServiceInstanceCountMetricConfig struct {
 }
 
 func (ms *ConsulHealthServiceInstanceCountMetricConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+
+	err := parser.Unmarshal(ms)
+	if err != nil {
+		return err
+	}
+
+	ms.enabledSetByUser = parser.IsSet("enabled")
+	return nil
+}
+
+// ConsulHealthServiceInstanceStateMetricConfig provides config for the consul.health.service.instance.state metric.
+type ConsulHealthServiceInstanceStateMetricConfig struct {
+	Enabled          bool `mapstructure:"enabled"`
+	enabledSetByUser bool
+}
+
+func (ms *ConsulHealthServiceInstanceStateMetricConfig) Unmarshal(parser *confmap.Conf) error {
 	if parser == nil {
 		return nil
 	}
@@ -761,7 +801,7 @@ func (ms *ConsulPeeringLastHeartbeatMetricConfig) Unmarshal(parser *confmap.Conf
 type ConsulPeeringServiceCountMetricAttributeKey string
 
 const (
-	ConsulPeeringServiceCountMetricAttributeKeyConsulPeeringName      ConsulPeeringServiceCountMetricAttributeKey = "consul.peering.name"
+	ConsulPeeringServiceCountMetricAttributeKeyConsulPeeringName      ConsulPeeringServiceCountMetricAttributeKey = "consul.peer.name"
 	ConsulPeeringServiceCountMetricAttributeKeyConsulPeeringDirection ConsulPeeringServiceCountMetricAttributeKey = "consul.peering.direction"
 )
 
@@ -793,11 +833,11 @@ func (ms *ConsulPeeringServiceCountMetricConfig) Validate() error {
 		switch val {
 		case ConsulPeeringServiceCountMetricAttributeKeyConsulPeeringName, ConsulPeeringServiceCountMetricAttributeKeyConsulPeeringDirection:
 		default:
-			return fmt.Errorf("metric consul.peering.service.count doesn't have an attribute %v, valid attributes: [consul.peering.name, consul.peering.direction]", val)
+			return fmt.Errorf("metric consul.peering.service.count doesn't have an attribute %v, valid attributes: [consul.peer.name, consul.peering.direction]", val)
 		}
 	}
 	if !slices.Contains(ms.EnabledAttributes, ConsulPeeringServiceCountMetricAttributeKeyConsulPeeringName) {
-		return fmt.Errorf("consul.peering.name is a required attribute for consul.peering.service.count metric and must be included")
+		return fmt.Errorf("consul.peer.name is a required attribute for consul.peering.service.count metric and must be included")
 	}
 
 	switch ms.AggregationStrategy {
@@ -1269,7 +1309,9 @@ type MetricsConfig struct {
 	ConsulHealthCheckCount            ConsulHealthCheckCountMetricConfig            `mapstructure:"consul.health.check.count"`
 	ConsulHealthCheckState            ConsulHealthCheckStateMetricConfig            `mapstructure:"consul.health.check.state"`
 	ConsulHealthCheckTransitions      ConsulHealthCheckTransitionsMetricConfig      `mapstructure:"consul.health.check.transitions"`
+	ConsulHealthNodeState             ConsulHealthNodeStateMetricConfig             `mapstructure:"consul.health.node.state"`
 	ConsulHealthServiceInstanceCount  ConsulHealthServiceInstanceCountMetricConfig  `mapstructure:"consul.health.service.instance.count"`
+	ConsulHealthServiceInstanceState  ConsulHealthServiceInstanceStateMetricConfig  `mapstructure:"consul.health.service.instance.state"`
 	ConsulKvChanges                   ConsulKvChangesMetricConfig                   `mapstructure:"consul.kv.changes"`
 	ConsulKvKeyCount                  ConsulKvKeyCountMetricConfig                  `mapstructure:"consul.kv.key.count"`
 	ConsulKvLockAcquisitions          ConsulKvLockAcquisitionsMetricConfig          `mapstructure:"consul.kv.lock.acquisitions"`
@@ -1334,8 +1376,14 @@ func DefaultMetricsConfig() MetricsConfig {
 		ConsulHealthCheckTransitions: ConsulHealthCheckTransitionsMetricConfig{
 			Enabled: true,
 		},
+		ConsulHealthNodeState: ConsulHealthNodeStateMetricConfig{
+			Enabled: false,
+		},
 		ConsulHealthServiceInstanceCount: ConsulHealthServiceInstanceCountMetricConfig{
 			Enabled: true,
+		},
+		ConsulHealthServiceInstanceState: ConsulHealthServiceInstanceStateMetricConfig{
+			Enabled: false,
 		},
 		ConsulKvChanges: ConsulKvChangesMetricConfig{
 			Enabled:             true,
@@ -1481,35 +1529,39 @@ func (ec *EventConfig) Unmarshal(parser *confmap.Conf) error {
 
 // EventsConfig provides config for consul events.
 type EventsConfig struct {
-	ConsulACLTokenExpiring    EventConfig `mapstructure:"consul.acl.token.expiring"`
-	ConsulCaRootRotated       EventConfig `mapstructure:"consul.ca.root.rotated"`
-	ConsulCheckTransition     EventConfig `mapstructure:"consul.check.transition"`
-	ConsulConfigEntryChanged  EventConfig `mapstructure:"consul.config_entry.changed"`
-	ConsulKvCreated           EventConfig `mapstructure:"consul.kv.created"`
-	ConsulKvDeleted           EventConfig `mapstructure:"consul.kv.deleted"`
-	ConsulKvUpdated           EventConfig `mapstructure:"consul.kv.updated"`
-	ConsulLeaderElected       EventConfig `mapstructure:"consul.leader.elected"`
-	ConsulLeaderLost          EventConfig `mapstructure:"consul.leader.lost"`
-	ConsulLockAbandoned       EventConfig `mapstructure:"consul.lock.abandoned"`
-	ConsulLockAcquired        EventConfig `mapstructure:"consul.lock.acquired"`
-	ConsulLockInvalidated     EventConfig `mapstructure:"consul.lock.invalidated"`
-	ConsulLockQueued          EventConfig `mapstructure:"consul.lock.queued"`
-	ConsulLockReleased        EventConfig `mapstructure:"consul.lock.released"`
-	ConsulMemberFailed        EventConfig `mapstructure:"consul.member.failed"`
-	ConsulMemberJoined        EventConfig `mapstructure:"consul.member.joined"`
-	ConsulMemberLeft          EventConfig `mapstructure:"consul.member.left"`
-	ConsulNodeDeregistered    EventConfig `mapstructure:"consul.node.deregistered"`
-	ConsulNodeRegistered      EventConfig `mapstructure:"consul.node.registered"`
-	ConsulPeeringCreated      EventConfig `mapstructure:"consul.peering.created"`
-	ConsulPeeringDeleted      EventConfig `mapstructure:"consul.peering.deleted"`
-	ConsulPeeringTransition   EventConfig `mapstructure:"consul.peering.transition"`
-	ConsulResultsFiltered     EventConfig `mapstructure:"consul.results.filtered"`
-	ConsulServiceDeregistered EventConfig `mapstructure:"consul.service.deregistered"`
-	ConsulServiceRegistered   EventConfig `mapstructure:"consul.service.registered"`
-	ConsulSessionCreated      EventConfig `mapstructure:"consul.session.created"`
-	ConsulSessionEnded        EventConfig `mapstructure:"consul.session.ended"`
-	ConsulUserEventFired      EventConfig `mapstructure:"consul.user_event.fired"`
-	ConsulWatchGap            EventConfig `mapstructure:"consul.watch.gap"`
+	ConsulACLTokenExpiring          EventConfig `mapstructure:"consul.acl.token.expiring"`
+	ConsulCaRootRotated             EventConfig `mapstructure:"consul.ca.root.rotated"`
+	ConsulCheckTransition           EventConfig `mapstructure:"consul.check.transition"`
+	ConsulConfigEntryChanged        EventConfig `mapstructure:"consul.config_entry.changed"`
+	ConsulKvCreated                 EventConfig `mapstructure:"consul.kv.created"`
+	ConsulKvDeleted                 EventConfig `mapstructure:"consul.kv.deleted"`
+	ConsulKvUpdated                 EventConfig `mapstructure:"consul.kv.updated"`
+	ConsulLeaderElected             EventConfig `mapstructure:"consul.leader.elected"`
+	ConsulLeaderLost                EventConfig `mapstructure:"consul.leader.lost"`
+	ConsulLockAbandoned             EventConfig `mapstructure:"consul.lock.abandoned"`
+	ConsulLockAcquired              EventConfig `mapstructure:"consul.lock.acquired"`
+	ConsulLockInvalidated           EventConfig `mapstructure:"consul.lock.invalidated"`
+	ConsulLockQueued                EventConfig `mapstructure:"consul.lock.queued"`
+	ConsulLockReleased              EventConfig `mapstructure:"consul.lock.released"`
+	ConsulMemberFailed              EventConfig `mapstructure:"consul.member.failed"`
+	ConsulMemberJoined              EventConfig `mapstructure:"consul.member.joined"`
+	ConsulMemberLeft                EventConfig `mapstructure:"consul.member.left"`
+	ConsulNodeDeregistered          EventConfig `mapstructure:"consul.node.deregistered"`
+	ConsulNodeMaintenanceEnded      EventConfig `mapstructure:"consul.node.maintenance.ended"`
+	ConsulNodeMaintenanceStarted    EventConfig `mapstructure:"consul.node.maintenance.started"`
+	ConsulNodeRegistered            EventConfig `mapstructure:"consul.node.registered"`
+	ConsulPeeringCreated            EventConfig `mapstructure:"consul.peering.created"`
+	ConsulPeeringDeleted            EventConfig `mapstructure:"consul.peering.deleted"`
+	ConsulPeeringTransition         EventConfig `mapstructure:"consul.peering.transition"`
+	ConsulResultsFiltered           EventConfig `mapstructure:"consul.results.filtered"`
+	ConsulServiceDeregistered       EventConfig `mapstructure:"consul.service.deregistered"`
+	ConsulServiceMaintenanceEnded   EventConfig `mapstructure:"consul.service.maintenance.ended"`
+	ConsulServiceMaintenanceStarted EventConfig `mapstructure:"consul.service.maintenance.started"`
+	ConsulServiceRegistered         EventConfig `mapstructure:"consul.service.registered"`
+	ConsulSessionCreated            EventConfig `mapstructure:"consul.session.created"`
+	ConsulSessionEnded              EventConfig `mapstructure:"consul.session.ended"`
+	ConsulUserEventFired            EventConfig `mapstructure:"consul.user_event.fired"`
+	ConsulWatchGap                  EventConfig `mapstructure:"consul.watch.gap"`
 }
 
 func DefaultEventsConfig() EventsConfig {
@@ -1568,6 +1620,12 @@ func DefaultEventsConfig() EventsConfig {
 		ConsulNodeDeregistered: EventConfig{
 			Enabled: true,
 		},
+		ConsulNodeMaintenanceEnded: EventConfig{
+			Enabled: true,
+		},
+		ConsulNodeMaintenanceStarted: EventConfig{
+			Enabled: true,
+		},
 		ConsulNodeRegistered: EventConfig{
 			Enabled: true,
 		},
@@ -1584,6 +1642,12 @@ func DefaultEventsConfig() EventsConfig {
 			Enabled: true,
 		},
 		ConsulServiceDeregistered: EventConfig{
+			Enabled: true,
+		},
+		ConsulServiceMaintenanceEnded: EventConfig{
+			Enabled: true,
+		},
+		ConsulServiceMaintenanceStarted: EventConfig{
 			Enabled: true,
 		},
 		ConsulServiceRegistered: EventConfig{

@@ -57,7 +57,13 @@ func TestMetricsBuilderConfig(t *testing.T) {
 					ConsulHealthCheckTransitions: ConsulHealthCheckTransitionsMetricConfig{
 						Enabled: true,
 					},
+					ConsulHealthNodeState: ConsulHealthNodeStateMetricConfig{
+						Enabled: true,
+					},
 					ConsulHealthServiceInstanceCount: ConsulHealthServiceInstanceCountMetricConfig{
+						Enabled: true,
+					},
+					ConsulHealthServiceInstanceState: ConsulHealthServiceInstanceStateMetricConfig{
 						Enabled: true,
 					},
 					ConsulKvChanges: ConsulKvChangesMetricConfig{
@@ -222,7 +228,13 @@ func TestMetricsBuilderConfig(t *testing.T) {
 					ConsulHealthCheckTransitions: ConsulHealthCheckTransitionsMetricConfig{
 						Enabled: false,
 					},
+					ConsulHealthNodeState: ConsulHealthNodeStateMetricConfig{
+						Enabled: false,
+					},
 					ConsulHealthServiceInstanceCount: ConsulHealthServiceInstanceCountMetricConfig{
+						Enabled: false,
+					},
+					ConsulHealthServiceInstanceState: ConsulHealthServiceInstanceStateMetricConfig{
 						Enabled: false,
 					},
 					ConsulKvChanges: ConsulKvChangesMetricConfig{
@@ -357,7 +369,7 @@ func TestMetricsBuilderConfig(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			cfg := loadMetricsBuilderConfig(t, tt.name)
-			diff := cmp.Diff(tt.want, cfg, cmpopts.IgnoreUnexported(ConsulACLTokenTimeToExpiryMetricConfig{}, ConsulAutopilotFailureToleranceMetricConfig{}, ConsulAutopilotHealthyMetricConfig{}, ConsulCaRootTimeToExpiryMetricConfig{}, ConsulCatalogNodeCountMetricConfig{}, ConsulCatalogServiceCountMetricConfig{}, ConsulCatalogServiceInstanceCountMetricConfig{}, ConsulHealthCheckCountMetricConfig{}, ConsulHealthCheckStateMetricConfig{}, ConsulHealthCheckTransitionsMetricConfig{}, ConsulHealthServiceInstanceCountMetricConfig{}, ConsulKvChangesMetricConfig{}, ConsulKvKeyCountMetricConfig{}, ConsulKvLockAcquisitionsMetricConfig{}, ConsulKvLockHeldCountMetricConfig{}, ConsulKvSemaphoreHolderCountMetricConfig{}, ConsulKvSemaphoreLimitMetricConfig{}, ConsulKvSemaphoreWaiterCountMetricConfig{}, ConsulLeafCertificateExpiryMetricConfig{}, ConsulLicenseExpiryMetricConfig{}, ConsulMemberCountMetricConfig{}, ConsulNetworkRoundTripMaxMetricConfig{}, ConsulNetworkRoundTripMedianMetricConfig{}, ConsulNetworkRoundTripMinMetricConfig{}, ConsulNetworkRoundTripP95MetricConfig{}, ConsulPeeringLastHeartbeatMetricConfig{}, ConsulPeeringServiceCountMetricConfig{}, ConsulPeeringStateMetricConfig{}, ConsulRaftHasLeaderMetricConfig{}, ConsulRaftLastContactMetricConfig{}, ConsulRaftLeaderChangesMetricConfig{}, ConsulRaftPeerCountMetricConfig{}, ConsulRaftVoterCountMetricConfig{}, ConsulServerHealthyMetricConfig{}, ConsulServerLastContactMetricConfig{}, ConsulServerLeaderMetricConfig{}, ConsulServerLogLagMetricConfig{}, ConsulServerStableDurationMetricConfig{}, ConsulServerVoterMetricConfig{}, ConsulSessionCountMetricConfig{}, ConsulUpMetricConfig{}, ConsulDatacenterResourceAttributeConfig{}, ServiceInstanceIDResourceAttributeConfig{}, ServiceNameResourceAttributeConfig{}))
+			diff := cmp.Diff(tt.want, cfg, cmpopts.IgnoreUnexported(ConsulACLTokenTimeToExpiryMetricConfig{}, ConsulAutopilotFailureToleranceMetricConfig{}, ConsulAutopilotHealthyMetricConfig{}, ConsulCaRootTimeToExpiryMetricConfig{}, ConsulCatalogNodeCountMetricConfig{}, ConsulCatalogServiceCountMetricConfig{}, ConsulCatalogServiceInstanceCountMetricConfig{}, ConsulHealthCheckCountMetricConfig{}, ConsulHealthCheckStateMetricConfig{}, ConsulHealthCheckTransitionsMetricConfig{}, ConsulHealthNodeStateMetricConfig{}, ConsulHealthServiceInstanceCountMetricConfig{}, ConsulHealthServiceInstanceStateMetricConfig{}, ConsulKvChangesMetricConfig{}, ConsulKvKeyCountMetricConfig{}, ConsulKvLockAcquisitionsMetricConfig{}, ConsulKvLockHeldCountMetricConfig{}, ConsulKvSemaphoreHolderCountMetricConfig{}, ConsulKvSemaphoreLimitMetricConfig{}, ConsulKvSemaphoreWaiterCountMetricConfig{}, ConsulLeafCertificateExpiryMetricConfig{}, ConsulLicenseExpiryMetricConfig{}, ConsulMemberCountMetricConfig{}, ConsulNetworkRoundTripMaxMetricConfig{}, ConsulNetworkRoundTripMedianMetricConfig{}, ConsulNetworkRoundTripMinMetricConfig{}, ConsulNetworkRoundTripP95MetricConfig{}, ConsulPeeringLastHeartbeatMetricConfig{}, ConsulPeeringServiceCountMetricConfig{}, ConsulPeeringStateMetricConfig{}, ConsulRaftHasLeaderMetricConfig{}, ConsulRaftLastContactMetricConfig{}, ConsulRaftLeaderChangesMetricConfig{}, ConsulRaftPeerCountMetricConfig{}, ConsulRaftVoterCountMetricConfig{}, ConsulServerHealthyMetricConfig{}, ConsulServerLastContactMetricConfig{}, ConsulServerLeaderMetricConfig{}, ConsulServerLogLagMetricConfig{}, ConsulServerStableDurationMetricConfig{}, ConsulServerVoterMetricConfig{}, ConsulSessionCountMetricConfig{}, ConsulUpMetricConfig{}, ConsulDatacenterResourceAttributeConfig{}, ServiceInstanceIDResourceAttributeConfig{}, ServiceNameResourceAttributeConfig{}))
 			require.Emptyf(t, diff, "Config mismatch (-expected +actual):\n%s", diff)
 		})
 	}
@@ -464,7 +476,7 @@ func TestConsulPeeringServiceCountMetricsConfig_Validate(t *testing.T) {
 	require.NoError(t, cfg.Validate())
 
 	cfg.EnabledAttributes = []ConsulPeeringServiceCountMetricAttributeKey{"invalid"}
-	require.ErrorContains(t, cfg.Validate(), "metric consul.peering.service.count doesn't have an attribute invalid, valid attributes: [consul.peering.name, consul.peering.direction]")
+	require.ErrorContains(t, cfg.Validate(), "metric consul.peering.service.count doesn't have an attribute invalid, valid attributes: [consul.peer.name, consul.peering.direction]")
 
 	cfg = DefaultMetricsConfig().ConsulPeeringServiceCount
 	cfg.AggregationStrategy = "invalid"

@@ -388,7 +388,7 @@ type eventConsulLockAbandoned struct {
 	config EventConfig         // event config provided by user.
 }
 
-func (e *eventConsulLockAbandoned) recordEvent(ctx context.Context, timestamp pcommon.Timestamp, consulKvKeyAttributeValue string, consulSessionIDAttributeValue string, consulLockTypeAttributeValue string, consulLockEndAttributeValue string, observationReconciledAttributeValue bool) {
+func (e *eventConsulLockAbandoned) recordEvent(ctx context.Context, timestamp pcommon.Timestamp, consulKvKeyAttributeValue string, consulSessionIDAttributeValue string, consulSessionNameAttributeValue string, consulNodeNameAttributeValue string, consulLockTypeAttributeValue string, consulLockEndAttributeValue string, observationReconciledAttributeValue bool) {
 	if !e.config.Enabled {
 		return
 	}
@@ -402,6 +402,8 @@ func (e *eventConsulLockAbandoned) recordEvent(ctx context.Context, timestamp pc
 	}
 	dp.Attributes().PutStr("consul.kv.key", consulKvKeyAttributeValue)
 	dp.Attributes().PutStr("consul.session.id", consulSessionIDAttributeValue)
+	dp.Attributes().PutStr("consul.session.name", consulSessionNameAttributeValue)
+	dp.Attributes().PutStr("consul.node.name", consulNodeNameAttributeValue)
 	dp.Attributes().PutStr("consul.lock.type", consulLockTypeAttributeValue)
 	dp.Attributes().PutStr("consul.lock.end", consulLockEndAttributeValue)
 	dp.Attributes().PutBool("observation.reconciled", observationReconciledAttributeValue)
@@ -428,7 +430,7 @@ type eventConsulLockAcquired struct {
 	config EventConfig         // event config provided by user.
 }
 
-func (e *eventConsulLockAcquired) recordEvent(ctx context.Context, timestamp pcommon.Timestamp, consulKvKeyAttributeValue string, consulKvLockIndexAttributeValue int64, consulSessionIDAttributeValue string, consulLockTypeAttributeValue string, observationInitialAttributeValue bool, observationReconciledAttributeValue bool) {
+func (e *eventConsulLockAcquired) recordEvent(ctx context.Context, timestamp pcommon.Timestamp, consulKvKeyAttributeValue string, consulKvLockIndexAttributeValue int64, consulSessionIDAttributeValue string, consulSessionNameAttributeValue string, consulNodeNameAttributeValue string, consulLockTypeAttributeValue string, observationInitialAttributeValue bool, observationReconciledAttributeValue bool) {
 	if !e.config.Enabled {
 		return
 	}
@@ -443,6 +445,8 @@ func (e *eventConsulLockAcquired) recordEvent(ctx context.Context, timestamp pco
 	dp.Attributes().PutStr("consul.kv.key", consulKvKeyAttributeValue)
 	dp.Attributes().PutInt("consul.kv.lock_index", consulKvLockIndexAttributeValue)
 	dp.Attributes().PutStr("consul.session.id", consulSessionIDAttributeValue)
+	dp.Attributes().PutStr("consul.session.name", consulSessionNameAttributeValue)
+	dp.Attributes().PutStr("consul.node.name", consulNodeNameAttributeValue)
 	dp.Attributes().PutStr("consul.lock.type", consulLockTypeAttributeValue)
 	dp.Attributes().PutBool("observation.initial", observationInitialAttributeValue)
 	dp.Attributes().PutBool("observation.reconciled", observationReconciledAttributeValue)
@@ -469,7 +473,7 @@ type eventConsulLockInvalidated struct {
 	config EventConfig         // event config provided by user.
 }
 
-func (e *eventConsulLockInvalidated) recordEvent(ctx context.Context, timestamp pcommon.Timestamp, consulKvKeyAttributeValue string, consulKvLockIndexAttributeValue int64, consulSessionIDAttributeValue string, consulLockTypeAttributeValue string, observationReconciledAttributeValue bool) {
+func (e *eventConsulLockInvalidated) recordEvent(ctx context.Context, timestamp pcommon.Timestamp, consulKvKeyAttributeValue string, consulKvLockIndexAttributeValue int64, consulSessionIDAttributeValue string, consulSessionNameAttributeValue string, consulNodeNameAttributeValue string, consulLockTypeAttributeValue string, observationReconciledAttributeValue bool) {
 	if !e.config.Enabled {
 		return
 	}
@@ -484,6 +488,8 @@ func (e *eventConsulLockInvalidated) recordEvent(ctx context.Context, timestamp 
 	dp.Attributes().PutStr("consul.kv.key", consulKvKeyAttributeValue)
 	dp.Attributes().PutInt("consul.kv.lock_index", consulKvLockIndexAttributeValue)
 	dp.Attributes().PutStr("consul.session.id", consulSessionIDAttributeValue)
+	dp.Attributes().PutStr("consul.session.name", consulSessionNameAttributeValue)
+	dp.Attributes().PutStr("consul.node.name", consulNodeNameAttributeValue)
 	dp.Attributes().PutStr("consul.lock.type", consulLockTypeAttributeValue)
 	dp.Attributes().PutBool("observation.reconciled", observationReconciledAttributeValue)
 
@@ -509,7 +515,7 @@ type eventConsulLockQueued struct {
 	config EventConfig         // event config provided by user.
 }
 
-func (e *eventConsulLockQueued) recordEvent(ctx context.Context, timestamp pcommon.Timestamp, consulKvKeyAttributeValue string, consulSessionIDAttributeValue string, consulLockTypeAttributeValue string, observationInitialAttributeValue bool, observationReconciledAttributeValue bool) {
+func (e *eventConsulLockQueued) recordEvent(ctx context.Context, timestamp pcommon.Timestamp, consulKvKeyAttributeValue string, consulSessionIDAttributeValue string, consulSessionNameAttributeValue string, consulNodeNameAttributeValue string, consulLockTypeAttributeValue string, observationInitialAttributeValue bool, observationReconciledAttributeValue bool) {
 	if !e.config.Enabled {
 		return
 	}
@@ -523,6 +529,8 @@ func (e *eventConsulLockQueued) recordEvent(ctx context.Context, timestamp pcomm
 	}
 	dp.Attributes().PutStr("consul.kv.key", consulKvKeyAttributeValue)
 	dp.Attributes().PutStr("consul.session.id", consulSessionIDAttributeValue)
+	dp.Attributes().PutStr("consul.session.name", consulSessionNameAttributeValue)
+	dp.Attributes().PutStr("consul.node.name", consulNodeNameAttributeValue)
 	dp.Attributes().PutStr("consul.lock.type", consulLockTypeAttributeValue)
 	dp.Attributes().PutBool("observation.initial", observationInitialAttributeValue)
 	dp.Attributes().PutBool("observation.reconciled", observationReconciledAttributeValue)
@@ -549,7 +557,7 @@ type eventConsulLockReleased struct {
 	config EventConfig         // event config provided by user.
 }
 
-func (e *eventConsulLockReleased) recordEvent(ctx context.Context, timestamp pcommon.Timestamp, consulKvKeyAttributeValue string, consulKvLockIndexAttributeValue int64, consulSessionIDAttributeValue string, consulLockTypeAttributeValue string, consulLockEndAttributeValue string, observationReconciledAttributeValue bool) {
+func (e *eventConsulLockReleased) recordEvent(ctx context.Context, timestamp pcommon.Timestamp, consulKvKeyAttributeValue string, consulKvLockIndexAttributeValue int64, consulSessionIDAttributeValue string, consulSessionNameAttributeValue string, consulNodeNameAttributeValue string, consulLockTypeAttributeValue string, consulLockEndAttributeValue string, observationReconciledAttributeValue bool) {
 	if !e.config.Enabled {
 		return
 	}
@@ -564,6 +572,8 @@ func (e *eventConsulLockReleased) recordEvent(ctx context.Context, timestamp pco
 	dp.Attributes().PutStr("consul.kv.key", consulKvKeyAttributeValue)
 	dp.Attributes().PutInt("consul.kv.lock_index", consulKvLockIndexAttributeValue)
 	dp.Attributes().PutStr("consul.session.id", consulSessionIDAttributeValue)
+	dp.Attributes().PutStr("consul.session.name", consulSessionNameAttributeValue)
+	dp.Attributes().PutStr("consul.node.name", consulNodeNameAttributeValue)
 	dp.Attributes().PutStr("consul.lock.type", consulLockTypeAttributeValue)
 	dp.Attributes().PutStr("consul.lock.end", consulLockEndAttributeValue)
 	dp.Attributes().PutBool("observation.reconciled", observationReconciledAttributeValue)
@@ -739,6 +749,84 @@ func newEventConsulNodeDeregistered(cfg EventConfig) eventConsulNodeDeregistered
 	return e
 }
 
+type eventConsulNodeMaintenanceEnded struct {
+	data   plog.LogRecordSlice // data buffer for generated log records.
+	config EventConfig         // event config provided by user.
+}
+
+func (e *eventConsulNodeMaintenanceEnded) recordEvent(ctx context.Context, timestamp pcommon.Timestamp, consulNodeNameAttributeValue string, consulMaintenanceReasonAttributeValue string, observationInitialAttributeValue bool, observationReconciledAttributeValue bool) {
+	if !e.config.Enabled {
+		return
+	}
+	dp := e.data.AppendEmpty()
+	dp.SetEventName("consul.node.maintenance.ended")
+	dp.SetTimestamp(timestamp)
+
+	if span := trace.SpanContextFromContext(ctx); span.IsValid() {
+		dp.SetTraceID(pcommon.TraceID(span.TraceID()))
+		dp.SetSpanID(pcommon.SpanID(span.SpanID()))
+	}
+	dp.Attributes().PutStr("consul.node.name", consulNodeNameAttributeValue)
+	dp.Attributes().PutStr("consul.maintenance.reason", consulMaintenanceReasonAttributeValue)
+	dp.Attributes().PutBool("observation.initial", observationInitialAttributeValue)
+	dp.Attributes().PutBool("observation.reconciled", observationReconciledAttributeValue)
+
+}
+
+// emit appends recorded event data to a events slice and prepares it for recording another set of log records.
+func (e *eventConsulNodeMaintenanceEnded) emit(lrs plog.LogRecordSlice) {
+	if e.config.Enabled && e.data.Len() > 0 {
+		e.data.MoveAndAppendTo(lrs)
+	}
+}
+
+func newEventConsulNodeMaintenanceEnded(cfg EventConfig) eventConsulNodeMaintenanceEnded {
+	e := eventConsulNodeMaintenanceEnded{config: cfg}
+	if cfg.Enabled {
+		e.data = plog.NewLogRecordSlice()
+	}
+	return e
+}
+
+type eventConsulNodeMaintenanceStarted struct {
+	data   plog.LogRecordSlice // data buffer for generated log records.
+	config EventConfig         // event config provided by user.
+}
+
+func (e *eventConsulNodeMaintenanceStarted) recordEvent(ctx context.Context, timestamp pcommon.Timestamp, consulNodeNameAttributeValue string, consulMaintenanceReasonAttributeValue string, observationInitialAttributeValue bool, observationReconciledAttributeValue bool) {
+	if !e.config.Enabled {
+		return
+	}
+	dp := e.data.AppendEmpty()
+	dp.SetEventName("consul.node.maintenance.started")
+	dp.SetTimestamp(timestamp)
+
+	if span := trace.SpanContextFromContext(ctx); span.IsValid() {
+		dp.SetTraceID(pcommon.TraceID(span.TraceID()))
+		dp.SetSpanID(pcommon.SpanID(span.SpanID()))
+	}
+	dp.Attributes().PutStr("consul.node.name", consulNodeNameAttributeValue)
+	dp.Attributes().PutStr("consul.maintenance.reason", consulMaintenanceReasonAttributeValue)
+	dp.Attributes().PutBool("observation.initial", observationInitialAttributeValue)
+	dp.Attributes().PutBool("observation.reconciled", observationReconciledAttributeValue)
+
+}
+
+// emit appends recorded event data to a events slice and prepares it for recording another set of log records.
+func (e *eventConsulNodeMaintenanceStarted) emit(lrs plog.LogRecordSlice) {
+	if e.config.Enabled && e.data.Len() > 0 {
+		e.data.MoveAndAppendTo(lrs)
+	}
+}
+
+func newEventConsulNodeMaintenanceStarted(cfg EventConfig) eventConsulNodeMaintenanceStarted {
+	e := eventConsulNodeMaintenanceStarted{config: cfg}
+	if cfg.Enabled {
+		e.data = plog.NewLogRecordSlice()
+	}
+	return e
+}
+
 type eventConsulNodeRegistered struct {
 	data   plog.LogRecordSlice // data buffer for generated log records.
 	config EventConfig         // event config provided by user.
@@ -795,7 +883,7 @@ func (e *eventConsulPeeringCreated) recordEvent(ctx context.Context, timestamp p
 		dp.SetTraceID(pcommon.TraceID(span.TraceID()))
 		dp.SetSpanID(pcommon.SpanID(span.SpanID()))
 	}
-	dp.Attributes().PutStr("consul.peering.name", consulPeeringNameAttributeValue)
+	dp.Attributes().PutStr("consul.peer.name", consulPeeringNameAttributeValue)
 	dp.Attributes().PutStr("consul.peering.state", consulPeeringStateAttributeValue)
 	dp.Attributes().PutBool("observation.initial", observationInitialAttributeValue)
 	dp.Attributes().PutBool("observation.reconciled", observationReconciledAttributeValue)
@@ -834,7 +922,7 @@ func (e *eventConsulPeeringDeleted) recordEvent(ctx context.Context, timestamp p
 		dp.SetTraceID(pcommon.TraceID(span.TraceID()))
 		dp.SetSpanID(pcommon.SpanID(span.SpanID()))
 	}
-	dp.Attributes().PutStr("consul.peering.name", consulPeeringNameAttributeValue)
+	dp.Attributes().PutStr("consul.peer.name", consulPeeringNameAttributeValue)
 	dp.Attributes().PutStr("consul.peering.state", consulPeeringStateAttributeValue)
 	dp.Attributes().PutBool("observation.reconciled", observationReconciledAttributeValue)
 
@@ -872,7 +960,7 @@ func (e *eventConsulPeeringTransition) recordEvent(ctx context.Context, timestam
 		dp.SetTraceID(pcommon.TraceID(span.TraceID()))
 		dp.SetSpanID(pcommon.SpanID(span.SpanID()))
 	}
-	dp.Attributes().PutStr("consul.peering.name", consulPeeringNameAttributeValue)
+	dp.Attributes().PutStr("consul.peer.name", consulPeeringNameAttributeValue)
 	dp.Attributes().PutStr("consul.peering.state", consulPeeringStateAttributeValue)
 	dp.Attributes().PutStr("consul.peering.previous_state", consulPeeringPreviousStateAttributeValue)
 	dp.Attributes().PutBool("observation.reconciled", observationReconciledAttributeValue)
@@ -961,6 +1049,88 @@ func (e *eventConsulServiceDeregistered) emit(lrs plog.LogRecordSlice) {
 
 func newEventConsulServiceDeregistered(cfg EventConfig) eventConsulServiceDeregistered {
 	e := eventConsulServiceDeregistered{config: cfg}
+	if cfg.Enabled {
+		e.data = plog.NewLogRecordSlice()
+	}
+	return e
+}
+
+type eventConsulServiceMaintenanceEnded struct {
+	data   plog.LogRecordSlice // data buffer for generated log records.
+	config EventConfig         // event config provided by user.
+}
+
+func (e *eventConsulServiceMaintenanceEnded) recordEvent(ctx context.Context, timestamp pcommon.Timestamp, consulNodeNameAttributeValue string, consulServiceNameAttributeValue string, consulServiceIDAttributeValue string, consulMaintenanceReasonAttributeValue string, observationInitialAttributeValue bool, observationReconciledAttributeValue bool) {
+	if !e.config.Enabled {
+		return
+	}
+	dp := e.data.AppendEmpty()
+	dp.SetEventName("consul.service.maintenance.ended")
+	dp.SetTimestamp(timestamp)
+
+	if span := trace.SpanContextFromContext(ctx); span.IsValid() {
+		dp.SetTraceID(pcommon.TraceID(span.TraceID()))
+		dp.SetSpanID(pcommon.SpanID(span.SpanID()))
+	}
+	dp.Attributes().PutStr("consul.node.name", consulNodeNameAttributeValue)
+	dp.Attributes().PutStr("consul.service.name", consulServiceNameAttributeValue)
+	dp.Attributes().PutStr("consul.service.id", consulServiceIDAttributeValue)
+	dp.Attributes().PutStr("consul.maintenance.reason", consulMaintenanceReasonAttributeValue)
+	dp.Attributes().PutBool("observation.initial", observationInitialAttributeValue)
+	dp.Attributes().PutBool("observation.reconciled", observationReconciledAttributeValue)
+
+}
+
+// emit appends recorded event data to a events slice and prepares it for recording another set of log records.
+func (e *eventConsulServiceMaintenanceEnded) emit(lrs plog.LogRecordSlice) {
+	if e.config.Enabled && e.data.Len() > 0 {
+		e.data.MoveAndAppendTo(lrs)
+	}
+}
+
+func newEventConsulServiceMaintenanceEnded(cfg EventConfig) eventConsulServiceMaintenanceEnded {
+	e := eventConsulServiceMaintenanceEnded{config: cfg}
+	if cfg.Enabled {
+		e.data = plog.NewLogRecordSlice()
+	}
+	return e
+}
+
+type eventConsulServiceMaintenanceStarted struct {
+	data   plog.LogRecordSlice // data buffer for generated log records.
+	config EventConfig         // event config provided by user.
+}
+
+func (e *eventConsulServiceMaintenanceStarted) recordEvent(ctx context.Context, timestamp pcommon.Timestamp, consulNodeNameAttributeValue string, consulServiceNameAttributeValue string, consulServiceIDAttributeValue string, consulMaintenanceReasonAttributeValue string, observationInitialAttributeValue bool, observationReconciledAttributeValue bool) {
+	if !e.config.Enabled {
+		return
+	}
+	dp := e.data.AppendEmpty()
+	dp.SetEventName("consul.service.maintenance.started")
+	dp.SetTimestamp(timestamp)
+
+	if span := trace.SpanContextFromContext(ctx); span.IsValid() {
+		dp.SetTraceID(pcommon.TraceID(span.TraceID()))
+		dp.SetSpanID(pcommon.SpanID(span.SpanID()))
+	}
+	dp.Attributes().PutStr("consul.node.name", consulNodeNameAttributeValue)
+	dp.Attributes().PutStr("consul.service.name", consulServiceNameAttributeValue)
+	dp.Attributes().PutStr("consul.service.id", consulServiceIDAttributeValue)
+	dp.Attributes().PutStr("consul.maintenance.reason", consulMaintenanceReasonAttributeValue)
+	dp.Attributes().PutBool("observation.initial", observationInitialAttributeValue)
+	dp.Attributes().PutBool("observation.reconciled", observationReconciledAttributeValue)
+
+}
+
+// emit appends recorded event data to a events slice and prepares it for recording another set of log records.
+func (e *eventConsulServiceMaintenanceStarted) emit(lrs plog.LogRecordSlice) {
+	if e.config.Enabled && e.data.Len() > 0 {
+		e.data.MoveAndAppendTo(lrs)
+	}
+}
+
+func newEventConsulServiceMaintenanceStarted(cfg EventConfig) eventConsulServiceMaintenanceStarted {
+	e := eventConsulServiceMaintenanceStarted{config: cfg}
 	if cfg.Enabled {
 		e.data = plog.NewLogRecordSlice()
 	}
@@ -1168,41 +1338,45 @@ func newEventConsulWatchGap(cfg EventConfig) eventConsulWatchGap {
 // LogsBuilder provides an interface for scrapers to report logs while taking care of all the transformations
 // required to produce log representation defined in metadata and user config.
 type LogsBuilder struct {
-	config                         LogsBuilderConfig // config of the logs builder.
-	logsBuffer                     plog.Logs
-	logRecordsBuffer               plog.LogRecordSlice
-	buildInfo                      component.BuildInfo // contains version information.
-	resourceAttributeIncludeFilter map[string]filter.Filter
-	resourceAttributeExcludeFilter map[string]filter.Filter
-	eventConsulACLTokenExpiring    eventConsulACLTokenExpiring
-	eventConsulCaRootRotated       eventConsulCaRootRotated
-	eventConsulCheckTransition     eventConsulCheckTransition
-	eventConsulConfigEntryChanged  eventConsulConfigEntryChanged
-	eventConsulKvCreated           eventConsulKvCreated
-	eventConsulKvDeleted           eventConsulKvDeleted
-	eventConsulKvUpdated           eventConsulKvUpdated
-	eventConsulLeaderElected       eventConsulLeaderElected
-	eventConsulLeaderLost          eventConsulLeaderLost
-	eventConsulLockAbandoned       eventConsulLockAbandoned
-	eventConsulLockAcquired        eventConsulLockAcquired
-	eventConsulLockInvalidated     eventConsulLockInvalidated
-	eventConsulLockQueued          eventConsulLockQueued
-	eventConsulLockReleased        eventConsulLockReleased
-	eventConsulMemberFailed        eventConsulMemberFailed
-	eventConsulMemberJoined        eventConsulMemberJoined
-	eventConsulMemberLeft          eventConsulMemberLeft
-	eventConsulNodeDeregistered    eventConsulNodeDeregistered
-	eventConsulNodeRegistered      eventConsulNodeRegistered
-	eventConsulPeeringCreated      eventConsulPeeringCreated
-	eventConsulPeeringDeleted      eventConsulPeeringDeleted
-	eventConsulPeeringTransition   eventConsulPeeringTransition
-	eventConsulResultsFiltered     eventConsulResultsFiltered
-	eventConsulServiceDeregistered eventConsulServiceDeregistered
-	eventConsulServiceRegistered   eventConsulServiceRegistered
-	eventConsulSessionCreated      eventConsulSessionCreated
-	eventConsulSessionEnded        eventConsulSessionEnded
-	eventConsulUserEventFired      eventConsulUserEventFired
-	eventConsulWatchGap            eventConsulWatchGap
+	config                               LogsBuilderConfig // config of the logs builder.
+	logsBuffer                           plog.Logs
+	logRecordsBuffer                     plog.LogRecordSlice
+	buildInfo                            component.BuildInfo // contains version information.
+	resourceAttributeIncludeFilter       map[string]filter.Filter
+	resourceAttributeExcludeFilter       map[string]filter.Filter
+	eventConsulACLTokenExpiring          eventConsulACLTokenExpiring
+	eventConsulCaRootRotated             eventConsulCaRootRotated
+	eventConsulCheckTransition           eventConsulCheckTransition
+	eventConsulConfigEntryChanged        eventConsulConfigEntryChanged
+	eventConsulKvCreated                 eventConsulKvCreated
+	eventConsulKvDeleted                 eventConsulKvDeleted
+	eventConsulKvUpdated                 eventConsulKvUpdated
+	eventConsulLeaderElected             eventConsulLeaderElected
+	eventConsulLeaderLost                eventConsulLeaderLost
+	eventConsulLockAbandoned             eventConsulLockAbandoned
+	eventConsulLockAcquired              eventConsulLockAcquired
+	eventConsulLockInvalidated           eventConsulLockInvalidated
+	eventConsulLockQueued                eventConsulLockQueued
+	eventConsulLockReleased              eventConsulLockReleased
+	eventConsulMemberFailed              eventConsulMemberFailed
+	eventConsulMemberJoined              eventConsulMemberJoined
+	eventConsulMemberLeft                eventConsulMemberLeft
+	eventConsulNodeDeregistered          eventConsulNodeDeregistered
+	eventConsulNodeMaintenanceEnded      eventConsulNodeMaintenanceEnded
+	eventConsulNodeMaintenanceStarted    eventConsulNodeMaintenanceStarted
+	eventConsulNodeRegistered            eventConsulNodeRegistered
+	eventConsulPeeringCreated            eventConsulPeeringCreated
+	eventConsulPeeringDeleted            eventConsulPeeringDeleted
+	eventConsulPeeringTransition         eventConsulPeeringTransition
+	eventConsulResultsFiltered           eventConsulResultsFiltered
+	eventConsulServiceDeregistered       eventConsulServiceDeregistered
+	eventConsulServiceMaintenanceEnded   eventConsulServiceMaintenanceEnded
+	eventConsulServiceMaintenanceStarted eventConsulServiceMaintenanceStarted
+	eventConsulServiceRegistered         eventConsulServiceRegistered
+	eventConsulSessionCreated            eventConsulSessionCreated
+	eventConsulSessionEnded              eventConsulSessionEnded
+	eventConsulUserEventFired            eventConsulUserEventFired
+	eventConsulWatchGap                  eventConsulWatchGap
 }
 
 // LogBuilderOption applies changes to default logs builder.
@@ -1212,41 +1386,45 @@ type LogBuilderOption interface {
 
 func NewLogsBuilder(lbc LogsBuilderConfig, settings receiver.Settings) *LogsBuilder {
 	lb := &LogsBuilder{
-		config:                         lbc,
-		logsBuffer:                     plog.NewLogs(),
-		logRecordsBuffer:               plog.NewLogRecordSlice(),
-		buildInfo:                      settings.BuildInfo,
-		eventConsulACLTokenExpiring:    newEventConsulACLTokenExpiring(lbc.Events.ConsulACLTokenExpiring),
-		eventConsulCaRootRotated:       newEventConsulCaRootRotated(lbc.Events.ConsulCaRootRotated),
-		eventConsulCheckTransition:     newEventConsulCheckTransition(lbc.Events.ConsulCheckTransition),
-		eventConsulConfigEntryChanged:  newEventConsulConfigEntryChanged(lbc.Events.ConsulConfigEntryChanged),
-		eventConsulKvCreated:           newEventConsulKvCreated(lbc.Events.ConsulKvCreated),
-		eventConsulKvDeleted:           newEventConsulKvDeleted(lbc.Events.ConsulKvDeleted),
-		eventConsulKvUpdated:           newEventConsulKvUpdated(lbc.Events.ConsulKvUpdated),
-		eventConsulLeaderElected:       newEventConsulLeaderElected(lbc.Events.ConsulLeaderElected),
-		eventConsulLeaderLost:          newEventConsulLeaderLost(lbc.Events.ConsulLeaderLost),
-		eventConsulLockAbandoned:       newEventConsulLockAbandoned(lbc.Events.ConsulLockAbandoned),
-		eventConsulLockAcquired:        newEventConsulLockAcquired(lbc.Events.ConsulLockAcquired),
-		eventConsulLockInvalidated:     newEventConsulLockInvalidated(lbc.Events.ConsulLockInvalidated),
-		eventConsulLockQueued:          newEventConsulLockQueued(lbc.Events.ConsulLockQueued),
-		eventConsulLockReleased:        newEventConsulLockReleased(lbc.Events.ConsulLockReleased),
-		eventConsulMemberFailed:        newEventConsulMemberFailed(lbc.Events.ConsulMemberFailed),
-		eventConsulMemberJoined:        newEventConsulMemberJoined(lbc.Events.ConsulMemberJoined),
-		eventConsulMemberLeft:          newEventConsulMemberLeft(lbc.Events.ConsulMemberLeft),
-		eventConsulNodeDeregistered:    newEventConsulNodeDeregistered(lbc.Events.ConsulNodeDeregistered),
-		eventConsulNodeRegistered:      newEventConsulNodeRegistered(lbc.Events.ConsulNodeRegistered),
-		eventConsulPeeringCreated:      newEventConsulPeeringCreated(lbc.Events.ConsulPeeringCreated),
-		eventConsulPeeringDeleted:      newEventConsulPeeringDeleted(lbc.Events.ConsulPeeringDeleted),
-		eventConsulPeeringTransition:   newEventConsulPeeringTransition(lbc.Events.ConsulPeeringTransition),
-		eventConsulResultsFiltered:     newEventConsulResultsFiltered(lbc.Events.ConsulResultsFiltered),
-		eventConsulServiceDeregistered: newEventConsulServiceDeregistered(lbc.Events.ConsulServiceDeregistered),
-		eventConsulServiceRegistered:   newEventConsulServiceRegistered(lbc.Events.ConsulServiceRegistered),
-		eventConsulSessionCreated:      newEventConsulSessionCreated(lbc.Events.ConsulSessionCreated),
-		eventConsulSessionEnded:        newEventConsulSessionEnded(lbc.Events.ConsulSessionEnded),
-		eventConsulUserEventFired:      newEventConsulUserEventFired(lbc.Events.ConsulUserEventFired),
-		eventConsulWatchGap:            newEventConsulWatchGap(lbc.Events.ConsulWatchGap),
-		resourceAttributeIncludeFilter: make(map[string]filter.Filter),
-		resourceAttributeExcludeFilter: make(map[string]filter.Filter),
+		config:                               lbc,
+		logsBuffer:                           plog.NewLogs(),
+		logRecordsBuffer:                     plog.NewLogRecordSlice(),
+		buildInfo:                            settings.BuildInfo,
+		eventConsulACLTokenExpiring:          newEventConsulACLTokenExpiring(lbc.Events.ConsulACLTokenExpiring),
+		eventConsulCaRootRotated:             newEventConsulCaRootRotated(lbc.Events.ConsulCaRootRotated),
+		eventConsulCheckTransition:           newEventConsulCheckTransition(lbc.Events.ConsulCheckTransition),
+		eventConsulConfigEntryChanged:        newEventConsulConfigEntryChanged(lbc.Events.ConsulConfigEntryChanged),
+		eventConsulKvCreated:                 newEventConsulKvCreated(lbc.Events.ConsulKvCreated),
+		eventConsulKvDeleted:                 newEventConsulKvDeleted(lbc.Events.ConsulKvDeleted),
+		eventConsulKvUpdated:                 newEventConsulKvUpdated(lbc.Events.ConsulKvUpdated),
+		eventConsulLeaderElected:             newEventConsulLeaderElected(lbc.Events.ConsulLeaderElected),
+		eventConsulLeaderLost:                newEventConsulLeaderLost(lbc.Events.ConsulLeaderLost),
+		eventConsulLockAbandoned:             newEventConsulLockAbandoned(lbc.Events.ConsulLockAbandoned),
+		eventConsulLockAcquired:              newEventConsulLockAcquired(lbc.Events.ConsulLockAcquired),
+		eventConsulLockInvalidated:           newEventConsulLockInvalidated(lbc.Events.ConsulLockInvalidated),
+		eventConsulLockQueued:                newEventConsulLockQueued(lbc.Events.ConsulLockQueued),
+		eventConsulLockReleased:              newEventConsulLockReleased(lbc.Events.ConsulLockReleased),
+		eventConsulMemberFailed:              newEventConsulMemberFailed(lbc.Events.ConsulMemberFailed),
+		eventConsulMemberJoined:              newEventConsulMemberJoined(lbc.Events.ConsulMemberJoined),
+		eventConsulMemberLeft:                newEventConsulMemberLeft(lbc.Events.ConsulMemberLeft),
+		eventConsulNodeDeregistered:          newEventConsulNodeDeregistered(lbc.Events.ConsulNodeDeregistered),
+		eventConsulNodeMaintenanceEnded:      newEventConsulNodeMaintenanceEnded(lbc.Events.ConsulNodeMaintenanceEnded),
+		eventConsulNodeMaintenanceStarted:    newEventConsulNodeMaintenanceStarted(lbc.Events.ConsulNodeMaintenanceStarted),
+		eventConsulNodeRegistered:            newEventConsulNodeRegistered(lbc.Events.ConsulNodeRegistered),
+		eventConsulPeeringCreated:            newEventConsulPeeringCreated(lbc.Events.ConsulPeeringCreated),
+		eventConsulPeeringDeleted:            newEventConsulPeeringDeleted(lbc.Events.ConsulPeeringDeleted),
+		eventConsulPeeringTransition:         newEventConsulPeeringTransition(lbc.Events.ConsulPeeringTransition),
+		eventConsulResultsFiltered:           newEventConsulResultsFiltered(lbc.Events.ConsulResultsFiltered),
+		eventConsulServiceDeregistered:       newEventConsulServiceDeregistered(lbc.Events.ConsulServiceDeregistered),
+		eventConsulServiceMaintenanceEnded:   newEventConsulServiceMaintenanceEnded(lbc.Events.ConsulServiceMaintenanceEnded),
+		eventConsulServiceMaintenanceStarted: newEventConsulServiceMaintenanceStarted(lbc.Events.ConsulServiceMaintenanceStarted),
+		eventConsulServiceRegistered:         newEventConsulServiceRegistered(lbc.Events.ConsulServiceRegistered),
+		eventConsulSessionCreated:            newEventConsulSessionCreated(lbc.Events.ConsulSessionCreated),
+		eventConsulSessionEnded:              newEventConsulSessionEnded(lbc.Events.ConsulSessionEnded),
+		eventConsulUserEventFired:            newEventConsulUserEventFired(lbc.Events.ConsulUserEventFired),
+		eventConsulWatchGap:                  newEventConsulWatchGap(lbc.Events.ConsulWatchGap),
+		resourceAttributeIncludeFilter:       make(map[string]filter.Filter),
+		resourceAttributeExcludeFilter:       make(map[string]filter.Filter),
 	}
 	if lbc.ResourceAttributes.ConsulDatacenter.EventsInclude != nil {
 		lb.resourceAttributeIncludeFilter["consul.datacenter"] = filter.CreateFilter(lbc.ResourceAttributes.ConsulDatacenter.EventsInclude)
@@ -1327,12 +1505,16 @@ func (lb *LogsBuilder) EmitForResource(options ...ResourceLogsOption) {
 	lb.eventConsulMemberJoined.emit(ils.LogRecords())
 	lb.eventConsulMemberLeft.emit(ils.LogRecords())
 	lb.eventConsulNodeDeregistered.emit(ils.LogRecords())
+	lb.eventConsulNodeMaintenanceEnded.emit(ils.LogRecords())
+	lb.eventConsulNodeMaintenanceStarted.emit(ils.LogRecords())
 	lb.eventConsulNodeRegistered.emit(ils.LogRecords())
 	lb.eventConsulPeeringCreated.emit(ils.LogRecords())
 	lb.eventConsulPeeringDeleted.emit(ils.LogRecords())
 	lb.eventConsulPeeringTransition.emit(ils.LogRecords())
 	lb.eventConsulResultsFiltered.emit(ils.LogRecords())
 	lb.eventConsulServiceDeregistered.emit(ils.LogRecords())
+	lb.eventConsulServiceMaintenanceEnded.emit(ils.LogRecords())
+	lb.eventConsulServiceMaintenanceStarted.emit(ils.LogRecords())
 	lb.eventConsulServiceRegistered.emit(ils.LogRecords())
 	lb.eventConsulSessionCreated.emit(ils.LogRecords())
 	lb.eventConsulSessionEnded.emit(ils.LogRecords())
@@ -1420,28 +1602,28 @@ func (lb *LogsBuilder) RecordConsulLeaderLostEvent(ctx context.Context, timestam
 }
 
 // RecordConsulLockAbandonedEvent adds a log record of consul.lock.abandoned event.
-func (lb *LogsBuilder) RecordConsulLockAbandonedEvent(ctx context.Context, timestamp pcommon.Timestamp, consulKvKeyAttributeValue string, consulSessionIDAttributeValue string, consulLockTypeAttributeValue string, consulLockEndAttributeValue string, observationReconciledAttributeValue bool) {
-	lb.eventConsulLockAbandoned.recordEvent(ctx, timestamp, consulKvKeyAttributeValue, consulSessionIDAttributeValue, consulLockTypeAttributeValue, consulLockEndAttributeValue, observationReconciledAttributeValue)
+func (lb *LogsBuilder) RecordConsulLockAbandonedEvent(ctx context.Context, timestamp pcommon.Timestamp, consulKvKeyAttributeValue string, consulSessionIDAttributeValue string, consulSessionNameAttributeValue string, consulNodeNameAttributeValue string, consulLockTypeAttributeValue string, consulLockEndAttributeValue string, observationReconciledAttributeValue bool) {
+	lb.eventConsulLockAbandoned.recordEvent(ctx, timestamp, consulKvKeyAttributeValue, consulSessionIDAttributeValue, consulSessionNameAttributeValue, consulNodeNameAttributeValue, consulLockTypeAttributeValue, consulLockEndAttributeValue, observationReconciledAttributeValue)
 }
 
 // RecordConsulLockAcquiredEvent adds a log record of consul.lock.acquired event.
-func (lb *LogsBuilder) RecordConsulLockAcquiredEvent(ctx context.Context, timestamp pcommon.Timestamp, consulKvKeyAttributeValue string, consulKvLockIndexAttributeValue int64, consulSessionIDAttributeValue string, consulLockTypeAttributeValue string, observationInitialAttributeValue bool, observationReconciledAttributeValue bool) {
-	lb.eventConsulLockAcquired.recordEvent(ctx, timestamp, consulKvKeyAttributeValue, consulKvLockIndexAttributeValue, consulSessionIDAttributeValue, consulLockTypeAttributeValue, observationInitialAttributeValue, observationReconciledAttributeValue)
+func (lb *LogsBuilder) RecordConsulLockAcquiredEvent(ctx context.Context, timestamp pcommon.Timestamp, consulKvKeyAttributeValue string, consulKvLockIndexAttributeValue int64, consulSessionIDAttributeValue string, consulSessionNameAttributeValue string, consulNodeNameAttributeValue string, consulLockTypeAttributeValue string, observationInitialAttributeValue bool, observationReconciledAttributeValue bool) {
+	lb.eventConsulLockAcquired.recordEvent(ctx, timestamp, consulKvKeyAttributeValue, consulKvLockIndexAttributeValue, consulSessionIDAttributeValue, consulSessionNameAttributeValue, consulNodeNameAttributeValue, consulLockTypeAttributeValue, observationInitialAttributeValue, observationReconciledAttributeValue)
 }
 
 // RecordConsulLockInvalidatedEvent adds a log record of consul.lock.invalidated event.
-func (lb *LogsBuilder) RecordConsulLockInvalidatedEvent(ctx context.Context, timestamp pcommon.Timestamp, consulKvKeyAttributeValue string, consulKvLockIndexAttributeValue int64, consulSessionIDAttributeValue string, consulLockTypeAttributeValue string, observationReconciledAttributeValue bool) {
-	lb.eventConsulLockInvalidated.recordEvent(ctx, timestamp, consulKvKeyAttributeValue, consulKvLockIndexAttributeValue, consulSessionIDAttributeValue, consulLockTypeAttributeValue, observationReconciledAttributeValue)
+func (lb *LogsBuilder) RecordConsulLockInvalidatedEvent(ctx context.Context, timestamp pcommon.Timestamp, consulKvKeyAttributeValue string, consulKvLockIndexAttributeValue int64, consulSessionIDAttributeValue string, consulSessionNameAttributeValue string, consulNodeNameAttributeValue string, consulLockTypeAttributeValue string, observationReconciledAttributeValue bool) {
+	lb.eventConsulLockInvalidated.recordEvent(ctx, timestamp, consulKvKeyAttributeValue, consulKvLockIndexAttributeValue, consulSessionIDAttributeValue, consulSessionNameAttributeValue, consulNodeNameAttributeValue, consulLockTypeAttributeValue, observationReconciledAttributeValue)
 }
 
 // RecordConsulLockQueuedEvent adds a log record of consul.lock.queued event.
-func (lb *LogsBuilder) RecordConsulLockQueuedEvent(ctx context.Context, timestamp pcommon.Timestamp, consulKvKeyAttributeValue string, consulSessionIDAttributeValue string, consulLockTypeAttributeValue string, observationInitialAttributeValue bool, observationReconciledAttributeValue bool) {
-	lb.eventConsulLockQueued.recordEvent(ctx, timestamp, consulKvKeyAttributeValue, consulSessionIDAttributeValue, consulLockTypeAttributeValue, observationInitialAttributeValue, observationReconciledAttributeValue)
+func (lb *LogsBuilder) RecordConsulLockQueuedEvent(ctx context.Context, timestamp pcommon.Timestamp, consulKvKeyAttributeValue string, consulSessionIDAttributeValue string, consulSessionNameAttributeValue string, consulNodeNameAttributeValue string, consulLockTypeAttributeValue string, observationInitialAttributeValue bool, observationReconciledAttributeValue bool) {
+	lb.eventConsulLockQueued.recordEvent(ctx, timestamp, consulKvKeyAttributeValue, consulSessionIDAttributeValue, consulSessionNameAttributeValue, consulNodeNameAttributeValue, consulLockTypeAttributeValue, observationInitialAttributeValue, observationReconciledAttributeValue)
 }
 
 // RecordConsulLockReleasedEvent adds a log record of consul.lock.released event.
-func (lb *LogsBuilder) RecordConsulLockReleasedEvent(ctx context.Context, timestamp pcommon.Timestamp, consulKvKeyAttributeValue string, consulKvLockIndexAttributeValue int64, consulSessionIDAttributeValue string, consulLockTypeAttributeValue string, consulLockEndAttributeValue string, observationReconciledAttributeValue bool) {
-	lb.eventConsulLockReleased.recordEvent(ctx, timestamp, consulKvKeyAttributeValue, consulKvLockIndexAttributeValue, consulSessionIDAttributeValue, consulLockTypeAttributeValue, consulLockEndAttributeValue, observationReconciledAttributeValue)
+func (lb *LogsBuilder) RecordConsulLockReleasedEvent(ctx context.Context, timestamp pcommon.Timestamp, consulKvKeyAttributeValue string, consulKvLockIndexAttributeValue int64, consulSessionIDAttributeValue string, consulSessionNameAttributeValue string, consulNodeNameAttributeValue string, consulLockTypeAttributeValue string, consulLockEndAttributeValue string, observationReconciledAttributeValue bool) {
+	lb.eventConsulLockReleased.recordEvent(ctx, timestamp, consulKvKeyAttributeValue, consulKvLockIndexAttributeValue, consulSessionIDAttributeValue, consulSessionNameAttributeValue, consulNodeNameAttributeValue, consulLockTypeAttributeValue, consulLockEndAttributeValue, observationReconciledAttributeValue)
 }
 
 // RecordConsulMemberFailedEvent adds a log record of consul.member.failed event.
@@ -1462,6 +1644,16 @@ func (lb *LogsBuilder) RecordConsulMemberLeftEvent(ctx context.Context, timestam
 // RecordConsulNodeDeregisteredEvent adds a log record of consul.node.deregistered event.
 func (lb *LogsBuilder) RecordConsulNodeDeregisteredEvent(ctx context.Context, timestamp pcommon.Timestamp, consulNodeNameAttributeValue string, consulNodeAddressAttributeValue string, observationReconciledAttributeValue bool) {
 	lb.eventConsulNodeDeregistered.recordEvent(ctx, timestamp, consulNodeNameAttributeValue, consulNodeAddressAttributeValue, observationReconciledAttributeValue)
+}
+
+// RecordConsulNodeMaintenanceEndedEvent adds a log record of consul.node.maintenance.ended event.
+func (lb *LogsBuilder) RecordConsulNodeMaintenanceEndedEvent(ctx context.Context, timestamp pcommon.Timestamp, consulNodeNameAttributeValue string, consulMaintenanceReasonAttributeValue string, observationInitialAttributeValue bool, observationReconciledAttributeValue bool) {
+	lb.eventConsulNodeMaintenanceEnded.recordEvent(ctx, timestamp, consulNodeNameAttributeValue, consulMaintenanceReasonAttributeValue, observationInitialAttributeValue, observationReconciledAttributeValue)
+}
+
+// RecordConsulNodeMaintenanceStartedEvent adds a log record of consul.node.maintenance.started event.
+func (lb *LogsBuilder) RecordConsulNodeMaintenanceStartedEvent(ctx context.Context, timestamp pcommon.Timestamp, consulNodeNameAttributeValue string, consulMaintenanceReasonAttributeValue string, observationInitialAttributeValue bool, observationReconciledAttributeValue bool) {
+	lb.eventConsulNodeMaintenanceStarted.recordEvent(ctx, timestamp, consulNodeNameAttributeValue, consulMaintenanceReasonAttributeValue, observationInitialAttributeValue, observationReconciledAttributeValue)
 }
 
 // RecordConsulNodeRegisteredEvent adds a log record of consul.node.registered event.
@@ -1492,6 +1684,16 @@ func (lb *LogsBuilder) RecordConsulResultsFilteredEvent(ctx context.Context, tim
 // RecordConsulServiceDeregisteredEvent adds a log record of consul.service.deregistered event.
 func (lb *LogsBuilder) RecordConsulServiceDeregisteredEvent(ctx context.Context, timestamp pcommon.Timestamp, consulServiceNameAttributeValue string, observationReconciledAttributeValue bool) {
 	lb.eventConsulServiceDeregistered.recordEvent(ctx, timestamp, consulServiceNameAttributeValue, observationReconciledAttributeValue)
+}
+
+// RecordConsulServiceMaintenanceEndedEvent adds a log record of consul.service.maintenance.ended event.
+func (lb *LogsBuilder) RecordConsulServiceMaintenanceEndedEvent(ctx context.Context, timestamp pcommon.Timestamp, consulNodeNameAttributeValue string, consulServiceNameAttributeValue string, consulServiceIDAttributeValue string, consulMaintenanceReasonAttributeValue string, observationInitialAttributeValue bool, observationReconciledAttributeValue bool) {
+	lb.eventConsulServiceMaintenanceEnded.recordEvent(ctx, timestamp, consulNodeNameAttributeValue, consulServiceNameAttributeValue, consulServiceIDAttributeValue, consulMaintenanceReasonAttributeValue, observationInitialAttributeValue, observationReconciledAttributeValue)
+}
+
+// RecordConsulServiceMaintenanceStartedEvent adds a log record of consul.service.maintenance.started event.
+func (lb *LogsBuilder) RecordConsulServiceMaintenanceStartedEvent(ctx context.Context, timestamp pcommon.Timestamp, consulNodeNameAttributeValue string, consulServiceNameAttributeValue string, consulServiceIDAttributeValue string, consulMaintenanceReasonAttributeValue string, observationInitialAttributeValue bool, observationReconciledAttributeValue bool) {
+	lb.eventConsulServiceMaintenanceStarted.recordEvent(ctx, timestamp, consulNodeNameAttributeValue, consulServiceNameAttributeValue, consulServiceIDAttributeValue, consulMaintenanceReasonAttributeValue, observationInitialAttributeValue, observationReconciledAttributeValue)
 }
 
 // RecordConsulServiceRegisteredEvent adds a log record of consul.service.registered event.

@@ -157,19 +157,19 @@ func TestLogsBuilder(t *testing.T) {
 			lb.RecordConsulLeaderLostEvent(ctx, timestamp, "consul.leader.address.old-val", true)
 			defaultEventsCount++
 			allEventsCount++
-			lb.RecordConsulLockAbandonedEvent(ctx, timestamp, "consul.kv.key-val", "consul.session.id-val", "consul.lock.type-val", "consul.lock.end-val", true)
+			lb.RecordConsulLockAbandonedEvent(ctx, timestamp, "consul.kv.key-val", "consul.session.id-val", "consul.session.name-val", "consul.node.name-val", "consul.lock.type-val", "consul.lock.end-val", true)
 			defaultEventsCount++
 			allEventsCount++
-			lb.RecordConsulLockAcquiredEvent(ctx, timestamp, "consul.kv.key-val", 20, "consul.session.id-val", "consul.lock.type-val", false, true)
+			lb.RecordConsulLockAcquiredEvent(ctx, timestamp, "consul.kv.key-val", 20, "consul.session.id-val", "consul.session.name-val", "consul.node.name-val", "consul.lock.type-val", false, true)
 			defaultEventsCount++
 			allEventsCount++
-			lb.RecordConsulLockInvalidatedEvent(ctx, timestamp, "consul.kv.key-val", 20, "consul.session.id-val", "consul.lock.type-val", true)
+			lb.RecordConsulLockInvalidatedEvent(ctx, timestamp, "consul.kv.key-val", 20, "consul.session.id-val", "consul.session.name-val", "consul.node.name-val", "consul.lock.type-val", true)
 			defaultEventsCount++
 			allEventsCount++
-			lb.RecordConsulLockQueuedEvent(ctx, timestamp, "consul.kv.key-val", "consul.session.id-val", "consul.lock.type-val", false, true)
+			lb.RecordConsulLockQueuedEvent(ctx, timestamp, "consul.kv.key-val", "consul.session.id-val", "consul.session.name-val", "consul.node.name-val", "consul.lock.type-val", false, true)
 			defaultEventsCount++
 			allEventsCount++
-			lb.RecordConsulLockReleasedEvent(ctx, timestamp, "consul.kv.key-val", 20, "consul.session.id-val", "consul.lock.type-val", "consul.lock.end-val", true)
+			lb.RecordConsulLockReleasedEvent(ctx, timestamp, "consul.kv.key-val", 20, "consul.session.id-val", "consul.session.name-val", "consul.node.name-val", "consul.lock.type-val", "consul.lock.end-val", true)
 			defaultEventsCount++
 			allEventsCount++
 			lb.RecordConsulMemberFailedEvent(ctx, timestamp, AttributeConsulMemberPoolLan, "consul.member.name-val", "consul.member.address-val", false)
@@ -182,6 +182,12 @@ func TestLogsBuilder(t *testing.T) {
 			defaultEventsCount++
 			allEventsCount++
 			lb.RecordConsulNodeDeregisteredEvent(ctx, timestamp, "consul.node.name-val", "consul.node.address-val", true)
+			defaultEventsCount++
+			allEventsCount++
+			lb.RecordConsulNodeMaintenanceEndedEvent(ctx, timestamp, "consul.node.name-val", "consul.maintenance.reason-val", false, true)
+			defaultEventsCount++
+			allEventsCount++
+			lb.RecordConsulNodeMaintenanceStartedEvent(ctx, timestamp, "consul.node.name-val", "consul.maintenance.reason-val", false, true)
 			defaultEventsCount++
 			allEventsCount++
 			lb.RecordConsulNodeRegisteredEvent(ctx, timestamp, "consul.node.name-val", "consul.node.address-val", false, true)
@@ -200,6 +206,12 @@ func TestLogsBuilder(t *testing.T) {
 			defaultEventsCount++
 			allEventsCount++
 			lb.RecordConsulServiceDeregisteredEvent(ctx, timestamp, "consul.service.name-val", true)
+			defaultEventsCount++
+			allEventsCount++
+			lb.RecordConsulServiceMaintenanceEndedEvent(ctx, timestamp, "consul.node.name-val", "consul.service.name-val", "consul.service.id-val", "consul.maintenance.reason-val", false, true)
+			defaultEventsCount++
+			allEventsCount++
+			lb.RecordConsulServiceMaintenanceStartedEvent(ctx, timestamp, "consul.node.name-val", "consul.service.name-val", "consul.service.id-val", "consul.maintenance.reason-val", false, true)
 			defaultEventsCount++
 			allEventsCount++
 			lb.RecordConsulServiceRegisteredEvent(ctx, timestamp, "consul.service.name-val", false, true)
@@ -486,6 +498,12 @@ func TestLogsBuilder(t *testing.T) {
 					attrVal, ok = lr.Attributes().Get("consul.session.id")
 					assert.True(t, ok)
 					assert.Equal(t, "consul.session.id-val", attrVal.Str())
+					attrVal, ok = lr.Attributes().Get("consul.session.name")
+					assert.True(t, ok)
+					assert.Equal(t, "consul.session.name-val", attrVal.Str())
+					attrVal, ok = lr.Attributes().Get("consul.node.name")
+					assert.True(t, ok)
+					assert.Equal(t, "consul.node.name-val", attrVal.Str())
 					attrVal, ok = lr.Attributes().Get("consul.lock.type")
 					assert.True(t, ok)
 					assert.Equal(t, "consul.lock.type-val", attrVal.Str())
@@ -511,6 +529,12 @@ func TestLogsBuilder(t *testing.T) {
 					attrVal, ok = lr.Attributes().Get("consul.session.id")
 					assert.True(t, ok)
 					assert.Equal(t, "consul.session.id-val", attrVal.Str())
+					attrVal, ok = lr.Attributes().Get("consul.session.name")
+					assert.True(t, ok)
+					assert.Equal(t, "consul.session.name-val", attrVal.Str())
+					attrVal, ok = lr.Attributes().Get("consul.node.name")
+					assert.True(t, ok)
+					assert.Equal(t, "consul.node.name-val", attrVal.Str())
 					attrVal, ok = lr.Attributes().Get("consul.lock.type")
 					assert.True(t, ok)
 					assert.Equal(t, "consul.lock.type-val", attrVal.Str())
@@ -536,6 +560,12 @@ func TestLogsBuilder(t *testing.T) {
 					attrVal, ok = lr.Attributes().Get("consul.session.id")
 					assert.True(t, ok)
 					assert.Equal(t, "consul.session.id-val", attrVal.Str())
+					attrVal, ok = lr.Attributes().Get("consul.session.name")
+					assert.True(t, ok)
+					assert.Equal(t, "consul.session.name-val", attrVal.Str())
+					attrVal, ok = lr.Attributes().Get("consul.node.name")
+					assert.True(t, ok)
+					assert.Equal(t, "consul.node.name-val", attrVal.Str())
 					attrVal, ok = lr.Attributes().Get("consul.lock.type")
 					assert.True(t, ok)
 					assert.Equal(t, "consul.lock.type-val", attrVal.Str())
@@ -555,6 +585,12 @@ func TestLogsBuilder(t *testing.T) {
 					attrVal, ok = lr.Attributes().Get("consul.session.id")
 					assert.True(t, ok)
 					assert.Equal(t, "consul.session.id-val", attrVal.Str())
+					attrVal, ok = lr.Attributes().Get("consul.session.name")
+					assert.True(t, ok)
+					assert.Equal(t, "consul.session.name-val", attrVal.Str())
+					attrVal, ok = lr.Attributes().Get("consul.node.name")
+					assert.True(t, ok)
+					assert.Equal(t, "consul.node.name-val", attrVal.Str())
 					attrVal, ok = lr.Attributes().Get("consul.lock.type")
 					assert.True(t, ok)
 					assert.Equal(t, "consul.lock.type-val", attrVal.Str())
@@ -580,6 +616,12 @@ func TestLogsBuilder(t *testing.T) {
 					attrVal, ok = lr.Attributes().Get("consul.session.id")
 					assert.True(t, ok)
 					assert.Equal(t, "consul.session.id-val", attrVal.Str())
+					attrVal, ok = lr.Attributes().Get("consul.session.name")
+					assert.True(t, ok)
+					assert.Equal(t, "consul.session.name-val", attrVal.Str())
+					attrVal, ok = lr.Attributes().Get("consul.node.name")
+					assert.True(t, ok)
+					assert.Equal(t, "consul.node.name-val", attrVal.Str())
 					attrVal, ok = lr.Attributes().Get("consul.lock.type")
 					assert.True(t, ok)
 					assert.Equal(t, "consul.lock.type-val", attrVal.Str())
@@ -659,6 +701,44 @@ func TestLogsBuilder(t *testing.T) {
 					attrVal, ok = lr.Attributes().Get("observation.reconciled")
 					assert.True(t, ok)
 					assert.True(t, attrVal.Bool())
+				case "consul.node.maintenance.ended":
+					assert.False(t, validatedEvents["consul.node.maintenance.ended"], "Found a duplicate in the events slice: consul.node.maintenance.ended")
+					validatedEvents["consul.node.maintenance.ended"] = true
+					lr := lrs.At(i)
+					assert.Equal(t, timestamp, lr.Timestamp())
+					assert.Equal(t, pcommon.TraceID(traceID), lr.TraceID())
+					assert.Equal(t, pcommon.SpanID(spanID), lr.SpanID())
+					attrVal, ok := lr.Attributes().Get("consul.node.name")
+					assert.True(t, ok)
+					assert.Equal(t, "consul.node.name-val", attrVal.Str())
+					attrVal, ok = lr.Attributes().Get("consul.maintenance.reason")
+					assert.True(t, ok)
+					assert.Equal(t, "consul.maintenance.reason-val", attrVal.Str())
+					attrVal, ok = lr.Attributes().Get("observation.initial")
+					assert.True(t, ok)
+					assert.False(t, attrVal.Bool())
+					attrVal, ok = lr.Attributes().Get("observation.reconciled")
+					assert.True(t, ok)
+					assert.True(t, attrVal.Bool())
+				case "consul.node.maintenance.started":
+					assert.False(t, validatedEvents["consul.node.maintenance.started"], "Found a duplicate in the events slice: consul.node.maintenance.started")
+					validatedEvents["consul.node.maintenance.started"] = true
+					lr := lrs.At(i)
+					assert.Equal(t, timestamp, lr.Timestamp())
+					assert.Equal(t, pcommon.TraceID(traceID), lr.TraceID())
+					assert.Equal(t, pcommon.SpanID(spanID), lr.SpanID())
+					attrVal, ok := lr.Attributes().Get("consul.node.name")
+					assert.True(t, ok)
+					assert.Equal(t, "consul.node.name-val", attrVal.Str())
+					attrVal, ok = lr.Attributes().Get("consul.maintenance.reason")
+					assert.True(t, ok)
+					assert.Equal(t, "consul.maintenance.reason-val", attrVal.Str())
+					attrVal, ok = lr.Attributes().Get("observation.initial")
+					assert.True(t, ok)
+					assert.False(t, attrVal.Bool())
+					attrVal, ok = lr.Attributes().Get("observation.reconciled")
+					assert.True(t, ok)
+					assert.True(t, attrVal.Bool())
 				case "consul.node.registered":
 					assert.False(t, validatedEvents["consul.node.registered"], "Found a duplicate in the events slice: consul.node.registered")
 					validatedEvents["consul.node.registered"] = true
@@ -685,7 +765,7 @@ func TestLogsBuilder(t *testing.T) {
 					assert.Equal(t, timestamp, lr.Timestamp())
 					assert.Equal(t, pcommon.TraceID(traceID), lr.TraceID())
 					assert.Equal(t, pcommon.SpanID(spanID), lr.SpanID())
-					attrVal, ok := lr.Attributes().Get("consul.peering.name")
+					attrVal, ok := lr.Attributes().Get("consul.peer.name")
 					assert.True(t, ok)
 					assert.Equal(t, "consul.peering.name-val", attrVal.Str())
 					attrVal, ok = lr.Attributes().Get("consul.peering.state")
@@ -704,7 +784,7 @@ func TestLogsBuilder(t *testing.T) {
 					assert.Equal(t, timestamp, lr.Timestamp())
 					assert.Equal(t, pcommon.TraceID(traceID), lr.TraceID())
 					assert.Equal(t, pcommon.SpanID(spanID), lr.SpanID())
-					attrVal, ok := lr.Attributes().Get("consul.peering.name")
+					attrVal, ok := lr.Attributes().Get("consul.peer.name")
 					assert.True(t, ok)
 					assert.Equal(t, "consul.peering.name-val", attrVal.Str())
 					attrVal, ok = lr.Attributes().Get("consul.peering.state")
@@ -720,7 +800,7 @@ func TestLogsBuilder(t *testing.T) {
 					assert.Equal(t, timestamp, lr.Timestamp())
 					assert.Equal(t, pcommon.TraceID(traceID), lr.TraceID())
 					assert.Equal(t, pcommon.SpanID(spanID), lr.SpanID())
-					attrVal, ok := lr.Attributes().Get("consul.peering.name")
+					attrVal, ok := lr.Attributes().Get("consul.peer.name")
 					assert.True(t, ok)
 					assert.Equal(t, "consul.peering.name-val", attrVal.Str())
 					attrVal, ok = lr.Attributes().Get("consul.peering.state")
@@ -752,6 +832,56 @@ func TestLogsBuilder(t *testing.T) {
 					attrVal, ok := lr.Attributes().Get("consul.service.name")
 					assert.True(t, ok)
 					assert.Equal(t, "consul.service.name-val", attrVal.Str())
+					attrVal, ok = lr.Attributes().Get("observation.reconciled")
+					assert.True(t, ok)
+					assert.True(t, attrVal.Bool())
+				case "consul.service.maintenance.ended":
+					assert.False(t, validatedEvents["consul.service.maintenance.ended"], "Found a duplicate in the events slice: consul.service.maintenance.ended")
+					validatedEvents["consul.service.maintenance.ended"] = true
+					lr := lrs.At(i)
+					assert.Equal(t, timestamp, lr.Timestamp())
+					assert.Equal(t, pcommon.TraceID(traceID), lr.TraceID())
+					assert.Equal(t, pcommon.SpanID(spanID), lr.SpanID())
+					attrVal, ok := lr.Attributes().Get("consul.node.name")
+					assert.True(t, ok)
+					assert.Equal(t, "consul.node.name-val", attrVal.Str())
+					attrVal, ok = lr.Attributes().Get("consul.service.name")
+					assert.True(t, ok)
+					assert.Equal(t, "consul.service.name-val", attrVal.Str())
+					attrVal, ok = lr.Attributes().Get("consul.service.id")
+					assert.True(t, ok)
+					assert.Equal(t, "consul.service.id-val", attrVal.Str())
+					attrVal, ok = lr.Attributes().Get("consul.maintenance.reason")
+					assert.True(t, ok)
+					assert.Equal(t, "consul.maintenance.reason-val", attrVal.Str())
+					attrVal, ok = lr.Attributes().Get("observation.initial")
+					assert.True(t, ok)
+					assert.False(t, attrVal.Bool())
+					attrVal, ok = lr.Attributes().Get("observation.reconciled")
+					assert.True(t, ok)
+					assert.True(t, attrVal.Bool())
+				case "consul.service.maintenance.started":
+					assert.False(t, validatedEvents["consul.service.maintenance.started"], "Found a duplicate in the events slice: consul.service.maintenance.started")
+					validatedEvents["consul.service.maintenance.started"] = true
+					lr := lrs.At(i)
+					assert.Equal(t, timestamp, lr.Timestamp())
+					assert.Equal(t, pcommon.TraceID(traceID), lr.TraceID())
+					assert.Equal(t, pcommon.SpanID(spanID), lr.SpanID())
+					attrVal, ok := lr.Attributes().Get("consul.node.name")
+					assert.True(t, ok)
+					assert.Equal(t, "consul.node.name-val", attrVal.Str())
+					attrVal, ok = lr.Attributes().Get("consul.service.name")
+					assert.True(t, ok)
+					assert.Equal(t, "consul.service.name-val", attrVal.Str())
+					attrVal, ok = lr.Attributes().Get("consul.service.id")
+					assert.True(t, ok)
+					assert.Equal(t, "consul.service.id-val", attrVal.Str())
+					attrVal, ok = lr.Attributes().Get("consul.maintenance.reason")
+					assert.True(t, ok)
+					assert.Equal(t, "consul.maintenance.reason-val", attrVal.Str())
+					attrVal, ok = lr.Attributes().Get("observation.initial")
+					assert.True(t, ok)
+					assert.False(t, attrVal.Bool())
 					attrVal, ok = lr.Attributes().Get("observation.reconciled")
 					assert.True(t, ok)
 					assert.True(t, attrVal.Bool())

@@ -27,6 +27,8 @@ const (
 	AttributeConsulCheckStatusPassing
 	AttributeConsulCheckStatusWarning
 	AttributeConsulCheckStatusCritical
+	AttributeConsulCheckStatusMaintenance
+	AttributeConsulCheckStatusUnknown
 )
 
 // String returns the string representation of the AttributeConsulCheckStatus.
@@ -38,15 +40,21 @@ func (av AttributeConsulCheckStatus) String() string {
 		return "warning"
 	case AttributeConsulCheckStatusCritical:
 		return "critical"
+	case AttributeConsulCheckStatusMaintenance:
+		return "maintenance"
+	case AttributeConsulCheckStatusUnknown:
+		return "unknown"
 	}
 	return ""
 }
 
 // MapAttributeConsulCheckStatus is a helper map of string to AttributeConsulCheckStatus attribute value.
 var MapAttributeConsulCheckStatus = map[string]AttributeConsulCheckStatus{
-	"passing":  AttributeConsulCheckStatusPassing,
-	"warning":  AttributeConsulCheckStatusWarning,
-	"critical": AttributeConsulCheckStatusCritical,
+	"passing":     AttributeConsulCheckStatusPassing,
+	"warning":     AttributeConsulCheckStatusWarning,
+	"critical":    AttributeConsulCheckStatusCritical,
+	"maintenance": AttributeConsulCheckStatusMaintenance,
+	"unknown":     AttributeConsulCheckStatusUnknown,
 }
 
 // AttributeConsulKvChange specifies the value consul.kv.change attribute.
@@ -222,6 +230,7 @@ const (
 	AttributeObjectDatacenter
 	AttributeObjectPeering
 	AttributeObjectSeries
+	AttributeObjectState
 )
 
 // String returns the string representation of the AttributeObject.
@@ -247,6 +256,8 @@ func (av AttributeObject) String() string {
 		return "peering"
 	case AttributeObjectSeries:
 		return "series"
+	case AttributeObjectState:
+		return "state"
 	}
 	return ""
 }
@@ -263,6 +274,7 @@ var MapAttributeObject = map[string]AttributeObject{
 	"datacenter":   AttributeObjectDatacenter,
 	"peering":      AttributeObjectPeering,
 	"series":       AttributeObjectSeries,
+	"state":        AttributeObjectState,
 }
 
 // AttributeOutcome specifies the value outcome attribute.
@@ -325,9 +337,17 @@ var MetricsInfo = metricsInfo{
 		Name:       "consul.health.check.transitions",
 		Attributes: []string{"consul.service.name", "consul.check.status"},
 	},
+	ConsulHealthNodeState: metricInfo{
+		Name:       "consul.health.node.state",
+		Attributes: []string{"consul.node.name", "consul.check.status"},
+	},
 	ConsulHealthServiceInstanceCount: metricInfo{
 		Name:       "consul.health.service.instance.count",
-		Attributes: []string{"consul.service.name", "consul.check.status"},
+		Attributes: []string{"consul.service.name", "consul.check.status", "consul.peer.name"},
+	},
+	ConsulHealthServiceInstanceState: metricInfo{
+		Name:       "consul.health.service.instance.state",
+		Attributes: []string{"consul.service.name", "consul.service.id", "consul.node.name", "consul.check.status"},
 	},
 	ConsulKvChanges: metricInfo{
 		Name:       "consul.kv.changes",
@@ -450,7 +470,9 @@ type metricsInfo struct {
 	ConsulHealthCheckCount            metricInfo
 	ConsulHealthCheckState            metricInfo
 	ConsulHealthCheckTransitions      metricInfo
+	ConsulHealthNodeState             metricInfo
 	ConsulHealthServiceInstanceCount  metricInfo
+	ConsulHealthServiceInstanceState  metricInfo
 	ConsulKvChanges                   metricInfo
 	ConsulKvKeyCount                  metricInfo
 	ConsulKvLockAcquisitions          metricInfo
@@ -486,6 +508,22 @@ type metricsInfo struct {
 type metricInfo struct {
 	Name       string
 	Attributes []string
+}
+
+type MetricAttributeOption interface {
+	apply(pmetric.NumberDataPoint)
+}
+
+type metricAttributeOptionFunc func(pmetric.NumberDataPoint)
+
+func (maof metricAttributeOptionFunc) apply(dp pmetric.NumberDataPoint) {
+	maof(dp)
+}
+
+func WithConsulPeerNameMetricAttribute(consulPeerNameAttributeValue string) MetricAttributeOption {
+	return metricAttributeOptionFunc(func(dp pmetric.NumberDataPoint) {
+		dp.Attributes().PutStr("consul.peer.name", consulPeerNameAttributeValue)
+	})
 }
 
 type metricConsulACLTokenTimeToExpiry struct {
@@ -907,7 +945,7 @@ type metricConsulHealthCheckState struct {
 // init fills consul.health.check.state metric with initial data.
 func (m *metricConsulHealthCheckState) init() {
 	m.data.SetName("consul.health.check.state")
-	m.data.SetDescription("State of each check as a value: 0 passing, 1 warning, 2 critical.")
+	m.data.SetDescription("State of each check as a value: 0 passing, 1 warning or a status that Consul does not name, 2 critical.")
 	m.data.SetUnit("{state}")
 	m.data.SetEmptyGauge()
 	m.data.Gauge().DataPoints().EnsureCapacity(m.capacity)
@@ -961,7 +999,7 @@ type metricConsulHealthCheckTransitions struct {
 // init fills consul.health.check.transitions metric with initial data.
 func (m *metricConsulHealthCheckTransitions) init() {
 	m.data.SetName("consul.health.check.transitions")
-	m.data.SetDescription("Transitions of checks, by the service that is checked and the status after them.")
+	m.data.SetDescription("Transitions of checks, by the service that is checked and the status after them; to maintenance, how often it began. Each status of each known service has its own series that is always present.")
 	m.data.SetUnit("{transition}")
 	m.data.SetEmptySum()
 	m.data.Sum().SetIsMonotonic(true)
@@ -1007,6 +1045,61 @@ func newMetricConsulHealthCheckTransitions(cfg ConsulHealthCheckTransitionsMetri
 	return m
 }
 
+type metricConsulHealthNodeState struct {
+	data     pmetric.Metric                    // data buffer for generated metric.
+	config   ConsulHealthNodeStateMetricConfig // metric config provided by user.
+	capacity int                               // max observed number of data points added to the metric.
+}
+
+// init fills consul.health.node.state metric with initial data.
+func (m *metricConsulHealthNodeState) init() {
+	m.data.SetName("consul.health.node.state")
+	m.data.SetDescription("Health of each node as a state set: 1 for the worst status of its own checks, and 0 for the others. At most states_limit nodes.")
+	m.data.SetUnit("{node}")
+	m.data.SetEmptySum()
+	m.data.Sum().SetIsMonotonic(false)
+	m.data.Sum().SetAggregationTemporality(pmetric.AggregationTemporalityCumulative)
+	m.data.Sum().DataPoints().EnsureCapacity(m.capacity)
+}
+
+func (m *metricConsulHealthNodeState) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val int64, consulNodeNameAttributeValue string, consulCheckStatusAttributeValue string) {
+	if !m.config.Enabled {
+		return
+	}
+	dp := m.data.Sum().DataPoints().AppendEmpty()
+	dp.SetStartTimestamp(start)
+	dp.SetTimestamp(ts)
+	dp.SetIntValue(val)
+	dp.Attributes().PutStr("consul.node.name", consulNodeNameAttributeValue)
+	dp.Attributes().PutStr("consul.check.status", consulCheckStatusAttributeValue)
+}
+
+// updateCapacity saves max length of data point slices that will be used for the slice capacity.
+func (m *metricConsulHealthNodeState) updateCapacity() {
+	if m.data.Sum().DataPoints().Len() > m.capacity {
+		m.capacity = m.data.Sum().DataPoints().Len()
+	}
+}
+
+// emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
+func (m *metricConsulHealthNodeState) emit(metrics pmetric.MetricSlice) {
+	if m.config.Enabled && m.data.Sum().DataPoints().Len() > 0 {
+		m.updateCapacity()
+		m.data.MoveTo(metrics.AppendEmpty())
+		m.init()
+	}
+}
+
+func newMetricConsulHealthNodeState(cfg ConsulHealthNodeStateMetricConfig) metricConsulHealthNodeState {
+	m := metricConsulHealthNodeState{config: cfg}
+
+	if cfg.Enabled {
+		m.data = pmetric.NewMetric()
+		m.init()
+	}
+	return m
+}
+
 type metricConsulHealthServiceInstanceCount struct {
 	data     pmetric.Metric                               // data buffer for generated metric.
 	config   ConsulHealthServiceInstanceCountMetricConfig // metric config provided by user.
@@ -1016,7 +1109,7 @@ type metricConsulHealthServiceInstanceCount struct {
 // init fills consul.health.service.instance.count metric with initial data.
 func (m *metricConsulHealthServiceInstanceCount) init() {
 	m.data.SetName("consul.health.service.instance.count")
-	m.data.SetDescription("Instances of each service by health, which is the worst of their checks and those of their node. Each health has its own series that is always present.")
+	m.data.SetDescription("Instances of each service by health, which is the worst of their checks and those of their node, as in Consul's own API. Each health has its own series that is always present.")
 	m.data.SetUnit("{instance}")
 	m.data.SetEmptySum()
 	m.data.Sum().SetIsMonotonic(false)
@@ -1024,7 +1117,7 @@ func (m *metricConsulHealthServiceInstanceCount) init() {
 	m.data.Sum().DataPoints().EnsureCapacity(m.capacity)
 }
 
-func (m *metricConsulHealthServiceInstanceCount) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val int64, consulServiceNameAttributeValue string, consulCheckStatusAttributeValue string) {
+func (m *metricConsulHealthServiceInstanceCount) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val int64, consulServiceNameAttributeValue string, consulCheckStatusAttributeValue string, options ...MetricAttributeOption) {
 	if !m.config.Enabled {
 		return
 	}
@@ -1034,6 +1127,9 @@ func (m *metricConsulHealthServiceInstanceCount) recordDataPoint(start pcommon.T
 	dp.SetIntValue(val)
 	dp.Attributes().PutStr("consul.service.name", consulServiceNameAttributeValue)
 	dp.Attributes().PutStr("consul.check.status", consulCheckStatusAttributeValue)
+	for _, op := range options {
+		op.apply(dp)
+	}
 }
 
 // updateCapacity saves max length of data point slices that will be used for the slice capacity.
@@ -1054,6 +1150,63 @@ func (m *metricConsulHealthServiceInstanceCount) emit(metrics pmetric.MetricSlic
 
 func newMetricConsulHealthServiceInstanceCount(cfg ConsulHealthServiceInstanceCountMetricConfig) metricConsulHealthServiceInstanceCount {
 	m := metricConsulHealthServiceInstanceCount{config: cfg}
+
+	if cfg.Enabled {
+		m.data = pmetric.NewMetric()
+		m.init()
+	}
+	return m
+}
+
+type metricConsulHealthServiceInstanceState struct {
+	data     pmetric.Metric                               // data buffer for generated metric.
+	config   ConsulHealthServiceInstanceStateMetricConfig // metric config provided by user.
+	capacity int                                          // max observed number of data points added to the metric.
+}
+
+// init fills consul.health.service.instance.state metric with initial data.
+func (m *metricConsulHealthServiceInstanceState) init() {
+	m.data.SetName("consul.health.service.instance.state")
+	m.data.SetDescription("Health of each instance that has a check, or is on a node that is not passing, as a state set: 1 for its health, and 0 for the others. At most states_limit instances.")
+	m.data.SetUnit("{instance}")
+	m.data.SetEmptySum()
+	m.data.Sum().SetIsMonotonic(false)
+	m.data.Sum().SetAggregationTemporality(pmetric.AggregationTemporalityCumulative)
+	m.data.Sum().DataPoints().EnsureCapacity(m.capacity)
+}
+
+func (m *metricConsulHealthServiceInstanceState) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val int64, consulServiceNameAttributeValue string, consulServiceIDAttributeValue string, consulNodeNameAttributeValue string, consulCheckStatusAttributeValue string) {
+	if !m.config.Enabled {
+		return
+	}
+	dp := m.data.Sum().DataPoints().AppendEmpty()
+	dp.SetStartTimestamp(start)
+	dp.SetTimestamp(ts)
+	dp.SetIntValue(val)
+	dp.Attributes().PutStr("consul.service.name", consulServiceNameAttributeValue)
+	dp.Attributes().PutStr("consul.service.id", consulServiceIDAttributeValue)
+	dp.Attributes().PutStr("consul.node.name", consulNodeNameAttributeValue)
+	dp.Attributes().PutStr("consul.check.status", consulCheckStatusAttributeValue)
+}
+
+// updateCapacity saves max length of data point slices that will be used for the slice capacity.
+func (m *metricConsulHealthServiceInstanceState) updateCapacity() {
+	if m.data.Sum().DataPoints().Len() > m.capacity {
+		m.capacity = m.data.Sum().DataPoints().Len()
+	}
+}
+
+// emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
+func (m *metricConsulHealthServiceInstanceState) emit(metrics pmetric.MetricSlice) {
+	if m.config.Enabled && m.data.Sum().DataPoints().Len() > 0 {
+		m.updateCapacity()
+		m.data.MoveTo(metrics.AppendEmpty())
+		m.init()
+	}
+}
+
+func newMetricConsulHealthServiceInstanceState(cfg ConsulHealthServiceInstanceStateMetricConfig) metricConsulHealthServiceInstanceState {
+	m := metricConsulHealthServiceInstanceState{config: cfg}
 
 	if cfg.Enabled {
 		m.data = pmetric.NewMetric()
@@ -2119,7 +2272,7 @@ func (m *metricConsulPeeringLastHeartbeat) recordDataPoint(start pcommon.Timesta
 	dp.SetStartTimestamp(start)
 	dp.SetTimestamp(ts)
 	dp.SetDoubleValue(val)
-	dp.Attributes().PutStr("consul.peering.name", consulPeeringNameAttributeValue)
+	dp.Attributes().PutStr("consul.peer.name", consulPeeringNameAttributeValue)
 }
 
 // updateCapacity saves max length of data point slices that will be used for the slice capacity.
@@ -2176,7 +2329,7 @@ func (m *metricConsulPeeringServiceCount) recordDataPoint(start pcommon.Timestam
 	dp.SetStartTimestamp(start)
 	dp.SetTimestamp(ts)
 	if slices.Contains(m.config.EnabledAttributes, ConsulPeeringServiceCountMetricAttributeKeyConsulPeeringName) {
-		dp.Attributes().PutStr("consul.peering.name", consulPeeringNameAttributeValue)
+		dp.Attributes().PutStr("consul.peer.name", consulPeeringNameAttributeValue)
 	}
 	if slices.Contains(m.config.EnabledAttributes, ConsulPeeringServiceCountMetricAttributeKeyConsulPeeringDirection) {
 		dp.Attributes().PutStr("consul.peering.direction", consulPeeringDirectionAttributeValue)
@@ -2265,7 +2418,7 @@ func (m *metricConsulPeeringState) recordDataPoint(start pcommon.Timestamp, ts p
 	dp.SetStartTimestamp(start)
 	dp.SetTimestamp(ts)
 	dp.SetIntValue(val)
-	dp.Attributes().PutStr("consul.peering.name", consulPeeringNameAttributeValue)
+	dp.Attributes().PutStr("consul.peer.name", consulPeeringNameAttributeValue)
 	dp.Attributes().PutStr("consul.peering.state", consulPeeringStateAttributeValue)
 }
 
@@ -3207,7 +3360,9 @@ type MetricsBuilder struct {
 	metricConsulHealthCheckCount            metricConsulHealthCheckCount
 	metricConsulHealthCheckState            metricConsulHealthCheckState
 	metricConsulHealthCheckTransitions      metricConsulHealthCheckTransitions
+	metricConsulHealthNodeState             metricConsulHealthNodeState
 	metricConsulHealthServiceInstanceCount  metricConsulHealthServiceInstanceCount
+	metricConsulHealthServiceInstanceState  metricConsulHealthServiceInstanceState
 	metricConsulKvChanges                   metricConsulKvChanges
 	metricConsulKvKeyCount                  metricConsulKvKeyCount
 	metricConsulKvLockAcquisitions          metricConsulKvLockAcquisitions
@@ -3273,7 +3428,9 @@ func NewMetricsBuilder(mbc MetricsBuilderConfig, settings receiver.Settings, opt
 		metricConsulHealthCheckCount:            newMetricConsulHealthCheckCount(mbc.Metrics.ConsulHealthCheckCount),
 		metricConsulHealthCheckState:            newMetricConsulHealthCheckState(mbc.Metrics.ConsulHealthCheckState),
 		metricConsulHealthCheckTransitions:      newMetricConsulHealthCheckTransitions(mbc.Metrics.ConsulHealthCheckTransitions),
+		metricConsulHealthNodeState:             newMetricConsulHealthNodeState(mbc.Metrics.ConsulHealthNodeState),
 		metricConsulHealthServiceInstanceCount:  newMetricConsulHealthServiceInstanceCount(mbc.Metrics.ConsulHealthServiceInstanceCount),
+		metricConsulHealthServiceInstanceState:  newMetricConsulHealthServiceInstanceState(mbc.Metrics.ConsulHealthServiceInstanceState),
 		metricConsulKvChanges:                   newMetricConsulKvChanges(mbc.Metrics.ConsulKvChanges),
 		metricConsulKvKeyCount:                  newMetricConsulKvKeyCount(mbc.Metrics.ConsulKvKeyCount),
 		metricConsulKvLockAcquisitions:          newMetricConsulKvLockAcquisitions(mbc.Metrics.ConsulKvLockAcquisitions),
@@ -3404,7 +3561,9 @@ func (mb *MetricsBuilder) EmitForResource(options ...ResourceMetricsOption) {
 	mb.metricConsulHealthCheckCount.emit(ils.Metrics())
 	mb.metricConsulHealthCheckState.emit(ils.Metrics())
 	mb.metricConsulHealthCheckTransitions.emit(ils.Metrics())
+	mb.metricConsulHealthNodeState.emit(ils.Metrics())
 	mb.metricConsulHealthServiceInstanceCount.emit(ils.Metrics())
+	mb.metricConsulHealthServiceInstanceState.emit(ils.Metrics())
 	mb.metricConsulKvChanges.emit(ils.Metrics())
 	mb.metricConsulKvKeyCount.emit(ils.Metrics())
 	mb.metricConsulKvLockAcquisitions.emit(ils.Metrics())
@@ -3516,9 +3675,19 @@ func (mb *MetricsBuilder) RecordConsulHealthCheckTransitionsDataPoint(ts pcommon
 	mb.metricConsulHealthCheckTransitions.recordDataPoint(mb.startTime, ts, val, consulServiceNameAttributeValue, consulCheckStatusAttributeValue.String())
 }
 
+// RecordConsulHealthNodeStateDataPoint adds a data point to consul.health.node.state metric.
+func (mb *MetricsBuilder) RecordConsulHealthNodeStateDataPoint(ts pcommon.Timestamp, val int64, consulNodeNameAttributeValue string, consulCheckStatusAttributeValue AttributeConsulCheckStatus) {
+	mb.metricConsulHealthNodeState.recordDataPoint(mb.startTime, ts, val, consulNodeNameAttributeValue, consulCheckStatusAttributeValue.String())
+}
+
 // RecordConsulHealthServiceInstanceCountDataPoint adds a data point to consul.health.service.instance.count metric.
-func (mb *MetricsBuilder) RecordConsulHealthServiceInstanceCountDataPoint(ts pcommon.Timestamp, val int64, consulServiceNameAttributeValue string, consulCheckStatusAttributeValue AttributeConsulCheckStatus) {
-	mb.metricConsulHealthServiceInstanceCount.recordDataPoint(mb.startTime, ts, val, consulServiceNameAttributeValue, consulCheckStatusAttributeValue.String())
+func (mb *MetricsBuilder) RecordConsulHealthServiceInstanceCountDataPoint(ts pcommon.Timestamp, val int64, consulServiceNameAttributeValue string, consulCheckStatusAttributeValue AttributeConsulCheckStatus, options ...MetricAttributeOption) {
+	mb.metricConsulHealthServiceInstanceCount.recordDataPoint(mb.startTime, ts, val, consulServiceNameAttributeValue, consulCheckStatusAttributeValue.String(), options...)
+}
+
+// RecordConsulHealthServiceInstanceStateDataPoint adds a data point to consul.health.service.instance.state metric.
+func (mb *MetricsBuilder) RecordConsulHealthServiceInstanceStateDataPoint(ts pcommon.Timestamp, val int64, consulServiceNameAttributeValue string, consulServiceIDAttributeValue string, consulNodeNameAttributeValue string, consulCheckStatusAttributeValue AttributeConsulCheckStatus) {
+	mb.metricConsulHealthServiceInstanceState.recordDataPoint(mb.startTime, ts, val, consulServiceNameAttributeValue, consulServiceIDAttributeValue, consulNodeNameAttributeValue, consulCheckStatusAttributeValue.String())
 }
 
 // RecordConsulKvChangesDataPoint adds a data point to consul.kv.changes metric.

@@ -120,9 +120,15 @@ func TestMetricsBuilder(t *testing.T) {
 			defaultMetricsCount++
 			allMetricsCount++
 			mb.RecordConsulHealthCheckTransitionsDataPoint(ts, 1, "consul.service.name-val", AttributeConsulCheckStatusPassing)
+
+			allMetricsCount++
+			mb.RecordConsulHealthNodeStateDataPoint(ts, 1, "consul.node.name-val", AttributeConsulCheckStatusPassing)
 			defaultMetricsCount++
 			allMetricsCount++
-			mb.RecordConsulHealthServiceInstanceCountDataPoint(ts, 1, "consul.service.name-val", AttributeConsulCheckStatusPassing)
+			mb.RecordConsulHealthServiceInstanceCountDataPoint(ts, 1, "consul.service.name-val", AttributeConsulCheckStatusPassing, WithConsulPeerNameMetricAttribute("consul.peer.name-val"))
+
+			allMetricsCount++
+			mb.RecordConsulHealthServiceInstanceStateDataPoint(ts, 1, "consul.service.name-val", "consul.service.id-val", "consul.node.name-val", AttributeConsulCheckStatusPassing)
 			defaultMetricsCount++
 			allMetricsCount++
 			mb.RecordConsulKvChangesDataPoint(ts, 1, "consul.kv.prefix-val", AttributeConsulKvChangeCreated)
@@ -420,7 +426,7 @@ func TestMetricsBuilder(t *testing.T) {
 					validatedMetrics["consul.health.check.state"] = true
 					assert.Equal(t, pmetric.MetricTypeGauge, mi.Type())
 					assert.Equal(t, 1, mi.Gauge().DataPoints().Len())
-					assert.Equal(t, "State of each check as a value: 0 passing, 1 warning, 2 critical.", mi.Description())
+					assert.Equal(t, "State of each check as a value: 0 passing, 1 warning or a status that Consul does not name, 2 critical.", mi.Description())
 					assert.Equal(t, "{state}", mi.Unit())
 					dp := mi.Gauge().DataPoints().At(0)
 					assert.Equal(t, start, dp.StartTimestamp())
@@ -441,7 +447,7 @@ func TestMetricsBuilder(t *testing.T) {
 					validatedMetrics["consul.health.check.transitions"] = true
 					assert.Equal(t, pmetric.MetricTypeSum, mi.Type())
 					assert.Equal(t, 1, mi.Sum().DataPoints().Len())
-					assert.Equal(t, "Transitions of checks, by the service that is checked and the status after them.", mi.Description())
+					assert.Equal(t, "Transitions of checks, by the service that is checked and the status after them; to maintenance, how often it began. Each status of each known service has its own series that is always present.", mi.Description())
 					assert.Equal(t, "{transition}", mi.Unit())
 					assert.True(t, mi.Sum().IsMonotonic())
 					assert.Equal(t, pmetric.AggregationTemporalityCumulative, mi.Sum().AggregationTemporality())
@@ -456,12 +462,32 @@ func TestMetricsBuilder(t *testing.T) {
 					consulCheckStatusAttrVal, ok := dp.Attributes().Get("consul.check.status")
 					assert.True(t, ok)
 					assert.Equal(t, "passing", consulCheckStatusAttrVal.Str())
+				case "consul.health.node.state":
+					assert.False(t, validatedMetrics["consul.health.node.state"], "Found a duplicate in the metrics slice: consul.health.node.state")
+					validatedMetrics["consul.health.node.state"] = true
+					assert.Equal(t, pmetric.MetricTypeSum, mi.Type())
+					assert.Equal(t, 1, mi.Sum().DataPoints().Len())
+					assert.Equal(t, "Health of each node as a state set: 1 for the worst status of its own checks, and 0 for the others. At most states_limit nodes.", mi.Description())
+					assert.Equal(t, "{node}", mi.Unit())
+					assert.False(t, mi.Sum().IsMonotonic())
+					assert.Equal(t, pmetric.AggregationTemporalityCumulative, mi.Sum().AggregationTemporality())
+					dp := mi.Sum().DataPoints().At(0)
+					assert.Equal(t, start, dp.StartTimestamp())
+					assert.Equal(t, ts, dp.Timestamp())
+					assert.Equal(t, pmetric.NumberDataPointValueTypeInt, dp.ValueType())
+					assert.Equal(t, int64(1), dp.IntValue())
+					consulNodeNameAttrVal, ok := dp.Attributes().Get("consul.node.name")
+					assert.True(t, ok)
+					assert.Equal(t, "consul.node.name-val", consulNodeNameAttrVal.Str())
+					consulCheckStatusAttrVal, ok := dp.Attributes().Get("consul.check.status")
+					assert.True(t, ok)
+					assert.Equal(t, "passing", consulCheckStatusAttrVal.Str())
 				case "consul.health.service.instance.count":
 					assert.False(t, validatedMetrics["consul.health.service.instance.count"], "Found a duplicate in the metrics slice: consul.health.service.instance.count")
 					validatedMetrics["consul.health.service.instance.count"] = true
 					assert.Equal(t, pmetric.MetricTypeSum, mi.Type())
 					assert.Equal(t, 1, mi.Sum().DataPoints().Len())
-					assert.Equal(t, "Instances of each service by health, which is the worst of their checks and those of their node. Each health has its own series that is always present.", mi.Description())
+					assert.Equal(t, "Instances of each service by health, which is the worst of their checks and those of their node, as in Consul's own API. Each health has its own series that is always present.", mi.Description())
 					assert.Equal(t, "{instance}", mi.Unit())
 					assert.False(t, mi.Sum().IsMonotonic())
 					assert.Equal(t, pmetric.AggregationTemporalityCumulative, mi.Sum().AggregationTemporality())
@@ -473,6 +499,35 @@ func TestMetricsBuilder(t *testing.T) {
 					consulServiceNameAttrVal, ok := dp.Attributes().Get("consul.service.name")
 					assert.True(t, ok)
 					assert.Equal(t, "consul.service.name-val", consulServiceNameAttrVal.Str())
+					consulCheckStatusAttrVal, ok := dp.Attributes().Get("consul.check.status")
+					assert.True(t, ok)
+					assert.Equal(t, "passing", consulCheckStatusAttrVal.Str())
+					consulPeerNameAttrVal, ok := dp.Attributes().Get("consul.peer.name")
+					assert.True(t, ok)
+					assert.Equal(t, "consul.peer.name-val", consulPeerNameAttrVal.Str())
+				case "consul.health.service.instance.state":
+					assert.False(t, validatedMetrics["consul.health.service.instance.state"], "Found a duplicate in the metrics slice: consul.health.service.instance.state")
+					validatedMetrics["consul.health.service.instance.state"] = true
+					assert.Equal(t, pmetric.MetricTypeSum, mi.Type())
+					assert.Equal(t, 1, mi.Sum().DataPoints().Len())
+					assert.Equal(t, "Health of each instance that has a check, or is on a node that is not passing, as a state set: 1 for its health, and 0 for the others. At most states_limit instances.", mi.Description())
+					assert.Equal(t, "{instance}", mi.Unit())
+					assert.False(t, mi.Sum().IsMonotonic())
+					assert.Equal(t, pmetric.AggregationTemporalityCumulative, mi.Sum().AggregationTemporality())
+					dp := mi.Sum().DataPoints().At(0)
+					assert.Equal(t, start, dp.StartTimestamp())
+					assert.Equal(t, ts, dp.Timestamp())
+					assert.Equal(t, pmetric.NumberDataPointValueTypeInt, dp.ValueType())
+					assert.Equal(t, int64(1), dp.IntValue())
+					consulServiceNameAttrVal, ok := dp.Attributes().Get("consul.service.name")
+					assert.True(t, ok)
+					assert.Equal(t, "consul.service.name-val", consulServiceNameAttrVal.Str())
+					consulServiceIDAttrVal, ok := dp.Attributes().Get("consul.service.id")
+					assert.True(t, ok)
+					assert.Equal(t, "consul.service.id-val", consulServiceIDAttrVal.Str())
+					consulNodeNameAttrVal, ok := dp.Attributes().Get("consul.node.name")
+					assert.True(t, ok)
+					assert.Equal(t, "consul.node.name-val", consulNodeNameAttrVal.Str())
 					consulCheckStatusAttrVal, ok := dp.Attributes().Get("consul.check.status")
 					assert.True(t, ok)
 					assert.Equal(t, "passing", consulCheckStatusAttrVal.Str())
@@ -921,7 +976,7 @@ func TestMetricsBuilder(t *testing.T) {
 					assert.Equal(t, ts, dp.Timestamp())
 					assert.Equal(t, pmetric.NumberDataPointValueTypeDouble, dp.ValueType())
 					assert.InDelta(t, float64(1), dp.DoubleValue(), 0.01)
-					consulPeeringNameAttrVal, ok := dp.Attributes().Get("consul.peering.name")
+					consulPeeringNameAttrVal, ok := dp.Attributes().Get("consul.peer.name")
 					assert.True(t, ok)
 					assert.Equal(t, "consul.peering.name-val", consulPeeringNameAttrVal.Str())
 				case "consul.peering.service.count":
@@ -939,7 +994,7 @@ func TestMetricsBuilder(t *testing.T) {
 						assert.Equal(t, ts, dp.Timestamp())
 						assert.Equal(t, pmetric.NumberDataPointValueTypeInt, dp.ValueType())
 						assert.Equal(t, int64(1), dp.IntValue())
-						consulPeeringNameAttrVal, ok := dp.Attributes().Get("consul.peering.name")
+						consulPeeringNameAttrVal, ok := dp.Attributes().Get("consul.peer.name")
 						assert.True(t, ok)
 						assert.Equal(t, "consul.peering.name-val", consulPeeringNameAttrVal.Str())
 						consulPeeringDirectionAttrVal, ok := dp.Attributes().Get("consul.peering.direction")
@@ -968,7 +1023,7 @@ func TestMetricsBuilder(t *testing.T) {
 						case "max":
 							assert.Equal(t, int64(3), dp.IntValue())
 						}
-						_, ok := dp.Attributes().Get("consul.peering.name")
+						_, ok := dp.Attributes().Get("consul.peer.name")
 						assert.True(t, ok)
 						_, ok = dp.Attributes().Get("consul.peering.direction")
 						assert.False(t, ok)
@@ -985,7 +1040,7 @@ func TestMetricsBuilder(t *testing.T) {
 					assert.Equal(t, ts, dp.Timestamp())
 					assert.Equal(t, pmetric.NumberDataPointValueTypeInt, dp.ValueType())
 					assert.Equal(t, int64(1), dp.IntValue())
-					consulPeeringNameAttrVal, ok := dp.Attributes().Get("consul.peering.name")
+					consulPeeringNameAttrVal, ok := dp.Attributes().Get("consul.peer.name")
 					assert.True(t, ok)
 					assert.Equal(t, "consul.peering.name-val", consulPeeringNameAttrVal.Str())
 					consulPeeringStateAttrVal, ok := dp.Attributes().Get("consul.peering.state")

@@ -8,30 +8,50 @@ import (
 	"context"
 	"time"
 
+	"github.com/otelcol-infra/otelcol-infra/internal/snapshot"
 	"github.com/otelcol-infra/otelcol-infra/receiver/consulreceiver/internal/collect"
 	"github.com/otelcol-infra/otelcol-infra/receiver/consulreceiver/internal/consulapi"
 	"github.com/otelcol-infra/otelcol-infra/receiver/consulreceiver/internal/metadata"
 )
 
-// Kind returns what observes the sessions.
-func Kind(cfg collect.LimitConfig) collect.Kind {
-	return collect.Kind{Enabled: cfg.Enabled, Scope: collect.Datacenter, New: func(e *collect.Env) collect.Collector {
-		limit := collect.Limit{Object: metadata.AttributeObjectSession, Max: cfg.Limit, Setting: "sessions::limit"}
-		sessions := collect.NewObjects(e, consulapi.EndpointSessions, limit, Read(e.Filters), Render)
-		sessions.IndexOf = func(s Session) uint64 { return s.Index }
-		sessions.MinPause = minPause
-		return collector{sessions}
-	}}
+// Collector observes the sessions of one datacenter.
+type Collector struct {
+	*collect.Objects[Session]
+	ended Ended
+}
+
+// New returns what observes the sessions.
+func New(e *collect.Env, cfg collect.LimitConfig) *Collector {
+	limit := collect.Limit{Object: metadata.AttributeObjectSession, Max: cfg.Limit, Setting: "sessions::limit"}
+	c := &Collector{Objects: collect.NewObjects(e, consulapi.EndpointSessions, limit, Read(e.Filters), Render)}
+	c.IndexOf = func(s Session) uint64 { return s.Index }
+	c.MinPause = minPause
+	step := c.Step
+	c.Step = func(now time.Time, o snapshot.Observation[string, Session]) (*snapshot.Gap, []snapshot.Change[string, Session]) {
+		gap, changes := step(now, o)
+		c.ended.Add(changes)
+		return gap, changes
+	}
+	return c
+}
+
+// Session returns the name and the node of a session that lives, or ended not
+// long ago; no node: it is not known.
+func (c *Collector) Session(id string) (name, node string) {
+	known, _ := c.Known()
+	s, lives := known[id]
+	if !lives {
+		s = c.ended.Get(id)
+	}
+	return s.Name, s.Node
 }
 
 // minPause is between two reads of few sessions. Those that live shorter are not
 // observed.
 const minPause = 10 * time.Millisecond
 
-type collector struct{ *collect.Objects[Session] }
-
 // Record implements collect.Collector.
-func (c collector) Record(_ context.Context, m collect.Metrics) {
+func (c *Collector) Record(_ context.Context, m collect.Metrics) {
 	if sessions, up := c.Known(); up && m.Answers {
 		RecordCount(m, len(sessions))
 	}
