@@ -27,7 +27,6 @@ import (
 
 	"github.com/otelcol-infra/otelcol-infra/internal/pattern"
 	"github.com/otelcol-infra/otelcol-infra/receiver/consulreceiver/internal/acltoken"
-	"github.com/otelcol-infra/otelcol-infra/receiver/consulreceiver/internal/agentmetrics"
 	"github.com/otelcol-infra/otelcol-infra/receiver/consulreceiver/internal/ca"
 	"github.com/otelcol-infra/otelcol-infra/receiver/consulreceiver/internal/catalog"
 	"github.com/otelcol-infra/otelcol-infra/receiver/consulreceiver/internal/collect"
@@ -132,10 +131,6 @@ var allAsked = []asked{
 	{endpointLeaf + "web", func(t *testing.T, c *consulapi.Client, _ collect.Filters) (any, error) {
 		return leaf.Read(t.Context(), c, "web")
 	}, `{"SerialNumber":"09","CertPEM":"-----BEGIN CERTIFICATE-----\n","PrivateKeyPEM":"planted","Service":"web","ServiceURI":"spiffe://11111111-2222-3333-4444-555555555555.consul/ns/default/dc/dc1/svc/web","ValidAfter":"2026-01-01T00:00:00Z","ValidBefore":"2026-01-04T00:00:00Z","CreateIndex":19,"ModifyIndex":19}`, nil},
-	{endpointTelemetry, func(t *testing.T, c *consulapi.Client, _ collect.Filters) (any, error) {
-		metrics, _, err := agentmetrics.Read(t.Context(), c, 100)
-		return metrics, err
-	}, "# HELP consul_members_clients x\n# TYPE consul_members_clients gauge\nconsul_members_clients 0\n", nil},
 }
 
 func members(pool member.Pool) func(*testing.T, *consulapi.Client, collect.Filters) (any, error) {
@@ -231,7 +226,7 @@ func TestAnAnswerWithoutItsDataIsAnError(t *testing.T) {
 					require.Error(t, err, "it became %v", got)
 					assert.Empty(t, got)
 					require.ErrorContains(t, err, a.endpoint+": ")
-					assert.Regexp(t, "the answer is not Consul's, check endpoint: |the answer is incomplete: |names no |the agent gives none|Unexpected response code: 204", err.Error())
+					assert.Regexp(t, "the answer is not Consul's, check endpoint: |the answer is incomplete: |names no |Unexpected response code: 204", err.Error())
 				})
 			}
 		})
@@ -281,7 +276,7 @@ func literals(t *testing.T, expression ast.Expr) (found []string) {
 // unindexed are the parts of the API that Consul gives no index to.
 var unindexed = []string{
 	endpointDatacenters, endpointUsage, endpointOverview, endpointLeader, endpointPeers, endpointAutopilot,
-	endpointMembers, endpointMembersWAN, endpointToken, endpointLicense, endpointLeaf + "web", endpointTelemetry,
+	endpointMembers, endpointMembersWAN, endpointToken, endpointLicense, endpointLeaf + "web",
 }
 
 // What has an index is Consul's. `{}` and `[]` are said by many.
@@ -372,9 +367,6 @@ func FuzzAnswer(f *testing.F) {
 		got, err := a.read(t, c, p)
 		if err != nil {
 			require.Empty(t, got)
-			return
-		}
-		if a.endpoint == endpointTelemetry {
 			return
 		}
 		var decoded, full any

@@ -21,7 +21,6 @@ import (
 	"github.com/otelcol-infra/otelcol-infra/internal/configcheck"
 	"github.com/otelcol-infra/otelcol-infra/internal/tokenfile"
 	"github.com/otelcol-infra/otelcol-infra/receiver/consulreceiver/internal/acltoken"
-	"github.com/otelcol-infra/otelcol-infra/receiver/consulreceiver/internal/agentmetrics"
 	"github.com/otelcol-infra/otelcol-infra/receiver/consulreceiver/internal/collect"
 	"github.com/otelcol-infra/otelcol-infra/receiver/consulreceiver/internal/consulapi"
 	"github.com/otelcol-infra/otelcol-infra/receiver/consulreceiver/internal/health"
@@ -94,12 +93,14 @@ type Config struct {
 	License          collect.SwitchConfig `mapstructure:"license"`
 	Peerings         collect.LimitConfig  `mapstructure:"peerings"`
 	LeafCertificates leaf.Config          `mapstructure:"leaf_certificates"`
-	AgentTelemetry   agentmetrics.Config  `mapstructure:"agent_telemetry"`
 }
 
 // Unmarshal reads the configuration. A list may be one string, separated by
 // commas, as an environment variable gives it.
 func (c *Config) Unmarshal(conf *confmap.Conf) error {
+	if conf.IsSet("agent_telemetry") {
+		return errors.New("agent_telemetry is no longer a setting: remove it, and scrape the agent with the prometheus receiver, see docs/guides/consul-metrics.md")
+	}
 	if err := configcheck.Unmarshal(conf, c); err != nil {
 		return err
 	}
@@ -127,17 +128,16 @@ func (c *Config) Validate() error {
 		configcheck.Duration("acl_token::expiry_warning", c.ACLToken.ExpiryWarning, "24h"),
 	}
 	for key, value := range map[string]int{
-		"services::limit":        c.Services.Limit,
-		"nodes::limit":           c.Nodes.Limit,
-		"checks::limit":          c.Checks.Limit,
-		"checks::states_limit":   c.Checks.StatesLimit,
-		"members::limit":         c.Members.Limit,
-		"coordinates::sample":    c.Coordinates.Sample,
-		"sessions::limit":        c.Sessions.Limit,
-		"kv::limit":              c.KV.Limit,
-		"peerings::limit":        c.Peerings.Limit,
-		"config_entries::limit":  c.ConfigEntries.Limit,
-		"agent_telemetry::limit": c.AgentTelemetry.Limit,
+		"services::limit":       c.Services.Limit,
+		"nodes::limit":          c.Nodes.Limit,
+		"checks::limit":         c.Checks.Limit,
+		"checks::states_limit":  c.Checks.StatesLimit,
+		"members::limit":        c.Members.Limit,
+		"coordinates::sample":   c.Coordinates.Sample,
+		"sessions::limit":       c.Sessions.Limit,
+		"kv::limit":             c.KV.Limit,
+		"peerings::limit":       c.Peerings.Limit,
+		"config_entries::limit": c.ConfigEntries.Limit,
 	} {
 		errs = append(errs, configcheck.Positive(key, value))
 	}
@@ -205,27 +205,26 @@ func defaultConfig() *Config {
 	scrape.CollectionInterval = 10 * time.Second
 	scrape.Timeout = consulapi.DefaultTimeout // the same key as the client's
 	return &Config{
-		HTTP:           client,
-		Scrape:         scrape,
-		Metrics:        metadata.NewDefaultMetricsBuilderConfig(),
-		Events:         metadata.DefaultLogsBuilderConfig(),
-		Consistency:    consulapi.Stale,
-		MaxStaleness:   consulapi.DefaultMaxStaleness,
-		Services:       collect.NamesConfig{Limit: 5_000},
-		Nodes:          collect.NamesConfig{Limit: 10_000},
-		Checks:         health.Config{LimitConfig: collect.LimitConfig{Enabled: true, Limit: 100_000}, StatesLimit: 10_000},
-		Catalog:        collect.SwitchConfig{Enabled: true},
-		Cluster:        collect.SwitchConfig{Enabled: true},
-		Members:        collect.LimitConfig{Enabled: true, Limit: 10_000},
-		Coordinates:    network.Config{Enabled: true, Sample: 1_000},
-		Sessions:       collect.LimitConfig{Enabled: true, Limit: 10_000},
-		KV:             kv.Config{Limit: 10_000},
-		UserEvents:     collect.SwitchConfig{Enabled: true},
-		ConfigEntries:  collect.LimitConfig{Enabled: true, Limit: 10_000},
-		Certificates:   collect.SwitchConfig{Enabled: true},
-		ACLToken:       acltoken.Config{Enabled: true, ExpiryWarning: 24 * time.Hour},
-		License:        collect.SwitchConfig{Enabled: true},
-		Peerings:       collect.LimitConfig{Enabled: true, Limit: 100},
-		AgentTelemetry: agentmetrics.Config{Limit: 2_000},
+		HTTP:          client,
+		Scrape:        scrape,
+		Metrics:       metadata.NewDefaultMetricsBuilderConfig(),
+		Events:        metadata.DefaultLogsBuilderConfig(),
+		Consistency:   consulapi.Stale,
+		MaxStaleness:  consulapi.DefaultMaxStaleness,
+		Services:      collect.NamesConfig{Limit: 5_000},
+		Nodes:         collect.NamesConfig{Limit: 10_000},
+		Checks:        health.Config{LimitConfig: collect.LimitConfig{Enabled: true, Limit: 100_000}, StatesLimit: 10_000},
+		Catalog:       collect.SwitchConfig{Enabled: true},
+		Cluster:       collect.SwitchConfig{Enabled: true},
+		Members:       collect.LimitConfig{Enabled: true, Limit: 10_000},
+		Coordinates:   network.Config{Enabled: true, Sample: 1_000},
+		Sessions:      collect.LimitConfig{Enabled: true, Limit: 10_000},
+		KV:            kv.Config{Limit: 10_000},
+		UserEvents:    collect.SwitchConfig{Enabled: true},
+		ConfigEntries: collect.LimitConfig{Enabled: true, Limit: 10_000},
+		Certificates:  collect.SwitchConfig{Enabled: true},
+		ACLToken:      acltoken.Config{Enabled: true, ExpiryWarning: 24 * time.Hour},
+		License:       collect.SwitchConfig{Enabled: true},
+		Peerings:      collect.LimitConfig{Enabled: true, Limit: 100},
 	}
 }

@@ -48,6 +48,7 @@ func TestConfig(t *testing.T) {
 		"negative output.yaml":                      "checks::output_limit is -1: set it to a number of bytes, or to 0 to tell no output",
 		"no expiry warning.yaml":                    "acl_token::expiry_warning is 30ns: write a duration with a unit, such as 24h",
 		"no checks.yaml":                            "checks::limit is 0: set it to a number above 0",
+		"the agent's own metrics.yaml":              "agent_telemetry is no longer a setting: remove it, and scrape the agent with the prometheus receiver, see docs/guides/consul-metrics.md",
 		"a leaf certificate without a service.yaml": `leaf_certificates::services[1] is "": list names of services, each once`,
 		"a leaf certificate of any service.yaml":    `leaf_certificates::services[0] is "*": list names of services, each once`,
 	} {

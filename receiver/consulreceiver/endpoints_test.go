@@ -5,7 +5,6 @@ package consulreceiver
 
 import (
 	"github.com/otelcol-infra/otelcol-infra/receiver/consulreceiver/internal/acltoken"
-	"github.com/otelcol-infra/otelcol-infra/receiver/consulreceiver/internal/agentmetrics"
 	"github.com/otelcol-infra/otelcol-infra/receiver/consulreceiver/internal/ca"
 	"github.com/otelcol-infra/otelcol-infra/receiver/consulreceiver/internal/catalog"
 	"github.com/otelcol-infra/otelcol-infra/receiver/consulreceiver/internal/configentry"
@@ -47,7 +46,6 @@ const (
 	endpointLicense     = license.Endpoint
 	endpointPeerings    = peering.Endpoint
 	endpointLeaf        = leaf.Endpoint
-	endpointTelemetry   = agentmetrics.Endpoint
 )
 
 var (

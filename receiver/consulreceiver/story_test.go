@@ -323,11 +323,10 @@ func TestTheInitialStateIsToldIfAsked(t *testing.T) {
 
 // What a single server without ACLs cannot show is shown elsewhere.
 func TestEveryMetricComes(t *testing.T) {
-	consul, client := startConsul(t, lab.ServerOptions{ExtraHCL: `telemetry { prometheus_retention_time = "1m" }`})
+	consul, client := startConsul(t, lab.ServerOptions{})
 	registerService(t, client, "web")
 	cfg := configForKeys(consul.Addr)
 	cfg.Metrics.Metrics.ConsulHealthCheckState.Enabled = true
-	cfg.AgentTelemetry.Enabled = true
 	o := observe(t, cfg)
 	watching(t, o, endpointChecks)
 	set(t, client, "web", api.HealthWarning)
@@ -336,7 +335,7 @@ func TestEveryMetricComes(t *testing.T) {
 	_, err = semaphore.Acquire(nil)
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = semaphore.Release() }) // It renews its session until then; Consul may have ended.
-	want := []string{"consul_raft_apply"}         // of the agent itself
+	var want []string
 	for _, info := range metricNames() {
 		switch info {
 		case "consul.acl.token.time_to_expiry", "consul.network.round_trip.min", "consul.network.round_trip.median",
@@ -350,15 +349,6 @@ func TestEveryMetricComes(t *testing.T) {
 		o.Eventually(t, name, func() bool { return o.HasMetric(name) })
 	}
 	o.Eventually(t, "the state as a value", o.HasValue(1, "consul.health.check.state", attrCheck, "web"))
-}
-
-func TestTheAgentsOwnMetricsNeedASettingOfTheAgent(t *testing.T) {
-	consul, _ := startConsul(t, lab.ServerOptions{})
-	cfg := configFor(consul.Addr)
-	cfg.AgentTelemetry.Enabled = true
-	o := observe(t, cfg)
-	o.Eventually(t, "it is said", func() bool { return o.Warnings(endpointTelemetry) == 1 })
-	o.Eventually(t, "the others come", isUp(t, o, 1, endpointUsage))
 }
 
 func metricNames() (names []string) {

@@ -229,7 +229,6 @@ const (
 	AttributeObjectConfigEntry
 	AttributeObjectDatacenter
 	AttributeObjectPeering
-	AttributeObjectSeries
 	AttributeObjectState
 )
 
@@ -254,8 +253,6 @@ func (av AttributeObject) String() string {
 		return "datacenter"
 	case AttributeObjectPeering:
 		return "peering"
-	case AttributeObjectSeries:
-		return "series"
 	case AttributeObjectState:
 		return "state"
 	}
@@ -273,7 +270,6 @@ var MapAttributeObject = map[string]AttributeObject{
 	"config_entry": AttributeObjectConfigEntry,
 	"datacenter":   AttributeObjectDatacenter,
 	"peering":      AttributeObjectPeering,
-	"series":       AttributeObjectSeries,
 	"state":        AttributeObjectState,
 }
 
