@@ -69,11 +69,11 @@ kubernetes-test: $(LAB) ## chart and kustomize on a real kube-apiserver, which i
 	go test -count=1 -run KubeAPIServer ./lab
 	go -C distribution/kubernetes test -count=1 -v -run OnAServer .
 
-# Scenario after scenario, each with a new seed, for SOAK each; a difference prints the command that replays it.
+# All scenarios side by side, each with a new seed; a difference prints the command that replays it.
 SOAK ?= 30m
 .PHONY: soak
 soak: servers ## the oracles of test/oracle for SOAK=30m each: a random workload with faults, compared with what the servers say
-	go test -race -count=1 -timeout 0 -parallel 1 -v ./test/oracle/... -duration=$(SOAK)
+	go test -race -count=1 -timeout 0 -parallel 6 -v ./test/oracle/... -duration=$(SOAK)
 
 .PHONY: test-short
 test-short: ## the tests that need no servers: the quick loop

@@ -21,6 +21,9 @@ type Continuity struct {
 	// observation: it failed, or the server's index went backwards.
 	Gap bool
 
+	// Restored means that the server went back to a backup. It is a gap, too.
+	Restored bool
+
 	// Rebased means that the view itself has changed, as with the rights of a
 	// token: an object that comes or goes with it has not changed.
 	Rebased bool

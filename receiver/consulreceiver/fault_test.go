@@ -555,6 +555,32 @@ func TestKeysAndValuesThatAreNotText(t *testing.T) {
 	o.Eventually(t, "its end", o.HasEvent("consul.kv.deleted", "consul.kv.key", "config/\uFFFD-name"))
 }
 
+// A proxy or a cache may not know blocking queries, and answer them at once.
+func TestAProxyThatAnswersBlockingQueriesAtOnce(t *testing.T) {
+	t.Parallel()
+	consul, client := startConsul(t, lab.ServerOptions{})
+	registerService(t, client, "web")
+	p := startProxy(t, consul.Addr)
+	var requests atomic.Int64
+	p.fail(func(_ http.ResponseWriter, r *http.Request) bool {
+		query := r.URL.Query()
+		query.Del("index")
+		query.Del("wait")
+		r.URL.RawQuery = query.Encode()
+		if strings.HasPrefix(r.URL.Path, "/v1/health/") {
+			requests.Add(1)
+		}
+		return false
+	})
+	o := observe(t, configFor(p.addr()))
+	watching(t, o, endpointChecks)
+	before := requests.Load()
+	time.Sleep(3 * time.Second)
+	assert.Less(t, requests.Load()-before, int64(100), "there is a pause between them")
+	set(t, client, "web", api.HealthCritical)
+	o.Eventually(t, "the outage", o.HasSpan(health.SpanOutage+".start", attrCheck, "web"))
+}
+
 func TestShutdownDoesNotWaitForAServerThatHangs(t *testing.T) {
 	cfg := configFor(observedtest.Hang(t))
 	cfg.HTTP.Timeout = time.Hour

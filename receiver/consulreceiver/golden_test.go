@@ -87,9 +87,13 @@ func TestMetricsOfAConsulThatAnswers(t *testing.T) {
 		health.RecordChecks(m, health.CountByStatus(checks))
 		health.RecordStates(m, checks)
 		health.RecordInstances(m, health.InstancesByHealth(checks, map[string]int64{"web": 3, "db": 1}))
-		health.RecordTransitions(m, map[health.Counted]int64{
-			{Service: "web", Status: health.Critical}: 2, {Status: health.Passing}: 1, {Service: "web", Status: health.None}: 1,
-		})
+		h := health.Health{MaxServices: 1}
+		for _, status := range []health.Status{health.Passing, health.Critical, health.Passing, health.Critical} {
+			check := checks[health.CheckID{Node: "n1", Check: "service:web"}]
+			check.Status = status
+			h.Step(now, snapshot.Observation[health.CheckID, health.Check]{Objects: health.Checks{{Node: "n1", Check: "service:web"}: check}})
+		}
+		health.RecordTransitions(m, h.TransitionsOfAll())
 		catalog.RecordUsage(m, consulapi.Usage{Datacenter: "dc1", Nodes: 3, Services: 2, Instances: 5})
 		catalog.RecordLastContact(m, 20*time.Millisecond)
 		catalog.RecordLastContact(m, consulapi.Never) // It started alone.

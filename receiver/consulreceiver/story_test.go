@@ -327,6 +327,8 @@ func TestEveryMetricComes(t *testing.T) {
 	registerService(t, client, "web")
 	cfg := configForKeys(consul.Addr)
 	cfg.Metrics.Metrics.ConsulHealthCheckState.Enabled = true
+	cfg.Metrics.Metrics.ConsulHealthNodeState.Enabled = true
+	cfg.Metrics.Metrics.ConsulHealthServiceInstanceState.Enabled = true
 	o := observe(t, cfg)
 	watching(t, o, endpointChecks)
 	set(t, client, "web", api.HealthWarning)
@@ -349,6 +351,18 @@ func TestEveryMetricComes(t *testing.T) {
 		o.Eventually(t, name, func() bool { return o.HasMetric(name) })
 	}
 	o.Eventually(t, "the state as a value", o.HasValue(1, "consul.health.check.state", attrCheck, "web"))
+	for _, status := range healths {
+		node, instance := int64(0), int64(0)
+		if status == api.HealthPassing {
+			node = 1
+		}
+		if status == api.HealthWarning {
+			instance = 1
+		}
+		o.Eventually(t, "the node, "+status, o.HasValue(node, "consul.health.node.state", "consul.node.name", "lab", attrStatus, status))
+		o.Eventually(t, "the instance, "+status, o.HasValue(instance, "consul.health.service.instance.state",
+			"consul.service.name", "web", "consul.service.id", "web", "consul.node.name", "lab", attrStatus, status))
+	}
 }
 
 func metricNames() (names []string) {

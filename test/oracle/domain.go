@@ -118,21 +118,34 @@ func (d *Domain) Objects() (all []string) {
 	return all
 }
 
-// Rested says whether the state of all these objects has lasted for Keep.
-func (d *Domain) Rested(objects ...string) bool {
+// AllRested is Rested, of all objects that there were so far.
+func (d *Domain) AllRested() bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	for _, object := range objects {
-		l := d.timelines[object]
-		if l == nil {
-			continue
-		}
-		last := len(l.Turns) - 1
-		if time.Since(l.Turns[last].Until) < l.keep(last)+skew {
+	for _, l := range d.timelines {
+		if !l.rested() {
 			return false
 		}
 	}
 	return true
+}
+
+// Rested says whether the state of all these objects has lasted so long that it has to be
+// reported.
+func (d *Domain) Rested(objects ...string) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, object := range objects {
+		if l := d.timelines[object]; l != nil && !l.rested() {
+			return false
+		}
+	}
+	return true
+}
+
+func (l *Timeline) rested() bool {
+	last := len(l.Turns) - 1
+	return time.Since(l.Turns[last].Until) >= l.keep(last)+skew
 }
 
 // Timelines returns the truth, in the order of the objects.

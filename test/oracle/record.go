@@ -36,15 +36,6 @@ func (a Attributes) String() string {
 	return text.String()
 }
 
-func (a Attributes) has(pairs []string) bool {
-	for i := 0; i < len(pairs); i += 2 {
-		if value, ok := a[pairs[i]]; !ok || value != pairs[i+1] {
-			return false
-		}
-	}
-	return true
-}
-
 // Event is an event that the sink accepted.
 type Event struct {
 	Name            string
@@ -100,12 +91,11 @@ func (s *Sink) Events(names ...string) (found []Event) {
 	return found
 }
 
-// HasEvent says whether there is such an event with these attributes, given as
-// keys and values.
-func (s *Sink) HasEvent(name string, attributes ...string) bool {
+// EventsAfter returns the events that arrived after the first n, and how many there are.
+func (s *Sink) EventsAfter(n int) ([]Event, int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return slices.ContainsFunc(s.events, func(e Event) bool { return e.Name == name && e.Attributes.has(attributes) })
+	return slices.Clone(s.events[n:]), len(s.events)
 }
 
 // Spans returns the spans in the order in which they arrived.

@@ -26,7 +26,7 @@ var (
 var dumpFlag = flag.String("dump", "", "folder in which all events and spans of a run are written, in the order of their times")
 
 // settleShare is the part of a short run that is left for the comparison.
-const settleShare = 15 * time.Second
+const settleShare = 20 * time.Second
 
 // maxDifferences bounds what a failed run prints.
 const maxDifferences = 40

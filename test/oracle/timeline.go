@@ -61,7 +61,8 @@ func (l *Timeline) keep(turn int) time.Duration { return cmp.Or(l.Turns[turn].Ke
 // report; empty if they do not. A state may be left out if it did not last for Keep outside the
 // windows. Each report must be of a state that there was, at that time.
 func (l *Timeline) Compare(reports []Report, windows []Window) (difference string, at int) {
-	known := l.spread(map[int]bool{-1: true}, windows)
+	due := l.due(windows)
+	known := l.spread(map[int]bool{-1: true}, due, windows)
 	for n, report := range reports {
 		next := map[int]bool{}
 		why := misfit{text: "no such state then"}
@@ -73,10 +74,10 @@ func (l *Timeline) Compare(reports []Report, windows []Window) (difference strin
 				why.take(1, late)
 				continue
 			}
-			for before := -1; before < turn; before++ {
+			for before := range known {
 				switch {
-				case !known[before]:
-				case !l.skippable(before+1, turn, windows):
+				case before >= turn:
+				case due[turn] > due[before+1]:
 					why.take(2, "a state before it was not reported")
 				case !report.OldUnknown && report.Old != l.state(before):
 					why.take(3, fmt.Sprintf("it was %q before", l.state(before)))
@@ -88,7 +89,7 @@ func (l *Timeline) Compare(reports []Report, windows []Window) (difference strin
 		if len(next) == 0 {
 			return fmt.Sprintf("report %d is wrong: %s", n+1, why.text), n
 		}
-		known = l.spread(next, windows)
+		known = l.spread(next, due, windows)
 	}
 	if known[len(l.Turns)-1] {
 		return "", 0
@@ -108,31 +109,50 @@ func (m *misfit) take(near int, text string) {
 	}
 }
 
-// spread adds what can be known without a report: a state that came back while
-// nobody could observe, and what changed in a silent window.
-func (l *Timeline) spread(known map[int]bool, windows []Window) map[int]bool {
-	for turn := range l.Turns {
-		for before := -1; before < turn && !known[turn]; before++ {
-			known[turn] = known[before] && l.skippable(before+1, turn, windows) &&
-				(l.state(before) == l.state(turn) || l.silent(before, turn, windows))
+// spread adds what can be known without a report: a state that came back while nobody
+// could observe, and what changed in a silent window.
+func (l *Timeline) spread(known map[int]bool, due []int, windows []Window) map[int]bool {
+	first := len(l.Turns)
+	for turn := range known {
+		first = min(first, turn)
+	}
+	for turn := first + 1; turn < len(l.Turns); turn++ {
+		possible := false
+		for before := range known {
+			if before >= turn || due[turn] > due[before+1] {
+				continue
+			}
+			possible = true
+			if l.state(before) == l.state(turn) || l.silent(turn, windows) {
+				known[turn] = true
+				break
+			}
+		}
+		if !possible {
+			break
 		}
 	}
 	return known
 }
 
-// skippable says whether no turn from first up to end had to be reported.
-func (l *Timeline) skippable(first, end int, windows []Window) bool {
-	for turn := first; turn < end; turn++ {
+// due returns, for each turn, how many of those before it had to be reported.
+func (l *Timeline) due(windows []Window) []int {
+	counts := make([]int, len(l.Turns)+1)
+	for turn := range l.Turns {
+		counts[turn+1] = counts[turn]
+		if turn+1 == len(l.Turns) {
+			break
+		}
 		from, until := l.Turns[turn].Until, l.Turns[turn+1].From
 		if until.After(from) && visible(from, until, windows) >= l.keep(turn) {
-			return false
+			counts[turn+1]++
 		}
 	}
-	return true
+	return counts
 }
 
 // silent says whether a silent window lies where a turn became another.
-func (l *Timeline) silent(_, turn int, windows []Window) bool {
+func (l *Timeline) silent(turn int, windows []Window) bool {
 	for _, w := range windows {
 		if w.Silent && l.Turns[turn].From.Before(w.Until) && l.Turns[turn].Until.After(w.From.Add(-l.Keep)) {
 			return true

@@ -87,7 +87,7 @@ func (a *agentServices) act(ctx context.Context, random *rand.Rand) string {
 	}
 	id := fmt.Sprintf("%s%d", agentPrefix, random.IntN(4))
 	kind, status := random.IntN(12), statuses[random.IntN(3)]
-	if !oracle.Until(ctx, 20*time.Millisecond, func() bool { return a.domain.Rested(a.domain.Objects()...) }) {
+	if !oracle.Until(ctx, 20*time.Millisecond, func() bool { return a.domain.AllRested() }) {
 		return ""
 	}
 	a.domain.Poll(ctx) // The agent may have brought something late.
@@ -153,7 +153,7 @@ func (a *agentServices) registerByCLI(ctx context.Context, id string, ttl time.D
 func (a *agentServices) end(ctx context.Context) {
 	oracle.Sleep(ctx, shortTTL) // What was to expire has.
 	a.domain.Poll(ctx)
-	oracle.Until(ctx, 20*time.Millisecond, func() bool { return a.domain.Rested(a.domain.Objects()...) })
+	oracle.Until(ctx, 20*time.Millisecond, func() bool { return a.domain.AllRested() })
 	from := time.Now()
 	_ = a.cli(ctx, "maint", "-disable")
 	oracle.Sleep(ctx, time.Second)

@@ -44,7 +44,7 @@ func (s *system) checkedLocker(node string) oracle.Actor {
 }
 
 func (l *checkedLocker) act(ctx context.Context, _ *rand.Rand) string {
-	if !oracle.Until(ctx, 20*time.Millisecond, func() bool { return l.domain.Rested(l.domain.Objects()...) }) {
+	if !oracle.Until(ctx, 20*time.Millisecond, func() bool { return l.domain.AllRested() }) {
 		return ""
 	}
 	l.domain.Poll(ctx)

@@ -99,7 +99,7 @@ func (f *fleet) act(ctx context.Context, random *rand.Rand) string {
 	pick := random.Uint64()
 	node = inAnyCase(node, pick>>8)
 	what, do := f.choose(kind, node, service, instance, status, pick)
-	if !oracle.Until(ctx, 20*time.Millisecond, func() bool { return f.domain.Rested(f.domain.Objects()...) }) {
+	if !oracle.Until(ctx, 20*time.Millisecond, func() bool { return f.domain.AllRested() }) {
 		return ""
 	}
 	from := time.Now()

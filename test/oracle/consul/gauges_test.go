@@ -194,37 +194,43 @@ func (s *system) catalog() (nodes, services, instances int, err error) {
 // checks with those of their nodes, and those that peers export.
 func (s *system) instances() (map[string]float64, error) {
 	counts := map[string]float64{}
-	peers := []string{""}
-	if s.imports != nil {
-		peers = append(peers, peerName)
+	if err := s.countInstances(counts, s, ""); err != nil || s.imports == nil {
+		return counts, err
 	}
-	for _, peer := range peers {
-		of := &api.QueryOptions{Peer: peer}
-		services, _, err := s.client.Catalog().Services(of)
+	return counts, s.countInstances(counts, s.imports, peerName)
+}
+
+// countInstances counts the instances of the services of a datacenter, which are those of
+// a peer unless that is empty.
+func (s *system) countInstances(counts map[string]float64, of *system, peer string) error {
+	services, _, err := of.client.Catalog().Services(nil)
+	if err != nil {
+		return err
+	}
+	for service := range services {
+		if peer != "" && service == "consul" {
+			continue // It is not exported.
+		}
+		for _, health := range healths {
+			counts[service+" "+health+" "+peer] = 0
+		}
+		options := &api.QueryOptions{Peer: peer}
+		entries, _, err := s.client.Health().Service(service, "", false, options)
 		if err != nil {
-			return nil, err
+			return err
 		}
-		for service := range services {
-			for _, health := range healths {
-				counts[service+" "+health+" "+peer] = 0
-			}
-			entries, _, err := s.client.Health().Service(service, "", false, of)
-			if err != nil {
-				return nil, err
-			}
-			passing, _, err := s.client.Health().Service(service, "", true, of)
-			if err != nil {
-				return nil, err
-			}
-			for _, entry := range entries {
-				counts[service+" "+entry.Checks.AggregatedStatus()+" "+peer]++
-			}
-			if n := counts[service+" "+api.HealthPassing+" "+peer]; n != float64(len(passing)) {
-				return nil, fmt.Errorf("consul says that %d of %s pass, and %v do", len(passing), service, n)
-			}
+		passing, _, err := s.client.Health().Service(service, "", true, options)
+		if err != nil {
+			return err
+		}
+		for _, entry := range entries {
+			counts[service+" "+entry.Checks.AggregatedStatus()+" "+peer]++
+		}
+		if n := counts[service+" "+api.HealthPassing+" "+peer]; n != float64(len(passing)) {
+			return fmt.Errorf("consul says that %d of %s pass, and %v do", len(passing), service, n)
 		}
 	}
-	return counts, nil
+	return nil
 }
 
 // servers reads what concerns the servers themselves.

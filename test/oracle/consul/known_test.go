@@ -15,7 +15,7 @@ const (
 	nodesInAnyCase = true
 	// endsHaveTheirOwnTime: the end of a hold that began at an unknown time is not said to
 	// be reconciled for that.
-	endsHaveTheirOwnTime = false
+	endsHaveTheirOwnTime = true
 	// restoredSpansAreNew: after a snapshot was restored, no span has the ID of another.
 	restoredSpansAreNew = false
 	// startsSurviveKills: a span whose start was accepted ends also when the collector was
@@ -23,7 +23,7 @@ const (
 	startsSurviveKills = false
 	// incidentsFollowInstances: the incident of a service ends when none of its instances is
 	// on a node whose check fails.
-	incidentsFollowInstances = true
+	incidentsFollowInstances = false
 	// spansSpellNames: spans spell names as events do.
 	spansSpellNames = true
 	// countersBeginAtZero: each known service has its counters at once.

@@ -138,7 +138,7 @@ func (l *locker) act(ctx context.Context, random *rand.Rand) string {
 	}
 	next := []string{byRelease, byDestruction, byExpiry, byDeletion, byHandover}[random.IntN(5)]
 	deletes := random.IntN(2) == 0
-	if !oracle.Until(ctx, 20*time.Millisecond, func() bool { return l.domain.Rested(l.domain.Objects()...) }) {
+	if !oracle.Until(ctx, 20*time.Millisecond, func() bool { return l.domain.AllRested() }) {
 		return ""
 	}
 	if l.session == "" {

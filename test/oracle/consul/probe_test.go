@@ -35,13 +35,14 @@ func (s *system) observed(ctx context.Context) error {
 	defer enough()
 	var made []string
 	first := s.probes.Load() + 1
+	_, before := s.sink.EventsAfter(0)
 	for {
 		name := fmt.Sprintf("%s%d", probePrefix, s.probes.Add(1))
 		if s.probe(ctx, name) == nil {
 			made = append(made, name)
 		}
 		for range 10 {
-			if s.reported(first) {
+			if s.reported(first, before) {
 				s.removeProbes(ctx, made)
 				return nil
 			}
@@ -81,9 +82,11 @@ func (s *system) probe(ctx context.Context, name string) error {
 	return nil
 }
 
-// reported says whether each watch has reported a probe of that number or a later one.
-func (s *system) reported(first int64) bool {
-	events := s.events()
+// reported says whether each watch has reported a probe of that number or a later one, in
+// the events that arrived after so many.
+func (s *system) reported(first int64, before int) bool {
+	events, _ := s.sink.EventsAfter(before)
+	events = s.ownEvents(events)
 	for _, want := range probed {
 		if !slices.ContainsFunc(events, func(e oracle.Event) bool {
 			var number int64

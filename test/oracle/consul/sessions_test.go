@@ -47,7 +47,7 @@ func (s *system) visitor(number int) oracle.Actor {
 			return "session expired"
 		}
 		expire := random.IntN(4) == 0
-		if !oracle.Until(ctx, 20*time.Millisecond, func() bool { return domain.Rested(domain.Objects()...) }) {
+		if !oracle.Until(ctx, 20*time.Millisecond, func() bool { return domain.AllRested() }) {
 			return ""
 		}
 		domain.Poll(ctx) // A session that a snapshot brought back expires by itself.
@@ -78,7 +78,7 @@ func (s *system) visitor(number int) oracle.Actor {
 // destroySessions ends the sessions of an actor, so that none expires later.
 func (s *system) destroySessions(ctx context.Context, actor string, domain *oracle.Domain) {
 	domain.Poll(ctx)
-	oracle.Until(ctx, 20*time.Millisecond, func() bool { return domain.Rested(domain.Objects()...) })
+	oracle.Until(ctx, 20*time.Millisecond, func() bool { return domain.AllRested() })
 	domain.Poll(ctx)
 	from := time.Now()
 	oracle.Until(ctx, 50*time.Millisecond, func() bool {

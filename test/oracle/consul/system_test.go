@@ -131,8 +131,10 @@ func own[R any](s *system, records []R, resource func(R) oracle.Attributes) []R 
 	return slices.DeleteFunc(slices.Clone(records), func(r R) bool { return resource(r)[attrDatacenter] != s.datacenter })
 }
 
-func (s *system) events() []oracle.Event {
-	return own(s, s.sink.Events(), func(e oracle.Event) oracle.Attributes { return e.Resource })
+func (s *system) events() []oracle.Event { return s.ownEvents(s.sink.Events()) }
+
+func (s *system) ownEvents(events []oracle.Event) []oracle.Event {
+	return own(s, events, func(e oracle.Event) oracle.Attributes { return e.Resource })
 }
 
 func (s *system) spans() []oracle.Span {

@@ -41,6 +41,7 @@ func TestARestoredSnapshotThatWritesHaveOvertaken(t *testing.T) {
 			w.Observe(collect.Result[string, uint64]{Meta: consulapi.Meta{Index: 9}, Objects: objects{"a": 4, "b": 9}})
 			observed := w.Observe(collect.Result[string, uint64]{Meta: consulapi.Meta{Index: tc.index, Filtered: tc.filtered}, Objects: tc.next})
 			assert.Equal(t, tc.gap, observed.Gap)
+			assert.Equal(t, tc.gap, observed.Restored)
 		})
 	}
 }

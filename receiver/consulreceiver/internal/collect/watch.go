@@ -178,10 +178,11 @@ func (w *Watch[K, V, E]) observe(result Result[K, V], restored bool) observation
 	observed := observation[K, V]{
 		Observation: snapshot.Observation[K, V]{
 			Continuity: snapshot.Continuity{
-				Index:   meta.Index,
-				Gap:     w.gap || backwards,
-				Rebased: meta.Filtered && !w.begun || w.begun && (same || meta.Filtered != w.last.Filtered || meta.Filtered && meta.Token != w.last.Token),
-				Cut:     cut > 0 || w.cut > 0,
+				Index:    meta.Index,
+				Gap:      w.gap || backwards,
+				Restored: backwards,
+				Rebased:  meta.Filtered && !w.begun || w.begun && (same || meta.Filtered != w.last.Filtered || meta.Filtered && meta.Token != w.last.Token),
+				Cut:      cut > 0 || w.cut > 0,
 			},
 			Objects: objects,
 		},

@@ -35,6 +35,26 @@ func BenchmarkStep(b *testing.B) {
 			}
 		}
 	})
+	// The same change by the list of critical checks, which has no other.
+	b.Run("list", func(b *testing.B) {
+		b.ReportAllocs()
+		var h Health
+		h.Step(snapshottest.At(0), snapshot.Observation[CheckID, Check]{Objects: before})
+		index := uint64(checks)
+		for i := 0; b.Loop(); i++ {
+			index++
+			var effects []Effect
+			if i%2 == 0 {
+				effects = h.StepList(snapshottest.At(i), Critical, index, Checks{changed: {Service: "web", Status: Critical, Index: index}})
+			} else {
+				h.StepList(snapshottest.At(i), Critical, index, Checks{})
+				effects = h.StepResolved(snapshottest.At(i), index, []CheckID{changed}, Checks{changed: {Service: "web", Status: Passing, Index: index}})
+			}
+			if len(effects) != 2 {
+				b.Fatalf("%d effects, want 2", len(effects))
+			}
+		}
+	})
 	b.Run("bare loop", func(b *testing.B) {
 		b.ReportAllocs()
 		for b.Loop() {

@@ -3,11 +3,6 @@
 
 package health
 
-import (
-	"maps"
-	"slices"
-)
-
 // Other is the name under which a Counter counts what is beyond its limit.
 const Other = "_OTHER"
 
@@ -17,70 +12,94 @@ type Counted struct {
 	Status  Status // after the transition
 }
 
+// ServiceTransitions are the numbers of transitions of one service's checks.
+type ServiceTransitions struct {
+	Service string // empty for checks of nodes
+	counts  [classes]int64
+}
+
 // Counter counts transitions of a bounded number of services.
 type Counter struct {
-	counts   map[Counted]int64
-	services map[string]bool
+	counts map[string]*[classes]int64 // by service; those of nodes, and Other, have room always
 }
 
-func (c *Counter) add(limit int, t Counted) {
-	if t.Status == None {
-		return
+// own returns how many services have counts of their own.
+func (c *Counter) own() int {
+	n := len(c.counts)
+	for _, always := range []string{"", Other} {
+		if c.counts[always] != nil {
+			n--
+		}
 	}
+	return n
+}
+
+func (c *Counter) of(service string) *[classes]int64 {
 	if c.counts == nil {
-		c.counts, c.services = map[Counted]int64{}, map[string]bool{}
+		c.counts = map[string]*[classes]int64{}
 	}
-	if t.Service != "" && !c.services[t.Service] {
-		if len(c.services) >= limit {
-			t.Service = Other
-		} else {
-			c.services[t.Service] = true
-		}
+	if c.counts[service] == nil {
+		c.counts[service] = new([classes]int64)
 	}
-	c.counts[t]++
+	return c.counts[service]
 }
 
-// withZeros returns the counts, and zero for each status of the services that had no
-// transition, up to a limit, and of nodes. A counter that begins with its first increment
-// hides that from whoever computes a rate. A service that has a zero keeps its series
-// until it is gone.
-func (c *Counter) withZeros(limit int, services []string) map[Counted]int64 {
-	c.reserve(limit, services)
-	names := append(slices.Collect(maps.Keys(c.services)), "")
-	if len(services) > len(c.services) {
-		names = append(names, Other)
+func (c *Counter) add(limit int, service string, status class) {
+	if service != "" && c.counts[service] == nil && c.own() >= limit {
+		service = Other
 	}
-	counts := make(map[Counted]int64, len(names)*len(statusOf))
-	for _, name := range names {
-		for _, status := range statusOf {
-			counts[Counted{name, status}] = 0
-		}
-	}
-	for counted, n := range c.counts {
-		counted.Status = nameOf(counted.Status)
-		counts[counted] += n
-	}
-	return counts
+	c.of(service)[status]++
 }
 
-// reserve gives services series of their own, as long as there is room, and takes them
-// from those that are gone and had no transition.
+// reserve gives services counts of their own, as long as there is room, and takes them
+// from those that are gone and had no transition. A counter that begins with its first
+// increment hides that from whoever computes a rate.
 func (c *Counter) reserve(limit int, services []string) {
-	if c.counts == nil {
-		c.counts, c.services = map[Counted]int64{}, map[string]bool{}
-	}
+	c.of("")
 	keep := make(map[string]bool, len(services))
-	for _, name := range services {
-		keep[name] = true
+	for _, service := range services {
+		keep[service] = true
 	}
-	for counted := range c.counts {
-		keep[counted.Service] = true
+	for service, counts := range c.counts {
+		if service != "" && !keep[service] && *counts == [classes]int64{} {
+			delete(c.counts, service)
+		}
 	}
-	maps.DeleteFunc(c.services, func(name string, _ bool) bool { return !keep[name] })
-	for _, name := range services {
-		if len(c.services) >= limit {
+	room := limit - c.own()
+	for _, service := range services {
+		if c.counts[service] != nil {
+			continue
+		}
+		if room--; room < 0 {
+			c.of(Other)
 			return
 		}
-		c.services[name] = true
+		c.of(service)
 	}
+}
+
+// all returns all counts.
+func (c *Counter) all() []ServiceTransitions {
+	all := make([]ServiceTransitions, 0, len(c.counts))
+	for service, counts := range c.counts {
+		all = append(all, ServiceTransitions{service, *counts})
+	}
+	return all
+}
+
+// nonzero returns the counts that are not zero.
+func (c *Counter) nonzero() map[Counted]int64 {
+	var counts map[Counted]int64
+	for service, byStatus := range c.counts {
+		for status, n := range byStatus {
+			if n == 0 {
+				continue
+			}
+			if counts == nil {
+				counts = map[Counted]int64{}
+			}
+			counts[Counted{service, statusOf[status]}] = n
+		}
+	}
+	return counts
 }

@@ -37,12 +37,16 @@ type IncidentID struct {
 	Subject Subject
 	First   CheckID
 	Index   uint64 // ModifyIndex of that check
+
+	// Restores is how often Consul had gone back to a snapshot: indexes come again.
+	Restores uint64 `json:",omitempty"`
 }
 
 // OutageID identifies an outage.
 type OutageID struct {
 	Check    CheckID
 	Index    uint64     // ModifyIndex of the check at the outage's start
+	Restores uint64     `json:",omitempty"` // as in the incident
 	Incident IncidentID // that it is a part of
 }
 

@@ -84,10 +84,10 @@ func RecordInstanceStates(m collect.Metrics, instances []InstanceState, limit in
 }
 
 // RecordTransitions records how often checks changed their status.
-func RecordTransitions(m collect.Metrics, counts map[Counted]int64) {
-	for c, n := range counts {
-		if status, ok := metadata.MapAttributeConsulCheckStatus[string(c.Status)]; ok {
-			m.RecordConsulHealthCheckTransitionsDataPoint(m.TS(), n, c.Service, status)
+func RecordTransitions(m collect.Metrics, services []ServiceTransitions) {
+	for _, s := range services {
+		for class, n := range s.counts {
+			m.RecordConsulHealthCheckTransitionsDataPoint(m.TS(), n, s.Service, statusAttributes[statusOf[class]])
 		}
 	}
 }

@@ -52,7 +52,7 @@ func readImported(ctx context.Context, c *consulapi.Client, filters collect.Filt
 // readImportedService reads the health of the instances of one imported service.
 func readImportedService(ctx context.Context, c *consulapi.Client, of Imported) (counts Instances, err error) {
 	instances, _, err := consulapi.GetIndexed[[]struct {
-		Checks []struct{ CheckID, Status string }
+		Checks []struct{ CheckID, Status string } `answer:"required"`
 	}](ctx, c, endpointService+"/"+of.Service, consulapi.Query{Peer: of.Peer, Class: endpointService})
 	for _, i := range instances {
 		var checks [classes]int64

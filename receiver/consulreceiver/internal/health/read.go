@@ -119,10 +119,11 @@ func sidecars(ctx context.Context, c *consulapi.Client) (map[string]bool, error)
 
 // instancesOn reads the instances on a node.
 func instancesOn(ctx context.Context, c *consulapi.Client, filters collect.Filters, node string) ([]Instance, error) {
+	type service struct {
+		ID, Service string `answer:"required"`
+	}
 	reply, _, err := consulapi.GetIndexed[struct {
-		Services []struct {
-			ID, Service string `answer:"required"`
-		}
+		Services consulapi.Nullable[service] `answer:"required"` // null: there is no such node
 	}](ctx, c, endpointOnNode+"/"+node, consulapi.Query{Class: endpointOnNode})
 	var instances []Instance
 	for _, s := range reply.Services {

@@ -105,7 +105,7 @@ func incidentKeys(cluster string, id IncidentID) period.Period {
 	if id.Subject.Node {
 		name = SpanNodeOutage
 	}
-	key := []string{name, cluster, id.Subject.Name, id.First.Node, id.First.Check, index(id.Index)}
+	key := []string{name, cluster, id.Subject.Name, id.First.Node, id.First.Check, generation(id.Index, id.Restores)}
 	return period.Period{Name: name, Trace: key, Key: key}
 }
 
@@ -114,7 +114,7 @@ func outageKeys(cluster string, id OutageID) period.Period {
 	incident := incidentKeys(cluster, id.Incident)
 	return period.Period{
 		Name: SpanOutage, Trace: incident.Trace, Parent: incident.Key,
-		Key: []string{SpanOutage, cluster, id.Check.Node, id.Check.Check, index(id.Index)},
+		Key: []string{SpanOutage, cluster, id.Check.Node, id.Check.Check, generation(id.Index, id.Restores)},
 	}
 }
 
@@ -177,4 +177,10 @@ func withCourse(p period.Period, c Course) period.Period {
 	return p
 }
 
-func index(i uint64) string { return strconv.FormatUint(i, 10) }
+// generation distinguishes what has the same index after a restored snapshot.
+func generation(index, restores uint64) string {
+	if restores == 0 {
+		return strconv.FormatUint(index, 10)
+	}
+	return fmt.Sprintf("%d after %d restores", index, restores)
+}

@@ -66,3 +66,21 @@ func TestADisabledEventLeavesTheSpans(t *testing.T) {
 	require.Equal(t, 2, s.Traces.SpanCount(), "of the incident, and of the outage in it")
 	require.Zero(t, s.Logs.LogRecordCount())
 }
+
+func TestMaintenanceBeginsAndEnds(t *testing.T) {
+	with := func(index uint64, maintenances ...Check) snapshot.Observation[CheckID, Check] {
+		o := serviceAndNode(Passing, Passing, 5)
+		o.Index = index
+		for _, c := range maintenances {
+			o.Objects[NewCheckID(c.Node, c.ID)] = c
+		}
+		return o
+	}
+	node := Check{Node: "N1", ID: nodeMaintenance, Name: "Node Maintenance Mode", Status: Critical, Index: 6, Reason: "kernel"}
+	instance := Check{
+		Node: "N1", ID: serviceMaintenance + "web-1", Name: "Service Maintenance Mode", Status: Critical, Index: 6, Reason: "disk swap",
+		Service: "web", ServiceID: "web-1",
+	}
+	rendered(metadata.DefaultLogsBuilderConfig(), with(5), with(6, node, instance), with(7, instance), with(8)).
+		RequireGolden(t, "a node and an instance are in maintenance")
+}

@@ -28,6 +28,8 @@ type Health struct {
 	known           *known
 	tally           *tally
 	counter         Counter
+	reserved        int    // the generation of the tally whose services the counter has
+	restores        uint64 // how often Consul went back to a snapshot
 	outages         map[CheckID]*Outage
 	incidents       map[Subject]*Incident
 }
@@ -62,6 +64,9 @@ func (h *Health) stepAll(now time.Time, o snapshot.Observation[CheckID, Check], 
 	// The same index: nothing has changed.
 	if (o.Gap && !first || h.restored && first) && o.Index != h.known.index {
 		gap = &snapshot.Gap{Old: h.known.index, New: o.Index}
+	}
+	if o.Restored || gap != nil && gap.Old > gap.New {
+		h.restores++
 	}
 	found := merge(o.Index, o.Objects)
 	h.begun, h.known.full = true, o.Cut
@@ -158,7 +163,7 @@ func (h *Health) maintained(t Transition, rebased bool) []Effect {
 		return nil
 	}
 	if started && !t.Initial {
-		h.counter.add(h.MaxServices, Counted{t.Check.Service, Maintenance})
+		h.counter.add(h.MaxServices, t.Check.Service, maintenance)
 	}
 	if t.Initial && !h.EmitInitial {
 		return nil
@@ -195,7 +200,9 @@ func (h *Health) baseline(t Transition, rebased bool) []Effect {
 // check that is registered as failing has never left passing: it has no outage,
 // unless it joins an incident.
 func (h *Health) apply(t Transition) []Effect {
-	h.counter.add(h.MaxServices, Counted{t.Check.Service, t.New})
+	if t.New != None {
+		h.counter.add(h.MaxServices, t.Check.Service, classOf(t.ID, t.New))
+	}
 	outage := h.outages[t.ID]
 	if outage == nil {
 		joins := t.Old == None && t.Check.Service != "" && h.incidents[Subject{Name: t.Check.Service}] != nil
@@ -226,7 +233,7 @@ func (h *Health) open(t Transition, before bool) (*Outage, []Effect) {
 		i := h.incidents[s.key()]
 		if i == nil {
 			i = &Incident{
-				ID:      IncidentID{Subject: s, First: t.shown(), Index: t.Check.Index},
+				ID:      IncidentID{Subject: s, First: t.shown(), Index: t.Check.Index, Restores: h.restores},
 				Course:  Course{BeganBefore: before, Start: t.At, Reconciled: t.Reconciled},
 				failing: map[CheckID]bool{},
 			}
@@ -241,7 +248,7 @@ func (h *Health) open(t Transition, before bool) (*Outage, []Effect) {
 		own = Subject{Name: t.shown().Node, Node: true}
 	}
 	outage := &Outage{
-		ID:     OutageID{Check: t.shown(), Index: t.Check.Index, Incident: join(own).ID},
+		ID:     OutageID{Check: t.shown(), Index: t.Check.Index, Restores: h.restores, Incident: join(own).ID},
 		Check:  t.Check,
 		Course: Course{BeganBefore: before, Start: t.At, Reconciled: t.Reconciled},
 	}
@@ -335,13 +342,17 @@ func (h *Health) Index() uint64 {
 }
 
 // Transitions returns how many transitions there were so far.
-func (h *Health) Transitions() map[Counted]int64 { return maps.Clone(h.counter.counts) }
+func (h *Health) Transitions() map[Counted]int64 { return h.counter.nonzero() }
 
-// TransitionsOfAll returns the same with a number for each status of each service that is
-// known, up to MaxServices.
-func (h *Health) TransitionsOfAll() map[Counted]int64 {
+// TransitionsOfAll returns the same for all services that are known, up to MaxServices,
+// also if they had none.
+func (h *Health) TransitionsOfAll() []ServiceTransitions {
 	h.init()
-	return h.counter.withZeros(h.MaxServices, h.tally.names())
+	if h.reserved != h.tally.generation {
+		h.counter.reserve(h.MaxServices, h.tally.names())
+		h.reserved = h.tally.generation
+	}
+	return h.counter.all()
 }
 
 // Counts returns the number of checks by status.
@@ -391,13 +402,14 @@ func (h *Health) Host(node string, instances []Instance) {
 // Trouble is what outlives the process: the outages and incidents that are open.
 type Trouble struct {
 	Index     uint64
+	Restores  uint64 `json:",omitempty"`
 	Outages   []Outage
 	Incidents []Incident
 }
 
 // Save returns the open outages and incidents, in order.
 func (h *Health) Save() Trouble {
-	t := Trouble{Index: h.Index()}
+	t := Trouble{Index: h.Index(), Restores: h.restores}
 	for _, o := range h.outages {
 		t.Outages = append(t.Outages, *o.told())
 	}
@@ -422,6 +434,7 @@ func (s Subject) compare(other Subject) int {
 // Restore goes on from what an earlier process saved, before the first Step. What
 // does not fit together, as of an older version, is left out.
 func (h *Health) Restore(t Trouble) {
+	h.restores = t.Restores
 	h.outages, h.incidents = map[CheckID]*Outage{}, map[Subject]*Incident{}
 	incidents := map[Subject]*Incident{}
 	for _, i := range t.Incidents {

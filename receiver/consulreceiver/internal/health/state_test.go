@@ -943,3 +943,27 @@ func FuzzWhateverWasSavedIsRestored(f *testing.F) {
 		}
 	})
 }
+
+// A snapshot brings back indexes that were used before.
+func TestAnOutageThatASnapshotBringsBackIsAnotherOne(t *testing.T) {
+	var h Health
+	opened := func(o snapshot.Observation[CheckID, Check]) OutageID {
+		_, effects := h.Step(snapshottest.At(int(o.Index)), o)
+		for _, e := range effects {
+			if turned, ok := e.(Turned); ok && turned.Opened {
+				return turned.Outage.ID
+			}
+		}
+		return OutageID{}
+	}
+	opened(saw(4, "n1/web=passing"))
+	before := opened(saw(5, "n1/web=critical"))
+	opened(saw(6, "n1/web=passing"))
+	restored := saw(5, "n1/web=critical")
+	restored.Gap, restored.Restored = true, true
+	after := opened(restored)
+	require.Equal(t, before.Index, after.Index)
+	assert.NotEqual(t, before, after)
+	assert.NotEqual(t, outageKeys("dc1", before).SpanID(), outageKeys("dc1", after).SpanID())
+	assert.NotEqual(t, outageKeys("dc1", before).TraceID(), outageKeys("dc1", after).TraceID())
+}

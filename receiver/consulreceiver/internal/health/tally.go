@@ -42,14 +42,6 @@ func classOf(id CheckID, status Status) class {
 // statusOf holds the statuses that are counted, in the order of the classes.
 var statusOf = [classes]Status{passing: Passing, warning: Warning, unknown: Unknown, critical: Critical, maintenance: Maintenance}
 
-// nameOf returns the status as which another one is counted.
-func nameOf(status Status) Status {
-	if slices.Contains(statusOf[:], status) {
-		return status
-	}
-	return Unknown
-}
-
 // CountByStatus returns the number of checks by status; one that no check has counts zero.
 func CountByStatus(checks Checks) map[Status]int64 { return newTally(checks).byStatus() }
 
@@ -90,7 +82,9 @@ type tally struct {
 	nodes    map[string]*node
 	services map[string]*service // by name in lower case: Consul does not tell them apart
 	ill      map[string]struct{} // nodes of which a check is not passing
-	now      time.Time           // of the changes that are taken in; zero: they were there before
+	// generation counts how often the names of the services have changed.
+	generation int
+	now        time.Time // of the changes that are taken in; zero: they were there before
 }
 
 // totalsLag is how long after a change Consul's totals may not have it: it counts every
@@ -127,7 +121,7 @@ func newTally(checks Checks) *tally {
 
 // begin counts checks that were there before.
 func (t *tally) begin(checks Checks) {
-	*t = tally{nodes: map[string]*node{}, services: map[string]*service{}, ill: map[string]struct{}{}}
+	*t = tally{generation: t.generation + 1, nodes: map[string]*node{}, services: map[string]*service{}, ill: map[string]struct{}{}}
 	for id, check := range checks {
 		t.add(id, check, 1)
 	}
@@ -202,7 +196,9 @@ func (t *tally) instance(on *node, of Instance) *instance {
 		on.instances[key] = i
 		s := t.service(of.Service)
 		s.instances[i] = struct{}{}
-		s.names[of.Service]++
+		if s.names[of.Service]++; s.names[of.Service] == 1 {
+			t.generation++
+		}
 		s.counted, s.moved = false, t.now
 	}
 	return i
@@ -220,6 +216,7 @@ func (t *tally) tidy(i *instance) {
 	delete(s.instances, i)
 	if s.names[i.Service]--; s.names[i.Service] == 0 {
 		delete(s.names, i.Service)
+		t.generation++
 	}
 }
 

@@ -95,6 +95,7 @@ type watcher struct {
 	cancel  context.CancelFunc
 	queries sync.WaitGroup
 
+	restarts   *rate.Limiter
 	epoch      context.Context
 	begun      bool
 	gap        bool
@@ -212,6 +213,9 @@ func (w *watcher) fresh(index uint64, read func(consulapi.Query) (collect.Result
 
 // begin reads all checks, and follows them from there.
 func (w *watcher) begin(ctx context.Context) (observation, error) {
+	if err := w.pace(ctx); err != nil {
+		return observation{}, err
+	}
 	epoch := w.Epoch()
 	ended := w.epoch != nil && w.epoch != epoch // as another watch has noticed
 	w.epoch = epoch
@@ -242,6 +246,19 @@ func (w *watcher) begin(ctx context.Context) (observation, error) {
 	w.consistent, w.highest = false, result.Index
 	w.follow(ctx, result.Meta)
 	return o, nil
+}
+
+// pace bounds how often all checks are read because what was followed broke off: behind
+// a proxy that answers blocking queries at once, that is again and again.
+func (w *watcher) pace(ctx context.Context) error {
+	if w.restarts == nil {
+		w.restarts = rate.NewLimiter(rate.Every(shortestPause), 2)
+	}
+	w.restarts.SetLimit(rate.Every(w.soon()))
+	if w.gap { // The loop paces what fails.
+		return nil
+	}
+	return w.restarts.Wait(ctx)
 }
 
 // sidecars reads which services are sidecar proxies, if the catalog has changed. Where
@@ -285,10 +302,11 @@ func (w *watcher) all(result collect.Result[CheckID, Check], resync, restored bo
 	o := observation{
 		all: &snapshot.Observation[CheckID, Check]{
 			Continuity: snapshot.Continuity{
-				Index:   meta.Index,
-				Gap:     resync && w.gap || backwards,
-				Rebased: meta.Filtered && !w.begun || w.begun && (same || meta.Filtered != w.last.Filtered || meta.Filtered && meta.Token != w.last.Token),
-				Cut:     cut > 0 || w.cut > 0,
+				Index:    meta.Index,
+				Gap:      resync && w.gap || backwards,
+				Restored: backwards,
+				Rebased:  meta.Filtered && !w.begun || w.begun && (same || meta.Filtered != w.last.Filtered || meta.Filtered && meta.Token != w.last.Token),
+				Cut:      cut > 0 || w.cut > 0,
 			},
 			Objects: objects,
 		},

@@ -3,6 +3,8 @@
 
 package kv
 
+import "strings"
+
 // End is how a hold, or a wait, ended.
 type End string
 
@@ -31,7 +33,8 @@ type Evidence struct {
 	// Clients are those of sessions whose name and node are known, by ID, whether
 	// the sessions live or not.
 	Clients map[string]Client
-	// DeletedAt is the index at which a key was deleted, where Consul knows it.
+	// DeletedAt is the index at which a key, or one whose name begins with its name,
+	// was deleted last, where Consul knows it.
 	DeletedAt map[string]uint64
 }
 
@@ -53,6 +56,31 @@ type SessionState struct {
 type Needs struct {
 	Sessions []string // IDs of the holders
 	Deleted  []string // keys
+}
+
+// within returns the evidence with only those deletions that are proven to be of
+// their key: Consul answers with the newest deletion of any key that begins with the
+// name or, when it remembers none, with an index of other keys. So a deletion counts
+// that happened between two observations, where no other key begins with the name.
+func (e Evidence) within(after, until uint64, before, now map[string]Key) Evidence {
+	proven := map[string]uint64{}
+	for name, index := range e.DeletedAt {
+		if index > after && index <= until && !extended(name, before) && !extended(name, now) {
+			proven[name] = index
+		}
+	}
+	e.DeletedAt = proven
+	return e
+}
+
+// extended says whether the name of another key begins with a name.
+func extended(name string, keys map[string]Key) bool {
+	for other := range keys {
+		if len(other) > len(name) && strings.HasPrefix(other, name) {
+			return true
+		}
+	}
+	return false
 }
 
 // givenUp returns how a hold ended whose key was given up at an index, and is
@@ -105,7 +133,7 @@ func (e Evidence) removed(session, key string) End {
 	switch {
 	case known && state.Alive:
 		return Deleted
-	case known && state.Index == e.DeletedAt[key]:
+	case known && e.DeletedAt[key] > 0 && state.Index == e.DeletedAt[key]:
 		return Invalidated // One entry of the log changed both.
 	default:
 		return Unknown

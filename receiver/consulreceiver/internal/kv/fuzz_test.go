@@ -94,12 +94,15 @@ func FuzzEveryHoldEndsOnceAndRightly(f *testing.F) {
 		}
 		f.Add(script)
 	}
-	f.Fuzz(func(t *testing.T, script []byte) { playHistory(t, script) })
+	f.Fuzz(func(t *testing.T, script []byte) {
+		playHistory(t, [2]string{"a", "b"}, script)
+		playHistory(t, [2]string{"a", "ab"}, script) // The name of one begins with that of the other.
+	})
 }
 
-// playHistory returns how often a hold ended in each way.
-func playHistory(t *testing.T, script []byte) map[End]int {
-	k, consul := &Keys{}, newModel()
+// playHistory plays a history of two keys with these names. It returns how often a hold ended in each way.
+func playHistory(t *testing.T, names [2]string, script []byte) map[End]int {
+	k, consul := &Keys{}, newModel(names)
 	r := &reports{t: t, holds: map[HoldID]Hold{}, waits: map[HoldID]Wait{}, over: map[HoldID]bool{}}
 	counts := map[End]int{}
 	now := 0
@@ -180,7 +183,7 @@ func TestMostEndsAreKnownIfEachChangeIsObserved(t *testing.T) {
 				script[i] = 0 // observed, and nothing happens until Consul answers
 			}
 		}
-		for how, n := range playHistory(t, script) {
+		for how, n := range playHistory(t, [2]string{"a", "b"}, script) {
 			counts[how] += n
 		}
 	}

@@ -4,6 +4,7 @@
 package kv
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"path"
@@ -15,6 +16,7 @@ import (
 // model is a Consul with keys and sessions: what its state store does to them,
 // and what the semaphore of the Consul API does with them.
 type model struct {
+	names    [2]string // of the keys that are no semaphore
 	index    uint64
 	sessions uint64            // index of the last change of sessions
 	created  map[string]uint64 // of the sessions that live
@@ -35,8 +37,9 @@ type ended struct {
 	how     End
 }
 
-func newModel() *model {
+func newModel(names [2]string) *model {
 	return &model{
+		names: names,
 		index: 10, sessions: 1, created: map[string]uint64{}, deletes: map[string]bool{}, keys: keys{},
 		stones: map[string]uint64{}, holding: map[string]string{}, ended: map[string][]ended{}, lives: map[string]int{},
 	}
@@ -194,7 +197,7 @@ func (m *model) leave(session string) {
 func (m *model) act(what, which byte) {
 	session := []string{"q", "r", "s"}[which%3]
 	session += strconv.Itoa(m.lives[session])
-	name := []string{"a", "b"}[which/3%2]
+	name := m.names[which/3%2]
 	switch what {
 	case 0:
 		m.acquire(name, session, 0)
@@ -242,9 +245,20 @@ func (m *model) answer(needs Needs) Evidence {
 		e.Created[index] = true
 	}
 	for _, name := range needs.Deleted {
-		if _, there := m.keys[name]; !there {
-			e.DeletedAt[name] = m.stones[name]
-		}
+		e.DeletedAt[name] = m.deletedAt(name)
 	}
 	return e
+}
+
+// deletedAt returns the index of the keys that begin with a name, as Consul does: that of
+// the newest deletion of one of them or, if there was none, of any key.
+func (m *model) deletedAt(name string) (newest uint64) {
+	var last uint64
+	for other, index := range m.stones {
+		last = max(last, index)
+		if strings.HasPrefix(other, name) {
+			newest = max(newest, index)
+		}
+	}
+	return cmp.Or(newest, last)
 }

@@ -72,12 +72,7 @@ func (c *collector) Run(ctx context.Context) {
 		Step: func(now time.Time, o snapshot.Observation[string, Key]) (*snapshot.Gap, []Effect) {
 			return c.keys.Step(now, o, c.evidence)
 		},
-		Fork: func() collect.Step[string, Key, Effect] {
-			clone := c.keys.Clone()
-			return func(now time.Time, o snapshot.Observation[string, Key]) (*snapshot.Gap, []Effect) {
-				return clone.Step(now, o, Evidence{}) // How a hold ended meanwhile is not known any more.
-			}
-		},
+		Fork:   c.fork,
 		Render: Render,
 		Commit: func(ctx context.Context) error {
 			c.mu.Lock()
@@ -86,6 +81,19 @@ func (c *collector) Run(ctx context.Context) {
 			return slot.Save(ctx, saved)
 		},
 	}.Run(ctx)
+}
+
+// fork returns a step for a signal that goes on by itself. How holds ended is known
+// for the observation that the common step takes in too, and not any more when others
+// were left out before.
+func (c *collector) fork() collect.Step[string, Key, Effect] {
+	clone := c.keys.Clone()
+	return func(now time.Time, o snapshot.Observation[string, Key]) (*snapshot.Gap, []Effect) {
+		if o.Gap {
+			return clone.Step(now, o, Evidence{})
+		}
+		return clone.Step(now, o, c.evidence)
+	}
 }
 
 // read reads the keys from the leader, which has each change first. When a hold

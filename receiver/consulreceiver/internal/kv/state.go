@@ -138,9 +138,14 @@ func (k *Keys) Step(now time.Time, o snapshot.Observation[string, Key], evidence
 	if k.holds == nil {
 		k.holds, k.waits, k.resets = map[string]*Hold{}, map[string]*Wait{}, map[string]Reset{}
 	}
-	before := k.keys.Known()
+	before, index := k.keys.Known(), k.keys.Index()
 	gap, changes := k.keys.Step(o, cmp.Compare[string])
-	if gap != nil && gap.Old > gap.New {
+	if gap == nil && !o.Gap {
+		evidence = evidence.within(index, o.Index, before, o.Objects)
+	} else {
+		evidence.DeletedAt = nil
+	}
+	if o.Restored || gap != nil && gap.Old > gap.New {
 		k.restores++
 	}
 	s := step{Keys: k, now: now, before: before, after: o.Objects, evidence: evidence}
