@@ -51,7 +51,7 @@ var Systems = []System{
 		Documented: "receiver/consulreceiver/documentation.md",
 		Series: []string{
 			"consul_health_check_transitions_total", "consul_health_check_count", "consul_kv_lock_acquisitions_total", "consul_kv_changes_total",
-			"consul_catalog_service_instance_count", "consul_raft_has_leader", "consul_ca_root_time_to_expiry_seconds", "consul_up",
+			"consul_catalog_service_instance_count", "consul_raft_has_leader", "consul_ca_root_expiry_timestamp_seconds", "consul_up",
 			"consul_health_service_instance_count", "consul_catalog_service_count", "consul_catalog_node_count",
 			"consul_server_healthy", "consul_member_count", "consul_session_count", "consul_kv_key_count",
 		},

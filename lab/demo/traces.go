@@ -16,7 +16,7 @@ import (
 
 // about are the attributes that say what a span is about.
 var about = []string{
-	"consul.service.name", "consul.kv.key", "etcd.lock.name", "etcd.election.name", "etcd.lease.keys", "etcd.lease.end.cause",
+	"consul.service.name", "consul.kv.key.name", "etcd.lock.name", "etcd.election.name", "etcd.lease.keys", "etcd.lease.end.cause",
 	"vault.request.path", "vault.lease.prefix", "vault.lease.end.cause",
 }
 
@@ -154,7 +154,7 @@ func title(s, whole readback.Span) string {
 
 // role is what the span that a link leads to is to the one that has the link.
 func role(l readback.Link) string {
-	if role, ok := l.Attributes["consul.lock.hold"].(string); ok {
+	if role, ok := l.Attributes["consul.lock.link"].(string); ok {
 		return " (the " + role + " one)"
 	}
 	return ""

@@ -238,7 +238,7 @@ func older(a, b Period) int {
 }
 
 func subject(s readback.Span) string {
-	return firstOf(s, "consul.service.name", "consul.node.name", "consul.kv.key", "etcd.lock.name", "vault.node.name")
+	return firstOf(s, "consul.service.name", "consul.node.name", "consul.kv.key.name", "etcd.lock.name", "vault.node.name")
 }
 
 func firstOf(s readback.Span, attributes ...string) string {

@@ -201,7 +201,7 @@ func TestWhatIsOpenIsWhatHasAMarkerAndNoEnd(t *testing.T) {
 		span("4", "b", "a", "etcd.lock.attempt.start", "etcd.lock.name", "/l", "etcd.lease.id", "7"),
 		span("4", "c", "a", "etcd.lock.wait"),
 		span("5", "b", "a", "etcd.lock.attempt.start", "etcd.lock.name", "/l", "etcd.lease.id", "8"),
-		span("6", "b", "a", "consul.lock.hold.start", "consul.kv.key", "k", "consul.session.id", "9"),
+		span("6", "b", "a", "consul.lock.hold.start", "consul.kv.key.name", "k", "consul.session.id", "9"),
 		span("7", "b", "a", "etcd.lease.start"), // neither an incident nor a lock
 	})
 	type row struct{ name, subject, status, holder string }

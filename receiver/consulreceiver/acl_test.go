@@ -95,7 +95,7 @@ func TestWhatATokenMayNotSeeHasNotVanished(t *testing.T) {
 	set(t, client, "db", api.HealthPassing)
 	o.Eventually(t, "the partial view is said", func() bool { return o.Warnings("view of "+endpointChecks) == 1 })
 	o.Eventually(t, "as an event too", o.HasEvent("consul.results.filtered", "consul.endpoint", endpointChecks))
-	o.Eventually(t, "what it may see goes on", o.HasEvent(transition, attrCheck, "db", "consul.check.status.new", "passing"))
+	o.Eventually(t, "what it may see goes on", o.HasEvent(transition, attrCheck, "db", "consul.check.new_status", "passing"))
 	require.Empty(t, o.Events(transition, attrCheck, "web"), "it is only out of sight")
 	o.RequireNotTold(t, wide, narrow)
 }
@@ -196,7 +196,7 @@ func TestATokenThatLacksOneRightShowsTheRest(t *testing.T) {
 		"service node": {transition, attrCheck, ""},
 		"node":         {"consul.node.registered", "consul.node.name", "node-"},
 		"session":      {"consul.session.created", "consul.session.name", ""},
-		"key":          {"consul.kv.created", "consul.kv.key", "config/"},
+		"key":          {"consul.kv.created", "consul.kv.key.name", "config/"},
 		"event":        {"consul.user_event.fired", "consul.user_event.name", ""},
 	}
 	all := append([]string{

@@ -224,7 +224,7 @@ func TestTheServerThatIsAskedRestarts(t *testing.T) {
 	acquire(t, client, newSession(t, client, "holder"))
 	_, _, err = client.Event().Fire(&api.UserEvent{Name: "before"}, nil)
 	require.NoError(t, err)
-	o.Eventually(t, "the check", o.HasEvent(transition, attrCheck, "web", "consul.check.status.new", "passing"))
+	o.Eventually(t, "the check", o.HasEvent(transition, attrCheck, "web", "consul.check.new_status", "passing"))
 	o.Eventually(t, "the lock", o.HasEvent("consul.lock.acquired"))
 	o.Eventually(t, "the service", o.HasEvent("consul.service.registered"))
 	o.Eventually(t, "the session", o.HasEvent("consul.session.created"))

@@ -90,7 +90,7 @@ func requireNothingGone(t *testing.T, o *observedtest.Receiver) {
 	} {
 		require.Empty(t, o.Events(name), name)
 	}
-	require.Empty(t, o.Events(transition, "consul.check.status.new", "none"))
+	require.Empty(t, o.Events(transition, "consul.check.new_status", "none"))
 	require.Empty(t, o.Events("consul.config_entry.changed", "consul.config_entry.change", "deleted"))
 }
 
@@ -127,7 +127,7 @@ func TestAnOutageInARealConsul(t *testing.T) {
 		severity plog.SeverityNumber
 	}{{"critical", plog.SeverityNumberError}, {"passing", plog.SeverityNumberInfo}} {
 		event := o.Events(transition, attrCheck, "web")[i]
-		got, _ := event.Attributes().Get("consul.check.status.new")
+		got, _ := event.Attributes().Get("consul.check.new_status")
 		assert.Equal(t, want.status, got.Str())
 		assert.Equal(t, want.severity, event.SeverityNumber())
 		assert.Equal(t, span.TraceID(), event.TraceID())

@@ -58,7 +58,7 @@ func TestTwoDatacenters(t *testing.T) {
 		both.Eventually(t, "the event in "+datacenter, both.HasEvent(transition, attrCheck, "web", attrDatacenter, datacenter))
 		both.Eventually(t, "the span in "+datacenter, both.HasSpan(health.SpanOutage+".start", attrCheck, "web", attrDatacenter, datacenter))
 	}
-	both.Eventually(t, "the key", both.HasEvent("consul.kv.created", "consul.kv.key", "config/there", attrDatacenter, "dc2"))
+	both.Eventually(t, "the key", both.HasEvent("consul.kv.created", "consul.kv.key.name", "config/there", attrDatacenter, "dc2"))
 	second.Eventually(t, "the event in dc2", second.HasEvent(transition, attrCheck, "web", attrDatacenter, "dc2"))
 	second.Eventually(t, "the span in dc2", second.HasSpan(health.SpanOutage+".start", attrDatacenter, "dc2"))
 	assert.NotEqual(t,

@@ -224,12 +224,12 @@ func TestAConsulThatRefusesForAWhile(t *testing.T) {
 
 			if test.change != "" {
 				o.Eventually(t, "what changed meanwhile", o.HasEvent(transition, attrCheck, "web",
-					"consul.check.status.new", test.change, "observation.reconciled", "true"))
+					"consul.check.new_status", test.change, "observation.reconciled", "true"))
 				assert.Len(t, o.Events(gap, "consul.endpoint", endpointChecks), 1)
 			}
 			for _, event := range o.Events(gap) {
-				before, _ := event.Attributes().Get("consul.index.old")
-				after, _ := event.Attributes().Get("consul.index.new")
+				before, _ := event.Attributes().Get("consul.gap.old_index")
+				after, _ := event.Attributes().Get("consul.gap.new_index")
 				assert.Less(t, before.Int(), after.Int())
 				assert.NotEmpty(t, test.change, "nothing moved in %s", attribute(t, event, "consul.endpoint"))
 			}
@@ -291,7 +291,7 @@ func TestOneEndpointThatFailsLeavesTheOthersWorking(t *testing.T) {
 			o.Eventually(t, "and nothing else", func() bool { return len(strings.Split(o.Trouble(), "\n")) == 1 })
 			assert.False(t, o.HasMetric("consul.session.count"), "it is not known")
 			put(t, client, "config/"+name, nil)
-			o.Eventually(t, "the others work", o.HasEvent("consul.kv.created", "consul.kv.key", "config/"+name))
+			o.Eventually(t, "the others work", o.HasEvent("consul.kv.created", "consul.kv.key.name", "config/"+name))
 
 			p.heal()
 			o.Eventually(t, "the sessions", o.HasValue(0, "consul.session.count"))
@@ -396,7 +396,7 @@ func TestASnapshotThatIsRestored(t *testing.T) {
 	o.Eventually(t, "the outage", o.HasSpan(health.SpanOutage+".start", attrCheck, "web"))
 	o.Eventually(t, "the end of the other", o.HasSpan(health.SpanOutage, attrCheck, "ill"))
 	o.Eventually(t, "the service", o.HasEvent("consul.service.registered", "consul.service.name", "new"))
-	o.Eventually(t, "the key", o.HasEvent("consul.kv.created", "consul.kv.key", "config/new"))
+	o.Eventually(t, "the key", o.HasEvent("consul.kv.created", "consul.kv.key.name", "config/new"))
 	o.Eventually(t, "the session", o.HasEvent("consul.session.created", "consul.session.id", gone))
 	assert.Empty(t, o.Events(gap))
 
@@ -404,24 +404,24 @@ func TestASnapshotThatIsRestored(t *testing.T) {
 	const reconciled = "observation.reconciled"
 	o.Eventually(t, "the outage is undone", o.HasSpan(health.SpanOutage, attrCheck, "web", period.AttrReconciled, "true"))
 	o.Eventually(t, "the incident too", o.HasSpan(health.SpanIncident, "consul.service.name", "web", period.AttrReconciled, "true"))
-	o.Eventually(t, "the other is back", o.HasEvent(transition, attrCheck, "ill", "consul.check.status.new", "critical", reconciled, "true"))
+	o.Eventually(t, "the other is back", o.HasEvent(transition, attrCheck, "ill", "consul.check.new_status", "critical", reconciled, "true"))
 	o.Eventually(t, "the service is gone", o.HasEvent("consul.service.deregistered", "consul.service.name", "new", reconciled, "true"))
-	o.Eventually(t, "the key is gone", o.HasEvent("consul.kv.deleted", "consul.kv.key", "config/new", reconciled, "true"))
-	o.Eventually(t, "the key is the old one", o.HasEvent("consul.kv.updated", "consul.kv.key", "config/old", reconciled, "true"))
+	o.Eventually(t, "the key is gone", o.HasEvent("consul.kv.deleted", "consul.kv.key.name", "config/new", reconciled, "true"))
+	o.Eventually(t, "the key is the old one", o.HasEvent("consul.kv.updated", "consul.kv.key.name", "config/old", reconciled, "true"))
 	o.Eventually(t, "the session is gone", o.HasEvent("consul.session.ended", "consul.session.id", gone, reconciled, "true"))
 	for _, endpoint := range []string{endpointChecks, endpointServices, endpointSessions, endpointKV + "config/"} {
 		o.Eventually(t, "the gap in "+endpoint, o.HasEvent(gap, "consul.endpoint", endpoint))
 		event := o.Events(gap, "consul.endpoint", endpoint)[0]
-		before, _ := event.Attributes().Get("consul.index.old")
-		after, _ := event.Attributes().Get("consul.index.new")
+		before, _ := event.Attributes().Get("consul.gap.old_index")
+		after, _ := event.Attributes().Get("consul.gap.new_index")
 		assert.Greater(t, before.Int(), after.Int(), endpoint)
 	}
 	assert.Empty(t, o.Events("consul.session.ended", "consul.session.id", old))
 
 	external(t, client, "web", api.HealthWarning, "")
 	put(t, client, "config/later", nil)
-	o.Eventually(t, "the watch goes on", o.HasEvent(transition, attrCheck, "web", "consul.check.status.new", "warning", reconciled, "false"))
-	o.Eventually(t, "that of the keys too", o.HasEvent("consul.kv.created", "consul.kv.key", "config/later", reconciled, "false"))
+	o.Eventually(t, "the watch goes on", o.HasEvent(transition, attrCheck, "web", "consul.check.new_status", "warning", reconciled, "false"))
+	o.Eventually(t, "that of the keys too", o.HasEvent("consul.kv.created", "consul.kv.key.name", "config/later", reconciled, "false"))
 	for _, event := range o.Events(gap) {
 		assert.Len(t, o.Events(gap, "consul.endpoint", attribute(t, event, "consul.endpoint")), 1)
 	}
@@ -488,15 +488,15 @@ func TestAnIndexThatFallsWithoutAChangeIsNoGap(t *testing.T) {
 	})
 	p.fault.Store(&f)
 	put(t, client, "config/new", nil)
-	o.Eventually(t, "the key", o.HasEvent("consul.kv.created", "consul.kv.key", "config/new"))
+	o.Eventually(t, "the key", o.HasEvent("consul.kv.created", "consul.kv.key.name", "config/new"))
 	o.Eventually(t, "a lower index", func() bool { return answered.Load() > 2 })
 	p.heal()
 	put(t, client, "config/later", nil)
-	o.Eventually(t, "the next key", o.HasEvent("consul.kv.created", "consul.kv.key", "config/later", "observation.reconciled", "false"))
+	o.Eventually(t, "the next key", o.HasEvent("consul.kv.created", "consul.kv.key.name", "config/later", "observation.reconciled", "false"))
 	assert.Empty(t, o.Events(gap, "consul.endpoint", endpointKV+"config/"))
 	for _, event := range o.Events(gap) { // What waited was asked again, and may have missed what moved its index.
-		before, _ := event.Attributes().Get("consul.index.old")
-		after, _ := event.Attributes().Get("consul.index.new")
+		before, _ := event.Attributes().Get("consul.gap.old_index")
+		after, _ := event.Attributes().Get("consul.gap.new_index")
 		assert.Less(t, before.Int(), after.Int(), attribute(t, event, "consul.endpoint"))
 	}
 	requireNothingGone(t, o)
@@ -538,8 +538,8 @@ func TestKeysAndValuesThatAreNotText(t *testing.T) {
 	put(t, client, "config/binary", value)
 	put(t, client, "config/\xff-name", value)
 
-	o.Eventually(t, "the binary value", o.HasEvent("consul.kv.created", "consul.kv.key", "config/binary"))
-	o.Eventually(t, "the binary name", o.HasEvent("consul.kv.created", "consul.kv.key", "config/\uFFFD-name"))
+	o.Eventually(t, "the binary value", o.HasEvent("consul.kv.created", "consul.kv.key.name", "config/binary"))
+	o.Eventually(t, "the binary name", o.HasEvent("consul.kv.created", "consul.kv.key.name", "config/\uFFFD-name"))
 	sum := sha256.Sum256(value)
 	for _, event := range o.Events("consul.kv.created") {
 		assert.Equal(t, hex.EncodeToString(sum[:]), attribute(t, event, "consul.kv.value.sha256"))
@@ -552,7 +552,7 @@ func TestKeysAndValuesThatAreNotText(t *testing.T) {
 
 	_, err := client.KV().Delete("config/\xff-name", nil)
 	require.NoError(t, err)
-	o.Eventually(t, "its end", o.HasEvent("consul.kv.deleted", "consul.kv.key", "config/\uFFFD-name"))
+	o.Eventually(t, "its end", o.HasEvent("consul.kv.deleted", "consul.kv.key.name", "config/\uFFFD-name"))
 }
 
 // A proxy or a cache may not know blocking queries, and answer them at once.

@@ -187,14 +187,14 @@ func TestARemovalHasNoIndex(t *testing.T) {
 	o := observe(t, configFor(consul.Addr))
 	o.Eventually(t, "the baseline", o.HasValue(2, "consul.health.check.count", attrStatus, "passing"))
 	set(t, client, "web", api.HealthCritical)
-	o.Eventually(t, "the outage", o.HasEvent(transition, attrCheck, "web", "consul.check.status.new", "critical"))
-	critical := o.Events(transition, attrCheck, "web", "consul.check.status.new", "critical")[0]
-	_, has := critical.Attributes().Get("consul.index")
+	o.Eventually(t, "the outage", o.HasEvent(transition, attrCheck, "web", "consul.check.new_status", "critical"))
+	critical := o.Events(transition, attrCheck, "web", "consul.check.new_status", "critical")[0]
+	_, has := critical.Attributes().Get("consul.modify_index")
 	assert.True(t, has)
 
 	require.NoError(t, client.Agent().ServiceDeregister("web"))
-	o.Eventually(t, "the removal", o.HasEvent(transition, attrCheck, "web", "consul.check.status.new", "none"))
-	_, has = o.Events(transition, attrCheck, "web", "consul.check.status.new", "none")[0].Attributes().Get("consul.index")
+	o.Eventually(t, "the removal", o.HasEvent(transition, attrCheck, "web", "consul.check.new_status", "none"))
+	_, has = o.Events(transition, attrCheck, "web", "consul.check.new_status", "none")[0].Attributes().Get("consul.modify_index")
 	assert.False(t, has, "Consul does not say at which index it went")
 }
 
@@ -229,7 +229,7 @@ func TestASidecarHasNoIncidentOfItsOwn(t *testing.T) {
 	o.Eventually(t, "the baseline", o.HasValue(3, "consul.health.check.count", attrStatus, "passing"))
 	proxy(api.HealthCritical)
 	register(t, client, "ext1", nil, &api.AgentCheck{CheckID: "named", ServiceID: "named", Status: api.HealthCritical})
-	o.Eventually(t, "the transition", o.HasEvent(transition, attrCheck, "p1", "consul.check.status.new", "critical"))
+	o.Eventually(t, "the transition", o.HasEvent(transition, attrCheck, "p1", "consul.check.new_status", "critical"))
 	o.Eventually(t, "the incident of what is only named so", o.HasSpan(health.SpanOutage+".start", attrCheck, "named"))
 	assert.Empty(t, o.Spans(health.SpanOutage+".start", attrCheck, "p1"))
 	requireConsulsHealth(t, o, client)

@@ -27,7 +27,7 @@ import (
 const (
 	attrSession = "consul.session.id"
 	attrEnd     = "consul.lock.end"
-	attrKey     = "consul.kv.key"
+	attrKey     = "consul.kv.key.name"
 )
 
 // observeLocks observes the keys under locks/ and sem/ of a real Consul.

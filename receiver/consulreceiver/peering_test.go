@@ -51,11 +51,11 @@ func TestAPeeringOfTwoConsuls(t *testing.T) {
 
 	require.NoError(t, two.Kill())
 	inState("failing")
-	o.Eventually(t, "the failure", o.HasEvent(peeringChanged, attrPeeringState, "failing", "consul.peering.previous_state", "active"))
+	o.Eventually(t, "the failure", o.HasEvent(peeringChanged, attrPeeringState, "failing", "consul.peering.old_state", "active"))
 	assert.Equal(t, plog.SeverityNumberError, o.Events(peeringChanged, attrPeeringState, "failing")[0].SeverityNumber())
 	require.NoError(t, two.Restart(t.Context()))
 	inState("active")
-	o.Eventually(t, "its end", o.HasEvent(peeringChanged, attrPeeringState, "active", "consul.peering.previous_state", "failing"))
+	o.Eventually(t, "its end", o.HasEvent(peeringChanged, attrPeeringState, "active", "consul.peering.old_state", "failing"))
 
 	_, err = there.Peerings().Delete(t.Context(), "dc1", nil)
 	require.NoError(t, err)
@@ -76,7 +76,7 @@ func TestAConsulWithoutTheseFeatures(t *testing.T) {
 	watching(t, o, endpointPeerings, endpointLicense, endpointRoots)
 	assert.Empty(t, o.Trouble())
 	assert.False(t, o.HasMetric("consul.peering.state"))
-	assert.False(t, o.HasMetric("consul.license.expiry"))
+	assert.False(t, o.HasMetric("consul.license.expiry_timestamp"))
 }
 
 func TestALeafCertificate(t *testing.T) {
@@ -89,13 +89,13 @@ func TestALeafCertificate(t *testing.T) {
 	o := observe(t, cfg)
 	o.Eventually(t, "web's", isUp(t, o, 1, endpointLeaf+"web"))
 	o.Eventually(t, "db's is refused", isUp(t, o, 0, endpointLeaf+"db"))
-	o.Eventually(t, "the expiry", func() bool { return o.HasMetric("consul.leaf_certificate.expiry") })
+	o.Eventually(t, "the expiry", func() bool { return o.HasMetric("consul.leaf_certificate.expiry_timestamp") })
 	leaf, _, err := client.Agent().ConnectCALeaf("web", &api.QueryOptions{Token: token})
 	require.NoError(t, err)
-	expiry, found := o.Float("consul.leaf_certificate.expiry", "consul.service.name", "web")
+	expiry, found := o.Float("consul.leaf_certificate.expiry_timestamp", "consul.service.name", "web")
 	assert.True(t, found)
 	assert.InDelta(t, leaf.ValidBefore.Unix(), expiry, 1)
-	_, found = o.Float("consul.leaf_certificate.expiry", "consul.service.name", "db")
+	_, found = o.Float("consul.leaf_certificate.expiry_timestamp", "consul.service.name", "db")
 	assert.False(t, found)
 	o.RequireNotTold(t, leaf.PrivateKeyPEM)
 }

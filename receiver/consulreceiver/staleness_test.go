@@ -77,5 +77,5 @@ func TestAServerThatIsCutOff(t *testing.T) {
 	set(t, client, "web", api.HealthPassing)
 	o.Eventually(t, "its end", o.HasSpan(health.SpanOutage, attrCheck, "web"))
 	assert.Empty(t, o.Events(transition, attrCheck, "web", "observation.reconciled", "true"), "it did not change while nothing was known")
-	assert.Len(t, o.Events(transition, attrCheck, "web", "consul.check.status.new", "passing"), 1)
+	assert.Len(t, o.Events(transition, attrCheck, "web", "consul.check.new_status", "passing"), 1)
 }

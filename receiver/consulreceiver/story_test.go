@@ -173,7 +173,7 @@ func TestHoldsOfALockAreLinked(t *testing.T) {
 func assertLinked(t *testing.T, from ptrace.Span, what string, to ptrace.Span) {
 	t.Helper()
 	for _, link := range from.Links().All() {
-		if kind, _ := link.Attributes().Get("consul.lock.hold"); kind.Str() == what {
+		if kind, _ := link.Attributes().Get("consul.lock.link"); kind.Str() == what {
 			assert.Equal(t, to.TraceID(), link.TraceID(), what)
 			assert.Equal(t, to.SpanID(), link.SpanID(), what)
 			return
@@ -196,7 +196,7 @@ func TestKeysAreToldWithoutTheirValues(t *testing.T) {
 	put("config/hidden", "a secret")
 	put("elsewhere", "a secret")
 	put("config/rate", "a secret")
-	o.Eventually(t, "the key", o.HasEvent("consul.kv.created", "consul.kv.key", "config/rate", "consul.kv.flags", "0x2a"))
+	o.Eventually(t, "the key", o.HasEvent("consul.kv.created", "consul.kv.key.name", "config/rate", "consul.kv.flags", "0x2a"))
 	created := o.Events("consul.kv.created")[0]
 	assert.Equal(t, "8", attribute(t, created, "consul.kv.value.size"))
 	// printf 'a secret' | sha256sum
@@ -204,10 +204,10 @@ func TestKeysAreToldWithoutTheirValues(t *testing.T) {
 	o.Eventually(t, "it counts", o.HasValue(1, "consul.kv.key.count", "consul.kv.prefix", "config/"))
 
 	put("config/rate", "another secret")
-	o.Eventually(t, "the update", o.HasEvent("consul.kv.updated", "consul.kv.key", "config/rate"))
+	o.Eventually(t, "the update", o.HasEvent("consul.kv.updated", "consul.kv.key.name", "config/rate"))
 	_, err := client.KV().Delete("config/rate", nil)
 	require.NoError(t, err)
-	o.Eventually(t, "the deletion", o.HasEvent("consul.kv.deleted", "consul.kv.key", "config/rate"))
+	o.Eventually(t, "the deletion", o.HasEvent("consul.kv.deleted", "consul.kv.key.name", "config/rate"))
 	o.Eventually(t, "the change as a metric", o.HasValue(1, "consul.kv.changes", "consul.kv.prefix", "config/", "consul.kv.change", "updated"))
 	o.RequireNotTold(t, "hidden", "elsewhere", "a secret", "another secret", "YSBzZWNyZXQ") // and not in base64
 }
@@ -241,7 +241,7 @@ func TestWhatElseHappensInConsul(t *testing.T) {
 	ca.Config["PrivateKeyType"], ca.Config["PrivateKeyBits"] = "rsa", 2048
 	_, err = client.Connect().CASetConfig(ca, nil)
 	require.NoError(t, err)
-	o.Eventually(t, "the rotation", o.HasEvent("consul.ca.root.rotated", "consul.ca.root.id.old", before.ActiveRootID))
+	o.Eventually(t, "the rotation", o.HasEvent("consul.ca.root.rotated", "consul.ca.root.old_id", before.ActiveRootID))
 	o.RequireNotTold(t, "a secret")
 }
 
@@ -255,7 +255,7 @@ func TestATokenThatIsAboutToExpire(t *testing.T) {
 	o := observe(t, cfg)
 	o.Eventually(t, "the warning", o.HasEvent("consul.acl.token.expiring", "consul.acl.token.accessor_id", token.AccessorID))
 	o.Eventually(t, "the metric", func() bool {
-		left, ok := o.Float("consul.acl.token.time_to_expiry")
+		left, ok := o.Float("consul.acl.token.expiry_timestamp")
 		return ok && left > 3500 && left < 3600
 	})
 	o.RequireNotTold(t, token.SecretID)
@@ -312,7 +312,7 @@ func TestTheInitialStateIsToldIfAsked(t *testing.T) {
 	cfg.EmitInitialState = true
 	cfg.Services.Filter = pattern.Filter{Exclude: []string{"d.*"}}
 	o := observe(t, cfg)
-	o.Eventually(t, "the check", o.HasEvent(transition, attrCheck, "web", "observation.initial", "true", "consul.check.status.new", "critical"))
+	o.Eventually(t, "the check", o.HasEvent(transition, attrCheck, "web", "observation.initial", "true", "consul.check.new_status", "critical"))
 	o.Eventually(t, "the incident", o.HasSpan(health.SpanIncident+".start", "consul.service.name", "web", period.AttrBeganBeforeObservation, "true"))
 	o.Eventually(t, "the service", o.HasEvent("consul.service.registered", "consul.service.name", "web", "observation.initial", "true"))
 	o.Eventually(t, "the node", o.HasEvent("consul.node.registered", "observation.initial", "true"))
@@ -340,9 +340,9 @@ func TestEveryMetricComes(t *testing.T) {
 	var want []string
 	for _, info := range metricNames() {
 		switch info {
-		case "consul.acl.token.time_to_expiry", "consul.network.round_trip.min", "consul.network.round_trip.median",
+		case "consul.acl.token.expiry_timestamp", "consul.network.round_trip.min", "consul.network.round_trip.median",
 			"consul.network.round_trip.p95", "consul.network.round_trip.max",
-			"consul.license.expiry", "consul.leaf_certificate.expiry", "consul.peering.last_heartbeat", "consul.peering.service.count", "consul.peering.state":
+			"consul.license.expiry_timestamp", "consul.leaf_certificate.expiry_timestamp", "consul.peering.last_heartbeat_timestamp", "consul.peering.service.count", "consul.peering.state":
 		default:
 			want = append(want, info)
 		}

@@ -19,7 +19,7 @@ func Render(r *collect.Renderer, expiring []Expiring) {
 		left := e.Left.Seconds()
 		line := "the token of the receiver expires in " + strconv.FormatFloat(left, 'f', -1, 64) + " s"
 		r.Event(plog.SeverityNumberWarn, line, func(b *metadata.LogsBuilder) {
-			b.RecordConsulACLTokenExpiringEvent(context.Background(), r.Now, e.Accessor, left)
+			b.RecordConsulACLTokenExpiringEvent(context.Background(), r.Now, e.Accessor, collect.UnixSeconds(e.Expires))
 		})
 	}
 }
@@ -27,6 +27,6 @@ func Render(r *collect.Renderer, expiring []Expiring) {
 // RecordToken records when the receiver's own token expires, if it does.
 func RecordToken(m collect.Metrics, token Token) {
 	if !token.Expires.IsZero() {
-		m.RecordConsulACLTokenTimeToExpiryDataPoint(m.TS(), token.Expires.Sub(m.Now).Seconds())
+		m.RecordConsulACLTokenExpiryTimestampDataPoint(m.TS(), collect.UnixSeconds(token.Expires))
 	}
 }

@@ -25,5 +25,5 @@ func Render(r *collect.Renderer, c snapshot.Change[string, Root]) {
 
 // RecordRoot records when the active root certificate expires.
 func RecordRoot(m collect.Metrics, root Root) {
-	m.RecordConsulCaRootTimeToExpiryDataPoint(m.TS(), root.NotAfter.Sub(m.Now).Seconds())
+	m.RecordConsulCaRootExpiryTimestampDataPoint(m.TS(), collect.UnixSeconds(root.NotAfter))
 }

@@ -30,6 +30,9 @@ func (m Metrics) TS() pcommon.Timestamp { return pcommon.NewTimestampFromTime(m.
 // Up records whether the agent answers.
 func (m Metrics) Up(up bool) { m.RecordConsulUpDataPoint(m.TS(), Number(up)) }
 
+// UnixSeconds returns a time as the value of a data point, or of an attribute.
+func UnixSeconds(t time.Time) float64 { return float64(t.UnixMilli()) / 1000 }
+
 // Number returns 1 for true and 0 for false.
 func Number(b bool) int64 {
 	if b {

@@ -74,7 +74,7 @@ func TestAFullQueueIsAGapWithItsRange(t *testing.T) {
 	const transition = "consul.check.transition"
 	require.Equal(t, []string{"consul.watch.gap", transition, transition}, names(got))
 	events := got.Logs.ResourceLogs().At(0).ScopeLogs().At(0).LogRecords()
-	for key, want := range map[string]string{"consul.index.old": "11", "consul.index.new": "14"} {
+	for key, want := range map[string]string{"consul.gap.old_index": "11", "consul.gap.new_index": "14"} {
 		assert.Equal(t, want, attribute(events.At(0), key))
 	}
 	for i, check := range []string{"a", "b"} {

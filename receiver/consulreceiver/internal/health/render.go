@@ -53,7 +53,7 @@ func renderTurned(r *collect.Renderer, e Turned) {
 	}
 	var without []string
 	if e.New == None { // Consul does not say at which index that was.
-		without = append(without, "consul.index")
+		without = append(without, "consul.modify_index")
 	}
 	id := e.shown()
 	line := fmt.Sprintf("check %s on %s: %s to %s", id.Check, id.Node, e.Old, e.New)
@@ -165,8 +165,8 @@ func withCourse(p period.Period, c Course) period.Period {
 			Attributes: func(attrs pcommon.Map) {
 				attrs.PutStr("consul.node.name", turn.shown().Node)
 				attrs.PutStr("consul.check.id", turn.shown().Check)
-				attrs.PutStr("consul.check.status.old", string(turn.Old))
-				attrs.PutStr("consul.check.status.new", string(turn.New))
+				attrs.PutStr("consul.check.old_status", string(turn.Old))
+				attrs.PutStr("consul.check.new_status", string(turn.New))
 				if turn.Check.Output != "" {
 					attrs.PutStr("consul.check.output", turn.Check.Output)
 				}

@@ -129,7 +129,7 @@ func waitPeriod(cluster string, w Wait) period.Period {
 
 // putCommon puts the attributes that holds and waits have.
 func putCommon(attrs pcommon.Map, id HoldID, session string, client Client, flags uint64, how End) {
-	attrs.PutStr("consul.kv.key", id.Key)
+	attrs.PutStr("consul.kv.key.name", id.Key)
 	attrs.PutStr("consul.session.id", session)
 	known := func(name, value string) {
 		if value != "" {
@@ -143,7 +143,7 @@ func putCommon(attrs pcommon.Map, id HoldID, session string, client Client, flag
 }
 
 func link(cluster string, to HoldID, what string) period.Link {
-	return period.Link{To: periodOf(SpanHold, cluster, to), Attributes: func(attrs pcommon.Map) { attrs.PutStr("consul.lock.hold", what) }}
+	return period.Link{To: periodOf(SpanHold, cluster, to), Attributes: func(attrs pcommon.Map) { attrs.PutStr("consul.lock.link", what) }}
 }
 
 // lockType knows the keys of the lock and the semaphore of the Consul API by

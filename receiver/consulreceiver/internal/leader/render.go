@@ -57,7 +57,7 @@ func leaderless(instance string, l leadership.Leaderless[string]) period.Period 
 		Start: l.Start, End: l.End, BeganBefore: l.BeganBefore, Reconciled: l.Reconciled,
 		Attributes: func(attrs pcommon.Map) {
 			if l.Last != "" {
-				attrs.PutStr("consul.leader.address.old", l.Last)
+				attrs.PutStr("consul.leader.old_address", l.Last)
 			}
 		},
 		Problem: "the servers have no leader",

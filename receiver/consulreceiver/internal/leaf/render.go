@@ -7,5 +7,5 @@ import "github.com/otelcol-infra/otelcol-infra/receiver/consulreceiver/internal/
 
 // RecordCertificate records when the certificate of a service expires.
 func RecordCertificate(m collect.Metrics, service string, c Certificate) {
-	m.RecordConsulLeafCertificateExpiryDataPoint(m.TS(), float64(c.Expires.Unix()), service)
+	m.RecordConsulLeafCertificateExpiryTimestampDataPoint(m.TS(), collect.UnixSeconds(c.Expires), service)
 }

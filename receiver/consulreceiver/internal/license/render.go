@@ -8,6 +8,6 @@ import "github.com/otelcol-infra/otelcol-infra/receiver/consulreceiver/internal/
 // RecordLicense records when the licence expires, if there is one that does.
 func RecordLicense(m collect.Metrics, license License) {
 	if !license.Expires.IsZero() {
-		m.RecordConsulLicenseExpiryDataPoint(m.TS(), float64(license.Expires.Unix()))
+		m.RecordConsulLicenseExpiryTimestampDataPoint(m.TS(), collect.UnixSeconds(license.Expires))
 	}
 }

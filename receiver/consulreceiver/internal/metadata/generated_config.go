@@ -11,13 +11,13 @@ import (
 	"go.opentelemetry.io/collector/pdata/pcommon"
 )
 
-// ConsulACLTokenTimeToExpiryMetricConfig provides config for the consul.acl.token.time_to_expiry metric.
-type ConsulACLTokenTimeToExpiryMetricConfig struct {
+// ConsulACLTokenExpiryTimestampMetricConfig provides config for the consul.acl.token.expiry_timestamp metric.
+type ConsulACLTokenExpiryTimestampMetricConfig struct {
 	Enabled          bool `mapstructure:"enabled"`
 	enabledSetByUser bool
 }
 
-func (ms *ConsulACLTokenTimeToExpiryMetricConfig) Unmarshal(parser *confmap.Conf) error {
+func (ms *ConsulACLTokenExpiryTimestampMetricConfig) Unmarshal(parser *confmap.Conf) error {
 	if parser == nil {
 		return nil
 	}
@@ -71,13 +71,13 @@ func (ms *ConsulAutopilotHealthyMetricConfig) Unmarshal(parser *confmap.Conf) er
 	return nil
 }
 
-// ConsulCaRootTimeToExpiryMetricConfig provides config for the consul.ca.root.time_to_expiry metric.
-type ConsulCaRootTimeToExpiryMetricConfig struct {
+// ConsulCaRootExpiryTimestampMetricConfig provides config for the consul.ca.root.expiry_timestamp metric.
+type ConsulCaRootExpiryTimestampMetricConfig struct {
 	Enabled          bool `mapstructure:"enabled"`
 	enabledSetByUser bool
 }
 
-func (ms *ConsulCaRootTimeToExpiryMetricConfig) Unmarshal(parser *confmap.Conf) error {
+func (ms *ConsulCaRootExpiryTimestampMetricConfig) Unmarshal(parser *confmap.Conf) error {
 	if parser == nil {
 		return nil
 	}
@@ -608,13 +608,13 @@ func (ms *ConsulKvSemaphoreWaiterCountMetricConfig) Validate() error {
 	return nil
 }
 
-// ConsulLeafCertificateExpiryMetricConfig provides config for the consul.leaf_certificate.expiry metric.
-type ConsulLeafCertificateExpiryMetricConfig struct {
+// ConsulLeafCertificateExpiryTimestampMetricConfig provides config for the consul.leaf_certificate.expiry_timestamp metric.
+type ConsulLeafCertificateExpiryTimestampMetricConfig struct {
 	Enabled          bool `mapstructure:"enabled"`
 	enabledSetByUser bool
 }
 
-func (ms *ConsulLeafCertificateExpiryMetricConfig) Unmarshal(parser *confmap.Conf) error {
+func (ms *ConsulLeafCertificateExpiryTimestampMetricConfig) Unmarshal(parser *confmap.Conf) error {
 	if parser == nil {
 		return nil
 	}
@@ -628,13 +628,13 @@ func (ms *ConsulLeafCertificateExpiryMetricConfig) Unmarshal(parser *confmap.Con
 	return nil
 }
 
-// ConsulLicenseExpiryMetricConfig provides config for the consul.license.expiry metric.
-type ConsulLicenseExpiryMetricConfig struct {
+// ConsulLicenseExpiryTimestampMetricConfig provides config for the consul.license.expiry_timestamp metric.
+type ConsulLicenseExpiryTimestampMetricConfig struct {
 	Enabled          bool `mapstructure:"enabled"`
 	enabledSetByUser bool
 }
 
-func (ms *ConsulLicenseExpiryMetricConfig) Unmarshal(parser *confmap.Conf) error {
+func (ms *ConsulLicenseExpiryTimestampMetricConfig) Unmarshal(parser *confmap.Conf) error {
 	if parser == nil {
 		return nil
 	}
@@ -777,13 +777,13 @@ func (ms *ConsulNetworkRoundTripP95MetricConfig) Unmarshal(parser *confmap.Conf)
 	return nil
 }
 
-// ConsulPeeringLastHeartbeatMetricConfig provides config for the consul.peering.last_heartbeat metric.
-type ConsulPeeringLastHeartbeatMetricConfig struct {
+// ConsulPeeringLastHeartbeatTimestampMetricConfig provides config for the consul.peering.last_heartbeat_timestamp metric.
+type ConsulPeeringLastHeartbeatTimestampMetricConfig struct {
 	Enabled          bool `mapstructure:"enabled"`
 	enabledSetByUser bool
 }
 
-func (ms *ConsulPeeringLastHeartbeatMetricConfig) Unmarshal(parser *confmap.Conf) error {
+func (ms *ConsulPeeringLastHeartbeatTimestampMetricConfig) Unmarshal(parser *confmap.Conf) error {
 	if parser == nil {
 		return nil
 	}
@@ -1161,23 +1161,23 @@ func (ms *ConsulServerLogLagMetricConfig) Validate() error {
 	return nil
 }
 
-// ConsulServerStableDurationMetricAttributeKey specifies the key of an attribute for the consul.server.stable.duration metric.
-type ConsulServerStableDurationMetricAttributeKey string
+// ConsulServerStableTimestampMetricAttributeKey specifies the key of an attribute for the consul.server.stable_timestamp metric.
+type ConsulServerStableTimestampMetricAttributeKey string
 
 const (
-	ConsulServerStableDurationMetricAttributeKeyConsulServerName ConsulServerStableDurationMetricAttributeKey = "consul.server.name"
+	ConsulServerStableTimestampMetricAttributeKeyConsulServerName ConsulServerStableTimestampMetricAttributeKey = "consul.server.name"
 )
 
-// ConsulServerStableDurationMetricConfig provides config for the consul.server.stable.duration metric.
-type ConsulServerStableDurationMetricConfig struct {
+// ConsulServerStableTimestampMetricConfig provides config for the consul.server.stable_timestamp metric.
+type ConsulServerStableTimestampMetricConfig struct {
 	Enabled          bool `mapstructure:"enabled"`
 	enabledSetByUser bool
 
-	AggregationStrategy string                                         `mapstructure:"aggregation_strategy"`
-	EnabledAttributes   []ConsulServerStableDurationMetricAttributeKey `mapstructure:"attributes"`
+	AggregationStrategy string                                          `mapstructure:"aggregation_strategy"`
+	EnabledAttributes   []ConsulServerStableTimestampMetricAttributeKey `mapstructure:"attributes"`
 }
 
-func (ms *ConsulServerStableDurationMetricConfig) Unmarshal(parser *confmap.Conf) error {
+func (ms *ConsulServerStableTimestampMetricConfig) Unmarshal(parser *confmap.Conf) error {
 	if parser == nil {
 		return nil
 	}
@@ -1191,12 +1191,12 @@ func (ms *ConsulServerStableDurationMetricConfig) Unmarshal(parser *confmap.Conf
 	return nil
 }
 
-func (ms *ConsulServerStableDurationMetricConfig) Validate() error {
+func (ms *ConsulServerStableTimestampMetricConfig) Validate() error {
 	for _, val := range ms.EnabledAttributes {
 		switch val {
-		case ConsulServerStableDurationMetricAttributeKeyConsulServerName:
+		case ConsulServerStableTimestampMetricAttributeKeyConsulServerName:
 		default:
-			return fmt.Errorf("metric consul.server.stable.duration doesn't have an attribute %v, valid attributes: [consul.server.name]", val)
+			return fmt.Errorf("metric consul.server.stable_timestamp doesn't have an attribute %v, valid attributes: [consul.server.name]", val)
 		}
 	}
 
@@ -1299,54 +1299,54 @@ func (ms *ConsulUpMetricConfig) Unmarshal(parser *confmap.Conf) error {
 
 // MetricsConfig provides config for consul metrics.
 type MetricsConfig struct {
-	ConsulACLTokenTimeToExpiry        ConsulACLTokenTimeToExpiryMetricConfig        `mapstructure:"consul.acl.token.time_to_expiry"`
-	ConsulAutopilotFailureTolerance   ConsulAutopilotFailureToleranceMetricConfig   `mapstructure:"consul.autopilot.failure_tolerance"`
-	ConsulAutopilotHealthy            ConsulAutopilotHealthyMetricConfig            `mapstructure:"consul.autopilot.healthy"`
-	ConsulCaRootTimeToExpiry          ConsulCaRootTimeToExpiryMetricConfig          `mapstructure:"consul.ca.root.time_to_expiry"`
-	ConsulCatalogNodeCount            ConsulCatalogNodeCountMetricConfig            `mapstructure:"consul.catalog.node.count"`
-	ConsulCatalogServiceCount         ConsulCatalogServiceCountMetricConfig         `mapstructure:"consul.catalog.service.count"`
-	ConsulCatalogServiceInstanceCount ConsulCatalogServiceInstanceCountMetricConfig `mapstructure:"consul.catalog.service.instance.count"`
-	ConsulHealthCheckCount            ConsulHealthCheckCountMetricConfig            `mapstructure:"consul.health.check.count"`
-	ConsulHealthCheckState            ConsulHealthCheckStateMetricConfig            `mapstructure:"consul.health.check.state"`
-	ConsulHealthCheckTransitions      ConsulHealthCheckTransitionsMetricConfig      `mapstructure:"consul.health.check.transitions"`
-	ConsulHealthNodeState             ConsulHealthNodeStateMetricConfig             `mapstructure:"consul.health.node.state"`
-	ConsulHealthServiceInstanceCount  ConsulHealthServiceInstanceCountMetricConfig  `mapstructure:"consul.health.service.instance.count"`
-	ConsulHealthServiceInstanceState  ConsulHealthServiceInstanceStateMetricConfig  `mapstructure:"consul.health.service.instance.state"`
-	ConsulKvChanges                   ConsulKvChangesMetricConfig                   `mapstructure:"consul.kv.changes"`
-	ConsulKvKeyCount                  ConsulKvKeyCountMetricConfig                  `mapstructure:"consul.kv.key.count"`
-	ConsulKvLockAcquisitions          ConsulKvLockAcquisitionsMetricConfig          `mapstructure:"consul.kv.lock.acquisitions"`
-	ConsulKvLockHeldCount             ConsulKvLockHeldCountMetricConfig             `mapstructure:"consul.kv.lock.held.count"`
-	ConsulKvSemaphoreHolderCount      ConsulKvSemaphoreHolderCountMetricConfig      `mapstructure:"consul.kv.semaphore.holder.count"`
-	ConsulKvSemaphoreLimit            ConsulKvSemaphoreLimitMetricConfig            `mapstructure:"consul.kv.semaphore.limit"`
-	ConsulKvSemaphoreWaiterCount      ConsulKvSemaphoreWaiterCountMetricConfig      `mapstructure:"consul.kv.semaphore.waiter.count"`
-	ConsulLeafCertificateExpiry       ConsulLeafCertificateExpiryMetricConfig       `mapstructure:"consul.leaf_certificate.expiry"`
-	ConsulLicenseExpiry               ConsulLicenseExpiryMetricConfig               `mapstructure:"consul.license.expiry"`
-	ConsulMemberCount                 ConsulMemberCountMetricConfig                 `mapstructure:"consul.member.count"`
-	ConsulNetworkRoundTripMax         ConsulNetworkRoundTripMaxMetricConfig         `mapstructure:"consul.network.round_trip.max"`
-	ConsulNetworkRoundTripMedian      ConsulNetworkRoundTripMedianMetricConfig      `mapstructure:"consul.network.round_trip.median"`
-	ConsulNetworkRoundTripMin         ConsulNetworkRoundTripMinMetricConfig         `mapstructure:"consul.network.round_trip.min"`
-	ConsulNetworkRoundTripP95         ConsulNetworkRoundTripP95MetricConfig         `mapstructure:"consul.network.round_trip.p95"`
-	ConsulPeeringLastHeartbeat        ConsulPeeringLastHeartbeatMetricConfig        `mapstructure:"consul.peering.last_heartbeat"`
-	ConsulPeeringServiceCount         ConsulPeeringServiceCountMetricConfig         `mapstructure:"consul.peering.service.count"`
-	ConsulPeeringState                ConsulPeeringStateMetricConfig                `mapstructure:"consul.peering.state"`
-	ConsulRaftHasLeader               ConsulRaftHasLeaderMetricConfig               `mapstructure:"consul.raft.has_leader"`
-	ConsulRaftLastContact             ConsulRaftLastContactMetricConfig             `mapstructure:"consul.raft.last_contact"`
-	ConsulRaftLeaderChanges           ConsulRaftLeaderChangesMetricConfig           `mapstructure:"consul.raft.leader.changes"`
-	ConsulRaftPeerCount               ConsulRaftPeerCountMetricConfig               `mapstructure:"consul.raft.peer.count"`
-	ConsulRaftVoterCount              ConsulRaftVoterCountMetricConfig              `mapstructure:"consul.raft.voter.count"`
-	ConsulServerHealthy               ConsulServerHealthyMetricConfig               `mapstructure:"consul.server.healthy"`
-	ConsulServerLastContact           ConsulServerLastContactMetricConfig           `mapstructure:"consul.server.last_contact"`
-	ConsulServerLeader                ConsulServerLeaderMetricConfig                `mapstructure:"consul.server.leader"`
-	ConsulServerLogLag                ConsulServerLogLagMetricConfig                `mapstructure:"consul.server.log.lag"`
-	ConsulServerStableDuration        ConsulServerStableDurationMetricConfig        `mapstructure:"consul.server.stable.duration"`
-	ConsulServerVoter                 ConsulServerVoterMetricConfig                 `mapstructure:"consul.server.voter"`
-	ConsulSessionCount                ConsulSessionCountMetricConfig                `mapstructure:"consul.session.count"`
-	ConsulUp                          ConsulUpMetricConfig                          `mapstructure:"consul.up"`
+	ConsulACLTokenExpiryTimestamp        ConsulACLTokenExpiryTimestampMetricConfig        `mapstructure:"consul.acl.token.expiry_timestamp"`
+	ConsulAutopilotFailureTolerance      ConsulAutopilotFailureToleranceMetricConfig      `mapstructure:"consul.autopilot.failure_tolerance"`
+	ConsulAutopilotHealthy               ConsulAutopilotHealthyMetricConfig               `mapstructure:"consul.autopilot.healthy"`
+	ConsulCaRootExpiryTimestamp          ConsulCaRootExpiryTimestampMetricConfig          `mapstructure:"consul.ca.root.expiry_timestamp"`
+	ConsulCatalogNodeCount               ConsulCatalogNodeCountMetricConfig               `mapstructure:"consul.catalog.node.count"`
+	ConsulCatalogServiceCount            ConsulCatalogServiceCountMetricConfig            `mapstructure:"consul.catalog.service.count"`
+	ConsulCatalogServiceInstanceCount    ConsulCatalogServiceInstanceCountMetricConfig    `mapstructure:"consul.catalog.service.instance.count"`
+	ConsulHealthCheckCount               ConsulHealthCheckCountMetricConfig               `mapstructure:"consul.health.check.count"`
+	ConsulHealthCheckState               ConsulHealthCheckStateMetricConfig               `mapstructure:"consul.health.check.state"`
+	ConsulHealthCheckTransitions         ConsulHealthCheckTransitionsMetricConfig         `mapstructure:"consul.health.check.transitions"`
+	ConsulHealthNodeState                ConsulHealthNodeStateMetricConfig                `mapstructure:"consul.health.node.state"`
+	ConsulHealthServiceInstanceCount     ConsulHealthServiceInstanceCountMetricConfig     `mapstructure:"consul.health.service.instance.count"`
+	ConsulHealthServiceInstanceState     ConsulHealthServiceInstanceStateMetricConfig     `mapstructure:"consul.health.service.instance.state"`
+	ConsulKvChanges                      ConsulKvChangesMetricConfig                      `mapstructure:"consul.kv.changes"`
+	ConsulKvKeyCount                     ConsulKvKeyCountMetricConfig                     `mapstructure:"consul.kv.key.count"`
+	ConsulKvLockAcquisitions             ConsulKvLockAcquisitionsMetricConfig             `mapstructure:"consul.kv.lock.acquisitions"`
+	ConsulKvLockHeldCount                ConsulKvLockHeldCountMetricConfig                `mapstructure:"consul.kv.lock.held.count"`
+	ConsulKvSemaphoreHolderCount         ConsulKvSemaphoreHolderCountMetricConfig         `mapstructure:"consul.kv.semaphore.holder.count"`
+	ConsulKvSemaphoreLimit               ConsulKvSemaphoreLimitMetricConfig               `mapstructure:"consul.kv.semaphore.limit"`
+	ConsulKvSemaphoreWaiterCount         ConsulKvSemaphoreWaiterCountMetricConfig         `mapstructure:"consul.kv.semaphore.waiter.count"`
+	ConsulLeafCertificateExpiryTimestamp ConsulLeafCertificateExpiryTimestampMetricConfig `mapstructure:"consul.leaf_certificate.expiry_timestamp"`
+	ConsulLicenseExpiryTimestamp         ConsulLicenseExpiryTimestampMetricConfig         `mapstructure:"consul.license.expiry_timestamp"`
+	ConsulMemberCount                    ConsulMemberCountMetricConfig                    `mapstructure:"consul.member.count"`
+	ConsulNetworkRoundTripMax            ConsulNetworkRoundTripMaxMetricConfig            `mapstructure:"consul.network.round_trip.max"`
+	ConsulNetworkRoundTripMedian         ConsulNetworkRoundTripMedianMetricConfig         `mapstructure:"consul.network.round_trip.median"`
+	ConsulNetworkRoundTripMin            ConsulNetworkRoundTripMinMetricConfig            `mapstructure:"consul.network.round_trip.min"`
+	ConsulNetworkRoundTripP95            ConsulNetworkRoundTripP95MetricConfig            `mapstructure:"consul.network.round_trip.p95"`
+	ConsulPeeringLastHeartbeatTimestamp  ConsulPeeringLastHeartbeatTimestampMetricConfig  `mapstructure:"consul.peering.last_heartbeat_timestamp"`
+	ConsulPeeringServiceCount            ConsulPeeringServiceCountMetricConfig            `mapstructure:"consul.peering.service.count"`
+	ConsulPeeringState                   ConsulPeeringStateMetricConfig                   `mapstructure:"consul.peering.state"`
+	ConsulRaftHasLeader                  ConsulRaftHasLeaderMetricConfig                  `mapstructure:"consul.raft.has_leader"`
+	ConsulRaftLastContact                ConsulRaftLastContactMetricConfig                `mapstructure:"consul.raft.last_contact"`
+	ConsulRaftLeaderChanges              ConsulRaftLeaderChangesMetricConfig              `mapstructure:"consul.raft.leader.changes"`
+	ConsulRaftPeerCount                  ConsulRaftPeerCountMetricConfig                  `mapstructure:"consul.raft.peer.count"`
+	ConsulRaftVoterCount                 ConsulRaftVoterCountMetricConfig                 `mapstructure:"consul.raft.voter.count"`
+	ConsulServerHealthy                  ConsulServerHealthyMetricConfig                  `mapstructure:"consul.server.healthy"`
+	ConsulServerLastContact              ConsulServerLastContactMetricConfig              `mapstructure:"consul.server.last_contact"`
+	ConsulServerLeader                   ConsulServerLeaderMetricConfig                   `mapstructure:"consul.server.leader"`
+	ConsulServerLogLag                   ConsulServerLogLagMetricConfig                   `mapstructure:"consul.server.log.lag"`
+	ConsulServerStableTimestamp          ConsulServerStableTimestampMetricConfig          `mapstructure:"consul.server.stable_timestamp"`
+	ConsulServerVoter                    ConsulServerVoterMetricConfig                    `mapstructure:"consul.server.voter"`
+	ConsulSessionCount                   ConsulSessionCountMetricConfig                   `mapstructure:"consul.session.count"`
+	ConsulUp                             ConsulUpMetricConfig                             `mapstructure:"consul.up"`
 }
 
 func DefaultMetricsConfig() MetricsConfig {
 	return MetricsConfig{
-		ConsulACLTokenTimeToExpiry: ConsulACLTokenTimeToExpiryMetricConfig{
+		ConsulACLTokenExpiryTimestamp: ConsulACLTokenExpiryTimestampMetricConfig{
 			Enabled: true,
 		},
 		ConsulAutopilotFailureTolerance: ConsulAutopilotFailureToleranceMetricConfig{
@@ -1355,7 +1355,7 @@ func DefaultMetricsConfig() MetricsConfig {
 		ConsulAutopilotHealthy: ConsulAutopilotHealthyMetricConfig{
 			Enabled: true,
 		},
-		ConsulCaRootTimeToExpiry: ConsulCaRootTimeToExpiryMetricConfig{
+		ConsulCaRootExpiryTimestamp: ConsulCaRootExpiryTimestampMetricConfig{
 			Enabled: true,
 		},
 		ConsulCatalogNodeCount: ConsulCatalogNodeCountMetricConfig{
@@ -1420,10 +1420,10 @@ func DefaultMetricsConfig() MetricsConfig {
 			AggregationStrategy: AggregationStrategySum,
 			EnabledAttributes:   []ConsulKvSemaphoreWaiterCountMetricAttributeKey{ConsulKvSemaphoreWaiterCountMetricAttributeKeyConsulSemaphorePrefix},
 		},
-		ConsulLeafCertificateExpiry: ConsulLeafCertificateExpiryMetricConfig{
+		ConsulLeafCertificateExpiryTimestamp: ConsulLeafCertificateExpiryTimestampMetricConfig{
 			Enabled: true,
 		},
-		ConsulLicenseExpiry: ConsulLicenseExpiryMetricConfig{
+		ConsulLicenseExpiryTimestamp: ConsulLicenseExpiryTimestampMetricConfig{
 			Enabled: true,
 		},
 		ConsulMemberCount: ConsulMemberCountMetricConfig{
@@ -1443,7 +1443,7 @@ func DefaultMetricsConfig() MetricsConfig {
 		ConsulNetworkRoundTripP95: ConsulNetworkRoundTripP95MetricConfig{
 			Enabled: true,
 		},
-		ConsulPeeringLastHeartbeat: ConsulPeeringLastHeartbeatMetricConfig{
+		ConsulPeeringLastHeartbeatTimestamp: ConsulPeeringLastHeartbeatTimestampMetricConfig{
 			Enabled: true,
 		},
 		ConsulPeeringServiceCount: ConsulPeeringServiceCountMetricConfig{
@@ -1489,10 +1489,10 @@ func DefaultMetricsConfig() MetricsConfig {
 			AggregationStrategy: AggregationStrategyAvg,
 			EnabledAttributes:   []ConsulServerLogLagMetricAttributeKey{ConsulServerLogLagMetricAttributeKeyConsulServerName},
 		},
-		ConsulServerStableDuration: ConsulServerStableDurationMetricConfig{
+		ConsulServerStableTimestamp: ConsulServerStableTimestampMetricConfig{
 			Enabled:             true,
 			AggregationStrategy: AggregationStrategyAvg,
-			EnabledAttributes:   []ConsulServerStableDurationMetricAttributeKey{ConsulServerStableDurationMetricAttributeKeyConsulServerName},
+			EnabledAttributes:   []ConsulServerStableTimestampMetricAttributeKey{ConsulServerStableTimestampMetricAttributeKeyConsulServerName},
 		},
 		ConsulServerVoter: ConsulServerVoterMetricConfig{
 			Enabled:             true,

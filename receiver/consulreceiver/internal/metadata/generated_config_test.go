@@ -27,7 +27,7 @@ func TestMetricsBuilderConfig(t *testing.T) {
 			name: "all_set",
 			want: MetricsBuilderConfig{
 				Metrics: MetricsConfig{
-					ConsulACLTokenTimeToExpiry: ConsulACLTokenTimeToExpiryMetricConfig{
+					ConsulACLTokenExpiryTimestamp: ConsulACLTokenExpiryTimestampMetricConfig{
 						Enabled: true,
 					},
 					ConsulAutopilotFailureTolerance: ConsulAutopilotFailureToleranceMetricConfig{
@@ -36,7 +36,7 @@ func TestMetricsBuilderConfig(t *testing.T) {
 					ConsulAutopilotHealthy: ConsulAutopilotHealthyMetricConfig{
 						Enabled: true,
 					},
-					ConsulCaRootTimeToExpiry: ConsulCaRootTimeToExpiryMetricConfig{
+					ConsulCaRootExpiryTimestamp: ConsulCaRootExpiryTimestampMetricConfig{
 						Enabled: true,
 					},
 					ConsulCatalogNodeCount: ConsulCatalogNodeCountMetricConfig{
@@ -101,10 +101,10 @@ func TestMetricsBuilderConfig(t *testing.T) {
 						AggregationStrategy: AggregationStrategySum,
 						EnabledAttributes:   []ConsulKvSemaphoreWaiterCountMetricAttributeKey{ConsulKvSemaphoreWaiterCountMetricAttributeKeyConsulSemaphorePrefix},
 					},
-					ConsulLeafCertificateExpiry: ConsulLeafCertificateExpiryMetricConfig{
+					ConsulLeafCertificateExpiryTimestamp: ConsulLeafCertificateExpiryTimestampMetricConfig{
 						Enabled: true,
 					},
-					ConsulLicenseExpiry: ConsulLicenseExpiryMetricConfig{
+					ConsulLicenseExpiryTimestamp: ConsulLicenseExpiryTimestampMetricConfig{
 						Enabled: true,
 					},
 					ConsulMemberCount: ConsulMemberCountMetricConfig{
@@ -124,7 +124,7 @@ func TestMetricsBuilderConfig(t *testing.T) {
 					ConsulNetworkRoundTripP95: ConsulNetworkRoundTripP95MetricConfig{
 						Enabled: true,
 					},
-					ConsulPeeringLastHeartbeat: ConsulPeeringLastHeartbeatMetricConfig{
+					ConsulPeeringLastHeartbeatTimestamp: ConsulPeeringLastHeartbeatTimestampMetricConfig{
 						Enabled: true,
 					},
 					ConsulPeeringServiceCount: ConsulPeeringServiceCountMetricConfig{
@@ -170,10 +170,10 @@ func TestMetricsBuilderConfig(t *testing.T) {
 						AggregationStrategy: AggregationStrategyAvg,
 						EnabledAttributes:   []ConsulServerLogLagMetricAttributeKey{ConsulServerLogLagMetricAttributeKeyConsulServerName},
 					},
-					ConsulServerStableDuration: ConsulServerStableDurationMetricConfig{
+					ConsulServerStableTimestamp: ConsulServerStableTimestampMetricConfig{
 						Enabled:             true,
 						AggregationStrategy: AggregationStrategyAvg,
-						EnabledAttributes:   []ConsulServerStableDurationMetricAttributeKey{ConsulServerStableDurationMetricAttributeKeyConsulServerName},
+						EnabledAttributes:   []ConsulServerStableTimestampMetricAttributeKey{ConsulServerStableTimestampMetricAttributeKeyConsulServerName},
 					},
 					ConsulServerVoter: ConsulServerVoterMetricConfig{
 						Enabled:             true,
@@ -198,7 +198,7 @@ func TestMetricsBuilderConfig(t *testing.T) {
 			name: "none_set",
 			want: MetricsBuilderConfig{
 				Metrics: MetricsConfig{
-					ConsulACLTokenTimeToExpiry: ConsulACLTokenTimeToExpiryMetricConfig{
+					ConsulACLTokenExpiryTimestamp: ConsulACLTokenExpiryTimestampMetricConfig{
 						Enabled: false,
 					},
 					ConsulAutopilotFailureTolerance: ConsulAutopilotFailureToleranceMetricConfig{
@@ -207,7 +207,7 @@ func TestMetricsBuilderConfig(t *testing.T) {
 					ConsulAutopilotHealthy: ConsulAutopilotHealthyMetricConfig{
 						Enabled: false,
 					},
-					ConsulCaRootTimeToExpiry: ConsulCaRootTimeToExpiryMetricConfig{
+					ConsulCaRootExpiryTimestamp: ConsulCaRootExpiryTimestampMetricConfig{
 						Enabled: false,
 					},
 					ConsulCatalogNodeCount: ConsulCatalogNodeCountMetricConfig{
@@ -272,10 +272,10 @@ func TestMetricsBuilderConfig(t *testing.T) {
 						AggregationStrategy: AggregationStrategySum,
 						EnabledAttributes:   []ConsulKvSemaphoreWaiterCountMetricAttributeKey{ConsulKvSemaphoreWaiterCountMetricAttributeKeyConsulSemaphorePrefix},
 					},
-					ConsulLeafCertificateExpiry: ConsulLeafCertificateExpiryMetricConfig{
+					ConsulLeafCertificateExpiryTimestamp: ConsulLeafCertificateExpiryTimestampMetricConfig{
 						Enabled: false,
 					},
-					ConsulLicenseExpiry: ConsulLicenseExpiryMetricConfig{
+					ConsulLicenseExpiryTimestamp: ConsulLicenseExpiryTimestampMetricConfig{
 						Enabled: false,
 					},
 					ConsulMemberCount: ConsulMemberCountMetricConfig{
@@ -295,7 +295,7 @@ func TestMetricsBuilderConfig(t *testing.T) {
 					ConsulNetworkRoundTripP95: ConsulNetworkRoundTripP95MetricConfig{
 						Enabled: false,
 					},
-					ConsulPeeringLastHeartbeat: ConsulPeeringLastHeartbeatMetricConfig{
+					ConsulPeeringLastHeartbeatTimestamp: ConsulPeeringLastHeartbeatTimestampMetricConfig{
 						Enabled: false,
 					},
 					ConsulPeeringServiceCount: ConsulPeeringServiceCountMetricConfig{
@@ -341,10 +341,10 @@ func TestMetricsBuilderConfig(t *testing.T) {
 						AggregationStrategy: AggregationStrategyAvg,
 						EnabledAttributes:   []ConsulServerLogLagMetricAttributeKey{ConsulServerLogLagMetricAttributeKeyConsulServerName},
 					},
-					ConsulServerStableDuration: ConsulServerStableDurationMetricConfig{
+					ConsulServerStableTimestamp: ConsulServerStableTimestampMetricConfig{
 						Enabled:             false,
 						AggregationStrategy: AggregationStrategyAvg,
-						EnabledAttributes:   []ConsulServerStableDurationMetricAttributeKey{ConsulServerStableDurationMetricAttributeKeyConsulServerName},
+						EnabledAttributes:   []ConsulServerStableTimestampMetricAttributeKey{ConsulServerStableTimestampMetricAttributeKeyConsulServerName},
 					},
 					ConsulServerVoter: ConsulServerVoterMetricConfig{
 						Enabled:             false,
@@ -369,7 +369,7 @@ func TestMetricsBuilderConfig(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			cfg := loadMetricsBuilderConfig(t, tt.name)
-			diff := cmp.Diff(tt.want, cfg, cmpopts.IgnoreUnexported(ConsulACLTokenTimeToExpiryMetricConfig{}, ConsulAutopilotFailureToleranceMetricConfig{}, ConsulAutopilotHealthyMetricConfig{}, ConsulCaRootTimeToExpiryMetricConfig{}, ConsulCatalogNodeCountMetricConfig{}, ConsulCatalogServiceCountMetricConfig{}, ConsulCatalogServiceInstanceCountMetricConfig{}, ConsulHealthCheckCountMetricConfig{}, ConsulHealthCheckStateMetricConfig{}, ConsulHealthCheckTransitionsMetricConfig{}, ConsulHealthNodeStateMetricConfig{}, ConsulHealthServiceInstanceCountMetricConfig{}, ConsulHealthServiceInstanceStateMetricConfig{}, ConsulKvChangesMetricConfig{}, ConsulKvKeyCountMetricConfig{}, ConsulKvLockAcquisitionsMetricConfig{}, ConsulKvLockHeldCountMetricConfig{}, ConsulKvSemaphoreHolderCountMetricConfig{}, ConsulKvSemaphoreLimitMetricConfig{}, ConsulKvSemaphoreWaiterCountMetricConfig{}, ConsulLeafCertificateExpiryMetricConfig{}, ConsulLicenseExpiryMetricConfig{}, ConsulMemberCountMetricConfig{}, ConsulNetworkRoundTripMaxMetricConfig{}, ConsulNetworkRoundTripMedianMetricConfig{}, ConsulNetworkRoundTripMinMetricConfig{}, ConsulNetworkRoundTripP95MetricConfig{}, ConsulPeeringLastHeartbeatMetricConfig{}, ConsulPeeringServiceCountMetricConfig{}, ConsulPeeringStateMetricConfig{}, ConsulRaftHasLeaderMetricConfig{}, ConsulRaftLastContactMetricConfig{}, ConsulRaftLeaderChangesMetricConfig{}, ConsulRaftPeerCountMetricConfig{}, ConsulRaftVoterCountMetricConfig{}, ConsulServerHealthyMetricConfig{}, ConsulServerLastContactMetricConfig{}, ConsulServerLeaderMetricConfig{}, ConsulServerLogLagMetricConfig{}, ConsulServerStableDurationMetricConfig{}, ConsulServerVoterMetricConfig{}, ConsulSessionCountMetricConfig{}, ConsulUpMetricConfig{}, ConsulDatacenterResourceAttributeConfig{}, ServiceInstanceIDResourceAttributeConfig{}, ServiceNameResourceAttributeConfig{}))
+			diff := cmp.Diff(tt.want, cfg, cmpopts.IgnoreUnexported(ConsulACLTokenExpiryTimestampMetricConfig{}, ConsulAutopilotFailureToleranceMetricConfig{}, ConsulAutopilotHealthyMetricConfig{}, ConsulCaRootExpiryTimestampMetricConfig{}, ConsulCatalogNodeCountMetricConfig{}, ConsulCatalogServiceCountMetricConfig{}, ConsulCatalogServiceInstanceCountMetricConfig{}, ConsulHealthCheckCountMetricConfig{}, ConsulHealthCheckStateMetricConfig{}, ConsulHealthCheckTransitionsMetricConfig{}, ConsulHealthNodeStateMetricConfig{}, ConsulHealthServiceInstanceCountMetricConfig{}, ConsulHealthServiceInstanceStateMetricConfig{}, ConsulKvChangesMetricConfig{}, ConsulKvKeyCountMetricConfig{}, ConsulKvLockAcquisitionsMetricConfig{}, ConsulKvLockHeldCountMetricConfig{}, ConsulKvSemaphoreHolderCountMetricConfig{}, ConsulKvSemaphoreLimitMetricConfig{}, ConsulKvSemaphoreWaiterCountMetricConfig{}, ConsulLeafCertificateExpiryTimestampMetricConfig{}, ConsulLicenseExpiryTimestampMetricConfig{}, ConsulMemberCountMetricConfig{}, ConsulNetworkRoundTripMaxMetricConfig{}, ConsulNetworkRoundTripMedianMetricConfig{}, ConsulNetworkRoundTripMinMetricConfig{}, ConsulNetworkRoundTripP95MetricConfig{}, ConsulPeeringLastHeartbeatTimestampMetricConfig{}, ConsulPeeringServiceCountMetricConfig{}, ConsulPeeringStateMetricConfig{}, ConsulRaftHasLeaderMetricConfig{}, ConsulRaftLastContactMetricConfig{}, ConsulRaftLeaderChangesMetricConfig{}, ConsulRaftPeerCountMetricConfig{}, ConsulRaftVoterCountMetricConfig{}, ConsulServerHealthyMetricConfig{}, ConsulServerLastContactMetricConfig{}, ConsulServerLeaderMetricConfig{}, ConsulServerLogLagMetricConfig{}, ConsulServerStableTimestampMetricConfig{}, ConsulServerVoterMetricConfig{}, ConsulSessionCountMetricConfig{}, ConsulUpMetricConfig{}, ConsulDatacenterResourceAttributeConfig{}, ServiceInstanceIDResourceAttributeConfig{}, ServiceNameResourceAttributeConfig{}))
 			require.Emptyf(t, diff, "Config mismatch (-expected +actual):\n%s", diff)
 		})
 	}
@@ -531,14 +531,14 @@ func TestConsulServerLogLagMetricsConfig_Validate(t *testing.T) {
 	require.ErrorContains(t, cfg.Validate(), "invalid aggregation strategy")
 }
 
-func TestConsulServerStableDurationMetricsConfig_Validate(t *testing.T) {
-	cfg := DefaultMetricsConfig().ConsulServerStableDuration
+func TestConsulServerStableTimestampMetricsConfig_Validate(t *testing.T) {
+	cfg := DefaultMetricsConfig().ConsulServerStableTimestamp
 	require.NoError(t, cfg.Validate())
 
-	cfg.EnabledAttributes = []ConsulServerStableDurationMetricAttributeKey{"invalid"}
-	require.ErrorContains(t, cfg.Validate(), "metric consul.server.stable.duration doesn't have an attribute invalid, valid attributes: [consul.server.name]")
+	cfg.EnabledAttributes = []ConsulServerStableTimestampMetricAttributeKey{"invalid"}
+	require.ErrorContains(t, cfg.Validate(), "metric consul.server.stable_timestamp doesn't have an attribute invalid, valid attributes: [consul.server.name]")
 
-	cfg = DefaultMetricsConfig().ConsulServerStableDuration
+	cfg = DefaultMetricsConfig().ConsulServerStableTimestamp
 	cfg.AggregationStrategy = "invalid"
 	require.ErrorContains(t, cfg.Validate(), "invalid aggregation strategy")
 }

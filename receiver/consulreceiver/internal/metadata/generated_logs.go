@@ -17,7 +17,7 @@ type eventConsulACLTokenExpiring struct {
 	config EventConfig         // event config provided by user.
 }
 
-func (e *eventConsulACLTokenExpiring) recordEvent(ctx context.Context, timestamp pcommon.Timestamp, consulACLTokenAccessorIDAttributeValue string, consulTimeToExpiryAttributeValue float64) {
+func (e *eventConsulACLTokenExpiring) recordEvent(ctx context.Context, timestamp pcommon.Timestamp, consulACLTokenAccessorIDAttributeValue string, consulACLTokenExpiryTimestampAttributeValue float64) {
 	if !e.config.Enabled {
 		return
 	}
@@ -30,7 +30,7 @@ func (e *eventConsulACLTokenExpiring) recordEvent(ctx context.Context, timestamp
 		dp.SetSpanID(pcommon.SpanID(span.SpanID()))
 	}
 	dp.Attributes().PutStr("consul.acl.token.accessor_id", consulACLTokenAccessorIDAttributeValue)
-	dp.Attributes().PutDouble("consul.time_to_expiry", consulTimeToExpiryAttributeValue)
+	dp.Attributes().PutDouble("consul.acl.token.expiry_timestamp", consulACLTokenExpiryTimestampAttributeValue)
 
 }
 
@@ -54,7 +54,7 @@ type eventConsulCaRootRotated struct {
 	config EventConfig         // event config provided by user.
 }
 
-func (e *eventConsulCaRootRotated) recordEvent(ctx context.Context, timestamp pcommon.Timestamp, consulCaRootIDAttributeValue string, consulCaRootIDOldAttributeValue string, observationInitialAttributeValue bool, observationReconciledAttributeValue bool) {
+func (e *eventConsulCaRootRotated) recordEvent(ctx context.Context, timestamp pcommon.Timestamp, consulCaRootIDAttributeValue string, consulCaRootOldIDAttributeValue string, observationInitialAttributeValue bool, observationReconciledAttributeValue bool) {
 	if !e.config.Enabled {
 		return
 	}
@@ -67,7 +67,7 @@ func (e *eventConsulCaRootRotated) recordEvent(ctx context.Context, timestamp pc
 		dp.SetSpanID(pcommon.SpanID(span.SpanID()))
 	}
 	dp.Attributes().PutStr("consul.ca.root.id", consulCaRootIDAttributeValue)
-	dp.Attributes().PutStr("consul.ca.root.id.old", consulCaRootIDOldAttributeValue)
+	dp.Attributes().PutStr("consul.ca.root.old_id", consulCaRootOldIDAttributeValue)
 	dp.Attributes().PutBool("observation.initial", observationInitialAttributeValue)
 	dp.Attributes().PutBool("observation.reconciled", observationReconciledAttributeValue)
 
@@ -93,7 +93,7 @@ type eventConsulCheckTransition struct {
 	config EventConfig         // event config provided by user.
 }
 
-func (e *eventConsulCheckTransition) recordEvent(ctx context.Context, timestamp pcommon.Timestamp, consulNodeNameAttributeValue string, consulCheckIDAttributeValue string, consulCheckNameAttributeValue string, consulServiceNameAttributeValue string, consulServiceIDAttributeValue string, consulCheckStatusOldAttributeValue string, consulCheckStatusNewAttributeValue string, consulCheckOutputAttributeValue string, consulIndexAttributeValue int64, observationInitialAttributeValue bool, observationReconciledAttributeValue bool) {
+func (e *eventConsulCheckTransition) recordEvent(ctx context.Context, timestamp pcommon.Timestamp, consulNodeNameAttributeValue string, consulCheckIDAttributeValue string, consulCheckNameAttributeValue string, consulServiceNameAttributeValue string, consulServiceIDAttributeValue string, consulCheckOldStatusAttributeValue string, consulCheckNewStatusAttributeValue string, consulCheckOutputAttributeValue string, consulModifyIndexAttributeValue int64, observationInitialAttributeValue bool, observationReconciledAttributeValue bool) {
 	if !e.config.Enabled {
 		return
 	}
@@ -110,10 +110,10 @@ func (e *eventConsulCheckTransition) recordEvent(ctx context.Context, timestamp 
 	dp.Attributes().PutStr("consul.check.name", consulCheckNameAttributeValue)
 	dp.Attributes().PutStr("consul.service.name", consulServiceNameAttributeValue)
 	dp.Attributes().PutStr("consul.service.id", consulServiceIDAttributeValue)
-	dp.Attributes().PutStr("consul.check.status.old", consulCheckStatusOldAttributeValue)
-	dp.Attributes().PutStr("consul.check.status.new", consulCheckStatusNewAttributeValue)
+	dp.Attributes().PutStr("consul.check.old_status", consulCheckOldStatusAttributeValue)
+	dp.Attributes().PutStr("consul.check.new_status", consulCheckNewStatusAttributeValue)
 	dp.Attributes().PutStr("consul.check.output", consulCheckOutputAttributeValue)
-	dp.Attributes().PutInt("consul.index", consulIndexAttributeValue)
+	dp.Attributes().PutInt("consul.modify_index", consulModifyIndexAttributeValue)
 	dp.Attributes().PutBool("observation.initial", observationInitialAttributeValue)
 	dp.Attributes().PutBool("observation.reconciled", observationReconciledAttributeValue)
 
@@ -139,7 +139,7 @@ type eventConsulConfigEntryChanged struct {
 	config EventConfig         // event config provided by user.
 }
 
-func (e *eventConsulConfigEntryChanged) recordEvent(ctx context.Context, timestamp pcommon.Timestamp, consulConfigEntryKindAttributeValue string, consulConfigEntryNameAttributeValue string, consulConfigEntryChangeAttributeValue string, consulIndexAttributeValue int64, observationInitialAttributeValue bool, observationReconciledAttributeValue bool) {
+func (e *eventConsulConfigEntryChanged) recordEvent(ctx context.Context, timestamp pcommon.Timestamp, consulConfigEntryKindAttributeValue string, consulConfigEntryNameAttributeValue string, consulConfigEntryChangeAttributeValue string, consulModifyIndexAttributeValue int64, observationInitialAttributeValue bool, observationReconciledAttributeValue bool) {
 	if !e.config.Enabled {
 		return
 	}
@@ -154,7 +154,7 @@ func (e *eventConsulConfigEntryChanged) recordEvent(ctx context.Context, timesta
 	dp.Attributes().PutStr("consul.config_entry.kind", consulConfigEntryKindAttributeValue)
 	dp.Attributes().PutStr("consul.config_entry.name", consulConfigEntryNameAttributeValue)
 	dp.Attributes().PutStr("consul.config_entry.change", consulConfigEntryChangeAttributeValue)
-	dp.Attributes().PutInt("consul.index", consulIndexAttributeValue)
+	dp.Attributes().PutInt("consul.modify_index", consulModifyIndexAttributeValue)
 	dp.Attributes().PutBool("observation.initial", observationInitialAttributeValue)
 	dp.Attributes().PutBool("observation.reconciled", observationReconciledAttributeValue)
 
@@ -180,7 +180,7 @@ type eventConsulKvCreated struct {
 	config EventConfig         // event config provided by user.
 }
 
-func (e *eventConsulKvCreated) recordEvent(ctx context.Context, timestamp pcommon.Timestamp, consulKvKeyAttributeValue string, consulKvFlagsAttributeValue string, consulKvCreateIndexAttributeValue int64, consulIndexAttributeValue int64, consulKvLockIndexAttributeValue int64, consulSessionIDAttributeValue string, consulKvValueSha256AttributeValue string, consulKvValueSizeAttributeValue int64, observationInitialAttributeValue bool, observationReconciledAttributeValue bool) {
+func (e *eventConsulKvCreated) recordEvent(ctx context.Context, timestamp pcommon.Timestamp, consulKvKeyNameAttributeValue string, consulKvFlagsAttributeValue string, consulKvCreateIndexAttributeValue int64, consulModifyIndexAttributeValue int64, consulKvLockIndexAttributeValue int64, consulSessionIDAttributeValue string, consulKvValueSha256AttributeValue string, consulKvValueSizeAttributeValue int64, observationInitialAttributeValue bool, observationReconciledAttributeValue bool) {
 	if !e.config.Enabled {
 		return
 	}
@@ -192,10 +192,10 @@ func (e *eventConsulKvCreated) recordEvent(ctx context.Context, timestamp pcommo
 		dp.SetTraceID(pcommon.TraceID(span.TraceID()))
 		dp.SetSpanID(pcommon.SpanID(span.SpanID()))
 	}
-	dp.Attributes().PutStr("consul.kv.key", consulKvKeyAttributeValue)
+	dp.Attributes().PutStr("consul.kv.key.name", consulKvKeyNameAttributeValue)
 	dp.Attributes().PutStr("consul.kv.flags", consulKvFlagsAttributeValue)
 	dp.Attributes().PutInt("consul.kv.create_index", consulKvCreateIndexAttributeValue)
-	dp.Attributes().PutInt("consul.index", consulIndexAttributeValue)
+	dp.Attributes().PutInt("consul.modify_index", consulModifyIndexAttributeValue)
 	dp.Attributes().PutInt("consul.kv.lock_index", consulKvLockIndexAttributeValue)
 	dp.Attributes().PutStr("consul.session.id", consulSessionIDAttributeValue)
 	dp.Attributes().PutStr("consul.kv.value.sha256", consulKvValueSha256AttributeValue)
@@ -225,7 +225,7 @@ type eventConsulKvDeleted struct {
 	config EventConfig         // event config provided by user.
 }
 
-func (e *eventConsulKvDeleted) recordEvent(ctx context.Context, timestamp pcommon.Timestamp, consulKvKeyAttributeValue string, consulKvFlagsAttributeValue string, consulKvCreateIndexAttributeValue int64, consulIndexAttributeValue int64, consulKvLockIndexAttributeValue int64, consulSessionIDAttributeValue string, consulKvValueSha256AttributeValue string, consulKvValueSizeAttributeValue int64, observationReconciledAttributeValue bool) {
+func (e *eventConsulKvDeleted) recordEvent(ctx context.Context, timestamp pcommon.Timestamp, consulKvKeyNameAttributeValue string, consulKvFlagsAttributeValue string, consulKvCreateIndexAttributeValue int64, consulModifyIndexAttributeValue int64, consulKvLockIndexAttributeValue int64, consulSessionIDAttributeValue string, consulKvValueSha256AttributeValue string, consulKvValueSizeAttributeValue int64, observationReconciledAttributeValue bool) {
 	if !e.config.Enabled {
 		return
 	}
@@ -237,10 +237,10 @@ func (e *eventConsulKvDeleted) recordEvent(ctx context.Context, timestamp pcommo
 		dp.SetTraceID(pcommon.TraceID(span.TraceID()))
 		dp.SetSpanID(pcommon.SpanID(span.SpanID()))
 	}
-	dp.Attributes().PutStr("consul.kv.key", consulKvKeyAttributeValue)
+	dp.Attributes().PutStr("consul.kv.key.name", consulKvKeyNameAttributeValue)
 	dp.Attributes().PutStr("consul.kv.flags", consulKvFlagsAttributeValue)
 	dp.Attributes().PutInt("consul.kv.create_index", consulKvCreateIndexAttributeValue)
-	dp.Attributes().PutInt("consul.index", consulIndexAttributeValue)
+	dp.Attributes().PutInt("consul.modify_index", consulModifyIndexAttributeValue)
 	dp.Attributes().PutInt("consul.kv.lock_index", consulKvLockIndexAttributeValue)
 	dp.Attributes().PutStr("consul.session.id", consulSessionIDAttributeValue)
 	dp.Attributes().PutStr("consul.kv.value.sha256", consulKvValueSha256AttributeValue)
@@ -269,7 +269,7 @@ type eventConsulKvUpdated struct {
 	config EventConfig         // event config provided by user.
 }
 
-func (e *eventConsulKvUpdated) recordEvent(ctx context.Context, timestamp pcommon.Timestamp, consulKvKeyAttributeValue string, consulKvFlagsAttributeValue string, consulKvCreateIndexAttributeValue int64, consulIndexAttributeValue int64, consulKvLockIndexAttributeValue int64, consulSessionIDAttributeValue string, consulKvValueSha256AttributeValue string, consulKvValueSizeAttributeValue int64, observationReconciledAttributeValue bool) {
+func (e *eventConsulKvUpdated) recordEvent(ctx context.Context, timestamp pcommon.Timestamp, consulKvKeyNameAttributeValue string, consulKvFlagsAttributeValue string, consulKvCreateIndexAttributeValue int64, consulModifyIndexAttributeValue int64, consulKvLockIndexAttributeValue int64, consulSessionIDAttributeValue string, consulKvValueSha256AttributeValue string, consulKvValueSizeAttributeValue int64, observationReconciledAttributeValue bool) {
 	if !e.config.Enabled {
 		return
 	}
@@ -281,10 +281,10 @@ func (e *eventConsulKvUpdated) recordEvent(ctx context.Context, timestamp pcommo
 		dp.SetTraceID(pcommon.TraceID(span.TraceID()))
 		dp.SetSpanID(pcommon.SpanID(span.SpanID()))
 	}
-	dp.Attributes().PutStr("consul.kv.key", consulKvKeyAttributeValue)
+	dp.Attributes().PutStr("consul.kv.key.name", consulKvKeyNameAttributeValue)
 	dp.Attributes().PutStr("consul.kv.flags", consulKvFlagsAttributeValue)
 	dp.Attributes().PutInt("consul.kv.create_index", consulKvCreateIndexAttributeValue)
-	dp.Attributes().PutInt("consul.index", consulIndexAttributeValue)
+	dp.Attributes().PutInt("consul.modify_index", consulModifyIndexAttributeValue)
 	dp.Attributes().PutInt("consul.kv.lock_index", consulKvLockIndexAttributeValue)
 	dp.Attributes().PutStr("consul.session.id", consulSessionIDAttributeValue)
 	dp.Attributes().PutStr("consul.kv.value.sha256", consulKvValueSha256AttributeValue)
@@ -313,7 +313,7 @@ type eventConsulLeaderElected struct {
 	config EventConfig         // event config provided by user.
 }
 
-func (e *eventConsulLeaderElected) recordEvent(ctx context.Context, timestamp pcommon.Timestamp, consulLeaderAddressAttributeValue string, consulLeaderAddressOldAttributeValue string, observationReconciledAttributeValue bool) {
+func (e *eventConsulLeaderElected) recordEvent(ctx context.Context, timestamp pcommon.Timestamp, consulLeaderAddressAttributeValue string, consulLeaderOldAddressAttributeValue string, observationReconciledAttributeValue bool) {
 	if !e.config.Enabled {
 		return
 	}
@@ -326,7 +326,7 @@ func (e *eventConsulLeaderElected) recordEvent(ctx context.Context, timestamp pc
 		dp.SetSpanID(pcommon.SpanID(span.SpanID()))
 	}
 	dp.Attributes().PutStr("consul.leader.address", consulLeaderAddressAttributeValue)
-	dp.Attributes().PutStr("consul.leader.address.old", consulLeaderAddressOldAttributeValue)
+	dp.Attributes().PutStr("consul.leader.old_address", consulLeaderOldAddressAttributeValue)
 	dp.Attributes().PutBool("observation.reconciled", observationReconciledAttributeValue)
 
 }
@@ -351,7 +351,7 @@ type eventConsulLeaderLost struct {
 	config EventConfig         // event config provided by user.
 }
 
-func (e *eventConsulLeaderLost) recordEvent(ctx context.Context, timestamp pcommon.Timestamp, consulLeaderAddressOldAttributeValue string, observationReconciledAttributeValue bool) {
+func (e *eventConsulLeaderLost) recordEvent(ctx context.Context, timestamp pcommon.Timestamp, consulLeaderOldAddressAttributeValue string, observationReconciledAttributeValue bool) {
 	if !e.config.Enabled {
 		return
 	}
@@ -363,7 +363,7 @@ func (e *eventConsulLeaderLost) recordEvent(ctx context.Context, timestamp pcomm
 		dp.SetTraceID(pcommon.TraceID(span.TraceID()))
 		dp.SetSpanID(pcommon.SpanID(span.SpanID()))
 	}
-	dp.Attributes().PutStr("consul.leader.address.old", consulLeaderAddressOldAttributeValue)
+	dp.Attributes().PutStr("consul.leader.old_address", consulLeaderOldAddressAttributeValue)
 	dp.Attributes().PutBool("observation.reconciled", observationReconciledAttributeValue)
 
 }
@@ -388,7 +388,7 @@ type eventConsulLockAbandoned struct {
 	config EventConfig         // event config provided by user.
 }
 
-func (e *eventConsulLockAbandoned) recordEvent(ctx context.Context, timestamp pcommon.Timestamp, consulKvKeyAttributeValue string, consulSessionIDAttributeValue string, consulSessionNameAttributeValue string, consulNodeNameAttributeValue string, consulLockTypeAttributeValue string, consulLockEndAttributeValue string, observationReconciledAttributeValue bool) {
+func (e *eventConsulLockAbandoned) recordEvent(ctx context.Context, timestamp pcommon.Timestamp, consulKvKeyNameAttributeValue string, consulSessionIDAttributeValue string, consulSessionNameAttributeValue string, consulNodeNameAttributeValue string, consulLockTypeAttributeValue string, consulLockEndAttributeValue string, observationReconciledAttributeValue bool) {
 	if !e.config.Enabled {
 		return
 	}
@@ -400,7 +400,7 @@ func (e *eventConsulLockAbandoned) recordEvent(ctx context.Context, timestamp pc
 		dp.SetTraceID(pcommon.TraceID(span.TraceID()))
 		dp.SetSpanID(pcommon.SpanID(span.SpanID()))
 	}
-	dp.Attributes().PutStr("consul.kv.key", consulKvKeyAttributeValue)
+	dp.Attributes().PutStr("consul.kv.key.name", consulKvKeyNameAttributeValue)
 	dp.Attributes().PutStr("consul.session.id", consulSessionIDAttributeValue)
 	dp.Attributes().PutStr("consul.session.name", consulSessionNameAttributeValue)
 	dp.Attributes().PutStr("consul.node.name", consulNodeNameAttributeValue)
@@ -430,7 +430,7 @@ type eventConsulLockAcquired struct {
 	config EventConfig         // event config provided by user.
 }
 
-func (e *eventConsulLockAcquired) recordEvent(ctx context.Context, timestamp pcommon.Timestamp, consulKvKeyAttributeValue string, consulKvLockIndexAttributeValue int64, consulSessionIDAttributeValue string, consulSessionNameAttributeValue string, consulNodeNameAttributeValue string, consulLockTypeAttributeValue string, observationInitialAttributeValue bool, observationReconciledAttributeValue bool) {
+func (e *eventConsulLockAcquired) recordEvent(ctx context.Context, timestamp pcommon.Timestamp, consulKvKeyNameAttributeValue string, consulKvLockIndexAttributeValue int64, consulSessionIDAttributeValue string, consulSessionNameAttributeValue string, consulNodeNameAttributeValue string, consulLockTypeAttributeValue string, observationInitialAttributeValue bool, observationReconciledAttributeValue bool) {
 	if !e.config.Enabled {
 		return
 	}
@@ -442,7 +442,7 @@ func (e *eventConsulLockAcquired) recordEvent(ctx context.Context, timestamp pco
 		dp.SetTraceID(pcommon.TraceID(span.TraceID()))
 		dp.SetSpanID(pcommon.SpanID(span.SpanID()))
 	}
-	dp.Attributes().PutStr("consul.kv.key", consulKvKeyAttributeValue)
+	dp.Attributes().PutStr("consul.kv.key.name", consulKvKeyNameAttributeValue)
 	dp.Attributes().PutInt("consul.kv.lock_index", consulKvLockIndexAttributeValue)
 	dp.Attributes().PutStr("consul.session.id", consulSessionIDAttributeValue)
 	dp.Attributes().PutStr("consul.session.name", consulSessionNameAttributeValue)
@@ -473,7 +473,7 @@ type eventConsulLockInvalidated struct {
 	config EventConfig         // event config provided by user.
 }
 
-func (e *eventConsulLockInvalidated) recordEvent(ctx context.Context, timestamp pcommon.Timestamp, consulKvKeyAttributeValue string, consulKvLockIndexAttributeValue int64, consulSessionIDAttributeValue string, consulSessionNameAttributeValue string, consulNodeNameAttributeValue string, consulLockTypeAttributeValue string, observationReconciledAttributeValue bool) {
+func (e *eventConsulLockInvalidated) recordEvent(ctx context.Context, timestamp pcommon.Timestamp, consulKvKeyNameAttributeValue string, consulKvLockIndexAttributeValue int64, consulSessionIDAttributeValue string, consulSessionNameAttributeValue string, consulNodeNameAttributeValue string, consulLockTypeAttributeValue string, observationReconciledAttributeValue bool) {
 	if !e.config.Enabled {
 		return
 	}
@@ -485,7 +485,7 @@ func (e *eventConsulLockInvalidated) recordEvent(ctx context.Context, timestamp 
 		dp.SetTraceID(pcommon.TraceID(span.TraceID()))
 		dp.SetSpanID(pcommon.SpanID(span.SpanID()))
 	}
-	dp.Attributes().PutStr("consul.kv.key", consulKvKeyAttributeValue)
+	dp.Attributes().PutStr("consul.kv.key.name", consulKvKeyNameAttributeValue)
 	dp.Attributes().PutInt("consul.kv.lock_index", consulKvLockIndexAttributeValue)
 	dp.Attributes().PutStr("consul.session.id", consulSessionIDAttributeValue)
 	dp.Attributes().PutStr("consul.session.name", consulSessionNameAttributeValue)
@@ -515,7 +515,7 @@ type eventConsulLockQueued struct {
 	config EventConfig         // event config provided by user.
 }
 
-func (e *eventConsulLockQueued) recordEvent(ctx context.Context, timestamp pcommon.Timestamp, consulKvKeyAttributeValue string, consulSessionIDAttributeValue string, consulSessionNameAttributeValue string, consulNodeNameAttributeValue string, consulLockTypeAttributeValue string, observationInitialAttributeValue bool, observationReconciledAttributeValue bool) {
+func (e *eventConsulLockQueued) recordEvent(ctx context.Context, timestamp pcommon.Timestamp, consulKvKeyNameAttributeValue string, consulSessionIDAttributeValue string, consulSessionNameAttributeValue string, consulNodeNameAttributeValue string, consulLockTypeAttributeValue string, observationInitialAttributeValue bool, observationReconciledAttributeValue bool) {
 	if !e.config.Enabled {
 		return
 	}
@@ -527,7 +527,7 @@ func (e *eventConsulLockQueued) recordEvent(ctx context.Context, timestamp pcomm
 		dp.SetTraceID(pcommon.TraceID(span.TraceID()))
 		dp.SetSpanID(pcommon.SpanID(span.SpanID()))
 	}
-	dp.Attributes().PutStr("consul.kv.key", consulKvKeyAttributeValue)
+	dp.Attributes().PutStr("consul.kv.key.name", consulKvKeyNameAttributeValue)
 	dp.Attributes().PutStr("consul.session.id", consulSessionIDAttributeValue)
 	dp.Attributes().PutStr("consul.session.name", consulSessionNameAttributeValue)
 	dp.Attributes().PutStr("consul.node.name", consulNodeNameAttributeValue)
@@ -557,7 +557,7 @@ type eventConsulLockReleased struct {
 	config EventConfig         // event config provided by user.
 }
 
-func (e *eventConsulLockReleased) recordEvent(ctx context.Context, timestamp pcommon.Timestamp, consulKvKeyAttributeValue string, consulKvLockIndexAttributeValue int64, consulSessionIDAttributeValue string, consulSessionNameAttributeValue string, consulNodeNameAttributeValue string, consulLockTypeAttributeValue string, consulLockEndAttributeValue string, observationReconciledAttributeValue bool) {
+func (e *eventConsulLockReleased) recordEvent(ctx context.Context, timestamp pcommon.Timestamp, consulKvKeyNameAttributeValue string, consulKvLockIndexAttributeValue int64, consulSessionIDAttributeValue string, consulSessionNameAttributeValue string, consulNodeNameAttributeValue string, consulLockTypeAttributeValue string, consulLockEndAttributeValue string, observationReconciledAttributeValue bool) {
 	if !e.config.Enabled {
 		return
 	}
@@ -569,7 +569,7 @@ func (e *eventConsulLockReleased) recordEvent(ctx context.Context, timestamp pco
 		dp.SetTraceID(pcommon.TraceID(span.TraceID()))
 		dp.SetSpanID(pcommon.SpanID(span.SpanID()))
 	}
-	dp.Attributes().PutStr("consul.kv.key", consulKvKeyAttributeValue)
+	dp.Attributes().PutStr("consul.kv.key.name", consulKvKeyNameAttributeValue)
 	dp.Attributes().PutInt("consul.kv.lock_index", consulKvLockIndexAttributeValue)
 	dp.Attributes().PutStr("consul.session.id", consulSessionIDAttributeValue)
 	dp.Attributes().PutStr("consul.session.name", consulSessionNameAttributeValue)
@@ -948,7 +948,7 @@ type eventConsulPeeringTransition struct {
 	config EventConfig         // event config provided by user.
 }
 
-func (e *eventConsulPeeringTransition) recordEvent(ctx context.Context, timestamp pcommon.Timestamp, consulPeeringNameAttributeValue string, consulPeeringStateAttributeValue string, consulPeeringPreviousStateAttributeValue string, observationReconciledAttributeValue bool) {
+func (e *eventConsulPeeringTransition) recordEvent(ctx context.Context, timestamp pcommon.Timestamp, consulPeeringNameAttributeValue string, consulPeeringStateAttributeValue string, consulPeeringOldStateAttributeValue string, observationReconciledAttributeValue bool) {
 	if !e.config.Enabled {
 		return
 	}
@@ -962,7 +962,7 @@ func (e *eventConsulPeeringTransition) recordEvent(ctx context.Context, timestam
 	}
 	dp.Attributes().PutStr("consul.peer.name", consulPeeringNameAttributeValue)
 	dp.Attributes().PutStr("consul.peering.state", consulPeeringStateAttributeValue)
-	dp.Attributes().PutStr("consul.peering.previous_state", consulPeeringPreviousStateAttributeValue)
+	dp.Attributes().PutStr("consul.peering.old_state", consulPeeringOldStateAttributeValue)
 	dp.Attributes().PutBool("observation.reconciled", observationReconciledAttributeValue)
 
 }
@@ -1302,7 +1302,7 @@ type eventConsulWatchGap struct {
 	config EventConfig         // event config provided by user.
 }
 
-func (e *eventConsulWatchGap) recordEvent(ctx context.Context, timestamp pcommon.Timestamp, consulEndpointAttributeValue string, consulIndexOldAttributeValue int64, consulIndexNewAttributeValue int64) {
+func (e *eventConsulWatchGap) recordEvent(ctx context.Context, timestamp pcommon.Timestamp, consulEndpointAttributeValue string, consulGapOldIndexAttributeValue int64, consulGapNewIndexAttributeValue int64) {
 	if !e.config.Enabled {
 		return
 	}
@@ -1315,8 +1315,8 @@ func (e *eventConsulWatchGap) recordEvent(ctx context.Context, timestamp pcommon
 		dp.SetSpanID(pcommon.SpanID(span.SpanID()))
 	}
 	dp.Attributes().PutStr("consul.endpoint", consulEndpointAttributeValue)
-	dp.Attributes().PutInt("consul.index.old", consulIndexOldAttributeValue)
-	dp.Attributes().PutInt("consul.index.new", consulIndexNewAttributeValue)
+	dp.Attributes().PutInt("consul.gap.old_index", consulGapOldIndexAttributeValue)
+	dp.Attributes().PutInt("consul.gap.new_index", consulGapNewIndexAttributeValue)
 
 }
 
@@ -1557,73 +1557,73 @@ func (lb *LogsBuilder) Emit(options ...ResourceLogsOption) plog.Logs {
 }
 
 // RecordConsulACLTokenExpiringEvent adds a log record of consul.acl.token.expiring event.
-func (lb *LogsBuilder) RecordConsulACLTokenExpiringEvent(ctx context.Context, timestamp pcommon.Timestamp, consulACLTokenAccessorIDAttributeValue string, consulTimeToExpiryAttributeValue float64) {
-	lb.eventConsulACLTokenExpiring.recordEvent(ctx, timestamp, consulACLTokenAccessorIDAttributeValue, consulTimeToExpiryAttributeValue)
+func (lb *LogsBuilder) RecordConsulACLTokenExpiringEvent(ctx context.Context, timestamp pcommon.Timestamp, consulACLTokenAccessorIDAttributeValue string, consulACLTokenExpiryTimestampAttributeValue float64) {
+	lb.eventConsulACLTokenExpiring.recordEvent(ctx, timestamp, consulACLTokenAccessorIDAttributeValue, consulACLTokenExpiryTimestampAttributeValue)
 }
 
 // RecordConsulCaRootRotatedEvent adds a log record of consul.ca.root.rotated event.
-func (lb *LogsBuilder) RecordConsulCaRootRotatedEvent(ctx context.Context, timestamp pcommon.Timestamp, consulCaRootIDAttributeValue string, consulCaRootIDOldAttributeValue string, observationInitialAttributeValue bool, observationReconciledAttributeValue bool) {
-	lb.eventConsulCaRootRotated.recordEvent(ctx, timestamp, consulCaRootIDAttributeValue, consulCaRootIDOldAttributeValue, observationInitialAttributeValue, observationReconciledAttributeValue)
+func (lb *LogsBuilder) RecordConsulCaRootRotatedEvent(ctx context.Context, timestamp pcommon.Timestamp, consulCaRootIDAttributeValue string, consulCaRootOldIDAttributeValue string, observationInitialAttributeValue bool, observationReconciledAttributeValue bool) {
+	lb.eventConsulCaRootRotated.recordEvent(ctx, timestamp, consulCaRootIDAttributeValue, consulCaRootOldIDAttributeValue, observationInitialAttributeValue, observationReconciledAttributeValue)
 }
 
 // RecordConsulCheckTransitionEvent adds a log record of consul.check.transition event.
-func (lb *LogsBuilder) RecordConsulCheckTransitionEvent(ctx context.Context, timestamp pcommon.Timestamp, consulNodeNameAttributeValue string, consulCheckIDAttributeValue string, consulCheckNameAttributeValue string, consulServiceNameAttributeValue string, consulServiceIDAttributeValue string, consulCheckStatusOldAttributeValue string, consulCheckStatusNewAttributeValue string, consulCheckOutputAttributeValue string, consulIndexAttributeValue int64, observationInitialAttributeValue bool, observationReconciledAttributeValue bool) {
-	lb.eventConsulCheckTransition.recordEvent(ctx, timestamp, consulNodeNameAttributeValue, consulCheckIDAttributeValue, consulCheckNameAttributeValue, consulServiceNameAttributeValue, consulServiceIDAttributeValue, consulCheckStatusOldAttributeValue, consulCheckStatusNewAttributeValue, consulCheckOutputAttributeValue, consulIndexAttributeValue, observationInitialAttributeValue, observationReconciledAttributeValue)
+func (lb *LogsBuilder) RecordConsulCheckTransitionEvent(ctx context.Context, timestamp pcommon.Timestamp, consulNodeNameAttributeValue string, consulCheckIDAttributeValue string, consulCheckNameAttributeValue string, consulServiceNameAttributeValue string, consulServiceIDAttributeValue string, consulCheckOldStatusAttributeValue string, consulCheckNewStatusAttributeValue string, consulCheckOutputAttributeValue string, consulModifyIndexAttributeValue int64, observationInitialAttributeValue bool, observationReconciledAttributeValue bool) {
+	lb.eventConsulCheckTransition.recordEvent(ctx, timestamp, consulNodeNameAttributeValue, consulCheckIDAttributeValue, consulCheckNameAttributeValue, consulServiceNameAttributeValue, consulServiceIDAttributeValue, consulCheckOldStatusAttributeValue, consulCheckNewStatusAttributeValue, consulCheckOutputAttributeValue, consulModifyIndexAttributeValue, observationInitialAttributeValue, observationReconciledAttributeValue)
 }
 
 // RecordConsulConfigEntryChangedEvent adds a log record of consul.config_entry.changed event.
-func (lb *LogsBuilder) RecordConsulConfigEntryChangedEvent(ctx context.Context, timestamp pcommon.Timestamp, consulConfigEntryKindAttributeValue string, consulConfigEntryNameAttributeValue string, consulConfigEntryChangeAttributeValue string, consulIndexAttributeValue int64, observationInitialAttributeValue bool, observationReconciledAttributeValue bool) {
-	lb.eventConsulConfigEntryChanged.recordEvent(ctx, timestamp, consulConfigEntryKindAttributeValue, consulConfigEntryNameAttributeValue, consulConfigEntryChangeAttributeValue, consulIndexAttributeValue, observationInitialAttributeValue, observationReconciledAttributeValue)
+func (lb *LogsBuilder) RecordConsulConfigEntryChangedEvent(ctx context.Context, timestamp pcommon.Timestamp, consulConfigEntryKindAttributeValue string, consulConfigEntryNameAttributeValue string, consulConfigEntryChangeAttributeValue string, consulModifyIndexAttributeValue int64, observationInitialAttributeValue bool, observationReconciledAttributeValue bool) {
+	lb.eventConsulConfigEntryChanged.recordEvent(ctx, timestamp, consulConfigEntryKindAttributeValue, consulConfigEntryNameAttributeValue, consulConfigEntryChangeAttributeValue, consulModifyIndexAttributeValue, observationInitialAttributeValue, observationReconciledAttributeValue)
 }
 
 // RecordConsulKvCreatedEvent adds a log record of consul.kv.created event.
-func (lb *LogsBuilder) RecordConsulKvCreatedEvent(ctx context.Context, timestamp pcommon.Timestamp, consulKvKeyAttributeValue string, consulKvFlagsAttributeValue string, consulKvCreateIndexAttributeValue int64, consulIndexAttributeValue int64, consulKvLockIndexAttributeValue int64, consulSessionIDAttributeValue string, consulKvValueSha256AttributeValue string, consulKvValueSizeAttributeValue int64, observationInitialAttributeValue bool, observationReconciledAttributeValue bool) {
-	lb.eventConsulKvCreated.recordEvent(ctx, timestamp, consulKvKeyAttributeValue, consulKvFlagsAttributeValue, consulKvCreateIndexAttributeValue, consulIndexAttributeValue, consulKvLockIndexAttributeValue, consulSessionIDAttributeValue, consulKvValueSha256AttributeValue, consulKvValueSizeAttributeValue, observationInitialAttributeValue, observationReconciledAttributeValue)
+func (lb *LogsBuilder) RecordConsulKvCreatedEvent(ctx context.Context, timestamp pcommon.Timestamp, consulKvKeyNameAttributeValue string, consulKvFlagsAttributeValue string, consulKvCreateIndexAttributeValue int64, consulModifyIndexAttributeValue int64, consulKvLockIndexAttributeValue int64, consulSessionIDAttributeValue string, consulKvValueSha256AttributeValue string, consulKvValueSizeAttributeValue int64, observationInitialAttributeValue bool, observationReconciledAttributeValue bool) {
+	lb.eventConsulKvCreated.recordEvent(ctx, timestamp, consulKvKeyNameAttributeValue, consulKvFlagsAttributeValue, consulKvCreateIndexAttributeValue, consulModifyIndexAttributeValue, consulKvLockIndexAttributeValue, consulSessionIDAttributeValue, consulKvValueSha256AttributeValue, consulKvValueSizeAttributeValue, observationInitialAttributeValue, observationReconciledAttributeValue)
 }
 
 // RecordConsulKvDeletedEvent adds a log record of consul.kv.deleted event.
-func (lb *LogsBuilder) RecordConsulKvDeletedEvent(ctx context.Context, timestamp pcommon.Timestamp, consulKvKeyAttributeValue string, consulKvFlagsAttributeValue string, consulKvCreateIndexAttributeValue int64, consulIndexAttributeValue int64, consulKvLockIndexAttributeValue int64, consulSessionIDAttributeValue string, consulKvValueSha256AttributeValue string, consulKvValueSizeAttributeValue int64, observationReconciledAttributeValue bool) {
-	lb.eventConsulKvDeleted.recordEvent(ctx, timestamp, consulKvKeyAttributeValue, consulKvFlagsAttributeValue, consulKvCreateIndexAttributeValue, consulIndexAttributeValue, consulKvLockIndexAttributeValue, consulSessionIDAttributeValue, consulKvValueSha256AttributeValue, consulKvValueSizeAttributeValue, observationReconciledAttributeValue)
+func (lb *LogsBuilder) RecordConsulKvDeletedEvent(ctx context.Context, timestamp pcommon.Timestamp, consulKvKeyNameAttributeValue string, consulKvFlagsAttributeValue string, consulKvCreateIndexAttributeValue int64, consulModifyIndexAttributeValue int64, consulKvLockIndexAttributeValue int64, consulSessionIDAttributeValue string, consulKvValueSha256AttributeValue string, consulKvValueSizeAttributeValue int64, observationReconciledAttributeValue bool) {
+	lb.eventConsulKvDeleted.recordEvent(ctx, timestamp, consulKvKeyNameAttributeValue, consulKvFlagsAttributeValue, consulKvCreateIndexAttributeValue, consulModifyIndexAttributeValue, consulKvLockIndexAttributeValue, consulSessionIDAttributeValue, consulKvValueSha256AttributeValue, consulKvValueSizeAttributeValue, observationReconciledAttributeValue)
 }
 
 // RecordConsulKvUpdatedEvent adds a log record of consul.kv.updated event.
-func (lb *LogsBuilder) RecordConsulKvUpdatedEvent(ctx context.Context, timestamp pcommon.Timestamp, consulKvKeyAttributeValue string, consulKvFlagsAttributeValue string, consulKvCreateIndexAttributeValue int64, consulIndexAttributeValue int64, consulKvLockIndexAttributeValue int64, consulSessionIDAttributeValue string, consulKvValueSha256AttributeValue string, consulKvValueSizeAttributeValue int64, observationReconciledAttributeValue bool) {
-	lb.eventConsulKvUpdated.recordEvent(ctx, timestamp, consulKvKeyAttributeValue, consulKvFlagsAttributeValue, consulKvCreateIndexAttributeValue, consulIndexAttributeValue, consulKvLockIndexAttributeValue, consulSessionIDAttributeValue, consulKvValueSha256AttributeValue, consulKvValueSizeAttributeValue, observationReconciledAttributeValue)
+func (lb *LogsBuilder) RecordConsulKvUpdatedEvent(ctx context.Context, timestamp pcommon.Timestamp, consulKvKeyNameAttributeValue string, consulKvFlagsAttributeValue string, consulKvCreateIndexAttributeValue int64, consulModifyIndexAttributeValue int64, consulKvLockIndexAttributeValue int64, consulSessionIDAttributeValue string, consulKvValueSha256AttributeValue string, consulKvValueSizeAttributeValue int64, observationReconciledAttributeValue bool) {
+	lb.eventConsulKvUpdated.recordEvent(ctx, timestamp, consulKvKeyNameAttributeValue, consulKvFlagsAttributeValue, consulKvCreateIndexAttributeValue, consulModifyIndexAttributeValue, consulKvLockIndexAttributeValue, consulSessionIDAttributeValue, consulKvValueSha256AttributeValue, consulKvValueSizeAttributeValue, observationReconciledAttributeValue)
 }
 
 // RecordConsulLeaderElectedEvent adds a log record of consul.leader.elected event.
-func (lb *LogsBuilder) RecordConsulLeaderElectedEvent(ctx context.Context, timestamp pcommon.Timestamp, consulLeaderAddressAttributeValue string, consulLeaderAddressOldAttributeValue string, observationReconciledAttributeValue bool) {
-	lb.eventConsulLeaderElected.recordEvent(ctx, timestamp, consulLeaderAddressAttributeValue, consulLeaderAddressOldAttributeValue, observationReconciledAttributeValue)
+func (lb *LogsBuilder) RecordConsulLeaderElectedEvent(ctx context.Context, timestamp pcommon.Timestamp, consulLeaderAddressAttributeValue string, consulLeaderOldAddressAttributeValue string, observationReconciledAttributeValue bool) {
+	lb.eventConsulLeaderElected.recordEvent(ctx, timestamp, consulLeaderAddressAttributeValue, consulLeaderOldAddressAttributeValue, observationReconciledAttributeValue)
 }
 
 // RecordConsulLeaderLostEvent adds a log record of consul.leader.lost event.
-func (lb *LogsBuilder) RecordConsulLeaderLostEvent(ctx context.Context, timestamp pcommon.Timestamp, consulLeaderAddressOldAttributeValue string, observationReconciledAttributeValue bool) {
-	lb.eventConsulLeaderLost.recordEvent(ctx, timestamp, consulLeaderAddressOldAttributeValue, observationReconciledAttributeValue)
+func (lb *LogsBuilder) RecordConsulLeaderLostEvent(ctx context.Context, timestamp pcommon.Timestamp, consulLeaderOldAddressAttributeValue string, observationReconciledAttributeValue bool) {
+	lb.eventConsulLeaderLost.recordEvent(ctx, timestamp, consulLeaderOldAddressAttributeValue, observationReconciledAttributeValue)
 }
 
 // RecordConsulLockAbandonedEvent adds a log record of consul.lock.abandoned event.
-func (lb *LogsBuilder) RecordConsulLockAbandonedEvent(ctx context.Context, timestamp pcommon.Timestamp, consulKvKeyAttributeValue string, consulSessionIDAttributeValue string, consulSessionNameAttributeValue string, consulNodeNameAttributeValue string, consulLockTypeAttributeValue string, consulLockEndAttributeValue string, observationReconciledAttributeValue bool) {
-	lb.eventConsulLockAbandoned.recordEvent(ctx, timestamp, consulKvKeyAttributeValue, consulSessionIDAttributeValue, consulSessionNameAttributeValue, consulNodeNameAttributeValue, consulLockTypeAttributeValue, consulLockEndAttributeValue, observationReconciledAttributeValue)
+func (lb *LogsBuilder) RecordConsulLockAbandonedEvent(ctx context.Context, timestamp pcommon.Timestamp, consulKvKeyNameAttributeValue string, consulSessionIDAttributeValue string, consulSessionNameAttributeValue string, consulNodeNameAttributeValue string, consulLockTypeAttributeValue string, consulLockEndAttributeValue string, observationReconciledAttributeValue bool) {
+	lb.eventConsulLockAbandoned.recordEvent(ctx, timestamp, consulKvKeyNameAttributeValue, consulSessionIDAttributeValue, consulSessionNameAttributeValue, consulNodeNameAttributeValue, consulLockTypeAttributeValue, consulLockEndAttributeValue, observationReconciledAttributeValue)
 }
 
 // RecordConsulLockAcquiredEvent adds a log record of consul.lock.acquired event.
-func (lb *LogsBuilder) RecordConsulLockAcquiredEvent(ctx context.Context, timestamp pcommon.Timestamp, consulKvKeyAttributeValue string, consulKvLockIndexAttributeValue int64, consulSessionIDAttributeValue string, consulSessionNameAttributeValue string, consulNodeNameAttributeValue string, consulLockTypeAttributeValue string, observationInitialAttributeValue bool, observationReconciledAttributeValue bool) {
-	lb.eventConsulLockAcquired.recordEvent(ctx, timestamp, consulKvKeyAttributeValue, consulKvLockIndexAttributeValue, consulSessionIDAttributeValue, consulSessionNameAttributeValue, consulNodeNameAttributeValue, consulLockTypeAttributeValue, observationInitialAttributeValue, observationReconciledAttributeValue)
+func (lb *LogsBuilder) RecordConsulLockAcquiredEvent(ctx context.Context, timestamp pcommon.Timestamp, consulKvKeyNameAttributeValue string, consulKvLockIndexAttributeValue int64, consulSessionIDAttributeValue string, consulSessionNameAttributeValue string, consulNodeNameAttributeValue string, consulLockTypeAttributeValue string, observationInitialAttributeValue bool, observationReconciledAttributeValue bool) {
+	lb.eventConsulLockAcquired.recordEvent(ctx, timestamp, consulKvKeyNameAttributeValue, consulKvLockIndexAttributeValue, consulSessionIDAttributeValue, consulSessionNameAttributeValue, consulNodeNameAttributeValue, consulLockTypeAttributeValue, observationInitialAttributeValue, observationReconciledAttributeValue)
 }
 
 // RecordConsulLockInvalidatedEvent adds a log record of consul.lock.invalidated event.
-func (lb *LogsBuilder) RecordConsulLockInvalidatedEvent(ctx context.Context, timestamp pcommon.Timestamp, consulKvKeyAttributeValue string, consulKvLockIndexAttributeValue int64, consulSessionIDAttributeValue string, consulSessionNameAttributeValue string, consulNodeNameAttributeValue string, consulLockTypeAttributeValue string, observationReconciledAttributeValue bool) {
-	lb.eventConsulLockInvalidated.recordEvent(ctx, timestamp, consulKvKeyAttributeValue, consulKvLockIndexAttributeValue, consulSessionIDAttributeValue, consulSessionNameAttributeValue, consulNodeNameAttributeValue, consulLockTypeAttributeValue, observationReconciledAttributeValue)
+func (lb *LogsBuilder) RecordConsulLockInvalidatedEvent(ctx context.Context, timestamp pcommon.Timestamp, consulKvKeyNameAttributeValue string, consulKvLockIndexAttributeValue int64, consulSessionIDAttributeValue string, consulSessionNameAttributeValue string, consulNodeNameAttributeValue string, consulLockTypeAttributeValue string, observationReconciledAttributeValue bool) {
+	lb.eventConsulLockInvalidated.recordEvent(ctx, timestamp, consulKvKeyNameAttributeValue, consulKvLockIndexAttributeValue, consulSessionIDAttributeValue, consulSessionNameAttributeValue, consulNodeNameAttributeValue, consulLockTypeAttributeValue, observationReconciledAttributeValue)
 }
 
 // RecordConsulLockQueuedEvent adds a log record of consul.lock.queued event.
-func (lb *LogsBuilder) RecordConsulLockQueuedEvent(ctx context.Context, timestamp pcommon.Timestamp, consulKvKeyAttributeValue string, consulSessionIDAttributeValue string, consulSessionNameAttributeValue string, consulNodeNameAttributeValue string, consulLockTypeAttributeValue string, observationInitialAttributeValue bool, observationReconciledAttributeValue bool) {
-	lb.eventConsulLockQueued.recordEvent(ctx, timestamp, consulKvKeyAttributeValue, consulSessionIDAttributeValue, consulSessionNameAttributeValue, consulNodeNameAttributeValue, consulLockTypeAttributeValue, observationInitialAttributeValue, observationReconciledAttributeValue)
+func (lb *LogsBuilder) RecordConsulLockQueuedEvent(ctx context.Context, timestamp pcommon.Timestamp, consulKvKeyNameAttributeValue string, consulSessionIDAttributeValue string, consulSessionNameAttributeValue string, consulNodeNameAttributeValue string, consulLockTypeAttributeValue string, observationInitialAttributeValue bool, observationReconciledAttributeValue bool) {
+	lb.eventConsulLockQueued.recordEvent(ctx, timestamp, consulKvKeyNameAttributeValue, consulSessionIDAttributeValue, consulSessionNameAttributeValue, consulNodeNameAttributeValue, consulLockTypeAttributeValue, observationInitialAttributeValue, observationReconciledAttributeValue)
 }
 
 // RecordConsulLockReleasedEvent adds a log record of consul.lock.released event.
-func (lb *LogsBuilder) RecordConsulLockReleasedEvent(ctx context.Context, timestamp pcommon.Timestamp, consulKvKeyAttributeValue string, consulKvLockIndexAttributeValue int64, consulSessionIDAttributeValue string, consulSessionNameAttributeValue string, consulNodeNameAttributeValue string, consulLockTypeAttributeValue string, consulLockEndAttributeValue string, observationReconciledAttributeValue bool) {
-	lb.eventConsulLockReleased.recordEvent(ctx, timestamp, consulKvKeyAttributeValue, consulKvLockIndexAttributeValue, consulSessionIDAttributeValue, consulSessionNameAttributeValue, consulNodeNameAttributeValue, consulLockTypeAttributeValue, consulLockEndAttributeValue, observationReconciledAttributeValue)
+func (lb *LogsBuilder) RecordConsulLockReleasedEvent(ctx context.Context, timestamp pcommon.Timestamp, consulKvKeyNameAttributeValue string, consulKvLockIndexAttributeValue int64, consulSessionIDAttributeValue string, consulSessionNameAttributeValue string, consulNodeNameAttributeValue string, consulLockTypeAttributeValue string, consulLockEndAttributeValue string, observationReconciledAttributeValue bool) {
+	lb.eventConsulLockReleased.recordEvent(ctx, timestamp, consulKvKeyNameAttributeValue, consulKvLockIndexAttributeValue, consulSessionIDAttributeValue, consulSessionNameAttributeValue, consulNodeNameAttributeValue, consulLockTypeAttributeValue, consulLockEndAttributeValue, observationReconciledAttributeValue)
 }
 
 // RecordConsulMemberFailedEvent adds a log record of consul.member.failed event.
@@ -1672,8 +1672,8 @@ func (lb *LogsBuilder) RecordConsulPeeringDeletedEvent(ctx context.Context, time
 }
 
 // RecordConsulPeeringTransitionEvent adds a log record of consul.peering.transition event.
-func (lb *LogsBuilder) RecordConsulPeeringTransitionEvent(ctx context.Context, timestamp pcommon.Timestamp, consulPeeringNameAttributeValue string, consulPeeringStateAttributeValue AttributeConsulPeeringState, consulPeeringPreviousStateAttributeValue string, observationReconciledAttributeValue bool) {
-	lb.eventConsulPeeringTransition.recordEvent(ctx, timestamp, consulPeeringNameAttributeValue, consulPeeringStateAttributeValue.String(), consulPeeringPreviousStateAttributeValue, observationReconciledAttributeValue)
+func (lb *LogsBuilder) RecordConsulPeeringTransitionEvent(ctx context.Context, timestamp pcommon.Timestamp, consulPeeringNameAttributeValue string, consulPeeringStateAttributeValue AttributeConsulPeeringState, consulPeeringOldStateAttributeValue string, observationReconciledAttributeValue bool) {
+	lb.eventConsulPeeringTransition.recordEvent(ctx, timestamp, consulPeeringNameAttributeValue, consulPeeringStateAttributeValue.String(), consulPeeringOldStateAttributeValue, observationReconciledAttributeValue)
 }
 
 // RecordConsulResultsFilteredEvent adds a log record of consul.results.filtered event.
@@ -1717,6 +1717,6 @@ func (lb *LogsBuilder) RecordConsulUserEventFiredEvent(ctx context.Context, time
 }
 
 // RecordConsulWatchGapEvent adds a log record of consul.watch.gap event.
-func (lb *LogsBuilder) RecordConsulWatchGapEvent(ctx context.Context, timestamp pcommon.Timestamp, consulEndpointAttributeValue string, consulIndexOldAttributeValue int64, consulIndexNewAttributeValue int64) {
-	lb.eventConsulWatchGap.recordEvent(ctx, timestamp, consulEndpointAttributeValue, consulIndexOldAttributeValue, consulIndexNewAttributeValue)
+func (lb *LogsBuilder) RecordConsulWatchGapEvent(ctx context.Context, timestamp pcommon.Timestamp, consulEndpointAttributeValue string, consulGapOldIndexAttributeValue int64, consulGapNewIndexAttributeValue int64) {
+	lb.eventConsulWatchGap.recordEvent(ctx, timestamp, consulEndpointAttributeValue, consulGapOldIndexAttributeValue, consulGapNewIndexAttributeValue)
 }

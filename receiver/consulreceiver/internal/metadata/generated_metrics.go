@@ -300,8 +300,8 @@ var MapAttributeOutcome = map[string]AttributeOutcome{
 }
 
 var MetricsInfo = metricsInfo{
-	ConsulACLTokenTimeToExpiry: metricInfo{
-		Name: "consul.acl.token.time_to_expiry",
+	ConsulACLTokenExpiryTimestamp: metricInfo{
+		Name: "consul.acl.token.expiry_timestamp",
 	},
 	ConsulAutopilotFailureTolerance: metricInfo{
 		Name: "consul.autopilot.failure_tolerance",
@@ -309,8 +309,8 @@ var MetricsInfo = metricsInfo{
 	ConsulAutopilotHealthy: metricInfo{
 		Name: "consul.autopilot.healthy",
 	},
-	ConsulCaRootTimeToExpiry: metricInfo{
-		Name: "consul.ca.root.time_to_expiry",
+	ConsulCaRootExpiryTimestamp: metricInfo{
+		Name: "consul.ca.root.expiry_timestamp",
 	},
 	ConsulCatalogNodeCount: metricInfo{
 		Name: "consul.catalog.node.count",
@@ -373,12 +373,12 @@ var MetricsInfo = metricsInfo{
 		Name:       "consul.kv.semaphore.waiter.count",
 		Attributes: []string{"consul.semaphore.prefix"},
 	},
-	ConsulLeafCertificateExpiry: metricInfo{
-		Name:       "consul.leaf_certificate.expiry",
+	ConsulLeafCertificateExpiryTimestamp: metricInfo{
+		Name:       "consul.leaf_certificate.expiry_timestamp",
 		Attributes: []string{"consul.service.name"},
 	},
-	ConsulLicenseExpiry: metricInfo{
-		Name: "consul.license.expiry",
+	ConsulLicenseExpiryTimestamp: metricInfo{
+		Name: "consul.license.expiry_timestamp",
 	},
 	ConsulMemberCount: metricInfo{
 		Name:       "consul.member.count",
@@ -396,8 +396,8 @@ var MetricsInfo = metricsInfo{
 	ConsulNetworkRoundTripP95: metricInfo{
 		Name: "consul.network.round_trip.p95",
 	},
-	ConsulPeeringLastHeartbeat: metricInfo{
-		Name:       "consul.peering.last_heartbeat",
+	ConsulPeeringLastHeartbeatTimestamp: metricInfo{
+		Name:       "consul.peering.last_heartbeat_timestamp",
 		Attributes: []string{"consul.peering.name"},
 	},
 	ConsulPeeringServiceCount: metricInfo{
@@ -439,8 +439,8 @@ var MetricsInfo = metricsInfo{
 		Name:       "consul.server.log.lag",
 		Attributes: []string{"consul.server.name"},
 	},
-	ConsulServerStableDuration: metricInfo{
-		Name:       "consul.server.stable.duration",
+	ConsulServerStableTimestamp: metricInfo{
+		Name:       "consul.server.stable_timestamp",
 		Attributes: []string{"consul.server.name"},
 	},
 	ConsulServerVoter: metricInfo{
@@ -456,49 +456,49 @@ var MetricsInfo = metricsInfo{
 }
 
 type metricsInfo struct {
-	ConsulACLTokenTimeToExpiry        metricInfo
-	ConsulAutopilotFailureTolerance   metricInfo
-	ConsulAutopilotHealthy            metricInfo
-	ConsulCaRootTimeToExpiry          metricInfo
-	ConsulCatalogNodeCount            metricInfo
-	ConsulCatalogServiceCount         metricInfo
-	ConsulCatalogServiceInstanceCount metricInfo
-	ConsulHealthCheckCount            metricInfo
-	ConsulHealthCheckState            metricInfo
-	ConsulHealthCheckTransitions      metricInfo
-	ConsulHealthNodeState             metricInfo
-	ConsulHealthServiceInstanceCount  metricInfo
-	ConsulHealthServiceInstanceState  metricInfo
-	ConsulKvChanges                   metricInfo
-	ConsulKvKeyCount                  metricInfo
-	ConsulKvLockAcquisitions          metricInfo
-	ConsulKvLockHeldCount             metricInfo
-	ConsulKvSemaphoreHolderCount      metricInfo
-	ConsulKvSemaphoreLimit            metricInfo
-	ConsulKvSemaphoreWaiterCount      metricInfo
-	ConsulLeafCertificateExpiry       metricInfo
-	ConsulLicenseExpiry               metricInfo
-	ConsulMemberCount                 metricInfo
-	ConsulNetworkRoundTripMax         metricInfo
-	ConsulNetworkRoundTripMedian      metricInfo
-	ConsulNetworkRoundTripMin         metricInfo
-	ConsulNetworkRoundTripP95         metricInfo
-	ConsulPeeringLastHeartbeat        metricInfo
-	ConsulPeeringServiceCount         metricInfo
-	ConsulPeeringState                metricInfo
-	ConsulRaftHasLeader               metricInfo
-	ConsulRaftLastContact             metricInfo
-	ConsulRaftLeaderChanges           metricInfo
-	ConsulRaftPeerCount               metricInfo
-	ConsulRaftVoterCount              metricInfo
-	ConsulServerHealthy               metricInfo
-	ConsulServerLastContact           metricInfo
-	ConsulServerLeader                metricInfo
-	ConsulServerLogLag                metricInfo
-	ConsulServerStableDuration        metricInfo
-	ConsulServerVoter                 metricInfo
-	ConsulSessionCount                metricInfo
-	ConsulUp                          metricInfo
+	ConsulACLTokenExpiryTimestamp        metricInfo
+	ConsulAutopilotFailureTolerance      metricInfo
+	ConsulAutopilotHealthy               metricInfo
+	ConsulCaRootExpiryTimestamp          metricInfo
+	ConsulCatalogNodeCount               metricInfo
+	ConsulCatalogServiceCount            metricInfo
+	ConsulCatalogServiceInstanceCount    metricInfo
+	ConsulHealthCheckCount               metricInfo
+	ConsulHealthCheckState               metricInfo
+	ConsulHealthCheckTransitions         metricInfo
+	ConsulHealthNodeState                metricInfo
+	ConsulHealthServiceInstanceCount     metricInfo
+	ConsulHealthServiceInstanceState     metricInfo
+	ConsulKvChanges                      metricInfo
+	ConsulKvKeyCount                     metricInfo
+	ConsulKvLockAcquisitions             metricInfo
+	ConsulKvLockHeldCount                metricInfo
+	ConsulKvSemaphoreHolderCount         metricInfo
+	ConsulKvSemaphoreLimit               metricInfo
+	ConsulKvSemaphoreWaiterCount         metricInfo
+	ConsulLeafCertificateExpiryTimestamp metricInfo
+	ConsulLicenseExpiryTimestamp         metricInfo
+	ConsulMemberCount                    metricInfo
+	ConsulNetworkRoundTripMax            metricInfo
+	ConsulNetworkRoundTripMedian         metricInfo
+	ConsulNetworkRoundTripMin            metricInfo
+	ConsulNetworkRoundTripP95            metricInfo
+	ConsulPeeringLastHeartbeatTimestamp  metricInfo
+	ConsulPeeringServiceCount            metricInfo
+	ConsulPeeringState                   metricInfo
+	ConsulRaftHasLeader                  metricInfo
+	ConsulRaftLastContact                metricInfo
+	ConsulRaftLeaderChanges              metricInfo
+	ConsulRaftPeerCount                  metricInfo
+	ConsulRaftVoterCount                 metricInfo
+	ConsulServerHealthy                  metricInfo
+	ConsulServerLastContact              metricInfo
+	ConsulServerLeader                   metricInfo
+	ConsulServerLogLag                   metricInfo
+	ConsulServerStableTimestamp          metricInfo
+	ConsulServerVoter                    metricInfo
+	ConsulSessionCount                   metricInfo
+	ConsulUp                             metricInfo
 }
 
 type metricInfo struct {
@@ -522,21 +522,21 @@ func WithConsulPeerNameMetricAttribute(consulPeerNameAttributeValue string) Metr
 	})
 }
 
-type metricConsulACLTokenTimeToExpiry struct {
-	data     pmetric.Metric                         // data buffer for generated metric.
-	config   ConsulACLTokenTimeToExpiryMetricConfig // metric config provided by user.
-	capacity int                                    // max observed number of data points added to the metric.
+type metricConsulACLTokenExpiryTimestamp struct {
+	data     pmetric.Metric                            // data buffer for generated metric.
+	config   ConsulACLTokenExpiryTimestampMetricConfig // metric config provided by user.
+	capacity int                                       // max observed number of data points added to the metric.
 }
 
-// init fills consul.acl.token.time_to_expiry metric with initial data.
-func (m *metricConsulACLTokenTimeToExpiry) init() {
-	m.data.SetName("consul.acl.token.time_to_expiry")
-	m.data.SetDescription("Time until the receiver's own ACL token expires. Left out when it does not expire.")
+// init fills consul.acl.token.expiry_timestamp metric with initial data.
+func (m *metricConsulACLTokenExpiryTimestamp) init() {
+	m.data.SetName("consul.acl.token.expiry_timestamp")
+	m.data.SetDescription("Unix time at which the receiver's own ACL token expires. Left out when it does not expire.")
 	m.data.SetUnit("s")
 	m.data.SetEmptyGauge()
 }
 
-func (m *metricConsulACLTokenTimeToExpiry) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val float64) {
+func (m *metricConsulACLTokenExpiryTimestamp) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val float64) {
 	if !m.config.Enabled {
 		return
 	}
@@ -547,14 +547,14 @@ func (m *metricConsulACLTokenTimeToExpiry) recordDataPoint(start pcommon.Timesta
 }
 
 // updateCapacity saves max length of data point slices that will be used for the slice capacity.
-func (m *metricConsulACLTokenTimeToExpiry) updateCapacity() {
+func (m *metricConsulACLTokenExpiryTimestamp) updateCapacity() {
 	if m.data.Gauge().DataPoints().Len() > m.capacity {
 		m.capacity = m.data.Gauge().DataPoints().Len()
 	}
 }
 
 // emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
-func (m *metricConsulACLTokenTimeToExpiry) emit(metrics pmetric.MetricSlice) {
+func (m *metricConsulACLTokenExpiryTimestamp) emit(metrics pmetric.MetricSlice) {
 	if m.config.Enabled && m.data.Gauge().DataPoints().Len() > 0 {
 		m.updateCapacity()
 		m.data.MoveTo(metrics.AppendEmpty())
@@ -562,8 +562,8 @@ func (m *metricConsulACLTokenTimeToExpiry) emit(metrics pmetric.MetricSlice) {
 	}
 }
 
-func newMetricConsulACLTokenTimeToExpiry(cfg ConsulACLTokenTimeToExpiryMetricConfig) metricConsulACLTokenTimeToExpiry {
-	m := metricConsulACLTokenTimeToExpiry{config: cfg}
+func newMetricConsulACLTokenExpiryTimestamp(cfg ConsulACLTokenExpiryTimestampMetricConfig) metricConsulACLTokenExpiryTimestamp {
+	m := metricConsulACLTokenExpiryTimestamp{config: cfg}
 
 	if cfg.Enabled {
 		m.data = pmetric.NewMetric()
@@ -672,21 +672,21 @@ func newMetricConsulAutopilotHealthy(cfg ConsulAutopilotHealthyMetricConfig) met
 	return m
 }
 
-type metricConsulCaRootTimeToExpiry struct {
-	data     pmetric.Metric                       // data buffer for generated metric.
-	config   ConsulCaRootTimeToExpiryMetricConfig // metric config provided by user.
-	capacity int                                  // max observed number of data points added to the metric.
+type metricConsulCaRootExpiryTimestamp struct {
+	data     pmetric.Metric                          // data buffer for generated metric.
+	config   ConsulCaRootExpiryTimestampMetricConfig // metric config provided by user.
+	capacity int                                     // max observed number of data points added to the metric.
 }
 
-// init fills consul.ca.root.time_to_expiry metric with initial data.
-func (m *metricConsulCaRootTimeToExpiry) init() {
-	m.data.SetName("consul.ca.root.time_to_expiry")
-	m.data.SetDescription("Time until the active root certificate of the service mesh expires.")
+// init fills consul.ca.root.expiry_timestamp metric with initial data.
+func (m *metricConsulCaRootExpiryTimestamp) init() {
+	m.data.SetName("consul.ca.root.expiry_timestamp")
+	m.data.SetDescription("Unix time at which the active root certificate of the service mesh expires.")
 	m.data.SetUnit("s")
 	m.data.SetEmptyGauge()
 }
 
-func (m *metricConsulCaRootTimeToExpiry) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val float64) {
+func (m *metricConsulCaRootExpiryTimestamp) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val float64) {
 	if !m.config.Enabled {
 		return
 	}
@@ -697,14 +697,14 @@ func (m *metricConsulCaRootTimeToExpiry) recordDataPoint(start pcommon.Timestamp
 }
 
 // updateCapacity saves max length of data point slices that will be used for the slice capacity.
-func (m *metricConsulCaRootTimeToExpiry) updateCapacity() {
+func (m *metricConsulCaRootExpiryTimestamp) updateCapacity() {
 	if m.data.Gauge().DataPoints().Len() > m.capacity {
 		m.capacity = m.data.Gauge().DataPoints().Len()
 	}
 }
 
 // emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
-func (m *metricConsulCaRootTimeToExpiry) emit(metrics pmetric.MetricSlice) {
+func (m *metricConsulCaRootExpiryTimestamp) emit(metrics pmetric.MetricSlice) {
 	if m.config.Enabled && m.data.Gauge().DataPoints().Len() > 0 {
 		m.updateCapacity()
 		m.data.MoveTo(metrics.AppendEmpty())
@@ -712,8 +712,8 @@ func (m *metricConsulCaRootTimeToExpiry) emit(metrics pmetric.MetricSlice) {
 	}
 }
 
-func newMetricConsulCaRootTimeToExpiry(cfg ConsulCaRootTimeToExpiryMetricConfig) metricConsulCaRootTimeToExpiry {
-	m := metricConsulCaRootTimeToExpiry{config: cfg}
+func newMetricConsulCaRootExpiryTimestamp(cfg ConsulCaRootExpiryTimestampMetricConfig) metricConsulCaRootExpiryTimestamp {
+	m := metricConsulCaRootExpiryTimestamp{config: cfg}
 
 	if cfg.Enabled {
 		m.data = pmetric.NewMetric()
@@ -1849,22 +1849,22 @@ func newMetricConsulKvSemaphoreWaiterCount(cfg ConsulKvSemaphoreWaiterCountMetri
 	return m
 }
 
-type metricConsulLeafCertificateExpiry struct {
-	data     pmetric.Metric                          // data buffer for generated metric.
-	config   ConsulLeafCertificateExpiryMetricConfig // metric config provided by user.
-	capacity int                                     // max observed number of data points added to the metric.
+type metricConsulLeafCertificateExpiryTimestamp struct {
+	data     pmetric.Metric                                   // data buffer for generated metric.
+	config   ConsulLeafCertificateExpiryTimestampMetricConfig // metric config provided by user.
+	capacity int                                              // max observed number of data points added to the metric.
 }
 
-// init fills consul.leaf_certificate.expiry metric with initial data.
-func (m *metricConsulLeafCertificateExpiry) init() {
-	m.data.SetName("consul.leaf_certificate.expiry")
+// init fills consul.leaf_certificate.expiry_timestamp metric with initial data.
+func (m *metricConsulLeafCertificateExpiryTimestamp) init() {
+	m.data.SetName("consul.leaf_certificate.expiry_timestamp")
 	m.data.SetDescription("Unix time at which the leaf certificate that Consul issues to the receiver expires, of each of leaf_certificates::services.")
 	m.data.SetUnit("s")
 	m.data.SetEmptyGauge()
 	m.data.Gauge().DataPoints().EnsureCapacity(m.capacity)
 }
 
-func (m *metricConsulLeafCertificateExpiry) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val float64, consulServiceNameAttributeValue string) {
+func (m *metricConsulLeafCertificateExpiryTimestamp) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val float64, consulServiceNameAttributeValue string) {
 	if !m.config.Enabled {
 		return
 	}
@@ -1876,14 +1876,14 @@ func (m *metricConsulLeafCertificateExpiry) recordDataPoint(start pcommon.Timest
 }
 
 // updateCapacity saves max length of data point slices that will be used for the slice capacity.
-func (m *metricConsulLeafCertificateExpiry) updateCapacity() {
+func (m *metricConsulLeafCertificateExpiryTimestamp) updateCapacity() {
 	if m.data.Gauge().DataPoints().Len() > m.capacity {
 		m.capacity = m.data.Gauge().DataPoints().Len()
 	}
 }
 
 // emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
-func (m *metricConsulLeafCertificateExpiry) emit(metrics pmetric.MetricSlice) {
+func (m *metricConsulLeafCertificateExpiryTimestamp) emit(metrics pmetric.MetricSlice) {
 	if m.config.Enabled && m.data.Gauge().DataPoints().Len() > 0 {
 		m.updateCapacity()
 		m.data.MoveTo(metrics.AppendEmpty())
@@ -1891,8 +1891,8 @@ func (m *metricConsulLeafCertificateExpiry) emit(metrics pmetric.MetricSlice) {
 	}
 }
 
-func newMetricConsulLeafCertificateExpiry(cfg ConsulLeafCertificateExpiryMetricConfig) metricConsulLeafCertificateExpiry {
-	m := metricConsulLeafCertificateExpiry{config: cfg}
+func newMetricConsulLeafCertificateExpiryTimestamp(cfg ConsulLeafCertificateExpiryTimestampMetricConfig) metricConsulLeafCertificateExpiryTimestamp {
+	m := metricConsulLeafCertificateExpiryTimestamp{config: cfg}
 
 	if cfg.Enabled {
 		m.data = pmetric.NewMetric()
@@ -1901,21 +1901,21 @@ func newMetricConsulLeafCertificateExpiry(cfg ConsulLeafCertificateExpiryMetricC
 	return m
 }
 
-type metricConsulLicenseExpiry struct {
-	data     pmetric.Metric                  // data buffer for generated metric.
-	config   ConsulLicenseExpiryMetricConfig // metric config provided by user.
-	capacity int                             // max observed number of data points added to the metric.
+type metricConsulLicenseExpiryTimestamp struct {
+	data     pmetric.Metric                           // data buffer for generated metric.
+	config   ConsulLicenseExpiryTimestampMetricConfig // metric config provided by user.
+	capacity int                                      // max observed number of data points added to the metric.
 }
 
-// init fills consul.license.expiry metric with initial data.
-func (m *metricConsulLicenseExpiry) init() {
-	m.data.SetName("consul.license.expiry")
+// init fills consul.license.expiry_timestamp metric with initial data.
+func (m *metricConsulLicenseExpiryTimestamp) init() {
+	m.data.SetName("consul.license.expiry_timestamp")
 	m.data.SetDescription("Unix time at which the licence of Consul Enterprise expires. Left out where there is none.")
 	m.data.SetUnit("s")
 	m.data.SetEmptyGauge()
 }
 
-func (m *metricConsulLicenseExpiry) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val float64) {
+func (m *metricConsulLicenseExpiryTimestamp) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val float64) {
 	if !m.config.Enabled {
 		return
 	}
@@ -1926,14 +1926,14 @@ func (m *metricConsulLicenseExpiry) recordDataPoint(start pcommon.Timestamp, ts 
 }
 
 // updateCapacity saves max length of data point slices that will be used for the slice capacity.
-func (m *metricConsulLicenseExpiry) updateCapacity() {
+func (m *metricConsulLicenseExpiryTimestamp) updateCapacity() {
 	if m.data.Gauge().DataPoints().Len() > m.capacity {
 		m.capacity = m.data.Gauge().DataPoints().Len()
 	}
 }
 
 // emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
-func (m *metricConsulLicenseExpiry) emit(metrics pmetric.MetricSlice) {
+func (m *metricConsulLicenseExpiryTimestamp) emit(metrics pmetric.MetricSlice) {
 	if m.config.Enabled && m.data.Gauge().DataPoints().Len() > 0 {
 		m.updateCapacity()
 		m.data.MoveTo(metrics.AppendEmpty())
@@ -1941,8 +1941,8 @@ func (m *metricConsulLicenseExpiry) emit(metrics pmetric.MetricSlice) {
 	}
 }
 
-func newMetricConsulLicenseExpiry(cfg ConsulLicenseExpiryMetricConfig) metricConsulLicenseExpiry {
-	m := metricConsulLicenseExpiry{config: cfg}
+func newMetricConsulLicenseExpiryTimestamp(cfg ConsulLicenseExpiryTimestampMetricConfig) metricConsulLicenseExpiryTimestamp {
+	m := metricConsulLicenseExpiryTimestamp{config: cfg}
 
 	if cfg.Enabled {
 		m.data = pmetric.NewMetric()
@@ -2245,22 +2245,22 @@ func newMetricConsulNetworkRoundTripP95(cfg ConsulNetworkRoundTripP95MetricConfi
 	return m
 }
 
-type metricConsulPeeringLastHeartbeat struct {
-	data     pmetric.Metric                         // data buffer for generated metric.
-	config   ConsulPeeringLastHeartbeatMetricConfig // metric config provided by user.
-	capacity int                                    // max observed number of data points added to the metric.
+type metricConsulPeeringLastHeartbeatTimestamp struct {
+	data     pmetric.Metric                                  // data buffer for generated metric.
+	config   ConsulPeeringLastHeartbeatTimestampMetricConfig // metric config provided by user.
+	capacity int                                             // max observed number of data points added to the metric.
 }
 
-// init fills consul.peering.last_heartbeat metric with initial data.
-func (m *metricConsulPeeringLastHeartbeat) init() {
-	m.data.SetName("consul.peering.last_heartbeat")
+// init fills consul.peering.last_heartbeat_timestamp metric with initial data.
+func (m *metricConsulPeeringLastHeartbeatTimestamp) init() {
+	m.data.SetName("consul.peering.last_heartbeat_timestamp")
 	m.data.SetDescription("Unix time of the last heartbeat from the peer. Left out until there is one.")
 	m.data.SetUnit("s")
 	m.data.SetEmptyGauge()
 	m.data.Gauge().DataPoints().EnsureCapacity(m.capacity)
 }
 
-func (m *metricConsulPeeringLastHeartbeat) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val float64, consulPeeringNameAttributeValue string) {
+func (m *metricConsulPeeringLastHeartbeatTimestamp) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val float64, consulPeeringNameAttributeValue string) {
 	if !m.config.Enabled {
 		return
 	}
@@ -2272,14 +2272,14 @@ func (m *metricConsulPeeringLastHeartbeat) recordDataPoint(start pcommon.Timesta
 }
 
 // updateCapacity saves max length of data point slices that will be used for the slice capacity.
-func (m *metricConsulPeeringLastHeartbeat) updateCapacity() {
+func (m *metricConsulPeeringLastHeartbeatTimestamp) updateCapacity() {
 	if m.data.Gauge().DataPoints().Len() > m.capacity {
 		m.capacity = m.data.Gauge().DataPoints().Len()
 	}
 }
 
 // emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
-func (m *metricConsulPeeringLastHeartbeat) emit(metrics pmetric.MetricSlice) {
+func (m *metricConsulPeeringLastHeartbeatTimestamp) emit(metrics pmetric.MetricSlice) {
 	if m.config.Enabled && m.data.Gauge().DataPoints().Len() > 0 {
 		m.updateCapacity()
 		m.data.MoveTo(metrics.AppendEmpty())
@@ -2287,8 +2287,8 @@ func (m *metricConsulPeeringLastHeartbeat) emit(metrics pmetric.MetricSlice) {
 	}
 }
 
-func newMetricConsulPeeringLastHeartbeat(cfg ConsulPeeringLastHeartbeatMetricConfig) metricConsulPeeringLastHeartbeat {
-	m := metricConsulPeeringLastHeartbeat{config: cfg}
+func newMetricConsulPeeringLastHeartbeatTimestamp(cfg ConsulPeeringLastHeartbeatTimestampMetricConfig) metricConsulPeeringLastHeartbeatTimestamp {
+	m := metricConsulPeeringLastHeartbeatTimestamp{config: cfg}
 
 	if cfg.Enabled {
 		m.data = pmetric.NewMetric()
@@ -3056,24 +3056,24 @@ func newMetricConsulServerLogLag(cfg ConsulServerLogLagMetricConfig) metricConsu
 	return m
 }
 
-type metricConsulServerStableDuration struct {
-	data          pmetric.Metric                         // data buffer for generated metric.
-	config        ConsulServerStableDurationMetricConfig // metric config provided by user.
-	capacity      int                                    // max observed number of data points added to the metric.
-	aggDataPoints []float64                              // slice containing number of aggregated datapoints at each index
+type metricConsulServerStableTimestamp struct {
+	data          pmetric.Metric                          // data buffer for generated metric.
+	config        ConsulServerStableTimestampMetricConfig // metric config provided by user.
+	capacity      int                                     // max observed number of data points added to the metric.
+	aggDataPoints []float64                               // slice containing number of aggregated datapoints at each index
 }
 
-// init fills consul.server.stable.duration metric with initial data.
-func (m *metricConsulServerStableDuration) init() {
-	m.data.SetName("consul.server.stable.duration")
-	m.data.SetDescription("How long the health of the server has been what it is.")
+// init fills consul.server.stable_timestamp metric with initial data.
+func (m *metricConsulServerStableTimestamp) init() {
+	m.data.SetName("consul.server.stable_timestamp")
+	m.data.SetDescription("Unix time since when the health of the server is what it is.")
 	m.data.SetUnit("s")
 	m.data.SetEmptyGauge()
 	m.data.Gauge().DataPoints().EnsureCapacity(m.capacity)
 	m.aggDataPoints = m.aggDataPoints[:0]
 }
 
-func (m *metricConsulServerStableDuration) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val float64, consulServerNameAttributeValue string) {
+func (m *metricConsulServerStableTimestamp) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val float64, consulServerNameAttributeValue string) {
 	if !m.config.Enabled {
 		return
 	}
@@ -3081,7 +3081,7 @@ func (m *metricConsulServerStableDuration) recordDataPoint(start pcommon.Timesta
 	dp := pmetric.NewNumberDataPoint()
 	dp.SetStartTimestamp(start)
 	dp.SetTimestamp(ts)
-	if slices.Contains(m.config.EnabledAttributes, ConsulServerStableDurationMetricAttributeKeyConsulServerName) {
+	if slices.Contains(m.config.EnabledAttributes, ConsulServerStableTimestampMetricAttributeKeyConsulServerName) {
 		dp.Attributes().PutStr("consul.server.name", consulServerNameAttributeValue)
 	}
 
@@ -3115,14 +3115,14 @@ func (m *metricConsulServerStableDuration) recordDataPoint(start pcommon.Timesta
 }
 
 // updateCapacity saves max length of data point slices that will be used for the slice capacity.
-func (m *metricConsulServerStableDuration) updateCapacity() {
+func (m *metricConsulServerStableTimestamp) updateCapacity() {
 	if m.data.Gauge().DataPoints().Len() > m.capacity {
 		m.capacity = m.data.Gauge().DataPoints().Len()
 	}
 }
 
 // emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
-func (m *metricConsulServerStableDuration) emit(metrics pmetric.MetricSlice) {
+func (m *metricConsulServerStableTimestamp) emit(metrics pmetric.MetricSlice) {
 	if m.config.Enabled && m.data.Gauge().DataPoints().Len() > 0 {
 		if m.config.AggregationStrategy == AggregationStrategyAvg {
 			for i, aggCount := range m.aggDataPoints {
@@ -3135,8 +3135,8 @@ func (m *metricConsulServerStableDuration) emit(metrics pmetric.MetricSlice) {
 	}
 }
 
-func newMetricConsulServerStableDuration(cfg ConsulServerStableDurationMetricConfig) metricConsulServerStableDuration {
-	m := metricConsulServerStableDuration{config: cfg}
+func newMetricConsulServerStableTimestamp(cfg ConsulServerStableTimestampMetricConfig) metricConsulServerStableTimestamp {
+	m := metricConsulServerStableTimestamp{config: cfg}
 
 	if cfg.Enabled {
 		m.data = pmetric.NewMetric()
@@ -3339,56 +3339,56 @@ func newMetricConsulUp(cfg ConsulUpMetricConfig) metricConsulUp {
 // MetricsBuilder provides an interface for scrapers to report metrics while taking care of all the transformations
 // required to produce metric representation defined in metadata and user config.
 type MetricsBuilder struct {
-	config                                  MetricsBuilderConfig // config of the metrics builder.
-	startTime                               pcommon.Timestamp    // start time that will be applied to all recorded data points.
-	metricsCapacity                         int                  // maximum observed number of metrics per resource.
-	metricsBuffer                           pmetric.Metrics      // accumulates metrics data before emitting.
-	buildInfo                               component.BuildInfo  // contains version information.
-	resourceAttributeIncludeFilter          map[string]filter.Filter
-	resourceAttributeExcludeFilter          map[string]filter.Filter
-	metricConsulACLTokenTimeToExpiry        metricConsulACLTokenTimeToExpiry
-	metricConsulAutopilotFailureTolerance   metricConsulAutopilotFailureTolerance
-	metricConsulAutopilotHealthy            metricConsulAutopilotHealthy
-	metricConsulCaRootTimeToExpiry          metricConsulCaRootTimeToExpiry
-	metricConsulCatalogNodeCount            metricConsulCatalogNodeCount
-	metricConsulCatalogServiceCount         metricConsulCatalogServiceCount
-	metricConsulCatalogServiceInstanceCount metricConsulCatalogServiceInstanceCount
-	metricConsulHealthCheckCount            metricConsulHealthCheckCount
-	metricConsulHealthCheckState            metricConsulHealthCheckState
-	metricConsulHealthCheckTransitions      metricConsulHealthCheckTransitions
-	metricConsulHealthNodeState             metricConsulHealthNodeState
-	metricConsulHealthServiceInstanceCount  metricConsulHealthServiceInstanceCount
-	metricConsulHealthServiceInstanceState  metricConsulHealthServiceInstanceState
-	metricConsulKvChanges                   metricConsulKvChanges
-	metricConsulKvKeyCount                  metricConsulKvKeyCount
-	metricConsulKvLockAcquisitions          metricConsulKvLockAcquisitions
-	metricConsulKvLockHeldCount             metricConsulKvLockHeldCount
-	metricConsulKvSemaphoreHolderCount      metricConsulKvSemaphoreHolderCount
-	metricConsulKvSemaphoreLimit            metricConsulKvSemaphoreLimit
-	metricConsulKvSemaphoreWaiterCount      metricConsulKvSemaphoreWaiterCount
-	metricConsulLeafCertificateExpiry       metricConsulLeafCertificateExpiry
-	metricConsulLicenseExpiry               metricConsulLicenseExpiry
-	metricConsulMemberCount                 metricConsulMemberCount
-	metricConsulNetworkRoundTripMax         metricConsulNetworkRoundTripMax
-	metricConsulNetworkRoundTripMedian      metricConsulNetworkRoundTripMedian
-	metricConsulNetworkRoundTripMin         metricConsulNetworkRoundTripMin
-	metricConsulNetworkRoundTripP95         metricConsulNetworkRoundTripP95
-	metricConsulPeeringLastHeartbeat        metricConsulPeeringLastHeartbeat
-	metricConsulPeeringServiceCount         metricConsulPeeringServiceCount
-	metricConsulPeeringState                metricConsulPeeringState
-	metricConsulRaftHasLeader               metricConsulRaftHasLeader
-	metricConsulRaftLastContact             metricConsulRaftLastContact
-	metricConsulRaftLeaderChanges           metricConsulRaftLeaderChanges
-	metricConsulRaftPeerCount               metricConsulRaftPeerCount
-	metricConsulRaftVoterCount              metricConsulRaftVoterCount
-	metricConsulServerHealthy               metricConsulServerHealthy
-	metricConsulServerLastContact           metricConsulServerLastContact
-	metricConsulServerLeader                metricConsulServerLeader
-	metricConsulServerLogLag                metricConsulServerLogLag
-	metricConsulServerStableDuration        metricConsulServerStableDuration
-	metricConsulServerVoter                 metricConsulServerVoter
-	metricConsulSessionCount                metricConsulSessionCount
-	metricConsulUp                          metricConsulUp
+	config                                     MetricsBuilderConfig // config of the metrics builder.
+	startTime                                  pcommon.Timestamp    // start time that will be applied to all recorded data points.
+	metricsCapacity                            int                  // maximum observed number of metrics per resource.
+	metricsBuffer                              pmetric.Metrics      // accumulates metrics data before emitting.
+	buildInfo                                  component.BuildInfo  // contains version information.
+	resourceAttributeIncludeFilter             map[string]filter.Filter
+	resourceAttributeExcludeFilter             map[string]filter.Filter
+	metricConsulACLTokenExpiryTimestamp        metricConsulACLTokenExpiryTimestamp
+	metricConsulAutopilotFailureTolerance      metricConsulAutopilotFailureTolerance
+	metricConsulAutopilotHealthy               metricConsulAutopilotHealthy
+	metricConsulCaRootExpiryTimestamp          metricConsulCaRootExpiryTimestamp
+	metricConsulCatalogNodeCount               metricConsulCatalogNodeCount
+	metricConsulCatalogServiceCount            metricConsulCatalogServiceCount
+	metricConsulCatalogServiceInstanceCount    metricConsulCatalogServiceInstanceCount
+	metricConsulHealthCheckCount               metricConsulHealthCheckCount
+	metricConsulHealthCheckState               metricConsulHealthCheckState
+	metricConsulHealthCheckTransitions         metricConsulHealthCheckTransitions
+	metricConsulHealthNodeState                metricConsulHealthNodeState
+	metricConsulHealthServiceInstanceCount     metricConsulHealthServiceInstanceCount
+	metricConsulHealthServiceInstanceState     metricConsulHealthServiceInstanceState
+	metricConsulKvChanges                      metricConsulKvChanges
+	metricConsulKvKeyCount                     metricConsulKvKeyCount
+	metricConsulKvLockAcquisitions             metricConsulKvLockAcquisitions
+	metricConsulKvLockHeldCount                metricConsulKvLockHeldCount
+	metricConsulKvSemaphoreHolderCount         metricConsulKvSemaphoreHolderCount
+	metricConsulKvSemaphoreLimit               metricConsulKvSemaphoreLimit
+	metricConsulKvSemaphoreWaiterCount         metricConsulKvSemaphoreWaiterCount
+	metricConsulLeafCertificateExpiryTimestamp metricConsulLeafCertificateExpiryTimestamp
+	metricConsulLicenseExpiryTimestamp         metricConsulLicenseExpiryTimestamp
+	metricConsulMemberCount                    metricConsulMemberCount
+	metricConsulNetworkRoundTripMax            metricConsulNetworkRoundTripMax
+	metricConsulNetworkRoundTripMedian         metricConsulNetworkRoundTripMedian
+	metricConsulNetworkRoundTripMin            metricConsulNetworkRoundTripMin
+	metricConsulNetworkRoundTripP95            metricConsulNetworkRoundTripP95
+	metricConsulPeeringLastHeartbeatTimestamp  metricConsulPeeringLastHeartbeatTimestamp
+	metricConsulPeeringServiceCount            metricConsulPeeringServiceCount
+	metricConsulPeeringState                   metricConsulPeeringState
+	metricConsulRaftHasLeader                  metricConsulRaftHasLeader
+	metricConsulRaftLastContact                metricConsulRaftLastContact
+	metricConsulRaftLeaderChanges              metricConsulRaftLeaderChanges
+	metricConsulRaftPeerCount                  metricConsulRaftPeerCount
+	metricConsulRaftVoterCount                 metricConsulRaftVoterCount
+	metricConsulServerHealthy                  metricConsulServerHealthy
+	metricConsulServerLastContact              metricConsulServerLastContact
+	metricConsulServerLeader                   metricConsulServerLeader
+	metricConsulServerLogLag                   metricConsulServerLogLag
+	metricConsulServerStableTimestamp          metricConsulServerStableTimestamp
+	metricConsulServerVoter                    metricConsulServerVoter
+	metricConsulSessionCount                   metricConsulSessionCount
+	metricConsulUp                             metricConsulUp
 }
 
 // MetricBuilderOption applies changes to default metrics builder.
@@ -3410,55 +3410,55 @@ func WithStartTime(startTime pcommon.Timestamp) MetricBuilderOption {
 }
 func NewMetricsBuilder(mbc MetricsBuilderConfig, settings receiver.Settings, options ...MetricBuilderOption) *MetricsBuilder {
 	mb := &MetricsBuilder{
-		config:                                  mbc,
-		startTime:                               pcommon.NewTimestampFromTime(time.Now()),
-		metricsBuffer:                           pmetric.NewMetrics(),
-		buildInfo:                               settings.BuildInfo,
-		metricConsulACLTokenTimeToExpiry:        newMetricConsulACLTokenTimeToExpiry(mbc.Metrics.ConsulACLTokenTimeToExpiry),
-		metricConsulAutopilotFailureTolerance:   newMetricConsulAutopilotFailureTolerance(mbc.Metrics.ConsulAutopilotFailureTolerance),
-		metricConsulAutopilotHealthy:            newMetricConsulAutopilotHealthy(mbc.Metrics.ConsulAutopilotHealthy),
-		metricConsulCaRootTimeToExpiry:          newMetricConsulCaRootTimeToExpiry(mbc.Metrics.ConsulCaRootTimeToExpiry),
-		metricConsulCatalogNodeCount:            newMetricConsulCatalogNodeCount(mbc.Metrics.ConsulCatalogNodeCount),
-		metricConsulCatalogServiceCount:         newMetricConsulCatalogServiceCount(mbc.Metrics.ConsulCatalogServiceCount),
-		metricConsulCatalogServiceInstanceCount: newMetricConsulCatalogServiceInstanceCount(mbc.Metrics.ConsulCatalogServiceInstanceCount),
-		metricConsulHealthCheckCount:            newMetricConsulHealthCheckCount(mbc.Metrics.ConsulHealthCheckCount),
-		metricConsulHealthCheckState:            newMetricConsulHealthCheckState(mbc.Metrics.ConsulHealthCheckState),
-		metricConsulHealthCheckTransitions:      newMetricConsulHealthCheckTransitions(mbc.Metrics.ConsulHealthCheckTransitions),
-		metricConsulHealthNodeState:             newMetricConsulHealthNodeState(mbc.Metrics.ConsulHealthNodeState),
-		metricConsulHealthServiceInstanceCount:  newMetricConsulHealthServiceInstanceCount(mbc.Metrics.ConsulHealthServiceInstanceCount),
-		metricConsulHealthServiceInstanceState:  newMetricConsulHealthServiceInstanceState(mbc.Metrics.ConsulHealthServiceInstanceState),
-		metricConsulKvChanges:                   newMetricConsulKvChanges(mbc.Metrics.ConsulKvChanges),
-		metricConsulKvKeyCount:                  newMetricConsulKvKeyCount(mbc.Metrics.ConsulKvKeyCount),
-		metricConsulKvLockAcquisitions:          newMetricConsulKvLockAcquisitions(mbc.Metrics.ConsulKvLockAcquisitions),
-		metricConsulKvLockHeldCount:             newMetricConsulKvLockHeldCount(mbc.Metrics.ConsulKvLockHeldCount),
-		metricConsulKvSemaphoreHolderCount:      newMetricConsulKvSemaphoreHolderCount(mbc.Metrics.ConsulKvSemaphoreHolderCount),
-		metricConsulKvSemaphoreLimit:            newMetricConsulKvSemaphoreLimit(mbc.Metrics.ConsulKvSemaphoreLimit),
-		metricConsulKvSemaphoreWaiterCount:      newMetricConsulKvSemaphoreWaiterCount(mbc.Metrics.ConsulKvSemaphoreWaiterCount),
-		metricConsulLeafCertificateExpiry:       newMetricConsulLeafCertificateExpiry(mbc.Metrics.ConsulLeafCertificateExpiry),
-		metricConsulLicenseExpiry:               newMetricConsulLicenseExpiry(mbc.Metrics.ConsulLicenseExpiry),
-		metricConsulMemberCount:                 newMetricConsulMemberCount(mbc.Metrics.ConsulMemberCount),
-		metricConsulNetworkRoundTripMax:         newMetricConsulNetworkRoundTripMax(mbc.Metrics.ConsulNetworkRoundTripMax),
-		metricConsulNetworkRoundTripMedian:      newMetricConsulNetworkRoundTripMedian(mbc.Metrics.ConsulNetworkRoundTripMedian),
-		metricConsulNetworkRoundTripMin:         newMetricConsulNetworkRoundTripMin(mbc.Metrics.ConsulNetworkRoundTripMin),
-		metricConsulNetworkRoundTripP95:         newMetricConsulNetworkRoundTripP95(mbc.Metrics.ConsulNetworkRoundTripP95),
-		metricConsulPeeringLastHeartbeat:        newMetricConsulPeeringLastHeartbeat(mbc.Metrics.ConsulPeeringLastHeartbeat),
-		metricConsulPeeringServiceCount:         newMetricConsulPeeringServiceCount(mbc.Metrics.ConsulPeeringServiceCount),
-		metricConsulPeeringState:                newMetricConsulPeeringState(mbc.Metrics.ConsulPeeringState),
-		metricConsulRaftHasLeader:               newMetricConsulRaftHasLeader(mbc.Metrics.ConsulRaftHasLeader),
-		metricConsulRaftLastContact:             newMetricConsulRaftLastContact(mbc.Metrics.ConsulRaftLastContact),
-		metricConsulRaftLeaderChanges:           newMetricConsulRaftLeaderChanges(mbc.Metrics.ConsulRaftLeaderChanges),
-		metricConsulRaftPeerCount:               newMetricConsulRaftPeerCount(mbc.Metrics.ConsulRaftPeerCount),
-		metricConsulRaftVoterCount:              newMetricConsulRaftVoterCount(mbc.Metrics.ConsulRaftVoterCount),
-		metricConsulServerHealthy:               newMetricConsulServerHealthy(mbc.Metrics.ConsulServerHealthy),
-		metricConsulServerLastContact:           newMetricConsulServerLastContact(mbc.Metrics.ConsulServerLastContact),
-		metricConsulServerLeader:                newMetricConsulServerLeader(mbc.Metrics.ConsulServerLeader),
-		metricConsulServerLogLag:                newMetricConsulServerLogLag(mbc.Metrics.ConsulServerLogLag),
-		metricConsulServerStableDuration:        newMetricConsulServerStableDuration(mbc.Metrics.ConsulServerStableDuration),
-		metricConsulServerVoter:                 newMetricConsulServerVoter(mbc.Metrics.ConsulServerVoter),
-		metricConsulSessionCount:                newMetricConsulSessionCount(mbc.Metrics.ConsulSessionCount),
-		metricConsulUp:                          newMetricConsulUp(mbc.Metrics.ConsulUp),
-		resourceAttributeIncludeFilter:          make(map[string]filter.Filter),
-		resourceAttributeExcludeFilter:          make(map[string]filter.Filter),
+		config:                                     mbc,
+		startTime:                                  pcommon.NewTimestampFromTime(time.Now()),
+		metricsBuffer:                              pmetric.NewMetrics(),
+		buildInfo:                                  settings.BuildInfo,
+		metricConsulACLTokenExpiryTimestamp:        newMetricConsulACLTokenExpiryTimestamp(mbc.Metrics.ConsulACLTokenExpiryTimestamp),
+		metricConsulAutopilotFailureTolerance:      newMetricConsulAutopilotFailureTolerance(mbc.Metrics.ConsulAutopilotFailureTolerance),
+		metricConsulAutopilotHealthy:               newMetricConsulAutopilotHealthy(mbc.Metrics.ConsulAutopilotHealthy),
+		metricConsulCaRootExpiryTimestamp:          newMetricConsulCaRootExpiryTimestamp(mbc.Metrics.ConsulCaRootExpiryTimestamp),
+		metricConsulCatalogNodeCount:               newMetricConsulCatalogNodeCount(mbc.Metrics.ConsulCatalogNodeCount),
+		metricConsulCatalogServiceCount:            newMetricConsulCatalogServiceCount(mbc.Metrics.ConsulCatalogServiceCount),
+		metricConsulCatalogServiceInstanceCount:    newMetricConsulCatalogServiceInstanceCount(mbc.Metrics.ConsulCatalogServiceInstanceCount),
+		metricConsulHealthCheckCount:               newMetricConsulHealthCheckCount(mbc.Metrics.ConsulHealthCheckCount),
+		metricConsulHealthCheckState:               newMetricConsulHealthCheckState(mbc.Metrics.ConsulHealthCheckState),
+		metricConsulHealthCheckTransitions:         newMetricConsulHealthCheckTransitions(mbc.Metrics.ConsulHealthCheckTransitions),
+		metricConsulHealthNodeState:                newMetricConsulHealthNodeState(mbc.Metrics.ConsulHealthNodeState),
+		metricConsulHealthServiceInstanceCount:     newMetricConsulHealthServiceInstanceCount(mbc.Metrics.ConsulHealthServiceInstanceCount),
+		metricConsulHealthServiceInstanceState:     newMetricConsulHealthServiceInstanceState(mbc.Metrics.ConsulHealthServiceInstanceState),
+		metricConsulKvChanges:                      newMetricConsulKvChanges(mbc.Metrics.ConsulKvChanges),
+		metricConsulKvKeyCount:                     newMetricConsulKvKeyCount(mbc.Metrics.ConsulKvKeyCount),
+		metricConsulKvLockAcquisitions:             newMetricConsulKvLockAcquisitions(mbc.Metrics.ConsulKvLockAcquisitions),
+		metricConsulKvLockHeldCount:                newMetricConsulKvLockHeldCount(mbc.Metrics.ConsulKvLockHeldCount),
+		metricConsulKvSemaphoreHolderCount:         newMetricConsulKvSemaphoreHolderCount(mbc.Metrics.ConsulKvSemaphoreHolderCount),
+		metricConsulKvSemaphoreLimit:               newMetricConsulKvSemaphoreLimit(mbc.Metrics.ConsulKvSemaphoreLimit),
+		metricConsulKvSemaphoreWaiterCount:         newMetricConsulKvSemaphoreWaiterCount(mbc.Metrics.ConsulKvSemaphoreWaiterCount),
+		metricConsulLeafCertificateExpiryTimestamp: newMetricConsulLeafCertificateExpiryTimestamp(mbc.Metrics.ConsulLeafCertificateExpiryTimestamp),
+		metricConsulLicenseExpiryTimestamp:         newMetricConsulLicenseExpiryTimestamp(mbc.Metrics.ConsulLicenseExpiryTimestamp),
+		metricConsulMemberCount:                    newMetricConsulMemberCount(mbc.Metrics.ConsulMemberCount),
+		metricConsulNetworkRoundTripMax:            newMetricConsulNetworkRoundTripMax(mbc.Metrics.ConsulNetworkRoundTripMax),
+		metricConsulNetworkRoundTripMedian:         newMetricConsulNetworkRoundTripMedian(mbc.Metrics.ConsulNetworkRoundTripMedian),
+		metricConsulNetworkRoundTripMin:            newMetricConsulNetworkRoundTripMin(mbc.Metrics.ConsulNetworkRoundTripMin),
+		metricConsulNetworkRoundTripP95:            newMetricConsulNetworkRoundTripP95(mbc.Metrics.ConsulNetworkRoundTripP95),
+		metricConsulPeeringLastHeartbeatTimestamp:  newMetricConsulPeeringLastHeartbeatTimestamp(mbc.Metrics.ConsulPeeringLastHeartbeatTimestamp),
+		metricConsulPeeringServiceCount:            newMetricConsulPeeringServiceCount(mbc.Metrics.ConsulPeeringServiceCount),
+		metricConsulPeeringState:                   newMetricConsulPeeringState(mbc.Metrics.ConsulPeeringState),
+		metricConsulRaftHasLeader:                  newMetricConsulRaftHasLeader(mbc.Metrics.ConsulRaftHasLeader),
+		metricConsulRaftLastContact:                newMetricConsulRaftLastContact(mbc.Metrics.ConsulRaftLastContact),
+		metricConsulRaftLeaderChanges:              newMetricConsulRaftLeaderChanges(mbc.Metrics.ConsulRaftLeaderChanges),
+		metricConsulRaftPeerCount:                  newMetricConsulRaftPeerCount(mbc.Metrics.ConsulRaftPeerCount),
+		metricConsulRaftVoterCount:                 newMetricConsulRaftVoterCount(mbc.Metrics.ConsulRaftVoterCount),
+		metricConsulServerHealthy:                  newMetricConsulServerHealthy(mbc.Metrics.ConsulServerHealthy),
+		metricConsulServerLastContact:              newMetricConsulServerLastContact(mbc.Metrics.ConsulServerLastContact),
+		metricConsulServerLeader:                   newMetricConsulServerLeader(mbc.Metrics.ConsulServerLeader),
+		metricConsulServerLogLag:                   newMetricConsulServerLogLag(mbc.Metrics.ConsulServerLogLag),
+		metricConsulServerStableTimestamp:          newMetricConsulServerStableTimestamp(mbc.Metrics.ConsulServerStableTimestamp),
+		metricConsulServerVoter:                    newMetricConsulServerVoter(mbc.Metrics.ConsulServerVoter),
+		metricConsulSessionCount:                   newMetricConsulSessionCount(mbc.Metrics.ConsulSessionCount),
+		metricConsulUp:                             newMetricConsulUp(mbc.Metrics.ConsulUp),
+		resourceAttributeIncludeFilter:             make(map[string]filter.Filter),
+		resourceAttributeExcludeFilter:             make(map[string]filter.Filter),
 	}
 	if mbc.ResourceAttributes.ConsulDatacenter.MetricsInclude != nil {
 		mb.resourceAttributeIncludeFilter["consul.datacenter"] = filter.CreateFilter(mbc.ResourceAttributes.ConsulDatacenter.MetricsInclude)
@@ -3547,10 +3547,10 @@ func (mb *MetricsBuilder) EmitForResource(options ...ResourceMetricsOption) {
 	ils.Scope().SetName(ScopeName)
 	ils.Scope().SetVersion(mb.buildInfo.Version)
 	ils.Metrics().EnsureCapacity(mb.metricsCapacity)
-	mb.metricConsulACLTokenTimeToExpiry.emit(ils.Metrics())
+	mb.metricConsulACLTokenExpiryTimestamp.emit(ils.Metrics())
 	mb.metricConsulAutopilotFailureTolerance.emit(ils.Metrics())
 	mb.metricConsulAutopilotHealthy.emit(ils.Metrics())
-	mb.metricConsulCaRootTimeToExpiry.emit(ils.Metrics())
+	mb.metricConsulCaRootExpiryTimestamp.emit(ils.Metrics())
 	mb.metricConsulCatalogNodeCount.emit(ils.Metrics())
 	mb.metricConsulCatalogServiceCount.emit(ils.Metrics())
 	mb.metricConsulCatalogServiceInstanceCount.emit(ils.Metrics())
@@ -3567,14 +3567,14 @@ func (mb *MetricsBuilder) EmitForResource(options ...ResourceMetricsOption) {
 	mb.metricConsulKvSemaphoreHolderCount.emit(ils.Metrics())
 	mb.metricConsulKvSemaphoreLimit.emit(ils.Metrics())
 	mb.metricConsulKvSemaphoreWaiterCount.emit(ils.Metrics())
-	mb.metricConsulLeafCertificateExpiry.emit(ils.Metrics())
-	mb.metricConsulLicenseExpiry.emit(ils.Metrics())
+	mb.metricConsulLeafCertificateExpiryTimestamp.emit(ils.Metrics())
+	mb.metricConsulLicenseExpiryTimestamp.emit(ils.Metrics())
 	mb.metricConsulMemberCount.emit(ils.Metrics())
 	mb.metricConsulNetworkRoundTripMax.emit(ils.Metrics())
 	mb.metricConsulNetworkRoundTripMedian.emit(ils.Metrics())
 	mb.metricConsulNetworkRoundTripMin.emit(ils.Metrics())
 	mb.metricConsulNetworkRoundTripP95.emit(ils.Metrics())
-	mb.metricConsulPeeringLastHeartbeat.emit(ils.Metrics())
+	mb.metricConsulPeeringLastHeartbeatTimestamp.emit(ils.Metrics())
 	mb.metricConsulPeeringServiceCount.emit(ils.Metrics())
 	mb.metricConsulPeeringState.emit(ils.Metrics())
 	mb.metricConsulRaftHasLeader.emit(ils.Metrics())
@@ -3586,7 +3586,7 @@ func (mb *MetricsBuilder) EmitForResource(options ...ResourceMetricsOption) {
 	mb.metricConsulServerLastContact.emit(ils.Metrics())
 	mb.metricConsulServerLeader.emit(ils.Metrics())
 	mb.metricConsulServerLogLag.emit(ils.Metrics())
-	mb.metricConsulServerStableDuration.emit(ils.Metrics())
+	mb.metricConsulServerStableTimestamp.emit(ils.Metrics())
 	mb.metricConsulServerVoter.emit(ils.Metrics())
 	mb.metricConsulSessionCount.emit(ils.Metrics())
 	mb.metricConsulUp.emit(ils.Metrics())
@@ -3621,9 +3621,9 @@ func (mb *MetricsBuilder) Emit(options ...ResourceMetricsOption) pmetric.Metrics
 	return metrics
 }
 
-// RecordConsulACLTokenTimeToExpiryDataPoint adds a data point to consul.acl.token.time_to_expiry metric.
-func (mb *MetricsBuilder) RecordConsulACLTokenTimeToExpiryDataPoint(ts pcommon.Timestamp, val float64) {
-	mb.metricConsulACLTokenTimeToExpiry.recordDataPoint(mb.startTime, ts, val)
+// RecordConsulACLTokenExpiryTimestampDataPoint adds a data point to consul.acl.token.expiry_timestamp metric.
+func (mb *MetricsBuilder) RecordConsulACLTokenExpiryTimestampDataPoint(ts pcommon.Timestamp, val float64) {
+	mb.metricConsulACLTokenExpiryTimestamp.recordDataPoint(mb.startTime, ts, val)
 }
 
 // RecordConsulAutopilotFailureToleranceDataPoint adds a data point to consul.autopilot.failure_tolerance metric.
@@ -3636,9 +3636,9 @@ func (mb *MetricsBuilder) RecordConsulAutopilotHealthyDataPoint(ts pcommon.Times
 	mb.metricConsulAutopilotHealthy.recordDataPoint(mb.startTime, ts, val)
 }
 
-// RecordConsulCaRootTimeToExpiryDataPoint adds a data point to consul.ca.root.time_to_expiry metric.
-func (mb *MetricsBuilder) RecordConsulCaRootTimeToExpiryDataPoint(ts pcommon.Timestamp, val float64) {
-	mb.metricConsulCaRootTimeToExpiry.recordDataPoint(mb.startTime, ts, val)
+// RecordConsulCaRootExpiryTimestampDataPoint adds a data point to consul.ca.root.expiry_timestamp metric.
+func (mb *MetricsBuilder) RecordConsulCaRootExpiryTimestampDataPoint(ts pcommon.Timestamp, val float64) {
+	mb.metricConsulCaRootExpiryTimestamp.recordDataPoint(mb.startTime, ts, val)
 }
 
 // RecordConsulCatalogNodeCountDataPoint adds a data point to consul.catalog.node.count metric.
@@ -3721,14 +3721,14 @@ func (mb *MetricsBuilder) RecordConsulKvSemaphoreWaiterCountDataPoint(ts pcommon
 	mb.metricConsulKvSemaphoreWaiterCount.recordDataPoint(mb.startTime, ts, val, consulSemaphorePrefixAttributeValue)
 }
 
-// RecordConsulLeafCertificateExpiryDataPoint adds a data point to consul.leaf_certificate.expiry metric.
-func (mb *MetricsBuilder) RecordConsulLeafCertificateExpiryDataPoint(ts pcommon.Timestamp, val float64, consulServiceNameAttributeValue string) {
-	mb.metricConsulLeafCertificateExpiry.recordDataPoint(mb.startTime, ts, val, consulServiceNameAttributeValue)
+// RecordConsulLeafCertificateExpiryTimestampDataPoint adds a data point to consul.leaf_certificate.expiry_timestamp metric.
+func (mb *MetricsBuilder) RecordConsulLeafCertificateExpiryTimestampDataPoint(ts pcommon.Timestamp, val float64, consulServiceNameAttributeValue string) {
+	mb.metricConsulLeafCertificateExpiryTimestamp.recordDataPoint(mb.startTime, ts, val, consulServiceNameAttributeValue)
 }
 
-// RecordConsulLicenseExpiryDataPoint adds a data point to consul.license.expiry metric.
-func (mb *MetricsBuilder) RecordConsulLicenseExpiryDataPoint(ts pcommon.Timestamp, val float64) {
-	mb.metricConsulLicenseExpiry.recordDataPoint(mb.startTime, ts, val)
+// RecordConsulLicenseExpiryTimestampDataPoint adds a data point to consul.license.expiry_timestamp metric.
+func (mb *MetricsBuilder) RecordConsulLicenseExpiryTimestampDataPoint(ts pcommon.Timestamp, val float64) {
+	mb.metricConsulLicenseExpiryTimestamp.recordDataPoint(mb.startTime, ts, val)
 }
 
 // RecordConsulMemberCountDataPoint adds a data point to consul.member.count metric.
@@ -3756,9 +3756,9 @@ func (mb *MetricsBuilder) RecordConsulNetworkRoundTripP95DataPoint(ts pcommon.Ti
 	mb.metricConsulNetworkRoundTripP95.recordDataPoint(mb.startTime, ts, val)
 }
 
-// RecordConsulPeeringLastHeartbeatDataPoint adds a data point to consul.peering.last_heartbeat metric.
-func (mb *MetricsBuilder) RecordConsulPeeringLastHeartbeatDataPoint(ts pcommon.Timestamp, val float64, consulPeeringNameAttributeValue string) {
-	mb.metricConsulPeeringLastHeartbeat.recordDataPoint(mb.startTime, ts, val, consulPeeringNameAttributeValue)
+// RecordConsulPeeringLastHeartbeatTimestampDataPoint adds a data point to consul.peering.last_heartbeat_timestamp metric.
+func (mb *MetricsBuilder) RecordConsulPeeringLastHeartbeatTimestampDataPoint(ts pcommon.Timestamp, val float64, consulPeeringNameAttributeValue string) {
+	mb.metricConsulPeeringLastHeartbeatTimestamp.recordDataPoint(mb.startTime, ts, val, consulPeeringNameAttributeValue)
 }
 
 // RecordConsulPeeringServiceCountDataPoint adds a data point to consul.peering.service.count metric.
@@ -3816,9 +3816,9 @@ func (mb *MetricsBuilder) RecordConsulServerLogLagDataPoint(ts pcommon.Timestamp
 	mb.metricConsulServerLogLag.recordDataPoint(mb.startTime, ts, val, consulServerNameAttributeValue)
 }
 
-// RecordConsulServerStableDurationDataPoint adds a data point to consul.server.stable.duration metric.
-func (mb *MetricsBuilder) RecordConsulServerStableDurationDataPoint(ts pcommon.Timestamp, val float64, consulServerNameAttributeValue string) {
-	mb.metricConsulServerStableDuration.recordDataPoint(mb.startTime, ts, val, consulServerNameAttributeValue)
+// RecordConsulServerStableTimestampDataPoint adds a data point to consul.server.stable_timestamp metric.
+func (mb *MetricsBuilder) RecordConsulServerStableTimestampDataPoint(ts pcommon.Timestamp, val float64, consulServerNameAttributeValue string) {
+	mb.metricConsulServerStableTimestamp.recordDataPoint(mb.startTime, ts, val, consulServerNameAttributeValue)
 }
 
 // RecordConsulServerVoterDataPoint adds a data point to consul.server.voter metric.

@@ -80,7 +80,7 @@ func TestMetricsBuilder(t *testing.T) {
 			aggMap["consul.server.last_contact"] = mb.metricConsulServerLastContact.config.AggregationStrategy
 			aggMap["consul.server.leader"] = mb.metricConsulServerLeader.config.AggregationStrategy
 			aggMap["consul.server.log.lag"] = mb.metricConsulServerLogLag.config.AggregationStrategy
-			aggMap["consul.server.stable.duration"] = mb.metricConsulServerStableDuration.config.AggregationStrategy
+			aggMap["consul.server.stable_timestamp"] = mb.metricConsulServerStableTimestamp.config.AggregationStrategy
 			aggMap["consul.server.voter"] = mb.metricConsulServerVoter.config.AggregationStrategy
 
 			expectedWarnings := 0
@@ -92,7 +92,7 @@ func TestMetricsBuilder(t *testing.T) {
 			allMetricsCount := 0
 			defaultMetricsCount++
 			allMetricsCount++
-			mb.RecordConsulACLTokenTimeToExpiryDataPoint(ts, 1)
+			mb.RecordConsulACLTokenExpiryTimestampDataPoint(ts, 1)
 			defaultMetricsCount++
 			allMetricsCount++
 			mb.RecordConsulAutopilotFailureToleranceDataPoint(ts, 1)
@@ -101,7 +101,7 @@ func TestMetricsBuilder(t *testing.T) {
 			mb.RecordConsulAutopilotHealthyDataPoint(ts, 1)
 			defaultMetricsCount++
 			allMetricsCount++
-			mb.RecordConsulCaRootTimeToExpiryDataPoint(ts, 1)
+			mb.RecordConsulCaRootExpiryTimestampDataPoint(ts, 1)
 			defaultMetricsCount++
 			allMetricsCount++
 			mb.RecordConsulCatalogNodeCountDataPoint(ts, 1)
@@ -173,10 +173,10 @@ func TestMetricsBuilder(t *testing.T) {
 			}
 			defaultMetricsCount++
 			allMetricsCount++
-			mb.RecordConsulLeafCertificateExpiryDataPoint(ts, 1, "consul.service.name-val")
+			mb.RecordConsulLeafCertificateExpiryTimestampDataPoint(ts, 1, "consul.service.name-val")
 			defaultMetricsCount++
 			allMetricsCount++
-			mb.RecordConsulLicenseExpiryDataPoint(ts, 1)
+			mb.RecordConsulLicenseExpiryTimestampDataPoint(ts, 1)
 			defaultMetricsCount++
 			allMetricsCount++
 			mb.RecordConsulMemberCountDataPoint(ts, 1, AttributeConsulMemberPoolLan, AttributeConsulMemberStatusAlive)
@@ -197,7 +197,7 @@ func TestMetricsBuilder(t *testing.T) {
 			mb.RecordConsulNetworkRoundTripP95DataPoint(ts, 1)
 			defaultMetricsCount++
 			allMetricsCount++
-			mb.RecordConsulPeeringLastHeartbeatDataPoint(ts, 1, "consul.peering.name-val")
+			mb.RecordConsulPeeringLastHeartbeatTimestampDataPoint(ts, 1, "consul.peering.name-val")
 			defaultMetricsCount++
 			allMetricsCount++
 			mb.RecordConsulPeeringServiceCountDataPoint(ts, 1, "consul.peering.name-val", AttributeConsulPeeringDirectionImported)
@@ -248,9 +248,9 @@ func TestMetricsBuilder(t *testing.T) {
 			}
 			defaultMetricsCount++
 			allMetricsCount++
-			mb.RecordConsulServerStableDurationDataPoint(ts, 1, "consul.server.name-val")
+			mb.RecordConsulServerStableTimestampDataPoint(ts, 1, "consul.server.name-val")
 			if tt.name == "reaggregate_set" {
-				mb.RecordConsulServerStableDurationDataPoint(ts, 3, "consul.server.name-val-2")
+				mb.RecordConsulServerStableTimestampDataPoint(ts, 3, "consul.server.name-val-2")
 			}
 			defaultMetricsCount++
 			allMetricsCount++
@@ -285,7 +285,7 @@ func TestMetricsBuilder(t *testing.T) {
 				assert.Empty(t, mb.metricConsulServerLastContact.aggDataPoints)
 				assert.Empty(t, mb.metricConsulServerLeader.aggDataPoints)
 				assert.Empty(t, mb.metricConsulServerLogLag.aggDataPoints)
-				assert.Empty(t, mb.metricConsulServerStableDuration.aggDataPoints)
+				assert.Empty(t, mb.metricConsulServerStableTimestamp.aggDataPoints)
 				assert.Empty(t, mb.metricConsulServerVoter.aggDataPoints)
 			}
 
@@ -314,12 +314,12 @@ func TestMetricsBuilder(t *testing.T) {
 			validatedMetrics := make(map[string]bool)
 			for _, mi := range allMetricsList {
 				switch mi.Name() {
-				case "consul.acl.token.time_to_expiry":
-					assert.False(t, validatedMetrics["consul.acl.token.time_to_expiry"], "Found a duplicate in the metrics slice: consul.acl.token.time_to_expiry")
-					validatedMetrics["consul.acl.token.time_to_expiry"] = true
+				case "consul.acl.token.expiry_timestamp":
+					assert.False(t, validatedMetrics["consul.acl.token.expiry_timestamp"], "Found a duplicate in the metrics slice: consul.acl.token.expiry_timestamp")
+					validatedMetrics["consul.acl.token.expiry_timestamp"] = true
 					assert.Equal(t, pmetric.MetricTypeGauge, mi.Type())
 					assert.Equal(t, 1, mi.Gauge().DataPoints().Len())
-					assert.Equal(t, "Time until the receiver's own ACL token expires. Left out when it does not expire.", mi.Description())
+					assert.Equal(t, "Unix time at which the receiver's own ACL token expires. Left out when it does not expire.", mi.Description())
 					assert.Equal(t, "s", mi.Unit())
 					dp := mi.Gauge().DataPoints().At(0)
 					assert.Equal(t, start, dp.StartTimestamp())
@@ -350,12 +350,12 @@ func TestMetricsBuilder(t *testing.T) {
 					assert.Equal(t, ts, dp.Timestamp())
 					assert.Equal(t, pmetric.NumberDataPointValueTypeInt, dp.ValueType())
 					assert.Equal(t, int64(1), dp.IntValue())
-				case "consul.ca.root.time_to_expiry":
-					assert.False(t, validatedMetrics["consul.ca.root.time_to_expiry"], "Found a duplicate in the metrics slice: consul.ca.root.time_to_expiry")
-					validatedMetrics["consul.ca.root.time_to_expiry"] = true
+				case "consul.ca.root.expiry_timestamp":
+					assert.False(t, validatedMetrics["consul.ca.root.expiry_timestamp"], "Found a duplicate in the metrics slice: consul.ca.root.expiry_timestamp")
+					validatedMetrics["consul.ca.root.expiry_timestamp"] = true
 					assert.Equal(t, pmetric.MetricTypeGauge, mi.Type())
 					assert.Equal(t, 1, mi.Gauge().DataPoints().Len())
-					assert.Equal(t, "Time until the active root certificate of the service mesh expires.", mi.Description())
+					assert.Equal(t, "Unix time at which the active root certificate of the service mesh expires.", mi.Description())
 					assert.Equal(t, "s", mi.Unit())
 					dp := mi.Gauge().DataPoints().At(0)
 					assert.Equal(t, start, dp.StartTimestamp())
@@ -840,9 +840,9 @@ func TestMetricsBuilder(t *testing.T) {
 						_, ok := dp.Attributes().Get("consul.semaphore.prefix")
 						assert.False(t, ok)
 					}
-				case "consul.leaf_certificate.expiry":
-					assert.False(t, validatedMetrics["consul.leaf_certificate.expiry"], "Found a duplicate in the metrics slice: consul.leaf_certificate.expiry")
-					validatedMetrics["consul.leaf_certificate.expiry"] = true
+				case "consul.leaf_certificate.expiry_timestamp":
+					assert.False(t, validatedMetrics["consul.leaf_certificate.expiry_timestamp"], "Found a duplicate in the metrics slice: consul.leaf_certificate.expiry_timestamp")
+					validatedMetrics["consul.leaf_certificate.expiry_timestamp"] = true
 					assert.Equal(t, pmetric.MetricTypeGauge, mi.Type())
 					assert.Equal(t, 1, mi.Gauge().DataPoints().Len())
 					assert.Equal(t, "Unix time at which the leaf certificate that Consul issues to the receiver expires, of each of leaf_certificates::services.", mi.Description())
@@ -855,9 +855,9 @@ func TestMetricsBuilder(t *testing.T) {
 					consulServiceNameAttrVal, ok := dp.Attributes().Get("consul.service.name")
 					assert.True(t, ok)
 					assert.Equal(t, "consul.service.name-val", consulServiceNameAttrVal.Str())
-				case "consul.license.expiry":
-					assert.False(t, validatedMetrics["consul.license.expiry"], "Found a duplicate in the metrics slice: consul.license.expiry")
-					validatedMetrics["consul.license.expiry"] = true
+				case "consul.license.expiry_timestamp":
+					assert.False(t, validatedMetrics["consul.license.expiry_timestamp"], "Found a duplicate in the metrics slice: consul.license.expiry_timestamp")
+					validatedMetrics["consul.license.expiry_timestamp"] = true
 					assert.Equal(t, pmetric.MetricTypeGauge, mi.Type())
 					assert.Equal(t, 1, mi.Gauge().DataPoints().Len())
 					assert.Equal(t, "Unix time at which the licence of Consul Enterprise expires. Left out where there is none.", mi.Description())
@@ -964,9 +964,9 @@ func TestMetricsBuilder(t *testing.T) {
 					assert.Equal(t, ts, dp.Timestamp())
 					assert.Equal(t, pmetric.NumberDataPointValueTypeDouble, dp.ValueType())
 					assert.InDelta(t, float64(1), dp.DoubleValue(), 0.01)
-				case "consul.peering.last_heartbeat":
-					assert.False(t, validatedMetrics["consul.peering.last_heartbeat"], "Found a duplicate in the metrics slice: consul.peering.last_heartbeat")
-					validatedMetrics["consul.peering.last_heartbeat"] = true
+				case "consul.peering.last_heartbeat_timestamp":
+					assert.False(t, validatedMetrics["consul.peering.last_heartbeat_timestamp"], "Found a duplicate in the metrics slice: consul.peering.last_heartbeat_timestamp")
+					validatedMetrics["consul.peering.last_heartbeat_timestamp"] = true
 					assert.Equal(t, pmetric.MetricTypeGauge, mi.Type())
 					assert.Equal(t, 1, mi.Gauge().DataPoints().Len())
 					assert.Equal(t, "Unix time of the last heartbeat from the peer. Left out until there is one.", mi.Description())
@@ -1272,13 +1272,13 @@ func TestMetricsBuilder(t *testing.T) {
 						_, ok := dp.Attributes().Get("consul.server.name")
 						assert.False(t, ok)
 					}
-				case "consul.server.stable.duration":
+				case "consul.server.stable_timestamp":
 					if tt.name != "reaggregate_set" {
-						assert.False(t, validatedMetrics["consul.server.stable.duration"], "Found a duplicate in the metrics slice: consul.server.stable.duration")
-						validatedMetrics["consul.server.stable.duration"] = true
+						assert.False(t, validatedMetrics["consul.server.stable_timestamp"], "Found a duplicate in the metrics slice: consul.server.stable_timestamp")
+						validatedMetrics["consul.server.stable_timestamp"] = true
 						assert.Equal(t, pmetric.MetricTypeGauge, mi.Type())
 						assert.Equal(t, 1, mi.Gauge().DataPoints().Len())
-						assert.Equal(t, "How long the health of the server has been what it is.", mi.Description())
+						assert.Equal(t, "Unix time since when the health of the server is what it is.", mi.Description())
 						assert.Equal(t, "s", mi.Unit())
 						dp := mi.Gauge().DataPoints().At(0)
 						assert.Equal(t, start, dp.StartTimestamp())
@@ -1289,17 +1289,17 @@ func TestMetricsBuilder(t *testing.T) {
 						assert.True(t, ok)
 						assert.Equal(t, "consul.server.name-val", consulServerNameAttrVal.Str())
 					} else {
-						assert.False(t, validatedMetrics["consul.server.stable.duration"], "Found a duplicate in the metrics slice: consul.server.stable.duration")
-						validatedMetrics["consul.server.stable.duration"] = true
+						assert.False(t, validatedMetrics["consul.server.stable_timestamp"], "Found a duplicate in the metrics slice: consul.server.stable_timestamp")
+						validatedMetrics["consul.server.stable_timestamp"] = true
 						assert.Equal(t, pmetric.MetricTypeGauge, mi.Type())
 						assert.Equal(t, 1, mi.Gauge().DataPoints().Len())
-						assert.Equal(t, "How long the health of the server has been what it is.", mi.Description())
+						assert.Equal(t, "Unix time since when the health of the server is what it is.", mi.Description())
 						assert.Equal(t, "s", mi.Unit())
 						dp := mi.Gauge().DataPoints().At(0)
 						assert.Equal(t, start, dp.StartTimestamp())
 						assert.Equal(t, ts, dp.Timestamp())
 						assert.Equal(t, pmetric.NumberDataPointValueTypeDouble, dp.ValueType())
-						switch aggMap["consul.server.stable.duration"] {
+						switch aggMap["consul.server.stable_timestamp"] {
 						case "sum":
 							assert.InDelta(t, float64(4), dp.DoubleValue(), 0.01)
 						case "avg":

@@ -71,7 +71,7 @@ func RecordPeerings(m collect.Metrics, peerings map[string]Peering) {
 		m.RecordConsulPeeringServiceCountDataPoint(m.TS(), int64(p.Imported), name, metadata.AttributeConsulPeeringDirectionImported)
 		m.RecordConsulPeeringServiceCountDataPoint(m.TS(), int64(p.Exported), name, metadata.AttributeConsulPeeringDirectionExported)
 		if !p.Heartbeat.IsZero() {
-			m.RecordConsulPeeringLastHeartbeatDataPoint(m.TS(), float64(p.Heartbeat.UnixMilli())/1000, name)
+			m.RecordConsulPeeringLastHeartbeatTimestampDataPoint(m.TS(), collect.UnixSeconds(p.Heartbeat), name)
 		}
 	}
 }

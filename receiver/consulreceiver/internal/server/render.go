@@ -21,6 +21,8 @@ func RecordAutopilot(m collect.Metrics, a Autopilot) {
 		m.RecordConsulServerVoterDataPoint(m.TS(), collect.Number(s.Voter), s.Name)
 		m.RecordConsulServerLastContactDataPoint(m.TS(), s.LastContact.Seconds(), s.Name)
 		m.RecordConsulServerLogLagDataPoint(m.TS(), a.Lag(s), s.Name)
-		m.RecordConsulServerStableDurationDataPoint(m.TS(), m.Now.Sub(s.StableSince).Seconds(), s.Name)
+		if !s.StableSince.IsZero() {
+			m.RecordConsulServerStableTimestampDataPoint(m.TS(), collect.UnixSeconds(s.StableSince), s.Name)
+		}
 	}
 }
