@@ -110,7 +110,7 @@ func TestMetricsOfAConsulThatAnswers(t *testing.T) {
 		kv.RecordKeys(m, "jobs/", 3, 1)
 		kv.RecordSemaphores(m, []kv.Semaphore{{Prefix: "jobs/nightly", Limit: 2, Holders: 2, Waiters: 1}})
 		kv.RecordChanges(m, "jobs/", kv.KeyChanges{Created: 4, Updated: 5, Deleted: 1}, 7)
-		ca.RecordRoot(m, ca.Root{NotAfter: now.Add(time.Hour)})
+		ca.RecordRoot(m, ca.Root{NotAfter: now.Add(time.Hour), SigningNotAfter: now.Add(time.Minute)})
 		acltoken.RecordToken(m, acltoken.Token{Expires: now.Add(time.Minute)})
 		acltoken.RecordToken(m, acltoken.Token{}) // It does not expire.
 		leaf.RecordCertificate(m, "web", leaf.Certificate{Expires: now.Add(time.Hour)})

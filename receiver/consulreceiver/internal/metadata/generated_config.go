@@ -91,6 +91,26 @@ func (ms *ConsulCaRootExpiryTimestampMetricConfig) Unmarshal(parser *confmap.Con
 	return nil
 }
 
+// ConsulCaSigningCertificateExpiryTimestampMetricConfig provides config for the consul.ca.signing_certificate.expiry_timestamp metric.
+type ConsulCaSigningCertificateExpiryTimestampMetricConfig struct {
+	Enabled          bool `mapstructure:"enabled"`
+	enabledSetByUser bool
+}
+
+func (ms *ConsulCaSigningCertificateExpiryTimestampMetricConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+
+	err := parser.Unmarshal(ms)
+	if err != nil {
+		return err
+	}
+
+	ms.enabledSetByUser = parser.IsSet("enabled")
+	return nil
+}
+
 // ConsulCatalogNodeCountMetricConfig provides config for the consul.catalog.node.count metric.
 type ConsulCatalogNodeCountMetricConfig struct {
 	Enabled          bool `mapstructure:"enabled"`
@@ -1299,49 +1319,50 @@ func (ms *ConsulUpMetricConfig) Unmarshal(parser *confmap.Conf) error {
 
 // MetricsConfig provides config for consul metrics.
 type MetricsConfig struct {
-	ConsulACLTokenExpiryTimestamp        ConsulACLTokenExpiryTimestampMetricConfig        `mapstructure:"consul.acl.token.expiry_timestamp"`
-	ConsulAutopilotFailureTolerance      ConsulAutopilotFailureToleranceMetricConfig      `mapstructure:"consul.autopilot.failure_tolerance"`
-	ConsulAutopilotHealthy               ConsulAutopilotHealthyMetricConfig               `mapstructure:"consul.autopilot.healthy"`
-	ConsulCaRootExpiryTimestamp          ConsulCaRootExpiryTimestampMetricConfig          `mapstructure:"consul.ca.root.expiry_timestamp"`
-	ConsulCatalogNodeCount               ConsulCatalogNodeCountMetricConfig               `mapstructure:"consul.catalog.node.count"`
-	ConsulCatalogServiceCount            ConsulCatalogServiceCountMetricConfig            `mapstructure:"consul.catalog.service.count"`
-	ConsulCatalogServiceInstanceCount    ConsulCatalogServiceInstanceCountMetricConfig    `mapstructure:"consul.catalog.service.instance.count"`
-	ConsulHealthCheckCount               ConsulHealthCheckCountMetricConfig               `mapstructure:"consul.health.check.count"`
-	ConsulHealthCheckState               ConsulHealthCheckStateMetricConfig               `mapstructure:"consul.health.check.state"`
-	ConsulHealthCheckTransitions         ConsulHealthCheckTransitionsMetricConfig         `mapstructure:"consul.health.check.transitions"`
-	ConsulHealthNodeState                ConsulHealthNodeStateMetricConfig                `mapstructure:"consul.health.node.state"`
-	ConsulHealthServiceInstanceCount     ConsulHealthServiceInstanceCountMetricConfig     `mapstructure:"consul.health.service.instance.count"`
-	ConsulHealthServiceInstanceState     ConsulHealthServiceInstanceStateMetricConfig     `mapstructure:"consul.health.service.instance.state"`
-	ConsulKvChanges                      ConsulKvChangesMetricConfig                      `mapstructure:"consul.kv.changes"`
-	ConsulKvKeyCount                     ConsulKvKeyCountMetricConfig                     `mapstructure:"consul.kv.key.count"`
-	ConsulKvLockAcquisitions             ConsulKvLockAcquisitionsMetricConfig             `mapstructure:"consul.kv.lock.acquisitions"`
-	ConsulKvLockHeldCount                ConsulKvLockHeldCountMetricConfig                `mapstructure:"consul.kv.lock.held.count"`
-	ConsulKvSemaphoreHolderCount         ConsulKvSemaphoreHolderCountMetricConfig         `mapstructure:"consul.kv.semaphore.holder.count"`
-	ConsulKvSemaphoreLimit               ConsulKvSemaphoreLimitMetricConfig               `mapstructure:"consul.kv.semaphore.limit"`
-	ConsulKvSemaphoreWaiterCount         ConsulKvSemaphoreWaiterCountMetricConfig         `mapstructure:"consul.kv.semaphore.waiter.count"`
-	ConsulLeafCertificateExpiryTimestamp ConsulLeafCertificateExpiryTimestampMetricConfig `mapstructure:"consul.leaf_certificate.expiry_timestamp"`
-	ConsulLicenseExpiryTimestamp         ConsulLicenseExpiryTimestampMetricConfig         `mapstructure:"consul.license.expiry_timestamp"`
-	ConsulMemberCount                    ConsulMemberCountMetricConfig                    `mapstructure:"consul.member.count"`
-	ConsulNetworkRoundTripMax            ConsulNetworkRoundTripMaxMetricConfig            `mapstructure:"consul.network.round_trip.max"`
-	ConsulNetworkRoundTripMedian         ConsulNetworkRoundTripMedianMetricConfig         `mapstructure:"consul.network.round_trip.median"`
-	ConsulNetworkRoundTripMin            ConsulNetworkRoundTripMinMetricConfig            `mapstructure:"consul.network.round_trip.min"`
-	ConsulNetworkRoundTripP95            ConsulNetworkRoundTripP95MetricConfig            `mapstructure:"consul.network.round_trip.p95"`
-	ConsulPeeringLastHeartbeatTimestamp  ConsulPeeringLastHeartbeatTimestampMetricConfig  `mapstructure:"consul.peering.last_heartbeat_timestamp"`
-	ConsulPeeringServiceCount            ConsulPeeringServiceCountMetricConfig            `mapstructure:"consul.peering.service.count"`
-	ConsulPeeringState                   ConsulPeeringStateMetricConfig                   `mapstructure:"consul.peering.state"`
-	ConsulRaftHasLeader                  ConsulRaftHasLeaderMetricConfig                  `mapstructure:"consul.raft.has_leader"`
-	ConsulRaftLastContact                ConsulRaftLastContactMetricConfig                `mapstructure:"consul.raft.last_contact"`
-	ConsulRaftLeaderChanges              ConsulRaftLeaderChangesMetricConfig              `mapstructure:"consul.raft.leader.changes"`
-	ConsulRaftPeerCount                  ConsulRaftPeerCountMetricConfig                  `mapstructure:"consul.raft.peer.count"`
-	ConsulRaftVoterCount                 ConsulRaftVoterCountMetricConfig                 `mapstructure:"consul.raft.voter.count"`
-	ConsulServerHealthy                  ConsulServerHealthyMetricConfig                  `mapstructure:"consul.server.healthy"`
-	ConsulServerLastContact              ConsulServerLastContactMetricConfig              `mapstructure:"consul.server.last_contact"`
-	ConsulServerLeader                   ConsulServerLeaderMetricConfig                   `mapstructure:"consul.server.leader"`
-	ConsulServerLogLag                   ConsulServerLogLagMetricConfig                   `mapstructure:"consul.server.log.lag"`
-	ConsulServerStableTimestamp          ConsulServerStableTimestampMetricConfig          `mapstructure:"consul.server.stable_timestamp"`
-	ConsulServerVoter                    ConsulServerVoterMetricConfig                    `mapstructure:"consul.server.voter"`
-	ConsulSessionCount                   ConsulSessionCountMetricConfig                   `mapstructure:"consul.session.count"`
-	ConsulUp                             ConsulUpMetricConfig                             `mapstructure:"consul.up"`
+	ConsulACLTokenExpiryTimestamp             ConsulACLTokenExpiryTimestampMetricConfig             `mapstructure:"consul.acl.token.expiry_timestamp"`
+	ConsulAutopilotFailureTolerance           ConsulAutopilotFailureToleranceMetricConfig           `mapstructure:"consul.autopilot.failure_tolerance"`
+	ConsulAutopilotHealthy                    ConsulAutopilotHealthyMetricConfig                    `mapstructure:"consul.autopilot.healthy"`
+	ConsulCaRootExpiryTimestamp               ConsulCaRootExpiryTimestampMetricConfig               `mapstructure:"consul.ca.root.expiry_timestamp"`
+	ConsulCaSigningCertificateExpiryTimestamp ConsulCaSigningCertificateExpiryTimestampMetricConfig `mapstructure:"consul.ca.signing_certificate.expiry_timestamp"`
+	ConsulCatalogNodeCount                    ConsulCatalogNodeCountMetricConfig                    `mapstructure:"consul.catalog.node.count"`
+	ConsulCatalogServiceCount                 ConsulCatalogServiceCountMetricConfig                 `mapstructure:"consul.catalog.service.count"`
+	ConsulCatalogServiceInstanceCount         ConsulCatalogServiceInstanceCountMetricConfig         `mapstructure:"consul.catalog.service.instance.count"`
+	ConsulHealthCheckCount                    ConsulHealthCheckCountMetricConfig                    `mapstructure:"consul.health.check.count"`
+	ConsulHealthCheckState                    ConsulHealthCheckStateMetricConfig                    `mapstructure:"consul.health.check.state"`
+	ConsulHealthCheckTransitions              ConsulHealthCheckTransitionsMetricConfig              `mapstructure:"consul.health.check.transitions"`
+	ConsulHealthNodeState                     ConsulHealthNodeStateMetricConfig                     `mapstructure:"consul.health.node.state"`
+	ConsulHealthServiceInstanceCount          ConsulHealthServiceInstanceCountMetricConfig          `mapstructure:"consul.health.service.instance.count"`
+	ConsulHealthServiceInstanceState          ConsulHealthServiceInstanceStateMetricConfig          `mapstructure:"consul.health.service.instance.state"`
+	ConsulKvChanges                           ConsulKvChangesMetricConfig                           `mapstructure:"consul.kv.changes"`
+	ConsulKvKeyCount                          ConsulKvKeyCountMetricConfig                          `mapstructure:"consul.kv.key.count"`
+	ConsulKvLockAcquisitions                  ConsulKvLockAcquisitionsMetricConfig                  `mapstructure:"consul.kv.lock.acquisitions"`
+	ConsulKvLockHeldCount                     ConsulKvLockHeldCountMetricConfig                     `mapstructure:"consul.kv.lock.held.count"`
+	ConsulKvSemaphoreHolderCount              ConsulKvSemaphoreHolderCountMetricConfig              `mapstructure:"consul.kv.semaphore.holder.count"`
+	ConsulKvSemaphoreLimit                    ConsulKvSemaphoreLimitMetricConfig                    `mapstructure:"consul.kv.semaphore.limit"`
+	ConsulKvSemaphoreWaiterCount              ConsulKvSemaphoreWaiterCountMetricConfig              `mapstructure:"consul.kv.semaphore.waiter.count"`
+	ConsulLeafCertificateExpiryTimestamp      ConsulLeafCertificateExpiryTimestampMetricConfig      `mapstructure:"consul.leaf_certificate.expiry_timestamp"`
+	ConsulLicenseExpiryTimestamp              ConsulLicenseExpiryTimestampMetricConfig              `mapstructure:"consul.license.expiry_timestamp"`
+	ConsulMemberCount                         ConsulMemberCountMetricConfig                         `mapstructure:"consul.member.count"`
+	ConsulNetworkRoundTripMax                 ConsulNetworkRoundTripMaxMetricConfig                 `mapstructure:"consul.network.round_trip.max"`
+	ConsulNetworkRoundTripMedian              ConsulNetworkRoundTripMedianMetricConfig              `mapstructure:"consul.network.round_trip.median"`
+	ConsulNetworkRoundTripMin                 ConsulNetworkRoundTripMinMetricConfig                 `mapstructure:"consul.network.round_trip.min"`
+	ConsulNetworkRoundTripP95                 ConsulNetworkRoundTripP95MetricConfig                 `mapstructure:"consul.network.round_trip.p95"`
+	ConsulPeeringLastHeartbeatTimestamp       ConsulPeeringLastHeartbeatTimestampMetricConfig       `mapstructure:"consul.peering.last_heartbeat_timestamp"`
+	ConsulPeeringServiceCount                 ConsulPeeringServiceCountMetricConfig                 `mapstructure:"consul.peering.service.count"`
+	ConsulPeeringState                        ConsulPeeringStateMetricConfig                        `mapstructure:"consul.peering.state"`
+	ConsulRaftHasLeader                       ConsulRaftHasLeaderMetricConfig                       `mapstructure:"consul.raft.has_leader"`
+	ConsulRaftLastContact                     ConsulRaftLastContactMetricConfig                     `mapstructure:"consul.raft.last_contact"`
+	ConsulRaftLeaderChanges                   ConsulRaftLeaderChangesMetricConfig                   `mapstructure:"consul.raft.leader.changes"`
+	ConsulRaftPeerCount                       ConsulRaftPeerCountMetricConfig                       `mapstructure:"consul.raft.peer.count"`
+	ConsulRaftVoterCount                      ConsulRaftVoterCountMetricConfig                      `mapstructure:"consul.raft.voter.count"`
+	ConsulServerHealthy                       ConsulServerHealthyMetricConfig                       `mapstructure:"consul.server.healthy"`
+	ConsulServerLastContact                   ConsulServerLastContactMetricConfig                   `mapstructure:"consul.server.last_contact"`
+	ConsulServerLeader                        ConsulServerLeaderMetricConfig                        `mapstructure:"consul.server.leader"`
+	ConsulServerLogLag                        ConsulServerLogLagMetricConfig                        `mapstructure:"consul.server.log.lag"`
+	ConsulServerStableTimestamp               ConsulServerStableTimestampMetricConfig               `mapstructure:"consul.server.stable_timestamp"`
+	ConsulServerVoter                         ConsulServerVoterMetricConfig                         `mapstructure:"consul.server.voter"`
+	ConsulSessionCount                        ConsulSessionCountMetricConfig                        `mapstructure:"consul.session.count"`
+	ConsulUp                                  ConsulUpMetricConfig                                  `mapstructure:"consul.up"`
 }
 
 func DefaultMetricsConfig() MetricsConfig {
@@ -1356,6 +1377,9 @@ func DefaultMetricsConfig() MetricsConfig {
 			Enabled: true,
 		},
 		ConsulCaRootExpiryTimestamp: ConsulCaRootExpiryTimestampMetricConfig{
+			Enabled: true,
+		},
+		ConsulCaSigningCertificateExpiryTimestamp: ConsulCaSigningCertificateExpiryTimestampMetricConfig{
 			Enabled: true,
 		},
 		ConsulCatalogNodeCount: ConsulCatalogNodeCountMetricConfig{

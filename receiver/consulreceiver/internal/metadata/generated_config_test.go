@@ -39,6 +39,9 @@ func TestMetricsBuilderConfig(t *testing.T) {
 					ConsulCaRootExpiryTimestamp: ConsulCaRootExpiryTimestampMetricConfig{
 						Enabled: true,
 					},
+					ConsulCaSigningCertificateExpiryTimestamp: ConsulCaSigningCertificateExpiryTimestampMetricConfig{
+						Enabled: true,
+					},
 					ConsulCatalogNodeCount: ConsulCatalogNodeCountMetricConfig{
 						Enabled: true,
 					},
@@ -210,6 +213,9 @@ func TestMetricsBuilderConfig(t *testing.T) {
 					ConsulCaRootExpiryTimestamp: ConsulCaRootExpiryTimestampMetricConfig{
 						Enabled: false,
 					},
+					ConsulCaSigningCertificateExpiryTimestamp: ConsulCaSigningCertificateExpiryTimestampMetricConfig{
+						Enabled: false,
+					},
 					ConsulCatalogNodeCount: ConsulCatalogNodeCountMetricConfig{
 						Enabled: false,
 					},
@@ -369,7 +375,7 @@ func TestMetricsBuilderConfig(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			cfg := loadMetricsBuilderConfig(t, tt.name)
-			diff := cmp.Diff(tt.want, cfg, cmpopts.IgnoreUnexported(ConsulACLTokenExpiryTimestampMetricConfig{}, ConsulAutopilotFailureToleranceMetricConfig{}, ConsulAutopilotHealthyMetricConfig{}, ConsulCaRootExpiryTimestampMetricConfig{}, ConsulCatalogNodeCountMetricConfig{}, ConsulCatalogServiceCountMetricConfig{}, ConsulCatalogServiceInstanceCountMetricConfig{}, ConsulHealthCheckCountMetricConfig{}, ConsulHealthCheckStateMetricConfig{}, ConsulHealthCheckTransitionsMetricConfig{}, ConsulHealthNodeStateMetricConfig{}, ConsulHealthServiceInstanceCountMetricConfig{}, ConsulHealthServiceInstanceStateMetricConfig{}, ConsulKvChangesMetricConfig{}, ConsulKvKeyCountMetricConfig{}, ConsulKvLockAcquisitionsMetricConfig{}, ConsulKvLockHeldCountMetricConfig{}, ConsulKvSemaphoreHolderCountMetricConfig{}, ConsulKvSemaphoreLimitMetricConfig{}, ConsulKvSemaphoreWaiterCountMetricConfig{}, ConsulLeafCertificateExpiryTimestampMetricConfig{}, ConsulLicenseExpiryTimestampMetricConfig{}, ConsulMemberCountMetricConfig{}, ConsulNetworkRoundTripMaxMetricConfig{}, ConsulNetworkRoundTripMedianMetricConfig{}, ConsulNetworkRoundTripMinMetricConfig{}, ConsulNetworkRoundTripP95MetricConfig{}, ConsulPeeringLastHeartbeatTimestampMetricConfig{}, ConsulPeeringServiceCountMetricConfig{}, ConsulPeeringStateMetricConfig{}, ConsulRaftHasLeaderMetricConfig{}, ConsulRaftLastContactMetricConfig{}, ConsulRaftLeaderChangesMetricConfig{}, ConsulRaftPeerCountMetricConfig{}, ConsulRaftVoterCountMetricConfig{}, ConsulServerHealthyMetricConfig{}, ConsulServerLastContactMetricConfig{}, ConsulServerLeaderMetricConfig{}, ConsulServerLogLagMetricConfig{}, ConsulServerStableTimestampMetricConfig{}, ConsulServerVoterMetricConfig{}, ConsulSessionCountMetricConfig{}, ConsulUpMetricConfig{}, ConsulDatacenterResourceAttributeConfig{}, ServiceInstanceIDResourceAttributeConfig{}, ServiceNameResourceAttributeConfig{}))
+			diff := cmp.Diff(tt.want, cfg, cmpopts.IgnoreUnexported(ConsulACLTokenExpiryTimestampMetricConfig{}, ConsulAutopilotFailureToleranceMetricConfig{}, ConsulAutopilotHealthyMetricConfig{}, ConsulCaRootExpiryTimestampMetricConfig{}, ConsulCaSigningCertificateExpiryTimestampMetricConfig{}, ConsulCatalogNodeCountMetricConfig{}, ConsulCatalogServiceCountMetricConfig{}, ConsulCatalogServiceInstanceCountMetricConfig{}, ConsulHealthCheckCountMetricConfig{}, ConsulHealthCheckStateMetricConfig{}, ConsulHealthCheckTransitionsMetricConfig{}, ConsulHealthNodeStateMetricConfig{}, ConsulHealthServiceInstanceCountMetricConfig{}, ConsulHealthServiceInstanceStateMetricConfig{}, ConsulKvChangesMetricConfig{}, ConsulKvKeyCountMetricConfig{}, ConsulKvLockAcquisitionsMetricConfig{}, ConsulKvLockHeldCountMetricConfig{}, ConsulKvSemaphoreHolderCountMetricConfig{}, ConsulKvSemaphoreLimitMetricConfig{}, ConsulKvSemaphoreWaiterCountMetricConfig{}, ConsulLeafCertificateExpiryTimestampMetricConfig{}, ConsulLicenseExpiryTimestampMetricConfig{}, ConsulMemberCountMetricConfig{}, ConsulNetworkRoundTripMaxMetricConfig{}, ConsulNetworkRoundTripMedianMetricConfig{}, ConsulNetworkRoundTripMinMetricConfig{}, ConsulNetworkRoundTripP95MetricConfig{}, ConsulPeeringLastHeartbeatTimestampMetricConfig{}, ConsulPeeringServiceCountMetricConfig{}, ConsulPeeringStateMetricConfig{}, ConsulRaftHasLeaderMetricConfig{}, ConsulRaftLastContactMetricConfig{}, ConsulRaftLeaderChangesMetricConfig{}, ConsulRaftPeerCountMetricConfig{}, ConsulRaftVoterCountMetricConfig{}, ConsulServerHealthyMetricConfig{}, ConsulServerLastContactMetricConfig{}, ConsulServerLeaderMetricConfig{}, ConsulServerLogLagMetricConfig{}, ConsulServerStableTimestampMetricConfig{}, ConsulServerVoterMetricConfig{}, ConsulSessionCountMetricConfig{}, ConsulUpMetricConfig{}, ConsulDatacenterResourceAttributeConfig{}, ServiceInstanceIDResourceAttributeConfig{}, ServiceNameResourceAttributeConfig{}))
 			require.Emptyf(t, diff, "Config mismatch (-expected +actual):\n%s", diff)
 		})
 	}

@@ -312,6 +312,9 @@ var MetricsInfo = metricsInfo{
 	ConsulCaRootExpiryTimestamp: metricInfo{
 		Name: "consul.ca.root.expiry_timestamp",
 	},
+	ConsulCaSigningCertificateExpiryTimestamp: metricInfo{
+		Name: "consul.ca.signing_certificate.expiry_timestamp",
+	},
 	ConsulCatalogNodeCount: metricInfo{
 		Name: "consul.catalog.node.count",
 	},
@@ -456,49 +459,50 @@ var MetricsInfo = metricsInfo{
 }
 
 type metricsInfo struct {
-	ConsulACLTokenExpiryTimestamp        metricInfo
-	ConsulAutopilotFailureTolerance      metricInfo
-	ConsulAutopilotHealthy               metricInfo
-	ConsulCaRootExpiryTimestamp          metricInfo
-	ConsulCatalogNodeCount               metricInfo
-	ConsulCatalogServiceCount            metricInfo
-	ConsulCatalogServiceInstanceCount    metricInfo
-	ConsulHealthCheckCount               metricInfo
-	ConsulHealthCheckState               metricInfo
-	ConsulHealthCheckTransitions         metricInfo
-	ConsulHealthNodeState                metricInfo
-	ConsulHealthServiceInstanceCount     metricInfo
-	ConsulHealthServiceInstanceState     metricInfo
-	ConsulKvChanges                      metricInfo
-	ConsulKvKeyCount                     metricInfo
-	ConsulKvLockAcquisitions             metricInfo
-	ConsulKvLockHeldCount                metricInfo
-	ConsulKvSemaphoreHolderCount         metricInfo
-	ConsulKvSemaphoreLimit               metricInfo
-	ConsulKvSemaphoreWaiterCount         metricInfo
-	ConsulLeafCertificateExpiryTimestamp metricInfo
-	ConsulLicenseExpiryTimestamp         metricInfo
-	ConsulMemberCount                    metricInfo
-	ConsulNetworkRoundTripMax            metricInfo
-	ConsulNetworkRoundTripMedian         metricInfo
-	ConsulNetworkRoundTripMin            metricInfo
-	ConsulNetworkRoundTripP95            metricInfo
-	ConsulPeeringLastHeartbeatTimestamp  metricInfo
-	ConsulPeeringServiceCount            metricInfo
-	ConsulPeeringState                   metricInfo
-	ConsulRaftHasLeader                  metricInfo
-	ConsulRaftLastContact                metricInfo
-	ConsulRaftLeaderChanges              metricInfo
-	ConsulRaftPeerCount                  metricInfo
-	ConsulRaftVoterCount                 metricInfo
-	ConsulServerHealthy                  metricInfo
-	ConsulServerLastContact              metricInfo
-	ConsulServerLeader                   metricInfo
-	ConsulServerLogLag                   metricInfo
-	ConsulServerStableTimestamp          metricInfo
-	ConsulServerVoter                    metricInfo
-	ConsulSessionCount                   metricInfo
-	ConsulUp                             metricInfo
+	ConsulACLTokenExpiryTimestamp             metricInfo
+	ConsulAutopilotFailureTolerance           metricInfo
+	ConsulAutopilotHealthy                    metricInfo
+	ConsulCaRootExpiryTimestamp               metricInfo
+	ConsulCaSigningCertificateExpiryTimestamp metricInfo
+	ConsulCatalogNodeCount                    metricInfo
+	ConsulCatalogServiceCount                 metricInfo
+	ConsulCatalogServiceInstanceCount         metricInfo
+	ConsulHealthCheckCount                    metricInfo
+	ConsulHealthCheckState                    metricInfo
+	ConsulHealthCheckTransitions              metricInfo
+	ConsulHealthNodeState                     metricInfo
+	ConsulHealthServiceInstanceCount          metricInfo
+	ConsulHealthServiceInstanceState          metricInfo
+	ConsulKvChanges                           metricInfo
+	ConsulKvKeyCount                          metricInfo
+	ConsulKvLockAcquisitions                  metricInfo
+	ConsulKvLockHeldCount                     metricInfo
+	ConsulKvSemaphoreHolderCount              metricInfo
+	ConsulKvSemaphoreLimit                    metricInfo
+	ConsulKvSemaphoreWaiterCount              metricInfo
+	ConsulLeafCertificateExpiryTimestamp      metricInfo
+	ConsulLicenseExpiryTimestamp              metricInfo
+	ConsulMemberCount                         metricInfo
+	ConsulNetworkRoundTripMax                 metricInfo
+	ConsulNetworkRoundTripMedian              metricInfo
+	ConsulNetworkRoundTripMin                 metricInfo
+	ConsulNetworkRoundTripP95                 metricInfo
+	ConsulPeeringLastHeartbeatTimestamp       metricInfo
+	ConsulPeeringServiceCount                 metricInfo
+	ConsulPeeringState                        metricInfo
+	ConsulRaftHasLeader                       metricInfo
+	ConsulRaftLastContact                     metricInfo
+	ConsulRaftLeaderChanges                   metricInfo
+	ConsulRaftPeerCount                       metricInfo
+	ConsulRaftVoterCount                      metricInfo
+	ConsulServerHealthy                       metricInfo
+	ConsulServerLastContact                   metricInfo
+	ConsulServerLeader                        metricInfo
+	ConsulServerLogLag                        metricInfo
+	ConsulServerStableTimestamp               metricInfo
+	ConsulServerVoter                         metricInfo
+	ConsulSessionCount                        metricInfo
+	ConsulUp                                  metricInfo
 }
 
 type metricInfo struct {
@@ -714,6 +718,56 @@ func (m *metricConsulCaRootExpiryTimestamp) emit(metrics pmetric.MetricSlice) {
 
 func newMetricConsulCaRootExpiryTimestamp(cfg ConsulCaRootExpiryTimestampMetricConfig) metricConsulCaRootExpiryTimestamp {
 	m := metricConsulCaRootExpiryTimestamp{config: cfg}
+
+	if cfg.Enabled {
+		m.data = pmetric.NewMetric()
+		m.init()
+	}
+	return m
+}
+
+type metricConsulCaSigningCertificateExpiryTimestamp struct {
+	data     pmetric.Metric                                        // data buffer for generated metric.
+	config   ConsulCaSigningCertificateExpiryTimestampMetricConfig // metric config provided by user.
+	capacity int                                                   // max observed number of data points added to the metric.
+}
+
+// init fills consul.ca.signing_certificate.expiry_timestamp metric with initial data.
+func (m *metricConsulCaSigningCertificateExpiryTimestamp) init() {
+	m.data.SetName("consul.ca.signing_certificate.expiry_timestamp")
+	m.data.SetDescription("Unix time at which the certificate expires with which the datacenter signs leaf certificates, which is an intermediate one or the root.")
+	m.data.SetUnit("s")
+	m.data.SetEmptyGauge()
+}
+
+func (m *metricConsulCaSigningCertificateExpiryTimestamp) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val float64) {
+	if !m.config.Enabled {
+		return
+	}
+	dp := m.data.Gauge().DataPoints().AppendEmpty()
+	dp.SetStartTimestamp(start)
+	dp.SetTimestamp(ts)
+	dp.SetDoubleValue(val)
+}
+
+// updateCapacity saves max length of data point slices that will be used for the slice capacity.
+func (m *metricConsulCaSigningCertificateExpiryTimestamp) updateCapacity() {
+	if m.data.Gauge().DataPoints().Len() > m.capacity {
+		m.capacity = m.data.Gauge().DataPoints().Len()
+	}
+}
+
+// emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
+func (m *metricConsulCaSigningCertificateExpiryTimestamp) emit(metrics pmetric.MetricSlice) {
+	if m.config.Enabled && m.data.Gauge().DataPoints().Len() > 0 {
+		m.updateCapacity()
+		m.data.MoveTo(metrics.AppendEmpty())
+		m.init()
+	}
+}
+
+func newMetricConsulCaSigningCertificateExpiryTimestamp(cfg ConsulCaSigningCertificateExpiryTimestampMetricConfig) metricConsulCaSigningCertificateExpiryTimestamp {
+	m := metricConsulCaSigningCertificateExpiryTimestamp{config: cfg}
 
 	if cfg.Enabled {
 		m.data = pmetric.NewMetric()
@@ -3339,56 +3393,57 @@ func newMetricConsulUp(cfg ConsulUpMetricConfig) metricConsulUp {
 // MetricsBuilder provides an interface for scrapers to report metrics while taking care of all the transformations
 // required to produce metric representation defined in metadata and user config.
 type MetricsBuilder struct {
-	config                                     MetricsBuilderConfig // config of the metrics builder.
-	startTime                                  pcommon.Timestamp    // start time that will be applied to all recorded data points.
-	metricsCapacity                            int                  // maximum observed number of metrics per resource.
-	metricsBuffer                              pmetric.Metrics      // accumulates metrics data before emitting.
-	buildInfo                                  component.BuildInfo  // contains version information.
-	resourceAttributeIncludeFilter             map[string]filter.Filter
-	resourceAttributeExcludeFilter             map[string]filter.Filter
-	metricConsulACLTokenExpiryTimestamp        metricConsulACLTokenExpiryTimestamp
-	metricConsulAutopilotFailureTolerance      metricConsulAutopilotFailureTolerance
-	metricConsulAutopilotHealthy               metricConsulAutopilotHealthy
-	metricConsulCaRootExpiryTimestamp          metricConsulCaRootExpiryTimestamp
-	metricConsulCatalogNodeCount               metricConsulCatalogNodeCount
-	metricConsulCatalogServiceCount            metricConsulCatalogServiceCount
-	metricConsulCatalogServiceInstanceCount    metricConsulCatalogServiceInstanceCount
-	metricConsulHealthCheckCount               metricConsulHealthCheckCount
-	metricConsulHealthCheckState               metricConsulHealthCheckState
-	metricConsulHealthCheckTransitions         metricConsulHealthCheckTransitions
-	metricConsulHealthNodeState                metricConsulHealthNodeState
-	metricConsulHealthServiceInstanceCount     metricConsulHealthServiceInstanceCount
-	metricConsulHealthServiceInstanceState     metricConsulHealthServiceInstanceState
-	metricConsulKvChanges                      metricConsulKvChanges
-	metricConsulKvKeyCount                     metricConsulKvKeyCount
-	metricConsulKvLockAcquisitions             metricConsulKvLockAcquisitions
-	metricConsulKvLockHeldCount                metricConsulKvLockHeldCount
-	metricConsulKvSemaphoreHolderCount         metricConsulKvSemaphoreHolderCount
-	metricConsulKvSemaphoreLimit               metricConsulKvSemaphoreLimit
-	metricConsulKvSemaphoreWaiterCount         metricConsulKvSemaphoreWaiterCount
-	metricConsulLeafCertificateExpiryTimestamp metricConsulLeafCertificateExpiryTimestamp
-	metricConsulLicenseExpiryTimestamp         metricConsulLicenseExpiryTimestamp
-	metricConsulMemberCount                    metricConsulMemberCount
-	metricConsulNetworkRoundTripMax            metricConsulNetworkRoundTripMax
-	metricConsulNetworkRoundTripMedian         metricConsulNetworkRoundTripMedian
-	metricConsulNetworkRoundTripMin            metricConsulNetworkRoundTripMin
-	metricConsulNetworkRoundTripP95            metricConsulNetworkRoundTripP95
-	metricConsulPeeringLastHeartbeatTimestamp  metricConsulPeeringLastHeartbeatTimestamp
-	metricConsulPeeringServiceCount            metricConsulPeeringServiceCount
-	metricConsulPeeringState                   metricConsulPeeringState
-	metricConsulRaftHasLeader                  metricConsulRaftHasLeader
-	metricConsulRaftLastContact                metricConsulRaftLastContact
-	metricConsulRaftLeaderChanges              metricConsulRaftLeaderChanges
-	metricConsulRaftPeerCount                  metricConsulRaftPeerCount
-	metricConsulRaftVoterCount                 metricConsulRaftVoterCount
-	metricConsulServerHealthy                  metricConsulServerHealthy
-	metricConsulServerLastContact              metricConsulServerLastContact
-	metricConsulServerLeader                   metricConsulServerLeader
-	metricConsulServerLogLag                   metricConsulServerLogLag
-	metricConsulServerStableTimestamp          metricConsulServerStableTimestamp
-	metricConsulServerVoter                    metricConsulServerVoter
-	metricConsulSessionCount                   metricConsulSessionCount
-	metricConsulUp                             metricConsulUp
+	config                                          MetricsBuilderConfig // config of the metrics builder.
+	startTime                                       pcommon.Timestamp    // start time that will be applied to all recorded data points.
+	metricsCapacity                                 int                  // maximum observed number of metrics per resource.
+	metricsBuffer                                   pmetric.Metrics      // accumulates metrics data before emitting.
+	buildInfo                                       component.BuildInfo  // contains version information.
+	resourceAttributeIncludeFilter                  map[string]filter.Filter
+	resourceAttributeExcludeFilter                  map[string]filter.Filter
+	metricConsulACLTokenExpiryTimestamp             metricConsulACLTokenExpiryTimestamp
+	metricConsulAutopilotFailureTolerance           metricConsulAutopilotFailureTolerance
+	metricConsulAutopilotHealthy                    metricConsulAutopilotHealthy
+	metricConsulCaRootExpiryTimestamp               metricConsulCaRootExpiryTimestamp
+	metricConsulCaSigningCertificateExpiryTimestamp metricConsulCaSigningCertificateExpiryTimestamp
+	metricConsulCatalogNodeCount                    metricConsulCatalogNodeCount
+	metricConsulCatalogServiceCount                 metricConsulCatalogServiceCount
+	metricConsulCatalogServiceInstanceCount         metricConsulCatalogServiceInstanceCount
+	metricConsulHealthCheckCount                    metricConsulHealthCheckCount
+	metricConsulHealthCheckState                    metricConsulHealthCheckState
+	metricConsulHealthCheckTransitions              metricConsulHealthCheckTransitions
+	metricConsulHealthNodeState                     metricConsulHealthNodeState
+	metricConsulHealthServiceInstanceCount          metricConsulHealthServiceInstanceCount
+	metricConsulHealthServiceInstanceState          metricConsulHealthServiceInstanceState
+	metricConsulKvChanges                           metricConsulKvChanges
+	metricConsulKvKeyCount                          metricConsulKvKeyCount
+	metricConsulKvLockAcquisitions                  metricConsulKvLockAcquisitions
+	metricConsulKvLockHeldCount                     metricConsulKvLockHeldCount
+	metricConsulKvSemaphoreHolderCount              metricConsulKvSemaphoreHolderCount
+	metricConsulKvSemaphoreLimit                    metricConsulKvSemaphoreLimit
+	metricConsulKvSemaphoreWaiterCount              metricConsulKvSemaphoreWaiterCount
+	metricConsulLeafCertificateExpiryTimestamp      metricConsulLeafCertificateExpiryTimestamp
+	metricConsulLicenseExpiryTimestamp              metricConsulLicenseExpiryTimestamp
+	metricConsulMemberCount                         metricConsulMemberCount
+	metricConsulNetworkRoundTripMax                 metricConsulNetworkRoundTripMax
+	metricConsulNetworkRoundTripMedian              metricConsulNetworkRoundTripMedian
+	metricConsulNetworkRoundTripMin                 metricConsulNetworkRoundTripMin
+	metricConsulNetworkRoundTripP95                 metricConsulNetworkRoundTripP95
+	metricConsulPeeringLastHeartbeatTimestamp       metricConsulPeeringLastHeartbeatTimestamp
+	metricConsulPeeringServiceCount                 metricConsulPeeringServiceCount
+	metricConsulPeeringState                        metricConsulPeeringState
+	metricConsulRaftHasLeader                       metricConsulRaftHasLeader
+	metricConsulRaftLastContact                     metricConsulRaftLastContact
+	metricConsulRaftLeaderChanges                   metricConsulRaftLeaderChanges
+	metricConsulRaftPeerCount                       metricConsulRaftPeerCount
+	metricConsulRaftVoterCount                      metricConsulRaftVoterCount
+	metricConsulServerHealthy                       metricConsulServerHealthy
+	metricConsulServerLastContact                   metricConsulServerLastContact
+	metricConsulServerLeader                        metricConsulServerLeader
+	metricConsulServerLogLag                        metricConsulServerLogLag
+	metricConsulServerStableTimestamp               metricConsulServerStableTimestamp
+	metricConsulServerVoter                         metricConsulServerVoter
+	metricConsulSessionCount                        metricConsulSessionCount
+	metricConsulUp                                  metricConsulUp
 }
 
 // MetricBuilderOption applies changes to default metrics builder.
@@ -3410,55 +3465,56 @@ func WithStartTime(startTime pcommon.Timestamp) MetricBuilderOption {
 }
 func NewMetricsBuilder(mbc MetricsBuilderConfig, settings receiver.Settings, options ...MetricBuilderOption) *MetricsBuilder {
 	mb := &MetricsBuilder{
-		config:                                     mbc,
-		startTime:                                  pcommon.NewTimestampFromTime(time.Now()),
-		metricsBuffer:                              pmetric.NewMetrics(),
-		buildInfo:                                  settings.BuildInfo,
-		metricConsulACLTokenExpiryTimestamp:        newMetricConsulACLTokenExpiryTimestamp(mbc.Metrics.ConsulACLTokenExpiryTimestamp),
-		metricConsulAutopilotFailureTolerance:      newMetricConsulAutopilotFailureTolerance(mbc.Metrics.ConsulAutopilotFailureTolerance),
-		metricConsulAutopilotHealthy:               newMetricConsulAutopilotHealthy(mbc.Metrics.ConsulAutopilotHealthy),
-		metricConsulCaRootExpiryTimestamp:          newMetricConsulCaRootExpiryTimestamp(mbc.Metrics.ConsulCaRootExpiryTimestamp),
-		metricConsulCatalogNodeCount:               newMetricConsulCatalogNodeCount(mbc.Metrics.ConsulCatalogNodeCount),
-		metricConsulCatalogServiceCount:            newMetricConsulCatalogServiceCount(mbc.Metrics.ConsulCatalogServiceCount),
-		metricConsulCatalogServiceInstanceCount:    newMetricConsulCatalogServiceInstanceCount(mbc.Metrics.ConsulCatalogServiceInstanceCount),
-		metricConsulHealthCheckCount:               newMetricConsulHealthCheckCount(mbc.Metrics.ConsulHealthCheckCount),
-		metricConsulHealthCheckState:               newMetricConsulHealthCheckState(mbc.Metrics.ConsulHealthCheckState),
-		metricConsulHealthCheckTransitions:         newMetricConsulHealthCheckTransitions(mbc.Metrics.ConsulHealthCheckTransitions),
-		metricConsulHealthNodeState:                newMetricConsulHealthNodeState(mbc.Metrics.ConsulHealthNodeState),
-		metricConsulHealthServiceInstanceCount:     newMetricConsulHealthServiceInstanceCount(mbc.Metrics.ConsulHealthServiceInstanceCount),
-		metricConsulHealthServiceInstanceState:     newMetricConsulHealthServiceInstanceState(mbc.Metrics.ConsulHealthServiceInstanceState),
-		metricConsulKvChanges:                      newMetricConsulKvChanges(mbc.Metrics.ConsulKvChanges),
-		metricConsulKvKeyCount:                     newMetricConsulKvKeyCount(mbc.Metrics.ConsulKvKeyCount),
-		metricConsulKvLockAcquisitions:             newMetricConsulKvLockAcquisitions(mbc.Metrics.ConsulKvLockAcquisitions),
-		metricConsulKvLockHeldCount:                newMetricConsulKvLockHeldCount(mbc.Metrics.ConsulKvLockHeldCount),
-		metricConsulKvSemaphoreHolderCount:         newMetricConsulKvSemaphoreHolderCount(mbc.Metrics.ConsulKvSemaphoreHolderCount),
-		metricConsulKvSemaphoreLimit:               newMetricConsulKvSemaphoreLimit(mbc.Metrics.ConsulKvSemaphoreLimit),
-		metricConsulKvSemaphoreWaiterCount:         newMetricConsulKvSemaphoreWaiterCount(mbc.Metrics.ConsulKvSemaphoreWaiterCount),
-		metricConsulLeafCertificateExpiryTimestamp: newMetricConsulLeafCertificateExpiryTimestamp(mbc.Metrics.ConsulLeafCertificateExpiryTimestamp),
-		metricConsulLicenseExpiryTimestamp:         newMetricConsulLicenseExpiryTimestamp(mbc.Metrics.ConsulLicenseExpiryTimestamp),
-		metricConsulMemberCount:                    newMetricConsulMemberCount(mbc.Metrics.ConsulMemberCount),
-		metricConsulNetworkRoundTripMax:            newMetricConsulNetworkRoundTripMax(mbc.Metrics.ConsulNetworkRoundTripMax),
-		metricConsulNetworkRoundTripMedian:         newMetricConsulNetworkRoundTripMedian(mbc.Metrics.ConsulNetworkRoundTripMedian),
-		metricConsulNetworkRoundTripMin:            newMetricConsulNetworkRoundTripMin(mbc.Metrics.ConsulNetworkRoundTripMin),
-		metricConsulNetworkRoundTripP95:            newMetricConsulNetworkRoundTripP95(mbc.Metrics.ConsulNetworkRoundTripP95),
-		metricConsulPeeringLastHeartbeatTimestamp:  newMetricConsulPeeringLastHeartbeatTimestamp(mbc.Metrics.ConsulPeeringLastHeartbeatTimestamp),
-		metricConsulPeeringServiceCount:            newMetricConsulPeeringServiceCount(mbc.Metrics.ConsulPeeringServiceCount),
-		metricConsulPeeringState:                   newMetricConsulPeeringState(mbc.Metrics.ConsulPeeringState),
-		metricConsulRaftHasLeader:                  newMetricConsulRaftHasLeader(mbc.Metrics.ConsulRaftHasLeader),
-		metricConsulRaftLastContact:                newMetricConsulRaftLastContact(mbc.Metrics.ConsulRaftLastContact),
-		metricConsulRaftLeaderChanges:              newMetricConsulRaftLeaderChanges(mbc.Metrics.ConsulRaftLeaderChanges),
-		metricConsulRaftPeerCount:                  newMetricConsulRaftPeerCount(mbc.Metrics.ConsulRaftPeerCount),
-		metricConsulRaftVoterCount:                 newMetricConsulRaftVoterCount(mbc.Metrics.ConsulRaftVoterCount),
-		metricConsulServerHealthy:                  newMetricConsulServerHealthy(mbc.Metrics.ConsulServerHealthy),
-		metricConsulServerLastContact:              newMetricConsulServerLastContact(mbc.Metrics.ConsulServerLastContact),
-		metricConsulServerLeader:                   newMetricConsulServerLeader(mbc.Metrics.ConsulServerLeader),
-		metricConsulServerLogLag:                   newMetricConsulServerLogLag(mbc.Metrics.ConsulServerLogLag),
-		metricConsulServerStableTimestamp:          newMetricConsulServerStableTimestamp(mbc.Metrics.ConsulServerStableTimestamp),
-		metricConsulServerVoter:                    newMetricConsulServerVoter(mbc.Metrics.ConsulServerVoter),
-		metricConsulSessionCount:                   newMetricConsulSessionCount(mbc.Metrics.ConsulSessionCount),
-		metricConsulUp:                             newMetricConsulUp(mbc.Metrics.ConsulUp),
-		resourceAttributeIncludeFilter:             make(map[string]filter.Filter),
-		resourceAttributeExcludeFilter:             make(map[string]filter.Filter),
+		config:                                mbc,
+		startTime:                             pcommon.NewTimestampFromTime(time.Now()),
+		metricsBuffer:                         pmetric.NewMetrics(),
+		buildInfo:                             settings.BuildInfo,
+		metricConsulACLTokenExpiryTimestamp:   newMetricConsulACLTokenExpiryTimestamp(mbc.Metrics.ConsulACLTokenExpiryTimestamp),
+		metricConsulAutopilotFailureTolerance: newMetricConsulAutopilotFailureTolerance(mbc.Metrics.ConsulAutopilotFailureTolerance),
+		metricConsulAutopilotHealthy:          newMetricConsulAutopilotHealthy(mbc.Metrics.ConsulAutopilotHealthy),
+		metricConsulCaRootExpiryTimestamp:     newMetricConsulCaRootExpiryTimestamp(mbc.Metrics.ConsulCaRootExpiryTimestamp),
+		metricConsulCaSigningCertificateExpiryTimestamp: newMetricConsulCaSigningCertificateExpiryTimestamp(mbc.Metrics.ConsulCaSigningCertificateExpiryTimestamp),
+		metricConsulCatalogNodeCount:                    newMetricConsulCatalogNodeCount(mbc.Metrics.ConsulCatalogNodeCount),
+		metricConsulCatalogServiceCount:                 newMetricConsulCatalogServiceCount(mbc.Metrics.ConsulCatalogServiceCount),
+		metricConsulCatalogServiceInstanceCount:         newMetricConsulCatalogServiceInstanceCount(mbc.Metrics.ConsulCatalogServiceInstanceCount),
+		metricConsulHealthCheckCount:                    newMetricConsulHealthCheckCount(mbc.Metrics.ConsulHealthCheckCount),
+		metricConsulHealthCheckState:                    newMetricConsulHealthCheckState(mbc.Metrics.ConsulHealthCheckState),
+		metricConsulHealthCheckTransitions:              newMetricConsulHealthCheckTransitions(mbc.Metrics.ConsulHealthCheckTransitions),
+		metricConsulHealthNodeState:                     newMetricConsulHealthNodeState(mbc.Metrics.ConsulHealthNodeState),
+		metricConsulHealthServiceInstanceCount:          newMetricConsulHealthServiceInstanceCount(mbc.Metrics.ConsulHealthServiceInstanceCount),
+		metricConsulHealthServiceInstanceState:          newMetricConsulHealthServiceInstanceState(mbc.Metrics.ConsulHealthServiceInstanceState),
+		metricConsulKvChanges:                           newMetricConsulKvChanges(mbc.Metrics.ConsulKvChanges),
+		metricConsulKvKeyCount:                          newMetricConsulKvKeyCount(mbc.Metrics.ConsulKvKeyCount),
+		metricConsulKvLockAcquisitions:                  newMetricConsulKvLockAcquisitions(mbc.Metrics.ConsulKvLockAcquisitions),
+		metricConsulKvLockHeldCount:                     newMetricConsulKvLockHeldCount(mbc.Metrics.ConsulKvLockHeldCount),
+		metricConsulKvSemaphoreHolderCount:              newMetricConsulKvSemaphoreHolderCount(mbc.Metrics.ConsulKvSemaphoreHolderCount),
+		metricConsulKvSemaphoreLimit:                    newMetricConsulKvSemaphoreLimit(mbc.Metrics.ConsulKvSemaphoreLimit),
+		metricConsulKvSemaphoreWaiterCount:              newMetricConsulKvSemaphoreWaiterCount(mbc.Metrics.ConsulKvSemaphoreWaiterCount),
+		metricConsulLeafCertificateExpiryTimestamp:      newMetricConsulLeafCertificateExpiryTimestamp(mbc.Metrics.ConsulLeafCertificateExpiryTimestamp),
+		metricConsulLicenseExpiryTimestamp:              newMetricConsulLicenseExpiryTimestamp(mbc.Metrics.ConsulLicenseExpiryTimestamp),
+		metricConsulMemberCount:                         newMetricConsulMemberCount(mbc.Metrics.ConsulMemberCount),
+		metricConsulNetworkRoundTripMax:                 newMetricConsulNetworkRoundTripMax(mbc.Metrics.ConsulNetworkRoundTripMax),
+		metricConsulNetworkRoundTripMedian:              newMetricConsulNetworkRoundTripMedian(mbc.Metrics.ConsulNetworkRoundTripMedian),
+		metricConsulNetworkRoundTripMin:                 newMetricConsulNetworkRoundTripMin(mbc.Metrics.ConsulNetworkRoundTripMin),
+		metricConsulNetworkRoundTripP95:                 newMetricConsulNetworkRoundTripP95(mbc.Metrics.ConsulNetworkRoundTripP95),
+		metricConsulPeeringLastHeartbeatTimestamp:       newMetricConsulPeeringLastHeartbeatTimestamp(mbc.Metrics.ConsulPeeringLastHeartbeatTimestamp),
+		metricConsulPeeringServiceCount:                 newMetricConsulPeeringServiceCount(mbc.Metrics.ConsulPeeringServiceCount),
+		metricConsulPeeringState:                        newMetricConsulPeeringState(mbc.Metrics.ConsulPeeringState),
+		metricConsulRaftHasLeader:                       newMetricConsulRaftHasLeader(mbc.Metrics.ConsulRaftHasLeader),
+		metricConsulRaftLastContact:                     newMetricConsulRaftLastContact(mbc.Metrics.ConsulRaftLastContact),
+		metricConsulRaftLeaderChanges:                   newMetricConsulRaftLeaderChanges(mbc.Metrics.ConsulRaftLeaderChanges),
+		metricConsulRaftPeerCount:                       newMetricConsulRaftPeerCount(mbc.Metrics.ConsulRaftPeerCount),
+		metricConsulRaftVoterCount:                      newMetricConsulRaftVoterCount(mbc.Metrics.ConsulRaftVoterCount),
+		metricConsulServerHealthy:                       newMetricConsulServerHealthy(mbc.Metrics.ConsulServerHealthy),
+		metricConsulServerLastContact:                   newMetricConsulServerLastContact(mbc.Metrics.ConsulServerLastContact),
+		metricConsulServerLeader:                        newMetricConsulServerLeader(mbc.Metrics.ConsulServerLeader),
+		metricConsulServerLogLag:                        newMetricConsulServerLogLag(mbc.Metrics.ConsulServerLogLag),
+		metricConsulServerStableTimestamp:               newMetricConsulServerStableTimestamp(mbc.Metrics.ConsulServerStableTimestamp),
+		metricConsulServerVoter:                         newMetricConsulServerVoter(mbc.Metrics.ConsulServerVoter),
+		metricConsulSessionCount:                        newMetricConsulSessionCount(mbc.Metrics.ConsulSessionCount),
+		metricConsulUp:                                  newMetricConsulUp(mbc.Metrics.ConsulUp),
+		resourceAttributeIncludeFilter:                  make(map[string]filter.Filter),
+		resourceAttributeExcludeFilter:                  make(map[string]filter.Filter),
 	}
 	if mbc.ResourceAttributes.ConsulDatacenter.MetricsInclude != nil {
 		mb.resourceAttributeIncludeFilter["consul.datacenter"] = filter.CreateFilter(mbc.ResourceAttributes.ConsulDatacenter.MetricsInclude)
@@ -3551,6 +3607,7 @@ func (mb *MetricsBuilder) EmitForResource(options ...ResourceMetricsOption) {
 	mb.metricConsulAutopilotFailureTolerance.emit(ils.Metrics())
 	mb.metricConsulAutopilotHealthy.emit(ils.Metrics())
 	mb.metricConsulCaRootExpiryTimestamp.emit(ils.Metrics())
+	mb.metricConsulCaSigningCertificateExpiryTimestamp.emit(ils.Metrics())
 	mb.metricConsulCatalogNodeCount.emit(ils.Metrics())
 	mb.metricConsulCatalogServiceCount.emit(ils.Metrics())
 	mb.metricConsulCatalogServiceInstanceCount.emit(ils.Metrics())
@@ -3639,6 +3696,11 @@ func (mb *MetricsBuilder) RecordConsulAutopilotHealthyDataPoint(ts pcommon.Times
 // RecordConsulCaRootExpiryTimestampDataPoint adds a data point to consul.ca.root.expiry_timestamp metric.
 func (mb *MetricsBuilder) RecordConsulCaRootExpiryTimestampDataPoint(ts pcommon.Timestamp, val float64) {
 	mb.metricConsulCaRootExpiryTimestamp.recordDataPoint(mb.startTime, ts, val)
+}
+
+// RecordConsulCaSigningCertificateExpiryTimestampDataPoint adds a data point to consul.ca.signing_certificate.expiry_timestamp metric.
+func (mb *MetricsBuilder) RecordConsulCaSigningCertificateExpiryTimestampDataPoint(ts pcommon.Timestamp, val float64) {
+	mb.metricConsulCaSigningCertificateExpiryTimestamp.recordDataPoint(mb.startTime, ts, val)
 }
 
 // RecordConsulCatalogNodeCountDataPoint adds a data point to consul.catalog.node.count metric.

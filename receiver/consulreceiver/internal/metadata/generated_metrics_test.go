@@ -104,6 +104,9 @@ func TestMetricsBuilder(t *testing.T) {
 			mb.RecordConsulCaRootExpiryTimestampDataPoint(ts, 1)
 			defaultMetricsCount++
 			allMetricsCount++
+			mb.RecordConsulCaSigningCertificateExpiryTimestampDataPoint(ts, 1)
+			defaultMetricsCount++
+			allMetricsCount++
 			mb.RecordConsulCatalogNodeCountDataPoint(ts, 1)
 			defaultMetricsCount++
 			allMetricsCount++
@@ -356,6 +359,18 @@ func TestMetricsBuilder(t *testing.T) {
 					assert.Equal(t, pmetric.MetricTypeGauge, mi.Type())
 					assert.Equal(t, 1, mi.Gauge().DataPoints().Len())
 					assert.Equal(t, "Unix time at which the active root certificate of the service mesh expires.", mi.Description())
+					assert.Equal(t, "s", mi.Unit())
+					dp := mi.Gauge().DataPoints().At(0)
+					assert.Equal(t, start, dp.StartTimestamp())
+					assert.Equal(t, ts, dp.Timestamp())
+					assert.Equal(t, pmetric.NumberDataPointValueTypeDouble, dp.ValueType())
+					assert.InDelta(t, float64(1), dp.DoubleValue(), 0.01)
+				case "consul.ca.signing_certificate.expiry_timestamp":
+					assert.False(t, validatedMetrics["consul.ca.signing_certificate.expiry_timestamp"], "Found a duplicate in the metrics slice: consul.ca.signing_certificate.expiry_timestamp")
+					validatedMetrics["consul.ca.signing_certificate.expiry_timestamp"] = true
+					assert.Equal(t, pmetric.MetricTypeGauge, mi.Type())
+					assert.Equal(t, 1, mi.Gauge().DataPoints().Len())
+					assert.Equal(t, "Unix time at which the certificate expires with which the datacenter signs leaf certificates, which is an intermediate one or the root.", mi.Description())
 					assert.Equal(t, "s", mi.Unit())
 					dp := mi.Gauge().DataPoints().At(0)
 					assert.Equal(t, start, dp.StartTimestamp())
