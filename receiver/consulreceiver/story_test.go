@@ -328,6 +328,7 @@ func TestEveryMetricComes(t *testing.T) {
 	cfg := configForKeys(consul.Addr)
 	cfg.Metrics.Metrics.ConsulHealthCheckState.Enabled = true
 	cfg.Metrics.Metrics.ConsulHealthNodeState.Enabled = true
+	cfg.Metrics.Metrics.ConsulMemberInfo.Enabled = true
 	cfg.Metrics.Metrics.ConsulHealthServiceInstanceState.Enabled = true
 	o := observe(t, cfg)
 	watching(t, o, endpointChecks)

@@ -668,6 +668,26 @@ func (ms *ConsulLicenseExpiryTimestampMetricConfig) Unmarshal(parser *confmap.Co
 	return nil
 }
 
+// ConsulMemberByVersionCountMetricConfig provides config for the consul.member.by_version.count metric.
+type ConsulMemberByVersionCountMetricConfig struct {
+	Enabled          bool `mapstructure:"enabled"`
+	enabledSetByUser bool
+}
+
+func (ms *ConsulMemberByVersionCountMetricConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+
+	err := parser.Unmarshal(ms)
+	if err != nil {
+		return err
+	}
+
+	ms.enabledSetByUser = parser.IsSet("enabled")
+	return nil
+}
+
 // ConsulMemberCountMetricAttributeKey specifies the key of an attribute for the consul.member.count metric.
 type ConsulMemberCountMetricAttributeKey string
 
@@ -707,6 +727,9 @@ func (ms *ConsulMemberCountMetricConfig) Validate() error {
 			return fmt.Errorf("metric consul.member.count doesn't have an attribute %v, valid attributes: [consul.member.pool, consul.member.status]", val)
 		}
 	}
+	if !slices.Contains(ms.EnabledAttributes, ConsulMemberCountMetricAttributeKeyConsulMemberPool) {
+		return fmt.Errorf("consul.member.pool is a required attribute for consul.member.count metric and must be included")
+	}
 
 	switch ms.AggregationStrategy {
 	case AggregationStrategySum, AggregationStrategyAvg, AggregationStrategyMin, AggregationStrategyMax:
@@ -714,6 +737,26 @@ func (ms *ConsulMemberCountMetricConfig) Validate() error {
 		return fmt.Errorf("invalid aggregation strategy %q, valid strategies: [%s, %s, %s, %s]", ms.AggregationStrategy, AggregationStrategySum, AggregationStrategyAvg, AggregationStrategyMin, AggregationStrategyMax)
 	}
 
+	return nil
+}
+
+// ConsulMemberInfoMetricConfig provides config for the consul.member.info metric.
+type ConsulMemberInfoMetricConfig struct {
+	Enabled          bool `mapstructure:"enabled"`
+	enabledSetByUser bool
+}
+
+func (ms *ConsulMemberInfoMetricConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+
+	err := parser.Unmarshal(ms)
+	if err != nil {
+		return err
+	}
+
+	ms.enabledSetByUser = parser.IsSet("enabled")
 	return nil
 }
 
@@ -1342,7 +1385,9 @@ type MetricsConfig struct {
 	ConsulKvSemaphoreWaiterCount              ConsulKvSemaphoreWaiterCountMetricConfig              `mapstructure:"consul.kv.semaphore.waiter.count"`
 	ConsulLeafCertificateExpiryTimestamp      ConsulLeafCertificateExpiryTimestampMetricConfig      `mapstructure:"consul.leaf_certificate.expiry_timestamp"`
 	ConsulLicenseExpiryTimestamp              ConsulLicenseExpiryTimestampMetricConfig              `mapstructure:"consul.license.expiry_timestamp"`
+	ConsulMemberByVersionCount                ConsulMemberByVersionCountMetricConfig                `mapstructure:"consul.member.by_version.count"`
 	ConsulMemberCount                         ConsulMemberCountMetricConfig                         `mapstructure:"consul.member.count"`
+	ConsulMemberInfo                          ConsulMemberInfoMetricConfig                          `mapstructure:"consul.member.info"`
 	ConsulNetworkRoundTripMax                 ConsulNetworkRoundTripMaxMetricConfig                 `mapstructure:"consul.network.round_trip.max"`
 	ConsulNetworkRoundTripMedian              ConsulNetworkRoundTripMedianMetricConfig              `mapstructure:"consul.network.round_trip.median"`
 	ConsulNetworkRoundTripMin                 ConsulNetworkRoundTripMinMetricConfig                 `mapstructure:"consul.network.round_trip.min"`
@@ -1450,10 +1495,16 @@ func DefaultMetricsConfig() MetricsConfig {
 		ConsulLicenseExpiryTimestamp: ConsulLicenseExpiryTimestampMetricConfig{
 			Enabled: true,
 		},
+		ConsulMemberByVersionCount: ConsulMemberByVersionCountMetricConfig{
+			Enabled: true,
+		},
 		ConsulMemberCount: ConsulMemberCountMetricConfig{
 			Enabled:             true,
 			AggregationStrategy: AggregationStrategySum,
 			EnabledAttributes:   []ConsulMemberCountMetricAttributeKey{ConsulMemberCountMetricAttributeKeyConsulMemberPool, ConsulMemberCountMetricAttributeKeyConsulMemberStatus},
+		},
+		ConsulMemberInfo: ConsulMemberInfoMetricConfig{
+			Enabled: false,
 		},
 		ConsulNetworkRoundTripMax: ConsulNetworkRoundTripMaxMetricConfig{
 			Enabled: true,

@@ -113,6 +113,32 @@ var MapAttributeConsulMemberPool = map[string]AttributeConsulMemberPool{
 	"wan": AttributeConsulMemberPoolWan,
 }
 
+// AttributeConsulMemberRole specifies the value consul.member.role attribute.
+type AttributeConsulMemberRole int
+
+const (
+	_ AttributeConsulMemberRole = iota
+	AttributeConsulMemberRoleServer
+	AttributeConsulMemberRoleClient
+)
+
+// String returns the string representation of the AttributeConsulMemberRole.
+func (av AttributeConsulMemberRole) String() string {
+	switch av {
+	case AttributeConsulMemberRoleServer:
+		return "server"
+	case AttributeConsulMemberRoleClient:
+		return "client"
+	}
+	return ""
+}
+
+// MapAttributeConsulMemberRole is a helper map of string to AttributeConsulMemberRole attribute value.
+var MapAttributeConsulMemberRole = map[string]AttributeConsulMemberRole{
+	"server": AttributeConsulMemberRoleServer,
+	"client": AttributeConsulMemberRoleClient,
+}
+
 // AttributeConsulMemberStatus specifies the value consul.member.status attribute.
 type AttributeConsulMemberStatus int
 
@@ -383,9 +409,17 @@ var MetricsInfo = metricsInfo{
 	ConsulLicenseExpiryTimestamp: metricInfo{
 		Name: "consul.license.expiry_timestamp",
 	},
+	ConsulMemberByVersionCount: metricInfo{
+		Name:       "consul.member.by_version.count",
+		Attributes: []string{"consul.member.pool", "consul.member.version"},
+	},
 	ConsulMemberCount: metricInfo{
 		Name:       "consul.member.count",
 		Attributes: []string{"consul.member.pool", "consul.member.status"},
+	},
+	ConsulMemberInfo: metricInfo{
+		Name:       "consul.member.info",
+		Attributes: []string{"consul.member.pool", "consul.member.name", "consul.member.role", "consul.member.version"},
 	},
 	ConsulNetworkRoundTripMax: metricInfo{
 		Name: "consul.network.round_trip.max",
@@ -482,7 +516,9 @@ type metricsInfo struct {
 	ConsulKvSemaphoreWaiterCount              metricInfo
 	ConsulLeafCertificateExpiryTimestamp      metricInfo
 	ConsulLicenseExpiryTimestamp              metricInfo
+	ConsulMemberByVersionCount                metricInfo
 	ConsulMemberCount                         metricInfo
+	ConsulMemberInfo                          metricInfo
 	ConsulNetworkRoundTripMax                 metricInfo
 	ConsulNetworkRoundTripMedian              metricInfo
 	ConsulNetworkRoundTripMin                 metricInfo
@@ -2005,6 +2041,61 @@ func newMetricConsulLicenseExpiryTimestamp(cfg ConsulLicenseExpiryTimestampMetri
 	return m
 }
 
+type metricConsulMemberByVersionCount struct {
+	data     pmetric.Metric                         // data buffer for generated metric.
+	config   ConsulMemberByVersionCountMetricConfig // metric config provided by user.
+	capacity int                                    // max observed number of data points added to the metric.
+}
+
+// init fills consul.member.by_version.count metric with initial data.
+func (m *metricConsulMemberByVersionCount) init() {
+	m.data.SetName("consul.member.by_version.count")
+	m.data.SetDescription("Members of the gossip pools that are alive, by the version of Consul that they run.")
+	m.data.SetUnit("{member}")
+	m.data.SetEmptySum()
+	m.data.Sum().SetIsMonotonic(false)
+	m.data.Sum().SetAggregationTemporality(pmetric.AggregationTemporalityCumulative)
+	m.data.Sum().DataPoints().EnsureCapacity(m.capacity)
+}
+
+func (m *metricConsulMemberByVersionCount) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val int64, consulMemberPoolAttributeValue string, consulMemberVersionAttributeValue string) {
+	if !m.config.Enabled {
+		return
+	}
+	dp := m.data.Sum().DataPoints().AppendEmpty()
+	dp.SetStartTimestamp(start)
+	dp.SetTimestamp(ts)
+	dp.SetIntValue(val)
+	dp.Attributes().PutStr("consul.member.pool", consulMemberPoolAttributeValue)
+	dp.Attributes().PutStr("consul.member.version", consulMemberVersionAttributeValue)
+}
+
+// updateCapacity saves max length of data point slices that will be used for the slice capacity.
+func (m *metricConsulMemberByVersionCount) updateCapacity() {
+	if m.data.Sum().DataPoints().Len() > m.capacity {
+		m.capacity = m.data.Sum().DataPoints().Len()
+	}
+}
+
+// emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
+func (m *metricConsulMemberByVersionCount) emit(metrics pmetric.MetricSlice) {
+	if m.config.Enabled && m.data.Sum().DataPoints().Len() > 0 {
+		m.updateCapacity()
+		m.data.MoveTo(metrics.AppendEmpty())
+		m.init()
+	}
+}
+
+func newMetricConsulMemberByVersionCount(cfg ConsulMemberByVersionCountMetricConfig) metricConsulMemberByVersionCount {
+	m := metricConsulMemberByVersionCount{config: cfg}
+
+	if cfg.Enabled {
+		m.data = pmetric.NewMetric()
+		m.init()
+	}
+	return m
+}
+
 type metricConsulMemberCount struct {
 	data          pmetric.Metric                // data buffer for generated metric.
 	config        ConsulMemberCountMetricConfig // metric config provided by user.
@@ -2091,6 +2182,61 @@ func (m *metricConsulMemberCount) emit(metrics pmetric.MetricSlice) {
 
 func newMetricConsulMemberCount(cfg ConsulMemberCountMetricConfig) metricConsulMemberCount {
 	m := metricConsulMemberCount{config: cfg}
+
+	if cfg.Enabled {
+		m.data = pmetric.NewMetric()
+		m.init()
+	}
+	return m
+}
+
+type metricConsulMemberInfo struct {
+	data     pmetric.Metric               // data buffer for generated metric.
+	config   ConsulMemberInfoMetricConfig // metric config provided by user.
+	capacity int                          // max observed number of data points added to the metric.
+}
+
+// init fills consul.member.info metric with initial data.
+func (m *metricConsulMemberInfo) init() {
+	m.data.SetName("consul.member.info")
+	m.data.SetDescription("1 for each member of the gossip pools, with its role and the version of Consul that it runs.")
+	m.data.SetUnit("{member}")
+	m.data.SetEmptyGauge()
+	m.data.Gauge().DataPoints().EnsureCapacity(m.capacity)
+}
+
+func (m *metricConsulMemberInfo) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val int64, consulMemberPoolAttributeValue string, consulMemberNameAttributeValue string, consulMemberRoleAttributeValue string, consulMemberVersionAttributeValue string) {
+	if !m.config.Enabled {
+		return
+	}
+	dp := m.data.Gauge().DataPoints().AppendEmpty()
+	dp.SetStartTimestamp(start)
+	dp.SetTimestamp(ts)
+	dp.SetIntValue(val)
+	dp.Attributes().PutStr("consul.member.pool", consulMemberPoolAttributeValue)
+	dp.Attributes().PutStr("consul.member.name", consulMemberNameAttributeValue)
+	dp.Attributes().PutStr("consul.member.role", consulMemberRoleAttributeValue)
+	dp.Attributes().PutStr("consul.member.version", consulMemberVersionAttributeValue)
+}
+
+// updateCapacity saves max length of data point slices that will be used for the slice capacity.
+func (m *metricConsulMemberInfo) updateCapacity() {
+	if m.data.Gauge().DataPoints().Len() > m.capacity {
+		m.capacity = m.data.Gauge().DataPoints().Len()
+	}
+}
+
+// emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
+func (m *metricConsulMemberInfo) emit(metrics pmetric.MetricSlice) {
+	if m.config.Enabled && m.data.Gauge().DataPoints().Len() > 0 {
+		m.updateCapacity()
+		m.data.MoveTo(metrics.AppendEmpty())
+		m.init()
+	}
+}
+
+func newMetricConsulMemberInfo(cfg ConsulMemberInfoMetricConfig) metricConsulMemberInfo {
+	m := metricConsulMemberInfo{config: cfg}
 
 	if cfg.Enabled {
 		m.data = pmetric.NewMetric()
@@ -3423,7 +3569,9 @@ type MetricsBuilder struct {
 	metricConsulKvSemaphoreWaiterCount              metricConsulKvSemaphoreWaiterCount
 	metricConsulLeafCertificateExpiryTimestamp      metricConsulLeafCertificateExpiryTimestamp
 	metricConsulLicenseExpiryTimestamp              metricConsulLicenseExpiryTimestamp
+	metricConsulMemberByVersionCount                metricConsulMemberByVersionCount
 	metricConsulMemberCount                         metricConsulMemberCount
+	metricConsulMemberInfo                          metricConsulMemberInfo
 	metricConsulNetworkRoundTripMax                 metricConsulNetworkRoundTripMax
 	metricConsulNetworkRoundTripMedian              metricConsulNetworkRoundTripMedian
 	metricConsulNetworkRoundTripMin                 metricConsulNetworkRoundTripMin
@@ -3492,7 +3640,9 @@ func NewMetricsBuilder(mbc MetricsBuilderConfig, settings receiver.Settings, opt
 		metricConsulKvSemaphoreWaiterCount:              newMetricConsulKvSemaphoreWaiterCount(mbc.Metrics.ConsulKvSemaphoreWaiterCount),
 		metricConsulLeafCertificateExpiryTimestamp:      newMetricConsulLeafCertificateExpiryTimestamp(mbc.Metrics.ConsulLeafCertificateExpiryTimestamp),
 		metricConsulLicenseExpiryTimestamp:              newMetricConsulLicenseExpiryTimestamp(mbc.Metrics.ConsulLicenseExpiryTimestamp),
+		metricConsulMemberByVersionCount:                newMetricConsulMemberByVersionCount(mbc.Metrics.ConsulMemberByVersionCount),
 		metricConsulMemberCount:                         newMetricConsulMemberCount(mbc.Metrics.ConsulMemberCount),
+		metricConsulMemberInfo:                          newMetricConsulMemberInfo(mbc.Metrics.ConsulMemberInfo),
 		metricConsulNetworkRoundTripMax:                 newMetricConsulNetworkRoundTripMax(mbc.Metrics.ConsulNetworkRoundTripMax),
 		metricConsulNetworkRoundTripMedian:              newMetricConsulNetworkRoundTripMedian(mbc.Metrics.ConsulNetworkRoundTripMedian),
 		metricConsulNetworkRoundTripMin:                 newMetricConsulNetworkRoundTripMin(mbc.Metrics.ConsulNetworkRoundTripMin),
@@ -3626,7 +3776,9 @@ func (mb *MetricsBuilder) EmitForResource(options ...ResourceMetricsOption) {
 	mb.metricConsulKvSemaphoreWaiterCount.emit(ils.Metrics())
 	mb.metricConsulLeafCertificateExpiryTimestamp.emit(ils.Metrics())
 	mb.metricConsulLicenseExpiryTimestamp.emit(ils.Metrics())
+	mb.metricConsulMemberByVersionCount.emit(ils.Metrics())
 	mb.metricConsulMemberCount.emit(ils.Metrics())
+	mb.metricConsulMemberInfo.emit(ils.Metrics())
 	mb.metricConsulNetworkRoundTripMax.emit(ils.Metrics())
 	mb.metricConsulNetworkRoundTripMedian.emit(ils.Metrics())
 	mb.metricConsulNetworkRoundTripMin.emit(ils.Metrics())
@@ -3793,9 +3945,19 @@ func (mb *MetricsBuilder) RecordConsulLicenseExpiryTimestampDataPoint(ts pcommon
 	mb.metricConsulLicenseExpiryTimestamp.recordDataPoint(mb.startTime, ts, val)
 }
 
+// RecordConsulMemberByVersionCountDataPoint adds a data point to consul.member.by_version.count metric.
+func (mb *MetricsBuilder) RecordConsulMemberByVersionCountDataPoint(ts pcommon.Timestamp, val int64, consulMemberPoolAttributeValue AttributeConsulMemberPool, consulMemberVersionAttributeValue string) {
+	mb.metricConsulMemberByVersionCount.recordDataPoint(mb.startTime, ts, val, consulMemberPoolAttributeValue.String(), consulMemberVersionAttributeValue)
+}
+
 // RecordConsulMemberCountDataPoint adds a data point to consul.member.count metric.
 func (mb *MetricsBuilder) RecordConsulMemberCountDataPoint(ts pcommon.Timestamp, val int64, consulMemberPoolAttributeValue AttributeConsulMemberPool, consulMemberStatusAttributeValue AttributeConsulMemberStatus) {
 	mb.metricConsulMemberCount.recordDataPoint(mb.startTime, ts, val, consulMemberPoolAttributeValue.String(), consulMemberStatusAttributeValue.String())
+}
+
+// RecordConsulMemberInfoDataPoint adds a data point to consul.member.info metric.
+func (mb *MetricsBuilder) RecordConsulMemberInfoDataPoint(ts pcommon.Timestamp, val int64, consulMemberPoolAttributeValue AttributeConsulMemberPool, consulMemberNameAttributeValue string, consulMemberRoleAttributeValue AttributeConsulMemberRole, consulMemberVersionAttributeValue string) {
+	mb.metricConsulMemberInfo.recordDataPoint(mb.startTime, ts, val, consulMemberPoolAttributeValue.String(), consulMemberNameAttributeValue, consulMemberRoleAttributeValue.String(), consulMemberVersionAttributeValue)
 }
 
 // RecordConsulNetworkRoundTripMaxDataPoint adds a data point to consul.network.round_trip.max metric.

@@ -182,10 +182,16 @@ func TestMetricsBuilder(t *testing.T) {
 			mb.RecordConsulLicenseExpiryTimestampDataPoint(ts, 1)
 			defaultMetricsCount++
 			allMetricsCount++
+			mb.RecordConsulMemberByVersionCountDataPoint(ts, 1, AttributeConsulMemberPoolLan, "consul.member.version-val")
+			defaultMetricsCount++
+			allMetricsCount++
 			mb.RecordConsulMemberCountDataPoint(ts, 1, AttributeConsulMemberPoolLan, AttributeConsulMemberStatusAlive)
 			if tt.name == "reaggregate_set" {
-				mb.RecordConsulMemberCountDataPoint(ts, 3, AttributeConsulMemberPoolWan, AttributeConsulMemberStatusLeaving)
+				mb.RecordConsulMemberCountDataPoint(ts, 3, AttributeConsulMemberPoolLan, AttributeConsulMemberStatusLeaving)
 			}
+
+			allMetricsCount++
+			mb.RecordConsulMemberInfoDataPoint(ts, 1, AttributeConsulMemberPoolLan, "consul.member.name-val", AttributeConsulMemberRoleServer, "consul.member.version-val")
 			defaultMetricsCount++
 			allMetricsCount++
 			mb.RecordConsulNetworkRoundTripMaxDataPoint(ts, 1)
@@ -882,6 +888,26 @@ func TestMetricsBuilder(t *testing.T) {
 					assert.Equal(t, ts, dp.Timestamp())
 					assert.Equal(t, pmetric.NumberDataPointValueTypeDouble, dp.ValueType())
 					assert.InDelta(t, float64(1), dp.DoubleValue(), 0.01)
+				case "consul.member.by_version.count":
+					assert.False(t, validatedMetrics["consul.member.by_version.count"], "Found a duplicate in the metrics slice: consul.member.by_version.count")
+					validatedMetrics["consul.member.by_version.count"] = true
+					assert.Equal(t, pmetric.MetricTypeSum, mi.Type())
+					assert.Equal(t, 1, mi.Sum().DataPoints().Len())
+					assert.Equal(t, "Members of the gossip pools that are alive, by the version of Consul that they run.", mi.Description())
+					assert.Equal(t, "{member}", mi.Unit())
+					assert.False(t, mi.Sum().IsMonotonic())
+					assert.Equal(t, pmetric.AggregationTemporalityCumulative, mi.Sum().AggregationTemporality())
+					dp := mi.Sum().DataPoints().At(0)
+					assert.Equal(t, start, dp.StartTimestamp())
+					assert.Equal(t, ts, dp.Timestamp())
+					assert.Equal(t, pmetric.NumberDataPointValueTypeInt, dp.ValueType())
+					assert.Equal(t, int64(1), dp.IntValue())
+					consulMemberPoolAttrVal, ok := dp.Attributes().Get("consul.member.pool")
+					assert.True(t, ok)
+					assert.Equal(t, "lan", consulMemberPoolAttrVal.Str())
+					consulMemberVersionAttrVal, ok := dp.Attributes().Get("consul.member.version")
+					assert.True(t, ok)
+					assert.Equal(t, "consul.member.version-val", consulMemberVersionAttrVal.Str())
 				case "consul.member.count":
 					if tt.name != "reaggregate_set" {
 						assert.False(t, validatedMetrics["consul.member.count"], "Found a duplicate in the metrics slice: consul.member.count")
@@ -927,10 +953,34 @@ func TestMetricsBuilder(t *testing.T) {
 							assert.Equal(t, int64(3), dp.IntValue())
 						}
 						_, ok := dp.Attributes().Get("consul.member.pool")
-						assert.False(t, ok)
+						assert.True(t, ok)
 						_, ok = dp.Attributes().Get("consul.member.status")
 						assert.False(t, ok)
 					}
+				case "consul.member.info":
+					assert.False(t, validatedMetrics["consul.member.info"], "Found a duplicate in the metrics slice: consul.member.info")
+					validatedMetrics["consul.member.info"] = true
+					assert.Equal(t, pmetric.MetricTypeGauge, mi.Type())
+					assert.Equal(t, 1, mi.Gauge().DataPoints().Len())
+					assert.Equal(t, "1 for each member of the gossip pools, with its role and the version of Consul that it runs.", mi.Description())
+					assert.Equal(t, "{member}", mi.Unit())
+					dp := mi.Gauge().DataPoints().At(0)
+					assert.Equal(t, start, dp.StartTimestamp())
+					assert.Equal(t, ts, dp.Timestamp())
+					assert.Equal(t, pmetric.NumberDataPointValueTypeInt, dp.ValueType())
+					assert.Equal(t, int64(1), dp.IntValue())
+					consulMemberPoolAttrVal, ok := dp.Attributes().Get("consul.member.pool")
+					assert.True(t, ok)
+					assert.Equal(t, "lan", consulMemberPoolAttrVal.Str())
+					consulMemberNameAttrVal, ok := dp.Attributes().Get("consul.member.name")
+					assert.True(t, ok)
+					assert.Equal(t, "consul.member.name-val", consulMemberNameAttrVal.Str())
+					consulMemberRoleAttrVal, ok := dp.Attributes().Get("consul.member.role")
+					assert.True(t, ok)
+					assert.Equal(t, "server", consulMemberRoleAttrVal.Str())
+					consulMemberVersionAttrVal, ok := dp.Attributes().Get("consul.member.version")
+					assert.True(t, ok)
+					assert.Equal(t, "consul.member.version-val", consulMemberVersionAttrVal.Str())
 				case "consul.network.round_trip.max":
 					assert.False(t, validatedMetrics["consul.network.round_trip.max"], "Found a duplicate in the metrics slice: consul.network.round_trip.max")
 					validatedMetrics["consul.network.round_trip.max"] = true
