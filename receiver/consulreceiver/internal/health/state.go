@@ -107,6 +107,29 @@ func (h *Health) Overtaken(last, index uint64, checks Checks) bool {
 	return h.begun && h.known.overtaken(last, index, checks)
 }
 
+// Appeared says whether an answer after the last one has a check that the last one must
+// have had: the token may show more now.
+func (h *Health) Appeared(last uint64, checks Checks) bool {
+	return h.begun && !h.known.full && h.known.appeared(last, checks)
+}
+
+// SetPartial sets whether the token hides checks.
+func (h *Health) SetPartial(partial bool) {
+	h.init()
+	h.known.partial = partial
+}
+
+// HasNewService says whether some checks are of a service of which no check was known.
+func (h *Health) HasNewService(checks Checks) bool {
+	h.init()
+	for _, check := range checks {
+		if check.Service != "" && !h.tally.has(check.Service) {
+			return true
+		}
+	}
+	return false
+}
+
 // Unresolved returns the checks that have left their list, by node, and the index that
 // an observation of them must have at least.
 func (h *Health) Unresolved() (nodes map[string][]CheckID, index uint64) {
