@@ -56,10 +56,10 @@ func (s *system) cameBack(first, second oracle.Span) bool {
 	})
 }
 
-// spelled says whether the names in a span are those in its event.
+// spelled says whether the names in a span are those in its event, in any case.
 func spelled(e oracle.Event, span oracle.Span) bool {
 	for _, name := range []string{attrNode, attrCheck, attrService, attrInstance, attrKey, attrSession} {
-		if value, ok := span.Attributes[name]; ok && value != e.Attributes[name] {
+		if value, ok := span.Attributes[name]; ok && !strings.EqualFold(value, e.Attributes[name]) {
 			return false
 		}
 	}
