@@ -19,6 +19,10 @@ type Loop[O any] struct {
 	// returns an error when that failed; an error is never an empty observation.
 	Next func(ctx context.Context) (O, error)
 
+	// At, which may be nil, returns when an observation was made; without it, that is
+	// when Next returns.
+	At func(observed O) time.Time
+
 	// Step takes in the observation that was made at now, and returns the telemetry
 	// that comes of it.
 	Step func(now time.Time, observed O) Telemetry
@@ -70,7 +74,11 @@ func (l Loop[O]) Run(ctx context.Context) {
 			continue
 		}
 		retry.Reset()
-		r.take(time.Now(), observed)
+		now := time.Now()
+		if l.At != nil {
+			now = l.At(observed)
+		}
+		r.take(now, observed)
 		l.Condition(nil) // What is known is now up to date.
 	}
 }

@@ -771,3 +771,20 @@ func TestTelemetryKeepsItsTimes(t *testing.T) {
 		assert.Equal(t, observed.UTC(), record.ObservedTimestamp().AsTime())
 	})
 }
+
+// An observation that is completed by slower reads keeps its time.
+func TestTheTimeOfAnObservationIsItsOwn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t)
+		made := time.Now().Add(-time.Minute)
+		var stepped time.Time
+		s, end := b.run(t, Loop[string]{
+			At:   func(string) time.Time { return made },
+			Step: func(now time.Time, name string) Telemetry { stepped = now; return telemetryOf(name) },
+		})
+		s <- "a"
+		sleep(time.Hour)
+		end()
+		assert.Equal(t, made, stepped)
+	})
+}

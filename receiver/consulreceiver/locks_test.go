@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/url"
 	"os/exec"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -245,4 +246,29 @@ func TestConsulRewritesThePrefixesThatAreRefused(t *testing.T) {
 		err = kv.Config{Prefixes: []string{prefix}}.ValidatePrefixes()
 		assert.Equal(t, accepted, err == nil, "%q: %d, %v", prefix, response.StatusCode, err)
 	}
+}
+
+// The reads that show how a hold ended take time, in another datacenter most of all.
+func TestTheTimeOfAnEndIsThatOfTheAnswerThatShowsIt(t *testing.T) {
+	t.Parallel()
+	consul, client := startConsul(t, lab.ServerOptions{})
+	p := startProxy(t, consul.Addr)
+	cfg := configFor(p.addr())
+	cfg.KV.Prefixes = []string{"locks/"}
+	o := observe(t, cfg)
+	watching(t, o, kv.Endpoint+"locks/", consulapi.EndpointSessions)
+	session := sessionOf(t, client, api.SessionBehaviorRelease)
+	hold(t, o, client, "locks/slow", session)
+	var asked atomic.Pointer[time.Time]
+	slow := only("session/info/"+session, func(http.ResponseWriter, *http.Request) bool {
+		now := time.Now()
+		asked.CompareAndSwap(nil, &now)
+		time.Sleep(1500 * time.Millisecond)
+		return false
+	})
+	p.fault.Store(&slow)
+	destroy(t, client, session)
+	assert.Equal(t, "invalidated", endOf(t, o, session))
+	ended := o.Spans(kv.SpanHold, attrSession, session)[0].EndTimestamp().AsTime()
+	assert.False(t, ended.After(*asked.Load()), "it ended at %s, and Consul was asked how at %s", ended, asked.Load())
 }

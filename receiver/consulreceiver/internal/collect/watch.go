@@ -26,8 +26,9 @@ const pausePerObject = 100 * time.Microsecond
 type Result[K, V comparable] struct {
 	consulapi.Meta
 	Objects map[K]V
-	Read    int  // number of objects that were read, observed or not
-	Off     bool // what was read is turned off in Consul
+	At      time.Time // when the answer came, if more was read after it
+	Read    int       // number of objects that were read, observed or not
+	Off     bool      // what was read is turned off in Consul
 }
 
 // Read makes one request.
@@ -85,19 +86,21 @@ type Watch[K, V comparable, E any] struct {
 // observation is what a Watch has observed.
 type observation[K, V comparable] struct {
 	snapshot.Observation[K, V]
+	at     time.Time
 	hidden bool // the token began to hide some objects
 }
 
 // Run observes until ctx ends.
 func (w Watch[K, V, E]) Run(ctx context.Context) {
 	w.MinPause = cmp.Or(w.MinPause, time.Second)
-	w.queries = rate.NewLimiter(rate.Every(w.MinPause), 2)
+	w.queries = rate.NewLimiter(rate.Every(w.MinPause), burst(w.MinPause))
 	if w.Interval > 0 {
 		w.queries = rate.NewLimiter(rate.Every(w.Interval), 1)
 	}
 	w.dirty = true // the baseline
 	watch.Loop[observation[K, V]]{
 		Next:      w.next,
+		At:        func(o observation[K, V]) time.Time { return o.at },
 		Step:      w.report,
 		Fork:      w.fork,
 		Delivery:  w.Delivery,
@@ -136,12 +139,12 @@ func (w *Watch[K, V, E]) next(ctx context.Context) (observation[K, V], error) {
 		}
 		return none, err
 	}
-	restored := w.overtaken(result)
-	if !ended && w.begun && !w.Unordered && (result.Index < w.last.Index || restored) {
+	w.pace(result)
+	observed := w.observe(result, w.overtaken(result))
+	if observed.Restored && !ended {
 		w.era = w.epoch.next(era)
 	}
-	w.pace(result)
-	return w.observe(result, restored), nil
+	return observed, nil
 }
 
 // overtaken means that Consul has restored a snapshot, although its index is not
@@ -186,6 +189,7 @@ func (w *Watch[K, V, E]) observe(result Result[K, V], restored bool) observation
 			},
 			Objects: objects,
 		},
+		at:     cmp.Or(result.At, time.Now()),
 		hidden: meta.Filtered && !w.last.Filtered,
 	}
 	w.last, w.kept, w.begun, w.gap, w.index = meta, objects, true, false, meta.Index
@@ -200,12 +204,26 @@ func (w *Watch[K, V, E]) observe(result Result[K, V], restored bool) observation
 // pause, and a large one at great cost.
 func (w *Watch[K, V, E]) pace(result Result[K, V]) {
 	pause := max(w.MinPause, time.Duration(result.Read)*pausePerObject, w.backOff(result))
+	if w.Interval > 0 {
+		pause = w.Interval
+	}
 	if result.Off {
-		pause = time.Minute
+		pause = max(pause, time.Minute)
 	}
+	w.queries.SetLimit(rate.Every(pause))
 	if w.Interval == 0 {
-		w.queries.SetLimit(rate.Every(pause))
+		w.queries.SetBurst(burst(pause))
 	}
+}
+
+// burst returns how many blocking queries may follow each other without a pause
+// after a quiet time. Small answers may: changes of a lock come in bursts, and
+// how a hold ended is known only if each is observed by itself.
+func burst(pause time.Duration) int {
+	if pause > 10*time.Millisecond {
+		return 2
+	}
+	return 20
 }
 
 // backOff returns a pause that doubles, up to a second, with each answer in a row

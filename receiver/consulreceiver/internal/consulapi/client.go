@@ -148,6 +148,8 @@ type Query struct {
 	// Filter is an expression that the objects of the answer satisfy; Peer reads what
 	// that peer exports.
 	Filter, Peer string
+	// Object is the name of the one object below the endpoint that is read.
+	Object string
 	// Class is what the request is counted as; empty: the endpoint. An endpoint that
 	// holds the name of one object needs it, or each object would have a series.
 	Class string
@@ -200,7 +202,7 @@ func get[T any](ctx context.Context, c *Client, endpoint string, q Query) (T, Me
 	var none, into T
 	ctx, cancel := context.WithTimeout(ctx, c.requestTimeout(q))
 	defer cancel()
-	response, err := c.Send(ctx, endpoint, q)
+	response, err := c.send(ctx, endpoint, q)
 	if err != nil {
 		return none, Meta{}, err
 	}
@@ -247,11 +249,14 @@ func GetIndexed[T any](ctx context.Context, c *Client, endpoint string, q Query)
 	return value, a, err
 }
 
-// Send makes a request. The status of the response is OK, or 404 when there are no keys. The caller closes the body.
-func (c *Client) Send(ctx context.Context, endpoint string, q Query) (*http.Response, error) {
+// send makes a request. The status of the response is OK, or 404 when there are no keys. The caller closes the body.
+func (c *Client) send(ctx context.Context, endpoint string, q Query) (*http.Response, error) {
 	path, query, _ := strings.Cut(endpoint, "?")
 	if q.Recurse {
-		path, query = endpoint, "" // A key may have a Query mark.
+		path, query = endpoint, "" // A key may have a question mark.
+	}
+	if q.Object != "" {
+		path += "/" + q.Object // So may the name of an object, which is no parameter.
 	}
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, strings.TrimSuffix(c.options.Endpoint, "/"), nil)
 	if err != nil {

@@ -59,7 +59,7 @@ func readImported(ctx context.Context, c *consulapi.Client, filters collect.Filt
 func readImportedService(ctx context.Context, c *consulapi.Client, of Imported) (counts Instances, err error) {
 	instances, _, err := consulapi.GetIndexed[[]struct {
 		Checks []struct{ CheckID, Status string } `answer:"required"`
-	}](ctx, c, endpointService+"/"+of.Service, consulapi.Query{Peer: of.Peer, Class: endpointService})
+	}](ctx, c, endpointService, consulapi.Query{Peer: of.Peer, Object: of.Service})
 	for _, i := range instances {
 		var checks [classes]int64
 		for _, check := range i.Checks {

@@ -173,7 +173,7 @@ func (w *watcher) unresolved(ctx context.Context) (r resolution, done bool, err 
 		return r, false, nil
 	}
 	names := slices.Sorted(maps.Keys(nodes))
-	if len(names) <= maxNodes && !slices.ContainsFunc(names, func(name string) bool { return strings.ContainsAny(name, "?/") }) {
+	if len(names) <= maxNodes && !slices.ContainsFunc(names, func(name string) bool { return strings.Contains(name, "/") }) {
 		asked := nodes[names[0]]
 		result, err := w.fresh(since, func(q consulapi.Query) (collect.Result[CheckID, Check], error) {
 			w.mu.Lock()

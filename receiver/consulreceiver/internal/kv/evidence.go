@@ -5,7 +5,9 @@ package kv
 
 import (
 	"context"
-	"time"
+	"sync"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/otelcol-infra/otelcol-infra/receiver/consulreceiver/internal/collect"
 	"github.com/otelcol-infra/otelcol-infra/receiver/consulreceiver/internal/consulapi"
@@ -15,41 +17,62 @@ const (
 	// endpointSession is where one session is read, followed by its ID.
 	endpointSession = "session/info/"
 
-	// maxDelay bounds how long it takes to find out how holds ended: the time of
-	// what is observed is that after it.
-	maxDelay = time.Second
-
 	// maxAsked bounds how many sessions, and how many deleted keys, are asked for
-	// one by one.
-	maxAsked = 100
+	// one by one, and maxParallel how many at a time.
+	maxAsked    = 100
+	maxParallel = 8
 )
 
 // readEvidence reads how holds ended, at once, as most holders end their session
 // within milliseconds after they released its key. All of it is read from the leader,
-// as the keys were: another server may not know yet what they showed. The watch
-// of sessions reports it when they cannot be read.
+// as the keys were: another server may not know yet what they showed. It takes as long
+// as one request may, and ends with the first that fails. The watch of sessions reports
+// it when they cannot be read.
 func (c *collector) readEvidence(ctx context.Context, needs Needs) Evidence {
-	ctx, cancel := context.WithTimeout(ctx, maxDelay)
+	ctx, cancel := context.WithTimeout(ctx, c.API.Timeout())
 	defer cancel()
 	e := Evidence{Sessions: map[string]SessionState{}, DeletedAt: map[string]uint64{}}
+	var mu sync.Mutex // of e
+	reads, reading := errgroup.WithContext(ctx)
+	reads.SetLimit(maxParallel)
 	for _, id := range needs.Sessions[:min(len(needs.Sessions), maxAsked)] {
-		found, meta, err := consulapi.GetIndexed[[]sessionEntry](ctx, c.API, endpointSession+id, consulapi.Query{Leader: true, Class: endpointSession})
-		if err != nil {
-			return e // The others would fail, too.
-		}
-		if !meta.Filtered {
-			e.Sessions[id] = SessionState{Alive: len(found) > 0, Index: meta.Index}
-		}
+		reads.Go(func() error {
+			state, known, err := c.session(reading, id)
+			if known {
+				mu.Lock()
+				e.Sessions[id] = state
+				mu.Unlock()
+			}
+			return err
+		})
 	}
 	for _, name := range needs.Deleted[:min(len(needs.Deleted), maxAsked)] {
-		if index := c.deletedAt(ctx, name); index > 0 {
-			e.DeletedAt[name] = index
-		}
+		reads.Go(func() error {
+			index, err := c.deletedAt(reading, name)
+			if index > 0 {
+				mu.Lock()
+				e.DeletedAt[name] = index
+				mu.Unlock()
+			}
+			return err
+		})
 	}
-	if e.anyGone() {
+	if reads.Wait() == nil && e.anyGone() {
 		e.Created = c.created(ctx)
 	}
 	return e
+}
+
+// session returns the state of a session, unless the token may not read it.
+func (c *collector) session(ctx context.Context, id string) (state SessionState, known bool, err error) {
+	if err := ctx.Err(); err != nil { // Another read failed.
+		return SessionState{}, false, err
+	}
+	found, meta, err := consulapi.GetIndexed[[]sessionEntry](ctx, c.API, endpointSession+id, consulapi.Query{Leader: true, Class: endpointSession})
+	if err != nil {
+		return SessionState{}, false, err
+	}
+	return SessionState{Alive: len(found) > 0, Index: meta.Index}, !meta.Filtered, nil
 }
 
 func (e Evidence) anyGone() bool {
@@ -81,17 +104,20 @@ func (c *collector) created(ctx context.Context) map[uint64]bool {
 
 // deletedAt returns the index at which a key was deleted, or 0. Consul remembers
 // it for some minutes, as the index of a list of the keys that begin with its name.
-func (c *collector) deletedAt(ctx context.Context, name string) uint64 {
+func (c *collector) deletedAt(ctx context.Context, name string) (uint64, error) {
+	if err := ctx.Err(); err != nil { // Another read failed.
+		return 0, err
+	}
 	pairs, meta, err := readPairs(ctx, c.API, name, consulapi.Query{Leader: true, Class: Endpoint})
 	if err != nil || meta.Filtered {
-		return 0
+		return 0, err
 	}
 	for _, pair := range pairs {
 		if pair.ModifyIndex >= meta.Index {
-			return 0 // It is the index of another key.
+			return 0, nil // It is the index of another key.
 		}
 	}
-	return meta.Index
+	return meta.Index, nil
 }
 
 var _ collect.Collector = (*collector)(nil)

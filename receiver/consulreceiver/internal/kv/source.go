@@ -144,6 +144,7 @@ func Read(ctx context.Context, c *consulapi.Client, q consulapi.Query, prefix st
 	if err != nil {
 		return collect.Result[string, Key]{Meta: meta}, err
 	}
+	at := time.Now()
 	keys := make(map[string]Key, len(pairs))
 	for _, pair := range pairs {
 		key := Key{
@@ -161,7 +162,7 @@ func Read(ctx context.Context, c *consulapi.Client, q consulapi.Query, prefix st
 	}
 	assignRoles(prefix, keys)
 	maps.DeleteFunc(keys, func(name string, _ Key) bool { return !names.Match(name) })
-	return collect.Result[string, Key]{Meta: meta, Objects: keys, Read: len(pairs)}, nil
+	return collect.Result[string, Key]{Meta: meta, Objects: keys, At: at, Read: len(pairs)}, nil
 }
 
 type entry struct {

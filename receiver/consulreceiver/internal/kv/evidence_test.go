@@ -1,0 +1,71 @@
+// Copyright The otelcol-infra Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package kv
+
+import (
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"go.opentelemetry.io/collector/component/componenttest"
+	"go.opentelemetry.io/collector/config/confighttp"
+
+	"github.com/otelcol-infra/otelcol-infra/receiver/consulreceiver/internal/collect"
+	"github.com/otelcol-infra/otelcol-infra/receiver/consulreceiver/internal/consulapi"
+)
+
+// reading returns a collector that reads from answer.
+func reading(t *testing.T, answer http.HandlerFunc) *collector {
+	t.Helper()
+	server := httptest.NewServer(answer)
+	t.Cleanup(server.Close)
+	c, err := consulapi.New(t.Context(), consulapi.Options{
+		Endpoint: server.URL, HTTP: confighttp.ClientConfig{Timeout: time.Minute},
+	}, componenttest.NewNopHost(), componenttest.NewNopTelemetrySettings())
+	require.NoError(t, err)
+	t.Cleanup(c.Close)
+	return &collector{Env: &collect.Env{API: c}}
+}
+
+// A part of the API that fails is not asked for each object.
+func TestEvidenceEndsWithTheFirstReadThatFails(t *testing.T) {
+	var refused atomic.Int64
+	c := reading(t, func(w http.ResponseWriter, _ *http.Request) {
+		refused.Add(1)
+		w.WriteHeader(http.StatusInternalServerError)
+	})
+	var needs Needs
+	for i := range 30 {
+		needs.Deleted = append(needs.Deleted, fmt.Sprint("locks/", i))
+	}
+	assert.Empty(t, c.readEvidence(t.Context(), needs).DeletedAt)
+	assert.LessOrEqual(t, refused.Load(), int64(maxParallel))
+}
+
+// All of it is read, each for its object.
+func TestEvidenceIsOfEachObject(t *testing.T) {
+	c := reading(t, func(w http.ResponseWriter, r *http.Request) {
+		name := r.URL.Path[strings.LastIndex(r.URL.Path, "/")+1:]
+		w.Header().Set("X-Consul-Index", "1"+name)
+		if strings.HasPrefix(r.URL.Path, "/v1/kv/") {
+			w.WriteHeader(http.StatusNotFound)
+			return
+		}
+		_, _ = fmt.Fprint(w, `[{"ID":"s","CreateIndex":5}]`)
+	})
+	var needs Needs
+	want := Evidence{Sessions: map[string]SessionState{}, DeletedAt: map[string]uint64{}}
+	for i := range uint64(30) {
+		id, name := fmt.Sprintf("%03d", i), fmt.Sprintf("locks/%03d", i)
+		needs.Sessions, needs.Deleted = append(needs.Sessions, id), append(needs.Deleted, name)
+		want.Sessions[id], want.DeletedAt[name] = SessionState{Alive: true, Index: 1000 + i}, 1000+i
+	}
+	assert.Equal(t, want, c.readEvidence(t.Context(), needs))
+}
