@@ -56,9 +56,6 @@ func (s *system) compareDomains(byObject map[string][]oracle.Report, windows []o
 		for _, l := range d.Timelines() {
 			reported, around := oracle.Once(byObject[l.Object], windows), windows
 			delete(byObject, l.Object)
-			if d.Hidden && !wideningIsSilent {
-				reported = slices.DeleteFunc(reported, func(r oracle.Report) bool { return registered(r, windows) })
-			}
 			if d.Unsettled {
 				reported, around = oracle.Settled(reported, around)
 			}
@@ -67,13 +64,6 @@ func (s *system) compareDomains(byObject map[string][]oracle.Report, windows []o
 			}
 		}
 	}
-}
-
-// registered says whether a report in a window of hidden objects is one of a registration.
-func registered(r oracle.Report, windows []oracle.Window) bool {
-	return r.Old == oracle.Absent && !r.OldUnknown && slices.ContainsFunc(windows, func(w oracle.Window) bool {
-		return w.Hidden && r.At.After(w.From) && r.At.Before(w.Until)
-	})
 }
 
 // foreign says whether an object belongs to Consul itself.

@@ -10,9 +10,4 @@ const (
 	// startsSurviveKills: a span whose start was accepted ends also when the collector was
 	// killed while another signal was refused.
 	startsSurviveKills = false
-	// wideningIsSilent: a check that a token shows again was not registered.
-	wideningIsSilent = true
-	// incidentsFollowInstances: the incident of a service ends when none of its instances is
-	// on a node whose check fails.
-	incidentsFollowInstances = true
 )

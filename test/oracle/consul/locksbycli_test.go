@@ -152,8 +152,11 @@ func (l *cliLocker) allow() {
 // end destroys the sessions of those that were killed, and ends the others in order.
 func (l *cliLocker) end(ctx context.Context) {
 	for _, run := range l.runs {
-		if run.stage == started {
-			run.kill = false
+		switch {
+		case run.stage != started:
+		case run.kill:
+			_ = run.process.Kill()
+		default:
 			_ = run.process.Stop(ctx)
 		}
 		l.domain.Poll(ctx)

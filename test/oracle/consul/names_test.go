@@ -110,8 +110,8 @@ const (
 // The receiver's promises.
 const (
 	// minTurn is how long a check must have a status to be reported, and a key, a lock or
-	// a session be as it is. minCatalogTurn is how long a service, a node or a check that
-	// passes must be there, or not.
+	// a session be as it is. minCatalogTurn is how long a service, a node, a user event or
+	// a check that passes must be there, or not.
 	minTurn        = 400 * time.Millisecond
 	minCatalogTurn = 1300 * time.Millisecond
 	// within is how much later than the change its report may be dated.

@@ -56,10 +56,10 @@ func (s *system) cameBack(first, second oracle.Span) bool {
 	})
 }
 
-// spelled says whether the names in a span are those in its event.
+// spelled says whether the names in a span are those in its event, in any case.
 func spelled(e oracle.Event, span oracle.Span) bool {
 	for _, name := range []string{attrNode, attrCheck, attrService, attrInstance, attrKey, attrSession} {
-		if value, ok := span.Attributes[name]; ok && value != e.Attributes[name] {
+		if value, ok := span.Attributes[name]; ok && !strings.EqualFold(value, e.Attributes[name]) {
 			return false
 		}
 	}
@@ -111,9 +111,6 @@ func (s *system) stillOpen(events []oracle.Event) func(oracle.Span) bool {
 		if isMaintenance(check.CheckID) {
 			continue
 		}
-		if check.Status != api.HealthPassing && check.ServiceName == "" {
-			mark("a node")
-		}
 		if check.Status != api.HealthPassing {
 			mark("node "+check.Node, "service "+check.ServiceName, "check "+check.Node+" "+check.CheckID)
 		}
@@ -147,7 +144,7 @@ func (s *system) stillOpen(events []oracle.Event) func(oracle.Span) bool {
 		case spanNodeOutage:
 			return bad[strings.ToLower("node "+start.Attributes[attrNode])]
 		case spanIncident:
-			return bad[strings.ToLower("service "+start.Attributes[attrService])] || !incidentsFollowInstances && bad["a node"]
+			return bad[strings.ToLower("service "+start.Attributes[attrService])]
 		}
 		return false
 	}

@@ -27,6 +27,7 @@ func (s *system) announcer() oracle.Actor {
 		defer mu.Unlock()
 		return maps.Clone(fired), nil
 	})
+	domain.Keep = minCatalogTurn
 	domain.Unsettled = true // An agent that ends hears nothing of what it fires.
 	number := 0
 	act := func(ctx context.Context, random *rand.Rand) string {
