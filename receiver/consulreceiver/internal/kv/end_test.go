@@ -16,12 +16,14 @@ func TestADeletionProvesAnEndOnlyIfItIsThatOfTheKey(t *testing.T) {
 	for name, tc := range map[string]struct {
 		deletedAt uint64
 		others    []string // keys
+		newest    uint64
 		want      End
 	}{
-		"between two observations":               {9, []string{"locks/y"}, Invalidated},
-		"before the last observation":            {7, nil, Unknown},
-		"after the observation":                  {12, nil, Unknown}, // of another key: Consul remembers no deletion of this one
-		"while another key begins with its name": {9, []string{"locks/x0"}, Unknown},
+		"between two observations":               {9, []string{"locks/y"}, 7, Invalidated},
+		"before the last observation":            {7, nil, 0, Unknown},
+		"after the observation":                  {12, nil, 0, Unknown}, // of another key: Consul remembers no deletion of this one
+		"while another key begins with its name": {9, []string{"locks/x0"}, 7, Unknown},
+		"at the index of a key that is there":    {9, []string{"locks/y"}, 9, Unknown}, // of that key: Consul remembers no deletion of this one
 	} {
 		t.Run(name, func(t *testing.T) {
 			var k Keys
@@ -33,6 +35,7 @@ func TestADeletionProvesAnEndOnlyIfItIsThatOfTheKey(t *testing.T) {
 			_, effects := k.Step(snapshottest.At(1), after.at(10).Observation, Evidence{
 				Sessions:  map[string]SessionState{"s": {Index: tc.deletedAt}},
 				DeletedAt: map[string]uint64{"locks/x": tc.deletedAt},
+				Newest:    tc.newest,
 			})
 			assert.Equal(t, tc.want, effects[0].(Ended).How)
 		})

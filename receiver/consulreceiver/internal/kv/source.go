@@ -100,7 +100,7 @@ func (c *collector) fork() collect.Step[string, Key, Effect] {
 // or a wait ends, it reads what shows how.
 func (c *collector) read(ctx context.Context, client *consulapi.Client, q consulapi.Query) (collect.Result[string, Key], error) {
 	q.Leader = true
-	result, err := Read(ctx, client, q, c.prefix, c.names, c.cfg.Fingerprint)
+	result, newest, err := read(ctx, client, q, c.prefix, c.names, c.cfg.Fingerprint)
 	if err != nil {
 		return result, err
 	}
@@ -111,6 +111,7 @@ func (c *collector) read(ctx context.Context, client *consulapi.Client, q consul
 	if len(needs.Sessions) > 0 {
 		c.evidence = c.readEvidence(ctx, needs)
 	}
+	c.evidence.Newest = newest
 	c.evidence.Clients = c.clients(result.Objects, needs)
 	return result, nil
 }
@@ -140,9 +141,15 @@ func (c *collector) clients(keys map[string]Key, needs Needs) map[string]Client 
 // Read reads the keys under a prefix. Consul sends the values along; they are
 // dropped at once. Only that of a semaphore's coordinating key is read.
 func Read(ctx context.Context, c *consulapi.Client, q consulapi.Query, prefix string, names pattern.Matcher, fingerprint bool) (collect.Result[string, Key], error) {
+	result, _, err := read(ctx, c, q, prefix, names, fingerprint)
+	return result, err
+}
+
+// read returns also the index at which any key under the prefix was modified last.
+func read(ctx context.Context, c *consulapi.Client, q consulapi.Query, prefix string, names pattern.Matcher, fingerprint bool) (result collect.Result[string, Key], newest uint64, err error) {
 	pairs, meta, err := readPairs(ctx, c, prefix, q)
 	if err != nil {
-		return collect.Result[string, Key]{Meta: meta}, err
+		return collect.Result[string, Key]{Meta: meta}, 0, err
 	}
 	at := time.Now()
 	keys := make(map[string]Key, len(pairs))
@@ -159,10 +166,11 @@ func Read(ctx context.Context, c *consulapi.Client, q consulapi.Query, prefix st
 			key.Value = Fingerprint{SHA256: hex.EncodeToString(sum[:]), Size: len(pair.Value)}
 		}
 		keys[pair.Key] = key
+		newest = max(newest, key.ModifyIndex)
 	}
 	assignRoles(prefix, keys)
 	maps.DeleteFunc(keys, func(name string, _ Key) bool { return !names.Match(name) })
-	return collect.Result[string, Key]{Meta: meta, Objects: keys, At: at, Read: len(pairs)}, nil
+	return collect.Result[string, Key]{Meta: meta, Objects: keys, At: at, Read: len(pairs)}, newest, nil
 }
 
 type entry struct {
