@@ -173,6 +173,37 @@ func stir(t *testing.T, client *api.Client, name string) {
 	require.NoError(t, err)
 }
 
+// A check that has failed for long is no outage of now when the token begins to show it.
+func TestWhatAPolicyBeginsToShowHasNotChanged(t *testing.T) {
+	t.Parallel()
+	consul, client := startConsul(t, lab.ServerOptions{Token: management})
+	for _, service := range []string{"web", "db", "hidden"} {
+		registerService(t, client, service)
+	}
+	set(t, client, "web", api.HealthCritical)
+	const nodes = `node_prefix "" { policy = "read" } service "db" { policy = "read" } `
+	policy, _, err := client.ACL().PolicyCreate(&api.ACLPolicy{Name: "some", Rules: nodes}, nil)
+	require.NoError(t, err)
+	token, _, err := client.ACL().TokenCreate(&api.ACLToken{Policies: []*api.ACLLink{{ID: policy.ID}}}, nil)
+	require.NoError(t, err)
+	cfg := configFor(consul.Addr)
+	cfg.Token = configopaque.String(token.SecretID)
+	o := observe(t, cfg)
+	watching(t, o, endpointChecks)
+	o.Eventually(t, "what it shows", o.HasValue(2, "consul.health.check.count", attrStatus, "passing"))
+
+	policy.Rules = nodes + `service "web" { policy = "read" }`
+	_, _, err = client.ACL().PolicyUpdate(policy, nil)
+	require.NoError(t, err)
+	for _, status := range []string{api.HealthCritical, api.HealthPassing} {
+		set(t, client, "db", status)
+		o.Eventually(t, "what changes", o.HasEvent(transition, attrCheck, "db", "consul.check.new_status", status))
+	}
+	o.Eventually(t, "more is shown", o.HasValue(1, "consul.health.check.count", attrStatus, "critical"))
+	assert.Empty(t, o.Events(transition, attrCheck, "web"))
+	assert.Empty(t, o.Spans(health.SpanIncident+".start", "consul.service.name", "web"))
+}
+
 func TestATokenThatLacksOneRightShowsTheRest(t *testing.T) {
 	t.Parallel()
 	consul, client := startConsul(t, lab.ServerOptions{Token: management, ExtraHCL: `telemetry { prometheus_retention_time = "1m" }`})

@@ -232,12 +232,20 @@ func TestASidecarHasNoIncidentOfItsOwn(t *testing.T) {
 	o.Eventually(t, "the transition", o.HasEvent(transition, attrCheck, "p1", "consul.check.new_status", "critical"))
 	o.Eventually(t, "the incident of what is only named so", o.HasSpan(health.SpanOutage+".start", attrCheck, "named"))
 	assert.Empty(t, o.Spans(health.SpanOutage+".start", attrCheck, "p1"))
+	for _, status := range []string{api.HealthPassing, api.HealthCritical} { // one that fails as soon as it is there
+		register(t, client, "ext2", &api.AgentService{
+			Kind: api.ServiceKindConnectProxy, Service: "late", ID: "late", Port: 1,
+			Proxy: &api.AgentServiceConnectProxyConfig{DestinationServiceName: "web"},
+		}, &api.AgentCheck{CheckID: "late", ServiceID: "late", Status: status})
+	}
+	o.Eventually(t, "its transition", o.HasEvent(transition, attrCheck, "late", "consul.check.status.new", "critical"))
+	assert.Empty(t, o.Spans(health.SpanOutage+".start", attrCheck, "late"))
 	requireConsulsHealth(t, o, client)
 
 	cfg := configFor(consul.Addr)
 	cfg.Checks.SidecarIncidents = true
 	o = observe(t, cfg)
-	o.Eventually(t, "the baseline", o.HasValue(2, "consul.health.check.count", attrStatus, "critical"))
+	o.Eventually(t, "the baseline", o.HasValue(3, "consul.health.check.count", attrStatus, "critical"))
 	proxy(api.HealthPassing)
 	o.Eventually(t, "the end of its outage, when that is configured", o.HasSpan(health.SpanOutage, attrCheck, "p1"))
 }

@@ -47,10 +47,10 @@ func (d *Domain) record(ctx context.Context, from time.Time, restored bool) {
 	d.reading.Lock()
 	defer d.reading.Unlock()
 	var states map[string]string
-	var asked time.Time
+	var began time.Time
 	if !Until(ctx, 50*time.Millisecond, func() bool {
 		var err error
-		asked = time.Now()
+		began = time.Now()
 		states, err = d.Read(ctx)
 		return err == nil
 	}) {
@@ -70,7 +70,7 @@ func (d *Domain) record(ctx context.Context, from time.Time, restored bool) {
 			d.turn(object, Turn{State: Absent, From: from, Until: until, Restored: restored})
 		}
 	}
-	d.states, d.read = states, asked
+	d.states, d.read = states, began
 }
 
 // Poll reads what became of the domain by itself since it was last read.

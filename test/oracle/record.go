@@ -78,17 +78,11 @@ func newSpan(resource pcommon.Resource, span ptrace.Span, arrived time.Time) Spa
 	return s
 }
 
-// Events returns the events of these names, of all without one, in the order in
-// which they arrived.
-func (s *Sink) Events(names ...string) (found []Event) {
+// Events returns the events in the order in which they arrived.
+func (s *Sink) Events() []Event {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, event := range s.events {
-		if len(names) == 0 || slices.Contains(names, event.Name) {
-			found = append(found, event)
-		}
-	}
-	return found
+	return slices.Clone(s.events)
 }
 
 // EventsAfter returns the events that arrived after the first n, and how many there are.

@@ -96,12 +96,12 @@ func (r *Run) again(first, second time.Time, allowed bool) bool {
 // CheckTwice records the events that were reported twice: those with the same name,
 // time and attributes.
 func (r *Run) CheckTwice(events []Event) {
-	seen := map[string]Event{}
+	first := map[string]Event{}
 	for _, event := range events {
 		id := event.Name + event.At.String() + event.Attributes.String() + event.Resource.String()
-		if before, twice := seen[id]; twice && !r.again(before.Arrived, event.Arrived, true) {
+		if before, twice := first[id]; twice && !r.again(before.Arrived, event.Arrived, true) {
 			r.Differ("event %s of %s was reported twice:%s", event.Name, r.Clock(event.At), event.Attributes)
 		}
-		seen[id] = event
+		first[id] = event
 	}
 }

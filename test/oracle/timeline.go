@@ -154,7 +154,7 @@ func (l *Timeline) due(windows []Window) []int {
 // silent says whether a silent window lies where a turn became another.
 func (l *Timeline) silent(turn int, windows []Window) bool {
 	for _, w := range windows {
-		if w.Silent && l.Turns[turn].From.Before(w.Until) && l.Turns[turn].Until.After(w.From.Add(-l.Keep)) {
+		if w.Silent && l.Turns[turn].From.Before(w.Until) && l.Turns[turn].Until.After(w.From.Add(-l.keep(turn))) {
 			return true
 		}
 	}

@@ -106,7 +106,7 @@ func TestWhatIsRepeatedOverAKill(t *testing.T) {
 	}{
 		"repeated":              {[]Report{first, second}, windows, 1},
 		"without a kill":        {[]Report{first, second}, []Window{{From: at(10), Until: at(20)}}, 2},
-		"not said to be":        {[]Report{first, report("up", "down", 19)}, windows, 2},
+		"without the mark":      {[]Report{first, report("up", "down", 19)}, windows, 2},
 		"long before the kill":  {[]Report{report("up", "down", 1), second}, windows, 2},
 		"long after it":         {[]Report{first, reconciled("up", "down", 30)}, windows, 2},
 		"another one than then": {[]Report{first, reconciled("down", "up", 19)}, windows, 2},
@@ -115,6 +115,24 @@ func TestWhatIsRepeatedOverAKill(t *testing.T) {
 			assert.Len(t, Once(c.reports, c.windows), c.kept)
 		})
 	}
+}
+
+// A state of a service has to last for longer than that of a check of the same timeline.
+func TestStatesThatMustLastLonger(t *testing.T) {
+	truth := timeline("up", 1.0, "down", 5.0, "up", 7.0)
+	reports := []Report{report("", "up", 1)}
+	why, _ := truth.Compare(reports, nil)
+	assert.NotEmpty(t, why)
+	truth.Turns[1].Keep = 3 * time.Second
+	why, _ = truth.Compare(reports, nil)
+	assert.Empty(t, why)
+
+	truth = timeline("up", 1.0, "down", 8.0)
+	why, _ = truth.Compare(reports, []Window{{From: at(10), Until: at(20), Silent: true}})
+	assert.NotEmpty(t, why)
+	truth.Turns[1].Keep = 3 * time.Second
+	why, _ = truth.Compare(reports, []Window{{From: at(10), Until: at(20), Silent: true}})
+	assert.Empty(t, why)
 }
 
 func TestVisible(t *testing.T) {

@@ -126,7 +126,7 @@ func (a *agentServices) do(ctx context.Context, kind int, id, status string) (wh
 	case kind == 2:
 		return "consul maint -enable", node, present, a.cli(ctx, "maint", "-enable", "-reason=by the oracle")
 	case kind == 3:
-		// Nobody says any more that it passes.
+		// It is not renewed.
 		a.expiring = check
 		return "consul services register with a short TTL", check, api.HealthPassing, a.registerByCLI(ctx, id, shortTTL)
 	default:

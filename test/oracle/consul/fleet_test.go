@@ -56,10 +56,7 @@ const checkPrefix = "check/"
 
 // nodeName is the same for names that Consul takes for the same.
 func nodeName(node string) string {
-	if nodesInAnyCase {
-		return strings.ToLower(node)
-	}
-	return node
+	return strings.ToLower(node)
 }
 
 const present = "present"
@@ -92,13 +89,9 @@ func (f *fleet) read(ctx context.Context) (map[string]string, error) {
 func (f *fleet) act(ctx context.Context, random *rand.Rand) string {
 	node, service := f.nodes[random.IntN(len(f.nodes))], f.services[random.IntN(len(f.services))]
 	kind, instance, status := random.IntN(20), fmt.Sprintf("%s-%d", service, random.IntN(2)), []string{api.HealthPassing, api.HealthWarning, api.HealthCritical}[random.IntN(3)]
-	if !f.checked[service] && !uncheckedInstances {
-		service = f.services[1]
-		instance = service + "-0"
-	}
-	pick := random.Uint64()
-	node = inAnyCase(node, pick>>8)
-	what, do := f.choose(kind, node, service, instance, status, pick)
+	number := random.Uint64()
+	node = inAnyCase(node, number>>8)
+	what, do := f.choose(kind, node, service, instance, status, number)
 	if !oracle.Until(ctx, 20*time.Millisecond, func() bool { return f.domain.AllRested() }) {
 		return ""
 	}
@@ -112,18 +105,18 @@ func (f *fleet) act(ctx context.Context, random *rand.Rand) string {
 }
 
 // inAnyCase writes the name of a node in another case at times: to Consul it is the same.
-func inAnyCase(node string, pick uint64) string {
-	switch {
-	case !nodesInAnyCase || pick%4 > 1:
-		return node
-	case pick%4 == 0:
+func inAnyCase(node string, number uint64) string {
+	switch number % 4 {
+	case 0:
 		return strings.ToUpper(node)
-	default:
+	case 1:
 		return strings.ToLower(node)
+	default:
+		return node
 	}
 }
 
-func (f *fleet) choose(kind int, node, service, instance, status string, pick uint64) (string, func() error) {
+func (f *fleet) choose(kind int, node, service, instance, status string, number uint64) (string, func() error) {
 	switch kind {
 	case 0:
 		return "node deregistered", func() error {
@@ -147,7 +140,7 @@ func (f *fleet) choose(kind int, node, service, instance, status string, pick ui
 		return "instance registered", func() error {
 			registration := &api.CatalogRegistration{Node: node, Service: &api.AgentService{ID: instance, Service: service}}
 			if f.checked[service] {
-				for i := range 1 + int(pick%2) {
+				for i := range 1 + int(number%2) {
 					id := fmt.Sprintf("%s-check%d", instance, i)
 					registration.Checks = append(registration.Checks, &api.HealthCheck{
 						Node: node, CheckID: id, Name: id, ServiceID: instance, ServiceName: service, Status: status,
@@ -157,12 +150,12 @@ func (f *fleet) choose(kind int, node, service, instance, status string, pick ui
 			return f.register(registration)
 		}
 	default:
-		return "check turned", func() error { return f.turn(status, pick) }
+		return "check turned", func() error { return f.turn(status, number) }
 	}
 }
 
 // turn gives one of the checks that there are another status.
-func (f *fleet) turn(status string, pick uint64) error {
+func (f *fleet) turn(status string, number uint64) error {
 	type located struct{ node, check string }
 	found := map[string]located{}
 	for _, node := range f.nodes {
@@ -180,7 +173,7 @@ func (f *fleet) turn(status string, pick uint64) error {
 		return nil
 	}
 	names := slices.Sorted(maps.Keys(found))
-	at := found[names[pick%uint64(len(names))]]
+	at := found[names[number%uint64(len(names))]]
 	checks, _, err := f.client.Health().Node(at.node, nil)
 	if err != nil {
 		return err

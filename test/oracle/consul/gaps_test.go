@@ -23,7 +23,7 @@ func (s *system) compareGaps(events []oracle.Event, windows []oracle.Window) {
 		}
 	}
 	for _, e := range events {
-		if object, _ := reportOf(e); object == "" || e.Attributes[attrReconciled] != "true" || endsHold(e) && !endsHaveTheirOwnTime {
+		if object, _ := reportOf(e); object == "" || e.Attributes[attrReconciled] != "true" {
 			continue
 		}
 		if !slices.ContainsFunc(gaps, func(gap oracle.Event) bool { return gap.At.Equal(e.At) }) {

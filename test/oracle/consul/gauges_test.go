@@ -34,7 +34,7 @@ type gauge struct {
 	want       map[string]float64
 }
 
-// compareGauges waits until all gauges are as Consul says, and records those that are
+// compareGauges waits until all gauges are as Consul has them, and records those that are
 // not.
 func (s *system) compareGauges(ctx context.Context) {
 	ctx, enough := context.WithTimeout(ctx, agree)
@@ -43,7 +43,7 @@ func (s *system) compareGauges(ctx context.Context) {
 	oracle.Until(ctx, time.Second, func() bool {
 		scrapes := s.sink.Scrapes()
 		oracle.Until(ctx, 50*time.Millisecond, func() bool { return s.sink.Scrapes() > scrapes+1 })
-		wrong = s.wrongGauges()
+		wrong = append(s.wrongGauges(), s.wrongStates()...)
 		return len(wrong) == 0
 	})
 	for _, difference := range wrong {

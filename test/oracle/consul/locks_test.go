@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"maps"
 	"math/rand/v2"
+	"path"
 	"strings"
 	"sync"
 	"time"
@@ -33,6 +34,8 @@ const waits = "waits"
 // created again. Who contends for a semaphore waits first.
 func passes(object, before, after string) (string, bool) {
 	switch {
+	case strings.HasPrefix(object, lockObject(prefixSemaphores)) && before == waits && after == oracle.Absent:
+		return holdState(path.Base(object), 1), true // It may have had a slot.
 	case strings.HasPrefix(object, lockObject(prefixSemaphores)):
 		return waits, before == oracle.Absent && after != waits
 	case strings.HasPrefix(object, lockObject("")), strings.HasPrefix(object, keyObject("")):
@@ -44,7 +47,7 @@ func passes(object, before, after string) (string, bool) {
 // created is the state of a key of which only its creation counts.
 func created(index uint64) string { return fmt.Sprintf("c%d", index) }
 
-// ends are the ways in which each hold may be said to have ended, by its key and state.
+// ends are the ends that each hold may be reported with, by its key and state.
 type ends struct {
 	mu      sync.Mutex
 	allowed map[[2]string][]string

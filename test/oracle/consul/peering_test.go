@@ -21,9 +21,6 @@ const peerName = "across"
 // TestPeering observes a datacenter that imports services of a peer. Those have the names
 // of its own, on nodes of the same names.
 func TestPeering(t *testing.T) {
-	if !peersAreMarked {
-		t.Skip("the receiver does not keep services of peers apart yet")
-	}
 	t.Parallel()
 	all := newRun(t, narrow)
 	one := all.startDatacenter(t, peerable(t, ""))

@@ -11,19 +11,15 @@ import (
 	"github.com/otelcol-infra/otelcol-infra/test/oracle"
 )
 
-// reports returns what the events say of each object, in the order of their times.
+// reports returns the reports of each object, in the order of their times.
 func reports(events []oracle.Event) map[string][]oracle.Report {
 	all := map[string][]oracle.Report{}
-	began := map[string]bool{} // holds and waits, at an unknown time
 	for _, e := range events {
 		object, report := reportOf(e)
 		if object == "" {
 			continue
 		}
-		report.At, report.Reconciled = e.At, e.Attributes[attrReconciled] == "true" && (endsHaveTheirOwnTime || !endsHold(e) || !began[e.SpanID])
-		if (e.Name == eventLockAcquired || e.Name == eventLockQueued) && report.Reconciled {
-			began[e.SpanID] = true
-		}
+		report.At, report.Reconciled = e.At, e.Attributes[attrReconciled] == "true"
 		all[object] = append(all[object], report)
 	}
 	for _, of := range all {
@@ -95,10 +91,6 @@ func keyReport(e oracle.Event) oracle.Report {
 	default:
 		return oracle.Report{New: state, OldUnknown: true}
 	}
-}
-
-func endsHold(e oracle.Event) bool {
-	return e.Name == eventLockReleased || e.Name == eventLockInvalidated || e.Name == eventLockAbandoned
 }
 
 func holdOf(e oracle.Event) string {

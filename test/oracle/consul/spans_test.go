@@ -59,7 +59,7 @@ func (s *system) cameBack(first, second oracle.Span) bool {
 // spelled says whether the names in a span are those in its event.
 func spelled(e oracle.Event, span oracle.Span) bool {
 	for _, name := range []string{attrNode, attrCheck, attrService, attrInstance, attrKey, attrSession} {
-		if value, ok := span.Attributes[name]; spansSpellNames && ok && value != e.Attributes[name] {
+		if value, ok := span.Attributes[name]; ok && value != e.Attributes[name] {
 			return false
 		}
 	}
@@ -87,7 +87,7 @@ func opens(e oracle.Event) (begins, ends bool, name string) {
 	return false, false, ""
 }
 
-// stillOpen says of which spans the end cannot have come yet: of checks that fail, and
+// stillOpen returns which spans cannot have ended yet: of checks that fail, and
 // of what they began.
 func (s *system) stillOpen(events []oracle.Event) func(oracle.Span) bool {
 	failing := map[string]bool{} // by span ID of the outage
@@ -139,7 +139,7 @@ func (s *system) stillOpen(events []oracle.Event) func(oracle.Span) bool {
 			return true
 		}
 		if s.hides(start) {
-			return true // Nothing is said of what is hidden, not even that it ended.
+			return true // Nothing is reported of what is hidden, not even that it ended.
 		}
 		switch strings.TrimSuffix(start.Name, ".start") {
 		case spanOutage:

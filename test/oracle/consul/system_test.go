@@ -50,6 +50,9 @@ receivers:
     initial_delay: 100ms
     storage: file_storage
     kv: {prefixes: [kv/, locks/, sem/]}
+    metrics:
+      consul.health.node.state: {enabled: true}
+      consul.health.service.instance.state: {enabled: true}
 `
 
 // shared is what all datacenters of a run share.

@@ -30,10 +30,11 @@ func (w *Watch[K, V, E]) Observe(result Result[K, V]) snapshot.Observation[K, V]
 	return w.observe(result, w.overtaken(result)).Observation
 }
 
-// Pause returns the pause after a result, and observes it.
-func (w *Watch[K, V, E]) Pause(result Result[K, V]) time.Duration {
+// Pause returns the pause after a result, and how many queries may follow without
+// one, and observes the result.
+func (w *Watch[K, V, E]) Pause(result Result[K, V]) (pause time.Duration, burst int) {
 	w.queries = rate.NewLimiter(0, 1)
 	w.pace(result)
 	w.observe(result, false)
-	return time.Duration(float64(time.Second) / float64(w.queries.Limit())).Round(time.Millisecond)
+	return time.Duration(float64(time.Second) / float64(w.queries.Limit())).Round(time.Millisecond), w.queries.Burst()
 }

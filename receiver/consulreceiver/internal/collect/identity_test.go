@@ -74,7 +74,7 @@ func TestWhichClusterItIs(t *testing.T) {
 
 // The IDs of what has begun must be those of its end.
 func TestTheIdentityStays(t *testing.T) {
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		_, _ = io.WriteString(w, `{"TrustDomain":"a.consul"}`)
 	}))
 	defer server.Close()

@@ -27,7 +27,9 @@ func TestThePauseGrowsWithTheAnswerAndWhileNothingChanges(t *testing.T) {
 	index := uint64(0)
 	pause := func(read int, objects map[string]int) time.Duration {
 		index++
-		return w.Pause(collect.Result[string, int]{Meta: consulapi.Meta{Index: index}, Objects: objects, Read: read})
+		pause, burst := w.Pause(collect.Result[string, int]{Meta: consulapi.Meta{Index: index}, Objects: objects, Read: read})
+		assert.Equal(t, pause <= 10*time.Millisecond, burst > 2, "only small answers follow each other at once")
+		return pause
 	}
 	assert.Equal(t, 10*time.Millisecond, pause(1, map[string]int{"a": 1}))
 	assert.Equal(t, 10*time.Millisecond, pause(1, map[string]int{"a": 2}))

@@ -5,7 +5,6 @@ package collect
 
 import (
 	"context"
-	"sync"
 	"time"
 
 	"github.com/otelcol-infra/otelcol-infra/internal/snapshot"
@@ -35,7 +34,6 @@ type Stream[O, E any] struct {
 	// Commit saves what must survive a restart.
 	Commit func(context.Context) error
 
-	mu    sync.Mutex
 	dirty bool // there is something to commit
 }
 
@@ -61,7 +59,7 @@ func (s *Stream[O, E]) Run(ctx context.Context) {
 			if hidden {
 				hidings++
 			}
-			s.mark(len(effects) > 0)
+			s.dirty = s.dirty || len(effects) > 0
 			return s.telemetry(now, gap, hidden, effects)
 		},
 		Fork: func() func(time.Time, O, bool) watch.Telemetry {
@@ -82,19 +80,12 @@ func (s *Stream[O, E]) Run(ctx context.Context) {
 	}.Run(ctx)
 }
 
-// MarkDirty says that there is something to commit.
-func (s *Stream[O, E]) MarkDirty() { s.mark(true) }
-
-func (s *Stream[O, E]) mark(dirty bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.dirty = s.dirty || dirty
-}
+// MarkDirty means that there is something to commit. It is for Step, as the watch.Loop
+// neither steps nor commits at the same time.
+func (s *Stream[O, E]) MarkDirty() { s.dirty = true }
 
 // commit saves what was delivered. It is tried again with the next observation.
 func (s *Stream[O, E]) commit(ctx context.Context) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
 	if s.dirty {
 		s.dirty = s.Commit(ctx) != nil
 	}

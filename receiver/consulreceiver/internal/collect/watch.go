@@ -93,7 +93,7 @@ type observation[K, V comparable] struct {
 // Run observes until ctx ends.
 func (w Watch[K, V, E]) Run(ctx context.Context) {
 	w.MinPause = cmp.Or(w.MinPause, time.Second)
-	w.queries = rate.NewLimiter(rate.Every(w.MinPause), 2)
+	w.queries = rate.NewLimiter(rate.Every(w.MinPause), burst(w.MinPause))
 	if w.Interval > 0 {
 		w.queries = rate.NewLimiter(rate.Every(w.Interval), 1)
 	}
@@ -139,12 +139,12 @@ func (w *Watch[K, V, E]) next(ctx context.Context) (observation[K, V], error) {
 		}
 		return none, err
 	}
-	restored := w.overtaken(result)
-	if !ended && w.begun && !w.Unordered && (result.Index < w.last.Index || restored) {
+	w.pace(result)
+	observed := w.observe(result, w.overtaken(result))
+	if observed.Restored && !ended {
 		w.era = w.epoch.next(era)
 	}
-	w.pace(result)
-	return w.observe(result, restored), nil
+	return observed, nil
 }
 
 // overtaken means that Consul has restored a snapshot, although its index is not
@@ -209,7 +209,18 @@ func (w *Watch[K, V, E]) pace(result Result[K, V]) {
 	}
 	if w.Interval == 0 {
 		w.queries.SetLimit(rate.Every(pause))
+		w.queries.SetBurst(burst(pause))
 	}
+}
+
+// burst returns how many blocking queries may follow each other without a pause
+// after a quiet time. Small answers may: changes of a lock come in bursts, and
+// how a hold ended is known only if each is observed by itself.
+func burst(pause time.Duration) int {
+	if pause > 10*time.Millisecond {
+		return 2
+	}
+	return 20
 }
 
 // backOff returns a pause that doubles, up to a second, with each answer in a row

@@ -148,6 +148,8 @@ type Query struct {
 	// Filter is an expression that the objects of the answer satisfy; Peer reads what
 	// that peer exports.
 	Filter, Peer string
+	// Object is the name of the one object below the endpoint that is read.
+	Object string
 	// Class is what the request is counted as; empty: the endpoint. An endpoint that
 	// holds the name of one object needs it, or each object would have a series.
 	Class string
@@ -251,7 +253,10 @@ func GetIndexed[T any](ctx context.Context, c *Client, endpoint string, q Query)
 func (c *Client) Send(ctx context.Context, endpoint string, q Query) (*http.Response, error) {
 	path, query, _ := strings.Cut(endpoint, "?")
 	if q.Recurse {
-		path, query = endpoint, "" // A key may have a Query mark.
+		path, query = endpoint, "" // A key may have a question mark.
+	}
+	if q.Object != "" {
+		path += "/" + q.Object // So may the name of an object, which is no parameter.
 	}
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, strings.TrimSuffix(c.options.Endpoint, "/"), nil)
 	if err != nil {

@@ -31,6 +31,8 @@ type known struct {
 	// full says that no check is added but by an answer with all checks, as there are
 	// more than may be observed.
 	full bool
+	// partial says that the token does not show all checks.
+	partial bool
 }
 
 type change = diff.Change[CheckID, Check]
@@ -57,7 +59,8 @@ func newKnown(checks Checks, index uint64) *known {
 // clone returns a copy that goes on by itself.
 func (k *known) clone() *known {
 	c := newKnown(k.checks, k.index)
-	c.full, c.gone, c.left, c.lists = k.full, maps.Clone(k.gone), maps.Clone(k.left), maps.Clone(k.lists)
+	c.full, c.partial = k.full, k.partial
+	c.gone, c.left, c.lists = maps.Clone(k.gone), maps.Clone(k.left), maps.Clone(k.lists)
 	return c
 }
 
@@ -73,6 +76,7 @@ func (k *known) set(id CheckID, check Check) {
 func (k *known) remove(id CheckID, index uint64) {
 	k.unlist(id)
 	delete(k.checks, id)
+	delete(k.left, id)
 	k.gone[id] = index
 }
 
@@ -95,7 +99,7 @@ func (k *known) newer(id CheckID, next Check) bool {
 func (k *known) replace(index uint64, checks Checks) []change {
 	changes := diff.Maps(k.checks, checks, CheckID.Compare)
 	fresh := newKnown(checks, index)
-	fresh.full = k.full
+	fresh.full, fresh.partial = k.full, k.partial
 	*k = *fresh
 	return changes
 }
@@ -125,7 +129,8 @@ func (k *known) all(index uint64, checks Checks) []change {
 }
 
 // list takes in the list of the checks with a status that is not passing. A check that
-// is new, but is older than the lists before, was in none of them: it has been passing.
+// is new, but is older than the lists before, was in none of them: it has been passing,
+// unless the token hid it.
 func (k *known) list(status Status, index uint64, checks Checks) []change {
 	oldest := index
 	for _, of := range k.lists {
@@ -139,7 +144,7 @@ func (k *known) list(status Status, index uint64, checks Checks) []change {
 		}
 		k.set(id, next)
 		delete(k.left, id)
-		if !there && next.Created <= oldest && next.Created < next.Index {
+		if !there && !k.partial && next.Created <= oldest && next.Created < next.Index {
 			prev, there = next, true
 			prev.Status, prev.Output, prev.Index = Passing, "", next.Created
 			changes = append(changes, change{Key: id, Next: prev, Added: true})
@@ -163,10 +168,13 @@ func (k *known) resolve(index uint64, asked []CheckID, found Checks) []change {
 	var changes []change
 	for _, id := range asked {
 		prev, there := k.checks[id]
-		if since, open := k.left[id]; !open || !there || index < since {
+		if since, open := k.left[id]; !open || index < since {
 			continue
 		}
 		delete(k.left, id)
+		if !there {
+			continue
+		}
 		next, found := found[id]
 		switch {
 		case !found && prev.Index <= index:
@@ -193,6 +201,19 @@ func (k *known) overtaken(last, index uint64, checks Checks) bool {
 		prev, there := k.checks[id]
 		_, gone := k.gone[id]
 		if there && next.Index < prev.Index && prev.Index <= index || !there && !gone && next.Index <= last {
+			return true
+		}
+	}
+	return false
+}
+
+// appeared says that an answer has a check that is not known although it was modified
+// before the last such answer.
+func (k *known) appeared(last uint64, checks Checks) bool {
+	for id, next := range checks {
+		_, there := k.checks[id]
+		_, gone := k.gone[id]
+		if !there && !gone && next.Index <= last {
 			return true
 		}
 	}

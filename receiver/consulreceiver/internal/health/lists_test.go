@@ -244,3 +244,26 @@ func FuzzStatusesAreCountedOnce(f *testing.F) {
 		assert.EqualValues(t, 1, counts.sum())
 	})
 }
+
+// A check that the token hid was in no list before: that does not mean that it passed.
+func TestAListThatShowsMoreThanBefore(t *testing.T) {
+	h := begun(9, "n1/db=passing")
+	h.SetPartial(true)
+	shown := saw(10, "n1/web=critical@5").Objects
+	assert.True(t, h.Appeared(9, shown), "the list before must have had it")
+	assert.False(t, h.Appeared(9, saw(10, "n1/web=critical@10").Objects), "it is new")
+	for _, line := range describeAll(h.StepList(snapshottest.At(1), Critical, 10, saw(10, "n1/web=critical").Objects)) {
+		assert.NotContains(t, line, "passing")
+	}
+}
+
+func TestAResolutionMakesProgress(t *testing.T) {
+	h := begun(1, "n1/web=critical", "n2/web=critical")
+	h.StepList(snapshottest.At(1), Critical, 5, Checks{})
+	h.StepAll(snapshottest.At(1), saw(4, "n2/web=critical@1")) // older, and one of them is gone
+	nodes, _ := h.Unresolved()
+	assert.NotContains(t, nodes, "n1", "there is nothing to resolve of a check that is gone")
+	h.StepResolved(snapshottest.At(2), 5, nodes["n2"], Checks{})
+	nodes, _ = h.Unresolved()
+	assert.Empty(t, nodes)
+}

@@ -4,8 +4,10 @@
 package health
 
 import (
+	"cmp"
 	"context"
 	"slices"
+	"strings"
 
 	"github.com/otelcol-infra/otelcol-infra/receiver/consulreceiver/internal/collect"
 	"github.com/otelcol-infra/otelcol-infra/receiver/consulreceiver/internal/consulapi"
@@ -17,6 +19,10 @@ const maxUncheckedImports = 32
 
 // Imported is a service that a peer exports.
 type Imported struct{ Service, Peer string }
+
+func (i Imported) compare(other Imported) int {
+	return cmp.Or(strings.Compare(i.Service, other.Service), strings.Compare(i.Peer, other.Peer))
+}
 
 // readImported reads the health of the services that peers export. A peer sends one
 // check for an instance that has any, with the health of the instance.
@@ -53,7 +59,7 @@ func readImported(ctx context.Context, c *consulapi.Client, filters collect.Filt
 func readImportedService(ctx context.Context, c *consulapi.Client, of Imported) (counts Instances, err error) {
 	instances, _, err := consulapi.GetIndexed[[]struct {
 		Checks []struct{ CheckID, Status string } `answer:"required"`
-	}](ctx, c, endpointService+"/"+of.Service, consulapi.Query{Peer: of.Peer, Class: endpointService})
+	}](ctx, c, endpointService, consulapi.Query{Peer: of.Peer, Object: of.Service})
 	for _, i := range instances {
 		var checks [classes]int64
 		for _, check := range i.Checks {

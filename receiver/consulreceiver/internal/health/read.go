@@ -17,7 +17,7 @@ import (
 const (
 	Endpoint         = "health/state/any" // all checks
 	endpointState    = "health/state/"    // those with a status
-	endpointNode     = "health/node/"     // those on a node
+	endpointNode     = "health/node"      // those on a node
 	endpointServices = "catalog/services" // names of services
 	endpointOnNode   = "catalog/node-services"
 	endpointImported = "internal/ui/services"
@@ -96,7 +96,7 @@ func truncate(text string, limit int) string {
 // onNode reads some checks of one node. A node that is gone has none.
 func (r reader) onNode(ctx context.Context, c *consulapi.Client, ids []CheckID, of Checks, q consulapi.Query) (collect.Result[CheckID, Check], error) {
 	const most = 32 // terms in an expression
-	q.Class = strings.TrimSuffix(endpointNode, "/")
+	q.Object = ids[0].Node
 	if len(ids) <= most {
 		terms := make([]string, len(ids))
 		for i, id := range ids {
@@ -104,7 +104,7 @@ func (r reader) onNode(ctx context.Context, c *consulapi.Client, ids []CheckID, 
 		}
 		q.Filter = strings.Join(terms, " or ")
 	}
-	return r.read(ctx, c, endpointNode+ids[0].Node, q)
+	return r.read(ctx, c, endpointNode, q)
 }
 
 // sidecars reads the names of the services that are sidecar proxies, in lower case.
@@ -124,7 +124,7 @@ func instancesOn(ctx context.Context, c *consulapi.Client, filters collect.Filte
 	}
 	reply, _, err := consulapi.GetIndexed[struct {
 		Services consulapi.Nullable[service] `answer:"required"` // null: there is no such node
-	}](ctx, c, endpointOnNode+"/"+node, consulapi.Query{Class: endpointOnNode})
+	}](ctx, c, endpointOnNode, consulapi.Query{Object: node})
 	var instances []Instance
 	for _, s := range reply.Services {
 		if filters.Services.Match(s.Service) {

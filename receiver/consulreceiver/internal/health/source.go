@@ -8,8 +8,10 @@ package health
 
 import (
 	"context"
+	"maps"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/otelcol-infra/otelcol-infra/receiver/consulreceiver/internal/collect"
 	"github.com/otelcol-infra/otelcol-infra/receiver/consulreceiver/internal/metadata"
@@ -46,6 +48,9 @@ type collector struct {
 	metrics metadata.MetricsConfig
 	reader  reader
 	hosts   hosts
+
+	imported   map[Imported]Instances // as they were last read, and when
+	importedAt time.Time
 
 	mu     sync.Mutex
 	health Health
@@ -105,7 +110,10 @@ func (c *collector) recordChecks(ctx context.Context, m collect.Metrics) {
 	c.recordStates(m)
 	c.mu.Unlock()
 	RecordChecks(m, counts)
-	c.SetServicesBeyond(collect.Bound(instances, nil, c.Filters.MaxServices, strings.Compare))
+	beyond := collect.Bound(instances, nil, c.Filters.MaxServices, strings.Compare)
+	imported = maps.Clone(imported)
+	beyond += collect.Bound(imported, nil, max(0, c.Filters.MaxServices-len(instances)), Imported.compare)
+	c.SetServicesBeyond(beyond)
 	RecordInstances(m, instances)
 	RecordImported(m, imported)
 }
@@ -117,8 +125,7 @@ func (c *collector) totals(ctx context.Context) (own map[string]int64, imported 
 	if totals == nil || !with {
 		return totals, nil
 	}
-	imported, err := readImported(ctx, c.API, c.Filters)
-	c.SetEndpoint(endpointImported, err)
+	imported, err := c.readImported(ctx, totals)
 	if err != nil {
 		return nil, nil // Nobody knows what of them is imported.
 	}
@@ -132,6 +139,24 @@ func (c *collector) totals(ctx context.Context) (own map[string]int64, imported 
 		}
 	}
 	return own, imported
+}
+
+// readImported reads the health of the services that peers export. Consul makes the
+// answer of its whole catalog, so the larger that is the longer the last answer counts.
+func (c *collector) readImported(ctx context.Context, totals map[string]int64) (map[Imported]Instances, error) {
+	var size int64
+	for _, n := range totals {
+		size += n
+	}
+	if age := min(longestPause, time.Duration(size)*pausePerCheck); !c.importedAt.IsZero() && time.Since(c.importedAt) < age {
+		return c.imported, nil
+	}
+	imported, err := readImported(ctx, c.API, c.Filters)
+	c.SetEndpoint(endpointImported, err)
+	if err == nil {
+		c.imported, c.importedAt = imported, time.Now()
+	}
+	return imported, err
 }
 
 // recordStates records the states of single checks, nodes and instances, as far as

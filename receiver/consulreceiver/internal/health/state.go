@@ -29,7 +29,8 @@ type Health struct {
 	tally           *tally
 	counter         Counter
 	reserved        int    // the generation of the tally whose services the counter has
-	restores        uint64 // how often Consul went back to a snapshot
+	restores        uint64 // how often Consul went back to a snapshot,
+	restoredAt      uint64 // and the index that it had reached before
 	outages         map[CheckID]*Outage
 	incidents       map[Subject]*Incident
 }
@@ -67,6 +68,7 @@ func (h *Health) stepAll(now time.Time, o snapshot.Observation[CheckID, Check], 
 	}
 	if o.Restored || gap != nil && gap.Old > gap.New {
 		h.restores++
+		h.restoredAt = max(h.restoredAt, h.known.index)
 	}
 	found := merge(o.Index, o.Objects)
 	h.begun, h.known.full = true, o.Cut
@@ -105,6 +107,29 @@ func (h *Health) StepResolved(now time.Time, index uint64, asked []CheckID, foun
 // that of a Consul that has restored a snapshot, although its index is not lower.
 func (h *Health) Overtaken(last, index uint64, checks Checks) bool {
 	return h.begun && h.known.overtaken(last, index, checks)
+}
+
+// Appeared says whether an answer after the last one has a check that the last one must
+// have had: the token may show more now.
+func (h *Health) Appeared(last uint64, checks Checks) bool {
+	return h.begun && !h.known.full && h.known.appeared(last, checks)
+}
+
+// SetPartial sets whether the token hides checks.
+func (h *Health) SetPartial(partial bool) {
+	h.init()
+	h.known.partial = partial
+}
+
+// HasNewService says whether some checks are of a service of which no check was known.
+func (h *Health) HasNewService(checks Checks) bool {
+	h.init()
+	for _, check := range checks {
+		if check.Service != "" && !h.tally.has(check.Service) {
+			return true
+		}
+	}
+	return false
 }
 
 // Unresolved returns the checks that have left their list, by node, and the index that
@@ -233,7 +258,7 @@ func (h *Health) open(t Transition, before bool) (*Outage, []Effect) {
 		i := h.incidents[s.key()]
 		if i == nil {
 			i = &Incident{
-				ID:      IncidentID{Subject: s, First: t.shown(), Index: t.Check.Index, Restores: h.restores},
+				ID:      IncidentID{Subject: s, First: t.shown(), Index: t.Check.Index, Restores: h.restoresOf(t.Check)},
 				Course:  Course{BeganBefore: before, Start: t.At, Reconciled: t.Reconciled},
 				failing: map[CheckID]bool{},
 			}
@@ -248,7 +273,7 @@ func (h *Health) open(t Transition, before bool) (*Outage, []Effect) {
 		own = Subject{Name: t.shown().Node, Node: true}
 	}
 	outage := &Outage{
-		ID:     OutageID{Check: t.shown(), Index: t.Check.Index, Restores: h.restores, Incident: join(own).ID},
+		ID:     OutageID{Check: t.shown(), Index: t.Check.Index, Restores: h.restoresOf(t.Check), Incident: join(own).ID},
 		Check:  t.Check,
 		Course: Course{BeganBefore: before, Start: t.At, Reconciled: t.Reconciled},
 	}
@@ -320,6 +345,16 @@ func (h *Health) Clone() *Health {
 	c.begun, c.restored = h.begun, h.restored
 	c.known, c.tally = h.known.clone(), newTally(h.known.checks)
 	return c
+}
+
+// restoresOf returns how often Consul had gone back to a snapshot, if the index of a check
+// may have been that of another change before. Later ones need no such count, so that
+// another collector makes the same IDs of them.
+func (h *Health) restoresOf(check Check) uint64 {
+	if check.Index > h.restoredAt {
+		return 0
+	}
+	return h.restores
 }
 
 // Begun says whether there was an observation.
@@ -403,13 +438,14 @@ func (h *Health) Host(node string, instances []Instance) {
 type Trouble struct {
 	Index     uint64
 	Restores  uint64 `json:",omitempty"`
+	Restored  uint64 `json:",omitempty"` // the index that Consul had reached before
 	Outages   []Outage
 	Incidents []Incident
 }
 
 // Save returns the open outages and incidents, in order.
 func (h *Health) Save() Trouble {
-	t := Trouble{Index: h.Index(), Restores: h.restores}
+	t := Trouble{Index: h.Index(), Restores: h.restores, Restored: h.restoredAt}
 	for _, o := range h.outages {
 		t.Outages = append(t.Outages, *o.told())
 	}
@@ -434,7 +470,7 @@ func (s Subject) compare(other Subject) int {
 // Restore goes on from what an earlier process saved, before the first Step. What
 // does not fit together, as of an older version, is left out.
 func (h *Health) Restore(t Trouble) {
-	h.restores = t.Restores
+	h.restores, h.restoredAt = t.Restores, t.Restored
 	h.outages, h.incidents = map[CheckID]*Outage{}, map[Subject]*Incident{}
 	incidents := map[Subject]*Incident{}
 	for _, i := range t.Incidents {

@@ -966,4 +966,7 @@ func TestAnOutageThatASnapshotBringsBackIsAnotherOne(t *testing.T) {
 	assert.NotEqual(t, before, after)
 	assert.NotEqual(t, outageKeys("dc1", before).SpanID(), outageKeys("dc1", after).SpanID())
 	assert.NotEqual(t, outageKeys("dc1", before).TraceID(), outageKeys("dc1", after).TraceID())
+
+	opened(saw(7, "n1/web=passing"))
+	assert.Zero(t, opened(saw(8, "n1/web=critical")).Restores, "another collector makes the same IDs of what follows")
 }

@@ -186,6 +186,12 @@ func (t *tally) service(name string) *service {
 	return s
 }
 
+// has says whether an instance of a service is known.
+func (t *tally) has(service string) bool {
+	s := t.services[strings.ToLower(service)]
+	return s != nil && len(s.instances) > 0
+}
+
 // instance returns an instance on a node. An ID that is now of another service is
 // another instance.
 func (t *tally) instance(on *node, of Instance) *instance {

@@ -47,6 +47,7 @@ type observation struct {
 	all    *snapshot.Observation[CheckID, Check]
 	resync bool
 	hidden bool // the token began to hide some checks
+	partly bool // it hides some
 
 	// list is the status of which it has the list; or asked are the checks that were to be
 	// resolved, and checks those of them that are there.
@@ -63,6 +64,9 @@ func (o observation) into(h *Health, now time.Time) (*snapshot.Gap, []Effect) {
 	if o.sidecars != nil {
 		h.Sidecars = o.sidecars
 	}
+	if o.all != nil {
+		h.SetPartial(o.partly)
+	}
 	switch {
 	case o.all != nil && o.resync:
 		return h.Step(now, *o.all)
@@ -78,11 +82,10 @@ func (o observation) into(h *Health, now time.Time) (*snapshot.Gap, []Effect) {
 // answer is what one of the queries that wait side by side has returned.
 type answer struct {
 	collect.Result[CheckID, Check]
-	status   Status         // of the list; empty: all checks
-	before   consulapi.Meta // of the answer before it
-	restart  bool           // it does not continue what was observed before
-	err      error
-	sidecars map[string]bool
+	status  Status         // of the list; empty: all checks
+	before  consulapi.Meta // of the answer before it
+	restart bool           // it does not continue what was observed before
+	err     error
 }
 
 // watcher follows the lists of failing checks and, seldom, all checks, by blocking
@@ -100,12 +103,14 @@ type watcher struct {
 	begun      bool
 	gap        bool
 	consistent bool           // the next read of all must be
+	widened    bool           // the token shows more than at the last read of all
 	last       consulapi.Meta // of the last read of all
 	highest    uint64         // index
 	cut        int
 	readAll    time.Time // when all were last read
 	size       int       // how many there were
-	catalogAt  uint64    // how often the catalog had changed when sidecars were read
+
+	unread bool // the names of sidecar proxies could not be read
 
 	views int // how often the view itself changed
 }
@@ -168,7 +173,7 @@ func (w *watcher) unresolved(ctx context.Context) (r resolution, done bool, err 
 		return r, false, nil
 	}
 	names := slices.Sorted(maps.Keys(nodes))
-	if len(names) <= maxNodes && !slices.ContainsFunc(names, func(name string) bool { return strings.ContainsAny(name, "?/") }) {
+	if len(names) <= maxNodes && !slices.ContainsFunc(names, func(name string) bool { return strings.Contains(name, "/") }) {
 		asked := nodes[names[0]]
 		result, err := w.fresh(since, func(q consulapi.Query) (collect.Result[CheckID, Check], error) {
 			w.mu.Lock()
@@ -181,6 +186,12 @@ func (w *watcher) unresolved(ctx context.Context) (r resolution, done bool, err 
 		})
 		if err == nil && (result.Filtered && !w.last.Filtered || result.Token != w.last.Token) { // The view has changed.
 			w.stop()
+			r.observation, err = w.begin(ctx)
+			return r, true, err
+		}
+		if err == nil && result.Index < since { // Even a consistent answer is older: Consul has restored a snapshot.
+			w.stop()
+			w.consistent = true
 			r.observation, err = w.begin(ctx)
 			return r, true, err
 		}
@@ -223,7 +234,6 @@ func (w *watcher) begin(ctx context.Context) (observation, error) {
 	reading, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer context.AfterFunc(epoch, cancel)()
-	sidecars := w.sidecars(reading)
 	result, err := w.reader.read(reading, w.API, Endpoint, consulapi.Query{Consistent: w.consistent})
 	if err == nil && !w.consistent && w.begun && result.Index < w.highest && !w.API.Consistent() {
 		// So answers a server that lags, or a leader that has just started: only a
@@ -241,6 +251,7 @@ func (w *watcher) begin(ctx context.Context) (observation, error) {
 	if !ended && restored {
 		w.epoch = w.EndEpoch(epoch)
 	}
+	sidecars := w.sidecars(reading, result.Objects)
 	o := w.all(result, true, restored)
 	o.sidecars = sidecars
 	w.consistent, w.highest = false, result.Index
@@ -261,18 +272,19 @@ func (w *watcher) pace(ctx context.Context) error {
 	return w.restarts.Wait(ctx)
 }
 
-// sidecars reads which services are sidecar proxies, if the catalog has changed. Where
-// they cannot be read, those known before count.
-func (w *watcher) sidecars(ctx context.Context) map[string]bool {
-	changed, _ := w.catalog.Changed()
-	if w.cfg.SidecarIncidents || w.begun && changed == w.catalogAt {
+// sidecars reads which services are sidecar proxies, if some of the checks are of a
+// service that is new. Where they cannot be read, those known before count.
+func (w *watcher) sidecars(ctx context.Context, checks Checks) map[string]bool {
+	w.mu.Lock()
+	fresh := w.health.HasNewService(checks)
+	w.mu.Unlock()
+	if w.cfg.SidecarIncidents || !fresh && !w.unread {
 		return nil
 	}
 	names, err := sidecars(ctx, w.API)
-	if err != nil {
+	if w.unread = err != nil; w.unread {
 		return nil
 	}
-	w.catalogAt = changed
 	return names
 }
 
@@ -305,20 +317,29 @@ func (w *watcher) all(result collect.Result[CheckID, Check], resync, restored bo
 				Index:    meta.Index,
 				Gap:      resync && w.gap || backwards,
 				Restored: backwards,
-				Rebased:  meta.Filtered && !w.begun || w.begun && (same || meta.Filtered != w.last.Filtered || meta.Filtered && meta.Token != w.last.Token),
+				Rebased:  w.widened || meta.Filtered && !w.begun || w.begun && (same || meta.Filtered != w.last.Filtered || meta.Filtered && meta.Token != w.last.Token),
 				Cut:      cut > 0 || w.cut > 0,
 			},
 			Objects: objects,
 		},
 		resync: resync,
 		hidden: meta.Filtered && !w.last.Filtered,
+		partly: meta.Filtered,
 	}
+	w.widened = false
 	w.last, w.begun, w.readAll, w.size = meta, true, time.Now(), result.Read
 	if resync {
 		w.gap = false
 	}
 	w.highest = max(w.highest, meta.Index)
 	return o
+}
+
+// appeared says that an answer has a check that the one before must have had.
+func (w *watcher) appeared(a answer) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.health.Appeared(a.before.Index, a.Objects)
 }
 
 // take makes an observation of an answer.
@@ -332,13 +353,19 @@ func (w *watcher) take(ctx context.Context, a answer) (observation, error) {
 		w.consistent = restart
 		return w.begin(ctx)
 	}
+	if (a.Filtered || w.last.Filtered) && w.appeared(a) {
+		w.stop()
+		w.widened = true
+		return w.begin(ctx)
+	}
 	if a.status == "" {
+		sidecars := w.sidecars(ctx, a.Objects)
 		o := w.all(a.Result, false, false)
-		o.sidecars = a.sidecars
+		o.sidecars = sidecars
 		return o, nil
 	}
 	w.highest = max(w.highest, a.Index)
-	return observation{list: a.status, index: a.Index, checks: a.Objects}, nil
+	return observation{list: a.status, index: a.Index, checks: a.Objects, sidecars: w.sidecars(ctx, a.Objects)}, nil
 }
 
 // follow begins the blocking queries.
@@ -350,11 +377,11 @@ func (w *watcher) follow(ctx context.Context, from consulapi.Meta) {
 		cancel()
 	}
 	w.answers = make(chan answer)
-	answers, size, sidecarsAt := w.answers, w.size, w.catalogAt
+	answers, size := w.answers, w.size
 	for _, status := range failing {
 		w.queries.Go(func() { w.followList(ctx, status, from, answers) })
 	}
-	w.queries.Go(func() { w.followAll(ctx, from, size, sidecarsAt, answers) })
+	w.queries.Go(func() { w.followAll(ctx, from, size, answers) })
 }
 
 func send(ctx context.Context, answers chan<- answer, a answer) bool {
@@ -403,20 +430,15 @@ func soonFor(size int) time.Duration {
 
 // followAll follows all checks, with long pauses: the lists have what fails, and here is
 // what comes and goes while it passes. It is read soon when the catalog has changed.
-func (w *watcher) followAll(ctx context.Context, from consulapi.Meta, size int, sidecarsAt uint64, answers chan<- answer) {
-	last, read := from, time.Now()
+func (w *watcher) followAll(ctx context.Context, from consulapi.Meta, size int, answers chan<- answer) {
+	last, read, catalogAt := from, time.Now(), uint64(0)
 	for {
 		long := min(longestPause, max(shortestPause, time.Duration(size)*pausePerCheck))
-		if !w.pause(ctx, read, soonFor(size), long, sidecarsAt) {
+		if !w.pause(ctx, read, soonFor(size), long, catalogAt) {
 			return
 		}
-		a := answer{before: last}
-		if changed, _ := w.catalog.Changed(); changed != sidecarsAt && !w.cfg.SidecarIncidents {
-			if names, err := sidecars(ctx, w.API); err == nil {
-				a.sidecars, sidecarsAt = names, changed
-			}
-		}
-		begin := time.Now()
+		a, begin := answer{before: last}, time.Now()
+		catalogAt, _ = w.catalog.Changed()
 		a.Result, a.err = w.reader.read(ctx, w.API, Endpoint, consulapi.Query{Index: last.Index})
 		a.restart = a.err == nil && discontinuous(last, a.Meta, begin)
 		if !send(ctx, answers, a) {
@@ -474,7 +496,7 @@ func (w *watcher) fork() func(now time.Time, o observation, overflow bool) (*sna
 		}
 		h.Sidecars = w.health.Sidecars
 		return h.Step(now, snapshot.Observation[CheckID, Check]{
-			Continuity: snapshot.Continuity{Index: w.health.Index(), Gap: true, Rebased: rebased},
+			Continuity: snapshot.Continuity{Index: w.health.Index(), Gap: true, Rebased: rebased, Cut: w.cut > 0},
 			Objects:    w.health.Checks(),
 		})
 	}

@@ -145,7 +145,7 @@ func (k *Keys) Step(now time.Time, o snapshot.Observation[string, Key], evidence
 	} else {
 		evidence.DeletedAt = nil
 	}
-	if o.Restored || gap != nil && gap.Old > gap.New {
+	if o.Restored || gap != nil && gap.Old > gap.New && len(changes) > 0 { // The index also falls when Consul forgets deletions.
 		k.restores++
 	}
 	s := step{Keys: k, now: now, before: before, after: o.Objects, evidence: evidence}
