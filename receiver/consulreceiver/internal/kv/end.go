@@ -59,6 +59,9 @@ type SessionState struct {
 type Needs struct {
 	Sessions []string // IDs of the holders
 	Deleted  []string // keys
+	// GivenUp is the lowest index, by session, at which a key that it held was given
+	// up, where that is known.
+	GivenUp map[string]uint64
 }
 
 // within returns the evidence with only those deletions that are proven to be of

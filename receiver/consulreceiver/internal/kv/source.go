@@ -109,7 +109,9 @@ func (c *collector) read(ctx context.Context, client *consulapi.Client, q consul
 	c.mu.Unlock()
 	c.evidence = Evidence{}
 	if len(needs.Sessions) > 0 {
-		c.evidence = c.readEvidence(ctx, needs)
+		var listed int
+		c.evidence, listed = c.readEvidence(ctx, needs)
+		result.Read += listed
 	}
 	c.evidence.Newest = newest
 	c.evidence.Clients = c.clients(result.Objects, needs)
