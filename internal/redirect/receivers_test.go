@@ -50,9 +50,8 @@ func TestAReceiverIsRedirected(t *testing.T) {
 			factory: consulreceiver.NewFactory(), key: "endpoint",
 			config: map[string]any{
 				"token": secret, "headers": headers, "kv": map[string]any{"prefixes": []any{"locks/"}},
-				"agent_telemetry": map[string]any{"enabled": true},
 			},
-			paths: []string{"/v1/operator/usage", "/v1/status/peers", "/v1/agent/metrics"},
+			paths: []string{"/v1/catalog/datacenters", "/v1/status/peers"},
 		},
 		"a consul that redirects all that is watched": {
 			factory: consulreceiver.NewFactory(), key: "endpoint",

@@ -145,7 +145,6 @@ var grants = map[string]string{
 	"session":  `session_prefix "" { policy = "read" }`,
 	"key":      `key_prefix "" { policy = "read" }`,
 	"event":    `event_prefix "" { policy = "read" }`,
-	"agent":    `agent_prefix "" { policy = "read" }`,
 }
 
 func allBut(denied string) string {
@@ -206,15 +205,14 @@ func TestWhatAPolicyBeginsToShowHasNotChanged(t *testing.T) {
 
 func TestATokenThatLacksOneRightShowsTheRest(t *testing.T) {
 	t.Parallel()
-	consul, client := startConsul(t, lab.ServerOptions{Token: management, ExtraHCL: `telemetry { prometheus_retention_time = "1m" }`})
+	consul, client := startConsul(t, lab.ServerOptions{Token: management})
 	stir(t, client, "first")
 	acquire(t, client, newSession(t, client, "holder"))
 	wide := newToken(t, client, "wide", allBut(""))
 
 	// What is not granted is refused, or filtered out of an answer.
 	refused := map[string][]string{
-		"operator": {endpointUsage, endpointOverview, endpointAutopilot},
-		"agent":    {endpointTelemetry},
+		"operator": {endpointUsage, endpointOverview, endpointAutopilot, endpointPeerings},
 	}
 	filtered := map[string][]string{
 		"node":    {endpointChecks, endpointNodes, endpointMembers, endpointMembersWAN},
@@ -234,7 +232,8 @@ func TestATokenThatLacksOneRightShowsTheRest(t *testing.T) {
 	}
 	all := append([]string{
 		endpointConfig, endpointMembers, endpointMembersWAN, endpointKV + "config/", endpointKV + "locks/", endpointToken,
-		endpointPeers, endpointLeader, endpointUsage, endpointOverview, endpointAutopilot, endpointCoordinates, endpointTelemetry,
+		endpointPeers, endpointLeader, endpointUsage, endpointOverview, endpointAutopilot, endpointCoordinates,
+		endpointPeerings, endpointLicense,
 	}, watched...)
 
 	for denied := range grants {
@@ -242,7 +241,6 @@ func TestATokenThatLacksOneRightShowsTheRest(t *testing.T) {
 			file := newTokenFile(t, wide)
 			cfg := configForKeys(consul.Addr)
 			cfg.TokenFile = string(file)
-			cfg.AgentTelemetry.Enabled = true
 			o := observe(t, cfg)
 			watching(t, o, all...)
 			o.Eventually(t, "the hold", o.HasValue(1, "consul.kv.lock.held.count", "consul.kv.prefix", "locks/"))

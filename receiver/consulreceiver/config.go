@@ -21,11 +21,11 @@ import (
 	"github.com/otelcol-infra/otelcol-infra/internal/configcheck"
 	"github.com/otelcol-infra/otelcol-infra/internal/tokenfile"
 	"github.com/otelcol-infra/otelcol-infra/receiver/consulreceiver/internal/acltoken"
-	"github.com/otelcol-infra/otelcol-infra/receiver/consulreceiver/internal/agentmetrics"
 	"github.com/otelcol-infra/otelcol-infra/receiver/consulreceiver/internal/collect"
 	"github.com/otelcol-infra/otelcol-infra/receiver/consulreceiver/internal/consulapi"
 	"github.com/otelcol-infra/otelcol-infra/receiver/consulreceiver/internal/health"
 	"github.com/otelcol-infra/otelcol-infra/receiver/consulreceiver/internal/kv"
+	"github.com/otelcol-infra/otelcol-infra/receiver/consulreceiver/internal/leaf"
 	"github.com/otelcol-infra/otelcol-infra/receiver/consulreceiver/internal/metadata"
 	"github.com/otelcol-infra/otelcol-infra/receiver/consulreceiver/internal/network"
 )
@@ -77,29 +77,34 @@ type Config struct {
 	// EmitInitialState means that what is first observed is told as events, too.
 	EmitInitialState bool `mapstructure:"emit_initial_state"`
 
-	Services       collect.NamesConfig  `mapstructure:"services"`
-	Nodes          collect.NamesConfig  `mapstructure:"nodes"`
-	Checks         health.Config        `mapstructure:"checks"`
-	Catalog        collect.SwitchConfig `mapstructure:"catalog"`
-	Cluster        collect.SwitchConfig `mapstructure:"cluster"`
-	Members        collect.LimitConfig  `mapstructure:"members"`
-	Coordinates    network.Config       `mapstructure:"coordinates"`
-	Sessions       collect.LimitConfig  `mapstructure:"sessions"`
-	KV             kv.Config            `mapstructure:"kv"`
-	UserEvents     collect.SwitchConfig `mapstructure:"user_events"`
-	ConfigEntries  collect.LimitConfig  `mapstructure:"config_entries"`
-	Certificates   collect.SwitchConfig `mapstructure:"certificates"`
-	ACLToken       acltoken.Config      `mapstructure:"acl_token"`
-	AgentTelemetry agentmetrics.Config  `mapstructure:"agent_telemetry"`
+	Services         collect.NamesConfig  `mapstructure:"services"`
+	Nodes            collect.NamesConfig  `mapstructure:"nodes"`
+	Checks           health.Config        `mapstructure:"checks"`
+	Catalog          collect.SwitchConfig `mapstructure:"catalog"`
+	Cluster          collect.SwitchConfig `mapstructure:"cluster"`
+	Members          collect.LimitConfig  `mapstructure:"members"`
+	Coordinates      network.Config       `mapstructure:"coordinates"`
+	Sessions         collect.LimitConfig  `mapstructure:"sessions"`
+	KV               kv.Config            `mapstructure:"kv"`
+	UserEvents       collect.SwitchConfig `mapstructure:"user_events"`
+	ConfigEntries    collect.LimitConfig  `mapstructure:"config_entries"`
+	Certificates     collect.SwitchConfig `mapstructure:"certificates"`
+	ACLToken         acltoken.Config      `mapstructure:"acl_token"`
+	License          collect.SwitchConfig `mapstructure:"license"`
+	Peerings         collect.LimitConfig  `mapstructure:"peerings"`
+	LeafCertificates leaf.Config          `mapstructure:"leaf_certificates"`
 }
 
 // Unmarshal reads the configuration. A list may be one string, separated by
 // commas, as an environment variable gives it.
 func (c *Config) Unmarshal(conf *confmap.Conf) error {
+	if conf.IsSet("agent_telemetry") {
+		return errors.New("agent_telemetry is no longer a setting: remove it, and scrape the agent with the prometheus receiver, see docs/guides/consul-metrics.md")
+	}
 	if err := configcheck.Unmarshal(conf, c); err != nil {
 		return err
 	}
-	for _, list := range [][]string{c.KV.Prefixes, c.Datacenters} {
+	for _, list := range [][]string{c.KV.Prefixes, c.Datacenters, c.LeafCertificates.Services} {
 		for i := range list {
 			list[i] = strings.TrimSpace(list[i])
 		}
@@ -119,19 +124,20 @@ func (c *Config) Validate() error {
 		c.Services.Validate("services"),
 		c.Nodes.Validate("nodes"),
 		c.KV.Validate("kv"),
+		c.LeafCertificates.Validate(),
 		configcheck.Duration("acl_token::expiry_warning", c.ACLToken.ExpiryWarning, "24h"),
 	}
 	for key, value := range map[string]int{
-		"services::limit":        c.Services.Limit,
-		"nodes::limit":           c.Nodes.Limit,
-		"checks::limit":          c.Checks.Limit,
-		"checks::states_limit":   c.Checks.StatesLimit,
-		"members::limit":         c.Members.Limit,
-		"coordinates::sample":    c.Coordinates.Sample,
-		"sessions::limit":        c.Sessions.Limit,
-		"kv::limit":              c.KV.Limit,
-		"config_entries::limit":  c.ConfigEntries.Limit,
-		"agent_telemetry::limit": c.AgentTelemetry.Limit,
+		"services::limit":       c.Services.Limit,
+		"nodes::limit":          c.Nodes.Limit,
+		"checks::limit":         c.Checks.Limit,
+		"checks::states_limit":  c.Checks.StatesLimit,
+		"members::limit":        c.Members.Limit,
+		"coordinates::sample":   c.Coordinates.Sample,
+		"sessions::limit":       c.Sessions.Limit,
+		"kv::limit":             c.KV.Limit,
+		"peerings::limit":       c.Peerings.Limit,
+		"config_entries::limit": c.ConfigEntries.Limit,
 	} {
 		errs = append(errs, configcheck.Positive(key, value))
 	}
@@ -199,25 +205,26 @@ func defaultConfig() *Config {
 	scrape.CollectionInterval = 10 * time.Second
 	scrape.Timeout = consulapi.DefaultTimeout // the same key as the client's
 	return &Config{
-		HTTP:           client,
-		Scrape:         scrape,
-		Metrics:        metadata.NewDefaultMetricsBuilderConfig(),
-		Events:         metadata.DefaultLogsBuilderConfig(),
-		Consistency:    consulapi.Stale,
-		MaxStaleness:   consulapi.DefaultMaxStaleness,
-		Services:       collect.NamesConfig{Limit: 5_000},
-		Nodes:          collect.NamesConfig{Limit: 10_000},
-		Checks:         health.Config{LimitConfig: collect.LimitConfig{Enabled: true, Limit: 100_000}, StatesLimit: 10_000},
-		Catalog:        collect.SwitchConfig{Enabled: true},
-		Cluster:        collect.SwitchConfig{Enabled: true},
-		Members:        collect.LimitConfig{Enabled: true, Limit: 10_000},
-		Coordinates:    network.Config{Enabled: true, Sample: 1_000},
-		Sessions:       collect.LimitConfig{Enabled: true, Limit: 10_000},
-		KV:             kv.Config{Limit: 10_000},
-		UserEvents:     collect.SwitchConfig{Enabled: true},
-		ConfigEntries:  collect.LimitConfig{Enabled: true, Limit: 10_000},
-		Certificates:   collect.SwitchConfig{Enabled: true},
-		ACLToken:       acltoken.Config{Enabled: true, ExpiryWarning: 24 * time.Hour},
-		AgentTelemetry: agentmetrics.Config{Limit: 2_000},
+		HTTP:          client,
+		Scrape:        scrape,
+		Metrics:       metadata.NewDefaultMetricsBuilderConfig(),
+		Events:        metadata.DefaultLogsBuilderConfig(),
+		Consistency:   consulapi.Stale,
+		MaxStaleness:  consulapi.DefaultMaxStaleness,
+		Services:      collect.NamesConfig{Limit: 5_000},
+		Nodes:         collect.NamesConfig{Limit: 10_000},
+		Checks:        health.Config{LimitConfig: collect.LimitConfig{Enabled: true, Limit: 100_000}, StatesLimit: 10_000},
+		Catalog:       collect.SwitchConfig{Enabled: true},
+		Cluster:       collect.SwitchConfig{Enabled: true},
+		Members:       collect.LimitConfig{Enabled: true, Limit: 10_000},
+		Coordinates:   network.Config{Enabled: true, Sample: 1_000},
+		Sessions:      collect.LimitConfig{Enabled: true, Limit: 10_000},
+		KV:            kv.Config{Limit: 10_000},
+		UserEvents:    collect.SwitchConfig{Enabled: true},
+		ConfigEntries: collect.LimitConfig{Enabled: true, Limit: 10_000},
+		Certificates:  collect.SwitchConfig{Enabled: true},
+		ACLToken:      acltoken.Config{Enabled: true, ExpiryWarning: 24 * time.Hour},
+		License:       collect.SwitchConfig{Enabled: true},
+		Peerings:      collect.LimitConfig{Enabled: true, Limit: 100},
 	}
 }

@@ -30,6 +30,7 @@ import (
 	"github.com/otelcol-infra/otelcol-infra/receiver/consulreceiver/internal/acltoken"
 	"github.com/otelcol-infra/otelcol-infra/receiver/consulreceiver/internal/configentry"
 	"github.com/otelcol-infra/otelcol-infra/receiver/consulreceiver/internal/leader"
+	"github.com/otelcol-infra/otelcol-infra/receiver/consulreceiver/internal/license"
 	"github.com/otelcol-infra/otelcol-infra/receiver/consulreceiver/internal/member"
 	"github.com/otelcol-infra/otelcol-infra/receiver/consulreceiver/internal/metadata"
 )
@@ -53,6 +54,8 @@ func TestTheCostDoesNotGrowWithTheServices(t *testing.T) {
 		"/v1/" + endpointLeader:          {leader.Interval, 1},
 		"/v1/" + endpointConfig + "mesh": {configentry.Interval, 1},
 		"/v1/" + endpointMembers:         {cfg.Scrape.CollectionInterval, len(member.Endpoints)},
+		"/v1/" + endpointPeerings:        {cfg.Scrape.CollectionInterval, 1},
+		"/v1/" + endpointLicense:         {license.Interval, 1},
 		"/v1/" + endpointToken:           {acltoken.Interval, 1},
 	}
 	r := drive(t, cfg, nil)

@@ -5,7 +5,6 @@ package consulreceiver
 
 import (
 	"github.com/otelcol-infra/otelcol-infra/receiver/consulreceiver/internal/acltoken"
-	"github.com/otelcol-infra/otelcol-infra/receiver/consulreceiver/internal/agentmetrics"
 	"github.com/otelcol-infra/otelcol-infra/receiver/consulreceiver/internal/ca"
 	"github.com/otelcol-infra/otelcol-infra/receiver/consulreceiver/internal/catalog"
 	"github.com/otelcol-infra/otelcol-infra/receiver/consulreceiver/internal/configentry"
@@ -13,8 +12,11 @@ import (
 	"github.com/otelcol-infra/otelcol-infra/receiver/consulreceiver/internal/health"
 	"github.com/otelcol-infra/otelcol-infra/receiver/consulreceiver/internal/kv"
 	"github.com/otelcol-infra/otelcol-infra/receiver/consulreceiver/internal/leader"
+	"github.com/otelcol-infra/otelcol-infra/receiver/consulreceiver/internal/leaf"
+	"github.com/otelcol-infra/otelcol-infra/receiver/consulreceiver/internal/license"
 	"github.com/otelcol-infra/otelcol-infra/receiver/consulreceiver/internal/member"
 	"github.com/otelcol-infra/otelcol-infra/receiver/consulreceiver/internal/network"
+	"github.com/otelcol-infra/otelcol-infra/receiver/consulreceiver/internal/peering"
 	"github.com/otelcol-infra/otelcol-infra/receiver/consulreceiver/internal/server"
 	"github.com/otelcol-infra/otelcol-infra/receiver/consulreceiver/internal/userevent"
 )
@@ -41,7 +43,9 @@ const (
 	endpointConfig      = configentry.Endpoint
 	endpointRoots       = ca.Endpoint
 	endpointToken       = acltoken.Endpoint
-	endpointTelemetry   = agentmetrics.Endpoint
+	endpointLicense     = license.Endpoint
+	endpointPeerings    = peering.Endpoint
+	endpointLeaf        = leaf.Endpoint
 )
 
 var (

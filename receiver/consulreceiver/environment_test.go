@@ -60,7 +60,6 @@ func environment(t *testing.T) map[string]string {
 var answers = map[string]string{
 	"acl/token/self":               `{"AccessorID":"8d8e1b0c-0000-0000-0000-000000000000"}`,
 	"agent/members":                `[{"Name":"n1","Addr":"127.0.0.1","Port":8301,"Status":1}]`,
-	"agent/metrics":                "# TYPE consul_raft_apply counter\nconsul_raft_apply 3\n",
 	"catalog/datacenters":          `["dc1"]`,
 	"catalog/nodes":                `[{"Node":"n1","Address":"127.0.0.1"}]`,
 	"catalog/services":             `{"web":[]}`,
@@ -72,6 +71,7 @@ var answers = map[string]string{
 	"internal/ui/catalog-overview": `{"Nodes":[{"Total":1}],"Services":[{"Name":"web","Namespace":"default","Partition":"default","Total":1},{"Name":"unchecked","Namespace":"planted","Partition":"default","Total":3},{"Name":"unchecked","Namespace":"default","Partition":"planted","Total":4}]}`,
 	"kv/locks/":                    `[{"Key":"locks/a","ModifyIndex":7,"CreateIndex":7}]`,
 	"operator/autopilot/state":     `{"Healthy":true,"Voters":["s1"],"Servers":{"s1":{"ID":"s1","Name":"n1","LastContact":"0s","Healthy":true}}}`,
+	"operator/license":             `{"License":{"expiration_time":"2030-01-01T00:00:00Z"}}`,
 	"operator/usage":               `{"Usage":{"dc1":{"Nodes":1,"Services":1,"ServiceInstances":1}}}`,
 	"session/list":                 `[{"ID":"1f","Node":"n1"}]`,
 	"status/leader":                `"127.0.0.1:8300"`,
@@ -89,9 +89,6 @@ func smallConsul(w http.ResponseWriter, r *http.Request) {
 		body = "[]"
 	}
 	w.Header().Set("X-Consul-Index", "7")
-	if strings.HasSuffix(r.URL.Path, "/metrics") {
-		w.Header().Set("Content-Type", "text/plain; version=0.0.4")
-	}
 	_, _ = io.WriteString(w, body)
 }
 
@@ -114,7 +111,6 @@ func (r *recordedConsul) config() *Config {
 	cfg := defaultConfig()
 	cfg.HTTP.Endpoint, cfg.HTTP.TLS.CAFile = r.server.URL, r.ca
 	cfg.KV.Prefixes = []string{"locks/"}
-	cfg.AgentTelemetry.Enabled = true
 	return cfg
 }
 
@@ -159,14 +155,13 @@ func all(t *assert.CollectT, got observed) {
 	for _, endpoint := range []string{
 		endpointChecks, endpointServices, endpointNodes, endpointUsage, endpointOverview, endpointLeader, endpointPeers,
 		endpointAutopilot, endpointMembers, endpointMembersWAN, endpointCoordinates, endpointSessions, endpointKV + "locks/",
-		endpointUserEvents, endpointConfig, endpointRoots, endpointToken, endpointTelemetry,
+		endpointUserEvents, endpointConfig, endpointRoots, endpointToken,
 	} {
 		assert.Contains(t, requests, "GET /v1/"+endpoint)
 		assert.Contains(t, got.up, endpoint)
 	}
 	for _, metric := range []string{
 		"consul.health.check.count", "consul.catalog.service.count", "consul.session.count", "consul.kv.key.count", "consul.member.count",
-		"consul_raft_apply",
 	} {
 		assert.Contains(t, series, metric)
 	}

@@ -22,9 +22,12 @@ import (
 	"github.com/otelcol-infra/otelcol-infra/receiver/consulreceiver/internal/health"
 	"github.com/otelcol-infra/otelcol-infra/receiver/consulreceiver/internal/kv"
 	"github.com/otelcol-infra/otelcol-infra/receiver/consulreceiver/internal/leader"
+	"github.com/otelcol-infra/otelcol-infra/receiver/consulreceiver/internal/leaf"
+	"github.com/otelcol-infra/otelcol-infra/receiver/consulreceiver/internal/license"
 	"github.com/otelcol-infra/otelcol-infra/receiver/consulreceiver/internal/member"
 	"github.com/otelcol-infra/otelcol-infra/receiver/consulreceiver/internal/metadata"
 	"github.com/otelcol-infra/otelcol-infra/receiver/consulreceiver/internal/network"
+	"github.com/otelcol-infra/otelcol-infra/receiver/consulreceiver/internal/peering"
 	"github.com/otelcol-infra/otelcol-infra/receiver/consulreceiver/internal/server"
 	"github.com/otelcol-infra/otelcol-infra/receiver/consulreceiver/internal/session"
 	"github.com/otelcol-infra/otelcol-infra/receiver/consulreceiver/internal/userevent"
@@ -107,9 +110,16 @@ func TestMetricsOfAConsulThatAnswers(t *testing.T) {
 		kv.RecordKeys(m, "jobs/", 3, 1)
 		kv.RecordSemaphores(m, []kv.Semaphore{{Prefix: "jobs/nightly", Limit: 2, Holders: 2, Waiters: 1}})
 		kv.RecordChanges(m, "jobs/", kv.KeyChanges{Created: 4, Updated: 5, Deleted: 1}, 7)
-		ca.RecordRoot(m, ca.Root{NotAfter: now.Add(time.Hour)})
+		ca.RecordRoot(m, ca.Root{NotAfter: now.Add(time.Hour), SigningNotAfter: now.Add(time.Minute)})
 		acltoken.RecordToken(m, acltoken.Token{Expires: now.Add(time.Minute)})
 		acltoken.RecordToken(m, acltoken.Token{}) // It does not expire.
+		leaf.RecordCertificate(m, "web", leaf.Certificate{Expires: now.Add(time.Hour)})
+		license.RecordLicense(m, license.License{Expires: now.Add(time.Hour)})
+		license.RecordLicense(m, license.License{}) // There is none.
+		peering.RecordPeerings(m, map[string]peering.Peering{
+			"dc2": {State: peering.Active, Heartbeat: now.Add(-time.Second), Imported: 2, Exported: 1},
+			"dc3": {State: peering.Pending},
+		})
 	}))
 }
 

@@ -13,8 +13,11 @@ import (
 	"github.com/otelcol-infra/otelcol-infra/receiver/consulreceiver/internal/health"
 	"github.com/otelcol-infra/otelcol-infra/receiver/consulreceiver/internal/kv"
 	"github.com/otelcol-infra/otelcol-infra/receiver/consulreceiver/internal/leader"
+	"github.com/otelcol-infra/otelcol-infra/receiver/consulreceiver/internal/leaf"
+	"github.com/otelcol-infra/otelcol-infra/receiver/consulreceiver/internal/license"
 	"github.com/otelcol-infra/otelcol-infra/receiver/consulreceiver/internal/member"
 	"github.com/otelcol-infra/otelcol-infra/receiver/consulreceiver/internal/network"
+	"github.com/otelcol-infra/otelcol-infra/receiver/consulreceiver/internal/peering"
 	"github.com/otelcol-infra/otelcol-infra/receiver/consulreceiver/internal/server"
 	"github.com/otelcol-infra/otelcol-infra/receiver/consulreceiver/internal/session"
 	"github.com/otelcol-infra/otelcol-infra/receiver/consulreceiver/internal/userevent"
@@ -48,9 +51,14 @@ func (c *Config) kinds(keyNames pattern.Matcher) []collect.Kind {
 		member.Kind(c.Members, member.LAN),
 		member.Kind(c.Members, member.WAN),
 		acltoken.Kind(c.ACLToken),
+		license.Kind(c.License),
+		peering.Kind(c.Peerings),
 	}
 	for _, prefix := range c.KV.Prefixes {
 		kinds = append(kinds, kv.Kind(c.KV, keyNames, prefix, func(e *collect.Env) kv.Sessions { return sessions[e] }))
+	}
+	for _, service := range c.LeafCertificates.Services {
+		kinds = append(kinds, leaf.Kind(service))
 	}
 	return kinds
 }

@@ -4,6 +4,7 @@
 package consulreceiver
 
 import (
+	"fmt"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -41,4 +42,25 @@ func TestTheFiltersOfNodesApplyToTheWholeNamesOfMembers(t *testing.T) {
 			}
 		})
 	}
+}
+
+func TestTheVersionsOfMembers(t *testing.T) {
+	t.Parallel()
+	consul, client := startConsul(t, lab.ServerOptions{})
+	members, err := client.Agent().Members(false)
+	require.NoError(t, err)
+	startAgent(t, fmt.Sprintf("-retry-join=%s:%d", members[0].Addr, members[0].Port))
+	self, err := client.Agent().Self()
+	require.NoError(t, err)
+	version := self["Config"]["Version"].(string)
+	cfg := configFor(consul.Addr)
+	cfg.Metrics.Metrics.ConsulMemberInfo.Enabled = true
+	o := observe(t, cfg)
+	for pool, want := range map[string]int64{"lan": 2, "wan": 1} {
+		o.Eventually(t, pool, o.HasValue(want, "consul.member.by_version.count", "consul.member.pool", pool, "consul.member.version", version))
+	}
+	o.Eventually(t, "the server", o.HasValue(1, "consul.member.info", "consul.member.pool", "wan",
+		"consul.member.name", "lab.dc1", "consul.member.role", "server", "consul.member.version", version))
+	o.Eventually(t, "the client", o.HasValue(1, "consul.member.info", "consul.member.pool", "lan",
+		"consul.member.role", "client", "consul.member.version", version))
 }

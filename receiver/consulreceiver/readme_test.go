@@ -38,14 +38,13 @@ func TestThePolicyOfTheReadmeIsEnough(t *testing.T) {
 	newSession(t, client, "some")
 	cfg := configForKeys(consul.Addr)
 	cfg.KV.Prefixes = []string{"locks/"}
-	cfg.AgentTelemetry.Enabled = true
 	token := newToken(t, client, "readme", policy[1])
 	cfg.Token = configopaque.String(token)
 	o := observe(t, cfg)
 	for _, endpoint := range []string{
 		endpointChecks, endpointServices, endpointNodes, endpointUsage, endpointOverview, endpointLeader, endpointPeers,
 		endpointAutopilot, endpointMembers, endpointMembersWAN, endpointCoordinates, endpointSessions, endpointKV + "locks/",
-		endpointUserEvents, endpointConfig, endpointRoots, endpointToken, endpointTelemetry,
+		endpointUserEvents, endpointConfig, endpointRoots, endpointToken, endpointPeerings, endpointLicense,
 	} {
 		o.Eventually(t, endpoint, isUp(t, o, 1, endpoint))
 	}

@@ -13,7 +13,6 @@ import (
 	"go.opentelemetry.io/collector/receiver"
 
 	"github.com/otelcol-infra/otelcol-infra/internal/sharedcomponent"
-	"github.com/otelcol-infra/otelcol-infra/receiver/consulreceiver/internal/agentmetrics"
 	"github.com/otelcol-infra/otelcol-infra/receiver/consulreceiver/internal/collect"
 	"github.com/otelcol-infra/otelcol-infra/receiver/consulreceiver/internal/consulapi"
 	"github.com/otelcol-infra/otelcol-infra/receiver/consulreceiver/internal/metadata"
@@ -59,19 +58,7 @@ func (m *metricsScraper) Scrape(ctx context.Context) pmetric.Metrics {
 
 func (m *metricsScraper) scrape(ctx context.Context, s *scope, builder *metadata.MetricsBuilder) pmetric.Metrics {
 	s.record(ctx, collect.Metrics{MetricsBuilder: builder, Now: time.Now()})
-	res := s.Resource(builder.NewResourceBuilder())
-	metrics := builder.Emit(metadata.WithResource(res))
-	if !s.agent {
-		return metrics
-	}
-	if own := agentmetrics.Collect(ctx, s.Env, m.cfg.AgentTelemetry); own.Len() > 0 {
-		rm := metrics.ResourceMetrics().AppendEmpty()
-		res.CopyTo(rm.Resource())
-		sm := rm.ScopeMetrics().AppendEmpty()
-		sm.Scope().SetName(agentmetrics.Scope)
-		own.MoveAndAppendTo(sm.Metrics())
-	}
-	return metrics
+	return builder.Emit(metadata.WithResource(s.Resource(builder.NewResourceBuilder())))
 }
 
 // record records what is known.

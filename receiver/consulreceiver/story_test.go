@@ -323,13 +323,13 @@ func TestTheInitialStateIsToldIfAsked(t *testing.T) {
 
 // What a single server without ACLs cannot show is shown elsewhere.
 func TestEveryMetricComes(t *testing.T) {
-	consul, client := startConsul(t, lab.ServerOptions{ExtraHCL: `telemetry { prometheus_retention_time = "1m" }`})
+	consul, client := startConsul(t, lab.ServerOptions{})
 	registerService(t, client, "web")
 	cfg := configForKeys(consul.Addr)
 	cfg.Metrics.Metrics.ConsulHealthCheckState.Enabled = true
 	cfg.Metrics.Metrics.ConsulHealthNodeState.Enabled = true
+	cfg.Metrics.Metrics.ConsulMemberInfo.Enabled = true
 	cfg.Metrics.Metrics.ConsulHealthServiceInstanceState.Enabled = true
-	cfg.AgentTelemetry.Enabled = true
 	o := observe(t, cfg)
 	watching(t, o, endpointChecks)
 	set(t, client, "web", api.HealthWarning)
@@ -338,11 +338,12 @@ func TestEveryMetricComes(t *testing.T) {
 	_, err = semaphore.Acquire(nil)
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = semaphore.Release() }) // It renews its session until then; Consul may have ended.
-	want := []string{"consul_raft_apply"}         // of the agent itself
+	var want []string
 	for _, info := range metricNames() {
 		switch info {
 		case "consul.acl.token.expiry_timestamp", "consul.network.round_trip.min", "consul.network.round_trip.median",
-			"consul.network.round_trip.p95", "consul.network.round_trip.max":
+			"consul.network.round_trip.p95", "consul.network.round_trip.max",
+			"consul.license.expiry_timestamp", "consul.leaf_certificate.expiry_timestamp", "consul.peering.last_heartbeat_timestamp", "consul.peering.service.count", "consul.peering.state":
 		default:
 			want = append(want, info)
 		}
@@ -363,15 +364,6 @@ func TestEveryMetricComes(t *testing.T) {
 		o.Eventually(t, "the instance, "+status, o.HasValue(instance, "consul.health.service.instance.state",
 			"consul.service.name", "web", "consul.service.id", "web", "consul.node.name", "lab", attrStatus, status))
 	}
-}
-
-func TestTheAgentsOwnMetricsNeedASettingOfTheAgent(t *testing.T) {
-	consul, _ := startConsul(t, lab.ServerOptions{})
-	cfg := configFor(consul.Addr)
-	cfg.AgentTelemetry.Enabled = true
-	o := observe(t, cfg)
-	o.Eventually(t, "it is said", func() bool { return o.Warnings(endpointTelemetry) == 1 })
-	o.Eventually(t, "the others come", isUp(t, o, 1, endpointUsage))
 }
 
 func metricNames() (names []string) {

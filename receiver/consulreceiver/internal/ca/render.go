@@ -23,7 +23,10 @@ func Render(r *collect.Renderer, c snapshot.Change[string, Root]) {
 	})
 }
 
-// RecordRoot records when the active root certificate expires.
+// RecordRoot records when the active root certificate and the signing one expire.
 func RecordRoot(m collect.Metrics, root Root) {
 	m.RecordConsulCaRootExpiryTimestampDataPoint(m.TS(), collect.UnixSeconds(root.NotAfter))
+	if !root.SigningNotAfter.IsZero() {
+		m.RecordConsulCaSigningCertificateExpiryTimestampDataPoint(m.TS(), collect.UnixSeconds(root.SigningNotAfter))
+	}
 }

@@ -10,6 +10,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/otelcol-infra/otelcol-infra/receiver/consulreceiver/internal/collect"
@@ -40,10 +41,11 @@ func (c collector) Record(_ context.Context, m collect.Metrics) {
 }
 
 type rootEntry struct {
-	ID       string `answer:"required"`
-	Active   bool
-	NotAfter *time.Time
-	RootCert string
+	ID                     string `answer:"required"`
+	Active                 bool
+	NotAfter               *time.Time
+	RootCert, SigningKeyID string
+	IntermediateCerts      consulapi.Nullable[string]
 }
 
 // Read reads the active root certificate.
@@ -66,6 +68,7 @@ func Read(ctx context.Context, c *consulapi.Client, q consulapi.Query) (collect.
 		if root.NotAfter, err = expiry(r); err != nil {
 			return result, fmt.Errorf("%s: root certificate %s: %w", Endpoint, r.ID, err)
 		}
+		root.SigningNotAfter = signingExpiry(r)
 		result.Objects = map[string]Root{active: root}
 		break
 	}
@@ -77,13 +80,38 @@ func expiry(root rootEntry) (time.Time, error) {
 	if root.NotAfter != nil {
 		return *root.NotAfter, nil
 	}
-	block, _ := pem.Decode([]byte(root.RootCert))
+	certificate, err := parse(root.RootCert)
+	if err != nil {
+		return time.Time{}, err
+	}
+	return certificate.NotAfter, nil
+}
+
+// signingExpiry returns when the certificate expires that has the signing key, or zero.
+// After a rotation the new root is also among the intermediate ones, signed by the old.
+func signingExpiry(root rootEntry) time.Time {
+	for _, text := range append([]string{root.RootCert}, root.IntermediateCerts...) {
+		certificate, err := parse(text)
+		if err == nil && strings.EqualFold(connectID(certificate.SubjectKeyId), root.SigningKeyID) {
+			return certificate.NotAfter
+		}
+	}
+	return time.Time{}
+}
+
+// connectID writes an ID as Consul does: in hexadecimal, with colons.
+func connectID(id []byte) string {
+	return strings.ReplaceAll(fmt.Sprintf("% x", id), " ", ":")
+}
+
+func parse(text string) (*x509.Certificate, error) {
+	block, _ := pem.Decode([]byte(text))
 	if block == nil {
-		return time.Time{}, errors.New("it is not PEM")
+		return nil, errors.New("it is not PEM")
 	}
 	certificate, err := x509.ParseCertificate(block.Bytes)
 	if err != nil {
-		return time.Time{}, fmt.Errorf("it cannot be parsed: %w", err)
+		return nil, fmt.Errorf("it cannot be parsed: %w", err)
 	}
-	return certificate.NotAfter, nil
+	return certificate, nil
 }

@@ -9,4 +9,8 @@ import "time"
 type Root struct {
 	ID       string
 	NotAfter time.Time
+
+	// SigningNotAfter is when the certificate expires with which the datacenter signs
+	// leaf certificates: an intermediate one, or the root; zero: it is not known.
+	SigningNotAfter time.Time
 }

@@ -6,7 +6,6 @@ package collect
 import (
 	"cmp"
 	"context"
-	"net/http"
 	"sync"
 
 	"github.com/otelcol-infra/otelcol-infra/receiver/consulreceiver/internal/consulapi"
@@ -78,8 +77,7 @@ func (e *Env) identifyCluster(ctx context.Context) error {
 // ended takes in the outcome of a try. It returns the error if it is to be tried again:
 // while Consul works otherwise, that is some times.
 func (l *lookup) ended(err error, works func() bool) error {
-	code := consulapi.StatusCode(err)
-	if err != nil && (code == 0 || code == http.StatusTooManyRequests || code >= http.StatusInternalServerError) {
+	if err != nil && !consulapi.Refused(err) {
 		if !works() {
 			return err
 		}

@@ -204,11 +204,14 @@ func (w *Watch[K, V, E]) observe(result Result[K, V], restored bool) observation
 // pause, and a large one at great cost.
 func (w *Watch[K, V, E]) pace(result Result[K, V]) {
 	pause := max(w.MinPause, time.Duration(result.Read)*pausePerObject, w.backOff(result))
-	if result.Off {
-		pause = time.Minute
+	if w.Interval > 0 {
+		pause = w.Interval
 	}
+	if result.Off {
+		pause = max(pause, time.Minute)
+	}
+	w.queries.SetLimit(rate.Every(pause))
 	if w.Interval == 0 {
-		w.queries.SetLimit(rate.Every(pause))
 		w.queries.SetBurst(burst(pause))
 	}
 }

@@ -202,7 +202,7 @@ func get[T any](ctx context.Context, c *Client, endpoint string, q Query) (T, Me
 	var none, into T
 	ctx, cancel := context.WithTimeout(ctx, c.requestTimeout(q))
 	defer cancel()
-	response, err := c.Send(ctx, endpoint, q)
+	response, err := c.send(ctx, endpoint, q)
 	if err != nil {
 		return none, Meta{}, err
 	}
@@ -249,8 +249,8 @@ func GetIndexed[T any](ctx context.Context, c *Client, endpoint string, q Query)
 	return value, a, err
 }
 
-// Send makes a request. The status of the response is OK, or 404 when there are no keys. The caller closes the body.
-func (c *Client) Send(ctx context.Context, endpoint string, q Query) (*http.Response, error) {
+// send makes a request. The status of the response is OK, or 404 when there are no keys. The caller closes the body.
+func (c *Client) send(ctx context.Context, endpoint string, q Query) (*http.Response, error) {
 	path, query, _ := strings.Cut(endpoint, "?")
 	if q.Recurse {
 		path, query = endpoint, "" // A key may have a question mark.

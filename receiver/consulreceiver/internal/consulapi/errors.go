@@ -65,6 +65,15 @@ func Unreachable(err error) bool {
 	return errors.As(err, &failed) && !failed.Timeout() && !errors.Is(err, context.Canceled)
 }
 
+// Refused reports whether the answer would be the same again: it is a redirect, or the
+// error of a request that may not be made or is not known.
+func Refused(err error) bool {
+	var redirected *redirect.Error
+	code := StatusCode(err)
+	return errors.As(err, &redirected) ||
+		code >= http.StatusBadRequest && code < http.StatusInternalServerError && code != http.StatusTooManyRequests
+}
+
 // StatusCode returns the HTTP status of a refusal, or 0.
 func StatusCode(err error) int {
 	var refused api.StatusError

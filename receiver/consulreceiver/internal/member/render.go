@@ -45,3 +45,14 @@ func RecordCounts(m collect.Metrics, pool Pool, members map[string]Member) {
 		m.RecordConsulMemberCountDataPoint(m.TS(), counts[Status(status)], metadata.MapAttributeConsulMemberPool[string(pool)], attr)
 	}
 }
+
+// RecordVersions records the number of members of a pool by version, and what each is.
+func RecordVersions(m collect.Metrics, pool Pool, members map[string]Member) {
+	in := metadata.MapAttributeConsulMemberPool[string(pool)]
+	for version, n := range AliveByVersion(members) {
+		m.RecordConsulMemberByVersionCountDataPoint(m.TS(), n, in, version)
+	}
+	for name, member := range members {
+		m.RecordConsulMemberInfoDataPoint(m.TS(), 1, in, name, metadata.MapAttributeConsulMemberRole[string(member.Role)], member.Version)
+	}
+}

@@ -41,6 +41,7 @@ type collector struct {
 func (c collector) Record(_ context.Context, m collect.Metrics) {
 	if members, up := c.Known(); up && m.Answers {
 		RecordCounts(m, c.pool, members)
+		RecordVersions(m, c.pool, members)
 	}
 }
 
@@ -60,6 +61,8 @@ func NewRead(filters collect.Filters, pool Pool) collect.Read[string, Member] {
 					Pool:    pool,
 					Status:  statusOf(*m.Status),
 					Address: net.JoinHostPort(m.Addr, strconv.Itoa(int(m.Port))),
+					Role:    roleOf(m.Tags.Role),
+					Version: versionOf(m.Tags.Build),
 				}
 			}
 		}
@@ -75,6 +78,8 @@ type entry struct {
 	Status *int `answer:"required"`
 	Tags   struct {
 		Datacenter string `json:"dc"`
+		Role       string `json:"role"`
+		Build      string `json:"build"`
 	}
 }
 

@@ -33,6 +33,44 @@ type Member struct {
 	Pool    Pool
 	Status  Status
 	Address string
+	Role    Role
+	Version string // of Consul
+}
+
+// Role of a member.
+type Role string
+
+// The roles: a server is a member of both pools, a client of the LAN only.
+const (
+	Server Role = "server"
+	Client Role = "client"
+)
+
+// roleOf reads the role that an agent gives itself.
+func roleOf(tag string) Role {
+	if tag == "consul" {
+		return Server
+	}
+	return Client
+}
+
+// versionOf reads the version from what an agent calls its build: a version, and a
+// revision after a colon.
+func versionOf(build string) string {
+	version, _, _ := strings.Cut(build, ":")
+	return version
+}
+
+// AliveByVersion returns the number of members that are alive by their version. A
+// version of which all have left or failed is not there.
+func AliveByVersion(members map[string]Member) map[string]int64 {
+	counts := map[string]int64{}
+	for _, m := range members {
+		if m.Status == Alive {
+			counts[m.Version]++
+		}
+	}
+	return counts
 }
 
 // nodeName returns the name of a member's node. In the WAN pool the datacenter follows

@@ -4,6 +4,7 @@ package metadata
 
 import (
 	"fmt"
+	"slices"
 
 	"go.opentelemetry.io/collector/confmap"
 	"go.opentelemetry.io/collector/filter"
@@ -77,6 +78,26 @@ type ConsulCaRootExpiryTimestampMetricConfig struct {
 }
 
 func (ms *ConsulCaRootExpiryTimestampMetricConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+
+	err := parser.Unmarshal(ms)
+	if err != nil {
+		return err
+	}
+
+	ms.enabledSetByUser = parser.IsSet("enabled")
+	return nil
+}
+
+// ConsulCaSigningCertificateExpiryTimestampMetricConfig provides config for the consul.ca.signing_certificate.expiry_timestamp metric.
+type ConsulCaSigningCertificateExpiryTimestampMetricConfig struct {
+	Enabled          bool `mapstructure:"enabled"`
+	enabledSetByUser bool
+}
+
+func (ms *ConsulCaSigningCertificateExpiryTimestampMetricConfig) Unmarshal(parser *confmap.Conf) error {
 	if parser == nil {
 		return nil
 	}
@@ -607,6 +628,66 @@ func (ms *ConsulKvSemaphoreWaiterCountMetricConfig) Validate() error {
 	return nil
 }
 
+// ConsulLeafCertificateExpiryTimestampMetricConfig provides config for the consul.leaf_certificate.expiry_timestamp metric.
+type ConsulLeafCertificateExpiryTimestampMetricConfig struct {
+	Enabled          bool `mapstructure:"enabled"`
+	enabledSetByUser bool
+}
+
+func (ms *ConsulLeafCertificateExpiryTimestampMetricConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+
+	err := parser.Unmarshal(ms)
+	if err != nil {
+		return err
+	}
+
+	ms.enabledSetByUser = parser.IsSet("enabled")
+	return nil
+}
+
+// ConsulLicenseExpiryTimestampMetricConfig provides config for the consul.license.expiry_timestamp metric.
+type ConsulLicenseExpiryTimestampMetricConfig struct {
+	Enabled          bool `mapstructure:"enabled"`
+	enabledSetByUser bool
+}
+
+func (ms *ConsulLicenseExpiryTimestampMetricConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+
+	err := parser.Unmarshal(ms)
+	if err != nil {
+		return err
+	}
+
+	ms.enabledSetByUser = parser.IsSet("enabled")
+	return nil
+}
+
+// ConsulMemberByVersionCountMetricConfig provides config for the consul.member.by_version.count metric.
+type ConsulMemberByVersionCountMetricConfig struct {
+	Enabled          bool `mapstructure:"enabled"`
+	enabledSetByUser bool
+}
+
+func (ms *ConsulMemberByVersionCountMetricConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+
+	err := parser.Unmarshal(ms)
+	if err != nil {
+		return err
+	}
+
+	ms.enabledSetByUser = parser.IsSet("enabled")
+	return nil
+}
+
 // ConsulMemberCountMetricAttributeKey specifies the key of an attribute for the consul.member.count metric.
 type ConsulMemberCountMetricAttributeKey string
 
@@ -646,6 +727,9 @@ func (ms *ConsulMemberCountMetricConfig) Validate() error {
 			return fmt.Errorf("metric consul.member.count doesn't have an attribute %v, valid attributes: [consul.member.pool, consul.member.status]", val)
 		}
 	}
+	if !slices.Contains(ms.EnabledAttributes, ConsulMemberCountMetricAttributeKeyConsulMemberPool) {
+		return fmt.Errorf("consul.member.pool is a required attribute for consul.member.count metric and must be included")
+	}
 
 	switch ms.AggregationStrategy {
 	case AggregationStrategySum, AggregationStrategyAvg, AggregationStrategyMin, AggregationStrategyMax:
@@ -653,6 +737,26 @@ func (ms *ConsulMemberCountMetricConfig) Validate() error {
 		return fmt.Errorf("invalid aggregation strategy %q, valid strategies: [%s, %s, %s, %s]", ms.AggregationStrategy, AggregationStrategySum, AggregationStrategyAvg, AggregationStrategyMin, AggregationStrategyMax)
 	}
 
+	return nil
+}
+
+// ConsulMemberInfoMetricConfig provides config for the consul.member.info metric.
+type ConsulMemberInfoMetricConfig struct {
+	Enabled          bool `mapstructure:"enabled"`
+	enabledSetByUser bool
+}
+
+func (ms *ConsulMemberInfoMetricConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+
+	err := parser.Unmarshal(ms)
+	if err != nil {
+		return err
+	}
+
+	ms.enabledSetByUser = parser.IsSet("enabled")
 	return nil
 }
 
@@ -723,6 +827,98 @@ type ConsulNetworkRoundTripP95MetricConfig struct {
 }
 
 func (ms *ConsulNetworkRoundTripP95MetricConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+
+	err := parser.Unmarshal(ms)
+	if err != nil {
+		return err
+	}
+
+	ms.enabledSetByUser = parser.IsSet("enabled")
+	return nil
+}
+
+// ConsulPeeringLastHeartbeatTimestampMetricConfig provides config for the consul.peering.last_heartbeat_timestamp metric.
+type ConsulPeeringLastHeartbeatTimestampMetricConfig struct {
+	Enabled          bool `mapstructure:"enabled"`
+	enabledSetByUser bool
+}
+
+func (ms *ConsulPeeringLastHeartbeatTimestampMetricConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+
+	err := parser.Unmarshal(ms)
+	if err != nil {
+		return err
+	}
+
+	ms.enabledSetByUser = parser.IsSet("enabled")
+	return nil
+}
+
+// ConsulPeeringServiceCountMetricAttributeKey specifies the key of an attribute for the consul.peering.service.count metric.
+type ConsulPeeringServiceCountMetricAttributeKey string
+
+const (
+	ConsulPeeringServiceCountMetricAttributeKeyConsulPeeringName      ConsulPeeringServiceCountMetricAttributeKey = "consul.peer.name"
+	ConsulPeeringServiceCountMetricAttributeKeyConsulPeeringDirection ConsulPeeringServiceCountMetricAttributeKey = "consul.peering.direction"
+)
+
+// ConsulPeeringServiceCountMetricConfig provides config for the consul.peering.service.count metric.
+type ConsulPeeringServiceCountMetricConfig struct {
+	Enabled          bool `mapstructure:"enabled"`
+	enabledSetByUser bool
+
+	AggregationStrategy string                                        `mapstructure:"aggregation_strategy"`
+	EnabledAttributes   []ConsulPeeringServiceCountMetricAttributeKey `mapstructure:"attributes"`
+}
+
+func (ms *ConsulPeeringServiceCountMetricConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+
+	err := parser.Unmarshal(ms)
+	if err != nil {
+		return err
+	}
+
+	ms.enabledSetByUser = parser.IsSet("enabled")
+	return nil
+}
+
+func (ms *ConsulPeeringServiceCountMetricConfig) Validate() error {
+	for _, val := range ms.EnabledAttributes {
+		switch val {
+		case ConsulPeeringServiceCountMetricAttributeKeyConsulPeeringName, ConsulPeeringServiceCountMetricAttributeKeyConsulPeeringDirection:
+		default:
+			return fmt.Errorf("metric consul.peering.service.count doesn't have an attribute %v, valid attributes: [consul.peer.name, consul.peering.direction]", val)
+		}
+	}
+	if !slices.Contains(ms.EnabledAttributes, ConsulPeeringServiceCountMetricAttributeKeyConsulPeeringName) {
+		return fmt.Errorf("consul.peer.name is a required attribute for consul.peering.service.count metric and must be included")
+	}
+
+	switch ms.AggregationStrategy {
+	case AggregationStrategySum, AggregationStrategyAvg, AggregationStrategyMin, AggregationStrategyMax:
+	default:
+		return fmt.Errorf("invalid aggregation strategy %q, valid strategies: [%s, %s, %s, %s]", ms.AggregationStrategy, AggregationStrategySum, AggregationStrategyAvg, AggregationStrategyMin, AggregationStrategyMax)
+	}
+
+	return nil
+}
+
+// ConsulPeeringStateMetricConfig provides config for the consul.peering.state metric.
+type ConsulPeeringStateMetricConfig struct {
+	Enabled          bool `mapstructure:"enabled"`
+	enabledSetByUser bool
+}
+
+func (ms *ConsulPeeringStateMetricConfig) Unmarshal(parser *confmap.Conf) error {
 	if parser == nil {
 		return nil
 	}
@@ -1166,44 +1362,52 @@ func (ms *ConsulUpMetricConfig) Unmarshal(parser *confmap.Conf) error {
 
 // MetricsConfig provides config for consul metrics.
 type MetricsConfig struct {
-	ConsulACLTokenExpiryTimestamp     ConsulACLTokenExpiryTimestampMetricConfig     `mapstructure:"consul.acl.token.expiry_timestamp"`
-	ConsulAutopilotFailureTolerance   ConsulAutopilotFailureToleranceMetricConfig   `mapstructure:"consul.autopilot.failure_tolerance"`
-	ConsulAutopilotHealthy            ConsulAutopilotHealthyMetricConfig            `mapstructure:"consul.autopilot.healthy"`
-	ConsulCaRootExpiryTimestamp       ConsulCaRootExpiryTimestampMetricConfig       `mapstructure:"consul.ca.root.expiry_timestamp"`
-	ConsulCatalogNodeCount            ConsulCatalogNodeCountMetricConfig            `mapstructure:"consul.catalog.node.count"`
-	ConsulCatalogServiceCount         ConsulCatalogServiceCountMetricConfig         `mapstructure:"consul.catalog.service.count"`
-	ConsulCatalogServiceInstanceCount ConsulCatalogServiceInstanceCountMetricConfig `mapstructure:"consul.catalog.service.instance.count"`
-	ConsulHealthCheckCount            ConsulHealthCheckCountMetricConfig            `mapstructure:"consul.health.check.count"`
-	ConsulHealthCheckState            ConsulHealthCheckStateMetricConfig            `mapstructure:"consul.health.check.state"`
-	ConsulHealthCheckTransitions      ConsulHealthCheckTransitionsMetricConfig      `mapstructure:"consul.health.check.transitions"`
-	ConsulHealthNodeState             ConsulHealthNodeStateMetricConfig             `mapstructure:"consul.health.node.state"`
-	ConsulHealthServiceInstanceCount  ConsulHealthServiceInstanceCountMetricConfig  `mapstructure:"consul.health.service.instance.count"`
-	ConsulHealthServiceInstanceState  ConsulHealthServiceInstanceStateMetricConfig  `mapstructure:"consul.health.service.instance.state"`
-	ConsulKvChanges                   ConsulKvChangesMetricConfig                   `mapstructure:"consul.kv.changes"`
-	ConsulKvKeyCount                  ConsulKvKeyCountMetricConfig                  `mapstructure:"consul.kv.key.count"`
-	ConsulKvLockAcquisitions          ConsulKvLockAcquisitionsMetricConfig          `mapstructure:"consul.kv.lock.acquisitions"`
-	ConsulKvLockHeldCount             ConsulKvLockHeldCountMetricConfig             `mapstructure:"consul.kv.lock.held.count"`
-	ConsulKvSemaphoreHolderCount      ConsulKvSemaphoreHolderCountMetricConfig      `mapstructure:"consul.kv.semaphore.holder.count"`
-	ConsulKvSemaphoreLimit            ConsulKvSemaphoreLimitMetricConfig            `mapstructure:"consul.kv.semaphore.limit"`
-	ConsulKvSemaphoreWaiterCount      ConsulKvSemaphoreWaiterCountMetricConfig      `mapstructure:"consul.kv.semaphore.waiter.count"`
-	ConsulMemberCount                 ConsulMemberCountMetricConfig                 `mapstructure:"consul.member.count"`
-	ConsulNetworkRoundTripMax         ConsulNetworkRoundTripMaxMetricConfig         `mapstructure:"consul.network.round_trip.max"`
-	ConsulNetworkRoundTripMedian      ConsulNetworkRoundTripMedianMetricConfig      `mapstructure:"consul.network.round_trip.median"`
-	ConsulNetworkRoundTripMin         ConsulNetworkRoundTripMinMetricConfig         `mapstructure:"consul.network.round_trip.min"`
-	ConsulNetworkRoundTripP95         ConsulNetworkRoundTripP95MetricConfig         `mapstructure:"consul.network.round_trip.p95"`
-	ConsulRaftHasLeader               ConsulRaftHasLeaderMetricConfig               `mapstructure:"consul.raft.has_leader"`
-	ConsulRaftLastContact             ConsulRaftLastContactMetricConfig             `mapstructure:"consul.raft.last_contact"`
-	ConsulRaftLeaderChanges           ConsulRaftLeaderChangesMetricConfig           `mapstructure:"consul.raft.leader.changes"`
-	ConsulRaftPeerCount               ConsulRaftPeerCountMetricConfig               `mapstructure:"consul.raft.peer.count"`
-	ConsulRaftVoterCount              ConsulRaftVoterCountMetricConfig              `mapstructure:"consul.raft.voter.count"`
-	ConsulServerHealthy               ConsulServerHealthyMetricConfig               `mapstructure:"consul.server.healthy"`
-	ConsulServerLastContact           ConsulServerLastContactMetricConfig           `mapstructure:"consul.server.last_contact"`
-	ConsulServerLeader                ConsulServerLeaderMetricConfig                `mapstructure:"consul.server.leader"`
-	ConsulServerLogLag                ConsulServerLogLagMetricConfig                `mapstructure:"consul.server.log.lag"`
-	ConsulServerStableTimestamp       ConsulServerStableTimestampMetricConfig       `mapstructure:"consul.server.stable_timestamp"`
-	ConsulServerVoter                 ConsulServerVoterMetricConfig                 `mapstructure:"consul.server.voter"`
-	ConsulSessionCount                ConsulSessionCountMetricConfig                `mapstructure:"consul.session.count"`
-	ConsulUp                          ConsulUpMetricConfig                          `mapstructure:"consul.up"`
+	ConsulACLTokenExpiryTimestamp             ConsulACLTokenExpiryTimestampMetricConfig             `mapstructure:"consul.acl.token.expiry_timestamp"`
+	ConsulAutopilotFailureTolerance           ConsulAutopilotFailureToleranceMetricConfig           `mapstructure:"consul.autopilot.failure_tolerance"`
+	ConsulAutopilotHealthy                    ConsulAutopilotHealthyMetricConfig                    `mapstructure:"consul.autopilot.healthy"`
+	ConsulCaRootExpiryTimestamp               ConsulCaRootExpiryTimestampMetricConfig               `mapstructure:"consul.ca.root.expiry_timestamp"`
+	ConsulCaSigningCertificateExpiryTimestamp ConsulCaSigningCertificateExpiryTimestampMetricConfig `mapstructure:"consul.ca.signing_certificate.expiry_timestamp"`
+	ConsulCatalogNodeCount                    ConsulCatalogNodeCountMetricConfig                    `mapstructure:"consul.catalog.node.count"`
+	ConsulCatalogServiceCount                 ConsulCatalogServiceCountMetricConfig                 `mapstructure:"consul.catalog.service.count"`
+	ConsulCatalogServiceInstanceCount         ConsulCatalogServiceInstanceCountMetricConfig         `mapstructure:"consul.catalog.service.instance.count"`
+	ConsulHealthCheckCount                    ConsulHealthCheckCountMetricConfig                    `mapstructure:"consul.health.check.count"`
+	ConsulHealthCheckState                    ConsulHealthCheckStateMetricConfig                    `mapstructure:"consul.health.check.state"`
+	ConsulHealthCheckTransitions              ConsulHealthCheckTransitionsMetricConfig              `mapstructure:"consul.health.check.transitions"`
+	ConsulHealthNodeState                     ConsulHealthNodeStateMetricConfig                     `mapstructure:"consul.health.node.state"`
+	ConsulHealthServiceInstanceCount          ConsulHealthServiceInstanceCountMetricConfig          `mapstructure:"consul.health.service.instance.count"`
+	ConsulHealthServiceInstanceState          ConsulHealthServiceInstanceStateMetricConfig          `mapstructure:"consul.health.service.instance.state"`
+	ConsulKvChanges                           ConsulKvChangesMetricConfig                           `mapstructure:"consul.kv.changes"`
+	ConsulKvKeyCount                          ConsulKvKeyCountMetricConfig                          `mapstructure:"consul.kv.key.count"`
+	ConsulKvLockAcquisitions                  ConsulKvLockAcquisitionsMetricConfig                  `mapstructure:"consul.kv.lock.acquisitions"`
+	ConsulKvLockHeldCount                     ConsulKvLockHeldCountMetricConfig                     `mapstructure:"consul.kv.lock.held.count"`
+	ConsulKvSemaphoreHolderCount              ConsulKvSemaphoreHolderCountMetricConfig              `mapstructure:"consul.kv.semaphore.holder.count"`
+	ConsulKvSemaphoreLimit                    ConsulKvSemaphoreLimitMetricConfig                    `mapstructure:"consul.kv.semaphore.limit"`
+	ConsulKvSemaphoreWaiterCount              ConsulKvSemaphoreWaiterCountMetricConfig              `mapstructure:"consul.kv.semaphore.waiter.count"`
+	ConsulLeafCertificateExpiryTimestamp      ConsulLeafCertificateExpiryTimestampMetricConfig      `mapstructure:"consul.leaf_certificate.expiry_timestamp"`
+	ConsulLicenseExpiryTimestamp              ConsulLicenseExpiryTimestampMetricConfig              `mapstructure:"consul.license.expiry_timestamp"`
+	ConsulMemberByVersionCount                ConsulMemberByVersionCountMetricConfig                `mapstructure:"consul.member.by_version.count"`
+	ConsulMemberCount                         ConsulMemberCountMetricConfig                         `mapstructure:"consul.member.count"`
+	ConsulMemberInfo                          ConsulMemberInfoMetricConfig                          `mapstructure:"consul.member.info"`
+	ConsulNetworkRoundTripMax                 ConsulNetworkRoundTripMaxMetricConfig                 `mapstructure:"consul.network.round_trip.max"`
+	ConsulNetworkRoundTripMedian              ConsulNetworkRoundTripMedianMetricConfig              `mapstructure:"consul.network.round_trip.median"`
+	ConsulNetworkRoundTripMin                 ConsulNetworkRoundTripMinMetricConfig                 `mapstructure:"consul.network.round_trip.min"`
+	ConsulNetworkRoundTripP95                 ConsulNetworkRoundTripP95MetricConfig                 `mapstructure:"consul.network.round_trip.p95"`
+	ConsulPeeringLastHeartbeatTimestamp       ConsulPeeringLastHeartbeatTimestampMetricConfig       `mapstructure:"consul.peering.last_heartbeat_timestamp"`
+	ConsulPeeringServiceCount                 ConsulPeeringServiceCountMetricConfig                 `mapstructure:"consul.peering.service.count"`
+	ConsulPeeringState                        ConsulPeeringStateMetricConfig                        `mapstructure:"consul.peering.state"`
+	ConsulRaftHasLeader                       ConsulRaftHasLeaderMetricConfig                       `mapstructure:"consul.raft.has_leader"`
+	ConsulRaftLastContact                     ConsulRaftLastContactMetricConfig                     `mapstructure:"consul.raft.last_contact"`
+	ConsulRaftLeaderChanges                   ConsulRaftLeaderChangesMetricConfig                   `mapstructure:"consul.raft.leader.changes"`
+	ConsulRaftPeerCount                       ConsulRaftPeerCountMetricConfig                       `mapstructure:"consul.raft.peer.count"`
+	ConsulRaftVoterCount                      ConsulRaftVoterCountMetricConfig                      `mapstructure:"consul.raft.voter.count"`
+	ConsulServerHealthy                       ConsulServerHealthyMetricConfig                       `mapstructure:"consul.server.healthy"`
+	ConsulServerLastContact                   ConsulServerLastContactMetricConfig                   `mapstructure:"consul.server.last_contact"`
+	ConsulServerLeader                        ConsulServerLeaderMetricConfig                        `mapstructure:"consul.server.leader"`
+	ConsulServerLogLag                        ConsulServerLogLagMetricConfig                        `mapstructure:"consul.server.log.lag"`
+	ConsulServerStableTimestamp               ConsulServerStableTimestampMetricConfig               `mapstructure:"consul.server.stable_timestamp"`
+	ConsulServerVoter                         ConsulServerVoterMetricConfig                         `mapstructure:"consul.server.voter"`
+	ConsulSessionCount                        ConsulSessionCountMetricConfig                        `mapstructure:"consul.session.count"`
+	ConsulUp                                  ConsulUpMetricConfig                                  `mapstructure:"consul.up"`
 }
 
 func DefaultMetricsConfig() MetricsConfig {
@@ -1218,6 +1422,9 @@ func DefaultMetricsConfig() MetricsConfig {
 			Enabled: true,
 		},
 		ConsulCaRootExpiryTimestamp: ConsulCaRootExpiryTimestampMetricConfig{
+			Enabled: true,
+		},
+		ConsulCaSigningCertificateExpiryTimestamp: ConsulCaSigningCertificateExpiryTimestampMetricConfig{
 			Enabled: true,
 		},
 		ConsulCatalogNodeCount: ConsulCatalogNodeCountMetricConfig{
@@ -1282,10 +1489,22 @@ func DefaultMetricsConfig() MetricsConfig {
 			AggregationStrategy: AggregationStrategySum,
 			EnabledAttributes:   []ConsulKvSemaphoreWaiterCountMetricAttributeKey{ConsulKvSemaphoreWaiterCountMetricAttributeKeyConsulSemaphorePrefix},
 		},
+		ConsulLeafCertificateExpiryTimestamp: ConsulLeafCertificateExpiryTimestampMetricConfig{
+			Enabled: true,
+		},
+		ConsulLicenseExpiryTimestamp: ConsulLicenseExpiryTimestampMetricConfig{
+			Enabled: true,
+		},
+		ConsulMemberByVersionCount: ConsulMemberByVersionCountMetricConfig{
+			Enabled: true,
+		},
 		ConsulMemberCount: ConsulMemberCountMetricConfig{
 			Enabled:             true,
 			AggregationStrategy: AggregationStrategySum,
 			EnabledAttributes:   []ConsulMemberCountMetricAttributeKey{ConsulMemberCountMetricAttributeKeyConsulMemberPool, ConsulMemberCountMetricAttributeKeyConsulMemberStatus},
+		},
+		ConsulMemberInfo: ConsulMemberInfoMetricConfig{
+			Enabled: false,
 		},
 		ConsulNetworkRoundTripMax: ConsulNetworkRoundTripMaxMetricConfig{
 			Enabled: true,
@@ -1297,6 +1516,17 @@ func DefaultMetricsConfig() MetricsConfig {
 			Enabled: true,
 		},
 		ConsulNetworkRoundTripP95: ConsulNetworkRoundTripP95MetricConfig{
+			Enabled: true,
+		},
+		ConsulPeeringLastHeartbeatTimestamp: ConsulPeeringLastHeartbeatTimestampMetricConfig{
+			Enabled: true,
+		},
+		ConsulPeeringServiceCount: ConsulPeeringServiceCountMetricConfig{
+			Enabled:             true,
+			AggregationStrategy: AggregationStrategySum,
+			EnabledAttributes:   []ConsulPeeringServiceCountMetricAttributeKey{ConsulPeeringServiceCountMetricAttributeKeyConsulPeeringName, ConsulPeeringServiceCountMetricAttributeKeyConsulPeeringDirection},
+		},
+		ConsulPeeringState: ConsulPeeringStateMetricConfig{
 			Enabled: true,
 		},
 		ConsulRaftHasLeader: ConsulRaftHasLeaderMetricConfig{
@@ -1395,6 +1625,9 @@ type EventsConfig struct {
 	ConsulNodeMaintenanceEnded      EventConfig `mapstructure:"consul.node.maintenance.ended"`
 	ConsulNodeMaintenanceStarted    EventConfig `mapstructure:"consul.node.maintenance.started"`
 	ConsulNodeRegistered            EventConfig `mapstructure:"consul.node.registered"`
+	ConsulPeeringCreated            EventConfig `mapstructure:"consul.peering.created"`
+	ConsulPeeringDeleted            EventConfig `mapstructure:"consul.peering.deleted"`
+	ConsulPeeringTransition         EventConfig `mapstructure:"consul.peering.transition"`
 	ConsulResultsFiltered           EventConfig `mapstructure:"consul.results.filtered"`
 	ConsulServiceDeregistered       EventConfig `mapstructure:"consul.service.deregistered"`
 	ConsulServiceMaintenanceEnded   EventConfig `mapstructure:"consul.service.maintenance.ended"`
@@ -1469,6 +1702,15 @@ func DefaultEventsConfig() EventsConfig {
 			Enabled: true,
 		},
 		ConsulNodeRegistered: EventConfig{
+			Enabled: true,
+		},
+		ConsulPeeringCreated: EventConfig{
+			Enabled: true,
+		},
+		ConsulPeeringDeleted: EventConfig{
+			Enabled: true,
+		},
+		ConsulPeeringTransition: EventConfig{
 			Enabled: true,
 		},
 		ConsulResultsFiltered: EventConfig{

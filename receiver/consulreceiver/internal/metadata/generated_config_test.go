@@ -39,6 +39,9 @@ func TestMetricsBuilderConfig(t *testing.T) {
 					ConsulCaRootExpiryTimestamp: ConsulCaRootExpiryTimestampMetricConfig{
 						Enabled: true,
 					},
+					ConsulCaSigningCertificateExpiryTimestamp: ConsulCaSigningCertificateExpiryTimestampMetricConfig{
+						Enabled: true,
+					},
 					ConsulCatalogNodeCount: ConsulCatalogNodeCountMetricConfig{
 						Enabled: true,
 					},
@@ -101,10 +104,22 @@ func TestMetricsBuilderConfig(t *testing.T) {
 						AggregationStrategy: AggregationStrategySum,
 						EnabledAttributes:   []ConsulKvSemaphoreWaiterCountMetricAttributeKey{ConsulKvSemaphoreWaiterCountMetricAttributeKeyConsulSemaphorePrefix},
 					},
+					ConsulLeafCertificateExpiryTimestamp: ConsulLeafCertificateExpiryTimestampMetricConfig{
+						Enabled: true,
+					},
+					ConsulLicenseExpiryTimestamp: ConsulLicenseExpiryTimestampMetricConfig{
+						Enabled: true,
+					},
+					ConsulMemberByVersionCount: ConsulMemberByVersionCountMetricConfig{
+						Enabled: true,
+					},
 					ConsulMemberCount: ConsulMemberCountMetricConfig{
 						Enabled:             true,
 						AggregationStrategy: AggregationStrategySum,
 						EnabledAttributes:   []ConsulMemberCountMetricAttributeKey{ConsulMemberCountMetricAttributeKeyConsulMemberPool, ConsulMemberCountMetricAttributeKeyConsulMemberStatus},
+					},
+					ConsulMemberInfo: ConsulMemberInfoMetricConfig{
+						Enabled: true,
 					},
 					ConsulNetworkRoundTripMax: ConsulNetworkRoundTripMaxMetricConfig{
 						Enabled: true,
@@ -116,6 +131,17 @@ func TestMetricsBuilderConfig(t *testing.T) {
 						Enabled: true,
 					},
 					ConsulNetworkRoundTripP95: ConsulNetworkRoundTripP95MetricConfig{
+						Enabled: true,
+					},
+					ConsulPeeringLastHeartbeatTimestamp: ConsulPeeringLastHeartbeatTimestampMetricConfig{
+						Enabled: true,
+					},
+					ConsulPeeringServiceCount: ConsulPeeringServiceCountMetricConfig{
+						Enabled:             true,
+						AggregationStrategy: AggregationStrategySum,
+						EnabledAttributes:   []ConsulPeeringServiceCountMetricAttributeKey{ConsulPeeringServiceCountMetricAttributeKeyConsulPeeringName, ConsulPeeringServiceCountMetricAttributeKeyConsulPeeringDirection},
+					},
+					ConsulPeeringState: ConsulPeeringStateMetricConfig{
 						Enabled: true,
 					},
 					ConsulRaftHasLeader: ConsulRaftHasLeaderMetricConfig{
@@ -193,6 +219,9 @@ func TestMetricsBuilderConfig(t *testing.T) {
 					ConsulCaRootExpiryTimestamp: ConsulCaRootExpiryTimestampMetricConfig{
 						Enabled: false,
 					},
+					ConsulCaSigningCertificateExpiryTimestamp: ConsulCaSigningCertificateExpiryTimestampMetricConfig{
+						Enabled: false,
+					},
 					ConsulCatalogNodeCount: ConsulCatalogNodeCountMetricConfig{
 						Enabled: false,
 					},
@@ -255,10 +284,22 @@ func TestMetricsBuilderConfig(t *testing.T) {
 						AggregationStrategy: AggregationStrategySum,
 						EnabledAttributes:   []ConsulKvSemaphoreWaiterCountMetricAttributeKey{ConsulKvSemaphoreWaiterCountMetricAttributeKeyConsulSemaphorePrefix},
 					},
+					ConsulLeafCertificateExpiryTimestamp: ConsulLeafCertificateExpiryTimestampMetricConfig{
+						Enabled: false,
+					},
+					ConsulLicenseExpiryTimestamp: ConsulLicenseExpiryTimestampMetricConfig{
+						Enabled: false,
+					},
+					ConsulMemberByVersionCount: ConsulMemberByVersionCountMetricConfig{
+						Enabled: false,
+					},
 					ConsulMemberCount: ConsulMemberCountMetricConfig{
 						Enabled:             false,
 						AggregationStrategy: AggregationStrategySum,
 						EnabledAttributes:   []ConsulMemberCountMetricAttributeKey{ConsulMemberCountMetricAttributeKeyConsulMemberPool, ConsulMemberCountMetricAttributeKeyConsulMemberStatus},
+					},
+					ConsulMemberInfo: ConsulMemberInfoMetricConfig{
+						Enabled: false,
 					},
 					ConsulNetworkRoundTripMax: ConsulNetworkRoundTripMaxMetricConfig{
 						Enabled: false,
@@ -270,6 +311,17 @@ func TestMetricsBuilderConfig(t *testing.T) {
 						Enabled: false,
 					},
 					ConsulNetworkRoundTripP95: ConsulNetworkRoundTripP95MetricConfig{
+						Enabled: false,
+					},
+					ConsulPeeringLastHeartbeatTimestamp: ConsulPeeringLastHeartbeatTimestampMetricConfig{
+						Enabled: false,
+					},
+					ConsulPeeringServiceCount: ConsulPeeringServiceCountMetricConfig{
+						Enabled:             false,
+						AggregationStrategy: AggregationStrategySum,
+						EnabledAttributes:   []ConsulPeeringServiceCountMetricAttributeKey{ConsulPeeringServiceCountMetricAttributeKeyConsulPeeringName, ConsulPeeringServiceCountMetricAttributeKeyConsulPeeringDirection},
+					},
+					ConsulPeeringState: ConsulPeeringStateMetricConfig{
 						Enabled: false,
 					},
 					ConsulRaftHasLeader: ConsulRaftHasLeaderMetricConfig{
@@ -335,7 +387,7 @@ func TestMetricsBuilderConfig(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			cfg := loadMetricsBuilderConfig(t, tt.name)
-			diff := cmp.Diff(tt.want, cfg, cmpopts.IgnoreUnexported(ConsulACLTokenExpiryTimestampMetricConfig{}, ConsulAutopilotFailureToleranceMetricConfig{}, ConsulAutopilotHealthyMetricConfig{}, ConsulCaRootExpiryTimestampMetricConfig{}, ConsulCatalogNodeCountMetricConfig{}, ConsulCatalogServiceCountMetricConfig{}, ConsulCatalogServiceInstanceCountMetricConfig{}, ConsulHealthCheckCountMetricConfig{}, ConsulHealthCheckStateMetricConfig{}, ConsulHealthCheckTransitionsMetricConfig{}, ConsulHealthNodeStateMetricConfig{}, ConsulHealthServiceInstanceCountMetricConfig{}, ConsulHealthServiceInstanceStateMetricConfig{}, ConsulKvChangesMetricConfig{}, ConsulKvKeyCountMetricConfig{}, ConsulKvLockAcquisitionsMetricConfig{}, ConsulKvLockHeldCountMetricConfig{}, ConsulKvSemaphoreHolderCountMetricConfig{}, ConsulKvSemaphoreLimitMetricConfig{}, ConsulKvSemaphoreWaiterCountMetricConfig{}, ConsulMemberCountMetricConfig{}, ConsulNetworkRoundTripMaxMetricConfig{}, ConsulNetworkRoundTripMedianMetricConfig{}, ConsulNetworkRoundTripMinMetricConfig{}, ConsulNetworkRoundTripP95MetricConfig{}, ConsulRaftHasLeaderMetricConfig{}, ConsulRaftLastContactMetricConfig{}, ConsulRaftLeaderChangesMetricConfig{}, ConsulRaftPeerCountMetricConfig{}, ConsulRaftVoterCountMetricConfig{}, ConsulServerHealthyMetricConfig{}, ConsulServerLastContactMetricConfig{}, ConsulServerLeaderMetricConfig{}, ConsulServerLogLagMetricConfig{}, ConsulServerStableTimestampMetricConfig{}, ConsulServerVoterMetricConfig{}, ConsulSessionCountMetricConfig{}, ConsulUpMetricConfig{}, ConsulDatacenterResourceAttributeConfig{}, ServiceInstanceIDResourceAttributeConfig{}, ServiceNameResourceAttributeConfig{}))
+			diff := cmp.Diff(tt.want, cfg, cmpopts.IgnoreUnexported(ConsulACLTokenExpiryTimestampMetricConfig{}, ConsulAutopilotFailureToleranceMetricConfig{}, ConsulAutopilotHealthyMetricConfig{}, ConsulCaRootExpiryTimestampMetricConfig{}, ConsulCaSigningCertificateExpiryTimestampMetricConfig{}, ConsulCatalogNodeCountMetricConfig{}, ConsulCatalogServiceCountMetricConfig{}, ConsulCatalogServiceInstanceCountMetricConfig{}, ConsulHealthCheckCountMetricConfig{}, ConsulHealthCheckStateMetricConfig{}, ConsulHealthCheckTransitionsMetricConfig{}, ConsulHealthNodeStateMetricConfig{}, ConsulHealthServiceInstanceCountMetricConfig{}, ConsulHealthServiceInstanceStateMetricConfig{}, ConsulKvChangesMetricConfig{}, ConsulKvKeyCountMetricConfig{}, ConsulKvLockAcquisitionsMetricConfig{}, ConsulKvLockHeldCountMetricConfig{}, ConsulKvSemaphoreHolderCountMetricConfig{}, ConsulKvSemaphoreLimitMetricConfig{}, ConsulKvSemaphoreWaiterCountMetricConfig{}, ConsulLeafCertificateExpiryTimestampMetricConfig{}, ConsulLicenseExpiryTimestampMetricConfig{}, ConsulMemberByVersionCountMetricConfig{}, ConsulMemberCountMetricConfig{}, ConsulMemberInfoMetricConfig{}, ConsulNetworkRoundTripMaxMetricConfig{}, ConsulNetworkRoundTripMedianMetricConfig{}, ConsulNetworkRoundTripMinMetricConfig{}, ConsulNetworkRoundTripP95MetricConfig{}, ConsulPeeringLastHeartbeatTimestampMetricConfig{}, ConsulPeeringServiceCountMetricConfig{}, ConsulPeeringStateMetricConfig{}, ConsulRaftHasLeaderMetricConfig{}, ConsulRaftLastContactMetricConfig{}, ConsulRaftLeaderChangesMetricConfig{}, ConsulRaftPeerCountMetricConfig{}, ConsulRaftVoterCountMetricConfig{}, ConsulServerHealthyMetricConfig{}, ConsulServerLastContactMetricConfig{}, ConsulServerLeaderMetricConfig{}, ConsulServerLogLagMetricConfig{}, ConsulServerStableTimestampMetricConfig{}, ConsulServerVoterMetricConfig{}, ConsulSessionCountMetricConfig{}, ConsulUpMetricConfig{}, ConsulDatacenterResourceAttributeConfig{}, ServiceInstanceIDResourceAttributeConfig{}, ServiceNameResourceAttributeConfig{}))
 			require.Emptyf(t, diff, "Config mismatch (-expected +actual):\n%s", diff)
 		})
 	}
@@ -433,6 +485,18 @@ func TestConsulMemberCountMetricsConfig_Validate(t *testing.T) {
 	require.ErrorContains(t, cfg.Validate(), "metric consul.member.count doesn't have an attribute invalid, valid attributes: [consul.member.pool, consul.member.status]")
 
 	cfg = DefaultMetricsConfig().ConsulMemberCount
+	cfg.AggregationStrategy = "invalid"
+	require.ErrorContains(t, cfg.Validate(), "invalid aggregation strategy")
+}
+
+func TestConsulPeeringServiceCountMetricsConfig_Validate(t *testing.T) {
+	cfg := DefaultMetricsConfig().ConsulPeeringServiceCount
+	require.NoError(t, cfg.Validate())
+
+	cfg.EnabledAttributes = []ConsulPeeringServiceCountMetricAttributeKey{"invalid"}
+	require.ErrorContains(t, cfg.Validate(), "metric consul.peering.service.count doesn't have an attribute invalid, valid attributes: [consul.peer.name, consul.peering.direction]")
+
+	cfg = DefaultMetricsConfig().ConsulPeeringServiceCount
 	cfg.AggregationStrategy = "invalid"
 	require.ErrorContains(t, cfg.Validate(), "invalid aggregation strategy")
 }

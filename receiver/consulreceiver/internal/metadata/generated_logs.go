@@ -866,6 +866,122 @@ func newEventConsulNodeRegistered(cfg EventConfig) eventConsulNodeRegistered {
 	return e
 }
 
+type eventConsulPeeringCreated struct {
+	data   plog.LogRecordSlice // data buffer for generated log records.
+	config EventConfig         // event config provided by user.
+}
+
+func (e *eventConsulPeeringCreated) recordEvent(ctx context.Context, timestamp pcommon.Timestamp, consulPeeringNameAttributeValue string, consulPeeringStateAttributeValue string, observationInitialAttributeValue bool, observationReconciledAttributeValue bool) {
+	if !e.config.Enabled {
+		return
+	}
+	dp := e.data.AppendEmpty()
+	dp.SetEventName("consul.peering.created")
+	dp.SetTimestamp(timestamp)
+
+	if span := trace.SpanContextFromContext(ctx); span.IsValid() {
+		dp.SetTraceID(pcommon.TraceID(span.TraceID()))
+		dp.SetSpanID(pcommon.SpanID(span.SpanID()))
+	}
+	dp.Attributes().PutStr("consul.peer.name", consulPeeringNameAttributeValue)
+	dp.Attributes().PutStr("consul.peering.state", consulPeeringStateAttributeValue)
+	dp.Attributes().PutBool("observation.initial", observationInitialAttributeValue)
+	dp.Attributes().PutBool("observation.reconciled", observationReconciledAttributeValue)
+
+}
+
+// emit appends recorded event data to a events slice and prepares it for recording another set of log records.
+func (e *eventConsulPeeringCreated) emit(lrs plog.LogRecordSlice) {
+	if e.config.Enabled && e.data.Len() > 0 {
+		e.data.MoveAndAppendTo(lrs)
+	}
+}
+
+func newEventConsulPeeringCreated(cfg EventConfig) eventConsulPeeringCreated {
+	e := eventConsulPeeringCreated{config: cfg}
+	if cfg.Enabled {
+		e.data = plog.NewLogRecordSlice()
+	}
+	return e
+}
+
+type eventConsulPeeringDeleted struct {
+	data   plog.LogRecordSlice // data buffer for generated log records.
+	config EventConfig         // event config provided by user.
+}
+
+func (e *eventConsulPeeringDeleted) recordEvent(ctx context.Context, timestamp pcommon.Timestamp, consulPeeringNameAttributeValue string, consulPeeringStateAttributeValue string, observationReconciledAttributeValue bool) {
+	if !e.config.Enabled {
+		return
+	}
+	dp := e.data.AppendEmpty()
+	dp.SetEventName("consul.peering.deleted")
+	dp.SetTimestamp(timestamp)
+
+	if span := trace.SpanContextFromContext(ctx); span.IsValid() {
+		dp.SetTraceID(pcommon.TraceID(span.TraceID()))
+		dp.SetSpanID(pcommon.SpanID(span.SpanID()))
+	}
+	dp.Attributes().PutStr("consul.peer.name", consulPeeringNameAttributeValue)
+	dp.Attributes().PutStr("consul.peering.state", consulPeeringStateAttributeValue)
+	dp.Attributes().PutBool("observation.reconciled", observationReconciledAttributeValue)
+
+}
+
+// emit appends recorded event data to a events slice and prepares it for recording another set of log records.
+func (e *eventConsulPeeringDeleted) emit(lrs plog.LogRecordSlice) {
+	if e.config.Enabled && e.data.Len() > 0 {
+		e.data.MoveAndAppendTo(lrs)
+	}
+}
+
+func newEventConsulPeeringDeleted(cfg EventConfig) eventConsulPeeringDeleted {
+	e := eventConsulPeeringDeleted{config: cfg}
+	if cfg.Enabled {
+		e.data = plog.NewLogRecordSlice()
+	}
+	return e
+}
+
+type eventConsulPeeringTransition struct {
+	data   plog.LogRecordSlice // data buffer for generated log records.
+	config EventConfig         // event config provided by user.
+}
+
+func (e *eventConsulPeeringTransition) recordEvent(ctx context.Context, timestamp pcommon.Timestamp, consulPeeringNameAttributeValue string, consulPeeringStateAttributeValue string, consulPeeringOldStateAttributeValue string, observationReconciledAttributeValue bool) {
+	if !e.config.Enabled {
+		return
+	}
+	dp := e.data.AppendEmpty()
+	dp.SetEventName("consul.peering.transition")
+	dp.SetTimestamp(timestamp)
+
+	if span := trace.SpanContextFromContext(ctx); span.IsValid() {
+		dp.SetTraceID(pcommon.TraceID(span.TraceID()))
+		dp.SetSpanID(pcommon.SpanID(span.SpanID()))
+	}
+	dp.Attributes().PutStr("consul.peer.name", consulPeeringNameAttributeValue)
+	dp.Attributes().PutStr("consul.peering.state", consulPeeringStateAttributeValue)
+	dp.Attributes().PutStr("consul.peering.old_state", consulPeeringOldStateAttributeValue)
+	dp.Attributes().PutBool("observation.reconciled", observationReconciledAttributeValue)
+
+}
+
+// emit appends recorded event data to a events slice and prepares it for recording another set of log records.
+func (e *eventConsulPeeringTransition) emit(lrs plog.LogRecordSlice) {
+	if e.config.Enabled && e.data.Len() > 0 {
+		e.data.MoveAndAppendTo(lrs)
+	}
+}
+
+func newEventConsulPeeringTransition(cfg EventConfig) eventConsulPeeringTransition {
+	e := eventConsulPeeringTransition{config: cfg}
+	if cfg.Enabled {
+		e.data = plog.NewLogRecordSlice()
+	}
+	return e
+}
+
 type eventConsulResultsFiltered struct {
 	data   plog.LogRecordSlice // data buffer for generated log records.
 	config EventConfig         // event config provided by user.
@@ -1249,6 +1365,9 @@ type LogsBuilder struct {
 	eventConsulNodeMaintenanceEnded      eventConsulNodeMaintenanceEnded
 	eventConsulNodeMaintenanceStarted    eventConsulNodeMaintenanceStarted
 	eventConsulNodeRegistered            eventConsulNodeRegistered
+	eventConsulPeeringCreated            eventConsulPeeringCreated
+	eventConsulPeeringDeleted            eventConsulPeeringDeleted
+	eventConsulPeeringTransition         eventConsulPeeringTransition
 	eventConsulResultsFiltered           eventConsulResultsFiltered
 	eventConsulServiceDeregistered       eventConsulServiceDeregistered
 	eventConsulServiceMaintenanceEnded   eventConsulServiceMaintenanceEnded
@@ -1292,6 +1411,9 @@ func NewLogsBuilder(lbc LogsBuilderConfig, settings receiver.Settings) *LogsBuil
 		eventConsulNodeMaintenanceEnded:      newEventConsulNodeMaintenanceEnded(lbc.Events.ConsulNodeMaintenanceEnded),
 		eventConsulNodeMaintenanceStarted:    newEventConsulNodeMaintenanceStarted(lbc.Events.ConsulNodeMaintenanceStarted),
 		eventConsulNodeRegistered:            newEventConsulNodeRegistered(lbc.Events.ConsulNodeRegistered),
+		eventConsulPeeringCreated:            newEventConsulPeeringCreated(lbc.Events.ConsulPeeringCreated),
+		eventConsulPeeringDeleted:            newEventConsulPeeringDeleted(lbc.Events.ConsulPeeringDeleted),
+		eventConsulPeeringTransition:         newEventConsulPeeringTransition(lbc.Events.ConsulPeeringTransition),
 		eventConsulResultsFiltered:           newEventConsulResultsFiltered(lbc.Events.ConsulResultsFiltered),
 		eventConsulServiceDeregistered:       newEventConsulServiceDeregistered(lbc.Events.ConsulServiceDeregistered),
 		eventConsulServiceMaintenanceEnded:   newEventConsulServiceMaintenanceEnded(lbc.Events.ConsulServiceMaintenanceEnded),
@@ -1386,6 +1508,9 @@ func (lb *LogsBuilder) EmitForResource(options ...ResourceLogsOption) {
 	lb.eventConsulNodeMaintenanceEnded.emit(ils.LogRecords())
 	lb.eventConsulNodeMaintenanceStarted.emit(ils.LogRecords())
 	lb.eventConsulNodeRegistered.emit(ils.LogRecords())
+	lb.eventConsulPeeringCreated.emit(ils.LogRecords())
+	lb.eventConsulPeeringDeleted.emit(ils.LogRecords())
+	lb.eventConsulPeeringTransition.emit(ils.LogRecords())
 	lb.eventConsulResultsFiltered.emit(ils.LogRecords())
 	lb.eventConsulServiceDeregistered.emit(ils.LogRecords())
 	lb.eventConsulServiceMaintenanceEnded.emit(ils.LogRecords())
@@ -1534,6 +1659,21 @@ func (lb *LogsBuilder) RecordConsulNodeMaintenanceStartedEvent(ctx context.Conte
 // RecordConsulNodeRegisteredEvent adds a log record of consul.node.registered event.
 func (lb *LogsBuilder) RecordConsulNodeRegisteredEvent(ctx context.Context, timestamp pcommon.Timestamp, consulNodeNameAttributeValue string, consulNodeAddressAttributeValue string, observationInitialAttributeValue bool, observationReconciledAttributeValue bool) {
 	lb.eventConsulNodeRegistered.recordEvent(ctx, timestamp, consulNodeNameAttributeValue, consulNodeAddressAttributeValue, observationInitialAttributeValue, observationReconciledAttributeValue)
+}
+
+// RecordConsulPeeringCreatedEvent adds a log record of consul.peering.created event.
+func (lb *LogsBuilder) RecordConsulPeeringCreatedEvent(ctx context.Context, timestamp pcommon.Timestamp, consulPeeringNameAttributeValue string, consulPeeringStateAttributeValue AttributeConsulPeeringState, observationInitialAttributeValue bool, observationReconciledAttributeValue bool) {
+	lb.eventConsulPeeringCreated.recordEvent(ctx, timestamp, consulPeeringNameAttributeValue, consulPeeringStateAttributeValue.String(), observationInitialAttributeValue, observationReconciledAttributeValue)
+}
+
+// RecordConsulPeeringDeletedEvent adds a log record of consul.peering.deleted event.
+func (lb *LogsBuilder) RecordConsulPeeringDeletedEvent(ctx context.Context, timestamp pcommon.Timestamp, consulPeeringNameAttributeValue string, consulPeeringStateAttributeValue AttributeConsulPeeringState, observationReconciledAttributeValue bool) {
+	lb.eventConsulPeeringDeleted.recordEvent(ctx, timestamp, consulPeeringNameAttributeValue, consulPeeringStateAttributeValue.String(), observationReconciledAttributeValue)
+}
+
+// RecordConsulPeeringTransitionEvent adds a log record of consul.peering.transition event.
+func (lb *LogsBuilder) RecordConsulPeeringTransitionEvent(ctx context.Context, timestamp pcommon.Timestamp, consulPeeringNameAttributeValue string, consulPeeringStateAttributeValue AttributeConsulPeeringState, consulPeeringOldStateAttributeValue string, observationReconciledAttributeValue bool) {
+	lb.eventConsulPeeringTransition.recordEvent(ctx, timestamp, consulPeeringNameAttributeValue, consulPeeringStateAttributeValue.String(), consulPeeringOldStateAttributeValue, observationReconciledAttributeValue)
 }
 
 // RecordConsulResultsFilteredEvent adds a log record of consul.results.filtered event.

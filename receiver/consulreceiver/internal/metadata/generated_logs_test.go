@@ -193,6 +193,15 @@ func TestLogsBuilder(t *testing.T) {
 			lb.RecordConsulNodeRegisteredEvent(ctx, timestamp, "consul.node.name-val", "consul.node.address-val", false, true)
 			defaultEventsCount++
 			allEventsCount++
+			lb.RecordConsulPeeringCreatedEvent(ctx, timestamp, "consul.peering.name-val", AttributeConsulPeeringStatePending, false, true)
+			defaultEventsCount++
+			allEventsCount++
+			lb.RecordConsulPeeringDeletedEvent(ctx, timestamp, "consul.peering.name-val", AttributeConsulPeeringStatePending, true)
+			defaultEventsCount++
+			allEventsCount++
+			lb.RecordConsulPeeringTransitionEvent(ctx, timestamp, "consul.peering.name-val", AttributeConsulPeeringStatePending, "consul.peering.old_state-val", true)
+			defaultEventsCount++
+			allEventsCount++
 			lb.RecordConsulResultsFilteredEvent(ctx, timestamp, "consul.endpoint-val")
 			defaultEventsCount++
 			allEventsCount++
@@ -746,6 +755,60 @@ func TestLogsBuilder(t *testing.T) {
 					attrVal, ok = lr.Attributes().Get("observation.initial")
 					assert.True(t, ok)
 					assert.False(t, attrVal.Bool())
+					attrVal, ok = lr.Attributes().Get("observation.reconciled")
+					assert.True(t, ok)
+					assert.True(t, attrVal.Bool())
+				case "consul.peering.created":
+					assert.False(t, validatedEvents["consul.peering.created"], "Found a duplicate in the events slice: consul.peering.created")
+					validatedEvents["consul.peering.created"] = true
+					lr := lrs.At(i)
+					assert.Equal(t, timestamp, lr.Timestamp())
+					assert.Equal(t, pcommon.TraceID(traceID), lr.TraceID())
+					assert.Equal(t, pcommon.SpanID(spanID), lr.SpanID())
+					attrVal, ok := lr.Attributes().Get("consul.peer.name")
+					assert.True(t, ok)
+					assert.Equal(t, "consul.peering.name-val", attrVal.Str())
+					attrVal, ok = lr.Attributes().Get("consul.peering.state")
+					assert.True(t, ok)
+					assert.Equal(t, "pending", attrVal.Str())
+					attrVal, ok = lr.Attributes().Get("observation.initial")
+					assert.True(t, ok)
+					assert.False(t, attrVal.Bool())
+					attrVal, ok = lr.Attributes().Get("observation.reconciled")
+					assert.True(t, ok)
+					assert.True(t, attrVal.Bool())
+				case "consul.peering.deleted":
+					assert.False(t, validatedEvents["consul.peering.deleted"], "Found a duplicate in the events slice: consul.peering.deleted")
+					validatedEvents["consul.peering.deleted"] = true
+					lr := lrs.At(i)
+					assert.Equal(t, timestamp, lr.Timestamp())
+					assert.Equal(t, pcommon.TraceID(traceID), lr.TraceID())
+					assert.Equal(t, pcommon.SpanID(spanID), lr.SpanID())
+					attrVal, ok := lr.Attributes().Get("consul.peer.name")
+					assert.True(t, ok)
+					assert.Equal(t, "consul.peering.name-val", attrVal.Str())
+					attrVal, ok = lr.Attributes().Get("consul.peering.state")
+					assert.True(t, ok)
+					assert.Equal(t, "pending", attrVal.Str())
+					attrVal, ok = lr.Attributes().Get("observation.reconciled")
+					assert.True(t, ok)
+					assert.True(t, attrVal.Bool())
+				case "consul.peering.transition":
+					assert.False(t, validatedEvents["consul.peering.transition"], "Found a duplicate in the events slice: consul.peering.transition")
+					validatedEvents["consul.peering.transition"] = true
+					lr := lrs.At(i)
+					assert.Equal(t, timestamp, lr.Timestamp())
+					assert.Equal(t, pcommon.TraceID(traceID), lr.TraceID())
+					assert.Equal(t, pcommon.SpanID(spanID), lr.SpanID())
+					attrVal, ok := lr.Attributes().Get("consul.peer.name")
+					assert.True(t, ok)
+					assert.Equal(t, "consul.peering.name-val", attrVal.Str())
+					attrVal, ok = lr.Attributes().Get("consul.peering.state")
+					assert.True(t, ok)
+					assert.Equal(t, "pending", attrVal.Str())
+					attrVal, ok = lr.Attributes().Get("consul.peering.old_state")
+					assert.True(t, ok)
+					assert.Equal(t, "consul.peering.old_state-val", attrVal.Str())
 					attrVal, ok = lr.Attributes().Get("observation.reconciled")
 					assert.True(t, ok)
 					assert.True(t, attrVal.Bool())

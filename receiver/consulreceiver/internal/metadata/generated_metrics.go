@@ -113,6 +113,32 @@ var MapAttributeConsulMemberPool = map[string]AttributeConsulMemberPool{
 	"wan": AttributeConsulMemberPoolWan,
 }
 
+// AttributeConsulMemberRole specifies the value consul.member.role attribute.
+type AttributeConsulMemberRole int
+
+const (
+	_ AttributeConsulMemberRole = iota
+	AttributeConsulMemberRoleServer
+	AttributeConsulMemberRoleClient
+)
+
+// String returns the string representation of the AttributeConsulMemberRole.
+func (av AttributeConsulMemberRole) String() string {
+	switch av {
+	case AttributeConsulMemberRoleServer:
+		return "server"
+	case AttributeConsulMemberRoleClient:
+		return "client"
+	}
+	return ""
+}
+
+// MapAttributeConsulMemberRole is a helper map of string to AttributeConsulMemberRole attribute value.
+var MapAttributeConsulMemberRole = map[string]AttributeConsulMemberRole{
+	"server": AttributeConsulMemberRoleServer,
+	"client": AttributeConsulMemberRoleClient,
+}
+
 // AttributeConsulMemberStatus specifies the value consul.member.status attribute.
 type AttributeConsulMemberStatus int
 
@@ -147,6 +173,74 @@ var MapAttributeConsulMemberStatus = map[string]AttributeConsulMemberStatus{
 	"failed":  AttributeConsulMemberStatusFailed,
 }
 
+// AttributeConsulPeeringDirection specifies the value consul.peering.direction attribute.
+type AttributeConsulPeeringDirection int
+
+const (
+	_ AttributeConsulPeeringDirection = iota
+	AttributeConsulPeeringDirectionImported
+	AttributeConsulPeeringDirectionExported
+)
+
+// String returns the string representation of the AttributeConsulPeeringDirection.
+func (av AttributeConsulPeeringDirection) String() string {
+	switch av {
+	case AttributeConsulPeeringDirectionImported:
+		return "imported"
+	case AttributeConsulPeeringDirectionExported:
+		return "exported"
+	}
+	return ""
+}
+
+// MapAttributeConsulPeeringDirection is a helper map of string to AttributeConsulPeeringDirection attribute value.
+var MapAttributeConsulPeeringDirection = map[string]AttributeConsulPeeringDirection{
+	"imported": AttributeConsulPeeringDirectionImported,
+	"exported": AttributeConsulPeeringDirectionExported,
+}
+
+// AttributeConsulPeeringState specifies the value consul.peering.state attribute.
+type AttributeConsulPeeringState int
+
+const (
+	_ AttributeConsulPeeringState = iota
+	AttributeConsulPeeringStatePending
+	AttributeConsulPeeringStateEstablishing
+	AttributeConsulPeeringStateActive
+	AttributeConsulPeeringStateFailing
+	AttributeConsulPeeringStateDeleting
+	AttributeConsulPeeringStateTerminated
+)
+
+// String returns the string representation of the AttributeConsulPeeringState.
+func (av AttributeConsulPeeringState) String() string {
+	switch av {
+	case AttributeConsulPeeringStatePending:
+		return "pending"
+	case AttributeConsulPeeringStateEstablishing:
+		return "establishing"
+	case AttributeConsulPeeringStateActive:
+		return "active"
+	case AttributeConsulPeeringStateFailing:
+		return "failing"
+	case AttributeConsulPeeringStateDeleting:
+		return "deleting"
+	case AttributeConsulPeeringStateTerminated:
+		return "terminated"
+	}
+	return ""
+}
+
+// MapAttributeConsulPeeringState is a helper map of string to AttributeConsulPeeringState attribute value.
+var MapAttributeConsulPeeringState = map[string]AttributeConsulPeeringState{
+	"pending":      AttributeConsulPeeringStatePending,
+	"establishing": AttributeConsulPeeringStateEstablishing,
+	"active":       AttributeConsulPeeringStateActive,
+	"failing":      AttributeConsulPeeringStateFailing,
+	"deleting":     AttributeConsulPeeringStateDeleting,
+	"terminated":   AttributeConsulPeeringStateTerminated,
+}
+
 // AttributeObject specifies the value object attribute.
 type AttributeObject int
 
@@ -160,7 +254,7 @@ const (
 	AttributeObjectMember
 	AttributeObjectConfigEntry
 	AttributeObjectDatacenter
-	AttributeObjectSeries
+	AttributeObjectPeering
 	AttributeObjectState
 )
 
@@ -183,8 +277,8 @@ func (av AttributeObject) String() string {
 		return "config_entry"
 	case AttributeObjectDatacenter:
 		return "datacenter"
-	case AttributeObjectSeries:
-		return "series"
+	case AttributeObjectPeering:
+		return "peering"
 	case AttributeObjectState:
 		return "state"
 	}
@@ -201,7 +295,7 @@ var MapAttributeObject = map[string]AttributeObject{
 	"member":       AttributeObjectMember,
 	"config_entry": AttributeObjectConfigEntry,
 	"datacenter":   AttributeObjectDatacenter,
-	"series":       AttributeObjectSeries,
+	"peering":      AttributeObjectPeering,
 	"state":        AttributeObjectState,
 }
 
@@ -243,6 +337,9 @@ var MetricsInfo = metricsInfo{
 	},
 	ConsulCaRootExpiryTimestamp: metricInfo{
 		Name: "consul.ca.root.expiry_timestamp",
+	},
+	ConsulCaSigningCertificateExpiryTimestamp: metricInfo{
+		Name: "consul.ca.signing_certificate.expiry_timestamp",
 	},
 	ConsulCatalogNodeCount: metricInfo{
 		Name: "consul.catalog.node.count",
@@ -305,9 +402,24 @@ var MetricsInfo = metricsInfo{
 		Name:       "consul.kv.semaphore.waiter.count",
 		Attributes: []string{"consul.semaphore.prefix"},
 	},
+	ConsulLeafCertificateExpiryTimestamp: metricInfo{
+		Name:       "consul.leaf_certificate.expiry_timestamp",
+		Attributes: []string{"consul.service.name"},
+	},
+	ConsulLicenseExpiryTimestamp: metricInfo{
+		Name: "consul.license.expiry_timestamp",
+	},
+	ConsulMemberByVersionCount: metricInfo{
+		Name:       "consul.member.by_version.count",
+		Attributes: []string{"consul.member.pool", "consul.member.version"},
+	},
 	ConsulMemberCount: metricInfo{
 		Name:       "consul.member.count",
 		Attributes: []string{"consul.member.pool", "consul.member.status"},
+	},
+	ConsulMemberInfo: metricInfo{
+		Name:       "consul.member.info",
+		Attributes: []string{"consul.member.pool", "consul.member.name", "consul.member.role", "consul.member.version"},
 	},
 	ConsulNetworkRoundTripMax: metricInfo{
 		Name: "consul.network.round_trip.max",
@@ -320,6 +432,18 @@ var MetricsInfo = metricsInfo{
 	},
 	ConsulNetworkRoundTripP95: metricInfo{
 		Name: "consul.network.round_trip.p95",
+	},
+	ConsulPeeringLastHeartbeatTimestamp: metricInfo{
+		Name:       "consul.peering.last_heartbeat_timestamp",
+		Attributes: []string{"consul.peering.name"},
+	},
+	ConsulPeeringServiceCount: metricInfo{
+		Name:       "consul.peering.service.count",
+		Attributes: []string{"consul.peering.name", "consul.peering.direction"},
+	},
+	ConsulPeeringState: metricInfo{
+		Name:       "consul.peering.state",
+		Attributes: []string{"consul.peering.name", "consul.peering.state"},
 	},
 	ConsulRaftHasLeader: metricInfo{
 		Name: "consul.raft.has_leader",
@@ -369,44 +493,52 @@ var MetricsInfo = metricsInfo{
 }
 
 type metricsInfo struct {
-	ConsulACLTokenExpiryTimestamp     metricInfo
-	ConsulAutopilotFailureTolerance   metricInfo
-	ConsulAutopilotHealthy            metricInfo
-	ConsulCaRootExpiryTimestamp       metricInfo
-	ConsulCatalogNodeCount            metricInfo
-	ConsulCatalogServiceCount         metricInfo
-	ConsulCatalogServiceInstanceCount metricInfo
-	ConsulHealthCheckCount            metricInfo
-	ConsulHealthCheckState            metricInfo
-	ConsulHealthCheckTransitions      metricInfo
-	ConsulHealthNodeState             metricInfo
-	ConsulHealthServiceInstanceCount  metricInfo
-	ConsulHealthServiceInstanceState  metricInfo
-	ConsulKvChanges                   metricInfo
-	ConsulKvKeyCount                  metricInfo
-	ConsulKvLockAcquisitions          metricInfo
-	ConsulKvLockHeldCount             metricInfo
-	ConsulKvSemaphoreHolderCount      metricInfo
-	ConsulKvSemaphoreLimit            metricInfo
-	ConsulKvSemaphoreWaiterCount      metricInfo
-	ConsulMemberCount                 metricInfo
-	ConsulNetworkRoundTripMax         metricInfo
-	ConsulNetworkRoundTripMedian      metricInfo
-	ConsulNetworkRoundTripMin         metricInfo
-	ConsulNetworkRoundTripP95         metricInfo
-	ConsulRaftHasLeader               metricInfo
-	ConsulRaftLastContact             metricInfo
-	ConsulRaftLeaderChanges           metricInfo
-	ConsulRaftPeerCount               metricInfo
-	ConsulRaftVoterCount              metricInfo
-	ConsulServerHealthy               metricInfo
-	ConsulServerLastContact           metricInfo
-	ConsulServerLeader                metricInfo
-	ConsulServerLogLag                metricInfo
-	ConsulServerStableTimestamp       metricInfo
-	ConsulServerVoter                 metricInfo
-	ConsulSessionCount                metricInfo
-	ConsulUp                          metricInfo
+	ConsulACLTokenExpiryTimestamp             metricInfo
+	ConsulAutopilotFailureTolerance           metricInfo
+	ConsulAutopilotHealthy                    metricInfo
+	ConsulCaRootExpiryTimestamp               metricInfo
+	ConsulCaSigningCertificateExpiryTimestamp metricInfo
+	ConsulCatalogNodeCount                    metricInfo
+	ConsulCatalogServiceCount                 metricInfo
+	ConsulCatalogServiceInstanceCount         metricInfo
+	ConsulHealthCheckCount                    metricInfo
+	ConsulHealthCheckState                    metricInfo
+	ConsulHealthCheckTransitions              metricInfo
+	ConsulHealthNodeState                     metricInfo
+	ConsulHealthServiceInstanceCount          metricInfo
+	ConsulHealthServiceInstanceState          metricInfo
+	ConsulKvChanges                           metricInfo
+	ConsulKvKeyCount                          metricInfo
+	ConsulKvLockAcquisitions                  metricInfo
+	ConsulKvLockHeldCount                     metricInfo
+	ConsulKvSemaphoreHolderCount              metricInfo
+	ConsulKvSemaphoreLimit                    metricInfo
+	ConsulKvSemaphoreWaiterCount              metricInfo
+	ConsulLeafCertificateExpiryTimestamp      metricInfo
+	ConsulLicenseExpiryTimestamp              metricInfo
+	ConsulMemberByVersionCount                metricInfo
+	ConsulMemberCount                         metricInfo
+	ConsulMemberInfo                          metricInfo
+	ConsulNetworkRoundTripMax                 metricInfo
+	ConsulNetworkRoundTripMedian              metricInfo
+	ConsulNetworkRoundTripMin                 metricInfo
+	ConsulNetworkRoundTripP95                 metricInfo
+	ConsulPeeringLastHeartbeatTimestamp       metricInfo
+	ConsulPeeringServiceCount                 metricInfo
+	ConsulPeeringState                        metricInfo
+	ConsulRaftHasLeader                       metricInfo
+	ConsulRaftLastContact                     metricInfo
+	ConsulRaftLeaderChanges                   metricInfo
+	ConsulRaftPeerCount                       metricInfo
+	ConsulRaftVoterCount                      metricInfo
+	ConsulServerHealthy                       metricInfo
+	ConsulServerLastContact                   metricInfo
+	ConsulServerLeader                        metricInfo
+	ConsulServerLogLag                        metricInfo
+	ConsulServerStableTimestamp               metricInfo
+	ConsulServerVoter                         metricInfo
+	ConsulSessionCount                        metricInfo
+	ConsulUp                                  metricInfo
 }
 
 type metricInfo struct {
@@ -622,6 +754,56 @@ func (m *metricConsulCaRootExpiryTimestamp) emit(metrics pmetric.MetricSlice) {
 
 func newMetricConsulCaRootExpiryTimestamp(cfg ConsulCaRootExpiryTimestampMetricConfig) metricConsulCaRootExpiryTimestamp {
 	m := metricConsulCaRootExpiryTimestamp{config: cfg}
+
+	if cfg.Enabled {
+		m.data = pmetric.NewMetric()
+		m.init()
+	}
+	return m
+}
+
+type metricConsulCaSigningCertificateExpiryTimestamp struct {
+	data     pmetric.Metric                                        // data buffer for generated metric.
+	config   ConsulCaSigningCertificateExpiryTimestampMetricConfig // metric config provided by user.
+	capacity int                                                   // max observed number of data points added to the metric.
+}
+
+// init fills consul.ca.signing_certificate.expiry_timestamp metric with initial data.
+func (m *metricConsulCaSigningCertificateExpiryTimestamp) init() {
+	m.data.SetName("consul.ca.signing_certificate.expiry_timestamp")
+	m.data.SetDescription("Unix time at which the certificate expires with which the datacenter signs leaf certificates, which is an intermediate one or the root.")
+	m.data.SetUnit("s")
+	m.data.SetEmptyGauge()
+}
+
+func (m *metricConsulCaSigningCertificateExpiryTimestamp) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val float64) {
+	if !m.config.Enabled {
+		return
+	}
+	dp := m.data.Gauge().DataPoints().AppendEmpty()
+	dp.SetStartTimestamp(start)
+	dp.SetTimestamp(ts)
+	dp.SetDoubleValue(val)
+}
+
+// updateCapacity saves max length of data point slices that will be used for the slice capacity.
+func (m *metricConsulCaSigningCertificateExpiryTimestamp) updateCapacity() {
+	if m.data.Gauge().DataPoints().Len() > m.capacity {
+		m.capacity = m.data.Gauge().DataPoints().Len()
+	}
+}
+
+// emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
+func (m *metricConsulCaSigningCertificateExpiryTimestamp) emit(metrics pmetric.MetricSlice) {
+	if m.config.Enabled && m.data.Gauge().DataPoints().Len() > 0 {
+		m.updateCapacity()
+		m.data.MoveTo(metrics.AppendEmpty())
+		m.init()
+	}
+}
+
+func newMetricConsulCaSigningCertificateExpiryTimestamp(cfg ConsulCaSigningCertificateExpiryTimestampMetricConfig) metricConsulCaSigningCertificateExpiryTimestamp {
+	m := metricConsulCaSigningCertificateExpiryTimestamp{config: cfg}
 
 	if cfg.Enabled {
 		m.data = pmetric.NewMetric()
@@ -1757,6 +1939,163 @@ func newMetricConsulKvSemaphoreWaiterCount(cfg ConsulKvSemaphoreWaiterCountMetri
 	return m
 }
 
+type metricConsulLeafCertificateExpiryTimestamp struct {
+	data     pmetric.Metric                                   // data buffer for generated metric.
+	config   ConsulLeafCertificateExpiryTimestampMetricConfig // metric config provided by user.
+	capacity int                                              // max observed number of data points added to the metric.
+}
+
+// init fills consul.leaf_certificate.expiry_timestamp metric with initial data.
+func (m *metricConsulLeafCertificateExpiryTimestamp) init() {
+	m.data.SetName("consul.leaf_certificate.expiry_timestamp")
+	m.data.SetDescription("Unix time at which the leaf certificate that Consul issues to the receiver expires, of each of leaf_certificates::services.")
+	m.data.SetUnit("s")
+	m.data.SetEmptyGauge()
+	m.data.Gauge().DataPoints().EnsureCapacity(m.capacity)
+}
+
+func (m *metricConsulLeafCertificateExpiryTimestamp) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val float64, consulServiceNameAttributeValue string) {
+	if !m.config.Enabled {
+		return
+	}
+	dp := m.data.Gauge().DataPoints().AppendEmpty()
+	dp.SetStartTimestamp(start)
+	dp.SetTimestamp(ts)
+	dp.SetDoubleValue(val)
+	dp.Attributes().PutStr("consul.service.name", consulServiceNameAttributeValue)
+}
+
+// updateCapacity saves max length of data point slices that will be used for the slice capacity.
+func (m *metricConsulLeafCertificateExpiryTimestamp) updateCapacity() {
+	if m.data.Gauge().DataPoints().Len() > m.capacity {
+		m.capacity = m.data.Gauge().DataPoints().Len()
+	}
+}
+
+// emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
+func (m *metricConsulLeafCertificateExpiryTimestamp) emit(metrics pmetric.MetricSlice) {
+	if m.config.Enabled && m.data.Gauge().DataPoints().Len() > 0 {
+		m.updateCapacity()
+		m.data.MoveTo(metrics.AppendEmpty())
+		m.init()
+	}
+}
+
+func newMetricConsulLeafCertificateExpiryTimestamp(cfg ConsulLeafCertificateExpiryTimestampMetricConfig) metricConsulLeafCertificateExpiryTimestamp {
+	m := metricConsulLeafCertificateExpiryTimestamp{config: cfg}
+
+	if cfg.Enabled {
+		m.data = pmetric.NewMetric()
+		m.init()
+	}
+	return m
+}
+
+type metricConsulLicenseExpiryTimestamp struct {
+	data     pmetric.Metric                           // data buffer for generated metric.
+	config   ConsulLicenseExpiryTimestampMetricConfig // metric config provided by user.
+	capacity int                                      // max observed number of data points added to the metric.
+}
+
+// init fills consul.license.expiry_timestamp metric with initial data.
+func (m *metricConsulLicenseExpiryTimestamp) init() {
+	m.data.SetName("consul.license.expiry_timestamp")
+	m.data.SetDescription("Unix time at which the licence of Consul Enterprise expires. Left out where there is none.")
+	m.data.SetUnit("s")
+	m.data.SetEmptyGauge()
+}
+
+func (m *metricConsulLicenseExpiryTimestamp) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val float64) {
+	if !m.config.Enabled {
+		return
+	}
+	dp := m.data.Gauge().DataPoints().AppendEmpty()
+	dp.SetStartTimestamp(start)
+	dp.SetTimestamp(ts)
+	dp.SetDoubleValue(val)
+}
+
+// updateCapacity saves max length of data point slices that will be used for the slice capacity.
+func (m *metricConsulLicenseExpiryTimestamp) updateCapacity() {
+	if m.data.Gauge().DataPoints().Len() > m.capacity {
+		m.capacity = m.data.Gauge().DataPoints().Len()
+	}
+}
+
+// emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
+func (m *metricConsulLicenseExpiryTimestamp) emit(metrics pmetric.MetricSlice) {
+	if m.config.Enabled && m.data.Gauge().DataPoints().Len() > 0 {
+		m.updateCapacity()
+		m.data.MoveTo(metrics.AppendEmpty())
+		m.init()
+	}
+}
+
+func newMetricConsulLicenseExpiryTimestamp(cfg ConsulLicenseExpiryTimestampMetricConfig) metricConsulLicenseExpiryTimestamp {
+	m := metricConsulLicenseExpiryTimestamp{config: cfg}
+
+	if cfg.Enabled {
+		m.data = pmetric.NewMetric()
+		m.init()
+	}
+	return m
+}
+
+type metricConsulMemberByVersionCount struct {
+	data     pmetric.Metric                         // data buffer for generated metric.
+	config   ConsulMemberByVersionCountMetricConfig // metric config provided by user.
+	capacity int                                    // max observed number of data points added to the metric.
+}
+
+// init fills consul.member.by_version.count metric with initial data.
+func (m *metricConsulMemberByVersionCount) init() {
+	m.data.SetName("consul.member.by_version.count")
+	m.data.SetDescription("Members of the gossip pools that are alive, by the version of Consul that they run.")
+	m.data.SetUnit("{member}")
+	m.data.SetEmptySum()
+	m.data.Sum().SetIsMonotonic(false)
+	m.data.Sum().SetAggregationTemporality(pmetric.AggregationTemporalityCumulative)
+	m.data.Sum().DataPoints().EnsureCapacity(m.capacity)
+}
+
+func (m *metricConsulMemberByVersionCount) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val int64, consulMemberPoolAttributeValue string, consulMemberVersionAttributeValue string) {
+	if !m.config.Enabled {
+		return
+	}
+	dp := m.data.Sum().DataPoints().AppendEmpty()
+	dp.SetStartTimestamp(start)
+	dp.SetTimestamp(ts)
+	dp.SetIntValue(val)
+	dp.Attributes().PutStr("consul.member.pool", consulMemberPoolAttributeValue)
+	dp.Attributes().PutStr("consul.member.version", consulMemberVersionAttributeValue)
+}
+
+// updateCapacity saves max length of data point slices that will be used for the slice capacity.
+func (m *metricConsulMemberByVersionCount) updateCapacity() {
+	if m.data.Sum().DataPoints().Len() > m.capacity {
+		m.capacity = m.data.Sum().DataPoints().Len()
+	}
+}
+
+// emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
+func (m *metricConsulMemberByVersionCount) emit(metrics pmetric.MetricSlice) {
+	if m.config.Enabled && m.data.Sum().DataPoints().Len() > 0 {
+		m.updateCapacity()
+		m.data.MoveTo(metrics.AppendEmpty())
+		m.init()
+	}
+}
+
+func newMetricConsulMemberByVersionCount(cfg ConsulMemberByVersionCountMetricConfig) metricConsulMemberByVersionCount {
+	m := metricConsulMemberByVersionCount{config: cfg}
+
+	if cfg.Enabled {
+		m.data = pmetric.NewMetric()
+		m.init()
+	}
+	return m
+}
+
 type metricConsulMemberCount struct {
 	data          pmetric.Metric                // data buffer for generated metric.
 	config        ConsulMemberCountMetricConfig // metric config provided by user.
@@ -1843,6 +2182,61 @@ func (m *metricConsulMemberCount) emit(metrics pmetric.MetricSlice) {
 
 func newMetricConsulMemberCount(cfg ConsulMemberCountMetricConfig) metricConsulMemberCount {
 	m := metricConsulMemberCount{config: cfg}
+
+	if cfg.Enabled {
+		m.data = pmetric.NewMetric()
+		m.init()
+	}
+	return m
+}
+
+type metricConsulMemberInfo struct {
+	data     pmetric.Metric               // data buffer for generated metric.
+	config   ConsulMemberInfoMetricConfig // metric config provided by user.
+	capacity int                          // max observed number of data points added to the metric.
+}
+
+// init fills consul.member.info metric with initial data.
+func (m *metricConsulMemberInfo) init() {
+	m.data.SetName("consul.member.info")
+	m.data.SetDescription("1 for each member of the gossip pools, with its role and the version of Consul that it runs.")
+	m.data.SetUnit("{member}")
+	m.data.SetEmptyGauge()
+	m.data.Gauge().DataPoints().EnsureCapacity(m.capacity)
+}
+
+func (m *metricConsulMemberInfo) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val int64, consulMemberPoolAttributeValue string, consulMemberNameAttributeValue string, consulMemberRoleAttributeValue string, consulMemberVersionAttributeValue string) {
+	if !m.config.Enabled {
+		return
+	}
+	dp := m.data.Gauge().DataPoints().AppendEmpty()
+	dp.SetStartTimestamp(start)
+	dp.SetTimestamp(ts)
+	dp.SetIntValue(val)
+	dp.Attributes().PutStr("consul.member.pool", consulMemberPoolAttributeValue)
+	dp.Attributes().PutStr("consul.member.name", consulMemberNameAttributeValue)
+	dp.Attributes().PutStr("consul.member.role", consulMemberRoleAttributeValue)
+	dp.Attributes().PutStr("consul.member.version", consulMemberVersionAttributeValue)
+}
+
+// updateCapacity saves max length of data point slices that will be used for the slice capacity.
+func (m *metricConsulMemberInfo) updateCapacity() {
+	if m.data.Gauge().DataPoints().Len() > m.capacity {
+		m.capacity = m.data.Gauge().DataPoints().Len()
+	}
+}
+
+// emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
+func (m *metricConsulMemberInfo) emit(metrics pmetric.MetricSlice) {
+	if m.config.Enabled && m.data.Gauge().DataPoints().Len() > 0 {
+		m.updateCapacity()
+		m.data.MoveTo(metrics.AppendEmpty())
+		m.init()
+	}
+}
+
+func newMetricConsulMemberInfo(cfg ConsulMemberInfoMetricConfig) metricConsulMemberInfo {
+	m := metricConsulMemberInfo{config: cfg}
 
 	if cfg.Enabled {
 		m.data = pmetric.NewMetric()
@@ -2043,6 +2437,205 @@ func (m *metricConsulNetworkRoundTripP95) emit(metrics pmetric.MetricSlice) {
 
 func newMetricConsulNetworkRoundTripP95(cfg ConsulNetworkRoundTripP95MetricConfig) metricConsulNetworkRoundTripP95 {
 	m := metricConsulNetworkRoundTripP95{config: cfg}
+
+	if cfg.Enabled {
+		m.data = pmetric.NewMetric()
+		m.init()
+	}
+	return m
+}
+
+type metricConsulPeeringLastHeartbeatTimestamp struct {
+	data     pmetric.Metric                                  // data buffer for generated metric.
+	config   ConsulPeeringLastHeartbeatTimestampMetricConfig // metric config provided by user.
+	capacity int                                             // max observed number of data points added to the metric.
+}
+
+// init fills consul.peering.last_heartbeat_timestamp metric with initial data.
+func (m *metricConsulPeeringLastHeartbeatTimestamp) init() {
+	m.data.SetName("consul.peering.last_heartbeat_timestamp")
+	m.data.SetDescription("Unix time of the last heartbeat from the peer. Left out until there is one.")
+	m.data.SetUnit("s")
+	m.data.SetEmptyGauge()
+	m.data.Gauge().DataPoints().EnsureCapacity(m.capacity)
+}
+
+func (m *metricConsulPeeringLastHeartbeatTimestamp) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val float64, consulPeeringNameAttributeValue string) {
+	if !m.config.Enabled {
+		return
+	}
+	dp := m.data.Gauge().DataPoints().AppendEmpty()
+	dp.SetStartTimestamp(start)
+	dp.SetTimestamp(ts)
+	dp.SetDoubleValue(val)
+	dp.Attributes().PutStr("consul.peer.name", consulPeeringNameAttributeValue)
+}
+
+// updateCapacity saves max length of data point slices that will be used for the slice capacity.
+func (m *metricConsulPeeringLastHeartbeatTimestamp) updateCapacity() {
+	if m.data.Gauge().DataPoints().Len() > m.capacity {
+		m.capacity = m.data.Gauge().DataPoints().Len()
+	}
+}
+
+// emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
+func (m *metricConsulPeeringLastHeartbeatTimestamp) emit(metrics pmetric.MetricSlice) {
+	if m.config.Enabled && m.data.Gauge().DataPoints().Len() > 0 {
+		m.updateCapacity()
+		m.data.MoveTo(metrics.AppendEmpty())
+		m.init()
+	}
+}
+
+func newMetricConsulPeeringLastHeartbeatTimestamp(cfg ConsulPeeringLastHeartbeatTimestampMetricConfig) metricConsulPeeringLastHeartbeatTimestamp {
+	m := metricConsulPeeringLastHeartbeatTimestamp{config: cfg}
+
+	if cfg.Enabled {
+		m.data = pmetric.NewMetric()
+		m.init()
+	}
+	return m
+}
+
+type metricConsulPeeringServiceCount struct {
+	data          pmetric.Metric                        // data buffer for generated metric.
+	config        ConsulPeeringServiceCountMetricConfig // metric config provided by user.
+	capacity      int                                   // max observed number of data points added to the metric.
+	aggDataPoints []int64                               // slice containing number of aggregated datapoints at each index
+}
+
+// init fills consul.peering.service.count metric with initial data.
+func (m *metricConsulPeeringServiceCount) init() {
+	m.data.SetName("consul.peering.service.count")
+	m.data.SetDescription("Services that are imported from a peer or exported to it.")
+	m.data.SetUnit("{service}")
+	m.data.SetEmptySum()
+	m.data.Sum().SetIsMonotonic(false)
+	m.data.Sum().SetAggregationTemporality(pmetric.AggregationTemporalityCumulative)
+	m.data.Sum().DataPoints().EnsureCapacity(m.capacity)
+	m.aggDataPoints = m.aggDataPoints[:0]
+}
+
+func (m *metricConsulPeeringServiceCount) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val int64, consulPeeringNameAttributeValue string, consulPeeringDirectionAttributeValue string) {
+	if !m.config.Enabled {
+		return
+	}
+
+	dp := pmetric.NewNumberDataPoint()
+	dp.SetStartTimestamp(start)
+	dp.SetTimestamp(ts)
+	if slices.Contains(m.config.EnabledAttributes, ConsulPeeringServiceCountMetricAttributeKeyConsulPeeringName) {
+		dp.Attributes().PutStr("consul.peer.name", consulPeeringNameAttributeValue)
+	}
+	if slices.Contains(m.config.EnabledAttributes, ConsulPeeringServiceCountMetricAttributeKeyConsulPeeringDirection) {
+		dp.Attributes().PutStr("consul.peering.direction", consulPeeringDirectionAttributeValue)
+	}
+
+	var s string
+	dps := m.data.Sum().DataPoints()
+	for i := 0; i < dps.Len(); i++ {
+		dpi := dps.At(i)
+		if dp.Attributes().Equal(dpi.Attributes()) && dp.StartTimestamp() == dpi.StartTimestamp() && dp.Timestamp() == dpi.Timestamp() {
+			switch s = m.config.AggregationStrategy; s {
+			case AggregationStrategySum, AggregationStrategyAvg:
+				dpi.SetIntValue(dpi.IntValue() + val)
+				m.aggDataPoints[i] += 1
+				return
+			case AggregationStrategyMin:
+				if dpi.IntValue() > val {
+					dpi.SetIntValue(val)
+				}
+				return
+			case AggregationStrategyMax:
+				if dpi.IntValue() < val {
+					dpi.SetIntValue(val)
+				}
+				return
+			}
+		}
+	}
+
+	dp.SetIntValue(val)
+	m.aggDataPoints = append(m.aggDataPoints, 1)
+	dp.MoveTo(dps.AppendEmpty())
+}
+
+// updateCapacity saves max length of data point slices that will be used for the slice capacity.
+func (m *metricConsulPeeringServiceCount) updateCapacity() {
+	if m.data.Sum().DataPoints().Len() > m.capacity {
+		m.capacity = m.data.Sum().DataPoints().Len()
+	}
+}
+
+// emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
+func (m *metricConsulPeeringServiceCount) emit(metrics pmetric.MetricSlice) {
+	if m.config.Enabled && m.data.Sum().DataPoints().Len() > 0 {
+		if m.config.AggregationStrategy == AggregationStrategyAvg {
+			for i, aggCount := range m.aggDataPoints {
+				m.data.Sum().DataPoints().At(i).SetIntValue(m.data.Sum().DataPoints().At(i).IntValue() / aggCount)
+			}
+		}
+		m.updateCapacity()
+		m.data.MoveTo(metrics.AppendEmpty())
+		m.init()
+	}
+}
+
+func newMetricConsulPeeringServiceCount(cfg ConsulPeeringServiceCountMetricConfig) metricConsulPeeringServiceCount {
+	m := metricConsulPeeringServiceCount{config: cfg}
+
+	if cfg.Enabled {
+		m.data = pmetric.NewMetric()
+		m.init()
+	}
+	return m
+}
+
+type metricConsulPeeringState struct {
+	data     pmetric.Metric                 // data buffer for generated metric.
+	config   ConsulPeeringStateMetricConfig // metric config provided by user.
+	capacity int                            // max observed number of data points added to the metric.
+}
+
+// init fills consul.peering.state metric with initial data.
+func (m *metricConsulPeeringState) init() {
+	m.data.SetName("consul.peering.state")
+	m.data.SetDescription("1 for the state in which a peering is, 0 for each other.")
+	m.data.SetUnit("{peering}")
+	m.data.SetEmptyGauge()
+	m.data.Gauge().DataPoints().EnsureCapacity(m.capacity)
+}
+
+func (m *metricConsulPeeringState) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val int64, consulPeeringNameAttributeValue string, consulPeeringStateAttributeValue string) {
+	if !m.config.Enabled {
+		return
+	}
+	dp := m.data.Gauge().DataPoints().AppendEmpty()
+	dp.SetStartTimestamp(start)
+	dp.SetTimestamp(ts)
+	dp.SetIntValue(val)
+	dp.Attributes().PutStr("consul.peer.name", consulPeeringNameAttributeValue)
+	dp.Attributes().PutStr("consul.peering.state", consulPeeringStateAttributeValue)
+}
+
+// updateCapacity saves max length of data point slices that will be used for the slice capacity.
+func (m *metricConsulPeeringState) updateCapacity() {
+	if m.data.Gauge().DataPoints().Len() > m.capacity {
+		m.capacity = m.data.Gauge().DataPoints().Len()
+	}
+}
+
+// emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
+func (m *metricConsulPeeringState) emit(metrics pmetric.MetricSlice) {
+	if m.config.Enabled && m.data.Gauge().DataPoints().Len() > 0 {
+		m.updateCapacity()
+		m.data.MoveTo(metrics.AppendEmpty())
+		m.init()
+	}
+}
+
+func newMetricConsulPeeringState(cfg ConsulPeeringStateMetricConfig) metricConsulPeeringState {
+	m := metricConsulPeeringState{config: cfg}
 
 	if cfg.Enabled {
 		m.data = pmetric.NewMetric()
@@ -2946,51 +3539,59 @@ func newMetricConsulUp(cfg ConsulUpMetricConfig) metricConsulUp {
 // MetricsBuilder provides an interface for scrapers to report metrics while taking care of all the transformations
 // required to produce metric representation defined in metadata and user config.
 type MetricsBuilder struct {
-	config                                  MetricsBuilderConfig // config of the metrics builder.
-	startTime                               pcommon.Timestamp    // start time that will be applied to all recorded data points.
-	metricsCapacity                         int                  // maximum observed number of metrics per resource.
-	metricsBuffer                           pmetric.Metrics      // accumulates metrics data before emitting.
-	buildInfo                               component.BuildInfo  // contains version information.
-	resourceAttributeIncludeFilter          map[string]filter.Filter
-	resourceAttributeExcludeFilter          map[string]filter.Filter
-	metricConsulACLTokenExpiryTimestamp     metricConsulACLTokenExpiryTimestamp
-	metricConsulAutopilotFailureTolerance   metricConsulAutopilotFailureTolerance
-	metricConsulAutopilotHealthy            metricConsulAutopilotHealthy
-	metricConsulCaRootExpiryTimestamp       metricConsulCaRootExpiryTimestamp
-	metricConsulCatalogNodeCount            metricConsulCatalogNodeCount
-	metricConsulCatalogServiceCount         metricConsulCatalogServiceCount
-	metricConsulCatalogServiceInstanceCount metricConsulCatalogServiceInstanceCount
-	metricConsulHealthCheckCount            metricConsulHealthCheckCount
-	metricConsulHealthCheckState            metricConsulHealthCheckState
-	metricConsulHealthCheckTransitions      metricConsulHealthCheckTransitions
-	metricConsulHealthNodeState             metricConsulHealthNodeState
-	metricConsulHealthServiceInstanceCount  metricConsulHealthServiceInstanceCount
-	metricConsulHealthServiceInstanceState  metricConsulHealthServiceInstanceState
-	metricConsulKvChanges                   metricConsulKvChanges
-	metricConsulKvKeyCount                  metricConsulKvKeyCount
-	metricConsulKvLockAcquisitions          metricConsulKvLockAcquisitions
-	metricConsulKvLockHeldCount             metricConsulKvLockHeldCount
-	metricConsulKvSemaphoreHolderCount      metricConsulKvSemaphoreHolderCount
-	metricConsulKvSemaphoreLimit            metricConsulKvSemaphoreLimit
-	metricConsulKvSemaphoreWaiterCount      metricConsulKvSemaphoreWaiterCount
-	metricConsulMemberCount                 metricConsulMemberCount
-	metricConsulNetworkRoundTripMax         metricConsulNetworkRoundTripMax
-	metricConsulNetworkRoundTripMedian      metricConsulNetworkRoundTripMedian
-	metricConsulNetworkRoundTripMin         metricConsulNetworkRoundTripMin
-	metricConsulNetworkRoundTripP95         metricConsulNetworkRoundTripP95
-	metricConsulRaftHasLeader               metricConsulRaftHasLeader
-	metricConsulRaftLastContact             metricConsulRaftLastContact
-	metricConsulRaftLeaderChanges           metricConsulRaftLeaderChanges
-	metricConsulRaftPeerCount               metricConsulRaftPeerCount
-	metricConsulRaftVoterCount              metricConsulRaftVoterCount
-	metricConsulServerHealthy               metricConsulServerHealthy
-	metricConsulServerLastContact           metricConsulServerLastContact
-	metricConsulServerLeader                metricConsulServerLeader
-	metricConsulServerLogLag                metricConsulServerLogLag
-	metricConsulServerStableTimestamp       metricConsulServerStableTimestamp
-	metricConsulServerVoter                 metricConsulServerVoter
-	metricConsulSessionCount                metricConsulSessionCount
-	metricConsulUp                          metricConsulUp
+	config                                          MetricsBuilderConfig // config of the metrics builder.
+	startTime                                       pcommon.Timestamp    // start time that will be applied to all recorded data points.
+	metricsCapacity                                 int                  // maximum observed number of metrics per resource.
+	metricsBuffer                                   pmetric.Metrics      // accumulates metrics data before emitting.
+	buildInfo                                       component.BuildInfo  // contains version information.
+	resourceAttributeIncludeFilter                  map[string]filter.Filter
+	resourceAttributeExcludeFilter                  map[string]filter.Filter
+	metricConsulACLTokenExpiryTimestamp             metricConsulACLTokenExpiryTimestamp
+	metricConsulAutopilotFailureTolerance           metricConsulAutopilotFailureTolerance
+	metricConsulAutopilotHealthy                    metricConsulAutopilotHealthy
+	metricConsulCaRootExpiryTimestamp               metricConsulCaRootExpiryTimestamp
+	metricConsulCaSigningCertificateExpiryTimestamp metricConsulCaSigningCertificateExpiryTimestamp
+	metricConsulCatalogNodeCount                    metricConsulCatalogNodeCount
+	metricConsulCatalogServiceCount                 metricConsulCatalogServiceCount
+	metricConsulCatalogServiceInstanceCount         metricConsulCatalogServiceInstanceCount
+	metricConsulHealthCheckCount                    metricConsulHealthCheckCount
+	metricConsulHealthCheckState                    metricConsulHealthCheckState
+	metricConsulHealthCheckTransitions              metricConsulHealthCheckTransitions
+	metricConsulHealthNodeState                     metricConsulHealthNodeState
+	metricConsulHealthServiceInstanceCount          metricConsulHealthServiceInstanceCount
+	metricConsulHealthServiceInstanceState          metricConsulHealthServiceInstanceState
+	metricConsulKvChanges                           metricConsulKvChanges
+	metricConsulKvKeyCount                          metricConsulKvKeyCount
+	metricConsulKvLockAcquisitions                  metricConsulKvLockAcquisitions
+	metricConsulKvLockHeldCount                     metricConsulKvLockHeldCount
+	metricConsulKvSemaphoreHolderCount              metricConsulKvSemaphoreHolderCount
+	metricConsulKvSemaphoreLimit                    metricConsulKvSemaphoreLimit
+	metricConsulKvSemaphoreWaiterCount              metricConsulKvSemaphoreWaiterCount
+	metricConsulLeafCertificateExpiryTimestamp      metricConsulLeafCertificateExpiryTimestamp
+	metricConsulLicenseExpiryTimestamp              metricConsulLicenseExpiryTimestamp
+	metricConsulMemberByVersionCount                metricConsulMemberByVersionCount
+	metricConsulMemberCount                         metricConsulMemberCount
+	metricConsulMemberInfo                          metricConsulMemberInfo
+	metricConsulNetworkRoundTripMax                 metricConsulNetworkRoundTripMax
+	metricConsulNetworkRoundTripMedian              metricConsulNetworkRoundTripMedian
+	metricConsulNetworkRoundTripMin                 metricConsulNetworkRoundTripMin
+	metricConsulNetworkRoundTripP95                 metricConsulNetworkRoundTripP95
+	metricConsulPeeringLastHeartbeatTimestamp       metricConsulPeeringLastHeartbeatTimestamp
+	metricConsulPeeringServiceCount                 metricConsulPeeringServiceCount
+	metricConsulPeeringState                        metricConsulPeeringState
+	metricConsulRaftHasLeader                       metricConsulRaftHasLeader
+	metricConsulRaftLastContact                     metricConsulRaftLastContact
+	metricConsulRaftLeaderChanges                   metricConsulRaftLeaderChanges
+	metricConsulRaftPeerCount                       metricConsulRaftPeerCount
+	metricConsulRaftVoterCount                      metricConsulRaftVoterCount
+	metricConsulServerHealthy                       metricConsulServerHealthy
+	metricConsulServerLastContact                   metricConsulServerLastContact
+	metricConsulServerLeader                        metricConsulServerLeader
+	metricConsulServerLogLag                        metricConsulServerLogLag
+	metricConsulServerStableTimestamp               metricConsulServerStableTimestamp
+	metricConsulServerVoter                         metricConsulServerVoter
+	metricConsulSessionCount                        metricConsulSessionCount
+	metricConsulUp                                  metricConsulUp
 }
 
 // MetricBuilderOption applies changes to default metrics builder.
@@ -3012,50 +3613,58 @@ func WithStartTime(startTime pcommon.Timestamp) MetricBuilderOption {
 }
 func NewMetricsBuilder(mbc MetricsBuilderConfig, settings receiver.Settings, options ...MetricBuilderOption) *MetricsBuilder {
 	mb := &MetricsBuilder{
-		config:                                  mbc,
-		startTime:                               pcommon.NewTimestampFromTime(time.Now()),
-		metricsBuffer:                           pmetric.NewMetrics(),
-		buildInfo:                               settings.BuildInfo,
-		metricConsulACLTokenExpiryTimestamp:     newMetricConsulACLTokenExpiryTimestamp(mbc.Metrics.ConsulACLTokenExpiryTimestamp),
-		metricConsulAutopilotFailureTolerance:   newMetricConsulAutopilotFailureTolerance(mbc.Metrics.ConsulAutopilotFailureTolerance),
-		metricConsulAutopilotHealthy:            newMetricConsulAutopilotHealthy(mbc.Metrics.ConsulAutopilotHealthy),
-		metricConsulCaRootExpiryTimestamp:       newMetricConsulCaRootExpiryTimestamp(mbc.Metrics.ConsulCaRootExpiryTimestamp),
-		metricConsulCatalogNodeCount:            newMetricConsulCatalogNodeCount(mbc.Metrics.ConsulCatalogNodeCount),
-		metricConsulCatalogServiceCount:         newMetricConsulCatalogServiceCount(mbc.Metrics.ConsulCatalogServiceCount),
-		metricConsulCatalogServiceInstanceCount: newMetricConsulCatalogServiceInstanceCount(mbc.Metrics.ConsulCatalogServiceInstanceCount),
-		metricConsulHealthCheckCount:            newMetricConsulHealthCheckCount(mbc.Metrics.ConsulHealthCheckCount),
-		metricConsulHealthCheckState:            newMetricConsulHealthCheckState(mbc.Metrics.ConsulHealthCheckState),
-		metricConsulHealthCheckTransitions:      newMetricConsulHealthCheckTransitions(mbc.Metrics.ConsulHealthCheckTransitions),
-		metricConsulHealthNodeState:             newMetricConsulHealthNodeState(mbc.Metrics.ConsulHealthNodeState),
-		metricConsulHealthServiceInstanceCount:  newMetricConsulHealthServiceInstanceCount(mbc.Metrics.ConsulHealthServiceInstanceCount),
-		metricConsulHealthServiceInstanceState:  newMetricConsulHealthServiceInstanceState(mbc.Metrics.ConsulHealthServiceInstanceState),
-		metricConsulKvChanges:                   newMetricConsulKvChanges(mbc.Metrics.ConsulKvChanges),
-		metricConsulKvKeyCount:                  newMetricConsulKvKeyCount(mbc.Metrics.ConsulKvKeyCount),
-		metricConsulKvLockAcquisitions:          newMetricConsulKvLockAcquisitions(mbc.Metrics.ConsulKvLockAcquisitions),
-		metricConsulKvLockHeldCount:             newMetricConsulKvLockHeldCount(mbc.Metrics.ConsulKvLockHeldCount),
-		metricConsulKvSemaphoreHolderCount:      newMetricConsulKvSemaphoreHolderCount(mbc.Metrics.ConsulKvSemaphoreHolderCount),
-		metricConsulKvSemaphoreLimit:            newMetricConsulKvSemaphoreLimit(mbc.Metrics.ConsulKvSemaphoreLimit),
-		metricConsulKvSemaphoreWaiterCount:      newMetricConsulKvSemaphoreWaiterCount(mbc.Metrics.ConsulKvSemaphoreWaiterCount),
-		metricConsulMemberCount:                 newMetricConsulMemberCount(mbc.Metrics.ConsulMemberCount),
-		metricConsulNetworkRoundTripMax:         newMetricConsulNetworkRoundTripMax(mbc.Metrics.ConsulNetworkRoundTripMax),
-		metricConsulNetworkRoundTripMedian:      newMetricConsulNetworkRoundTripMedian(mbc.Metrics.ConsulNetworkRoundTripMedian),
-		metricConsulNetworkRoundTripMin:         newMetricConsulNetworkRoundTripMin(mbc.Metrics.ConsulNetworkRoundTripMin),
-		metricConsulNetworkRoundTripP95:         newMetricConsulNetworkRoundTripP95(mbc.Metrics.ConsulNetworkRoundTripP95),
-		metricConsulRaftHasLeader:               newMetricConsulRaftHasLeader(mbc.Metrics.ConsulRaftHasLeader),
-		metricConsulRaftLastContact:             newMetricConsulRaftLastContact(mbc.Metrics.ConsulRaftLastContact),
-		metricConsulRaftLeaderChanges:           newMetricConsulRaftLeaderChanges(mbc.Metrics.ConsulRaftLeaderChanges),
-		metricConsulRaftPeerCount:               newMetricConsulRaftPeerCount(mbc.Metrics.ConsulRaftPeerCount),
-		metricConsulRaftVoterCount:              newMetricConsulRaftVoterCount(mbc.Metrics.ConsulRaftVoterCount),
-		metricConsulServerHealthy:               newMetricConsulServerHealthy(mbc.Metrics.ConsulServerHealthy),
-		metricConsulServerLastContact:           newMetricConsulServerLastContact(mbc.Metrics.ConsulServerLastContact),
-		metricConsulServerLeader:                newMetricConsulServerLeader(mbc.Metrics.ConsulServerLeader),
-		metricConsulServerLogLag:                newMetricConsulServerLogLag(mbc.Metrics.ConsulServerLogLag),
-		metricConsulServerStableTimestamp:       newMetricConsulServerStableTimestamp(mbc.Metrics.ConsulServerStableTimestamp),
-		metricConsulServerVoter:                 newMetricConsulServerVoter(mbc.Metrics.ConsulServerVoter),
-		metricConsulSessionCount:                newMetricConsulSessionCount(mbc.Metrics.ConsulSessionCount),
-		metricConsulUp:                          newMetricConsulUp(mbc.Metrics.ConsulUp),
-		resourceAttributeIncludeFilter:          make(map[string]filter.Filter),
-		resourceAttributeExcludeFilter:          make(map[string]filter.Filter),
+		config:                                mbc,
+		startTime:                             pcommon.NewTimestampFromTime(time.Now()),
+		metricsBuffer:                         pmetric.NewMetrics(),
+		buildInfo:                             settings.BuildInfo,
+		metricConsulACLTokenExpiryTimestamp:   newMetricConsulACLTokenExpiryTimestamp(mbc.Metrics.ConsulACLTokenExpiryTimestamp),
+		metricConsulAutopilotFailureTolerance: newMetricConsulAutopilotFailureTolerance(mbc.Metrics.ConsulAutopilotFailureTolerance),
+		metricConsulAutopilotHealthy:          newMetricConsulAutopilotHealthy(mbc.Metrics.ConsulAutopilotHealthy),
+		metricConsulCaRootExpiryTimestamp:     newMetricConsulCaRootExpiryTimestamp(mbc.Metrics.ConsulCaRootExpiryTimestamp),
+		metricConsulCaSigningCertificateExpiryTimestamp: newMetricConsulCaSigningCertificateExpiryTimestamp(mbc.Metrics.ConsulCaSigningCertificateExpiryTimestamp),
+		metricConsulCatalogNodeCount:                    newMetricConsulCatalogNodeCount(mbc.Metrics.ConsulCatalogNodeCount),
+		metricConsulCatalogServiceCount:                 newMetricConsulCatalogServiceCount(mbc.Metrics.ConsulCatalogServiceCount),
+		metricConsulCatalogServiceInstanceCount:         newMetricConsulCatalogServiceInstanceCount(mbc.Metrics.ConsulCatalogServiceInstanceCount),
+		metricConsulHealthCheckCount:                    newMetricConsulHealthCheckCount(mbc.Metrics.ConsulHealthCheckCount),
+		metricConsulHealthCheckState:                    newMetricConsulHealthCheckState(mbc.Metrics.ConsulHealthCheckState),
+		metricConsulHealthCheckTransitions:              newMetricConsulHealthCheckTransitions(mbc.Metrics.ConsulHealthCheckTransitions),
+		metricConsulHealthNodeState:                     newMetricConsulHealthNodeState(mbc.Metrics.ConsulHealthNodeState),
+		metricConsulHealthServiceInstanceCount:          newMetricConsulHealthServiceInstanceCount(mbc.Metrics.ConsulHealthServiceInstanceCount),
+		metricConsulHealthServiceInstanceState:          newMetricConsulHealthServiceInstanceState(mbc.Metrics.ConsulHealthServiceInstanceState),
+		metricConsulKvChanges:                           newMetricConsulKvChanges(mbc.Metrics.ConsulKvChanges),
+		metricConsulKvKeyCount:                          newMetricConsulKvKeyCount(mbc.Metrics.ConsulKvKeyCount),
+		metricConsulKvLockAcquisitions:                  newMetricConsulKvLockAcquisitions(mbc.Metrics.ConsulKvLockAcquisitions),
+		metricConsulKvLockHeldCount:                     newMetricConsulKvLockHeldCount(mbc.Metrics.ConsulKvLockHeldCount),
+		metricConsulKvSemaphoreHolderCount:              newMetricConsulKvSemaphoreHolderCount(mbc.Metrics.ConsulKvSemaphoreHolderCount),
+		metricConsulKvSemaphoreLimit:                    newMetricConsulKvSemaphoreLimit(mbc.Metrics.ConsulKvSemaphoreLimit),
+		metricConsulKvSemaphoreWaiterCount:              newMetricConsulKvSemaphoreWaiterCount(mbc.Metrics.ConsulKvSemaphoreWaiterCount),
+		metricConsulLeafCertificateExpiryTimestamp:      newMetricConsulLeafCertificateExpiryTimestamp(mbc.Metrics.ConsulLeafCertificateExpiryTimestamp),
+		metricConsulLicenseExpiryTimestamp:              newMetricConsulLicenseExpiryTimestamp(mbc.Metrics.ConsulLicenseExpiryTimestamp),
+		metricConsulMemberByVersionCount:                newMetricConsulMemberByVersionCount(mbc.Metrics.ConsulMemberByVersionCount),
+		metricConsulMemberCount:                         newMetricConsulMemberCount(mbc.Metrics.ConsulMemberCount),
+		metricConsulMemberInfo:                          newMetricConsulMemberInfo(mbc.Metrics.ConsulMemberInfo),
+		metricConsulNetworkRoundTripMax:                 newMetricConsulNetworkRoundTripMax(mbc.Metrics.ConsulNetworkRoundTripMax),
+		metricConsulNetworkRoundTripMedian:              newMetricConsulNetworkRoundTripMedian(mbc.Metrics.ConsulNetworkRoundTripMedian),
+		metricConsulNetworkRoundTripMin:                 newMetricConsulNetworkRoundTripMin(mbc.Metrics.ConsulNetworkRoundTripMin),
+		metricConsulNetworkRoundTripP95:                 newMetricConsulNetworkRoundTripP95(mbc.Metrics.ConsulNetworkRoundTripP95),
+		metricConsulPeeringLastHeartbeatTimestamp:       newMetricConsulPeeringLastHeartbeatTimestamp(mbc.Metrics.ConsulPeeringLastHeartbeatTimestamp),
+		metricConsulPeeringServiceCount:                 newMetricConsulPeeringServiceCount(mbc.Metrics.ConsulPeeringServiceCount),
+		metricConsulPeeringState:                        newMetricConsulPeeringState(mbc.Metrics.ConsulPeeringState),
+		metricConsulRaftHasLeader:                       newMetricConsulRaftHasLeader(mbc.Metrics.ConsulRaftHasLeader),
+		metricConsulRaftLastContact:                     newMetricConsulRaftLastContact(mbc.Metrics.ConsulRaftLastContact),
+		metricConsulRaftLeaderChanges:                   newMetricConsulRaftLeaderChanges(mbc.Metrics.ConsulRaftLeaderChanges),
+		metricConsulRaftPeerCount:                       newMetricConsulRaftPeerCount(mbc.Metrics.ConsulRaftPeerCount),
+		metricConsulRaftVoterCount:                      newMetricConsulRaftVoterCount(mbc.Metrics.ConsulRaftVoterCount),
+		metricConsulServerHealthy:                       newMetricConsulServerHealthy(mbc.Metrics.ConsulServerHealthy),
+		metricConsulServerLastContact:                   newMetricConsulServerLastContact(mbc.Metrics.ConsulServerLastContact),
+		metricConsulServerLeader:                        newMetricConsulServerLeader(mbc.Metrics.ConsulServerLeader),
+		metricConsulServerLogLag:                        newMetricConsulServerLogLag(mbc.Metrics.ConsulServerLogLag),
+		metricConsulServerStableTimestamp:               newMetricConsulServerStableTimestamp(mbc.Metrics.ConsulServerStableTimestamp),
+		metricConsulServerVoter:                         newMetricConsulServerVoter(mbc.Metrics.ConsulServerVoter),
+		metricConsulSessionCount:                        newMetricConsulSessionCount(mbc.Metrics.ConsulSessionCount),
+		metricConsulUp:                                  newMetricConsulUp(mbc.Metrics.ConsulUp),
+		resourceAttributeIncludeFilter:                  make(map[string]filter.Filter),
+		resourceAttributeExcludeFilter:                  make(map[string]filter.Filter),
 	}
 	if mbc.ResourceAttributes.ConsulDatacenter.MetricsInclude != nil {
 		mb.resourceAttributeIncludeFilter["consul.datacenter"] = filter.CreateFilter(mbc.ResourceAttributes.ConsulDatacenter.MetricsInclude)
@@ -3148,6 +3757,7 @@ func (mb *MetricsBuilder) EmitForResource(options ...ResourceMetricsOption) {
 	mb.metricConsulAutopilotFailureTolerance.emit(ils.Metrics())
 	mb.metricConsulAutopilotHealthy.emit(ils.Metrics())
 	mb.metricConsulCaRootExpiryTimestamp.emit(ils.Metrics())
+	mb.metricConsulCaSigningCertificateExpiryTimestamp.emit(ils.Metrics())
 	mb.metricConsulCatalogNodeCount.emit(ils.Metrics())
 	mb.metricConsulCatalogServiceCount.emit(ils.Metrics())
 	mb.metricConsulCatalogServiceInstanceCount.emit(ils.Metrics())
@@ -3164,11 +3774,18 @@ func (mb *MetricsBuilder) EmitForResource(options ...ResourceMetricsOption) {
 	mb.metricConsulKvSemaphoreHolderCount.emit(ils.Metrics())
 	mb.metricConsulKvSemaphoreLimit.emit(ils.Metrics())
 	mb.metricConsulKvSemaphoreWaiterCount.emit(ils.Metrics())
+	mb.metricConsulLeafCertificateExpiryTimestamp.emit(ils.Metrics())
+	mb.metricConsulLicenseExpiryTimestamp.emit(ils.Metrics())
+	mb.metricConsulMemberByVersionCount.emit(ils.Metrics())
 	mb.metricConsulMemberCount.emit(ils.Metrics())
+	mb.metricConsulMemberInfo.emit(ils.Metrics())
 	mb.metricConsulNetworkRoundTripMax.emit(ils.Metrics())
 	mb.metricConsulNetworkRoundTripMedian.emit(ils.Metrics())
 	mb.metricConsulNetworkRoundTripMin.emit(ils.Metrics())
 	mb.metricConsulNetworkRoundTripP95.emit(ils.Metrics())
+	mb.metricConsulPeeringLastHeartbeatTimestamp.emit(ils.Metrics())
+	mb.metricConsulPeeringServiceCount.emit(ils.Metrics())
+	mb.metricConsulPeeringState.emit(ils.Metrics())
 	mb.metricConsulRaftHasLeader.emit(ils.Metrics())
 	mb.metricConsulRaftLastContact.emit(ils.Metrics())
 	mb.metricConsulRaftLeaderChanges.emit(ils.Metrics())
@@ -3231,6 +3848,11 @@ func (mb *MetricsBuilder) RecordConsulAutopilotHealthyDataPoint(ts pcommon.Times
 // RecordConsulCaRootExpiryTimestampDataPoint adds a data point to consul.ca.root.expiry_timestamp metric.
 func (mb *MetricsBuilder) RecordConsulCaRootExpiryTimestampDataPoint(ts pcommon.Timestamp, val float64) {
 	mb.metricConsulCaRootExpiryTimestamp.recordDataPoint(mb.startTime, ts, val)
+}
+
+// RecordConsulCaSigningCertificateExpiryTimestampDataPoint adds a data point to consul.ca.signing_certificate.expiry_timestamp metric.
+func (mb *MetricsBuilder) RecordConsulCaSigningCertificateExpiryTimestampDataPoint(ts pcommon.Timestamp, val float64) {
+	mb.metricConsulCaSigningCertificateExpiryTimestamp.recordDataPoint(mb.startTime, ts, val)
 }
 
 // RecordConsulCatalogNodeCountDataPoint adds a data point to consul.catalog.node.count metric.
@@ -3313,9 +3935,29 @@ func (mb *MetricsBuilder) RecordConsulKvSemaphoreWaiterCountDataPoint(ts pcommon
 	mb.metricConsulKvSemaphoreWaiterCount.recordDataPoint(mb.startTime, ts, val, consulSemaphorePrefixAttributeValue)
 }
 
+// RecordConsulLeafCertificateExpiryTimestampDataPoint adds a data point to consul.leaf_certificate.expiry_timestamp metric.
+func (mb *MetricsBuilder) RecordConsulLeafCertificateExpiryTimestampDataPoint(ts pcommon.Timestamp, val float64, consulServiceNameAttributeValue string) {
+	mb.metricConsulLeafCertificateExpiryTimestamp.recordDataPoint(mb.startTime, ts, val, consulServiceNameAttributeValue)
+}
+
+// RecordConsulLicenseExpiryTimestampDataPoint adds a data point to consul.license.expiry_timestamp metric.
+func (mb *MetricsBuilder) RecordConsulLicenseExpiryTimestampDataPoint(ts pcommon.Timestamp, val float64) {
+	mb.metricConsulLicenseExpiryTimestamp.recordDataPoint(mb.startTime, ts, val)
+}
+
+// RecordConsulMemberByVersionCountDataPoint adds a data point to consul.member.by_version.count metric.
+func (mb *MetricsBuilder) RecordConsulMemberByVersionCountDataPoint(ts pcommon.Timestamp, val int64, consulMemberPoolAttributeValue AttributeConsulMemberPool, consulMemberVersionAttributeValue string) {
+	mb.metricConsulMemberByVersionCount.recordDataPoint(mb.startTime, ts, val, consulMemberPoolAttributeValue.String(), consulMemberVersionAttributeValue)
+}
+
 // RecordConsulMemberCountDataPoint adds a data point to consul.member.count metric.
 func (mb *MetricsBuilder) RecordConsulMemberCountDataPoint(ts pcommon.Timestamp, val int64, consulMemberPoolAttributeValue AttributeConsulMemberPool, consulMemberStatusAttributeValue AttributeConsulMemberStatus) {
 	mb.metricConsulMemberCount.recordDataPoint(mb.startTime, ts, val, consulMemberPoolAttributeValue.String(), consulMemberStatusAttributeValue.String())
+}
+
+// RecordConsulMemberInfoDataPoint adds a data point to consul.member.info metric.
+func (mb *MetricsBuilder) RecordConsulMemberInfoDataPoint(ts pcommon.Timestamp, val int64, consulMemberPoolAttributeValue AttributeConsulMemberPool, consulMemberNameAttributeValue string, consulMemberRoleAttributeValue AttributeConsulMemberRole, consulMemberVersionAttributeValue string) {
+	mb.metricConsulMemberInfo.recordDataPoint(mb.startTime, ts, val, consulMemberPoolAttributeValue.String(), consulMemberNameAttributeValue, consulMemberRoleAttributeValue.String(), consulMemberVersionAttributeValue)
 }
 
 // RecordConsulNetworkRoundTripMaxDataPoint adds a data point to consul.network.round_trip.max metric.
@@ -3336,6 +3978,21 @@ func (mb *MetricsBuilder) RecordConsulNetworkRoundTripMinDataPoint(ts pcommon.Ti
 // RecordConsulNetworkRoundTripP95DataPoint adds a data point to consul.network.round_trip.p95 metric.
 func (mb *MetricsBuilder) RecordConsulNetworkRoundTripP95DataPoint(ts pcommon.Timestamp, val float64) {
 	mb.metricConsulNetworkRoundTripP95.recordDataPoint(mb.startTime, ts, val)
+}
+
+// RecordConsulPeeringLastHeartbeatTimestampDataPoint adds a data point to consul.peering.last_heartbeat_timestamp metric.
+func (mb *MetricsBuilder) RecordConsulPeeringLastHeartbeatTimestampDataPoint(ts pcommon.Timestamp, val float64, consulPeeringNameAttributeValue string) {
+	mb.metricConsulPeeringLastHeartbeatTimestamp.recordDataPoint(mb.startTime, ts, val, consulPeeringNameAttributeValue)
+}
+
+// RecordConsulPeeringServiceCountDataPoint adds a data point to consul.peering.service.count metric.
+func (mb *MetricsBuilder) RecordConsulPeeringServiceCountDataPoint(ts pcommon.Timestamp, val int64, consulPeeringNameAttributeValue string, consulPeeringDirectionAttributeValue AttributeConsulPeeringDirection) {
+	mb.metricConsulPeeringServiceCount.recordDataPoint(mb.startTime, ts, val, consulPeeringNameAttributeValue, consulPeeringDirectionAttributeValue.String())
+}
+
+// RecordConsulPeeringStateDataPoint adds a data point to consul.peering.state metric.
+func (mb *MetricsBuilder) RecordConsulPeeringStateDataPoint(ts pcommon.Timestamp, val int64, consulPeeringNameAttributeValue string, consulPeeringStateAttributeValue AttributeConsulPeeringState) {
+	mb.metricConsulPeeringState.recordDataPoint(mb.startTime, ts, val, consulPeeringNameAttributeValue, consulPeeringStateAttributeValue.String())
 }
 
 // RecordConsulRaftHasLeaderDataPoint adds a data point to consul.raft.has_leader metric.

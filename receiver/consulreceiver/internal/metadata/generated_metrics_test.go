@@ -75,6 +75,7 @@ func TestMetricsBuilder(t *testing.T) {
 			aggMap["consul.kv.semaphore.limit"] = mb.metricConsulKvSemaphoreLimit.config.AggregationStrategy
 			aggMap["consul.kv.semaphore.waiter.count"] = mb.metricConsulKvSemaphoreWaiterCount.config.AggregationStrategy
 			aggMap["consul.member.count"] = mb.metricConsulMemberCount.config.AggregationStrategy
+			aggMap["consul.peering.service.count"] = mb.metricConsulPeeringServiceCount.config.AggregationStrategy
 			aggMap["consul.server.healthy"] = mb.metricConsulServerHealthy.config.AggregationStrategy
 			aggMap["consul.server.last_contact"] = mb.metricConsulServerLastContact.config.AggregationStrategy
 			aggMap["consul.server.leader"] = mb.metricConsulServerLeader.config.AggregationStrategy
@@ -101,6 +102,9 @@ func TestMetricsBuilder(t *testing.T) {
 			defaultMetricsCount++
 			allMetricsCount++
 			mb.RecordConsulCaRootExpiryTimestampDataPoint(ts, 1)
+			defaultMetricsCount++
+			allMetricsCount++
+			mb.RecordConsulCaSigningCertificateExpiryTimestampDataPoint(ts, 1)
 			defaultMetricsCount++
 			allMetricsCount++
 			mb.RecordConsulCatalogNodeCountDataPoint(ts, 1)
@@ -172,10 +176,22 @@ func TestMetricsBuilder(t *testing.T) {
 			}
 			defaultMetricsCount++
 			allMetricsCount++
+			mb.RecordConsulLeafCertificateExpiryTimestampDataPoint(ts, 1, "consul.service.name-val")
+			defaultMetricsCount++
+			allMetricsCount++
+			mb.RecordConsulLicenseExpiryTimestampDataPoint(ts, 1)
+			defaultMetricsCount++
+			allMetricsCount++
+			mb.RecordConsulMemberByVersionCountDataPoint(ts, 1, AttributeConsulMemberPoolLan, "consul.member.version-val")
+			defaultMetricsCount++
+			allMetricsCount++
 			mb.RecordConsulMemberCountDataPoint(ts, 1, AttributeConsulMemberPoolLan, AttributeConsulMemberStatusAlive)
 			if tt.name == "reaggregate_set" {
-				mb.RecordConsulMemberCountDataPoint(ts, 3, AttributeConsulMemberPoolWan, AttributeConsulMemberStatusLeaving)
+				mb.RecordConsulMemberCountDataPoint(ts, 3, AttributeConsulMemberPoolLan, AttributeConsulMemberStatusLeaving)
 			}
+
+			allMetricsCount++
+			mb.RecordConsulMemberInfoDataPoint(ts, 1, AttributeConsulMemberPoolLan, "consul.member.name-val", AttributeConsulMemberRoleServer, "consul.member.version-val")
 			defaultMetricsCount++
 			allMetricsCount++
 			mb.RecordConsulNetworkRoundTripMaxDataPoint(ts, 1)
@@ -188,6 +204,18 @@ func TestMetricsBuilder(t *testing.T) {
 			defaultMetricsCount++
 			allMetricsCount++
 			mb.RecordConsulNetworkRoundTripP95DataPoint(ts, 1)
+			defaultMetricsCount++
+			allMetricsCount++
+			mb.RecordConsulPeeringLastHeartbeatTimestampDataPoint(ts, 1, "consul.peering.name-val")
+			defaultMetricsCount++
+			allMetricsCount++
+			mb.RecordConsulPeeringServiceCountDataPoint(ts, 1, "consul.peering.name-val", AttributeConsulPeeringDirectionImported)
+			if tt.name == "reaggregate_set" {
+				mb.RecordConsulPeeringServiceCountDataPoint(ts, 3, "consul.peering.name-val", AttributeConsulPeeringDirectionExported)
+			}
+			defaultMetricsCount++
+			allMetricsCount++
+			mb.RecordConsulPeeringStateDataPoint(ts, 1, "consul.peering.name-val", AttributeConsulPeeringStatePending)
 			defaultMetricsCount++
 			allMetricsCount++
 			mb.RecordConsulRaftHasLeaderDataPoint(ts, 1)
@@ -261,6 +289,7 @@ func TestMetricsBuilder(t *testing.T) {
 				assert.Empty(t, mb.metricConsulKvSemaphoreLimit.aggDataPoints)
 				assert.Empty(t, mb.metricConsulKvSemaphoreWaiterCount.aggDataPoints)
 				assert.Empty(t, mb.metricConsulMemberCount.aggDataPoints)
+				assert.Empty(t, mb.metricConsulPeeringServiceCount.aggDataPoints)
 				assert.Empty(t, mb.metricConsulServerHealthy.aggDataPoints)
 				assert.Empty(t, mb.metricConsulServerLastContact.aggDataPoints)
 				assert.Empty(t, mb.metricConsulServerLeader.aggDataPoints)
@@ -336,6 +365,18 @@ func TestMetricsBuilder(t *testing.T) {
 					assert.Equal(t, pmetric.MetricTypeGauge, mi.Type())
 					assert.Equal(t, 1, mi.Gauge().DataPoints().Len())
 					assert.Equal(t, "Unix time at which the active root certificate of the service mesh expires.", mi.Description())
+					assert.Equal(t, "s", mi.Unit())
+					dp := mi.Gauge().DataPoints().At(0)
+					assert.Equal(t, start, dp.StartTimestamp())
+					assert.Equal(t, ts, dp.Timestamp())
+					assert.Equal(t, pmetric.NumberDataPointValueTypeDouble, dp.ValueType())
+					assert.InDelta(t, float64(1), dp.DoubleValue(), 0.01)
+				case "consul.ca.signing_certificate.expiry_timestamp":
+					assert.False(t, validatedMetrics["consul.ca.signing_certificate.expiry_timestamp"], "Found a duplicate in the metrics slice: consul.ca.signing_certificate.expiry_timestamp")
+					validatedMetrics["consul.ca.signing_certificate.expiry_timestamp"] = true
+					assert.Equal(t, pmetric.MetricTypeGauge, mi.Type())
+					assert.Equal(t, 1, mi.Gauge().DataPoints().Len())
+					assert.Equal(t, "Unix time at which the certificate expires with which the datacenter signs leaf certificates, which is an intermediate one or the root.", mi.Description())
 					assert.Equal(t, "s", mi.Unit())
 					dp := mi.Gauge().DataPoints().At(0)
 					assert.Equal(t, start, dp.StartTimestamp())
@@ -820,6 +861,53 @@ func TestMetricsBuilder(t *testing.T) {
 						_, ok := dp.Attributes().Get("consul.semaphore.prefix")
 						assert.False(t, ok)
 					}
+				case "consul.leaf_certificate.expiry_timestamp":
+					assert.False(t, validatedMetrics["consul.leaf_certificate.expiry_timestamp"], "Found a duplicate in the metrics slice: consul.leaf_certificate.expiry_timestamp")
+					validatedMetrics["consul.leaf_certificate.expiry_timestamp"] = true
+					assert.Equal(t, pmetric.MetricTypeGauge, mi.Type())
+					assert.Equal(t, 1, mi.Gauge().DataPoints().Len())
+					assert.Equal(t, "Unix time at which the leaf certificate that Consul issues to the receiver expires, of each of leaf_certificates::services.", mi.Description())
+					assert.Equal(t, "s", mi.Unit())
+					dp := mi.Gauge().DataPoints().At(0)
+					assert.Equal(t, start, dp.StartTimestamp())
+					assert.Equal(t, ts, dp.Timestamp())
+					assert.Equal(t, pmetric.NumberDataPointValueTypeDouble, dp.ValueType())
+					assert.InDelta(t, float64(1), dp.DoubleValue(), 0.01)
+					consulServiceNameAttrVal, ok := dp.Attributes().Get("consul.service.name")
+					assert.True(t, ok)
+					assert.Equal(t, "consul.service.name-val", consulServiceNameAttrVal.Str())
+				case "consul.license.expiry_timestamp":
+					assert.False(t, validatedMetrics["consul.license.expiry_timestamp"], "Found a duplicate in the metrics slice: consul.license.expiry_timestamp")
+					validatedMetrics["consul.license.expiry_timestamp"] = true
+					assert.Equal(t, pmetric.MetricTypeGauge, mi.Type())
+					assert.Equal(t, 1, mi.Gauge().DataPoints().Len())
+					assert.Equal(t, "Unix time at which the licence of Consul Enterprise expires. Left out where there is none.", mi.Description())
+					assert.Equal(t, "s", mi.Unit())
+					dp := mi.Gauge().DataPoints().At(0)
+					assert.Equal(t, start, dp.StartTimestamp())
+					assert.Equal(t, ts, dp.Timestamp())
+					assert.Equal(t, pmetric.NumberDataPointValueTypeDouble, dp.ValueType())
+					assert.InDelta(t, float64(1), dp.DoubleValue(), 0.01)
+				case "consul.member.by_version.count":
+					assert.False(t, validatedMetrics["consul.member.by_version.count"], "Found a duplicate in the metrics slice: consul.member.by_version.count")
+					validatedMetrics["consul.member.by_version.count"] = true
+					assert.Equal(t, pmetric.MetricTypeSum, mi.Type())
+					assert.Equal(t, 1, mi.Sum().DataPoints().Len())
+					assert.Equal(t, "Members of the gossip pools that are alive, by the version of Consul that they run.", mi.Description())
+					assert.Equal(t, "{member}", mi.Unit())
+					assert.False(t, mi.Sum().IsMonotonic())
+					assert.Equal(t, pmetric.AggregationTemporalityCumulative, mi.Sum().AggregationTemporality())
+					dp := mi.Sum().DataPoints().At(0)
+					assert.Equal(t, start, dp.StartTimestamp())
+					assert.Equal(t, ts, dp.Timestamp())
+					assert.Equal(t, pmetric.NumberDataPointValueTypeInt, dp.ValueType())
+					assert.Equal(t, int64(1), dp.IntValue())
+					consulMemberPoolAttrVal, ok := dp.Attributes().Get("consul.member.pool")
+					assert.True(t, ok)
+					assert.Equal(t, "lan", consulMemberPoolAttrVal.Str())
+					consulMemberVersionAttrVal, ok := dp.Attributes().Get("consul.member.version")
+					assert.True(t, ok)
+					assert.Equal(t, "consul.member.version-val", consulMemberVersionAttrVal.Str())
 				case "consul.member.count":
 					if tt.name != "reaggregate_set" {
 						assert.False(t, validatedMetrics["consul.member.count"], "Found a duplicate in the metrics slice: consul.member.count")
@@ -865,10 +953,34 @@ func TestMetricsBuilder(t *testing.T) {
 							assert.Equal(t, int64(3), dp.IntValue())
 						}
 						_, ok := dp.Attributes().Get("consul.member.pool")
-						assert.False(t, ok)
+						assert.True(t, ok)
 						_, ok = dp.Attributes().Get("consul.member.status")
 						assert.False(t, ok)
 					}
+				case "consul.member.info":
+					assert.False(t, validatedMetrics["consul.member.info"], "Found a duplicate in the metrics slice: consul.member.info")
+					validatedMetrics["consul.member.info"] = true
+					assert.Equal(t, pmetric.MetricTypeGauge, mi.Type())
+					assert.Equal(t, 1, mi.Gauge().DataPoints().Len())
+					assert.Equal(t, "1 for each member of the gossip pools, with its role and the version of Consul that it runs.", mi.Description())
+					assert.Equal(t, "{member}", mi.Unit())
+					dp := mi.Gauge().DataPoints().At(0)
+					assert.Equal(t, start, dp.StartTimestamp())
+					assert.Equal(t, ts, dp.Timestamp())
+					assert.Equal(t, pmetric.NumberDataPointValueTypeInt, dp.ValueType())
+					assert.Equal(t, int64(1), dp.IntValue())
+					consulMemberPoolAttrVal, ok := dp.Attributes().Get("consul.member.pool")
+					assert.True(t, ok)
+					assert.Equal(t, "lan", consulMemberPoolAttrVal.Str())
+					consulMemberNameAttrVal, ok := dp.Attributes().Get("consul.member.name")
+					assert.True(t, ok)
+					assert.Equal(t, "consul.member.name-val", consulMemberNameAttrVal.Str())
+					consulMemberRoleAttrVal, ok := dp.Attributes().Get("consul.member.role")
+					assert.True(t, ok)
+					assert.Equal(t, "server", consulMemberRoleAttrVal.Str())
+					consulMemberVersionAttrVal, ok := dp.Attributes().Get("consul.member.version")
+					assert.True(t, ok)
+					assert.Equal(t, "consul.member.version-val", consulMemberVersionAttrVal.Str())
 				case "consul.network.round_trip.max":
 					assert.False(t, validatedMetrics["consul.network.round_trip.max"], "Found a duplicate in the metrics slice: consul.network.round_trip.max")
 					validatedMetrics["consul.network.round_trip.max"] = true
@@ -917,6 +1029,88 @@ func TestMetricsBuilder(t *testing.T) {
 					assert.Equal(t, ts, dp.Timestamp())
 					assert.Equal(t, pmetric.NumberDataPointValueTypeDouble, dp.ValueType())
 					assert.InDelta(t, float64(1), dp.DoubleValue(), 0.01)
+				case "consul.peering.last_heartbeat_timestamp":
+					assert.False(t, validatedMetrics["consul.peering.last_heartbeat_timestamp"], "Found a duplicate in the metrics slice: consul.peering.last_heartbeat_timestamp")
+					validatedMetrics["consul.peering.last_heartbeat_timestamp"] = true
+					assert.Equal(t, pmetric.MetricTypeGauge, mi.Type())
+					assert.Equal(t, 1, mi.Gauge().DataPoints().Len())
+					assert.Equal(t, "Unix time of the last heartbeat from the peer. Left out until there is one.", mi.Description())
+					assert.Equal(t, "s", mi.Unit())
+					dp := mi.Gauge().DataPoints().At(0)
+					assert.Equal(t, start, dp.StartTimestamp())
+					assert.Equal(t, ts, dp.Timestamp())
+					assert.Equal(t, pmetric.NumberDataPointValueTypeDouble, dp.ValueType())
+					assert.InDelta(t, float64(1), dp.DoubleValue(), 0.01)
+					consulPeeringNameAttrVal, ok := dp.Attributes().Get("consul.peer.name")
+					assert.True(t, ok)
+					assert.Equal(t, "consul.peering.name-val", consulPeeringNameAttrVal.Str())
+				case "consul.peering.service.count":
+					if tt.name != "reaggregate_set" {
+						assert.False(t, validatedMetrics["consul.peering.service.count"], "Found a duplicate in the metrics slice: consul.peering.service.count")
+						validatedMetrics["consul.peering.service.count"] = true
+						assert.Equal(t, pmetric.MetricTypeSum, mi.Type())
+						assert.Equal(t, 1, mi.Sum().DataPoints().Len())
+						assert.Equal(t, "Services that are imported from a peer or exported to it.", mi.Description())
+						assert.Equal(t, "{service}", mi.Unit())
+						assert.False(t, mi.Sum().IsMonotonic())
+						assert.Equal(t, pmetric.AggregationTemporalityCumulative, mi.Sum().AggregationTemporality())
+						dp := mi.Sum().DataPoints().At(0)
+						assert.Equal(t, start, dp.StartTimestamp())
+						assert.Equal(t, ts, dp.Timestamp())
+						assert.Equal(t, pmetric.NumberDataPointValueTypeInt, dp.ValueType())
+						assert.Equal(t, int64(1), dp.IntValue())
+						consulPeeringNameAttrVal, ok := dp.Attributes().Get("consul.peer.name")
+						assert.True(t, ok)
+						assert.Equal(t, "consul.peering.name-val", consulPeeringNameAttrVal.Str())
+						consulPeeringDirectionAttrVal, ok := dp.Attributes().Get("consul.peering.direction")
+						assert.True(t, ok)
+						assert.Equal(t, "imported", consulPeeringDirectionAttrVal.Str())
+					} else {
+						assert.False(t, validatedMetrics["consul.peering.service.count"], "Found a duplicate in the metrics slice: consul.peering.service.count")
+						validatedMetrics["consul.peering.service.count"] = true
+						assert.Equal(t, pmetric.MetricTypeSum, mi.Type())
+						assert.Equal(t, 1, mi.Sum().DataPoints().Len())
+						assert.Equal(t, "Services that are imported from a peer or exported to it.", mi.Description())
+						assert.Equal(t, "{service}", mi.Unit())
+						assert.False(t, mi.Sum().IsMonotonic())
+						assert.Equal(t, pmetric.AggregationTemporalityCumulative, mi.Sum().AggregationTemporality())
+						dp := mi.Sum().DataPoints().At(0)
+						assert.Equal(t, start, dp.StartTimestamp())
+						assert.Equal(t, ts, dp.Timestamp())
+						assert.Equal(t, pmetric.NumberDataPointValueTypeInt, dp.ValueType())
+						switch aggMap["consul.peering.service.count"] {
+						case "sum":
+							assert.Equal(t, int64(4), dp.IntValue())
+						case "avg":
+							assert.Equal(t, int64(2), dp.IntValue())
+						case "min":
+							assert.Equal(t, int64(1), dp.IntValue())
+						case "max":
+							assert.Equal(t, int64(3), dp.IntValue())
+						}
+						_, ok := dp.Attributes().Get("consul.peer.name")
+						assert.True(t, ok)
+						_, ok = dp.Attributes().Get("consul.peering.direction")
+						assert.False(t, ok)
+					}
+				case "consul.peering.state":
+					assert.False(t, validatedMetrics["consul.peering.state"], "Found a duplicate in the metrics slice: consul.peering.state")
+					validatedMetrics["consul.peering.state"] = true
+					assert.Equal(t, pmetric.MetricTypeGauge, mi.Type())
+					assert.Equal(t, 1, mi.Gauge().DataPoints().Len())
+					assert.Equal(t, "1 for the state in which a peering is, 0 for each other.", mi.Description())
+					assert.Equal(t, "{peering}", mi.Unit())
+					dp := mi.Gauge().DataPoints().At(0)
+					assert.Equal(t, start, dp.StartTimestamp())
+					assert.Equal(t, ts, dp.Timestamp())
+					assert.Equal(t, pmetric.NumberDataPointValueTypeInt, dp.ValueType())
+					assert.Equal(t, int64(1), dp.IntValue())
+					consulPeeringNameAttrVal, ok := dp.Attributes().Get("consul.peer.name")
+					assert.True(t, ok)
+					assert.Equal(t, "consul.peering.name-val", consulPeeringNameAttrVal.Str())
+					consulPeeringStateAttrVal, ok := dp.Attributes().Get("consul.peering.state")
+					assert.True(t, ok)
+					assert.Equal(t, "pending", consulPeeringStateAttrVal.Str())
 				case "consul.raft.has_leader":
 					assert.False(t, validatedMetrics["consul.raft.has_leader"], "Found a duplicate in the metrics slice: consul.raft.has_leader")
 					validatedMetrics["consul.raft.has_leader"] = true

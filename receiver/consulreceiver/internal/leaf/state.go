@@ -1,0 +1,17 @@
+// Copyright The otelcol-infra Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package leaf
+
+import "time"
+
+// Interval is the time between two reads of a certificate.
+const Interval = time.Minute
+
+// Certificate is a leaf certificate of the service mesh.
+type Certificate struct {
+	Expires time.Time
+}
+
+// Due says whether to read the certificate again.
+func Due(now, read time.Time) bool { return read.IsZero() || now.Sub(read) >= Interval }
