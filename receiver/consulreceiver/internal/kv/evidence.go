@@ -110,14 +110,12 @@ func (c *collector) deletedAt(ctx context.Context, name string) (uint64, error) 
 	if err := ctx.Err(); err != nil { // Another read failed.
 		return 0, err
 	}
-	pairs, meta, err := readPairs(ctx, c.API, name, consulapi.Query{Leader: true, Class: Endpoint})
-	if err != nil || meta.Filtered {
+	var newest uint64
+	meta, err := readPairs(ctx, c.API, name, consulapi.Query{Leader: true, Class: Endpoint}, func(pair entry) {
+		newest = max(newest, pair.ModifyIndex)
+	})
+	if err != nil || meta.Filtered || newest >= meta.Index { // It is the index of another key.
 		return 0, err
-	}
-	for _, pair := range pairs {
-		if pair.ModifyIndex >= meta.Index {
-			return 0, nil // It is the index of another key.
-		}
 	}
 	return meta.Index, nil
 }

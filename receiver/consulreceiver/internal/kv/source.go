@@ -9,12 +9,10 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"fmt"
 	"maps"
 	"sync"
 	"time"
 
-	"github.com/otelcol-infra/otelcol-infra/internal/jsonanswer"
 	"github.com/otelcol-infra/otelcol-infra/internal/pattern"
 	"github.com/otelcol-infra/otelcol-infra/internal/snapshot"
 	"github.com/otelcol-infra/otelcol-infra/receiver/consulreceiver/internal/collect"
@@ -140,8 +138,8 @@ func (c *collector) clients(keys map[string]Key, needs Needs) map[string]Client 
 	return clients
 }
 
-// Read reads the keys under a prefix. Consul sends the values along; they are
-// dropped at once. Only that of a semaphore's coordinating key is read.
+// Read reads the keys under a prefix. Consul sends the values along; each is dropped
+// at once. Only that of a semaphore's coordinating key is read.
 func Read(ctx context.Context, c *consulapi.Client, q consulapi.Query, prefix string, names pattern.Matcher, fingerprint bool) (collect.Result[string, Key], error) {
 	result, _, err := read(ctx, c, q, prefix, names, fingerprint)
 	return result, err
@@ -149,13 +147,8 @@ func Read(ctx context.Context, c *consulapi.Client, q consulapi.Query, prefix st
 
 // read returns also the index at which any key under the prefix was modified last.
 func read(ctx context.Context, c *consulapi.Client, q consulapi.Query, prefix string, names pattern.Matcher, fingerprint bool) (result collect.Result[string, Key], newest uint64, err error) {
-	pairs, meta, err := readPairs(ctx, c, prefix, q)
-	if err != nil {
-		return collect.Result[string, Key]{Meta: meta}, 0, err
-	}
-	at := time.Now()
-	keys := make(map[string]Key, len(pairs))
-	for _, pair := range pairs {
+	keys := map[string]Key{}
+	meta, err := readPairs(ctx, c, prefix, q, func(pair entry) {
 		key := Key{
 			Flags: pair.Flags, Session: pair.Session,
 			LockIndex: pair.LockIndex, CreateIndex: pair.CreateIndex, ModifyIndex: pair.ModifyIndex,
@@ -169,29 +162,14 @@ func read(ctx context.Context, c *consulapi.Client, q consulapi.Query, prefix st
 		}
 		keys[pair.Key] = key
 		newest = max(newest, key.ModifyIndex)
+	})
+	if err != nil {
+		return collect.Result[string, Key]{Meta: meta}, 0, err
 	}
+	at, all := time.Now(), len(keys)
 	assignRoles(prefix, keys)
 	maps.DeleteFunc(keys, func(name string, _ Key) bool { return !names.Match(name) })
-	return collect.Result[string, Key]{Meta: meta, Objects: keys, At: at, Read: len(pairs)}, newest, nil
-}
-
-type entry struct {
-	Key                      string `answer:"required"`
-	CreateIndex, ModifyIndex uint64 `answer:"required"`
-	Flags, LockIndex         uint64
-	Session                  string
-	Value                    []byte
-}
-
-// readPairs returns the keys under a prefix. To Consul, none are "not found", so it never
-// sends an empty list.
-func readPairs(ctx context.Context, c *consulapi.Client, prefix string, q consulapi.Query) ([]entry, consulapi.Meta, error) {
-	q.Recurse = true
-	pairs, meta, err := consulapi.GetIndexed[[]entry](ctx, c, Endpoint+prefix, q)
-	if err == nil && pairs != nil && len(pairs) == 0 {
-		err = fmt.Errorf("%s%s: %w: %w", Endpoint, prefix, consulapi.ErrForeign, &jsonanswer.LackError{})
-	}
-	return pairs, meta, err
+	return collect.Result[string, Key]{Meta: meta, Objects: keys, At: at, Read: all}, newest, nil
 }
 
 // Record implements collect.Collector.
