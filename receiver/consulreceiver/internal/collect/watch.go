@@ -209,6 +209,8 @@ func (w *Watch[K, V, E]) pace(result Result[K, V]) {
 	pause := max(w.MinPause, time.Duration(result.Read)*pausePerObject, time.Duration(result.Bytes)*pausePerByte, w.backOff(result))
 	if w.Interval > 0 {
 		pause = w.Interval
+	} else {
+		w.queries.SetBurst(burst(pause))
 	}
 	if result.Off {
 		pause = max(pause, time.Minute)

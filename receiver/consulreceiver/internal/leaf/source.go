@@ -19,36 +19,21 @@ const Endpoint = "agent/connect/ca/leaf/"
 // Kind returns what observes the certificate of a service.
 func Kind(service string) collect.Kind {
 	return collect.Kind{Enabled: true, Scope: collect.Agent, New: func(e *collect.Env) collect.Collector {
-		return &collector{Env: e, service: service}
+		read := func(ctx context.Context) (Certificate, error) { return Read(ctx, e.API, service) }
+		return collector{collect.NewValue(e, Endpoint+service, Interval, read), service}
 	}}
 }
 
 type collector struct {
-	*collect.Env
-	service     string
-	certificate Certificate
-	read        time.Time
+	*collect.Value[Certificate]
+	service string
 }
 
-// Run implements collect.Collector: nothing is watched.
-func (c *collector) Run(context.Context) {}
-
 // Record implements collect.Collector.
-func (c *collector) Record(ctx context.Context, m collect.Metrics) {
-	if !m.Answers {
-		c.SkipEndpoints(Endpoint + c.service)
-		return
+func (c collector) Record(_ context.Context, m collect.Metrics) {
+	if certificate, up := c.Known(); up && m.Answers {
+		RecordCertificate(m, c.service, certificate)
 	}
-	if Due(m.Now, c.read) {
-		certificate, err := Read(ctx, c.API, c.service)
-		c.SetEndpoint(Endpoint+c.service, err)
-		if err != nil {
-			c.read = time.Time{}
-			return
-		}
-		c.certificate, c.read = certificate, m.Now
-	}
-	RecordCertificate(m, c.service, c.certificate)
 }
 
 // Read requests the certificate of a service. The answer has its private key, too,

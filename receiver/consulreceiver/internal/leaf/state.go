@@ -12,6 +12,3 @@ const Interval = time.Minute
 type Certificate struct {
 	Expires time.Time
 }
-
-// Due says whether to read the certificate again.
-func Due(now, read time.Time) bool { return read.IsZero() || now.Sub(read) >= Interval }

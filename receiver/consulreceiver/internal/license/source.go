@@ -13,39 +13,24 @@ import (
 	"github.com/otelcol-infra/otelcol-infra/receiver/consulreceiver/internal/consulapi"
 )
 
-// Endpoint is the part of the API that is read, at a collection and at most each Interval.
+// Endpoint is the part of the API that is polled.
 const Endpoint = "operator/license"
 
 // Kind returns what observes the licence.
 func Kind(cfg collect.SwitchConfig) collect.Kind {
 	return collect.Kind{Enabled: cfg.Enabled, Scope: collect.Datacenter, New: func(e *collect.Env) collect.Collector {
-		return &collector{Env: e}
+		read := func(ctx context.Context) (License, error) { return Read(ctx, e.API) }
+		return collector{collect.NewValue(e, Endpoint, Interval, read)}
 	}}
 }
 
-type collector struct {
-	*collect.Env
-	license License
-	read    time.Time
-}
-
-// Run implements collect.Collector: nothing is watched.
-func (c *collector) Run(context.Context) {}
+type collector struct{ *collect.Value[License] }
 
 // Record implements collect.Collector.
-func (c *collector) Record(ctx context.Context, m collect.Metrics) {
-	if !m.Answers {
-		return
+func (c collector) Record(_ context.Context, m collect.Metrics) {
+	if license, up := c.Known(); up && m.Answers {
+		RecordLicense(m, license)
 	}
-	if Due(m.Now, c.read) {
-		license, err := Read(ctx, c.API)
-		c.SetEndpoint(Endpoint, err)
-		if err != nil {
-			return
-		}
-		c.license, c.read = license, m.Now
-	}
-	RecordLicense(m, c.license)
 }
 
 // Read reads the licence. The community edition has none, and answers 404.

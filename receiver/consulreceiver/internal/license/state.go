@@ -12,6 +12,3 @@ const Interval = time.Hour
 type License struct {
 	Expires time.Time
 }
-
-// Due says whether to read the licence again.
-func Due(now, read time.Time) bool { return read.IsZero() || now.Sub(read) >= Interval }
