@@ -41,3 +41,17 @@ func TestADeletionProvesAnEndOnlyIfItIsThatOfTheKey(t *testing.T) {
 		})
 	}
 }
+
+// Consul remembers the deletion of locks/b only: the index of locks/a is that of locks/b.
+func TestADeletionIsOfTheKeysOfOneSession(t *testing.T) {
+	for other, want := range map[string]End{"s": Invalidated, "r": Unknown} {
+		var k Keys
+		before := keys{"locks/a": free(1, 3, 1).heldBy("s"), "locks/b": free(1, 4, 1).heldBy(other)}
+		k.Step(snapshottest.At(0), before.at(8).Observation, Evidence{})
+		_, effects := k.Step(snapshottest.At(1), keys{}.at(10).Observation, Evidence{
+			Sessions:  map[string]SessionState{"s": {Index: 9}, "r": {Index: 9}},
+			DeletedAt: map[string]uint64{"locks/a": 9, "locks/b": 9},
+		})
+		assert.Equal(t, want, effects[0].(Ended).How, other)
+	}
+}
