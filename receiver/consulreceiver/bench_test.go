@@ -509,7 +509,7 @@ func cpuOf(b *testing.B, pid int) float64 {
 // transport returns a transport whose requests are measured.
 func (m *meter) transport() *http.Transport {
 	t := http.DefaultTransport.(*http.Transport).Clone()
-	t.Proxy = func(*http.Request) (*url.URL, error) { // It is asked for each request.
+	t.Proxy = func(*http.Request) (*url.URL, error) { // It is requested each request.
 		m.requests.Add(1)
 		return nil, nil
 	}

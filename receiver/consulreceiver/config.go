@@ -74,7 +74,7 @@ type Config struct {
 	// outage, survives a restart of the collector.
 	Storage *component.ID `mapstructure:"storage"`
 
-	// EmitInitialState means that what is first observed is told as events, too.
+	// EmitInitialState means that the first observation is emitted as events, too.
 	EmitInitialState bool `mapstructure:"emit_initial_state"`
 
 	Services         collect.NamesConfig  `mapstructure:"services"`
@@ -142,7 +142,7 @@ func (c *Config) Validate() error {
 		errs = append(errs, configcheck.Positive(key, value))
 	}
 	if c.Checks.OutputLimit < 0 {
-		errs = append(errs, fmt.Errorf("checks::output_limit is %d: set it to a number of bytes, or to 0 to tell no output", c.Checks.OutputLimit))
+		errs = append(errs, fmt.Errorf("checks::output_limit is %d: set it to a number of bytes, or to 0 to leave it out", c.Checks.OutputLimit))
 	}
 	return errors.Join(append(errs, c.validateDatacenters(), c.KV.ValidatePrefixes())...)
 }

@@ -45,7 +45,7 @@ func TestConfig(t *testing.T) {
 		"all datacenters and one.yaml":              `datacenters[0] is "*": list names of datacenters, each once, or only "*" for all`,
 		"a slash.yaml":                              `kv::prefixes[0] "/locks/" begins with a slash`,
 		"a glob.yaml":                               `services::include[0] "*web" is a regular expression, not a glob`,
-		"negative output.yaml":                      "checks::output_limit is -1: set it to a number of bytes, or to 0 to tell no output",
+		"negative output.yaml":                      "checks::output_limit is -1: set it to a number of bytes, or to 0 to leave it out",
 		"no expiry warning.yaml":                    "acl_token::expiry_warning is 30ns: write a duration with a unit, such as 24h",
 		"no checks.yaml":                            "checks::limit is 0: set it to a number above 0",
 		"the agent's own metrics.yaml":              "agent_telemetry is no longer a setting: remove it, and scrape the agent with the prometheus receiver, see docs/guides/consul-metrics.md",

@@ -428,7 +428,7 @@ func TestASnapshotThatIsRestored(t *testing.T) {
 }
 
 // A leader that has just started answers before it has read its log, unless it is
-// asked for a consistent answer.
+// requested a consistent answer.
 func TestALeaderThatHasNotReadItsLogYet(t *testing.T) {
 	t.Parallel()
 	consul, client := startConsul(t, lab.ServerOptions{})

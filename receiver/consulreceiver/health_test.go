@@ -95,7 +95,7 @@ func TestTheHealthOfInstancesIsConsuls(t *testing.T) {
 	register(t, client, "WEB1", nil, &api.AgentCheck{CheckID: "load", Status: api.HealthCritical})
 	register(t, client, "web2", &api.AgentService{Service: "api", ID: "api"})
 	register(t, client, "Web2", nil, &api.AgentCheck{CheckID: "api", ServiceID: "api", Status: api.HealthWarning})
-	// Names of services that Consul does not tell apart.
+	// Names of services that Consul does not distinguish.
 	register(t, client, "ext3", &api.AgentService{Service: "Shop", ID: "s1"}, &api.AgentCheck{CheckID: "s1", ServiceID: "s1", Status: api.HealthCritical})
 	register(t, client, "ext4", &api.AgentService{Service: "shop", ID: "s2"}, &api.AgentCheck{CheckID: "s2", ServiceID: "s2", Status: api.HealthPassing})
 	// A status that Consul takes, and takes for not passing.

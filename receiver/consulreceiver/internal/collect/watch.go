@@ -334,7 +334,7 @@ func (w *Watch[K, V, E]) commit(ctx context.Context) {
 }
 
 // Bound keeps the objects up to limit: first those that were kept before, as
-// the others would look as if they came and those as if they went, then the
+// the others would look as new and those as gone, then the
 // first in the order of their keys. It returns how many there are beyond.
 func Bound[K comparable, V any](objects, before map[K]V, limit int, compare func(a, b K) int) (beyond int) {
 	beyond = len(objects) - limit

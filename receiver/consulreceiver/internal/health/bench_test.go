@@ -13,7 +13,7 @@ import (
 )
 
 // A step over 20,000 checks of which one has changed, beside the least that
-// any comparison must do: look every check up once.
+// any comparison must do: find every check once.
 func BenchmarkStep(b *testing.B) {
 	const checks = 20_000
 	before := make(Checks, checks)

@@ -24,9 +24,9 @@ const (
 	Unknown     Status = "unknown"
 )
 
-// Badness orders statuses: 0 passing, 1 warning, 2 critical. Consul accepts any other
+// Severity orders statuses: 0 passing, 1 warning, 2 critical. Consul accepts any other
 // status, too, and takes it for not passing.
-func (s Status) Badness() int {
+func (s Status) Severity() int {
 	switch s {
 	case Critical:
 		return 2
@@ -38,7 +38,7 @@ func (s Status) Badness() int {
 }
 
 func worse(a, b Status) Status {
-	if b.Badness() > a.Badness() {
+	if b.Severity() > a.Severity() {
 		return b
 	}
 	return a
@@ -67,7 +67,7 @@ type Check struct {
 	Status    Status
 	Created   uint64 // CreateIndex
 	Index     uint64 // ModifyIndex
-	Output    string // truncated, and empty unless asked for
+	Output    string // truncated, and empty unless requested
 	Reason    string // of a maintenance
 }
 

@@ -68,18 +68,18 @@ func (t Transition) shown() CheckID {
 	return CheckID{Node: cmp.Or(t.Check.Node, t.ID.Node), Check: cmp.Or(t.Check.ID, t.ID.Check)}
 }
 
-// Course is how a trouble went.
-type Course struct {
+// Lifecycle is how a trouble went.
+type Lifecycle struct {
 	BeganBefore bool   // it had begun when it was first observed
 	Reconciled  bool   // it began or ended at an unknown time
-	Status      Status // the last status seen
+	Status      Status // the last status observed
 	Worst       Status // the worst one
 	Start, End  time.Time
 	Transitions []Transition // the first 64
 	Dropped     int          // transitions beyond these
 }
 
-func (c *Course) take(t Transition) {
+func (c *Lifecycle) take(t Transition) {
 	c.Status, c.Worst = t.New, worse(c.Worst, t.New)
 	if len(c.Transitions) < maxTransitions {
 		c.Transitions = append(c.Transitions, t)
@@ -88,7 +88,7 @@ func (c *Course) take(t Transition) {
 	}
 }
 
-func (c *Course) close(t Transition) {
+func (c *Lifecycle) close(t Transition) {
 	c.End = t.At
 	c.Reconciled = c.Reconciled || t.Reconciled
 }
@@ -96,7 +96,7 @@ func (c *Course) close(t Transition) {
 // Outage is the time from a check's leaving passing until its return, or
 // until the check is deregistered.
 type Outage struct {
-	Course
+	Lifecycle
 	ID    OutageID
 	Check Check // as it was when the outage began
 
@@ -111,7 +111,7 @@ type Outage struct {
 // leaves passing until all of them pass. A check of a node counts for every
 // service on it.
 type Incident struct {
-	Course
+	Lifecycle
 	ID IncidentID
 
 	// Causes are the outages of checks of nodes that the service is on, the
@@ -136,8 +136,8 @@ type Opened struct{ Incident Incident }
 // Closed says that an incident ended.
 type Closed struct{ Incident Incident }
 
-// Turned is one transition, and what it did to the outage of its check.
-type Turned struct {
+// Transitioned is one transition, and what it did to the outage of its check.
+type Transitioned struct {
 	Transition
 	Outage *Outage // nil when the check has none
 	Opened bool    // Outage began with this transition
@@ -150,11 +150,11 @@ type Maintained struct {
 	Ended bool
 }
 
-// Effect is something that happened: Opened, Closed, Turned or Maintained.
+// Effect is something that happened: Opened, Closed, Transitioned or Maintained.
 type Effect interface{ effect() }
 
-func (Opened) effect() {}
-func (Closed) effect() {}
-func (Turned) effect() {}
+func (Opened) effect()       {}
+func (Closed) effect()       {}
+func (Transitioned) effect() {}
 
 func (Maintained) effect() {}

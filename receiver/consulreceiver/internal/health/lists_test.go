@@ -24,14 +24,14 @@ func describeAll(effects []Effect) (lines []string) {
 // begun returns a Health after a baseline.
 func begun(index uint64, checks ...string) *Health {
 	h := &Health{MaxServices: 100}
-	h.Step(snapshottest.At(0), saw(index, checks...))
+	h.Step(snapshottest.At(0), observed(index, checks...))
 	return h
 }
 
 func TestListsReportWhatFails(t *testing.T) {
 	h := begun(1, "n1/web=passing", "n2/web=passing")
 	assert.Equal(t, []string{"incident web opened", "n1/web passing>critical opened"},
-		describeAll(h.StepList(snapshottest.At(1), Critical, 2, saw(2, "n1/web=critical").Objects)))
+		describeAll(h.StepList(snapshottest.At(1), Critical, 2, observed(2, "n1/web=critical").Objects)))
 	nodes, _ := h.Unresolved()
 	assert.Empty(t, nodes)
 
@@ -40,21 +40,21 @@ func TestListsReportWhatFails(t *testing.T) {
 	nodes, index := h.Unresolved()
 	assert.Equal(t, map[string][]CheckID{"n1": {id("n1/web")}}, nodes)
 	assert.EqualValues(t, 3, index)
-	assert.Empty(t, h.StepResolved(snapshottest.At(2), 2, nodes["n1"], saw(2, "n1/web=critical").Objects), "an answer that is too old")
+	assert.Empty(t, h.StepResolved(snapshottest.At(2), 2, nodes["n1"], observed(2, "n1/web=critical").Objects), "an answer that is too old")
 	assert.Equal(t, []string{"n1/web critical>passing closed 1s worst critical", "incident web closed 1s worst critical"},
-		describeAll(h.StepResolved(snapshottest.At(2), 3, nodes["n1"], saw(3, "n1/web=passing").Objects)))
+		describeAll(h.StepResolved(snapshottest.At(2), 3, nodes["n1"], observed(3, "n1/web=passing").Objects)))
 	nodes, _ = h.Unresolved()
 	assert.Empty(t, nodes)
 }
 
 func TestACheckThatLeftItsListIsGone(t *testing.T) {
 	h := begun(1, "n1/web=passing")
-	h.StepList(snapshottest.At(1), Critical, 2, saw(2, "n1/web=critical").Objects)
+	h.StepList(snapshottest.At(1), Critical, 2, observed(2, "n1/web=critical").Objects)
 	h.StepList(snapshottest.At(2), Critical, 3, Checks{})
 	assert.Equal(t, []string{"n1/web critical>none closed 1s worst critical", "incident web closed 1s worst critical"},
 		describeAll(h.StepResolved(snapshottest.At(2), 3, []CheckID{id("n1/web")}, Checks{})))
-	assert.Empty(t, h.StepList(snapshottest.At(3), Critical, 2, saw(2, "n1/web=critical").Objects), "an older answer does not bring it back")
-	_, effects := h.StepAll(snapshottest.At(3), saw(2, "n1/web=critical"))
+	assert.Empty(t, h.StepList(snapshottest.At(3), Critical, 2, observed(2, "n1/web=critical").Objects), "an older answer does not bring it back")
+	_, effects := h.StepAll(snapshottest.At(3), observed(2, "n1/web=critical"))
 	assert.Empty(t, effects, "nor does that with all checks")
 }
 
@@ -62,20 +62,20 @@ func TestACheckThatGoesFromOneListToTheOther(t *testing.T) {
 	for name, steps := range map[string][]func(*Health) []Effect{
 		"the one that it enters is first": {
 			func(h *Health) []Effect {
-				return h.StepList(snapshottest.At(2), Warning, 3, saw(3, "n1/web=warning").Objects)
+				return h.StepList(snapshottest.At(2), Warning, 3, observed(3, "n1/web=warning").Objects)
 			},
 			func(h *Health) []Effect { return h.StepList(snapshottest.At(2), Critical, 3, Checks{}) },
 		},
 		"the one that it leaves is first": {
 			func(h *Health) []Effect { return h.StepList(snapshottest.At(2), Critical, 3, Checks{}) },
 			func(h *Health) []Effect {
-				return h.StepList(snapshottest.At(2), Warning, 3, saw(3, "n1/web=warning").Objects)
+				return h.StepList(snapshottest.At(2), Warning, 3, observed(3, "n1/web=warning").Objects)
 			},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			h := begun(1, "n1/web=passing")
-			h.StepList(snapshottest.At(1), Critical, 2, saw(2, "n1/web=critical").Objects)
+			h.StepList(snapshottest.At(1), Critical, 2, observed(2, "n1/web=critical").Objects)
 			var effects []Effect
 			for _, step := range steps {
 				effects = append(effects, step(h)...)
@@ -104,8 +104,8 @@ func TestACheckThatIsNewButWasInNoListHasBeenPassing(t *testing.T) {
 func TestASignalThatGoesOnByItselfComparesWithWhatIsKnown(t *testing.T) {
 	h := begun(1, "n1/web=passing", "n2/web=passing")
 	fork := h.Clone()
-	h.StepList(snapshottest.At(1), Critical, 2, saw(2, "n1/web=critical").Objects)
-	h.StepList(snapshottest.At(2), Critical, 3, saw(3, "n1/web=critical@2", "n2/web=critical").Objects)
+	h.StepList(snapshottest.At(1), Critical, 2, observed(2, "n1/web=critical").Objects)
+	h.StepList(snapshottest.At(2), Critical, 3, observed(3, "n1/web=critical@2", "n2/web=critical").Objects)
 	assert.Equal(t, Passing, fork.Checks()[id("n1/web")].Status)
 	gap, effects := fork.Step(snapshottest.At(2), snapshot.Observation[CheckID, Check]{
 		Continuity: snapshot.Continuity{Index: h.Index(), Gap: true}, Objects: h.Checks(),
@@ -116,11 +116,11 @@ func TestASignalThatGoesOnByItselfComparesWithWhatIsKnown(t *testing.T) {
 
 func TestARestoredSnapshotThatIsNotOlder(t *testing.T) {
 	h := begun(10, "n1/web=passing@8", "n2/web=critical@9")
-	assert.True(t, h.Overtaken(10, 12, saw(12, "n1/web=passing@7").Objects), "modified earlier than is known")
-	assert.True(t, h.Overtaken(10, 12, saw(12, "n3/web=critical@4").Objects), "not known, but older than the last answer")
-	assert.False(t, h.Overtaken(10, 12, saw(12, "n1/web=passing@8", "n3/web=critical@11").Objects))
-	h.StepList(snapshottest.At(1), Critical, 15, saw(15, "n2/web=critical@14").Objects)
-	assert.False(t, h.Overtaken(10, 12, saw(12, "n2/web=critical@9").Objects), "a list is ahead")
+	assert.True(t, h.Overtaken(10, 12, observed(12, "n1/web=passing@7").Objects), "modified earlier than is known")
+	assert.True(t, h.Overtaken(10, 12, observed(12, "n3/web=critical@4").Objects), "not known, but older than the last answer")
+	assert.False(t, h.Overtaken(10, 12, observed(12, "n1/web=passing@8", "n3/web=critical@11").Objects))
+	h.StepList(snapshottest.At(1), Critical, 15, observed(15, "n2/web=critical@14").Objects)
+	assert.False(t, h.Overtaken(10, 12, observed(12, "n2/web=critical@9").Objects), "a list is ahead")
 }
 
 func TestMaintenanceIsNoOutage(t *testing.T) {
@@ -138,7 +138,7 @@ func TestMaintenanceIsNoOutage(t *testing.T) {
 		return o
 	}
 	h := begun(1, "n1/web=passing")
-	_, effects := h.Step(snapshottest.At(1), of(saw(2, "n1/web=passing@1", node+"=critical", instance+"=critical")))
+	_, effects := h.Step(snapshottest.At(1), of(observed(2, "n1/web=passing@1", node+"=critical", instance+"=critical")))
 	require.Len(t, effects, 2)
 	for _, e := range effects {
 		assert.False(t, e.(Maintained).Ended)
@@ -150,7 +150,7 @@ func TestMaintenanceIsNoOutage(t *testing.T) {
 	assert.Equal(t, map[string]Instances{"web": {Maintenance: 1}}, h.Instances(snapshottest.At(60), Known{Hosted: true}))
 	assert.EqualValues(t, 1, h.Transitions()[Counted{"web", Maintenance}])
 
-	_, effects = h.Step(snapshottest.At(2), saw(3, "n1/web=passing@1"))
+	_, effects = h.Step(snapshottest.At(2), observed(3, "n1/web=passing@1"))
 	require.Len(t, effects, 2)
 	assert.True(t, effects[0].(Maintained).Ended)
 	assert.Equal(t, "disk swap", effects[0].(Maintained).Check.Reason)
@@ -159,14 +159,14 @@ func TestMaintenanceIsNoOutage(t *testing.T) {
 func TestASidecarHasTransitionsOnly(t *testing.T) {
 	h := begun(1, "n1=passing", "n1/web=passing", "n1/web-proxy=passing")
 	h.Sidecars = map[string]bool{"web-proxy": true}
-	_, effects := h.Step(snapshottest.At(1), saw(2, "n1=passing@1", "n1/web=passing@1", "n1/web-proxy=critical"))
+	_, effects := h.Step(snapshottest.At(1), observed(2, "n1=passing@1", "n1/web=passing@1", "n1/web-proxy=critical"))
 	assert.Equal(t, []string{"n1/web-proxy passing>critical no outage"}, describeAll(effects))
-	_, effects = h.Step(snapshottest.At(2), saw(3, "n1=critical", "n1/web=passing@1", "n1/web-proxy=critical@2"))
+	_, effects = h.Step(snapshottest.At(2), observed(3, "n1=critical", "n1/web=passing@1", "n1/web-proxy=critical@2"))
 	assert.Equal(t, []string{"incident node n1 opened", "incident web opened", "n1 passing>critical opened affects web"}, describeAll(effects))
 
 	h = begun(1, "n1/web-proxy=passing")
 	h.Sidecars, h.SidecarIncidents = map[string]bool{"web-proxy": true}, true
-	_, effects = h.Step(snapshottest.At(1), saw(2, "n1/web-proxy=critical"))
+	_, effects = h.Step(snapshottest.At(1), observed(2, "n1/web-proxy=critical"))
 	assert.Equal(t, []string{"incident web-proxy opened", "n1/web-proxy passing>critical opened"}, describeAll(effects))
 }
 
@@ -175,10 +175,10 @@ func TestEachKnownServiceIsCountedFromZero(t *testing.T) {
 	h.MaxServices = 2
 	zero := [classes]int64{}
 	assert.ElementsMatch(t, []ServiceTransitions{{"", zero}, {"a", zero}, {"b", zero}}, h.TransitionsOfAll())
-	h.Step(snapshottest.At(1), saw(2, "n1/a=critical", "n1/b=passing@1", "n1/c=passing", "n1=passing@1"))
+	h.Step(snapshottest.At(1), observed(2, "n1/a=critical", "n1/b=passing@1", "n1/c=passing", "n1=passing@1"))
 	assert.ElementsMatch(t, []ServiceTransitions{{"", zero}, {"a", [classes]int64{critical: 1}}, {"b", zero}, {Other, [classes]int64{passing: 1}}}, h.TransitionsOfAll())
-	h.Step(snapshottest.At(2), saw(3, "n1/a=critical@2", "n1=passing@1", "n1/d=passing"))
-	h.Step(snapshottest.At(3), saw(4, "n1/a=critical@2", "n1=passing@1", "n1/d=passing@3"))
+	h.Step(snapshottest.At(2), observed(3, "n1/a=critical@2", "n1=passing@1", "n1/d=passing"))
+	h.Step(snapshottest.At(3), observed(4, "n1/a=critical@2", "n1=passing@1", "n1/d=passing@3"))
 	assert.ElementsMatch(t, []ServiceTransitions{{"", zero}, {"a", [classes]int64{critical: 1}}, {"d", zero}, {Other, [classes]int64{passing: 2}}}, h.TransitionsOfAll(),
 		"b is gone, and leaves its room")
 }
@@ -195,7 +195,7 @@ func TestInstancesOnNodesThatAreIll(t *testing.T) {
 		{Instance{"bare", "b1"}, NodeState{"n1", Critical}}, {Instance{"web", "web"}, NodeState{"n1", Critical}}, {Instance{"web", "web"}, NodeState{"n2", Passing}},
 	}, h.InstanceStates())
 	assert.Equal(t, []NodeState{{"n1", Critical}, {"n2", Passing}}, h.Nodes())
-	h.Step(snapshottest.At(61), saw(2, "n1=passing", "n1/web=passing@1", "n2/web=passing@1"))
+	h.Step(snapshottest.At(61), observed(2, "n1=passing", "n1/web=passing@1", "n2/web=passing@1"))
 	h.Host("n1", nil)
 	assert.Equal(t, map[string]Instances{"web": {Passing: 2}, "bare": {Passing: 3}},
 		h.Instances(snapshottest.At(120), Known{Totals: totals, Hosted: true}))
@@ -207,9 +207,9 @@ func TestTotalsThatLagBehindAddNothing(t *testing.T) {
 	h := begun(1, "n1/web=passing", "n2/web=passing")
 	totals := map[string]int64{"web": 2}
 	assert.Equal(t, map[string]Instances{"web": {Passing: 2}}, h.Instances(snapshottest.At(1), Known{Totals: totals, Hosted: true}))
-	h.Step(snapshottest.At(10), saw(2, "n1/web=passing@1"))
+	h.Step(snapshottest.At(10), observed(2, "n1/web=passing@1"))
 	assert.Equal(t, map[string]Instances{"web": {Passing: 1}}, h.Instances(snapshottest.At(11), Known{Totals: totals, Hosted: true}))
-	h.Step(snapshottest.At(12), saw(3))
+	h.Step(snapshottest.At(12), observed(3))
 	assert.Equal(t, map[string]Instances{"web": {}}, h.Instances(snapshottest.At(13), Known{Totals: totals, Hosted: true}))
 	delete(totals, "web")
 	assert.Empty(t, h.Instances(snapshottest.At(60), Known{Totals: totals, Hosted: true}))
@@ -249,10 +249,10 @@ func FuzzStatusesAreCountedOnce(f *testing.F) {
 func TestAListThatShowsMoreThanBefore(t *testing.T) {
 	h := begun(9, "n1/db=passing")
 	h.SetPartial(true)
-	shown := saw(10, "n1/web=critical@5").Objects
+	shown := observed(10, "n1/web=critical@5").Objects
 	assert.True(t, h.Appeared(9, shown), "the list before must have had it")
-	assert.False(t, h.Appeared(9, saw(10, "n1/web=critical@10").Objects), "it is new")
-	for _, line := range describeAll(h.StepList(snapshottest.At(1), Critical, 10, saw(10, "n1/web=critical").Objects)) {
+	assert.False(t, h.Appeared(9, observed(10, "n1/web=critical@10").Objects), "it is new")
+	for _, line := range describeAll(h.StepList(snapshottest.At(1), Critical, 10, observed(10, "n1/web=critical").Objects)) {
 		assert.NotContains(t, line, "passing")
 	}
 }
@@ -260,7 +260,7 @@ func TestAListThatShowsMoreThanBefore(t *testing.T) {
 func TestAResolutionMakesProgress(t *testing.T) {
 	h := begun(1, "n1/web=critical", "n2/web=critical")
 	h.StepList(snapshottest.At(1), Critical, 5, Checks{})
-	h.StepAll(snapshottest.At(1), saw(4, "n2/web=critical@1")) // older, and one of them is gone
+	h.StepAll(snapshottest.At(1), observed(4, "n2/web=critical@1")) // older, and one of them is gone
 	nodes, _ := h.Unresolved()
 	assert.NotContains(t, nodes, "n1", "there is nothing to resolve of a check that is gone")
 	h.StepResolved(snapshottest.At(2), 5, nodes["n2"], Checks{})

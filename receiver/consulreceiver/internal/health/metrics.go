@@ -30,7 +30,7 @@ var statusAttributes = map[Status]metadata.AttributeConsulCheckStatus{
 func RecordStates(m collect.Metrics, checks Checks) {
 	for id, check := range checks {
 		if !isMaintenance(id) {
-			m.RecordConsulHealthCheckStateDataPoint(m.TS(), int64(check.Status.Badness()),
+			m.RecordConsulHealthCheckStateDataPoint(m.TS(), int64(check.Status.Severity()),
 				cmp.Or(check.Node, id.Node), cmp.Or(check.ID, id.Check), check.Service)
 		}
 	}

@@ -16,7 +16,7 @@ import (
 	"github.com/otelcol-infra/otelcol-infra/receiver/consulreceiver/internal/metadata"
 )
 
-// The names of the spans that tell what was unhealthy.
+// The names of the spans.
 const (
 	SpanIncident   = "consul.service.incident"
 	SpanNodeOutage = "consul.node.outage"
@@ -31,15 +31,15 @@ func Render(r *collect.Renderer, effects []Effect) {
 			incidentPeriod(r.Cluster, e.Incident).AppendStart(r.Spans)
 		case Closed:
 			incidentPeriod(r.Cluster, e.Incident).Append(r.Spans)
-		case Turned:
-			renderTurned(r, e)
+		case Transitioned:
+			renderTransitioned(r, e)
 		case Maintained:
 			renderMaintained(r, e)
 		}
 	}
 }
 
-func renderTurned(r *collect.Renderer, e Turned) {
+func renderTransitioned(r *collect.Renderer, e Transitioned) {
 	ctx := context.Background()
 	if e.Outage != nil {
 		p := outagePeriod(r.Cluster, *e.Outage)
@@ -89,7 +89,7 @@ func renderMaintained(r *collect.Renderer, e Maintained) {
 }
 
 func severity(status Status) plog.SeverityNumber {
-	switch status.Badness() {
+	switch status.Severity() {
 	case 2:
 		return plog.SeverityNumberError
 	case 1:
@@ -119,7 +119,7 @@ func outageKeys(cluster string, id OutageID) period.Period {
 }
 
 func incidentPeriod(cluster string, i Incident) period.Period {
-	p := withCourse(incidentKeys(cluster, i.ID), i.Course)
+	p := withLifecycle(incidentKeys(cluster, i.ID), i.Lifecycle)
 	subject := "consul.service.name"
 	if i.ID.Subject.Node {
 		subject = "consul.node.name"
@@ -136,7 +136,7 @@ func incidentPeriod(cluster string, i Incident) period.Period {
 }
 
 func outagePeriod(cluster string, o Outage) period.Period {
-	p := withCourse(outageKeys(cluster, o.ID), o.Course)
+	p := withLifecycle(outageKeys(cluster, o.ID), o.Lifecycle)
 	p.Attributes = func(attrs pcommon.Map) {
 		attrs.PutStr("consul.node.name", o.ID.Check.Node)
 		attrs.PutStr("consul.check.id", o.ID.Check.Check)
@@ -154,7 +154,7 @@ func outagePeriod(cluster string, o Outage) period.Period {
 	return p
 }
 
-func withCourse(p period.Period, c Course) period.Period {
+func withLifecycle(p period.Period, c Lifecycle) period.Period {
 	p.Start, p.End, p.BeganBefore, p.Reconciled = c.Start, c.End, c.BeganBefore, c.Reconciled
 	if c.Worst == Critical {
 		p.Problem = "critical"

@@ -56,7 +56,7 @@ func TestAnIncidentThatBeganBefore(t *testing.T) {
 	rendered(metadata.DefaultLogsBuilderConfig(),
 		serviceAndNode(Critical, Passing, 5),
 		serviceAndNode(Passing, Passing, 6),
-	).RequireGolden(t, "an incident that began before is told at its end")
+	).RequireGolden(t, "an incident that began before is reported at its end")
 }
 
 func TestADisabledEventLeavesTheSpans(t *testing.T) {

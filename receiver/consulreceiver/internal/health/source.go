@@ -58,7 +58,7 @@ type collector struct {
 
 // Run implements collect.Collector.
 func (c *collector) Run(ctx context.Context) {
-	slot := collect.Slot[Trouble](c.Env, "health")
+	slot := collect.Slot[SavedIncidents](c.Env, "health")
 	if saved, found := slot.Load(ctx); found {
 		c.mu.Lock()
 		c.health.Restore(saved)

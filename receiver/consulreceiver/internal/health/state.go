@@ -208,17 +208,17 @@ func (h *Health) hosted(node string) []string {
 
 // baseline takes in a check that is observed for the first time.
 func (h *Health) baseline(t Transition, rebased bool) []Effect {
-	turned := Turned{Transition: t}
+	transitioned := Transitioned{Transition: t}
 	var opened []Effect
-	if t.New.Badness() > 0 && !h.sidecar(t.Check.Service) {
+	if t.New.Severity() > 0 && !h.sidecar(t.Check.Service) {
 		var outage *Outage
 		outage, opened = h.open(t, true)
-		turned.Outage, turned.Opened = outage.told(), true
+		transitioned.Outage, transitioned.Opened = outage.copied(), true
 	}
 	if !h.EmitInitial || rebased {
 		return nil
 	}
-	return append(opened, turned)
+	return append(opened, transitioned)
 }
 
 // apply opens, continues or closes the outage of the transition's check. A
@@ -231,22 +231,22 @@ func (h *Health) apply(t Transition) []Effect {
 	outage := h.outages[t.ID]
 	if outage == nil {
 		joins := t.Old == None && t.Check.Service != "" && h.incidents[Subject{Name: t.Check.Service}] != nil
-		if t.New.Badness() == 0 || t.Old != Passing && !joins || h.sidecar(t.Check.Service) {
-			return []Effect{Turned{Transition: t}}
+		if t.New.Severity() == 0 || t.Old != Passing && !joins || h.sidecar(t.Check.Service) {
+			return []Effect{Transitioned{Transition: t}}
 		}
 		outage, opened := h.open(t, false)
-		return append(opened, Turned{Transition: t, Outage: outage.told(), Opened: true})
+		return append(opened, Transitioned{Transition: t, Outage: outage.copied(), Opened: true})
 	}
 	h.each(outage, func(i *Incident) { i.take(t) })
 	outage.take(t)
-	if t.New.Badness() > 0 {
-		return []Effect{Turned{Transition: t, Outage: outage.told()}}
+	if t.New.Severity() > 0 {
+		return []Effect{Transitioned{Transition: t, Outage: outage.copied()}}
 	}
 	outage.close(t)
-	effects := []Effect{Turned{Transition: t, Outage: outage.told(), Closed: true}}
+	effects := []Effect{Transitioned{Transition: t, Outage: outage.copied(), Closed: true}}
 	for _, i := range h.forget(t.ID) {
 		i.close(t)
-		effects = append(effects, Closed{i.told()})
+		effects = append(effects, Closed{i.copied()})
 	}
 	return effects
 }
@@ -258,9 +258,9 @@ func (h *Health) open(t Transition, before bool) (*Outage, []Effect) {
 		i := h.incidents[s.key()]
 		if i == nil {
 			i = &Incident{
-				ID:      IncidentID{Subject: s, First: t.shown(), Index: t.Check.Index, Restores: h.restoresOf(t.Check)},
-				Course:  Course{BeganBefore: before, Start: t.At, Reconciled: t.Reconciled},
-				failing: map[CheckID]bool{},
+				ID:        IncidentID{Subject: s, First: t.shown(), Index: t.Check.Index, Restores: h.restoresOf(t.Check)},
+				Lifecycle: Lifecycle{BeganBefore: before, Start: t.At, Reconciled: t.Reconciled},
+				failing:   map[CheckID]bool{},
 			}
 			h.incidents[s.key()] = i
 			begun = append(begun, i)
@@ -273,9 +273,9 @@ func (h *Health) open(t Transition, before bool) (*Outage, []Effect) {
 		own = Subject{Name: t.shown().Node, Node: true}
 	}
 	outage := &Outage{
-		ID:     OutageID{Check: t.shown(), Index: t.Check.Index, Restores: h.restoresOf(t.Check), Incident: join(own).ID},
-		Check:  t.Check,
-		Course: Course{BeganBefore: before, Start: t.At, Reconciled: t.Reconciled},
+		ID:        OutageID{Check: t.shown(), Index: t.Check.Index, Restores: h.restoresOf(t.Check), Incident: join(own).ID},
+		Check:     t.Check,
+		Lifecycle: Lifecycle{BeganBefore: before, Start: t.At, Reconciled: t.Reconciled},
 	}
 	if own.Node {
 		services := h.hosted(t.ID.Node)
@@ -290,8 +290,8 @@ func (h *Health) open(t Transition, before bool) (*Outage, []Effect) {
 	outage.take(t)
 	h.each(outage, func(i *Incident) { i.take(t) })
 	var effects []Effect
-	for _, i := range begun { // told with this transition in
-		effects = append(effects, Opened{i.told()})
+	for _, i := range begun { // emitted with this transition in
+		effects = append(effects, Opened{i.copied()})
 	}
 	return outage, effects
 }
@@ -322,14 +322,14 @@ func (h *Health) forget(id CheckID) []*Incident {
 	return ended
 }
 
-// told returns a copy that later transitions leave as it is.
-func (o *Outage) told() *Outage {
+// copied returns a copy that later transitions leave as it is.
+func (o *Outage) copied() *Outage {
 	c := *o
 	c.Transitions = slices.Clone(o.Transitions)
 	return &c
 }
 
-func (i *Incident) told() Incident {
+func (i *Incident) copied() Incident {
 	c := *i
 	c.Transitions, c.Causes, c.failing = slices.Clone(i.Transitions), slices.Clone(i.Causes), nil
 	return c
@@ -434,8 +434,8 @@ func (h *Health) Host(node string, instances []Instance) {
 	h.tally.host(node, instances)
 }
 
-// Trouble is what outlives the process: the outages and incidents that are open.
-type Trouble struct {
+// SavedIncidents is what outlives the process: the outages and incidents that are open.
+type SavedIncidents struct {
 	Index     uint64
 	Restores  uint64 `json:",omitempty"`
 	Restored  uint64 `json:",omitempty"` // the index that Consul had reached before
@@ -444,13 +444,13 @@ type Trouble struct {
 }
 
 // Save returns the open outages and incidents, in order.
-func (h *Health) Save() Trouble {
-	t := Trouble{Index: h.Index(), Restores: h.restores, Restored: h.restoredAt}
+func (h *Health) Save() SavedIncidents {
+	t := SavedIncidents{Index: h.Index(), Restores: h.restores, Restored: h.restoredAt}
 	for _, o := range h.outages {
-		t.Outages = append(t.Outages, *o.told())
+		t.Outages = append(t.Outages, *o.copied())
 	}
 	for _, i := range h.incidents {
-		t.Incidents = append(t.Incidents, i.told())
+		t.Incidents = append(t.Incidents, i.copied())
 	}
 	slices.SortFunc(t.Outages, func(a, b Outage) int { return a.ID.Check.Compare(b.ID.Check) })
 	slices.SortFunc(t.Incidents, func(a, b Incident) int { return a.ID.Subject.compare(b.ID.Subject) })
@@ -469,7 +469,7 @@ func (s Subject) compare(other Subject) int {
 
 // Restore goes on from what an earlier process saved, before the first Step. What
 // does not fit together, as of an older version, is left out.
-func (h *Health) Restore(t Trouble) {
+func (h *Health) Restore(t SavedIncidents) {
 	h.restores, h.restoredAt = t.Restores, t.Restored
 	h.outages, h.incidents = map[CheckID]*Outage{}, map[Subject]*Incident{}
 	incidents := map[Subject]*Incident{}
@@ -483,7 +483,7 @@ func (h *Health) Restore(t Trouble) {
 	for _, o := range t.Outages {
 		parts := append([]IncidentID{o.ID.Incident}, o.Affects...)
 		check := NewCheckID(o.ID.Check.Node, o.ID.Check.Check)
-		fits := len(o.Transitions) > 0 && o.Status.Badness() > 0 && h.outages[check] == nil && !isMaintenance(check)
+		fits := len(o.Transitions) > 0 && o.Status.Severity() > 0 && h.outages[check] == nil && !isMaintenance(check)
 		for n, id := range parts {
 			i := incidents[id.Subject.key()]
 			fits = fits && i != nil && i.ID == id && !slices.Contains(parts[:n], id)

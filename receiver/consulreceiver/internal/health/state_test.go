@@ -38,9 +38,9 @@ func check(name string, status Status, index uint64) Check {
 	return Check{Name: name, Service: service, ServiceID: service, Status: status, Index: index}
 }
 
-// saw is a snapshot of checks, each as in "n1/web=critical@4"; without an @,
+// observed is a snapshot of checks, each as in "n1/web=critical@4"; without an @,
 // the check was last changed at the index of the snapshot.
-func saw(index uint64, checks ...string) snapshot.Observation[CheckID, Check] {
+func observed(index uint64, checks ...string) snapshot.Observation[CheckID, Check] {
 	observed := Checks{}
 	for _, c := range checks {
 		changed := index
@@ -52,7 +52,7 @@ func saw(index uint64, checks ...string) snapshot.Observation[CheckID, Check] {
 	return snapshot.Observation[CheckID, Check]{Continuity: snapshot.Continuity{Index: index}, Objects: observed}
 }
 
-func (c Course) describe() (line string) {
+func (c Lifecycle) describe() (line string) {
 	if !c.End.IsZero() {
 		line = fmt.Sprintf(" closed %s worst %s", c.End.Sub(c.Start), c.Worst)
 		if c.Reconciled {
@@ -71,7 +71,7 @@ func describeHealth(e Effect) string {
 		return "incident " + e.Incident.ID.name() + " opened" + e.Incident.describe()
 	case Closed:
 		return "incident " + e.Incident.ID.name() + e.Incident.describe()
-	case Turned:
+	case Transitioned:
 		line := fmt.Sprintf("%s %s>%s", e.ID.name(), e.Old, e.New) + snapshottest.Words(map[string]bool{
 			"initial": e.Initial, "opened": e.Opened, "reconciled": e.Reconciled, "(closed)": e.Closed && e.Outage.End.IsZero(),
 		})
@@ -93,15 +93,15 @@ func describeHealth(e Effect) string {
 }
 
 // course steps once a second and describes every effect.
-func course(h *Health, from int, observations ...snapshot.Observation[CheckID, Check]) (told []string) {
+func course(h *Health, from int, observations ...snapshot.Observation[CheckID, Check]) (lines []string) {
 	for i, o := range observations {
 		gap, effects := h.Step(snapshottest.At(from+i), o)
-		told = append(told, snapshottest.DescribeGap(from+i, gap)...)
+		lines = append(lines, snapshottest.DescribeGap(from+i, gap)...)
 		for _, e := range effects {
-			told = append(told, fmt.Sprintf("%d: %s", from+i, describeHealth(e)))
+			lines = append(lines, fmt.Sprintf("%d: %s", from+i, describeHealth(e)))
 		}
 	}
-	return told
+	return lines
 }
 
 type observations []snapshot.Observation[CheckID, Check]
@@ -112,14 +112,14 @@ func TestCourses(t *testing.T) {
 		want []string
 	}{
 		"an outage is told when it opens and when it closes": {
-			observations{saw(1, "n1/web=passing"), saw(2, "n1/web=critical"), saw(3, "n1/web=passing")},
+			observations{observed(1, "n1/web=passing"), observed(2, "n1/web=critical"), observed(3, "n1/web=passing")},
 			[]string{
 				"1: incident web opened", "1: n1/web passing>critical opened",
 				"2: n1/web critical>passing closed 1s worst critical", "2: incident web closed 1s worst critical",
 			},
 		},
 		"the worst status is kept": {
-			observations{saw(1, "n1/web=passing"), saw(2, "n1/web=warning"), saw(3, "n1/web=critical"), saw(4, "n1/web=warning"), saw(5, "n1/web=passing")},
+			observations{observed(1, "n1/web=passing"), observed(2, "n1/web=warning"), observed(3, "n1/web=critical"), observed(4, "n1/web=warning"), observed(5, "n1/web=passing")},
 			[]string{
 				"1: incident web opened", "1: n1/web passing>warning opened",
 				"2: n1/web warning>critical",
@@ -128,34 +128,34 @@ func TestCourses(t *testing.T) {
 			},
 		},
 		"the baseline is not news": {
-			observations{saw(1, "n1/web=critical"), saw(1, "n1/web=critical")},
+			observations{observed(1, "n1/web=critical"), observed(1, "n1/web=critical")},
 			nil,
 		},
 		"an outage of the baseline began before": {
-			observations{saw(1, "n1/web=critical"), saw(2, "n1/web=passing")},
+			observations{observed(1, "n1/web=critical"), observed(2, "n1/web=passing")},
 			[]string{"1: n1/web critical>passing closed 1s worst critical began before", "1: incident web closed 1s worst critical began before"},
 		},
 		"new output is not a transition": {
-			observations{saw(1, "n1/web=passing"), saw(2, "n1/web=passing"), saw(3, "n1/web=critical"), saw(4, "n1/web=critical")},
+			observations{observed(1, "n1/web=passing"), observed(2, "n1/web=passing"), observed(3, "n1/web=critical"), observed(4, "n1/web=critical")},
 			[]string{"2: incident web opened", "2: n1/web passing>critical opened"},
 		},
 		"a check that is registered as passing is a transition": {
-			observations{saw(1), saw(2, "n1/web=passing"), saw(3)},
+			observations{observed(1), observed(2, "n1/web=passing"), observed(3)},
 			[]string{"1: n1/web none>passing no outage", "2: n1/web passing>none no outage"},
 		},
 		"a check that is registered as failing has not left passing": {
-			observations{saw(1), saw(2, "n1/web=critical"), saw(3, "n1/web=warning"), saw(4, "n1/web=passing")},
+			observations{observed(1), observed(2, "n1/web=critical"), observed(3, "n1/web=warning"), observed(4, "n1/web=passing")},
 			[]string{"1: n1/web none>critical no outage", "2: n1/web critical>warning no outage", "3: n1/web warning>passing no outage"},
 		},
 		"a check that is registered as failing leaves passing later": {
-			observations{saw(1), saw(2, "n1/web=critical"), saw(3, "n1/web=passing"), saw(4, "n1/web=critical")},
+			observations{observed(1), observed(2, "n1/web=critical"), observed(3, "n1/web=passing"), observed(4, "n1/web=critical")},
 			[]string{"1: n1/web none>critical no outage", "2: n1/web critical>passing no outage",
 				"3: incident web opened", "3: n1/web passing>critical opened"},
 		},
 		"a check that is registered as failing joins the open incident of its service": {
 			observations{
-				saw(1, "n1/web=passing"), saw(2, "n1/web=critical"), saw(3, "n1/web=critical@2", "n2/web=warning", "n2/db=critical", "n2=critical"),
-				saw(4, "n1/web=passing", "n2/web=warning@3"), saw(5, "n1/web=passing@4", "n2/web=passing"),
+				observed(1, "n1/web=passing"), observed(2, "n1/web=critical"), observed(3, "n1/web=critical@2", "n2/web=warning", "n2/db=critical", "n2=critical"),
+				observed(4, "n1/web=passing", "n2/web=warning@3"), observed(5, "n1/web=passing@4", "n2/web=passing"),
 			},
 			[]string{
 				"1: incident web opened", "1: n1/web passing>critical opened",
@@ -166,8 +166,8 @@ func TestCourses(t *testing.T) {
 		},
 		"a check that was registered as failing before the incident does not join it later": {
 			observations{
-				saw(1, "n1/web=passing"), saw(2, "n1/web=passing", "n2/web=warning"), saw(3, "n1/web=critical", "n2/web=warning"),
-				saw(4, "n1/web=critical", "n2/web=critical"), saw(5, "n1/web=passing", "n2/web=critical"),
+				observed(1, "n1/web=passing"), observed(2, "n1/web=passing", "n2/web=warning"), observed(3, "n1/web=critical", "n2/web=warning"),
+				observed(4, "n1/web=critical", "n2/web=critical"), observed(5, "n1/web=passing", "n2/web=critical"),
 			},
 			[]string{
 				"1: n2/web none>warning no outage",
@@ -177,7 +177,7 @@ func TestCourses(t *testing.T) {
 			},
 		},
 		"deregistration closes an outage": {
-			observations{saw(1, "n1/web=passing"), saw(2, "n1/web=critical"), saw(3)},
+			observations{observed(1, "n1/web=passing"), observed(2, "n1/web=critical"), observed(3)},
 			[]string{
 				"1: incident web opened", "1: n1/web passing>critical opened",
 				"2: n1/web critical>none closed 1s worst critical", "2: incident web closed 1s worst critical",
@@ -185,8 +185,8 @@ func TestCourses(t *testing.T) {
 		},
 		"an incident lasts from the first check that fails until all pass": {
 			observations{
-				saw(1, "n1/web=passing", "n2/web=passing"), saw(2, "n1/web=warning", "n2/web=passing"), saw(3, "n1/web=warning", "n2/web=critical"),
-				saw(4, "n1/web=passing", "n2/web=critical"), saw(5, "n1/web=passing", "n2/web=passing"),
+				observed(1, "n1/web=passing", "n2/web=passing"), observed(2, "n1/web=warning", "n2/web=passing"), observed(3, "n1/web=warning", "n2/web=critical"),
+				observed(4, "n1/web=passing", "n2/web=critical"), observed(5, "n1/web=passing", "n2/web=passing"),
 			},
 			[]string{
 				"1: incident web opened", "1: n1/web passing>warning opened",
@@ -196,7 +196,7 @@ func TestCourses(t *testing.T) {
 			},
 		},
 		"services have incidents of their own": {
-			observations{saw(1, "n1/db=passing", "n1/web=passing"), saw(2, "n1/db=critical", "n1/web=warning"), saw(3, "n1/db=critical", "n1/web=passing")},
+			observations{observed(1, "n1/db=passing", "n1/web=passing"), observed(2, "n1/db=critical", "n1/web=warning"), observed(3, "n1/db=critical", "n1/web=passing")},
 			[]string{
 				"1: incident db opened", "1: n1/db passing>critical opened", "1: incident web opened", "1: n1/web passing>warning opened",
 				"2: n1/web warning>passing closed 1s worst warning", "2: incident web closed 1s worst warning",
@@ -204,7 +204,7 @@ func TestCourses(t *testing.T) {
 		},
 		"one check passes as another one fails: in the order of the checks, that is one incident or two": {
 			observations{
-				saw(1, "n1/web=critical", "n2/web=passing"), saw(2, "n1/web=passing", "n2/web=critical"), saw(3, "n1/web=critical", "n2/web=passing"),
+				observed(1, "n1/web=critical", "n2/web=passing"), observed(2, "n1/web=passing", "n2/web=critical"), observed(3, "n1/web=critical", "n2/web=passing"),
 			},
 			[]string{
 				"1: n1/web critical>passing closed 1s worst critical began before", "1: incident web closed 1s worst critical began before",
@@ -214,11 +214,11 @@ func TestCourses(t *testing.T) {
 		},
 		"a check of a node fails for every service on it": {
 			observations{
-				saw(1, "n1=passing", "n1/db=passing", "n1/web=passing", "n1/web#2=passing", "n2=passing", "n2/api=passing"),
-				saw(2, "n1=critical", "n1/db=passing", "n1/web=passing", "n1/web#2=passing", "n2=passing", "n2/api=passing"),
-				saw(3, "n1=critical", "n1/db=passing", "n1/web=warning", "n1/web#2=passing", "n2=passing", "n2/api=passing"),
-				saw(4, "n1=passing", "n1/db=passing", "n1/web=warning", "n1/web#2=passing", "n2=passing", "n2/api=passing"),
-				saw(5, "n1=passing", "n1/db=passing", "n1/web=passing", "n1/web#2=passing", "n2=passing", "n2/api=passing"),
+				observed(1, "n1=passing", "n1/db=passing", "n1/web=passing", "n1/web#2=passing", "n2=passing", "n2/api=passing"),
+				observed(2, "n1=critical", "n1/db=passing", "n1/web=passing", "n1/web#2=passing", "n2=passing", "n2/api=passing"),
+				observed(3, "n1=critical", "n1/db=passing", "n1/web=warning", "n1/web#2=passing", "n2=passing", "n2/api=passing"),
+				observed(4, "n1=passing", "n1/db=passing", "n1/web=warning", "n1/web#2=passing", "n2=passing", "n2/api=passing"),
+				observed(5, "n1=passing", "n1/db=passing", "n1/web=passing", "n1/web#2=passing", "n2=passing", "n2/api=passing"),
 			},
 			[]string{
 				"1: incident node n1 opened", "1: incident db opened", "1: incident web opened", "1: n1 passing>critical opened affects db, web",
@@ -229,7 +229,7 @@ func TestCourses(t *testing.T) {
 			},
 		},
 		"a check of a node joins the incident of a service on it": {
-			observations{saw(1, "n1=passing", "n1/web=passing"), saw(2, "n1=passing", "n1/web=warning"), saw(3, "n1=critical", "n1/web=warning"), saw(4)},
+			observations{observed(1, "n1=passing", "n1/web=passing"), observed(2, "n1=passing", "n1/web=warning"), observed(3, "n1=critical", "n1/web=warning"), observed(4)},
 			[]string{
 				"1: incident web opened", "1: n1/web passing>warning opened",
 				"2: incident node n1 opened", "2: n1 passing>critical opened affects web",
@@ -239,7 +239,7 @@ func TestCourses(t *testing.T) {
 		},
 		"two checks of one node are one incident": {
 			observations{
-				saw(1, "n1=passing", "n1/#disk=passing"), saw(2, "n1=critical", "n1/#disk=warning"), saw(3, "n1=passing", "n1/#disk=warning"), saw(4, "n1=passing", "n1/#disk=passing"),
+				observed(1, "n1=passing", "n1/#disk=passing"), observed(2, "n1=critical", "n1/#disk=warning"), observed(3, "n1=passing", "n1/#disk=warning"), observed(4, "n1=passing", "n1/#disk=passing"),
 			},
 			[]string{
 				"1: incident node n1 opened", "1: n1 passing>critical opened", "1: n1/#disk passing>warning opened",
@@ -248,7 +248,7 @@ func TestCourses(t *testing.T) {
 			},
 		},
 		"a service that is registered while the node fails is not affected": {
-			observations{saw(1, "n1=passing"), saw(2, "n1=critical"), saw(3, "n1=critical", "n1/web=passing"), saw(4, "n1=passing", "n1/web=passing")},
+			observations{observed(1, "n1=passing"), observed(2, "n1=critical"), observed(3, "n1=critical", "n1/web=passing"), observed(4, "n1=passing", "n1/web=passing")},
 			[]string{
 				"1: incident node n1 opened", "1: n1 passing>critical opened",
 				"2: n1/web none>passing no outage",
@@ -257,7 +257,7 @@ func TestCourses(t *testing.T) {
 		},
 		"what comes and goes with the view is no news": {
 			observations{
-				saw(1, "n1/web=passing"), saw(2, "n1/web=critical"), snapshottest.Rebased(saw(2)), snapshottest.Rebased(saw(2, "n1/web=critical", "n2/web=passing")), saw(3, "n1/web=passing", "n2/web=passing"), snapshottest.Rebased(saw(3, "n1/web=passing")),
+				observed(1, "n1/web=passing"), observed(2, "n1/web=critical"), snapshottest.Rebased(observed(2)), snapshottest.Rebased(observed(2, "n1/web=critical", "n2/web=passing")), observed(3, "n1/web=passing", "n2/web=passing"), snapshottest.Rebased(observed(3, "n1/web=passing")),
 			},
 			[]string{
 				"1: incident web opened", "1: n1/web passing>critical opened",
@@ -265,12 +265,12 @@ func TestCourses(t *testing.T) {
 			},
 		},
 		"what changes as the view does is news": {
-			observations{saw(1, "n1/web=passing"), snapshottest.Rebased(saw(2, "n1/web=critical"))},
+			observations{observed(1, "n1/web=passing"), snapshottest.Rebased(observed(2, "n1/web=critical"))},
 			[]string{"1: incident web opened", "1: n1/web passing>critical opened"},
 		},
 		"an incident goes on without the check that went with the view": {
 			observations{
-				saw(1, "n1/web=passing", "n2/web=passing"), saw(2, "n1/web=critical", "n2/web=warning"), snapshottest.Rebased(saw(2, "n2/web=warning")), saw(3, "n2/web=passing"),
+				observed(1, "n1/web=passing", "n2/web=passing"), observed(2, "n1/web=critical", "n2/web=warning"), snapshottest.Rebased(observed(2, "n2/web=warning")), observed(3, "n2/web=passing"),
 			},
 			[]string{
 				"1: incident web opened", "1: n1/web passing>critical opened", "1: n2/web passing>warning opened",
@@ -278,21 +278,21 @@ func TestCourses(t *testing.T) {
 			},
 		},
 		"what a gap hid is reconciled": {
-			observations{saw(1, "n1/web=passing"), snapshottest.AfterGap(saw(4, "n1/web=critical")), saw(5, "n1/web=passing")},
+			observations{observed(1, "n1/web=passing"), snapshottest.AfterGap(observed(4, "n1/web=critical")), observed(5, "n1/web=passing")},
 			[]string{
 				"1: gap 1-4", "1: incident web opened", "1: n1/web passing>critical opened reconciled",
 				"2: n1/web critical>passing closed 1s worst critical at most", "2: incident web closed 1s worst critical at most",
 			},
 		},
 		"an end that a gap hid is reconciled": {
-			observations{saw(1, "n1/web=passing"), saw(2, "n1/web=critical"), snapshottest.AfterGap(saw(4, "n1/web=passing"))},
+			observations{observed(1, "n1/web=passing"), observed(2, "n1/web=critical"), snapshottest.AfterGap(observed(4, "n1/web=passing"))},
 			[]string{
 				"1: incident web opened", "1: n1/web passing>critical opened",
 				"2: gap 2-4", "2: n1/web critical>passing reconciled closed 1s worst critical at most", "2: incident web closed 1s worst critical at most",
 			},
 		},
 		"a transition in the middle that a gap hid leaves start and end known": {
-			observations{saw(1, "n1/web=passing"), saw(2, "n1/web=warning"), snapshottest.AfterGap(saw(4, "n1/web=critical")), saw(5, "n1/web=passing")},
+			observations{observed(1, "n1/web=passing"), observed(2, "n1/web=warning"), snapshottest.AfterGap(observed(4, "n1/web=critical")), observed(5, "n1/web=passing")},
 			[]string{
 				"1: incident web opened", "1: n1/web passing>warning opened",
 				"2: gap 2-4", "2: n1/web warning>critical reconciled",
@@ -300,11 +300,11 @@ func TestCourses(t *testing.T) {
 			},
 		},
 		"nothing was hid when the index is the same": {
-			observations{saw(2, "n1/web=critical"), snapshottest.AfterGap(saw(2, "n1/web=critical"))},
+			observations{observed(2, "n1/web=critical"), snapshottest.AfterGap(observed(2, "n1/web=critical"))},
 			nil,
 		},
 		"Consul went back to a snapshot": {
-			observations{saw(5, "n1/web=critical"), snapshottest.AfterGap(saw(2, "n1/web=passing"))},
+			observations{observed(5, "n1/web=critical"), snapshottest.AfterGap(observed(2, "n1/web=passing"))},
 			[]string{
 				"1: gap 5-2", "1: n1/web critical>passing reconciled closed 1s worst critical at most began before",
 				"1: incident web closed 1s worst critical at most began before",
@@ -327,10 +327,10 @@ func TestTheBaselineIsNewsIfItIsAskedFor(t *testing.T) {
 		"3: n1 critical>passing closed 3s worst critical began before affects web",
 		"3: incident node n1 closed 3s worst critical began before", "3: incident web closed 3s worst critical began before",
 	}, course(&h, 0,
-		saw(1, "n1=critical", "n1/web=passing"),
-		saw(2, "n1=critical", "n1/web=passing", "n1/db=passing"),
-		snapshottest.Rebased(saw(2, "n1=critical", "n1/web=passing", "n1/db=passing", "n1/more=warning")),
-		saw(3, "n1=passing", "n1/web=passing", "n1/db=passing", "n1/more=warning"),
+		observed(1, "n1=critical", "n1/web=passing"),
+		observed(2, "n1=critical", "n1/web=passing", "n1/db=passing"),
+		snapshottest.Rebased(observed(2, "n1=critical", "n1/web=passing", "n1/db=passing", "n1/more=warning")),
+		observed(3, "n1=passing", "n1/web=passing", "n1/db=passing", "n1/more=warning"),
 	))
 	assert.Equal(t, map[Counted]int64{{"db", Passing}: 1, {"", Passing}: 1}, h.Transitions(), "what was there before did not happen")
 }
@@ -347,9 +347,9 @@ func pick[E Effect](effects []Effect) (picked []E) {
 
 func TestAnOutageOfANodeAndTheIncidentsOfItsServicesAreLinkedBothWays(t *testing.T) {
 	var h Health
-	h.Step(snapshottest.At(0), saw(1, "n1=passing", "n1/db=passing", "n1/web=passing"))
-	h.Step(snapshottest.At(1), saw(2, "n1=passing", "n1/db=passing", "n1/web=critical"))
-	_, effects := h.Step(snapshottest.At(2), saw(3, "n1=critical", "n1/db=passing", "n1/web=critical@2"))
+	h.Step(snapshottest.At(0), observed(1, "n1=passing", "n1/db=passing", "n1/web=passing"))
+	h.Step(snapshottest.At(1), observed(2, "n1=passing", "n1/db=passing", "n1/web=critical"))
+	_, effects := h.Step(snapshottest.At(2), observed(3, "n1=critical", "n1/db=passing", "n1/web=critical@2"))
 
 	node := IncidentID{Subject: Subject{Name: "n1", Node: true}, First: id("n1"), Index: 3}
 	db := IncidentID{Subject: Subject{Name: "db"}, First: id("n1"), Index: 3}
@@ -365,12 +365,12 @@ func TestAnOutageOfANodeAndTheIncidentsOfItsServicesAreLinkedBothWays(t *testing
 	for _, o := range opened {
 		assert.Len(t, o.Incident.Transitions, 1, "it is told with the transition that began it")
 	}
-	turned := pick[Turned](effects)
-	require.Len(t, turned, 1)
-	assert.Equal(t, cause, turned[0].Outage.ID)
-	assert.Equal(t, []IncidentID{db, web}, turned[0].Outage.Affects)
+	transitioned := pick[Transitioned](effects)
+	require.Len(t, transitioned, 1)
+	assert.Equal(t, cause, transitioned[0].Outage.ID)
+	assert.Equal(t, []IncidentID{db, web}, transitioned[0].Outage.Affects)
 
-	_, effects = h.Step(snapshottest.At(3), saw(4, "n1=passing", "n1/db=passing", "n1/web=passing"))
+	_, effects = h.Step(snapshottest.At(3), observed(4, "n1=passing", "n1/db=passing", "n1/web=passing"))
 	var causes []OutageID
 	for _, c := range pick[Closed](effects) {
 		causes = append(causes, c.Incident.Causes...)
@@ -390,13 +390,13 @@ func TestAnOutageOfANodeAndTheIncidentsOfItsServicesAreLinkedBothWays(t *testing
 
 func TestWhatWasToldStaysAsItWas(t *testing.T) {
 	var h Health
-	h.Step(snapshottest.At(0), saw(1, "n1=passing", "n1/web=passing"))
-	_, effects := h.Step(snapshottest.At(1), saw(2, "n1=passing", "n1/web=warning"))
+	h.Step(snapshottest.At(0), observed(1, "n1=passing", "n1/web=passing"))
+	_, effects := h.Step(snapshottest.At(1), observed(2, "n1=passing", "n1/web=warning"))
 	saved := h.Save()
-	h.Step(snapshottest.At(2), saw(3, "n1=critical", "n1/web=critical"))
-	opened, turned := pick[Opened](effects)[0], pick[Turned](effects)[0]
-	assert.Equal(t, Warning, turned.Outage.Worst)
-	assert.Len(t, turned.Outage.Transitions, 1)
+	h.Step(snapshottest.At(2), observed(3, "n1=critical", "n1/web=critical"))
+	opened, transitioned := pick[Opened](effects)[0], pick[Transitioned](effects)[0]
+	assert.Equal(t, Warning, transitioned.Outage.Worst)
+	assert.Len(t, transitioned.Outage.Transitions, 1)
 	assert.Len(t, opened.Incident.Transitions, 1)
 	assert.Empty(t, opened.Incident.Causes)
 	assert.Len(t, saved.Outages[0].Transitions, 1)
@@ -406,13 +406,13 @@ func TestWhatWasToldStaysAsItWas(t *testing.T) {
 
 func TestACourseIsRememberedToABound(t *testing.T) {
 	var h Health
-	h.Step(snapshottest.At(0), saw(0, "n1/web=passing"))
+	h.Step(snapshottest.At(0), observed(0, "n1/web=passing"))
 	for i := 1; i <= 100; i++ {
-		h.Step(snapshottest.At(i), saw(uint64(i), "n1/web="+string([]Status{Warning, Critical}[i%2])))
+		h.Step(snapshottest.At(i), observed(uint64(i), "n1/web="+string([]Status{Warning, Critical}[i%2])))
 	}
-	_, effects := h.Step(snapshottest.At(101), saw(101, "n1/web=passing"))
+	_, effects := h.Step(snapshottest.At(101), observed(101, "n1/web=passing"))
 	require.Len(t, effects, 2)
-	for _, c := range []Course{effects[0].(Turned).Outage.Course, effects[1].(Closed).Incident.Course} {
+	for _, c := range []Lifecycle{effects[0].(Transitioned).Outage.Lifecycle, effects[1].(Closed).Incident.Lifecycle} {
 		assert.Len(t, c.Transitions, maxTransitions)
 		assert.Equal(t, 101-maxTransitions, c.Dropped)
 		assert.Equal(t, snapshottest.At(64), c.Transitions[maxTransitions-1].At, "the first ones are kept")
@@ -428,15 +428,15 @@ func TestAnOutageOfANodeIsLinkedToABoundedNumberOfServices(t *testing.T) {
 		before, failing = append(before, one), append(failing, one)
 	}
 	var h Health
-	h.Step(snapshottest.At(0), saw(1, before...))
-	_, effects := h.Step(snapshottest.At(1), saw(2, failing...))
+	h.Step(snapshottest.At(0), observed(1, before...))
+	_, effects := h.Step(snapshottest.At(1), observed(2, failing...))
 	assert.Len(t, pick[Opened](effects), 1+maxAffected)
-	outage := pick[Turned](effects)[0].Outage
+	outage := pick[Transitioned](effects)[0].Outage
 	require.Len(t, outage.Affects, maxAffected)
 	assert.Equal(t, services-maxAffected, outage.Unlinked)
 	assert.Equal(t, "s000", outage.Affects[0].Subject.Name)
 	assert.Equal(t, "s127", outage.Affects[maxAffected-1].Subject.Name)
-	_, effects = h.Step(snapshottest.At(2), saw(3, before...))
+	_, effects = h.Step(snapshottest.At(2), observed(3, before...))
 	assert.Len(t, pick[Closed](effects), 1+maxAffected)
 }
 
@@ -449,9 +449,9 @@ func TestAnIncidentIsLinkedToABoundedNumberOfCauses(t *testing.T) {
 		failing = append(failing, node+"=critical", node+"/web=passing")
 	}
 	var h Health
-	h.Step(snapshottest.At(0), saw(1, before...))
-	h.Step(snapshottest.At(1), saw(2, failing...))
-	_, effects := h.Step(snapshottest.At(2), saw(3, before...))
+	h.Step(snapshottest.At(0), observed(1, before...))
+	h.Step(snapshottest.At(1), observed(2, failing...))
+	_, effects := h.Step(snapshottest.At(2), observed(3, before...))
 	closed := pick[Closed](effects)
 	require.Len(t, closed, nodes+1)
 	web := closed[nodes].Incident
@@ -463,10 +463,10 @@ func TestAnIncidentIsLinkedToABoundedNumberOfCauses(t *testing.T) {
 func TestTransitionsAreCountedOfABoundedNumberOfServices(t *testing.T) {
 	h := Health{MaxServices: 2}
 	assert.Nil(t, h.Transitions())
-	h.Step(snapshottest.At(0), saw(1, "n1/a=passing", "n1/b=passing", "n1/c=passing", "n1/d=critical"))
-	h.Step(snapshottest.At(1), saw(2, "n1/a=critical", "n1/b=passing", "n1/c=passing", "n1/d=critical"))
-	h.Step(snapshottest.At(2), saw(3, "n1/a=passing", "n1/b=warning", "n1/c=warning", "n1/d=passing"))
-	h.Step(snapshottest.At(3), saw(4, "n1/a=critical", "n1/c=warning"))
+	h.Step(snapshottest.At(0), observed(1, "n1/a=passing", "n1/b=passing", "n1/c=passing", "n1/d=critical"))
+	h.Step(snapshottest.At(1), observed(2, "n1/a=critical", "n1/b=passing", "n1/c=passing", "n1/d=critical"))
+	h.Step(snapshottest.At(2), observed(3, "n1/a=passing", "n1/b=warning", "n1/c=warning", "n1/d=passing"))
+	h.Step(snapshottest.At(3), observed(4, "n1/a=critical", "n1/c=warning"))
 	assert.Equal(t, map[Counted]int64{
 		{"a", Critical}: 2, {"a", Passing}: 1, {"b", Warning}: 1,
 		{Other, Warning}: 1, {Other, Passing}: 1,
@@ -482,26 +482,26 @@ func TestEffectsAreInTheOrderOfTheChecks(t *testing.T) {
 		before, after = append(before, name+"=passing"), append(after, name+"=critical")
 	}
 	var h Health
-	h.Step(snapshottest.At(0), saw(1, before...))
-	_, effects := h.Step(snapshottest.At(1), saw(2, after...))
-	turned := pick[Turned](effects)
-	require.Len(t, turned, 50)
-	assert.True(t, slices.IsSortedFunc(turned, func(a, b Turned) int { return a.ID.Compare(b.ID) }))
+	h.Step(snapshottest.At(0), observed(1, before...))
+	_, effects := h.Step(snapshottest.At(1), observed(2, after...))
+	transitioned := pick[Transitioned](effects)
+	require.Len(t, transitioned, 50)
+	assert.True(t, slices.IsSortedFunc(transitioned, func(a, b Transitioned) int { return a.ID.Compare(b.ID) }))
 	for i, e := range effects {
 		if e, is := e.(Opened); is {
-			assert.Equal(t, e.Incident.ID.First, effects[i+1].(Turned).ID, "an incident is told before the transition that began it")
+			assert.Equal(t, e.Incident.ID.First, effects[i+1].(Transitioned).ID, "an incident is told before the transition that began it")
 		}
 	}
 }
 
 func TestCountByStatusAlwaysHasEveryStatus(t *testing.T) {
-	assert.Equal(t, map[Status]int64{Passing: 0, Warning: 0, Critical: 1, Maintenance: 0, Unknown: 0}, CountByStatus(saw(1, "n1/web=critical").Objects))
+	assert.Equal(t, map[Status]int64{Passing: 0, Warning: 0, Critical: 1, Maintenance: 0, Unknown: 0}, CountByStatus(observed(1, "n1/web=critical").Objects))
 }
 
 func TestTheChecksAreThoseLastSeen(t *testing.T) {
 	var h Health
-	last := saw(2, "n2/web=critical")
-	course(&h, 0, saw(1, "n1/web=passing"), last)
+	last := observed(2, "n2/web=critical")
+	course(&h, 0, observed(1, "n1/web=passing"), last)
 	assert.Equal(t, last.Objects, h.Checks())
 }
 
@@ -517,24 +517,24 @@ func restarted(t *testing.T, old *Health) *Health {
 }
 
 func TestHealthAfterARestart(t *testing.T) {
-	passing := saw(1, "n1=passing", "n1/web=passing")
+	passing := observed(1, "n1=passing", "n1/web=passing")
 	for name, tc := range map[string]struct {
 		before, after observations // of which the second begins after 10s
 		want          []string
 	}{
 		"an outage goes on with its true start": {
-			observations{passing, saw(2, "n1=passing", "n1/web=critical")},
-			observations{saw(2, "n1=passing", "n1/web=critical"), saw(3, "n1=passing", "n1/web=passing")},
+			observations{passing, observed(2, "n1=passing", "n1/web=critical")},
+			observations{observed(2, "n1=passing", "n1/web=critical"), observed(3, "n1=passing", "n1/web=passing")},
 			[]string{"11: n1/web critical>passing closed 10s worst critical", "11: incident web closed 10s worst critical"},
 		},
 		"an outage that goes on behind a gap keeps its true start": {
-			observations{passing, saw(2, "n1=passing", "n1/web=critical")},
-			observations{saw(7, "n1=passing", "n1/web=critical@2"), saw(8, "n1=passing", "n1/web=passing")},
+			observations{passing, observed(2, "n1=passing", "n1/web=critical")},
+			observations{observed(7, "n1=passing", "n1/web=critical@2"), observed(8, "n1=passing", "n1/web=passing")},
 			[]string{"10: gap 2-7", "11: n1/web critical>passing closed 10s worst critical", "11: incident web closed 10s worst critical"},
 		},
 		"an outage of a node goes on with its links": {
-			observations{passing, saw(2, "n1=critical", "n1/web=passing")},
-			observations{saw(2, "n1=critical", "n1/web=passing"), saw(3, "n1=passing", "n1/web=warning"), saw(4)},
+			observations{passing, observed(2, "n1=critical", "n1/web=passing")},
+			observations{observed(2, "n1=critical", "n1/web=passing"), observed(3, "n1=passing", "n1/web=warning"), observed(4)},
 			[]string{
 				"11: n1 critical>passing closed 10s worst critical affects web", "11: incident node n1 closed 10s worst critical", "11: incident web closed 10s worst critical",
 				"11: incident web opened", "11: n1/web passing>warning opened",
@@ -542,8 +542,8 @@ func TestHealthAfterARestart(t *testing.T) {
 			},
 		},
 		"an incident goes on until all of its checks pass": {
-			observations{passing, saw(2, "n1=warning", "n1/web=passing"), saw(3, "n1=warning", "n1/web=critical")},
-			observations{saw(4, "n1=passing", "n1/web=critical"), saw(5, "n1=passing", "n1/web=passing")},
+			observations{passing, observed(2, "n1=warning", "n1/web=passing"), observed(3, "n1=warning", "n1/web=critical")},
+			observations{observed(4, "n1=passing", "n1/web=critical"), observed(5, "n1=passing", "n1/web=passing")},
 			[]string{
 				"10: gap 3-4",
 				"10: n1 warning>passing reconciled closed 9s worst warning at most affects web", "10: incident node n1 closed 9s worst warning at most",
@@ -551,38 +551,38 @@ func TestHealthAfterARestart(t *testing.T) {
 			},
 		},
 		"an outage that ended while away is reconciled": {
-			observations{passing, saw(2, "n1=passing", "n1/web=critical")},
-			observations{saw(7, "n1=passing", "n1/web=passing")},
+			observations{passing, observed(2, "n1=passing", "n1/web=critical")},
+			observations{observed(7, "n1=passing", "n1/web=passing")},
 			[]string{
 				"10: gap 2-7", "10: n1/web critical>passing reconciled closed 9s worst critical at most", "10: incident web closed 9s worst critical at most",
 			},
 		},
 		"an outage that got worse while away": {
-			observations{passing, saw(2, "n1=passing", "n1/web=warning")},
-			observations{saw(7, "n1=passing", "n1/web=critical"), saw(8, "n1=passing", "n1/web=passing")},
+			observations{passing, observed(2, "n1=passing", "n1/web=warning")},
+			observations{observed(7, "n1=passing", "n1/web=critical"), observed(8, "n1=passing", "n1/web=passing")},
 			[]string{
 				"10: gap 2-7", "10: n1/web warning>critical reconciled",
 				"11: n1/web critical>passing closed 10s worst critical", "11: incident web closed 10s worst critical",
 			},
 		},
 		"a check that vanished while away": {
-			observations{passing, saw(2, "n1=passing", "n1/web=critical")},
-			observations{saw(7, "n1=passing")},
+			observations{passing, observed(2, "n1=passing", "n1/web=critical")},
+			observations{observed(7, "n1=passing")},
 			[]string{
 				"10: gap 2-7", "10: n1/web critical>none reconciled closed 9s worst critical at most", "10: incident web closed 9s worst critical at most",
 			},
 		},
 		"a failing check that was not saved began before": {
 			observations{passing},
-			observations{saw(7, "n1=passing", "n1/web=critical"), saw(8, "n1=passing", "n1/web=passing")},
+			observations{observed(7, "n1=passing", "n1/web=critical"), observed(8, "n1=passing", "n1/web=passing")},
 			[]string{
 				"10: gap 1-7",
 				"11: n1/web critical>passing closed 1s worst critical at most began before", "11: incident web closed 1s worst critical at most began before",
 			},
 		},
 		"a failing check that was not saved joins what was": {
-			observations{passing, saw(2, "n1=passing", "n1/web=critical")},
-			observations{saw(7, "n1=passing", "n1/web=critical@2", "n2/web=warning"), saw(8, "n1=passing", "n1/web=passing", "n2/web=warning@7"), saw(9)},
+			observations{passing, observed(2, "n1=passing", "n1/web=critical")},
+			observations{observed(7, "n1=passing", "n1/web=critical@2", "n2/web=warning"), observed(8, "n1=passing", "n1/web=passing", "n2/web=warning@7"), observed(9)},
 			[]string{
 				"10: gap 2-7",
 				"11: n1/web critical>passing closed 10s worst critical",
@@ -591,8 +591,8 @@ func TestHealthAfterARestart(t *testing.T) {
 			},
 		},
 		"what was reconciled stays so": {
-			observations{passing, snapshottest.AfterGap(saw(3, "n1=passing", "n1/web=critical"))},
-			observations{saw(3, "n1=passing", "n1/web=critical"), saw(4, "n1=passing", "n1/web=passing")},
+			observations{passing, snapshottest.AfterGap(observed(3, "n1=passing", "n1/web=critical"))},
+			observations{observed(3, "n1=passing", "n1/web=critical"), observed(4, "n1=passing", "n1/web=passing")},
 			[]string{"11: n1/web critical>passing closed 10s worst critical at most", "11: incident web closed 10s worst critical at most"},
 		},
 	} {
@@ -609,69 +609,69 @@ func TestHealthAfterARestart(t *testing.T) {
 
 func TestAfterARestartOnlyWhatWasNotKnownIsInitial(t *testing.T) {
 	old := Health{EmitInitial: true}
-	course(&old, 0, saw(1, "n1/web=passing", "n2/web=passing"), saw(2, "n1/web=critical", "n2/web=passing"))
+	course(&old, 0, observed(1, "n1/web=passing", "n2/web=passing"), observed(2, "n1/web=critical", "n2/web=passing"))
 	assert.Equal(t, []string{"10: n2/web none>passing initial no outage"},
-		course(restarted(t, &old), 10, saw(2, "n1/web=critical", "n2/web=passing")))
+		course(restarted(t, &old), 10, observed(2, "n1/web=critical", "n2/web=passing")))
 }
 
 func TestASavedStateThatDoesNotFitTogetherIsLeftOut(t *testing.T) {
 	var old Health
-	course(&old, 0, saw(1, "n1=passing", "n1/web=passing", "n2/db=passing"), saw(2, "n1=critical", "n1/web=critical", "n2/db=warning"))
+	course(&old, 0, observed(1, "n1=passing", "n1/web=passing", "n2/db=passing"), observed(2, "n1=critical", "n1/web=critical", "n2/db=warning"))
 	without := func(i Incident, name string) bool { return i.ID.name() == name }
 	for name, tc := range map[string]struct {
-		spoil func(*Trouble)
+		spoil func(*SavedIncidents)
 		want  []string // outages and incidents that are left
 	}{
 		"nothing was spoilt": {
-			func(*Trouble) {},
+			func(*SavedIncidents) {},
 			[]string{"n1", "n1/web", "n2/db", "node n1", "db", "web"},
 		},
 		"nothing is left": {
-			func(t *Trouble) { *t = Trouble{} }, nil,
+			func(t *SavedIncidents) { *t = SavedIncidents{} }, nil,
 		},
 		"no incidents": {
-			func(t *Trouble) { t.Incidents = nil }, nil,
+			func(t *SavedIncidents) { t.Incidents = nil }, nil,
 		},
 		"no outages": {
-			func(t *Trouble) { t.Outages = nil }, nil,
+			func(t *SavedIncidents) { t.Outages = nil }, nil,
 		},
 		"an outage without its incident": {
-			func(t *Trouble) {
+			func(t *SavedIncidents) {
 				t.Incidents = slices.DeleteFunc(t.Incidents, func(i Incident) bool { return without(i, "db") })
 			},
 			[]string{"n1", "n1/web", "node n1", "web"},
 		},
 		"an outage without an incident that it affects": {
-			func(t *Trouble) {
+			func(t *SavedIncidents) {
 				t.Incidents = slices.DeleteFunc(t.Incidents, func(i Incident) bool { return without(i, "web") })
 			},
 			[]string{"n2/db", "db"},
 		},
 		"an outage of another incident": {
-			func(t *Trouble) { t.Outages[2].ID.Incident.Index++ },
+			func(t *SavedIncidents) { t.Outages[2].ID.Incident.Index++ },
 			[]string{"n1", "n1/web", "node n1", "web"},
 		},
 		"an outage without a course": {
-			func(t *Trouble) { t.Outages[2].Transitions = nil },
+			func(t *SavedIncidents) { t.Outages[2].Transitions = nil },
 			[]string{"n1", "n1/web", "node n1", "web"},
 		},
 		"an outage of a check that passes": {
-			func(t *Trouble) { t.Outages[2].Status = Passing },
+			func(t *SavedIncidents) { t.Outages[2].Status = Passing },
 			[]string{"n1", "n1/web", "node n1", "web"},
 		},
 		"an outage twice": {
-			func(t *Trouble) {
+			func(t *SavedIncidents) {
 				t.Outages = append(t.Outages, t.Outages[2])
 				t.Outages[3].ID.Incident = t.Outages[0].ID.Incident
 			},
 			[]string{"n1", "n1/web", "n2/db", "node n1", "db", "web"},
 		},
 		"an outage that affects an incident twice": {
-			func(t *Trouble) { t.Outages[0].Affects = append(t.Outages[0].Affects, t.Outages[0].Affects[0]) },
+			func(t *SavedIncidents) { t.Outages[0].Affects = append(t.Outages[0].Affects, t.Outages[0].Affects[0]) },
 			[]string{"n1/web", "n2/db", "db", "web"},
 		},
 		"two incidents of one subject": {
-			func(t *Trouble) {
+			func(t *SavedIncidents) {
 				second := t.Incidents[1]
 				second.ID.Index++
 				t.Incidents = append(t.Incidents, second)
@@ -696,9 +696,9 @@ func TestASavedStateThatDoesNotFitTogetherIsLeftOut(t *testing.T) {
 			}
 			assert.Equal(t, tc.want, left)
 			require.NotPanics(t, func() {
-				course(&h, 10, saw(2, "n1=critical", "n1/web=critical", "n2/db=warning", "n3/db=warning"),
-					saw(3, "n1=critical", "n1/web=critical", "n2/db=passing", "n3/db=warning"),
-					saw(4, "n1=passing", "n1/web=passing", "n2/db=passing", "n3/db=passing"))
+				course(&h, 10, observed(2, "n1=critical", "n1/web=critical", "n2/db=warning", "n3/db=warning"),
+					observed(3, "n1=critical", "n1/web=critical", "n2/db=passing", "n3/db=warning"),
+					observed(4, "n1=passing", "n1/web=passing", "n2/db=passing", "n3/db=passing"))
 			})
 			assert.Empty(t, h.Save().Outages)
 			assert.Empty(t, h.Save().Incidents)
@@ -706,8 +706,8 @@ func TestASavedStateThatDoesNotFitTogetherIsLeftOut(t *testing.T) {
 	}
 }
 
-// told is what a listener knows, who hears nothing but effects.
-type told struct {
+// consumer knows what effects have reported.
+type consumer struct {
 	outages   map[OutageID]bool
 	incidents map[IncidentID]map[OutageID]bool
 	over      map[any]bool // by ID
@@ -715,7 +715,7 @@ type told struct {
 
 // hear takes in the effects of a step. Silent says that some outages may have
 // opened or closed unsaid, which ends with h.
-func (k *told) hear(t *testing.T, effects []Effect, h *Health, silent bool) {
+func (k *consumer) take(t *testing.T, effects []Effect, h *Health, silent bool) {
 	for _, e := range effects {
 		switch e := e.(type) {
 		case Opened:
@@ -732,8 +732,8 @@ func (k *told) hear(t *testing.T, effects []Effect, h *Health, silent bool) {
 			}
 			delete(k.incidents, e.Incident.ID)
 			k.over[e.Incident.ID] = true
-		case Turned:
-			k.turned(t, e, silent)
+		case Transitioned:
+			k.transitioned(t, e, silent)
 		}
 	}
 	for incident, causes := range k.incidents {
@@ -742,14 +742,14 @@ func (k *told) hear(t *testing.T, effects []Effect, h *Health, silent bool) {
 		}
 	}
 	saved := h.Save()
-	now := newTold(saved, k.over)
+	now := newConsumer(saved, k.over)
 	if !silent {
 		assert.Equal(t, now, *k, "what is open was told")
 	}
 	*k = now
 }
 
-func (k *told) turned(t *testing.T, e Turned, silent bool) {
+func (k *consumer) transitioned(t *testing.T, e Transitioned, silent bool) {
 	if e.Outage == nil {
 		if e.Opened || e.Closed {
 			t.Fatalf("%v has no outage", e)
@@ -763,7 +763,7 @@ func (k *told) turned(t *testing.T, e Turned, silent bool) {
 	if last := e.Outage.Transitions[len(e.Outage.Transitions)-1]; e.Outage.Dropped == 0 && last != e.Transition {
 		t.Fatalf("%v is not the last of %v", e.Transition, e.Outage.Transitions)
 	}
-	if e.Closed != (e.New.Badness() == 0) || e.Closed != !e.Outage.End.IsZero() || e.Outage.End.Before(e.Outage.Start) && e.Closed {
+	if e.Closed != (e.New.Severity() == 0) || e.Closed != !e.Outage.End.IsZero() || e.Outage.End.Before(e.Outage.Start) && e.Closed {
 		t.Fatalf("%v closed: %v", e, e.Closed)
 	}
 	k.outages[outage] = true
@@ -785,8 +785,8 @@ func (k *told) turned(t *testing.T, e Turned, silent bool) {
 	}
 }
 
-func newTold(saved Trouble, over map[any]bool) told {
-	k := told{outages: map[OutageID]bool{}, incidents: map[IncidentID]map[OutageID]bool{}, over: over}
+func newConsumer(saved SavedIncidents, over map[any]bool) consumer {
+	k := consumer{outages: map[OutageID]bool{}, incidents: map[IncidentID]map[OutageID]bool{}, over: over}
 	for _, i := range saved.Incidents {
 		k.incidents[i.ID] = map[OutageID]bool{}
 	}
@@ -824,17 +824,17 @@ func FuzzEveryOutageAndIncidentClosesOnce(f *testing.F) {
 	f.Fuzz(func(t *testing.T, initial bool, script []byte) {
 		h := &Health{EmitInitial: initial, MaxServices: 2}
 		world := Checks{}
-		listener := newTold(Trouble{}, map[any]bool{})
+		listener := newConsumer(SavedIncidents{}, map[any]bool{})
 		index, known := uint64(0), uint64(0)
 		step := func(seen snapshot.Continuity, silent bool) {
 			seen.Index, known = index, index
 			o := snapshot.Observation[CheckID, Check]{Continuity: seen, Objects: maps.Clone(world)}
 			_, effects := h.Step(snapshottest.At(int(index)), o)
-			listener.hear(t, effects, h, silent)
+			listener.take(t, effects, h, silent)
 			affected := 0
 			for _, outage := range h.Save().Outages {
 				affected += 1 + len(outage.Affects)
-				if now := world[outage.ID.Check]; now.Status != outage.Status || now.Status.Badness() == 0 {
+				if now := world[outage.ID.Check]; now.Status != outage.Status || now.Status.Severity() == 0 {
 					t.Fatalf("the outage %v is of a check that is %q", outage, now.Status)
 				}
 			}
@@ -894,8 +894,8 @@ func FuzzWhateverWasSavedIsRestored(f *testing.F) {
 	f.Add(uint8(2), uint8(0x10), uint8(0x33), []byte{2, 2, 0, 1})
 	f.Fuzz(func(t *testing.T, from, to, what uint8, order []byte) {
 		var h Health
-		course(&h, 0, saw(1, "n1=passing", "n1/a=passing", "n1/b=passing", "n2/a=passing", "n2/b=passing"),
-			saw(2, "n1=critical", "n1/a=critical", "n1/b=passing", "n2/a=passing", "n2/b=warning"))
+		course(&h, 0, observed(1, "n1=passing", "n1/a=passing", "n1/b=passing", "n2/a=passing", "n2/b=passing"),
+			observed(2, "n1=critical", "n1/a=critical", "n1/b=passing", "n2/a=passing", "n2/b=warning"))
 		saved := h.Save()
 		// Mix up one outage, or incident, with another one.
 		into, out := &saved.Outages[int(to)%len(saved.Outages)], saved.Outages[int(from)%len(saved.Outages)]
@@ -935,9 +935,9 @@ func FuzzWhateverWasSavedIsRestored(f *testing.F) {
 					now = append(now, name+"="+string(status))
 				}
 			}
-			course(&h, 10+i, saw(uint64(3+i), now...))
+			course(&h, 10+i, observed(uint64(3+i), now...))
 		}
-		course(&h, 500, saw(500))
+		course(&h, 500, observed(500))
 		if saved := h.Save(); len(saved.Outages)+len(saved.Incidents) != 0 {
 			t.Fatalf("all checks are gone, and still open: %v", saved)
 		}
@@ -950,16 +950,16 @@ func TestAnOutageThatASnapshotBringsBackIsAnotherOne(t *testing.T) {
 	opened := func(o snapshot.Observation[CheckID, Check]) OutageID {
 		_, effects := h.Step(snapshottest.At(int(o.Index)), o)
 		for _, e := range effects {
-			if turned, ok := e.(Turned); ok && turned.Opened {
-				return turned.Outage.ID
+			if transitioned, ok := e.(Transitioned); ok && transitioned.Opened {
+				return transitioned.Outage.ID
 			}
 		}
 		return OutageID{}
 	}
-	opened(saw(4, "n1/web=passing"))
-	before := opened(saw(5, "n1/web=critical"))
-	opened(saw(6, "n1/web=passing"))
-	restored := saw(5, "n1/web=critical")
+	opened(observed(4, "n1/web=passing"))
+	before := opened(observed(5, "n1/web=critical"))
+	opened(observed(6, "n1/web=passing"))
+	restored := observed(5, "n1/web=critical")
 	restored.Gap, restored.Restored = true, true
 	after := opened(restored)
 	require.Equal(t, before.Index, after.Index)
@@ -967,6 +967,6 @@ func TestAnOutageThatASnapshotBringsBackIsAnotherOne(t *testing.T) {
 	assert.NotEqual(t, outageKeys("dc1", before).SpanID(), outageKeys("dc1", after).SpanID())
 	assert.NotEqual(t, outageKeys("dc1", before).TraceID(), outageKeys("dc1", after).TraceID())
 
-	opened(saw(7, "n1/web=passing"))
-	assert.Zero(t, opened(saw(8, "n1/web=critical")).Restores, "another collector makes the same IDs of what follows")
+	opened(observed(7, "n1/web=passing"))
+	assert.Zero(t, opened(observed(8, "n1/web=critical")).Restores, "another collector makes the same IDs of what follows")
 }

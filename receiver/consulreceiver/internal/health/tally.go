@@ -80,7 +80,7 @@ type Instance struct{ Service, ID string }
 type tally struct {
 	checks   [classes]int64
 	nodes    map[string]*node
-	services map[string]*service // by name in lower case: Consul does not tell them apart
+	services map[string]*service // by name in lower case: Consul does not distinguish them
 	ill      map[string]struct{} // nodes of which a check is not passing
 	// generation counts how often the names of the services have changed.
 	generation int

@@ -17,9 +17,9 @@ const (
 	// endpointSession is where one session is read, followed by its ID.
 	endpointSession = "session/info/"
 
-	// maxAsked bounds how many sessions, and how many deleted keys, are asked for
+	// maxRead bounds how many sessions, and how many deleted keys, are read
 	// one by one, and maxParallel how many at a time.
-	maxAsked    = 100
+	maxRead     = 100
 	maxParallel = 8
 )
 
@@ -35,7 +35,7 @@ func (c *collector) readEvidence(ctx context.Context, needs Needs) (e Evidence, 
 	var mu sync.Mutex // of e
 	reads, reading := errgroup.WithContext(ctx)
 	reads.SetLimit(maxParallel)
-	for _, id := range needs.Sessions[:min(len(needs.Sessions), maxAsked)] {
+	for _, id := range needs.Sessions[:min(len(needs.Sessions), maxRead)] {
 		reads.Go(func() error {
 			state, known, err := c.session(reading, id)
 			if known {
@@ -46,7 +46,7 @@ func (c *collector) readEvidence(ctx context.Context, needs Needs) (e Evidence, 
 			return err
 		})
 	}
-	for _, name := range needs.Deleted[:min(len(needs.Deleted), maxAsked)] {
+	for _, name := range needs.Deleted[:min(len(needs.Deleted), maxRead)] {
 		reads.Go(func() error {
 			index, err := c.deletedAt(reading, name)
 			if index > 0 {

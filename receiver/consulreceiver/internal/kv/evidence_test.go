@@ -35,7 +35,7 @@ func reading(t *testing.T, answer http.HandlerFunc) *collector {
 	return &collector{Env: &collect.Env{API: c}}
 }
 
-// A part of the API that fails is not asked for each object.
+// A part of the API that fails is not requested each object.
 func TestEvidenceEndsWithTheFirstReadThatFails(t *testing.T) {
 	var refused atomic.Int64
 	c := reading(t, func(w http.ResponseWriter, _ *http.Request) {

@@ -94,12 +94,12 @@ func TestSemaphores(t *testing.T) {
 		return keys
 	}
 	for name, tc := range map[string]struct {
-		saw          []look
+		saw          []sample
 		want         []string
 		acquisitions int64
 	}{
 		"a contender waits until it has a slot": {
-			[]look{
+			[]sample{
 				keys{}.at(1), keys{"p/s": contender("s", 2)}.at(2), keys{"p/s": contender("s", 2), "p/.lock": coordinator(none, 3, 3)}.at(3),
 				keys{"p/s": contender("s", 2), "p/.lock": coordinator(both, 3, 4)}.at(4),
 			},
@@ -109,51 +109,51 @@ func TestSemaphores(t *testing.T) {
 			}, 1,
 		},
 		"one that has its slot at once waited, too": {
-			[]look{keys{}.at(1), keys{"p/s": contender("s", 2), "p/.lock": coordinator(both, 3, 3)}.at(3)},
+			[]sample{keys{}.at(1), keys{"p/s": contender("s", 2), "p/.lock": coordinator(both, 3, 3)}.at(3)},
 			[]string{"1: p/.lock created", "1: p/s created", "1: p/s#2.1 queued by s", "1: p/s#2.1 waited for by s for 0s", "1: p/s#2.1 acquired by s"}, 1,
 		},
 		"the baseline has holds and waits that began before": {
-			[]look{waiting(both, 5).at(6), waiting(`{"Limit":2,"Holders":{"r":true,"t":true}}`, 7).at(7).alive(1, "r", "s", "t")},
+			[]sample{waiting(both, 5).at(6), waiting(`{"Limit":2,"Holders":{"r":true,"t":true}}`, 7).at(7).alive(1, "r", "s", "t")},
 			[]string{
 				"1: p/.lock updated", "1: p/s#4.1 released by s after 1s before",
 				"1: p/t#6.1 waited for by t for 1s before", "1: p/t#6.1 acquired by t",
 			}, 1,
 		},
 		"a holder that left its slot has released it, whatever became of its key and session": {
-			[]look{held().at(5), keys{"p/.lock": coordinator(one, 3, 6), "p/r": contender("r", 2)}.at(7).alive(8, "r").deleting("p/s", 7)},
+			[]sample{held().at(5), keys{"p/.lock": coordinator(one, 3, 6), "p/r": contender("r", 2)}.at(7).alive(8, "r").deleting("p/s", 7)},
 			[]string{"1: p/.lock updated", "1: p/s#4.1 released by s after 1s before", "1: p/s deleted"}, 0,
 		},
 		"a holder that has left its slot does not wait until its key is deleted": {
-			[]look{
+			[]sample{
 				held().at(5), without(waiting(one, 6), "p/t").at(6).alive(1, "r", "s"),
 				keys{"p/.lock": coordinator(one, 3, 6), "p/r": contender("r", 2)}.at(7),
 			},
 			[]string{"1: p/.lock updated", "1: p/s#4.1 released by s after 1s before", "2: p/s deleted"}, 0,
 		},
 		"a holder whose session ended is invalidated, and holds no slot": {
-			[]look{held().at(5), without(held(), "p/s").at(6).alive(6, "r").deleting("p/s", 6), without(held(), "p/s").at(6)},
+			[]sample{held().at(5), without(held(), "p/s").at(6).alive(6, "r").deleting("p/s", 6), without(held(), "p/s").at(6)},
 			[]string{"1: p/s#4.1 invalidated by s after 1s before", "1: p/s deleted"}, 0,
 		},
 		"a holder whose key was deleted while its session lives": {
-			[]look{held().at(5), without(held(), "p/s").at(6).alive(1, "r", "s").deleting("p/s", 6)},
+			[]sample{held().at(5), without(held(), "p/s").at(6).alive(1, "r", "s").deleting("p/s", 6)},
 			[]string{"1: p/s#4.1 deleted by s after 1s before", "1: p/s deleted"}, 0,
 		},
 		"a holder that is gone and was removed by others ended in a way that is not known": {
-			[]look{held().at(5), keys{"p/.lock": coordinator(one, 3, 7), "p/r": contender("r", 2)}.at(7).alive(6, "r").deleting("p/s", 6)},
+			[]sample{held().at(5), keys{"p/.lock": coordinator(one, 3, 7), "p/r": contender("r", 2)}.at(7).alive(6, "r").deleting("p/s", 6)},
 			[]string{"1: p/.lock updated", "1: p/s#4.1 unknown by s after 1s before", "1: p/s deleted"}, 0,
 		},
 		"slots are gone with the coordinating key": {
-			[]look{held().at(5), without(held(), "p/.lock").at(6).alive(1, "r", "s")},
+			[]sample{held().at(5), without(held(), "p/.lock").at(6).alive(1, "r", "s")},
 			[]string{
 				"1: p/.lock deleted", "1: p/r#2.1 unknown by r after 1s before", "1: p/s#4.1 unknown by s after 1s before",
 			}, 0,
 		},
 		"a waiter whose session ends abandons": {
-			[]look{held().at(5), waiting(both, 5).at(6), held().at(7).alive(7, "r", "s").deleting("p/t", 7)},
+			[]sample{held().at(5), waiting(both, 5).at(6), held().at(7).alive(7, "r", "s").deleting("p/t", 7)},
 			[]string{"1: p/t created", "1: p/t#6.1 queued by t", "2: p/t#6.1 abandoned by t after 1s, invalidated", "2: p/t deleted"}, 0,
 		},
 		"a waiter that is gone may have had a slot that came free": {
-			[]look{held().at(5), waiting(both, 5).at(6), keys{"p/.lock": coordinator(one, 3, 8), "p/r": contender("r", 2)}.at(10).alive(10, "r").deleting("p/t", 10).deleting("p/s", 9)},
+			[]sample{held().at(5), waiting(both, 5).at(6), keys{"p/.lock": coordinator(one, 3, 8), "p/r": contender("r", 2)}.at(10).alive(10, "r").deleting("p/t", 10).deleting("p/s", 9)},
 			[]string{
 				"1: p/t created", "1: p/t#6.1 queued by t", "2: p/.lock updated", "2: p/s#4.1 released by s after 2s before", "2: p/s deleted",
 				"2: p/t#6.1 abandoned by t after 1s, unknown", "2: p/t deleted",

@@ -55,7 +55,7 @@ type collector struct {
 
 // Run implements collect.Collector.
 func (c *collector) Run(ctx context.Context) {
-	slot := collect.Slot[Holding](c.Env, "keys", c.prefix)
+	slot := collect.Slot[SavedHolds](c.Env, "keys", c.prefix)
 	if saved, found := slot.Load(ctx); found {
 		c.mu.Lock()
 		c.keys.Restore(saved)

@@ -477,8 +477,8 @@ func (k *Keys) Changes() KeyChanges { return k.changes }
 // Acquisitions returns how often keys were acquired so far, observed or not.
 func (k *Keys) Acquisitions() int64 { return k.acquisitions }
 
-// Holding is what outlives the process: the holds and waits that last.
-type Holding struct {
+// SavedHolds is what outlives the process: the holds and waits that last.
+type SavedHolds struct {
 	Index    uint64
 	Holds    []Hold
 	Waits    []Wait           `json:",omitempty"`
@@ -487,8 +487,8 @@ type Holding struct {
 }
 
 // Save returns the holds and waits that last, in order.
-func (k *Keys) Save() Holding {
-	saved := Holding{Index: k.keys.Index(), Restores: k.restores}
+func (k *Keys) Save() SavedHolds {
+	saved := SavedHolds{Index: k.keys.Index(), Restores: k.restores}
 	for _, name := range slices.Sorted(maps.Keys(k.holds)) {
 		saved.Holds = append(saved.Holds, *k.holds[name])
 	}
@@ -502,7 +502,7 @@ func (k *Keys) Save() Holding {
 }
 
 // Restore goes on from what an earlier process saved, before the first Step.
-func (k *Keys) Restore(saved Holding) {
+func (k *Keys) Restore(saved SavedHolds) {
 	known := map[string]Key{}
 	k.holds, k.waits, k.resets = map[string]*Hold{}, map[string]*Wait{}, map[string]Reset{}
 	maps.Copy(k.resets, saved.Resets)

@@ -35,8 +35,8 @@ func (k Key) containing(value string) Key {
 	return k
 }
 
-// look is an observation of keys, and what Consul answers about holds that ended.
-type look struct {
+// sample is an observation of keys, and what Consul answers about holds that ended.
+type sample struct {
 	snapshot.Observation[string, Key]
 	known     bool // the sessions are
 	living    map[string]bool
@@ -46,12 +46,12 @@ type look struct {
 }
 
 // at is an observation at an index, after which no session is known to live.
-func (k keys) at(index uint64) look {
-	return look{Observation: snapshot.Observation[string, Key]{Continuity: snapshot.Continuity{Index: index}, Objects: k}}
+func (k keys) at(index uint64) sample {
+	return sample{Observation: snapshot.Observation[string, Key]{Continuity: snapshot.Continuity{Index: index}, Objects: k}}
 }
 
 // alive says which sessions live, and when one last came or went.
-func (l look) alive(index uint64, sessions ...string) look {
+func (l sample) alive(index uint64, sessions ...string) sample {
 	l.known, l.index, l.living = true, index, map[string]bool{}
 	for _, s := range sessions {
 		l.living[s] = true
@@ -60,13 +60,13 @@ func (l look) alive(index uint64, sessions ...string) look {
 }
 
 // creating says at which indexes sessions that live were created.
-func (l look) creating(indexes ...uint64) look {
+func (l sample) creating(indexes ...uint64) sample {
 	l.created = indexes
 	return l
 }
 
 // deleting says at which index a key was deleted.
-func (l look) deleting(key string, index uint64) look {
+func (l sample) deleting(key string, index uint64) sample {
 	l.deletedAt = maps.Clone(l.deletedAt)
 	if l.deletedAt == nil {
 		l.deletedAt = map[string]uint64{}
@@ -76,7 +76,7 @@ func (l look) deleting(key string, index uint64) look {
 }
 
 // answer is the evidence that Consul gives.
-func (l look) answer(needs Needs) Evidence {
+func (l sample) answer(needs Needs) Evidence {
 	e := Evidence{Sessions: map[string]SessionState{}, Created: map[uint64]bool{}, DeletedAt: map[string]uint64{}}
 	for _, id := range needs.Sessions {
 		if l.known {
@@ -94,12 +94,12 @@ func (l look) answer(needs Needs) Evidence {
 	return e
 }
 
-func (l look) afterGap() look {
+func (l sample) afterGap() sample {
 	l.Gap = true
 	return l
 }
 
-func (l look) rebased() look {
+func (l sample) rebased() sample {
 	l.Rebased = true
 	return l
 }
@@ -144,7 +144,7 @@ func (id HoldID) name() string {
 
 // keyed steps once a second and describes every effect. Like the receiver, it
 // asks only for what a step needs.
-func keyed(k *Keys, from int, looks ...look) (told []string) {
+func keyed(k *Keys, from int, looks ...sample) (told []string) {
 	for i, l := range looks {
 		gap, effects := k.Step(snapshottest.At(from+i), l.Observation, l.answer(k.Needs(l.Objects)))
 		told = append(told, snapshottest.DescribeGap(from+i, gap)...)
@@ -157,58 +157,58 @@ func keyed(k *Keys, from int, looks ...look) (told []string) {
 
 func TestKeys(t *testing.T) {
 	for name, tc := range map[string]struct {
-		saw          []look
+		saw          []sample
 		want         []string
 		acquisitions int64
 	}{
 		"keys are created, updated and deleted, in their order": {
-			[]look{
+			[]sample{
 				keys{}.at(1), keys{"b": free(2, 2, 0), "a": free(2, 2, 0), "c": free(2, 2, 0)}.at(2),
 				keys{"c": free(2, 3, 0), "b": free(2, 2, 0), "d": free(3, 3, 0)}.at(3),
 			},
 			[]string{"1: a created", "1: b created", "1: c created", "2: a deleted", "2: c updated", "2: d created"}, 0,
 		},
 		"the baseline is not news": {
-			[]look{keys{"a": free(1, 2, 1).heldBy("s"), "b": free(1, 1, 0)}.at(2), keys{"a": free(1, 2, 1).heldBy("s"), "b": free(1, 1, 0)}.at(2)},
+			[]sample{keys{"a": free(1, 2, 1).heldBy("s"), "b": free(1, 1, 0)}.at(2), keys{"a": free(1, 2, 1).heldBy("s"), "b": free(1, 1, 0)}.at(2)},
 			nil, 0,
 		},
 		"a hold is told when it begins and when it ends": {
-			[]look{
+			[]sample{
 				keys{"a": free(1, 1, 0)}.at(1), keys{"a": free(1, 3, 1).heldBy("s")}.at(3), keys{"a": free(1, 3, 1).heldBy("s")}.at(3),
 				keys{"a": free(1, 4, 1)}.at(4).alive(2, "s"),
 			},
 			[]string{"1: a#1.1 acquired by s", "3: a#1.1 released by s after 2s"}, 1,
 		},
 		"a key that is created by acquiring it is created and acquired": {
-			[]look{keys{}.at(1), keys{"a": free(2, 2, 1).heldBy("s")}.at(2)},
+			[]sample{keys{}.at(1), keys{"a": free(2, 2, 1).heldBy("s")}.at(2)},
 			[]string{"1: a created", "1: a#2.1 acquired by s"}, 1,
 		},
 		"a hold of the baseline began before": {
-			[]look{keys{"a": free(1, 3, 1).heldBy("s")}.at(3), keys{"a": free(1, 4, 1)}.at(4).alive(2, "s")},
+			[]sample{keys{"a": free(1, 3, 1).heldBy("s")}.at(3), keys{"a": free(1, 4, 1)}.at(4).alive(2, "s")},
 			[]string{"1: a#1.1 released by s after 1s before"}, 0,
 		},
 		"a key that is given up as its session ends is invalidated": {
-			[]look{keys{"a": free(1, 3, 1).heldBy("s")}.at(3), keys{"a": free(1, 4, 1)}.at(4).alive(4, "other")},
+			[]sample{keys{"a": free(1, 3, 1).heldBy("s")}.at(3), keys{"a": free(1, 4, 1)}.at(4).alive(4, "other")},
 			[]string{"1: a#1.1 invalidated by s after 1s before"}, 0,
 		},
 		"of a session that ended at once after its key was given up, the indexes do not say which was first": {
-			[]look{keys{"a": free(1, 3, 1).heldBy("s")}.at(3), keys{"a": free(1, 4, 1)}.at(4).alive(5)},
+			[]sample{keys{"a": free(1, 3, 1).heldBy("s")}.at(3), keys{"a": free(1, 4, 1)}.at(4).alive(5)},
 			[]string{"1: a#1.1 unknown by s after 1s before"}, 0,
 		},
 		"a session that ended with its key is found behind sessions that were created since": {
-			[]look{keys{"a": free(1, 3, 1).heldBy("s")}.at(3), keys{"a": free(1, 4, 1)}.at(4).alive(6, "t", "u").creating(2, 5, 6)},
+			[]sample{keys{"a": free(1, 3, 1).heldBy("s")}.at(3), keys{"a": free(1, 4, 1)}.at(4).alive(6, "t", "u").creating(2, 5, 6)},
 			[]string{"1: a#1.1 invalidated by s after 1s before"}, 0,
 		},
 		"an index that nothing explains may be that of the end of the session": {
-			[]look{keys{"a": free(1, 3, 1).heldBy("s")}.at(3), keys{"a": free(1, 4, 1)}.at(4).alive(6, "u").creating(2, 6)},
+			[]sample{keys{"a": free(1, 3, 1).heldBy("s")}.at(3), keys{"a": free(1, 4, 1)}.at(4).alive(6, "u").creating(2, 6)},
 			[]string{"1: a#1.1 unknown by s after 1s before"}, 0,
 		},
 		"a session that ended before the key was last written says nothing": {
-			[]look{keys{"a": free(1, 3, 1).heldBy("s")}.at(3), keys{"a": free(1, 6, 1)}.at(6).alive(5)},
+			[]sample{keys{"a": free(1, 3, 1).heldBy("s")}.at(3), keys{"a": free(1, 6, 1)}.at(6).alive(5)},
 			[]string{"1: a#1.1 unknown by s after 1s before"}, 0,
 		},
 		"a write without a session sets the LockIndex to 0, and the hold goes on": {
-			[]look{
+			[]sample{
 				keys{"a": free(1, 1, 0)}.at(1), keys{"a": free(1, 3, 2).heldBy("s")}.at(3), keys{"a": free(1, 4, 0).heldBy("s")}.at(4),
 				keys{"a": free(1, 5, 0).heldBy("s")}.at(5), keys{"a": free(1, 6, 0)}.at(6).alive(2, "s"), keys{"a": free(1, 7, 1).heldBy("s")}.at(7),
 			},
@@ -217,53 +217,53 @@ func TestKeys(t *testing.T) {
 			}, 3,
 		},
 		"a key that was written while it was held is invalidated with its session": {
-			[]look{keys{"a": free(1, 3, 1).heldBy("s")}.at(3), keys{"a": free(1, 4, 0).heldBy("s")}.at(4), keys{"a": free(1, 5, 0)}.at(5).alive(5)},
+			[]sample{keys{"a": free(1, 3, 1).heldBy("s")}.at(3), keys{"a": free(1, 4, 0).heldBy("s")}.at(4), keys{"a": free(1, 5, 0)}.at(5).alive(5)},
 			[]string{"1: a updated", "2: a#1.1 invalidated by s after 2s before"}, 0,
 		},
 		"a key without a LockIndex may have been written since it was given up": {
-			[]look{keys{"a": free(1, 3, 0).heldBy("s")}.at(3), keys{"a": free(1, 6, 0)}.at(6).alive(7, "r").creating(7)},
+			[]sample{keys{"a": free(1, 3, 0).heldBy("s")}.at(3), keys{"a": free(1, 6, 0)}.at(6).alive(7, "r").creating(7)},
 			[]string{"1: a#1.0 of 1 unknown by s after 1s before"}, 0,
 		},
 		"a key that was given up and then written": {
-			[]look{keys{"a": free(1, 3, 1).heldBy("s")}.at(3), keys{"a": free(1, 5, 0)}.at(5).alive(4)},
+			[]sample{keys{"a": free(1, 3, 1).heldBy("s")}.at(3), keys{"a": free(1, 5, 0)}.at(5).alive(4)},
 			[]string{"1: a#1.1 unknown by s after 1s before", "1: a updated"}, 0,
 		},
 		"holds before and after a write have different IDs": {
-			[]look{
+			[]sample{
 				keys{}.at(1), keys{"a": free(2, 2, 1).heldBy("s")}.at(2), keys{"a": free(2, 3, 1)}.at(3).alive(1, "s"), keys{"a": free(2, 4, 0)}.at(4),
 				keys{"a": free(2, 5, 1).heldBy("s")}.at(5),
 			},
 			[]string{"1: a created", "1: a#2.1 acquired by s", "2: a#2.1 released by s after 1s", "3: a updated", "4: a#2.1 of 1 acquired by s"}, 2,
 		},
 		"a key that is deleted with its session is invalidated": {
-			[]look{keys{"a": free(1, 3, 1).heldBy("s")}.at(3), keys{}.at(4).alive(4).deleting("a", 4)},
+			[]sample{keys{"a": free(1, 3, 1).heldBy("s")}.at(3), keys{}.at(4).alive(4).deleting("a", 4)},
 			[]string{"1: a#1.1 invalidated by s after 1s before", "1: a deleted"}, 0,
 		},
 		"a key that is deleted before its session ends": {
-			[]look{keys{"a": free(1, 3, 1).heldBy("s")}.at(3), keys{}.at(4).alive(5).deleting("a", 4)},
+			[]sample{keys{"a": free(1, 3, 1).heldBy("s")}.at(3), keys{}.at(4).alive(5).deleting("a", 4)},
 			[]string{"1: a#1.1 unknown by s after 1s before", "1: a deleted"}, 0,
 		},
 		"a key that is given up by a session that lives is released, at whatever index": {
-			[]look{keys{"a": free(1, 3, 1).heldBy("s")}.at(3), keys{"a": free(1, 4, 1)}.at(4).alive(4, "s")},
+			[]sample{keys{"a": free(1, 3, 1).heldBy("s")}.at(3), keys{"a": free(1, 4, 1)}.at(4).alive(4, "s")},
 			[]string{"1: a#1.1 released by s after 1s before"}, 0,
 		},
 		"a key that was acquired again since was not given up at the last end of a session": {
-			[]look{keys{"a": free(1, 3, 1).heldBy("s")}.at(3), keys{"a": free(1, 5, 2)}.at(5).alive(5)},
+			[]sample{keys{"a": free(1, 3, 1).heldBy("s")}.at(3), keys{"a": free(1, 5, 2)}.at(5).alive(5)},
 			[]string{"1: a#1.1 unknown by s after 1s before"}, 1,
 		},
 		"a hold that ends with its key while its session lives is deleted": {
-			[]look{
+			[]sample{
 				keys{"a": free(1, 3, 1).heldBy("s"), "b": free(1, 3, 1).heldBy("s")}.at(3), keys{"b": free(1, 3, 1).heldBy("s")}.at(4).alive(4, "s"),
 				keys{}.at(5).alive(4, "s"),
 			},
 			[]string{"1: a#1.1 deleted by s after 1s before", "1: a deleted", "2: b#1.1 deleted by s after 2s before", "2: b deleted"}, 0,
 		},
 		"how a hold ended is unknown if the sessions are": {
-			[]look{keys{"a": free(1, 3, 1).heldBy("s")}.at(3), keys{"a": free(1, 4, 1)}.at(4)},
+			[]sample{keys{"a": free(1, 3, 1).heldBy("s")}.at(3), keys{"a": free(1, 4, 1)}.at(4)},
 			[]string{"1: a#1.1 unknown by s after 1s before"}, 0,
 		},
 		"one holder follows another": {
-			[]look{
+			[]sample{
 				keys{"a": free(1, 1, 0)}.at(1), keys{"a": free(1, 2, 1).heldBy("s")}.at(2), keys{"a": free(1, 4, 2).heldBy("r")}.at(4).alive(1, "r", "s"),
 				keys{"a": free(1, 5, 2)}.at(5).alive(1, "r", "s"),
 			},
@@ -272,37 +272,37 @@ func TestKeys(t *testing.T) {
 			}, 2,
 		},
 		"a holder that comes back is another hold": {
-			[]look{keys{"a": free(1, 2, 1).heldBy("s")}.at(2), keys{"a": free(1, 4, 2).heldBy("s")}.at(4).alive(1, "s")},
+			[]sample{keys{"a": free(1, 2, 1).heldBy("s")}.at(2), keys{"a": free(1, 4, 2).heldBy("s")}.at(4).alive(1, "s")},
 			[]string{"1: a#1.1 released by s after 1s before", "1: a#1.2 acquired by s"}, 1,
 		},
 		"acquisitions that were not seen are counted": {
-			[]look{keys{"a": free(1, 2, 1)}.at(2), keys{"a": free(1, 20, 7)}.at(20), keys{"a": free(1, 30, 9).heldBy("s")}.at(30), keys{"b": free(31, 40, 3)}.at(40).alive(1, "s")},
+			[]sample{keys{"a": free(1, 2, 1)}.at(2), keys{"a": free(1, 20, 7)}.at(20), keys{"a": free(1, 30, 9).heldBy("s")}.at(30), keys{"b": free(31, 40, 3)}.at(40).alive(1, "s")},
 			[]string{"2: a#1.9 acquired by s", "3: a#1.9 deleted by s after 1s", "3: a deleted", "3: b created"}, 11,
 		},
 		"to acquire and release is no update": {
-			[]look{
+			[]sample{
 				keys{"a": free(1, 1, 0).containing("x")}.at(1), keys{"a": free(1, 2, 1).heldBy("s").containing("x")}.at(2),
 				keys{"a": free(1, 3, 1).containing("x")}.at(3).alive(1, "s"),
 			},
 			[]string{"1: a#1.1 acquired by s", "2: a#1.1 released by s after 1s"}, 1,
 		},
 		"to acquire and release with another value is an update": {
-			[]look{
+			[]sample{
 				keys{"a": free(1, 1, 0).containing("x")}.at(1), keys{"a": free(1, 2, 1).heldBy("s").containing("y")}.at(2),
 				keys{"a": free(1, 3, 1).containing("z")}.at(3).alive(1, "s"),
 			},
 			[]string{"1: a updated", "1: a#1.1 acquired by s", "2: a#1.1 released by s after 1s", "2: a updated"}, 1,
 		},
 		"to write a key that is held is an update": {
-			[]look{keys{"a": free(1, 2, 1).heldBy("s")}.at(2), keys{"a": free(1, 3, 1).heldBy("s")}.at(3)},
+			[]sample{keys{"a": free(1, 2, 1).heldBy("s")}.at(2), keys{"a": free(1, 3, 1).heldBy("s")}.at(3)},
 			[]string{"1: a updated"}, 0,
 		},
 		"a key that is deleted and made again between two observations": {
-			[]look{keys{"a": free(1, 1, 0)}.at(1), keys{"a": free(4, 4, 0)}.at(4)},
+			[]sample{keys{"a": free(1, 1, 0)}.at(1), keys{"a": free(4, 4, 0)}.at(4)},
 			[]string{"1: a deleted", "1: a created"}, 0,
 		},
 		"a key that is deleted and made again ends its hold": {
-			[]look{
+			[]sample{
 				keys{"a": free(1, 2, 1).heldBy("s")}.at(2), keys{"a": free(4, 4, 1).heldBy("s")}.at(4).alive(1, "s"),
 				keys{"a": free(5, 6, 3)}.at(6).alive(1, "s"),
 			},
@@ -312,18 +312,18 @@ func TestKeys(t *testing.T) {
 			}, 4,
 		},
 		"what comes and goes with the view is no news": {
-			[]look{
+			[]sample{
 				keys{"a": free(1, 1, 0)}.at(1), keys{"a": free(1, 2, 1).heldBy("s")}.at(2), keys{}.at(2).rebased(),
 				keys{"a": free(1, 2, 1).heldBy("s"), "b": free(1, 1, 5)}.at(2).rebased(), keys{"a": free(1, 3, 1), "b": free(1, 1, 5)}.at(3).alive(1, "s"),
 			},
 			[]string{"1: a#1.1 acquired by s", "4: a#1.1 released by s after 1s before"}, 1,
 		},
 		"what changes as the view does is news": {
-			[]look{keys{"a": free(1, 1, 0)}.at(1), keys{"a": free(1, 2, 1).heldBy("s")}.at(2).rebased()},
+			[]sample{keys{"a": free(1, 1, 0)}.at(1), keys{"a": free(1, 2, 1).heldBy("s")}.at(2).rebased()},
 			[]string{"1: a#1.1 acquired by s"}, 1,
 		},
 		"what a gap hid is reconciled": {
-			[]look{
+			[]sample{
 				keys{"a": free(1, 1, 0), "b": free(1, 1, 0), "c": free(1, 1, 0)}.at(1), keys{"a": free(1, 4, 1).heldBy("s"), "b": free(1, 4, 0), "d": free(3, 3, 0)}.at(4).afterGap(),
 				keys{"a": free(1, 5, 1), "b": free(1, 4, 0), "d": free(3, 3, 0)}.at(5).alive(1, "s"),
 			},
@@ -333,15 +333,15 @@ func TestKeys(t *testing.T) {
 			}, 1,
 		},
 		"an end that a gap hid is reconciled": {
-			[]look{keys{"a": free(1, 1, 0)}.at(1), keys{"a": free(1, 2, 1).heldBy("s")}.at(2), keys{"a": free(1, 4, 1)}.at(5).afterGap().alive(4)},
+			[]sample{keys{"a": free(1, 1, 0)}.at(1), keys{"a": free(1, 2, 1).heldBy("s")}.at(2), keys{"a": free(1, 4, 1)}.at(5).afterGap().alive(4)},
 			[]string{"1: a#1.1 acquired by s", "2: gap 2-5", "2: a#1.1 invalidated by s after 1s reconciled"}, 1,
 		},
 		"nothing was hid when the index is the same": {
-			[]look{keys{"a": free(1, 2, 1).heldBy("s")}.at(2), keys{"a": free(1, 2, 1).heldBy("s")}.at(2).afterGap()},
+			[]sample{keys{"a": free(1, 2, 1).heldBy("s")}.at(2), keys{"a": free(1, 2, 1).heldBy("s")}.at(2).afterGap()},
 			nil, 0,
 		},
 		"a hold that Consul brings back is another one": {
-			[]look{
+			[]sample{
 				keys{}.at(1), keys{"a": free(2, 2, 1).heldBy("s")}.at(2), keys{"a": free(2, 3, 1)}.at(3).alive(1, "s"),
 				keys{"a": free(2, 2, 1).heldBy("s")}.at(2).afterGap(), keys{"a": free(2, 9, 1)}.at(9).alive(1, "s"), keys{"a": free(2, 10, 2).heldBy("s")}.at(10),
 			},
@@ -351,7 +351,7 @@ func TestKeys(t *testing.T) {
 			}, 2,
 		},
 		"Consul went back to a snapshot": {
-			[]look{keys{"a": free(1, 9, 3).heldBy("s")}.at(9), keys{"a": free(1, 4, 1)}.at(4).afterGap().alive(1)},
+			[]sample{keys{"a": free(1, 9, 3).heldBy("s")}.at(9), keys{"a": free(1, 4, 1)}.at(4).afterGap().alive(1)},
 			[]string{"1: gap 9-4", "1: a#1.3 unknown by s after 1s before reconciled"}, 0,
 		},
 	} {
@@ -436,63 +436,63 @@ func keysRestarted(t *testing.T, old *Keys) *Keys {
 func TestKeysAfterARestart(t *testing.T) {
 	start, held := keys{"a": free(1, 1, 0), "b": free(1, 1, 0)}.at(1), keys{"a": free(1, 2, 1).heldBy("s"), "b": free(1, 1, 0)}
 	for name, tc := range map[string]struct {
-		before, after []look // of which the second begins after 10s
+		before, after []sample // of which the second begins after 10s
 		want          []string
 		acquisitions  int64
 	}{
 		"a hold goes on with its true start": {
-			[]look{start, held.at(2)},
-			[]look{held.at(2), keys{"a": free(1, 3, 1), "b": free(1, 1, 0)}.at(3).alive(1, "s")},
+			[]sample{start, held.at(2)},
+			[]sample{held.at(2), keys{"a": free(1, 3, 1), "b": free(1, 1, 0)}.at(3).alive(1, "s")},
 			[]string{"11: a#1.1 released by s after 10s"}, 0,
 		},
 		"a hold that goes on behind a gap keeps its true start": {
-			[]look{start, held.at(2)},
-			[]look{held.at(9), keys{"a": free(1, 10, 1), "b": free(1, 1, 0)}.at(10).alive(10)},
+			[]sample{start, held.at(2)},
+			[]sample{held.at(9), keys{"a": free(1, 10, 1), "b": free(1, 1, 0)}.at(10).alive(10)},
 			[]string{"10: gap 2-9", "11: a#1.1 invalidated by s after 10s"}, 0,
 		},
 		"a hold goes on, and whether its key was written is not known": {
-			[]look{start, held.at(2)},
-			[]look{keys{"a": free(1, 8, 1).heldBy("s").containing("x")}.at(9), keys{"a": free(1, 10, 1).heldBy("s").containing("y")}.at(10)},
+			[]sample{start, held.at(2)},
+			[]sample{keys{"a": free(1, 8, 1).heldBy("s").containing("x")}.at(9), keys{"a": free(1, 10, 1).heldBy("s").containing("y")}.at(10)},
 			[]string{"10: gap 2-9", "11: a updated"}, 0,
 		},
 		"a hold that ended while away is reconciled": {
-			[]look{start, held.at(2)},
-			[]look{keys{"a": free(1, 8, 1).containing("x"), "b": free(1, 1, 0)}.at(9).alive(8)},
+			[]sample{start, held.at(2)},
+			[]sample{keys{"a": free(1, 8, 1).containing("x"), "b": free(1, 1, 0)}.at(9).alive(8)},
 			[]string{"10: gap 2-9", "10: a#1.1 invalidated by s after 9s reconciled"}, 0,
 		},
 		"another one held it while away": {
-			[]look{start, held.at(2)},
-			[]look{keys{"a": free(1, 8, 3), "b": free(1, 1, 0)}.at(9).alive(1, "s")},
+			[]sample{start, held.at(2)},
+			[]sample{keys{"a": free(1, 8, 3), "b": free(1, 1, 0)}.at(9).alive(1, "s")},
 			[]string{"10: gap 2-9", "10: a#1.1 released by s after 9s reconciled"}, 2,
 		},
 		"another one holds it since": {
-			[]look{start, held.at(2)},
-			[]look{keys{"a": free(1, 8, 2).heldBy("r"), "b": free(1, 1, 0)}.at(9).alive(1, "s", "r")},
+			[]sample{start, held.at(2)},
+			[]sample{keys{"a": free(1, 8, 2).heldBy("r"), "b": free(1, 1, 0)}.at(9).alive(1, "s", "r")},
 			[]string{"10: gap 2-9", "10: a#1.1 released by s after 9s reconciled", "10: a#1.2 acquired by r reconciled"}, 1,
 		},
 		"a key that vanished while away": {
-			[]look{start, held.at(2)},
-			[]look{keys{"b": free(1, 1, 0)}.at(9).alive(1, "s")},
+			[]sample{start, held.at(2)},
+			[]sample{keys{"b": free(1, 1, 0)}.at(9).alive(1, "s")},
 			[]string{"10: gap 2-9", "10: a#1.1 deleted by s after 9s reconciled", "10: a deleted reconciled"}, 0,
 		},
 		"a key that was made again while away": {
-			[]look{start, held.at(2)},
-			[]look{keys{"a": free(7, 8, 1).heldBy("s")}.at(9).alive(1, "s")},
+			[]sample{start, held.at(2)},
+			[]sample{keys{"a": free(7, 8, 1).heldBy("s")}.at(9).alive(1, "s")},
 			[]string{
 				"10: gap 2-9", "10: a#1.1 deleted by s after 9s reconciled", "10: a deleted reconciled", "10: a created reconciled", "10: a#7.1 acquired by s reconciled",
 			}, 1,
 		},
 		"a hold that was not saved began before": {
-			[]look{start, held.at(2)},
-			[]look{keys{"a": free(1, 2, 1).heldBy("s"), "b": free(1, 8, 4).heldBy("r")}.at(9), keys{}.at(10).alive(1, "r", "s")},
+			[]sample{start, held.at(2)},
+			[]sample{keys{"a": free(1, 2, 1).heldBy("s"), "b": free(1, 8, 4).heldBy("r")}.at(9), keys{}.at(10).alive(1, "r", "s")},
 			[]string{
 				"10: gap 2-9",
 				"11: a#1.1 deleted by s after 10s", "11: a deleted", "11: b#1.4 deleted by r after 1s before began late", "11: b deleted",
 			}, 0,
 		},
 		"a hold that began before goes on as such": {
-			[]look{held.at(2)},
-			[]look{held.at(2), keys{"a": free(1, 3, 1), "b": free(1, 1, 0)}.at(3)},
+			[]sample{held.at(2)},
+			[]sample{held.at(2), keys{"a": free(1, 3, 1), "b": free(1, 1, 0)}.at(3)},
 			[]string{"11: a#1.1 unknown by s after 11s before"}, 0,
 		},
 	} {
