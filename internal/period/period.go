@@ -48,23 +48,23 @@ type Period struct {
 	// Attributes fills the attributes of the span and of its start marker.
 	Attributes func(pcommon.Map)
 
-	// Moments become span events, in order.
-	Moments []Moment
+	// Events become span events, in order.
+	Events []Event
 
-	// DroppedMoments is how many more there were than could be kept.
-	DroppedMoments int
+	// DroppedEvents is how many more there were than could be kept.
+	DroppedEvents int
 
 	// Links lead to spans of other traces; DroppedLinks is how many more there
 	// were than could be kept.
 	Links        []Link
 	DroppedLinks int
 
-	// Problem, when not empty, sets the status Error with this description.
-	Problem string
+	// StatusMessage, when not empty, sets the status Error with this description.
+	StatusMessage string
 }
 
-// Moment is something that happened within a period.
-type Moment struct {
+// Event is something that happened within a period.
+type Event struct {
 	Time       time.Time
 	Name       string
 	Attributes func(pcommon.Map)
@@ -113,8 +113,8 @@ func (p Period) Append(spans ptrace.SpanSlice) {
 	if p.Parent != nil {
 		s.SetParentSpanID(spanid.Span(p.Parent...))
 	}
-	s.SetDroppedEventsCount(uint32(p.DroppedMoments))
-	for _, m := range p.Moments {
+	s.SetDroppedEventsCount(uint32(p.DroppedEvents))
+	for _, m := range p.Events {
 		e := s.Events().AppendEmpty()
 		e.SetName(m.Name)
 		e.SetTimestamp(pcommon.NewTimestampFromTime(m.Time))
@@ -153,9 +153,9 @@ func (p Period) append(spans ptrace.SpanSlice, name string, start, end time.Time
 		}
 	}
 	s.SetDroppedLinksCount(uint32(p.DroppedLinks))
-	if p.Problem != "" {
+	if p.StatusMessage != "" {
 		s.Status().SetCode(ptrace.StatusCodeError)
-		s.Status().SetMessage(p.Problem)
+		s.Status().SetMessage(p.StatusMessage)
 	}
 	return s
 }

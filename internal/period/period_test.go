@@ -16,14 +16,14 @@ import (
 func outage() Period {
 	start := time.Unix(100, 0)
 	return Period{
-		Name:       "x.outage",
-		Trace:      []string{"t"},
-		Key:        []string{"t", "k"},
-		Start:      start,
-		End:        start.Add(time.Minute),
-		Attributes: func(m pcommon.Map) { m.PutStr("object", "o") },
-		Moments:    []Moment{{Time: start, Name: "transition", Attributes: func(m pcommon.Map) { m.PutStr("to", "bad") }}},
-		Problem:    "bad",
+		Name:          "x.outage",
+		Trace:         []string{"t"},
+		Key:           []string{"t", "k"},
+		Start:         start,
+		End:           start.Add(time.Minute),
+		Attributes:    func(m pcommon.Map) { m.PutStr("object", "o") },
+		Events:        []Event{{Time: start, Name: "transition", Attributes: func(m pcommon.Map) { m.PutStr("to", "bad") }}},
+		StatusMessage: "bad",
 	}
 }
 
@@ -52,7 +52,7 @@ func TestStartMarkerIsAPointUnderThePeriod(t *testing.T) {
 func TestUnknownStartIsSaid(t *testing.T) {
 	spans := ptrace.NewSpanSlice()
 	p := outage()
-	p.BeganBefore, p.Problem, p.Parent = true, "", []string{"parent"}
+	p.BeganBefore, p.StatusMessage, p.Parent = true, "", []string{"parent"}
 	p.Append(spans)
 	said, ok := spans.At(0).Attributes().Get(AttrBeganBeforeObservation)
 	assert.True(t, ok && said.Bool())

@@ -46,7 +46,7 @@ func TestPollerReadsAtItsIntervalAndReportsGaps(t *testing.T) {
 			},
 			Step: func(now time.Time, read Result[int]) watch.Telemetry {
 				steps = append(steps, step{now.Sub(began).Truncate(10 * time.Second), read})
-				return watch.Silence()
+				return watch.EmptyTelemetry()
 			},
 			Delivery: base.Delivery(),
 			Condition: func(err error) {

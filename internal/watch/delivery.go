@@ -110,8 +110,8 @@ func (d *Delivery) reportWaiting() error {
 	})
 }
 
-// Wanted reports whether there is a pipeline for any of it.
-func (d *Delivery) Wanted() bool { return d.Logs != nil || d.Traces != nil }
+// HasConsumers reports whether there is a pipeline for any of it.
+func (d *Delivery) HasConsumers() bool { return d.Logs != nil || d.Traces != nil }
 
 // Stalled reports whether a loop without Fork observes nothing, as a queue is full.
 func (d *Delivery) Stalled() bool { return d.stalled.Load() > 0 }

@@ -15,5 +15,5 @@ type Telemetry struct {
 	Traces ptrace.Traces
 }
 
-// Silence is the Telemetry of a step after which there is nothing to deliver.
-func Silence() Telemetry { return Telemetry{Logs: plog.NewLogs(), Traces: ptrace.NewTraces()} }
+// EmptyTelemetry is that of a step after which there is nothing to deliver.
+func EmptyTelemetry() Telemetry { return Telemetry{Logs: plog.NewLogs(), Traces: ptrace.NewTraces()} }

@@ -730,7 +730,7 @@ func TestNothingIsMissedWhenAFullQueueHasNothingMoreToTake(t *testing.T) {
 		s, end := b.run(t, Loop[string]{
 			Step: func(_ time.Time, name string) Telemetry {
 				if name == "quiet" {
-					return Silence()
+					return EmptyTelemetry()
 				}
 				return many(name, 4)
 			},

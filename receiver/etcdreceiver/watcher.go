@@ -123,8 +123,8 @@ func (w *watcher) render(now time.Time, id uint64, effects []state.Effect) watch
 			w.requests.gap()
 		}
 	}
-	if !w.Delivery().Wanted() {
-		return watch.Silence()
+	if !w.Delivery().HasConsumers() {
+		return watch.EmptyTelemetry()
 	}
 	return w.story.Render(now, cluster, clusterResource(metadata.NewResourceBuilder(w.cfg.Events.ResourceAttributes), cluster), effects)
 }

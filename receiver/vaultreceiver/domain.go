@@ -128,7 +128,7 @@ func (t *topic[T]) run(ctx context.Context) {
 			before := told
 			return func(_ time.Time, s sight[T], gap bool) watch.Telemetry {
 				s.gap = s.gap || gap
-				reported := watch.Silence()
+				reported := watch.EmptyTelemetry()
 				if gap {
 					reported = t.w.gap(s.at, before.at)
 				}
@@ -163,7 +163,7 @@ type memory[T any] struct {
 // compare returns what differs between what was reported last and an answer.
 func (t *topic[T]) compare(before memory[T], s sight[T]) watch.Telemetry {
 	if !before.Known || before.term != s.term {
-		return watch.Silence()
+		return watch.EmptyTelemetry()
 	}
 	return t.tell(s.at, change[T]{
 		at: s.at, before: before.Value, after: s.value, resource: t.w.resource(), reconciled: s.gap || before.old,

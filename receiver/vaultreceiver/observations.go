@@ -96,7 +96,7 @@ func (w *watcher) step(_ time.Time, o observation) watch.Telemetry {
 // gap reports that nothing is known of the time from one observation to the next.
 func (w *watcher) gap(now, before time.Time) watch.Telemetry {
 	if before.IsZero() {
-		return watch.Silence()
+		return watch.EmptyTelemetry()
 	}
 	gap := state.Effect{Event: state.WatchGap, At: now, Unseen: now.Sub(before)}
 	return w.story.Render(now, w.instance(), w.resource(), []state.Effect{gap})

@@ -66,7 +66,7 @@ func (p Poll[T, E]) Run(ctx context.Context) {
 
 func (p Poll[T, E]) telemetry(now time.Time, overflow bool, effects []E) watch.Telemetry {
 	if !overflow && len(effects) == 0 {
-		return watch.Silence()
+		return watch.EmptyTelemetry()
 	}
 	return p.render(now, func(r *Renderer) {
 		if overflow {

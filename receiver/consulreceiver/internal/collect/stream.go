@@ -93,7 +93,7 @@ func (s *Stream[O, E]) commit(ctx context.Context) {
 
 func (s *Stream[O, E]) telemetry(now time.Time, gap *snapshot.Gap, hidden bool, effects []E) watch.Telemetry {
 	if gap == nil && !hidden && len(effects) == 0 {
-		return watch.Silence()
+		return watch.EmptyTelemetry()
 	}
 	return s.render(now, func(r *Renderer) {
 		if gap != nil {

@@ -313,7 +313,7 @@ func (w *Watch[K, V, E]) fork() func(time.Time, observation[K, V], bool) watch.T
 
 func (w *Watch[K, V, E]) telemetry(now time.Time, gap *snapshot.Gap, hidden bool, effects []E) watch.Telemetry {
 	if gap == nil && !hidden && len(effects) == 0 {
-		return watch.Silence()
+		return watch.EmptyTelemetry()
 	}
 	return w.render(now, func(r *Renderer) {
 		if gap != nil {

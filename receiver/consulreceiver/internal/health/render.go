@@ -157,10 +157,10 @@ func outagePeriod(cluster string, o Outage) period.Period {
 func withLifecycle(p period.Period, c Lifecycle) period.Period {
 	p.Start, p.End, p.BeganBefore, p.Reconciled = c.Start, c.End, c.BeganBefore, c.Reconciled
 	if c.Worst == Critical {
-		p.Problem = "critical"
+		p.StatusMessage = "critical"
 	}
 	for _, turn := range c.Transitions {
-		p.Moments = append(p.Moments, period.Moment{
+		p.Events = append(p.Events, period.Event{
 			Time: turn.At, Name: "consul.check.transition",
 			Attributes: func(attrs pcommon.Map) {
 				attrs.PutStr("consul.node.name", turn.shown().Node)
@@ -173,7 +173,7 @@ func withLifecycle(p period.Period, c Lifecycle) period.Period {
 			},
 		})
 	}
-	p.DroppedMoments = c.Dropped
+	p.DroppedEvents = c.Dropped
 	return p
 }
 

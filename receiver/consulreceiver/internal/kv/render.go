@@ -115,7 +115,7 @@ func holdPeriod(cluster string, h Hold) period.Period {
 		p.Links = append(p.Links, link(cluster, h.Next(), "next"))
 	}
 	if h.How == Invalidated {
-		p.Problem = "the session ended while it held the lock"
+		p.StatusMessage = "the session ended while it held the lock"
 	}
 	return p
 }

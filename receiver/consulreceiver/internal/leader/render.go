@@ -60,7 +60,7 @@ func leaderless(instance string, l leadership.Leaderless[string]) period.Period 
 				attrs.PutStr("consul.leader.old_address", l.Last)
 			}
 		},
-		Problem: "the servers have no leader",
+		StatusMessage: "the servers have no leader",
 	}
 }
 

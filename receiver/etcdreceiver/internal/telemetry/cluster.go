@@ -30,7 +30,7 @@ const SpanLeaderless = "etcd.leaderless"
 // put on all of it.
 func (s *Story) RenderCluster(now time.Time, cluster string, resource pcommon.Resource, effects []state.ClusterEffect) watch.Telemetry {
 	if len(effects) == 0 {
-		return watch.Silence()
+		return watch.EmptyTelemetry()
 	}
 	// Emitted one by one, as the builder groups events by name.
 	all := metadata.NewLogsBuilder(s.config, s.settings)
@@ -92,7 +92,7 @@ func (t *clusterTeller) leaderless(l state.Leaderless) period.Period {
 			}
 			attrs.PutInt("etcd.raft.term", int64(l.Term))
 		},
-		Problem: "no member that answers follows a leader",
+		StatusMessage: "no member that answers follows a leader",
 	}
 }
 

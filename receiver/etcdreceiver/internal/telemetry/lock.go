@@ -91,11 +91,11 @@ func (t *teller) attempt(a state.Attempt) period.Period {
 	switch {
 	case a.Ended.IsZero() || a.Unordered:
 	case !a.Holds() && a.Cause == state.LeaseExpired:
-		p.Problem = "the lease expired while waiting"
+		p.StatusMessage = "the lease expired while waiting"
 	case !a.Holds():
-		p.Problem = "abandoned while waiting"
+		p.StatusMessage = "abandoned while waiting"
 	case a.Cause == state.LeaseExpired:
-		p.Problem = "the lease expired while holding"
+		p.StatusMessage = "the lease expired while holding"
 	}
 	if a.Behind != nil {
 		p.Links = []period.Link{{To: t.hold(*a.Behind)}}
@@ -113,7 +113,7 @@ func (t *teller) hold(a state.Attempt) period.Period {
 	p := t.part(SpanHold, a)
 	p.Start, p.End, p.BeganBefore, p.Reconciled = a.Acquired, a.Ended, a.HeldBefore, a.HoldReconciled
 	if a.Cause == state.LeaseExpired {
-		p.Problem = "the lease expired while holding"
+		p.StatusMessage = "the lease expired while holding"
 	}
 	return p
 }
@@ -154,7 +154,7 @@ func (t *teller) term(a state.Attempt) period.Period {
 		},
 	}
 	if a.Cause == state.LeaseExpired {
-		p.Problem = "the lease expired while leading"
+		p.StatusMessage = "the lease expired while leading"
 	}
 	if a.Behind != nil {
 		p.Links = []period.Link{{To: t.term(*a.Behind)}}

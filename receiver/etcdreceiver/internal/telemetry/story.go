@@ -44,7 +44,7 @@ func NewStory(config metadata.LogsBuilderConfig, settings receiver.Settings) *St
 // keeps the IDs of two clusters apart; resource is put on all of it.
 func (s *Story) Render(observed time.Time, cluster string, resource pcommon.Resource, effects []state.Effect) watch.Telemetry {
 	if len(effects) == 0 {
-		return watch.Silence()
+		return watch.EmptyTelemetry()
 	}
 	t := &teller{
 		cluster:  cluster,

@@ -18,7 +18,7 @@ import (
 // RenderAccess returns the event of a part of the API that is denied, or is
 // allowed again.
 func (s *Story) RenderAccess(observed, at time.Time, resource pcommon.Resource, endpoint string, denied bool) watch.Telemetry {
-	told := watch.Silence()
+	told := watch.EmptyTelemetry()
 	told.Logs = s.logs(observed, resource, describeAccess, func(logs *metadata.LogsBuilder) {
 		if denied {
 			logs.RecordVaultEndpointDeniedEvent(context.Background(), pcommon.NewTimestampFromTime(at), endpoint)

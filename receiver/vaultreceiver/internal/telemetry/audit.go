@@ -32,7 +32,7 @@ func RecordAuditDevices(mb *metadata.MetricsBuilder, now pcommon.Timestamp, devi
 func (s *Story) RenderAuditDevices(
 	observed, at time.Time, resource pcommon.Resource, changes []diff.Change[string, state.AuditDevice], reconciled bool,
 ) watch.Telemetry {
-	told := watch.Silence()
+	told := watch.EmptyTelemetry()
 	ctx, ts := context.Background(), pcommon.NewTimestampFromTime(at)
 	var records []func(*metadata.LogsBuilder)
 	for _, c := range changes {

@@ -44,7 +44,7 @@ type Exchanges struct {
 // Render returns a span for each exchange, and an event for each entry of it,
 // with the IDs of the span.
 func (x *Exchanges) Render(observed time.Time, exchanges []audit.Exchange) watch.Telemetry {
-	told := watch.Silence()
+	told := watch.EmptyTelemetry()
 	if len(exchanges) == 0 {
 		return told
 	}

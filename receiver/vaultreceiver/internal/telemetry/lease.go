@@ -53,7 +53,7 @@ type leaseTeller struct {
 // RenderLeases returns the events of what happened to leases, the spans of those
 // that ended, and the markers of those that were issued.
 func (s *Story) RenderLeases(observed time.Time, resource pcommon.Resource, naming LeaseNaming, effects []LeaseEffect) watch.Telemetry {
-	told := watch.Silence()
+	told := watch.EmptyTelemetry()
 	if len(effects) == 0 {
 		return told
 	}
@@ -123,7 +123,7 @@ func (t *leaseTeller) lifetime(l state.Lease, name state.LeaseName) period.Perio
 	key := []string{SpanLease, l.ID}
 	p := period.Period{
 		Name: SpanLease, Trace: key, Key: key, Start: l.Start(), End: l.Ended, BeganBefore: l.BeganBefore,
-		DroppedMoments: l.DroppedRenewals,
+		DroppedEvents: l.DroppedRenewals,
 		Attributes: func(attrs pcommon.Map) {
 			hash, id := t.identify(l.ID)
 			attrs.PutStr("vault.mount.path", name.Mount)
@@ -141,7 +141,7 @@ func (t *leaseTeller) lifetime(l state.Lease, name state.LeaseName) period.Perio
 		},
 	}
 	for _, renewal := range l.Renewals {
-		p.Moments = append(p.Moments, period.Moment{Time: renewal.At, Name: "renewed", Attributes: func(attrs pcommon.Map) {
+		p.Events = append(p.Events, period.Event{Time: renewal.At, Name: "renewed", Attributes: func(attrs pcommon.Map) {
 			if renewal.TTL > 0 {
 				attrs.PutDouble("vault.lease.ttl", renewal.TTL.Seconds())
 			}
@@ -151,7 +151,7 @@ func (t *leaseTeller) lifetime(l state.Lease, name state.LeaseName) period.Perio
 		p.Links = leadTo(*origin)
 	}
 	if l.Detail.Irrevocable {
-		p.Problem = "vault could not revoke the lease"
+		p.StatusMessage = "vault could not revoke the lease"
 	}
 	return p
 }

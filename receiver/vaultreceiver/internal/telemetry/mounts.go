@@ -34,7 +34,7 @@ func RecordMounts(mb *metadata.MetricsBuilder, now pcommon.Timestamp, class Moun
 func (s *Story) RenderMounts(
 	observed, at time.Time, resource pcommon.Resource, class MountClass, changes []state.MountChange, reconciled bool,
 ) watch.Telemetry {
-	told := watch.Silence()
+	told := watch.EmptyTelemetry()
 	if len(changes) == 0 {
 		return told
 	}

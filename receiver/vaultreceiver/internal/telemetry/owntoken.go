@@ -31,7 +31,7 @@ func RecordOwnToken(mb *metadata.MetricsBuilder, now pcommon.Timestamp, source m
 
 // RenderOwnToken returns the events of the receiver's own token.
 func (s *Story) RenderOwnToken(now time.Time, source metadata.AttributeVaultOwnTokenSource, resource pcommon.Resource, effects []state.OwnEffect) watch.Telemetry {
-	told := watch.Silence()
+	told := watch.EmptyTelemetry()
 	if len(effects) == 0 {
 		return told
 	}

@@ -69,7 +69,7 @@ type PKIStory struct {
 // RenderPKI returns the events of certificates, issuers and revocation lists, and
 // the spans of certificates.
 func (s *Story) RenderPKI(observed time.Time, resource pcommon.Resource, mounts []PKIStory) watch.Telemetry {
-	told := watch.Silence()
+	told := watch.EmptyTelemetry()
 	var records []func(*metadata.LogsBuilder)
 	spans := ptrace.NewSpanSlice()
 	for _, m := range mounts {

@@ -25,7 +25,7 @@ func RecordPolicies(mb *metadata.MetricsBuilder, now pcommon.Timestamp, policies
 func (s *Story) RenderPolicies(
 	observed, at time.Time, resource pcommon.Resource, changes []state.PolicyChange, reconciled bool,
 ) watch.Telemetry {
-	told := watch.Silence()
+	told := watch.EmptyTelemetry()
 	if len(changes) == 0 {
 		return told
 	}

@@ -46,7 +46,7 @@ func AppendRefusals(to pmetric.MetricSlice, cfg metadata.MetricsBuilderConfig, s
 
 // RenderQuotas returns an event for each quota that refused requests.
 func (s *Story) RenderQuotas(observed, at time.Time, resource pcommon.Resource, exceeded []state.Exceeded) watch.Telemetry {
-	told := watch.Silence()
+	told := watch.EmptyTelemetry()
 	var records []func(*metadata.LogsBuilder)
 	for _, e := range exceeded {
 		records = append(records, func(logs *metadata.LogsBuilder) {

@@ -44,7 +44,7 @@ func NewStory(config metadata.LogsBuilderConfig, settings receiver.Settings) *St
 // servers of a cluster apart; resource is put on all of it.
 func (s *Story) Render(observed time.Time, instance string, resource pcommon.Resource, effects []state.Effect) watch.Telemetry {
 	if len(effects) == 0 {
-		return watch.Silence()
+		return watch.EmptyTelemetry()
 	}
 	one, all := metadata.NewLogsBuilder(s.config, s.settings), metadata.NewLogsBuilder(s.config, s.settings)
 	spans := ptrace.NewSpanSlice()
@@ -120,7 +120,7 @@ func render(instance string, p state.Period) period.Period {
 			putKnown(attrs, "vault.leader.address.old", p.OldLeader)
 			putKnown(attrs, "vault.leader.address.new", p.NewLeader)
 		},
-		Problem: problem,
+		StatusMessage: problem,
 	}
 }
 

@@ -34,7 +34,7 @@ func RecordTokenCounts(mb *metadata.MetricsBuilder, now pcommon.Timestamp, count
 // RenderTokens returns the events of tokens that are about to end; nothing else
 // that happens to a token is told. mounts are the paths of those that are known.
 func (s *Story) RenderTokens(observed time.Time, resource pcommon.Resource, mounts []string, effects []state.TokenEffect) watch.Telemetry {
-	told := watch.Silence()
+	told := watch.EmptyTelemetry()
 	var records []func(*metadata.LogsBuilder)
 	for _, e := range effects {
 		if e.Event != state.LifeExpiring {
