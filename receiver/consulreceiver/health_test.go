@@ -238,7 +238,7 @@ func TestASidecarHasNoIncidentOfItsOwn(t *testing.T) {
 			Proxy: &api.AgentServiceConnectProxyConfig{DestinationServiceName: "web"},
 		}, &api.AgentCheck{CheckID: "late", ServiceID: "late", Status: status})
 	}
-	o.Eventually(t, "its transition", o.HasEvent(transition, attrCheck, "late", "consul.check.status.new", "critical"))
+	o.Eventually(t, "its transition", o.HasEvent(transition, attrCheck, "late", "consul.check.new_status", "critical"))
 	assert.Empty(t, o.Spans(health.SpanOutage+".start", attrCheck, "late"))
 	requireConsulsHealth(t, o, client)
 

@@ -39,4 +39,11 @@ func TestThePauseGrowsWithTheAnswerAndWhileNothingChanges(t *testing.T) {
 	assert.Equal(t, 10*time.Millisecond, pause(1, map[string]int{"a": 3}))
 	assert.Equal(t, 500*time.Millisecond, pause(5000, map[string]int{"a": 4}))
 	assert.Equal(t, 5*time.Second, pause(50_000, map[string]int{"a": 4}))
+	large := func(read int, bytes int64) time.Duration {
+		index++
+		pause, _ := w.Pause(collect.Result[string, int]{Meta: consulapi.Meta{Index: index, Bytes: bytes}, Objects: map[string]int{"a": int(bytes) + read}, Read: read})
+		return pause
+	}
+	assert.Equal(t, 700*time.Millisecond, large(10, 7_000_000))
+	assert.Equal(t, 5*time.Second, large(50_000, 7_000_000))
 }

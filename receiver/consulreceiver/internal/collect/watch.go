@@ -18,9 +18,12 @@ import (
 	"github.com/otelcol-infra/otelcol-infra/receiver/consulreceiver/internal/consulapi"
 )
 
-// pausePerObject is how long the pause between two blocking queries is for each
-// object that they return, about twenty times what it costs to read it.
-const pausePerObject = 100 * time.Microsecond
+// How long the pause between two blocking queries is for what they return, about ten
+// to twenty times what it costs to read it.
+const (
+	pausePerObject = 100 * time.Microsecond
+	pausePerByte   = 100 * time.Nanosecond // Few keys can have large values.
+)
 
 // Result is what one read returns.
 type Result[K, V comparable] struct {
@@ -203,11 +206,9 @@ func (w *Watch[K, V, E]) observe(result Result[K, V], restored bool) observation
 // every change of any of them, so that a busy cluster would be read without a
 // pause, and a large one at great cost.
 func (w *Watch[K, V, E]) pace(result Result[K, V]) {
-	pause := max(w.MinPause, time.Duration(result.Read)*pausePerObject, w.backOff(result))
+	pause := max(w.MinPause, time.Duration(result.Read)*pausePerObject, time.Duration(result.Bytes)*pausePerByte, w.backOff(result))
 	if w.Interval > 0 {
 		pause = w.Interval
-	} else {
-		w.queries.SetBurst(burst(pause))
 	}
 	if result.Off {
 		pause = max(pause, time.Minute)

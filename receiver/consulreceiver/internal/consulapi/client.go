@@ -117,6 +117,8 @@ type Meta struct {
 	// one token from another.
 	Filtered bool
 	Token    [sha256.Size]byte
+
+	Bytes int64 // size of the body
 }
 
 // Timeout is how long a request may take that is no blocking query.
@@ -191,32 +193,54 @@ func (c *Client) parameters(q Query) url.Values {
 
 // Get makes a request of which the answer is JSON. Errors name the endpoint.
 func Get[T any](ctx context.Context, c *Client, endpoint string, q Query) (T, Meta, error) {
-	value, meta, err := get[T](ctx, c, endpoint, q)
+	var none, value T
+	meta, err := c.get(ctx, endpoint, q, &value)
+	if err != nil {
+		return none, meta, err
+	}
+	return value, meta, nil
+}
+
+func (c *Client) get(ctx context.Context, endpoint string, q Query, into any) (Meta, error) {
+	meta, err := c.getUncounted(ctx, endpoint, q, into)
 	if c.options.Count != nil {
 		c.options.Count(cmp.Or(q.Class, endpoint), err)
 	}
-	return value, meta, err
+	return meta, err
 }
 
-func get[T any](ctx context.Context, c *Client, endpoint string, q Query) (T, Meta, error) {
-	var none, into T
+func (c *Client) getUncounted(ctx context.Context, endpoint string, q Query, into any) (Meta, error) {
 	ctx, cancel := context.WithTimeout(ctx, c.requestTimeout(q))
 	defer cancel()
 	response, err := c.send(ctx, endpoint, q)
 	if err != nil {
-		return none, Meta{}, err
+		return Meta{}, err
 	}
 	defer done(response)
+	body := &counted{Reader: response.Body}
 	if response.StatusCode == http.StatusOK {
-		if err := jsonanswer.Decode(response.Body, &into); err != nil {
-			return none, Meta{}, Explain(endpoint, err)
+		if err := jsonanswer.Decode(body, into); err != nil {
+			return Meta{}, Explain(endpoint, err)
 		}
 	}
 	meta := metaOf(response)
+	meta.Bytes = body.bytes
 	if most := c.options.MaxStaleness; most > 0 && meta.LastContact > most {
-		return none, meta, fmt.Errorf("%s: %w", endpoint, &StaleError{meta.LastContact})
+		return meta, fmt.Errorf("%s: %w", endpoint, &StaleError{meta.LastContact})
 	}
-	return into, meta, nil
+	return meta, nil
+}
+
+// counted counts the bytes that are read.
+type counted struct {
+	io.Reader
+	bytes int64
+}
+
+func (c *counted) Read(p []byte) (int, error) {
+	n, err := c.Reader.Read(p)
+	c.bytes += int64(n)
+	return n, err
 }
 
 func metaOf(response *http.Response) Meta {
@@ -241,12 +265,26 @@ func GetLocal[T any](ctx context.Context, c *Client, endpoint string, q Query) (
 // GetIndexed makes a request of which the answer has an index. Servers that are not
 // Consul answer with `{}`, with `[]` and with 404, too.
 func GetIndexed[T any](ctx context.Context, c *Client, endpoint string, q Query) (T, Meta, error) {
-	value, a, err := Get[T](ctx, c, endpoint, q)
-	if err == nil && a.Index == 0 {
-		var none T
-		return none, a, fmt.Errorf("%s: %w: it has no index", endpoint, ErrForeign)
+	var none, value T
+	meta, err := c.getIndexed(ctx, endpoint, q, &value)
+	if err != nil {
+		return none, meta, err
 	}
-	return value, a, err
+	return value, meta, nil
+}
+
+// StreamIndexed makes a request of which the answer has an index, and is decoded piece
+// by piece. After an error, nothing that came of it counts.
+func (c *Client) StreamIndexed(ctx context.Context, endpoint string, q Query, into jsonanswer.Stream) (Meta, error) {
+	return c.getIndexed(ctx, endpoint, q, into)
+}
+
+func (c *Client) getIndexed(ctx context.Context, endpoint string, q Query, into any) (Meta, error) {
+	meta, err := c.get(ctx, endpoint, q, into)
+	if err == nil && meta.Index == 0 {
+		return meta, fmt.Errorf("%s: %w: it has no index", endpoint, ErrForeign)
+	}
+	return meta, err
 }
 
 // send makes a request. The status of the response is OK, or 404 when there are no keys. The caller closes the body.

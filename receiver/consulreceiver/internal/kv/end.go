@@ -36,6 +36,9 @@ type Evidence struct {
 	// DeletedAt is the index at which a key, or one whose name begins with its name,
 	// was deleted last, where Consul knows it.
 	DeletedAt map[string]uint64
+	// Newest is the index at which a key under the prefix was modified last, of those
+	// that are there, observed or not.
+	Newest uint64
 }
 
 // Client is who made a session. It is empty while that is not known.
@@ -56,21 +59,36 @@ type SessionState struct {
 type Needs struct {
 	Sessions []string // IDs of the holders
 	Deleted  []string // keys
+	// GivenUp is the lowest index, by session, at which a key that it held was given
+	// up, where that is known.
+	GivenUp map[string]uint64
 }
 
 // within returns the evidence with only those deletions that are proven to be of
 // their key: Consul answers with the newest deletion of any key that begins with the
 // name or, when it remembers none, with an index of other keys. So a deletion counts
-// that happened between two observations, where no other key begins with the name.
+// that happened between two observations, where no other key begins with the name, and
+// at whose index no key was modified, and none deleted that another session held: the
+// end of one session deletes only its own.
 func (e Evidence) within(after, until uint64, before, now map[string]Key) Evidence {
 	proven := map[string]uint64{}
 	for name, index := range e.DeletedAt {
-		if index > after && index <= until && !extended(name, before) && !extended(name, now) {
+		if index > after && index <= until && index != e.Newest && !e.shared(name, before) && !extended(name, before) && !extended(name, now) {
 			proven[name] = index
 		}
 	}
 	e.DeletedAt = proven
 	return e
+}
+
+// shared says whether a key of another session was deleted at the same index.
+func (e Evidence) shared(name string, before map[string]Key) bool {
+	for other, index := range e.DeletedAt {
+		if index == e.DeletedAt[name] && before[other].Session != before[name].Session {
+			return true
+		}
+	}
+	return false
 }
 
 // extended says whether the name of another key begins with a name.

@@ -27,11 +27,11 @@ const (
 // within milliseconds after they released its key. All of it is read from the leader,
 // as the keys were: another server may not know yet what they showed. It takes as long
 // as one request may, and ends with the first that fails. The watch of sessions reports
-// it when they cannot be read.
-func (c *collector) readEvidence(ctx context.Context, needs Needs) Evidence {
+// it when they cannot be read. It returns also how many sessions it listed.
+func (c *collector) readEvidence(ctx context.Context, needs Needs) (e Evidence, listed int) {
 	ctx, cancel := context.WithTimeout(ctx, c.API.Timeout())
 	defer cancel()
-	e := Evidence{Sessions: map[string]SessionState{}, DeletedAt: map[string]uint64{}}
+	e = Evidence{Sessions: map[string]SessionState{}, DeletedAt: map[string]uint64{}}
 	var mu sync.Mutex // of e
 	reads, reading := errgroup.WithContext(ctx)
 	reads.SetLimit(maxParallel)
@@ -57,10 +57,10 @@ func (c *collector) readEvidence(ctx context.Context, needs Needs) Evidence {
 			return err
 		})
 	}
-	if reads.Wait() == nil && e.anyGone() {
+	if reads.Wait() == nil && e.needsCreated(needs) {
 		e.Created = c.created(ctx)
 	}
-	return e
+	return e, len(e.Created)
 }
 
 // session returns the state of a session, unless the token may not read it.
@@ -75,9 +75,11 @@ func (c *collector) session(ctx context.Context, id string) (state SessionState,
 	return SessionState{Alive: len(found) > 0, Index: meta.Index}, !meta.Filtered, nil
 }
 
-func (e Evidence) anyGone() bool {
-	for _, session := range e.Sessions {
-		if !session.Alive {
+// needsCreated reports whether a session is gone, and sessions changed after it gave up
+// a key. If those changes are creations, it ended when it gave up the key.
+func (e Evidence) needsCreated(needs Needs) bool {
+	for session, index := range needs.GivenUp {
+		if state, known := e.Sessions[session]; known && !state.Alive && state.Index > index {
 			return true
 		}
 	}
@@ -108,14 +110,12 @@ func (c *collector) deletedAt(ctx context.Context, name string) (uint64, error) 
 	if err := ctx.Err(); err != nil { // Another read failed.
 		return 0, err
 	}
-	pairs, meta, err := readPairs(ctx, c.API, name, consulapi.Query{Leader: true, Class: Endpoint})
-	if err != nil || meta.Filtered {
+	var newest uint64
+	meta, err := readPairs(ctx, c.API, name, consulapi.Query{Leader: true, Class: Endpoint}, func(pair entry) {
+		newest = max(newest, pair.ModifyIndex)
+	})
+	if err != nil || meta.Filtered || newest >= meta.Index { // It is the index of another key.
 		return 0, err
-	}
-	for _, pair := range pairs {
-		if pair.ModifyIndex >= meta.Index {
-			return 0, nil // It is the index of another key.
-		}
 	}
 	return meta.Index, nil
 }

@@ -106,7 +106,7 @@ func playHistory(t *testing.T, names [2]string, script []byte) map[End]int {
 	r := &reports{t: t, holds: map[HoldID]Hold{}, waits: map[HoldID]Wait{}, over: map[HoldID]bool{}}
 	counts := map[End]int{}
 	now := 0
-	act := func(b byte) { consul.act(b&15%11, b>>4) }
+	act := func(b byte) { consul.act(b&15%12, b>>4) }
 	step := func(seen snapshot.Continuity, late []byte, silent bool) {
 		now++
 		seen.Index = consul.index
@@ -117,7 +117,11 @@ func playHistory(t *testing.T, names [2]string, script []byte) map[End]int {
 		for _, b := range late {
 			act(b)
 		}
-		_, effects := k.Step(snapshottest.At(now), o, consul.answer(needs))
+		evidence := consul.answer(needs)
+		for _, key := range o.Objects {
+			evidence.Newest = max(evidence.Newest, key.ModifyIndex)
+		}
+		_, effects := k.Step(snapshottest.At(now), o, evidence)
 		for _, hold := range r.take(effects, k, silent) {
 			requireRight(t, hold, happened[hold.ID.Key])
 			counts[hold.How]++

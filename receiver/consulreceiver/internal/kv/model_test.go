@@ -117,6 +117,19 @@ func (m *model) remove(name string) {
 	m.stones[name] = m.index
 }
 
+// removeAll deletes the keys that are no semaphore. Consul remembers such a deletion by
+// its prefix, not by the names of the keys.
+func (m *model) removeAll() {
+	m.index++
+	for _, name := range m.names {
+		if _, there := m.keys[name]; there {
+			m.end(name, Deleted)
+			delete(m.keys, name)
+			m.stones[""] = m.index
+		}
+	}
+}
+
 func (m *model) destroy(session string) {
 	if m.created[session] == 0 {
 		return
@@ -225,6 +238,8 @@ func (m *model) act(what, which byte) {
 		}
 	case 10:
 		m.remove(contenderOf(session))
+	case 11:
+		m.removeAll()
 	}
 }
 
@@ -251,9 +266,12 @@ func (m *model) answer(needs Needs) Evidence {
 }
 
 // deletedAt returns the index of the keys that begin with a name, as Consul does: that of
-// the newest deletion of one of them or, if there was none, of any key.
+// the newest deletion of one of them or, if there was none, of the last change of any key.
 func (m *model) deletedAt(name string) (newest uint64) {
 	var last uint64
+	for _, key := range m.keys {
+		last = max(last, key.ModifyIndex)
+	}
 	for other, index := range m.stones {
 		last = max(last, index)
 		if strings.HasPrefix(other, name) {

@@ -153,7 +153,7 @@ func TestSemaphores(t *testing.T) {
 			[]string{"1: p/t created", "1: p/t#6.1 queued by t", "2: p/t#6.1 abandoned by t after 1s, invalidated", "2: p/t deleted"}, 0,
 		},
 		"a waiter that is gone may have had a slot that came free": {
-			[]look{held().at(5), waiting(both, 5).at(6), keys{"p/.lock": coordinator(one, 3, 8), "p/r": contender("r", 2)}.at(9).alive(10, "r").deleting("p/t", 9).deleting("p/s", 9)},
+			[]look{held().at(5), waiting(both, 5).at(6), keys{"p/.lock": coordinator(one, 3, 8), "p/r": contender("r", 2)}.at(10).alive(10, "r").deleting("p/t", 10).deleting("p/s", 9)},
 			[]string{
 				"1: p/t created", "1: p/t#6.1 queued by t", "2: p/.lock updated", "2: p/s#4.1 released by s after 2s before", "2: p/s deleted",
 				"2: p/t#6.1 abandoned by t after 1s, unknown", "2: p/t deleted",

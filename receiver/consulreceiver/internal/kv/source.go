@@ -9,12 +9,10 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"fmt"
 	"maps"
 	"sync"
 	"time"
 
-	"github.com/otelcol-infra/otelcol-infra/internal/jsonanswer"
 	"github.com/otelcol-infra/otelcol-infra/internal/pattern"
 	"github.com/otelcol-infra/otelcol-infra/internal/snapshot"
 	"github.com/otelcol-infra/otelcol-infra/receiver/consulreceiver/internal/collect"
@@ -100,7 +98,7 @@ func (c *collector) fork() collect.Step[string, Key, Effect] {
 // or a wait ends, it reads what shows how.
 func (c *collector) read(ctx context.Context, client *consulapi.Client, q consulapi.Query) (collect.Result[string, Key], error) {
 	q.Leader = true
-	result, err := Read(ctx, client, q, c.prefix, c.names, c.cfg.Fingerprint)
+	result, newest, err := read(ctx, client, q, c.prefix, c.names, c.cfg.Fingerprint)
 	if err != nil {
 		return result, err
 	}
@@ -109,8 +107,11 @@ func (c *collector) read(ctx context.Context, client *consulapi.Client, q consul
 	c.mu.Unlock()
 	c.evidence = Evidence{}
 	if len(needs.Sessions) > 0 {
-		c.evidence = c.readEvidence(ctx, needs)
+		var listed int
+		c.evidence, listed = c.readEvidence(ctx, needs)
+		result.Read += listed
 	}
+	c.evidence.Newest = newest
 	c.evidence.Clients = c.clients(result.Objects, needs)
 	return result, nil
 }
@@ -137,16 +138,17 @@ func (c *collector) clients(keys map[string]Key, needs Needs) map[string]Client 
 	return clients
 }
 
-// Read reads the keys under a prefix. Consul sends the values along; they are
-// dropped at once. Only that of a semaphore's coordinating key is read.
+// Read reads the keys under a prefix. Consul sends the values along; each is dropped
+// at once. Only that of a semaphore's coordinating key is read.
 func Read(ctx context.Context, c *consulapi.Client, q consulapi.Query, prefix string, names pattern.Matcher, fingerprint bool) (collect.Result[string, Key], error) {
-	pairs, meta, err := readPairs(ctx, c, prefix, q)
-	if err != nil {
-		return collect.Result[string, Key]{Meta: meta}, err
-	}
-	at := time.Now()
-	keys := make(map[string]Key, len(pairs))
-	for _, pair := range pairs {
+	result, _, err := read(ctx, c, q, prefix, names, fingerprint)
+	return result, err
+}
+
+// read returns also the index at which any key under the prefix was modified last.
+func read(ctx context.Context, c *consulapi.Client, q consulapi.Query, prefix string, names pattern.Matcher, fingerprint bool) (result collect.Result[string, Key], newest uint64, err error) {
+	keys := map[string]Key{}
+	meta, err := readPairs(ctx, c, prefix, q, func(pair entry) {
 		key := Key{
 			Flags: pair.Flags, Session: pair.Session,
 			LockIndex: pair.LockIndex, CreateIndex: pair.CreateIndex, ModifyIndex: pair.ModifyIndex,
@@ -159,29 +161,15 @@ func Read(ctx context.Context, c *consulapi.Client, q consulapi.Query, prefix st
 			key.Value = Fingerprint{SHA256: hex.EncodeToString(sum[:]), Size: len(pair.Value)}
 		}
 		keys[pair.Key] = key
+		newest = max(newest, key.ModifyIndex)
+	})
+	if err != nil {
+		return collect.Result[string, Key]{Meta: meta}, 0, err
 	}
+	at, all := time.Now(), len(keys)
 	assignRoles(prefix, keys)
 	maps.DeleteFunc(keys, func(name string, _ Key) bool { return !names.Match(name) })
-	return collect.Result[string, Key]{Meta: meta, Objects: keys, At: at, Read: len(pairs)}, nil
-}
-
-type entry struct {
-	Key                      string `answer:"required"`
-	CreateIndex, ModifyIndex uint64 `answer:"required"`
-	Flags, LockIndex         uint64
-	Session                  string
-	Value                    []byte
-}
-
-// readPairs returns the keys under a prefix. To Consul, none are "not found", so it never
-// sends an empty list.
-func readPairs(ctx context.Context, c *consulapi.Client, prefix string, q consulapi.Query) ([]entry, consulapi.Meta, error) {
-	q.Recurse = true
-	pairs, meta, err := consulapi.GetIndexed[[]entry](ctx, c, Endpoint+prefix, q)
-	if err == nil && pairs != nil && len(pairs) == 0 {
-		err = fmt.Errorf("%s%s: %w: %w", Endpoint, prefix, consulapi.ErrForeign, &jsonanswer.LackError{})
-	}
-	return pairs, meta, err
+	return collect.Result[string, Key]{Meta: meta, Objects: keys, At: at, Read: all}, newest, nil
 }
 
 // Record implements collect.Collector.

@@ -122,6 +122,9 @@ func (k *Keys) Needs(next map[string]Key) Needs {
 		if !there || key.Session != hold.Session {
 			ask(hold.Session, name, there)
 		}
+		if there && hold.givenUp(key) {
+			needs.givenUp(hold.Session, key.ModifyIndex)
+		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(k.waits)) {
 		if key, there := next[name]; !there || key.Session != k.waits[name].Session {
@@ -129,6 +132,15 @@ func (k *Keys) Needs(next map[string]Key) Needs {
 		}
 	}
 	return needs
+}
+
+func (n *Needs) givenUp(session string, index uint64) {
+	if n.GivenUp == nil {
+		n.GivenUp = map[string]uint64{}
+	}
+	if lowest, known := n.GivenUp[session]; !known || index < lowest {
+		n.GivenUp[session] = index
+	}
 }
 
 // Step takes in the next observation, made at now, and returns its effects in
@@ -237,6 +249,12 @@ func (h *Hold) goesOn(c snapshot.Change[string, Key]) bool {
 	return c.Next.LockIndex == h.LockIndex || c.Next.LockIndex == 0 && c.Next.ModifyIndex > c.Prev.ModifyIndex
 }
 
+// givenUp says whether the key was given up and nothing else since, so that its
+// ModifyIndex is the index at which it was.
+func (h *Hold) givenUp(key Key) bool {
+	return key.CreateIndex == h.ID.CreateIndex && key.Session == "" && key.LockIndex == h.LockIndex && h.LockIndex > 0
+}
+
 func (s *step) ending(hold *Hold, c snapshot.Change[string, Key]) End {
 	again := c.Removed || c.Next.CreateIndex != hold.ID.CreateIndex
 	switch holds := c.Next.Session == hold.Session; {
@@ -244,7 +262,7 @@ func (s *step) ending(hold *Hold, c snapshot.Change[string, Key]) End {
 		return s.leftSlot(c.Key)
 	case !again && holds:
 		return Released // It holds the key again, so it lives.
-	case !again && c.Next.Session == "" && c.Next.LockIndex == hold.LockIndex && hold.LockIndex > 0:
+	case hold.givenUp(c.Next):
 		return s.evidence.givenUp(hold.Session, c.Next.ModifyIndex)
 	case !again:
 		return s.evidence.lastWritten(hold.Session, c.Next)

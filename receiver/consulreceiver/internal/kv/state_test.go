@@ -403,7 +403,7 @@ func TestNeeds(t *testing.T) {
 		"it is written":          {keys{"a": free(1, 3, 0).heldBy("s"), "b": free(1, 1, 0)}, Needs{}},
 		"another key is taken":   {keys{"a": free(1, 2, 1).heldBy("s"), "b": free(1, 3, 1).heldBy("s")}, Needs{}},
 		"it is deleted":          {keys{"b": free(1, 1, 0)}, Needs{Sessions: []string{"s"}, Deleted: []string{"a"}}},
-		"it is given up":         {keys{"a": free(1, 3, 1)}, s},
+		"it is given up":         {keys{"a": free(1, 3, 1)}, Needs{Sessions: []string{"s"}, GivenUp: map[string]uint64{"s": 3}}},
 		"another one holds it":   {keys{"a": free(1, 4, 2).heldBy("r")}, s},
 		"the holder comes back":  {keys{"a": free(1, 4, 2).heldBy("s")}, Needs{}},
 		"it was given up, twice": {keys{"a": free(1, 5, 2)}, s},

@@ -1311,7 +1311,7 @@ type metricConsulKvChanges struct {
 // init fills consul.kv.changes metric with initial data.
 func (m *metricConsulKvChanges) init() {
 	m.data.SetName("consul.kv.changes")
-	m.data.SetDescription("How often keys under each of kv::prefixes were seen to change.")
+	m.data.SetDescription("How often keys under each of kv::prefixes were observed to change.")
 	m.data.SetUnit("{change}")
 	m.data.SetEmptySum()
 	m.data.Sum().SetIsMonotonic(true)

@@ -558,7 +558,7 @@ func TestMetricsBuilder(t *testing.T) {
 						validatedMetrics["consul.kv.changes"] = true
 						assert.Equal(t, pmetric.MetricTypeSum, mi.Type())
 						assert.Equal(t, 1, mi.Sum().DataPoints().Len())
-						assert.Equal(t, "How often keys under each of kv::prefixes were seen to change.", mi.Description())
+						assert.Equal(t, "How often keys under each of kv::prefixes were observed to change.", mi.Description())
 						assert.Equal(t, "{change}", mi.Unit())
 						assert.True(t, mi.Sum().IsMonotonic())
 						assert.Equal(t, pmetric.AggregationTemporalityCumulative, mi.Sum().AggregationTemporality())
@@ -578,7 +578,7 @@ func TestMetricsBuilder(t *testing.T) {
 						validatedMetrics["consul.kv.changes"] = true
 						assert.Equal(t, pmetric.MetricTypeSum, mi.Type())
 						assert.Equal(t, 1, mi.Sum().DataPoints().Len())
-						assert.Equal(t, "How often keys under each of kv::prefixes were seen to change.", mi.Description())
+						assert.Equal(t, "How often keys under each of kv::prefixes were observed to change.", mi.Description())
 						assert.Equal(t, "{change}", mi.Unit())
 						assert.True(t, mi.Sum().IsMonotonic())
 						assert.Equal(t, pmetric.AggregationTemporalityCumulative, mi.Sum().AggregationTemporality())
