@@ -117,7 +117,7 @@ func (s *system) narrowed(policy *api.ACLPolicy) oracle.Fault {
 
 // hides says whether the token could not see the object of a span at times.
 func (s *system) hides(span oracle.Span) bool {
-	of := fleetNames[hiddenNumber] + "-"
-	return (strings.HasPrefix(span.Attributes[attrNode], of) || strings.HasPrefix(span.Attributes[attrService], of)) &&
+	of := strings.ToLower(fleetNames[hiddenNumber] + "-")
+	return (strings.HasPrefix(strings.ToLower(span.Attributes[attrNode]), of) || strings.HasPrefix(strings.ToLower(span.Attributes[attrService]), of)) &&
 		slices.ContainsFunc(s.Windows(), func(w oracle.Window) bool { return w.Hidden })
 }
