@@ -96,7 +96,7 @@ func TestWhatATokenMayNotSeeHasNotVanished(t *testing.T) {
 	o.Eventually(t, "the partial view is said", func() bool { return o.Warnings("view of "+endpointChecks) == 1 })
 	o.Eventually(t, "as an event too", o.HasEvent("consul.results.filtered", "consul.endpoint", endpointChecks))
 	o.Eventually(t, "what it may see goes on", o.HasEvent(transition, attrCheck, "db", "consul.check.new_status", "passing"))
-	require.Empty(t, o.Events(transition, attrCheck, "web"), "it is only out of sight")
+	require.Empty(t, o.Events(transition, attrCheck, "web"), "it is only hidden")
 	o.RequireNotTold(t, wide, narrow)
 }
 
@@ -157,7 +157,7 @@ func allBut(denied string) string {
 	return strings.Join(rules, "\n")
 }
 
-// stir has something to tell in every part of the API that has events.
+// stir changes something in every part of the API that has events.
 func stir(t *testing.T, client *api.Client, name string) {
 	t.Helper()
 	registerService(t, client, name)
@@ -221,8 +221,8 @@ func TestATokenThatLacksOneRightShowsTheRest(t *testing.T) {
 		"key":     {endpointKV + "config/", endpointKV + "locks/"},
 		"event":   {endpointUserEvents},
 	}
-	// What tells a stir, by the rights that it takes.
-	tells := map[string]struct{ event, attribute, prefix string }{
+	// What a stir causes, by the rights that it takes.
+	reports := map[string]struct{ event, attribute, prefix string }{
 		"service":      {"consul.service.registered", "consul.service.name", ""},
 		"service node": {transition, attrCheck, ""},
 		"node":         {"consul.node.registered", "consul.node.name", "node-"},
@@ -260,9 +260,9 @@ func TestATokenThatLacksOneRightShowsTheRest(t *testing.T) {
 				})
 			})
 			stir(t, client, denied+"-narrow")
-			for kinds, told := range tells {
+			for kinds, reported := range reports {
 				if !strings.Contains(kinds, denied) {
-					o.Eventually(t, kinds, o.HasEvent(told.event, told.attribute, told.prefix+denied+"-narrow"))
+					o.Eventually(t, kinds, o.HasEvent(reported.event, reported.attribute, reported.prefix+denied+"-narrow"))
 				}
 			}
 			hidden := map[string]bool{endpointCoordinates: denied == "node"} // once there are any
@@ -288,9 +288,9 @@ func TestATokenThatLacksOneRightShowsTheRest(t *testing.T) {
 			if denied != "event" { // To a query without that right nothing happens: it waits for a minute.
 				stirUntil("the status is well", func() bool { return o.Trouble() == "" })
 				stir(t, client, denied+"-wide")
-				for kinds, told := range tells {
-					o.Eventually(t, kinds+" is told again", o.HasEvent(told.event, told.attribute, told.prefix+denied+"-wide"))
-					assert.Empty(t, o.Events(told.event, told.attribute, told.prefix+"first"), "that it is in sight again is no news")
+				for kinds, reported := range reports {
+					o.Eventually(t, kinds+" is reported again", o.HasEvent(reported.event, reported.attribute, reported.prefix+denied+"-wide"))
+					assert.Empty(t, o.Events(reported.event, reported.attribute, reported.prefix+"first"), "that it is shown again is no news")
 				}
 			}
 			requireNothingGone(t, o)

@@ -414,7 +414,7 @@ func (w *world) observe(b *testing.B, m *meter, logs consumer.Logs) *driven {
 		passing := int64(w.services*checksPerService + 1 - w.failing())
 		return r.HasValue(passing, "consul.health.check.count", attrStatus, "passing")()
 	}, time.Minute, 100*time.Millisecond)
-	time.Sleep(3 * time.Second) // What came while it was registered has been told.
+	time.Sleep(3 * time.Second) // What came while it was registered has been reported.
 	return r
 }
 

@@ -85,12 +85,12 @@ func TestAClusterLosesItsLeaderAndItsQuorum(t *testing.T) {
 	}
 
 	led := lead(t, consul, client, leader)
-	elected := func() string { // as last told
-		told := o.Events("consul.leader.elected")
-		if len(told) == 0 {
+	elected := func() string { // as last reported
+		reported := o.Events("consul.leader.elected")
+		if len(reported) == 0 {
 			return led
 		}
-		return attribute(t, told[len(told)-1], "consul.leader.address")
+		return attribute(t, reported[len(reported)-1], "consul.leader.address")
 	}
 	o.Eventually(t, "that it leads", func() bool { return elected() == led })
 	require.NoError(t, consul.Members[leader].Kill())
@@ -110,7 +110,7 @@ func TestAClusterLosesItsLeaderAndItsQuorum(t *testing.T) {
 	}
 	o.Eventually(t, "an unhealthy server", o.HasValue(0, "consul.server.healthy", "consul.server.name", nodeName(leader)))
 	o.Eventually(t, "a failed member", o.HasValue(1, "consul.member.count", "consul.member.pool", "lan", "consul.member.status", "failed"))
-	// leaderless means that each time without a leader was told: its beginning, and its
+	// leaderless means that each time without a leader was reported: its beginning, and its
 	// end except of so many that last. Each election may have one, which may be too
 	// short to be seen.
 	leaderless := func(lasting int) func() bool {
@@ -123,7 +123,7 @@ func TestAClusterLosesItsLeaderAndItsQuorum(t *testing.T) {
 
 	require.NoError(t, consul.Members[other].Kill())
 	o.Eventually(t, "there is no leader", o.HasValue(0, "consul.raft.has_leader"))
-	o.Eventually(t, "it is told, and lasts", leaderless(1))
+	o.Eventually(t, "it is reported, and lasts", leaderless(1))
 	before := len(o.Events("consul.leader.elected"))
 	markers := o.Spans(spanLeaderless + ".start")
 	lasts := markers[len(markers)-1].ParentSpanID()
@@ -136,8 +136,8 @@ func TestAClusterLosesItsLeaderAndItsQuorum(t *testing.T) {
 	require.NoError(t, consul.Members[other].Restart(t.Context()))
 	o.Eventually(t, "a leader", o.HasValue(1, "consul.raft.has_leader"))
 	o.Eventually(t, "the leaderless time has ended", leaderless(0))
-	o.Eventually(t, "it is told", func() bool { return len(o.Events("consul.leader.elected")) > before })
-	late.Eventually(t, "who came late tells it", late.HasSpan(spanLeaderless, period.AttrBeganBeforeObservation, "true"))
+	o.Eventually(t, "it is reported", func() bool { return len(o.Events("consul.leader.elected")) > before })
+	late.Eventually(t, "who came late reports it", late.HasSpan(spanLeaderless, period.AttrBeganBeforeObservation, "true"))
 	ended := slices.IndexFunc(o.Spans(spanLeaderless), func(span ptrace.Span) bool { return span.SpanID() == lasts })
 	require.GreaterOrEqual(t, ended, 0)
 	assert.Equal(t, ptrace.StatusCodeError, o.Spans(spanLeaderless)[ended].Status().Code())
@@ -245,7 +245,7 @@ func TestTheServerThatIsAskedRestarts(t *testing.T) {
 		set(t, client, "web", api.HealthPassing)
 		o.Eventually(t, "the status is well", func() bool { return o.Trouble() == "" })
 		o.Eventually(t, "the change after", o.HasValue(0, "consul.health.check.count", attrStatus, "warning"))
-		o.Eventually(t, "that it is told", func() bool { return len(o.Spans(health.SpanOutage, attrCheck, "web")) > outages })
+		o.Eventually(t, "that it is reported", func() bool { return len(o.Spans(health.SpanOutage, attrCheck, "web")) > outages })
 	}
 	assert.Len(t, o.Spans(health.SpanOutage, attrCheck, "web"), 3)
 	for name, n := range map[string]int{

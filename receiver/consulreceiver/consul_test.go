@@ -68,19 +68,19 @@ func set(t *testing.T, client *api.Client, check, status string) {
 	})
 }
 
-// untilInCatalog tells the agent about a check until the catalog has it: an agent that
-// cannot reach a leader agrees, and tells the catalog up to two minutes later.
-func untilInCatalog(t *testing.T, client *api.Client, check, status string, tell func() error) {
+// untilInCatalog registers a check with the agent until the catalog has it: an agent that
+// cannot reach a leader agrees, and updates the catalog up to two minutes later.
+func untilInCatalog(t *testing.T, client *api.Client, check, status string, report func() error) {
 	t.Helper()
 	require.EventuallyWithT(t, func(t *assert.CollectT) {
-		require.NoError(t, tell())
+		require.NoError(t, report())
 		checks, _, err := client.Health().State(status, nil)
 		require.NoError(t, err)
 		assert.True(t, slices.ContainsFunc(checks, func(c *api.HealthCheck) bool { return c.CheckID == check }), "%s is not %s", check, status)
 	}, 90*time.Second, 10*time.Millisecond)
 }
 
-// requireNothingGone requires that nothing was told as ended, failed or gone.
+// requireNothingGone requires that nothing was reported as ended, failed or gone.
 func requireNothingGone(t *testing.T, o *observedtest.Receiver) {
 	t.Helper()
 	for _, name := range []string{
@@ -155,7 +155,7 @@ func TestAnOutageThatBeganBeforeTheReceiver(t *testing.T) {
 	set(t, client, "web", api.HealthCritical)
 	o := observe(t, configFor(consul.Addr))
 	o.Eventually(t, "the baseline", o.HasValue(1, "consul.health.check.count", attrStatus, "critical"))
-	// The watch has its baseline too once it has told a later change.
+	// The watch has its baseline too once it has reported a later change.
 	registerService(t, client, "other")
 	o.Eventually(t, "the watch", func() bool { return len(o.Events(transition, attrCheck, "other")) > 0 })
 	assert.Empty(t, o.Events(transition, attrCheck, "web"), "the baseline is not news")

@@ -154,7 +154,7 @@ func TestARestartOfConsulDuringAnOutage(t *testing.T) {
 	consul, client := startConsul(t, lab.ServerOptions{})
 	for _, service := range []string{"web", "db"} {
 		registerService(t, client, service)
-		set(t, client, service, api.HealthPassing) // The agent keeps what it was told.
+		set(t, client, service, api.HealthPassing) // The agent keeps what it was reported.
 	}
 	acquire(t, client, newSession(t, client, "holder"))
 	_, _, err := client.Event().Fire(&api.UserEvent{Name: "before"}, nil)
@@ -521,8 +521,8 @@ func TestWhatACheckSaysIsToldUpToItsLimit(t *testing.T) {
 	assert.LessOrEqual(t, len(output), 64)
 	assert.Greater(t, len(output), 60)
 	assert.True(t, utf8.ValidString(output))
-	_, told := silent.Events(transition)[0].Attributes().Get("consul.check.output")
-	assert.False(t, told)
+	_, reported := silent.Events(transition)[0].Attributes().Get("consul.check.output")
+	assert.False(t, reported)
 	silent.RequireNotTold(t, "éé")
 	said.RequireNotTold(t, strings.Repeat("é", 32))
 }
