@@ -111,7 +111,7 @@ func TestCourses(t *testing.T) {
 		saw  observations
 		want []string
 	}{
-		"an outage is told when it opens and when it closes": {
+		"an outage is reported when it opens and when it closes": {
 			observations{observed(1, "n1/web=passing"), observed(2, "n1/web=critical"), observed(3, "n1/web=passing")},
 			[]string{
 				"1: incident web opened", "1: n1/web passing>critical opened",
@@ -363,7 +363,7 @@ func TestAnOutageOfANodeAndTheIncidentsOfItsServicesAreLinkedBothWays(t *testing
 	assert.Equal(t, db, opened[1].Incident.ID)
 	assert.Equal(t, []OutageID{cause}, opened[1].Incident.Causes)
 	for _, o := range opened {
-		assert.Len(t, o.Incident.Transitions, 1, "it is told with the transition that began it")
+		assert.Len(t, o.Incident.Transitions, 1, "it is reported with the transition that began it")
 	}
 	transitioned := pick[Transitioned](effects)
 	require.Len(t, transitioned, 1)
@@ -489,7 +489,7 @@ func TestEffectsAreInTheOrderOfTheChecks(t *testing.T) {
 	assert.True(t, slices.IsSortedFunc(transitioned, func(a, b Transitioned) int { return a.ID.Compare(b.ID) }))
 	for i, e := range effects {
 		if e, is := e.(Opened); is {
-			assert.Equal(t, e.Incident.ID.First, effects[i+1].(Transitioned).ID, "an incident is told before the transition that began it")
+			assert.Equal(t, e.Incident.ID.First, effects[i+1].(Transitioned).ID, "an incident is reported before the transition that began it")
 		}
 	}
 }
@@ -744,7 +744,7 @@ func (k *consumer) take(t *testing.T, effects []Effect, h *Health, silent bool) 
 	saved := h.Save()
 	now := newConsumer(saved, k.over)
 	if !silent {
-		assert.Equal(t, now, *k, "what is open was told")
+		assert.Equal(t, now, *k, "what is open was reported")
 	}
 	*k = now
 }

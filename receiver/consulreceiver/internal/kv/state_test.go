@@ -144,15 +144,15 @@ func (id HoldID) name() string {
 
 // keyed steps once a second and describes every effect. Like the receiver, it
 // asks only for what a step needs.
-func keyed(k *Keys, from int, looks ...sample) (told []string) {
+func keyed(k *Keys, from int, looks ...sample) (lines []string) {
 	for i, l := range looks {
 		gap, effects := k.Step(snapshottest.At(from+i), l.Observation, l.answer(k.Needs(l.Objects)))
-		told = append(told, snapshottest.DescribeGap(from+i, gap)...)
+		lines = append(lines, snapshottest.DescribeGap(from+i, gap)...)
 		for _, e := range effects {
-			told = append(told, fmt.Sprintf("%d: %s", from+i, describeKey(e)))
+			lines = append(lines, fmt.Sprintf("%d: %s", from+i, describeKey(e)))
 		}
 	}
-	return told
+	return lines
 }
 
 func TestKeys(t *testing.T) {
@@ -172,7 +172,7 @@ func TestKeys(t *testing.T) {
 			[]sample{keys{"a": free(1, 2, 1).heldBy("s"), "b": free(1, 1, 0)}.at(2), keys{"a": free(1, 2, 1).heldBy("s"), "b": free(1, 1, 0)}.at(2)},
 			nil, 0,
 		},
-		"a hold is told when it begins and when it ends": {
+		"a hold is reported when it begins and when it ends": {
 			[]sample{
 				keys{"a": free(1, 1, 0)}.at(1), keys{"a": free(1, 3, 1).heldBy("s")}.at(3), keys{"a": free(1, 3, 1).heldBy("s")}.at(3),
 				keys{"a": free(1, 4, 1)}.at(4).alive(2, "s"),
