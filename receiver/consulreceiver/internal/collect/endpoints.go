@@ -89,6 +89,17 @@ func (e *Env) SkipEndpoints(skipped ...string) {
 	}
 }
 
+// RestEndpoint takes in that an endpoint, which is read on demand, is not needed now: a
+// failure of its last use is none any more.
+func (e *Env) RestEndpoint(endpoint string) {
+	e.endpoints.mu.Lock()
+	delete(e.endpoints.up, endpoint)
+	delete(e.endpoints.lost, endpoint)
+	delete(e.endpoints.stale, endpoint)
+	e.endpoints.mu.Unlock()
+	e.Condition.Rest(e.label(endpoint))
+}
+
 // Up reports whether the last use of an endpoint succeeded.
 func (e *Env) Up(endpoint string) bool {
 	e.endpoints.mu.Lock()

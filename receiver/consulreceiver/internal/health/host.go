@@ -35,6 +35,9 @@ func (c *collector) refreshHosts(ctx context.Context, totals map[string]int64) (
 		}
 	}
 	c.mu.Unlock()
+	if len(ill) == 0 {
+		c.RestEndpoint(endpointOnNode)
+	}
 	all = true
 	left := maxHosts
 	for _, node := range ill {

@@ -123,6 +123,7 @@ func (c *collector) recordChecks(ctx context.Context, m collect.Metrics) {
 func (c *collector) totals(ctx context.Context) (own map[string]int64, imported map[Imported]Instances) {
 	totals, with := c.catalog.Instances()
 	if totals == nil || !with {
+		c.RestEndpoint(endpointImported)
 		return totals, nil
 	}
 	imported, err := c.readImported(ctx, totals)
