@@ -328,7 +328,7 @@ func TestAPoolWithoutMembers(t *testing.T) {
 		}))
 		c, p := clientOf(t, server.Listener.Addr().String())
 		_, err := member.NewRead(p, pool)(t.Context(), c, consulapi.Query{})
-		require.EqualError(t, err, endpoint+": the answer names no member, not even the agent: see the ACLs in the receiver's README, and check endpoint")
+		require.EqualError(t, err, endpoint+": the answer names no member, not even the agent: see Permissions in the receiver's README, and check endpoint")
 		filtered = true
 		members, err := member.NewRead(p, pool)(t.Context(), c, consulapi.Query{})
 		require.NoError(t, err)

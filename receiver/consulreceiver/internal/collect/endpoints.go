@@ -140,7 +140,7 @@ func (e *Env) SetBeyond(endpoint string, limit Limit, count int) {
 func (e *Env) SetFiltered(endpoint string, filtered bool) {
 	var err error
 	if filtered {
-		err = errors.New("the token does not show all there is: see the ACLs in the receiver's README")
+		err = errors.New("the token does not show all there is: see Permissions in the receiver's README")
 	}
 	e.endpoints.mu.Lock()
 	e.endpoints.partly[endpoint] = filtered

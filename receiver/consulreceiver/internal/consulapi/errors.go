@@ -41,7 +41,10 @@ func Explain(endpoint string, err error) error {
 		}
 		switch refused.Code {
 		case http.StatusForbidden:
-			return fmt.Errorf("%s: the token may not read it, see the ACLs in the receiver's README: %w", endpoint, refused)
+			if strings.Contains(refused.Body, "ACL not found") {
+				return fmt.Errorf("%s: consul does not know the token, it is wrong, expired or deleted: check token, token_file: %w", endpoint, refused)
+			}
+			return fmt.Errorf("%s: the token may not read it, see Permissions in the receiver's README: %w", endpoint, refused)
 		case http.StatusTooManyRequests, http.StatusServiceUnavailable:
 			return fmt.Errorf("%s: consul is busy: %w", endpoint, refused)
 		}

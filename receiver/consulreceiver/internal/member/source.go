@@ -85,7 +85,7 @@ type entry struct {
 
 // errNoMembers is the error of an answer without the agent itself, which is in its own
 // pools. Consul means that it hides something only to who has a token.
-var errNoMembers = errors.New("the answer names no member, not even the agent: see the ACLs in the receiver's README, and check endpoint")
+var errNoMembers = errors.New("the answer names no member, not even the agent: see Permissions in the receiver's README, and check endpoint")
 
 // readPool reads a pool. An agent that is no server is in no WAN pool: it answers null.
 func readPool(ctx context.Context, c *consulapi.Client, pool Pool) (entries []entry, meta consulapi.Meta, err error) {
