@@ -160,7 +160,7 @@ func TestARestartOfConsulDuringAnOutage(t *testing.T) {
 	_, _, err := client.Event().Fire(&api.UserEvent{Name: "before"}, nil)
 	require.NoError(t, err)
 	o := observe(t, configForKeys(consul.Addr))
-	watching(t, o, append([]string{endpointConfig, endpointMembers, endpointMembersWAN, endpointKV + "locks/"}, watched...)...)
+	watching(t, o, append([]string{endpointAutopilot, endpointConfig, endpointMembers, endpointMembersWAN, endpointKV + "locks/"}, watched...)...)
 	set(t, client, "web", api.HealthCritical)
 	o.Eventually(t, "the marker", o.HasSpan(health.SpanOutage+".start", attrCheck, "web"))
 
