@@ -8,6 +8,7 @@ package snapshot
 
 import (
 	"cmp"
+	"slices"
 
 	"github.com/otelcol-infra/otelcol-infra/internal/diff"
 )
@@ -78,12 +79,11 @@ func (t *Tracker[K, V]) Restore(known map[K]V, index uint64) {
 // gone unobserved; changes are in the order of compare on their keys.
 func (t *Tracker[K, V]) Step(o Observation[K, V], compare func(a, b K) int) (*Gap, []Change[K, V]) {
 	first := !t.begun
+	found := diff.Maps(t.known, o.Objects, compare)
 	var gap *Gap
-	// The same index: nothing has changed.
-	if (o.Gap && !first || t.restored && first) && o.Index != t.index {
+	if o.Index != t.index && (o.Gap && !first || t.restored && first) || o.Gap && !first && contradicts(o, found) {
 		gap = &Gap{Old: t.index, New: o.Index}
 	}
-	found := diff.Maps(t.known, o.Objects, compare)
 	t.known, t.index, t.begun = o.Objects, o.Index, true
 	changes := make([]Change[K, V], 0, len(found))
 	for _, c := range found {
@@ -95,6 +95,12 @@ func (t *Tracker[K, V]) Step(o Observation[K, V], compare func(a, b K) int) (*Ga
 		})
 	}
 	return gap, changes
+}
+
+// contradicts means that known objects are different, although the index is the same: it
+// is that of another server, such as one that was built anew.
+func contradicts[K, V comparable](o Observation[K, V], found []diff.Change[K, V]) bool {
+	return slices.ContainsFunc(found, func(c diff.Change[K, V]) bool { return !c.Added && !(c.Removed && o.Rebased) })
 }
 
 // Known returns the objects of the last observation; not to be changed.

@@ -87,6 +87,10 @@ func TestTracking(t *testing.T) {
 			[]snapshot.Observation[string, int]{numbers{"a": 1}.at(3), snapshottest.AfterGap(numbers{"a": 1}.at(3))},
 			[]string{"0: a 0>1 added initial"},
 		},
+		"the same index with other content is that of another server": {
+			[]snapshot.Observation[string, int]{numbers{"a": 1}.at(3), snapshottest.AfterGap(numbers{"a": 2}.at(3))},
+			[]string{"0: a 0>1 added initial", "1: gap 3-3", "1: a 1>2 reconciled"},
+		},
 		"Consul went back to a snapshot": {
 			[]snapshot.Observation[string, int]{numbers{}.at(9), snapshottest.AfterGap(numbers{"a": 1}.at(2))},
 			[]string{"1: gap 9-2", "1: a 0>1 added reconciled"},
