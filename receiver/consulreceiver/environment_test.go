@@ -300,7 +300,7 @@ func TestTheProxyOfTheEnvironment(t *testing.T) {
 	}
 	cfg := defaultConfig()
 	cfg.HTTP.Endpoint = "http://0.0.0.0:1" // Go uses no proxy for 127.0.0.1, and a name would take a resolver.
-	cfg.HTTP.DisableKeepAlives = true // The process ends with the test.
+	cfg.HTTP.DisableKeepAlives = true      // The process ends with the test.
 	o := observe(t, cfg)
 	up := int64(1)
 	if os.Getenv("NOT_PROXIED") != "" {
