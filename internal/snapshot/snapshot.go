@@ -100,7 +100,7 @@ func (t *Tracker[K, V]) Step(o Observation[K, V], compare func(a, b K) int) (*Ga
 // contradicts means that known objects are different, although the index is the same: it
 // is that of another server, such as one that was built anew.
 func contradicts[K, V comparable](o Observation[K, V], found []diff.Change[K, V]) bool {
-	return slices.ContainsFunc(found, func(c diff.Change[K, V]) bool { return !c.Added && !(c.Removed && o.Rebased) })
+	return slices.ContainsFunc(found, func(c diff.Change[K, V]) bool { return !c.Added && (!c.Removed || !o.Rebased) })
 }
 
 // Known returns the objects of the last observation; not to be changed.
