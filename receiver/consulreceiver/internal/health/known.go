@@ -198,13 +198,11 @@ func (k *known) overtaken(last, index uint64, checks Checks) bool {
 		return false
 	}
 	for id, next := range checks {
-		prev, there := k.checks[id]
-		_, gone := k.gone[id]
-		if there && next.Index < prev.Index && prev.Index <= index || !there && !gone && next.Index <= last {
+		if prev, there := k.checks[id]; there && next.Index < prev.Index && prev.Index <= index {
 			return true
 		}
 	}
-	return false
+	return k.appeared(last, checks)
 }
 
 // appeared says that an answer has a check that is not known although it was modified
