@@ -26,7 +26,7 @@ import (
 	"github.com/otelcol-infra/otelcol-infra/internal/address"
 	"github.com/otelcol-infra/otelcol-infra/internal/observedtest"
 	"github.com/otelcol-infra/otelcol-infra/lab"
-	"github.com/otelcol-infra/otelcol-infra/receiver/etcdreceiver/internal/telemetry"
+	"github.com/otelcol-infra/otelcol-infra/receiver/etcdreceiver/internal/lock"
 )
 
 // A real etcd that has nothing says so completely.
@@ -240,6 +240,6 @@ func TestAnEtcdWhoseAnswersAreEmptyForAWhile(t *testing.T) {
 		for _, event := range o.Events("")[before:] {
 			assert.Contains(t, []string{"/app/emptied", "/app/later"}, value(event.Attributes(), "etcd.key"), event.EventName())
 		}
-		assert.False(t, o.hasSpan(telemetry.SpanHold, holder.key)(), "it lasts")
+		assert.False(t, o.hasSpan(lock.SpanHold, holder.key)(), "it lasts")
 	}
 }

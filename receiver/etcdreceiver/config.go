@@ -23,8 +23,8 @@ import (
 	"github.com/otelcol-infra/otelcol-infra/internal/configcheck"
 	"github.com/otelcol-infra/otelcol-infra/internal/pattern"
 	"github.com/otelcol-infra/otelcol-infra/internal/tokenfile"
+	"github.com/otelcol-infra/otelcol-infra/receiver/etcdreceiver/internal/keyspace"
 	"github.com/otelcol-infra/otelcol-infra/receiver/etcdreceiver/internal/metadata"
-	"github.com/otelcol-infra/otelcol-infra/receiver/etcdreceiver/internal/state"
 )
 
 const (
@@ -280,8 +280,8 @@ func (c LeasesConfig) validate() error {
 	return errors.Join(errs...)
 }
 
-func (c *Config) prefixes() state.Prefixes {
-	return state.Prefixes{Watch: c.Watch.Prefixes, Locks: c.Locks.Prefixes, Elections: c.Elections.Prefixes}
+func (c *Config) prefixes() keyspace.Prefixes {
+	return keyspace.Prefixes{Watch: c.Watch.Prefixes, Locks: c.Locks.Prefixes, Elections: c.Elections.Prefixes}
 }
 
 // loadTLS returns nil when the endpoints are not https.

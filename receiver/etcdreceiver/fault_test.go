@@ -22,7 +22,7 @@ import (
 	"github.com/otelcol-infra/otelcol-infra/internal/address"
 	"github.com/otelcol-infra/otelcol-infra/internal/observedtest"
 	"github.com/otelcol-infra/otelcol-infra/lab"
-	"github.com/otelcol-infra/otelcol-infra/receiver/etcdreceiver/internal/telemetry"
+	"github.com/otelcol-infra/otelcol-infra/receiver/etcdreceiver/internal/lock"
 )
 
 func TestACompactionThatHidesHistory(t *testing.T) {
@@ -61,14 +61,14 @@ func TestACompactionThatHidesHistory(t *testing.T) {
 	assert.Equal(t, []string{"etcd.key.put"}, o.told("etcd.key", "/app/created"), "three changes are told as one")
 	assert.Equal(t, []string{"etcd.lock.queued", "etcd.lock.acquired", "etcd.lock.released"}, o.told("etcd.lock.key", holder.key))
 	assert.Equal(t, []string{"etcd.lock.queued", "etcd.lock.acquired"}, o.told("etcd.lock.key", waiter.key))
-	o.Eventually(t, "the wait", o.hasSpan(telemetry.SpanWait, waiter.key))
-	wait, _ := o.span(telemetry.SpanWait, waiter.key)
+	o.Eventually(t, "the wait", o.hasSpan(lock.SpanWait, waiter.key))
+	wait, _ := o.span(lock.SpanWait, waiter.key)
 	assert.Equal(t, "true", value(wait.Attributes(), "observation.reconciled"))
 
 	set(t, client, "/app/created", "")
 	waiter.unlock(t)
 	o.Eventually(t, "the watch goes on", func() bool {
-		return len(o.told("etcd.key", "/app/created")) == 2 && o.hasSpan(telemetry.SpanHold, waiter.key)()
+		return len(o.told("etcd.key", "/app/created")) == 2 && o.hasSpan(lock.SpanHold, waiter.key)()
 	})
 }
 

@@ -14,7 +14,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/otelcol-infra/otelcol-infra/internal/watch"
-	"github.com/otelcol-infra/otelcol-infra/receiver/etcdreceiver/internal/state"
+	"github.com/otelcol-infra/otelcol-infra/receiver/etcdreceiver/internal/keyspace"
 )
 
 // follower follows the keys under one covering prefix.
@@ -39,7 +39,7 @@ type follower struct {
 // checkpointed is what is kept of the keys under a prefix.
 type checkpointed struct {
 	Cluster uint64
-	Keys    state.Saved
+	Keys    keyspace.Saved
 }
 
 func newFollower(w *watcher, prefix string) *follower {
@@ -49,7 +49,7 @@ func newFollower(w *watcher, prefix string) *follower {
 }
 
 func (f *follower) run(ctx context.Context) {
-	watch.Loop[state.Observation]{
+	watch.Loop[keyspace.Observation]{
 		Next:      f.next,
 		Step:      f.step,
 		Delivery:  f.Delivery(),
@@ -72,7 +72,7 @@ func (f *follower) condition(err error) {
 // next lists the keys and then watches from the revision of the list on. After
 // a failure it resumes where it was. When the changes in between are lost, it
 // lists again.
-func (f *follower) next(ctx context.Context) (state.Observation, error) {
+func (f *follower) next(ctx context.Context) (keyspace.Observation, error) {
 	f.read = time.Time{}
 	if f.revision == 0 {
 		return f.begin(ctx)
@@ -83,7 +83,7 @@ func (f *follower) next(ctx context.Context) (state.Observation, error) {
 	if f.keys == nil {
 		var err error
 		if f.keys, err = f.client.Watch(ctx, f.pick, f.prefix, f.revision+1, f.cfg.Watch.Queue); err != nil {
-			return state.Observation{}, err
+			return keyspace.Observation{}, err
 		}
 	}
 	read, err := f.keys.take(ctx, f.keeper.wait())
@@ -100,14 +100,14 @@ func (f *follower) next(ctx context.Context) (state.Observation, error) {
 		if errors.Is(err, rpctypes.ErrCompacted) {
 			return f.bridge(ctx, f.revision, nil)
 		}
-		return state.Observation{}, err
+		return keyspace.Observation{}, err
 	case read.opened:
 		return f.opened(ctx, read)
 	}
 	f.read = read.at
 	f.revision = max(f.revision, read.revision)
 	f.fresh = f.fresh && read.revision == 0
-	observed := state.Observation{Prefix: f.prefix, Revision: f.revision, Changes: read.changes, Late: f.late}
+	observed := keyspace.Observation{Prefix: f.prefix, Revision: f.revision, Changes: read.changes, Late: f.late}
 	observed.Answers = f.askDoubtful(ctx, read.at, f.prefix, read.changes)
 	return observed, nil
 }
@@ -116,14 +116,14 @@ func (f *follower) next(ctx context.Context) (state.Observation, error) {
 // a restored backup, or of a member that lags; the leader can tell. A watch on
 // a member that lags waits until that has caught up. A grpc-proxy that opens a watch
 // for several does not say of which cluster it is.
-func (f *follower) opened(ctx context.Context, b batch) (state.Observation, error) {
+func (f *follower) opened(ctx context.Context, b batch) (keyspace.Observation, error) {
 	f.refused = 0
 	cluster, newest := b.cluster, b.revision
 	if cluster == 0 || cluster == f.clusterID && newest < f.revision {
 		var err error
 		if cluster, newest, err = f.client.Revision(ctx, f.prefix); err != nil {
 			f.stop()
-			return state.Observation{}, err
+			return keyspace.Observation{}, err
 		}
 	}
 	if cluster != f.clusterID || newest < f.revision {
@@ -134,12 +134,12 @@ func (f *follower) opened(ctx context.Context, b batch) (state.Observation, erro
 	if f.late = newest; f.fresh {
 		f.late = 0
 	}
-	return state.Observation{Prefix: f.prefix, Revision: f.revision}, nil
+	return keyspace.Observation{Prefix: f.prefix, Revision: f.revision}, nil
 }
 
 // begin lists the keys for the first time: as they were when an earlier process
 // stopped, if they are to be followed from there, so that nothing is missed.
-func (f *follower) begin(ctx context.Context) (state.Observation, error) {
+func (f *follower) begin(ctx context.Context) (keyspace.Observation, error) {
 	var kept checkpointed
 	if f.cfg.Watch.Start != StartLatest {
 		found, err := f.store.Load(ctx, f.key(), &kept)
@@ -168,7 +168,7 @@ func (f *follower) begin(ctx context.Context) (state.Observation, error) {
 	case errors.Is(err, rpctypes.ErrFutureRev):
 		return f.list(ctx, &kept)
 	case err != nil:
-		return state.Observation{}, err
+		return keyspace.Observation{}, err
 	case !f.isOf(cluster, kept):
 		return f.list(ctx, nil)
 	}
@@ -189,14 +189,14 @@ func (f *follower) isOf(cluster uint64, kept checkpointed) bool {
 
 // bridge lists the keys as they were at the oldest revision that can be read, as
 // those after the known one were compacted: what came later is still there.
-func (f *follower) bridge(ctx context.Context, known int64, kept *checkpointed) (state.Observation, error) {
+func (f *follower) bridge(ctx context.Context, known int64, kept *checkpointed) (keyspace.Observation, error) {
 	oldest, err := f.client.OldestRevision(ctx, f.prefix, known)
 	if err != nil {
-		return state.Observation{}, err
+		return keyspace.Observation{}, err
 	}
 	observed, cluster, err := f.client.List(ctx, f.pick, f.prefix, oldest)
 	if err != nil {
-		return state.Observation{}, err // It may have been compacted meanwhile, too.
+		return keyspace.Observation{}, err // It may have been compacted meanwhile, too.
 	}
 	if f.clusterID != 0 && f.clusterID != cluster || kept != nil && !f.isOf(cluster, *kept) {
 		return f.list(ctx, nil)
@@ -211,10 +211,10 @@ func (f *follower) bridge(ctx context.Context, known int64, kept *checkpointed) 
 
 // list lists the keys as they are now, after what an earlier process knew, if
 // any.
-func (f *follower) list(ctx context.Context, kept *checkpointed) (state.Observation, error) {
+func (f *follower) list(ctx context.Context, kept *checkpointed) (keyspace.Observation, error) {
 	observed, cluster, err := f.client.List(ctx, f.pick, f.prefix, 0)
 	if err != nil {
-		return state.Observation{}, err
+		return keyspace.Observation{}, err
 	}
 	if kept != nil && f.isOf(cluster, *kept) {
 		observed.Saved = &kept.Keys
@@ -241,13 +241,13 @@ func (f *follower) stop() {
 }
 
 // step takes in what happened when it was read, however long it was queued.
-func (f *follower) step(now time.Time, observed state.Observation) watch.Telemetry {
+func (f *follower) step(now time.Time, observed keyspace.Observation) watch.Telemetry {
 	at := now
 	if !f.read.IsZero() {
 		at = f.read
 	}
 	f.steppedID = f.clusterID
-	return f.render(now, f.clusterID, f.stepMachine(&f.keeper, func(m *state.Machine) []state.Effect { return m.Step(at, observed) }))
+	return f.render(now, at, f.clusterID, f.stepMachine(&f.keeper, func(m *keyspace.Machine) []keyspace.Effect { return m.Step(at, observed) }))
 }
 
 func (f *follower) keep(ctx context.Context) bool {

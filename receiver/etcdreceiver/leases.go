@@ -10,8 +10,10 @@ import (
 	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"github.com/otelcol-infra/otelcol-infra/internal/watch"
+	"github.com/otelcol-infra/otelcol-infra/receiver/etcdreceiver/internal/key"
+	"github.com/otelcol-infra/otelcol-infra/receiver/etcdreceiver/internal/keyspace"
+	"github.com/otelcol-infra/otelcol-infra/receiver/etcdreceiver/internal/lease"
 	"github.com/otelcol-infra/otelcol-infra/receiver/etcdreceiver/internal/metadata"
-	"github.com/otelcol-infra/otelcol-infra/receiver/etcdreceiver/internal/state"
 )
 
 const (
@@ -44,7 +46,7 @@ func newLeaseFollower(w *watcher) *leaseFollower {
 }
 
 func (l *leaseFollower) run(ctx context.Context) {
-	watch.Loop[state.LeaseObservation]{
+	watch.Loop[lease.Observation]{
 		Next:     l.next,
 		Step:     l.step,
 		Delivery: l.Delivery(),
@@ -66,7 +68,7 @@ func (l *leaseFollower) end(ctx context.Context) {
 // next waits until the keys are known, as a lease that is gone is told with its
 // keys. Then it lists the leases, where that is wanted and its time has come, or asks
 // for the one whose turn it is, within the budget.
-func (l *leaseFollower) next(ctx context.Context) (state.LeaseObservation, error) {
+func (l *leaseFollower) next(ctx context.Context) (lease.Observation, error) {
 	for {
 		known := l.unlisted.Load() == 0
 		if now := time.Now(); known && l.cfg.Leases.listed() && !now.Before(l.list) {
@@ -78,23 +80,23 @@ func (l *leaseFollower) next(ctx context.Context) (state.LeaseObservation, error
 			if err == nil {
 				l.identity.CompareAndSwap(0, cluster)
 				l.restoreLeases(ctx, cluster)
-				return state.LeaseObservation{Listed: true, IDs: ids, Counted: !l.cfg.Leases.each()}, nil
+				return lease.Observation{Listed: true, IDs: ids, Counted: !l.cfg.Leases.each()}, nil
 			}
 		}
 		if l.keeper.overdue() {
-			return state.LeaseObservation{}, nil // to keep what was told
+			return lease.Observation{}, nil // to keep what was told
 		}
 		if id, ok := l.due(); known && ok {
 			if err := l.asking.Wait(ctx); err != nil {
-				return state.LeaseObservation{}, err
+				return lease.Observation{}, err
 			}
 			answer, err := l.askLease(ctx, id)
-			return state.LeaseObservation{Answers: []state.Answer{answer}}, err
+			return lease.Observation{Answers: []lease.Answer{answer}}, err
 		}
 		select {
 		case <-time.After(lookEvery):
 		case <-ctx.Done():
-			return state.LeaseObservation{}, ctx.Err()
+			return lease.Observation{}, ctx.Err()
 		}
 	}
 }
@@ -106,9 +108,9 @@ func (l *leaseFollower) due() (int64, bool) {
 	return l.machine.DueLease(time.Now())
 }
 
-func (l *leaseFollower) step(now time.Time, observed state.LeaseObservation) watch.Telemetry {
-	effects := l.stepMachine(&l.keeper, func(m *state.Machine) []state.Effect { return m.StepLeases(now, observed) })
-	return l.render(now, l.identity.Load(), effects)
+func (l *leaseFollower) step(now time.Time, observed lease.Observation) watch.Telemetry {
+	effects := l.stepMachine(&l.keeper, func(m *keyspace.Machine) []keyspace.Effect { return m.StepLeases(now, observed) })
+	return l.render(now, now, l.identity.Load(), effects)
 }
 
 // keep stores the leases, but not while one has ended that was not told yet: a
@@ -129,7 +131,7 @@ func (l *leaseFollower) keep(ctx context.Context) bool {
 // checkpointedLeases is what is kept of the leases.
 type checkpointedLeases struct {
 	Cluster uint64
-	Leases  []state.SavedLease
+	Leases  []lease.Saved
 }
 
 // restoreLeases goes on from what an earlier process kept of the cluster, before
@@ -155,12 +157,12 @@ func (w *watcher) restoreLeases(ctx context.Context, cluster uint64) {
 // askDoubtful asks for the leases that may have ended with changes, which were
 // read at a time, as far as the budget allows. What it does not learn stays
 // unknown.
-func (w *watcher) askDoubtful(ctx context.Context, at time.Time, prefix string, changes []state.Change) (answers []state.Answer) {
+func (w *watcher) askDoubtful(ctx context.Context, at time.Time, prefix string, changes []key.Change) (answers []lease.Answer) {
 	if !w.cfg.Leases.each() || len(changes) == 0 {
 		return nil
 	}
 	w.mu.Lock()
-	doubtful := w.machine.Doubtful(at, prefix, changes, w.asking.Burst())
+	doubtful := w.machine.Ambiguous(at, prefix, changes, w.asking.Burst())
 	w.mu.Unlock()
 	for _, id := range doubtful {
 		if !w.asking.Allow() {
@@ -175,7 +177,7 @@ func (w *watcher) askDoubtful(ctx context.Context, at time.Time, prefix string, 
 	return answers
 }
 
-func (w *watcher) askLease(ctx context.Context, id int64) (state.Answer, error) {
+func (w *watcher) askLease(ctx context.Context, id int64) (lease.Answer, error) {
 	answer, cluster, err := w.client.Lease(ctx, id)
 	if err == nil {
 		w.identity.CompareAndSwap(0, cluster)
@@ -184,8 +186,8 @@ func (w *watcher) askLease(ctx context.Context, id int64) (state.Answer, error) 
 }
 
 // Lease asks for one lease, which is a request to the leader.
-func (c *client) Lease(ctx context.Context, id int64) (answer state.Answer, cluster uint64, err error) {
-	answer = state.Answer{ID: id, At: time.Now()}
+func (c *client) Lease(ctx context.Context, id int64) (answer lease.Answer, cluster uint64, err error) {
+	answer = lease.Answer{ID: id, At: time.Now()}
 	err = c.ask(ctx, metadata.AttributeRequestLease, func(ctx context.Context, etcd *clientv3.Client) error {
 		reply, err := etcd.TimeToLive(clientv3.WithRequireLeader(ctx), clientv3.LeaseID(id))
 		if err != nil {

@@ -16,8 +16,9 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/otelcol-infra/otelcol-infra/internal/pattern"
+	"github.com/otelcol-infra/otelcol-infra/receiver/etcdreceiver/internal/key"
+	"github.com/otelcol-infra/otelcol-infra/receiver/etcdreceiver/internal/keyspace"
 	"github.com/otelcol-infra/otelcol-infra/receiver/etcdreceiver/internal/metadata"
-	"github.com/otelcol-infra/otelcol-infra/receiver/etcdreceiver/internal/state"
 )
 
 const (
@@ -43,8 +44,8 @@ type selection struct {
 
 // List returns the keys under a covering prefix, as many as are remembered, and
 // the ID of the cluster. revision is that of the list, or 0 for the newest.
-func (c *client) List(ctx context.Context, pick selection, prefix string, revision int64) (state.Observation, uint64, error) {
-	observed := state.Observation{Prefix: prefix, Revision: revision, Listed: true}
+func (c *client) List(ctx context.Context, pick selection, prefix string, revision int64) (keyspace.Observation, uint64, error) {
+	observed := keyspace.Observation{Prefix: prefix, Revision: revision, Listed: true}
 	end := clientv3.WithRange(clientv3.GetPrefixRangeEnd(prefix))
 	var cluster uint64
 	first, most := int(c.firstPage.Load()), largestPage
@@ -63,10 +64,10 @@ func (c *client) List(ctx context.Context, pick selection, prefix string, revisi
 			c.firstPage.CompareAndSwap(int64(first), int64(fewer))
 		}
 		if err != nil {
-			return state.Observation{}, 0, err
+			return keyspace.Observation{}, 0, err
 		}
 		if cluster = cmp.Or(cluster, answer.Header.ClusterId); cluster != answer.Header.ClusterId {
-			return state.Observation{}, 0, errAnother
+			return keyspace.Observation{}, 0, errAnother
 		}
 		if observed.Revision == 0 {
 			observed.Revision = answer.Header.Revision
@@ -108,8 +109,8 @@ func revision(ctx context.Context, etcd *clientv3.Client, prefix string) (cluste
 	return now.Header.ClusterId, now.Header.Revision, nil
 }
 
-func keyOf(kv *mvccpb.KeyValue) state.Key {
-	return state.Key{
+func keyOf(kv *mvccpb.KeyValue) key.Key {
+	return key.Key{
 		Name:     string(kv.Key),
 		Created:  kv.CreateRevision,
 		Modified: kv.ModRevision,
@@ -120,10 +121,10 @@ func keyOf(kv *mvccpb.KeyValue) state.Key {
 }
 
 // changes returns what is observed of a watch response. Values stay behind.
-func (p selection) changes(events []*clientv3.Event) []state.Change {
-	changes := make([]state.Change, 0, len(events))
+func (p selection) changes(events []*clientv3.Event) []key.Change {
+	changes := make([]key.Change, 0, len(events))
 	for _, event := range events {
-		c := state.Change{Key: keyOf(event.Kv), Deleted: event.Type == clientv3.EventTypeDelete}
+		c := key.Change{Key: keyOf(event.Kv), Deleted: event.Type == clientv3.EventTypeDelete}
 		if !p.names.Match(c.Key.Name) {
 			continue
 		}

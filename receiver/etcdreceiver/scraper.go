@@ -18,6 +18,8 @@ import (
 
 	"github.com/otelcol-infra/otelcol-infra/internal/address"
 	"github.com/otelcol-infra/otelcol-infra/internal/sharedcomponent"
+	"github.com/otelcol-infra/otelcol-infra/receiver/etcdreceiver/internal/keyspace"
+	"github.com/otelcol-infra/otelcol-infra/receiver/etcdreceiver/internal/lease"
 	"github.com/otelcol-infra/otelcol-infra/receiver/etcdreceiver/internal/metadata"
 	"github.com/otelcol-infra/otelcol-infra/receiver/etcdreceiver/internal/state"
 	"github.com/otelcol-infra/otelcol-infra/receiver/etcdreceiver/internal/telemetry"
@@ -127,13 +129,13 @@ func (w *watcher) record(ctx context.Context, mb *metadata.MetricsBuilder, now t
 		counts = counts.At(w.present(ctx, now, current))
 	}
 	ts := pcommon.NewTimestampFromTime(now)
-	telemetry.RecordCounts(mb, ts, counts, func(prefix string) bool {
+	keyspace.Record(mb, ts, counts, func(prefix string) bool {
 		return answers && slices.ContainsFunc(covering, func(c string) bool { return current[c] && strings.HasPrefix(prefix, c) })
 	})
 	if w.cfg.Leases.Mode != LeasesOff {
 		unknown := func(c string) bool { return !current[c] }
 		known := current[leasesAsked] && (!w.cfg.Leases.listed() || current[leasesList]) && (w.cfg.Leases.Mode != LeasesWatched || !slices.ContainsFunc(covering, unknown))
-		telemetry.RecordLeases(mb, ts, counts.Leases, w.cfg.Leases.each(), answers && !stalled && known)
+		lease.Record(mb, ts, counts.Leases, w.cfg.Leases.each(), answers && !stalled && known)
 	}
 	w.durations.AppendTo(more, ts)
 }
@@ -141,9 +143,9 @@ func (w *watcher) record(ctx context.Context, mb *metadata.MetricsBuilder, now t
 // present returns what is counted of the keys that are there now, for the metrics
 // alone: the watches wait for a consumer, and do not know. It marks in current
 // which prefixes could be listed.
-func (w *watcher) present(ctx context.Context, now time.Time, current map[string]bool) state.Counts {
+func (w *watcher) present(ctx context.Context, now time.Time, current map[string]bool) keyspace.Counts {
 	prefixes := w.cfg.prefixes()
-	machine := state.NewMachine(prefixes, state.Limits{Keys: w.cfg.Watch.Limit, Leases: w.cfg.Leases.Limit}, false)
+	machine := keyspace.NewMachine(prefixes, keyspace.Limits{Keys: w.cfg.Watch.Limit, Leases: w.cfg.Leases.Limit}, false)
 	for _, prefix := range prefixes.Covering() {
 		observed, _, err := w.client.List(ctx, w.pick, prefix, 0)
 		if current[prefix] = err == nil; err == nil {

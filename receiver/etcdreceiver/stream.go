@@ -16,8 +16,8 @@ import (
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"google.golang.org/grpc/metadata"
 
+	"github.com/otelcol-infra/otelcol-infra/receiver/etcdreceiver/internal/key"
 	own "github.com/otelcol-infra/otelcol-infra/receiver/etcdreceiver/internal/metadata"
-	"github.com/otelcol-infra/otelcol-infra/receiver/etcdreceiver/internal/state"
 )
 
 const (
@@ -66,7 +66,7 @@ type batch struct {
 	opened   bool
 	cluster  uint64
 	revision int64 // everything up to it was read; of the first one, the newest in etcd
-	changes  []state.Change
+	changes  []key.Change
 }
 
 // Watch opens a watch from a revision on, with a queue of so many changes. When
@@ -203,7 +203,7 @@ func (s *stream) pop() batch {
 		n++
 	}
 	if n > 1 {
-		changes := make([]state.Change, 0, size)
+		changes := make([]key.Change, 0, size)
 		for _, b := range s.queue[:n] {
 			changes = append(changes, b.changes...)
 		}

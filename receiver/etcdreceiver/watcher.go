@@ -16,8 +16,10 @@ import (
 
 	"github.com/otelcol-infra/otelcol-infra/internal/checkpoint"
 	"github.com/otelcol-infra/otelcol-infra/internal/watch"
+	"github.com/otelcol-infra/otelcol-infra/receiver/etcdreceiver/internal/collect"
+	"github.com/otelcol-infra/otelcol-infra/receiver/etcdreceiver/internal/key"
+	"github.com/otelcol-infra/otelcol-infra/receiver/etcdreceiver/internal/keyspace"
 	"github.com/otelcol-infra/otelcol-infra/receiver/etcdreceiver/internal/metadata"
-	"github.com/otelcol-infra/otelcol-infra/receiver/etcdreceiver/internal/state"
 	"github.com/otelcol-infra/otelcol-infra/receiver/etcdreceiver/internal/telemetry"
 )
 
@@ -28,7 +30,7 @@ type watcher struct {
 	cfg       *Config
 	settings  receiver.Settings
 	story     *telemetry.Story
-	durations *telemetry.Durations
+	durations *keyspace.Durations
 	requests  *requests
 	pick      selection
 	asking    *rate.Limiter // of requests about single leases
@@ -39,7 +41,7 @@ type watcher struct {
 	unlisted  atomic.Int32 // prefixes whose keys are not known yet
 
 	mu       sync.Mutex
-	machine  *state.Machine
+	machine  *keyspace.Machine
 	restored bool            // what was kept of leases
 	untold   int             // loops that know more than they have told
 	current  map[string]bool // what is up to date: by covering prefix, and of leases
@@ -58,17 +60,17 @@ func newWatcher(cfg *Config, settings receiver.Settings) (*watcher, error) {
 	if err != nil {
 		return nil, err
 	}
-	limits := state.Limits{Keys: cfg.Watch.Limit, Leases: cfg.Leases.Limit}
+	limits := keyspace.Limits{Keys: cfg.Watch.Limit, Leases: cfg.Leases.Limit}
 	w := &watcher{
 		Base:      base,
 		cfg:       cfg,
 		settings:  settings,
 		story:     telemetry.NewStory(cfg.Events, settings),
-		durations: telemetry.NewDurations(cfg.prefixes(), time.Now()),
+		durations: keyspace.NewDurations(cfg.prefixes(), time.Now()),
 		requests:  requests,
 		pick:      selection{names: names, limit: cfg.Watch.Limit, prevKV: cfg.Watch.PrevKV, fingerprint: cfg.Watch.Fingerprint},
 		asking:    rate.NewLimiter(rate.Limit(cfg.Leases.RequestsPerSecond), max(1, int(cfg.Leases.RequestsPerSecond))),
-		machine:   state.NewMachine(cfg.prefixes(), limits, cfg.Leases.each()),
+		machine:   keyspace.NewMachine(cfg.prefixes(), limits, cfg.Leases.each()),
 	}
 	// A lease that keys are attached to is known with them.
 	w.current = map[string]bool{leasesAsked: cfg.Leases.Mode == LeasesWatched}
@@ -114,19 +116,22 @@ func (w *watcher) Shutdown(ctx context.Context) error {
 	return w.store.Close(ctx)
 }
 
-// render tells of effects, and counts how long what ended had lasted.
-func (w *watcher) render(now time.Time, id uint64, effects []state.Effect) watch.Telemetry {
+// render reports effects of a time, and counts how long what ended had lasted.
+func (w *watcher) render(now, at time.Time, id uint64, effects []keyspace.Effect) watch.Telemetry {
 	cluster := hex(id)
-	w.durations.Observe(cluster, effects)
+	w.durations.Observe(cluster, at, effects)
 	for _, e := range effects {
-		if e.Kind == state.WatchGap {
+		if _, is := e.(key.Gap); is {
 			w.requests.gap()
 		}
 	}
-	if !w.Delivery().HasConsumers() {
+	if len(effects) == 0 || !w.Delivery().HasConsumers() {
 		return watch.EmptyTelemetry()
 	}
-	return w.story.Render(now, cluster, clusterResource(metadata.NewResourceBuilder(w.cfg.Events.ResourceAttributes), cluster), effects)
+	r := collect.NewRenderer(w.cfg.Events, w.settings, now, cluster)
+	r.At = collect.Timestamp(at)
+	keyspace.Render(r, effects)
+	return r.Emit(clusterResource(metadata.NewResourceBuilder(w.cfg.Events.ResourceAttributes), cluster))
 }
 
 // saw takes in whether something could be observed.
@@ -138,13 +143,13 @@ func (w *watcher) saw(what string, err error) {
 
 // stepMachine steps the machine for the loop of a keeper, and says when there is
 // more than it remembers.
-func (w *watcher) stepMachine(k *keeper, do func(*state.Machine) []state.Effect) []state.Effect {
+func (w *watcher) stepMachine(k *keeper, do func(*keyspace.Machine) []keyspace.Effect) []keyspace.Effect {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	k.stepped()
 	effects := do(w.machine)
-	w.limited(limitKeys, w.machine.Beyond(), w.cfg.Watch.Limit, "keys are not remembered")
-	w.limited(limitLeases, w.machine.BeyondLeases(), w.cfg.Leases.Limit, "leases are not followed")
+	w.limited(limitKeys, w.machine.KeysOverLimit(), w.cfg.Watch.Limit, "keys are not remembered")
+	w.limited(limitLeases, w.machine.LeasesOverLimit(), w.cfg.Leases.Limit, "leases are not followed")
 	return effects
 }
 

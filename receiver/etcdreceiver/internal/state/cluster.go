@@ -1,6 +1,8 @@
 // Copyright The otelcol-infra Authors
 // SPDX-License-Identifier: Apache-2.0
 
+// Package state holds what the receiver knows of the cluster. It does no I/O and reads
+// no clock.
 package state
 
 import (

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -477,3 +478,5 @@ func FuzzAClusterIsFollowed(f *testing.F) {
 		}
 	})
 }
+
+func at(seconds int) time.Time { return time.Unix(int64(seconds), 0) }
