@@ -5,7 +5,6 @@ package etcdreceiver
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"slices"
 	"strings"
@@ -16,6 +15,8 @@ import (
 
 	"github.com/otelcol-infra/otelcol-infra/internal/address"
 	"github.com/otelcol-infra/otelcol-infra/internal/watch"
+	"github.com/otelcol-infra/otelcol-infra/receiver/etcdreceiver/internal/collect"
+	"github.com/otelcol-infra/otelcol-infra/receiver/etcdreceiver/internal/etcdapi"
 	"github.com/otelcol-infra/otelcol-infra/receiver/etcdreceiver/internal/metadata"
 	"github.com/otelcol-infra/otelcol-infra/receiver/etcdreceiver/internal/state"
 )
@@ -61,7 +62,7 @@ type cluster struct {
 // member is a member of the cluster, as it is configured.
 type member struct {
 	endpoint string
-	client   *client
+	client   *etcdapi.Client
 	status   question[state.Member]
 	answered bool // in the last round
 }
@@ -81,10 +82,10 @@ func newCluster(w *watcher) *cluster {
 }
 
 // run observes until ctx ends.
-func (c *cluster) run(ctx context.Context, tlsConfig *tls.Config) {
+func (c *cluster) run(ctx context.Context, options etcdapi.Options) {
 	for _, m := range c.members {
-		m.client = newClient(ctx, c.cfg, tlsConfig, c.requests, m.endpoint)
-		defer m.client.close()
+		m.client = etcdapi.New(ctx, options, m.endpoint)
+		defer m.client.Close()
 	}
 	c.restore(ctx)
 	var asking sync.WaitGroup
@@ -123,7 +124,7 @@ func (c *cluster) askMembers(ctx context.Context, asking *sync.WaitGroup) {
 	answers := make(chan struct{}, len(c.members))
 	waits := 0
 	for _, m := range c.members {
-		if ask(ctx, c, asking, &m.status, 0, m.client.Status, func() { answers <- struct{}{} }) {
+		if ask(ctx, c, asking, &m.status, 0, statusOfMember(m.client), func() { answers <- struct{}{} }) {
 			waits++
 		}
 	}
@@ -159,7 +160,7 @@ func (c *cluster) askCluster(ctx context.Context, asking *sync.WaitGroup, every 
 		c.oldest.skip(now, every)
 		return
 	}
-	ask(ctx, c, asking, &c.peers, every, via.Peers, c.signal)
+	ask(ctx, c, asking, &c.peers, every, peersOf(via), c.signal)
 	ask(ctx, c, asking, &c.oldest, every, func(ctx context.Context) (int64, error) {
 		c.mu.Lock()
 		before := c.oldest.value
@@ -171,7 +172,7 @@ func (c *cluster) askCluster(ctx context.Context, asking *sync.WaitGroup, every 
 
 // askAlarms asks for the alarms when what the members complain of has changed,
 // and from time to time while there are any.
-func (c *cluster) askAlarms(ctx context.Context, asking *sync.WaitGroup, every time.Duration, via *client, complaints string) {
+func (c *cluster) askAlarms(ctx context.Context, asking *sync.WaitGroup, every time.Duration, via *etcdapi.Client, complaints string) {
 	c.mu.Lock()
 	none := !c.alarms.waits && complaints == "" && len(c.alarms.value) == 0
 	if none {
@@ -184,7 +185,7 @@ func (c *cluster) askAlarms(ctx context.Context, asking *sync.WaitGroup, every t
 	c.mu.Unlock()
 	if none {
 		c.Condition.Set(c.alarms.name, nil)
-	} else if ask(ctx, c, asking, &c.alarms, every, via.Alarms, c.signal) {
+	} else if ask(ctx, c, asking, &c.alarms, every, alarmsOf(via), c.signal) {
 		c.mu.Lock()
 		c.alarming = complaints
 		c.mu.Unlock()
@@ -194,7 +195,7 @@ func (c *cluster) askAlarms(ctx context.Context, asking *sync.WaitGroup, every t
 // spokesman returns who can be asked for what the members agree on: the leader,
 // or else a member that follows one and is no learner, which would refuse. With
 // it comes what the members complain of.
-func (c *cluster) spokesman() (via *client, complaints string) {
+func (c *cluster) spokesman() (via *etcdapi.Client, complaints string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	cluster, leads := c.machine.ID(), false
@@ -216,6 +217,41 @@ func (c *cluster) spokesman() (via *client, complaints string) {
 	}
 	slices.Sort(all)
 	return via, strings.Join(slices.Compact(all), "\n")
+}
+
+func statusOfMember(client *etcdapi.Client) func(context.Context) (state.Member, error) {
+	return func(ctx context.Context) (state.Member, error) {
+		status, err := client.Status(ctx)
+		return state.Member(status), err
+	}
+}
+
+func peersOf(client *etcdapi.Client) func(context.Context) (map[uint64]state.Peer, error) {
+	return func(ctx context.Context) (map[uint64]state.Peer, error) {
+		members, err := client.Members(ctx)
+		if err != nil {
+			return nil, err
+		}
+		peers := make(map[uint64]state.Peer, len(members))
+		for _, m := range members {
+			peers[m.ID] = state.Peer{Name: m.Name, Learner: m.Learner}
+		}
+		return peers, nil
+	}
+}
+
+func alarmsOf(client *etcdapi.Client) func(context.Context) (map[state.Alarm]struct{}, error) {
+	return func(ctx context.Context) (map[state.Alarm]struct{}, error) {
+		raised, err := client.Alarms(ctx)
+		if err != nil {
+			return nil, err
+		}
+		alarms := make(map[state.Alarm]struct{}, len(raised))
+		for _, a := range raised {
+			alarms[state.Alarm{Member: a.Member, Type: state.AlarmType(a.Type)}] = struct{}{}
+		}
+		return alarms, nil
+	}
 }
 
 // said returns what the members said in the last round.
@@ -263,9 +299,9 @@ func (c *cluster) step(now time.Time, o state.ClusterObservation) watch.Telemetr
 	if before != 0 && c.machine.ID() != before {
 		c.oldest.value = 0 // of another history
 	}
-	id := hex(c.machine.ID())
+	id := collect.Hex(c.machine.ID())
 	c.mu.Unlock()
-	res := clusterResource(metadata.NewResourceBuilder(c.cfg.Events.ResourceAttributes), id)
+	res := collect.ClusterResource(metadata.NewResourceBuilder(c.cfg.Events.ResourceAttributes), id)
 	return c.story.RenderCluster(now, id, res, effects)
 }
 
@@ -273,7 +309,7 @@ func (c *cluster) step(now time.Time, o state.ClusterObservation) watch.Telemetr
 // and done without.
 func (c *cluster) restore(ctx context.Context) {
 	var saved state.ClusterState
-	found, err := c.store.Load(ctx, storedCluster, &saved)
+	found, err := c.env.Store.Load(ctx, storedCluster, &saved)
 	c.Condition.Set(storageOf+storedCluster, err)
 	if found && err == nil {
 		c.mu.Lock()
@@ -287,5 +323,5 @@ func (c *cluster) keep(ctx context.Context) {
 	c.mu.Lock()
 	saved := c.machine.Save()
 	c.mu.Unlock()
-	c.Condition.Set(storageOf+storedCluster, c.store.Save(ctx, storedCluster, saved))
+	c.Condition.Set(storageOf+storedCluster, c.env.Store.Save(ctx, storedCluster, saved))
 }

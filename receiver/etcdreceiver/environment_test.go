@@ -186,7 +186,7 @@ func TestTheProxyOfTheEnvironment(t *testing.T) {
 		cfg := configFor("http://etcd.example:2379")
 		o := observe(t, cfg)
 		o.Eventually(t, "it is down", o.has("etcd.member.up", cfg.Endpoints[0], 0))
-		_, err := collect(t, cfg, cfg.Endpoints[0])
+		_, err := collectFrom(t, cfg, cfg.Endpoints[0])
 		require.Error(t, err)
 		return
 	}

@@ -4,11 +4,10 @@
 package etcdreceiver
 
 import (
-	"strconv"
-
 	"go.opentelemetry.io/collector/pdata/pcommon"
 
 	"github.com/otelcol-infra/otelcol-infra/internal/address"
+	"github.com/otelcol-infra/otelcol-infra/receiver/etcdreceiver/internal/collect"
 	"github.com/otelcol-infra/otelcol-infra/receiver/etcdreceiver/internal/metadata"
 	"github.com/otelcol-infra/otelcol-infra/receiver/etcdreceiver/internal/state"
 )
@@ -30,25 +29,15 @@ const (
 	leasesList      = "list of leases"
 )
 
-// clusterResource identifies the cluster, which events and traces are of.
-func clusterResource(rb *metadata.ResourceBuilder, cluster string) pcommon.Resource {
-	rb.SetServiceName("etcd")
-	rb.SetServiceInstanceID(cluster) // else Prometheus would take two clusters for one
-	rb.SetEtcdClusterID(cluster)
-	return rb.Emit()
-}
-
 // memberResource identifies a member, which metrics are of. One that has not
 // answered yet has neither IDs nor a version.
 func memberResource(rb *metadata.ResourceBuilder, endpoint string, m state.Member) pcommon.Resource {
 	rb.SetServiceName("etcd")
 	rb.SetServiceInstanceID(address.HostPort(endpoint))
 	if m.ID != 0 {
-		rb.SetEtcdClusterID(hex(m.Cluster))
-		rb.SetEtcdMemberID(hex(m.ID))
+		rb.SetEtcdClusterID(collect.Hex(m.Cluster))
+		rb.SetEtcdMemberID(collect.Hex(m.ID))
 		rb.SetServiceVersion(m.Version)
 	}
 	return rb.Emit()
 }
-
-func hex(id uint64) string { return strconv.FormatUint(id, 16) }

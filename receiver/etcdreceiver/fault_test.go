@@ -22,6 +22,7 @@ import (
 	"github.com/otelcol-infra/otelcol-infra/internal/address"
 	"github.com/otelcol-infra/otelcol-infra/internal/observedtest"
 	"github.com/otelcol-infra/otelcol-infra/lab"
+	"github.com/otelcol-infra/otelcol-infra/receiver/etcdreceiver/internal/collect"
 	"github.com/otelcol-infra/otelcol-infra/receiver/etcdreceiver/internal/telemetry"
 )
 
@@ -261,7 +262,7 @@ func TestAnotherClusterAtTheSameAddress(t *testing.T) {
 	cluster := func(c *clientv3.Client) string {
 		answer, err := c.Get(t.Context(), "/")
 		require.NoError(t, err)
-		return hex(answer.Header.ClusterId)
+		return collect.Hex(answer.Header.ClusterId)
 	}
 	require.NotEqual(t, cluster(client), cluster(otherClient))
 	o.Eventually(t, "what is there", o.HasEvent("etcd.key.put", "etcd.key", "/more/b", "etcd.cluster.id", cluster(otherClient), "observation.reconciled", "true"))

@@ -5,12 +5,11 @@ package etcdreceiver
 
 import (
 	"context"
+	"fmt"
 	"time"
 
-	clientv3 "go.etcd.io/etcd/client/v3"
-
 	"github.com/otelcol-infra/otelcol-infra/internal/watch"
-	"github.com/otelcol-infra/otelcol-infra/receiver/etcdreceiver/internal/metadata"
+	"github.com/otelcol-infra/otelcol-infra/receiver/etcdreceiver/internal/etcdapi"
 	"github.com/otelcol-infra/otelcol-infra/receiver/etcdreceiver/internal/state"
 )
 
@@ -51,7 +50,7 @@ func (l *leaseFollower) run(ctx context.Context) {
 		Commit:   l.keeper.delivered,
 		Condition: func(err error) {
 			l.saw(leasesAsked, err)
-			l.Condition.Set(leasesAsked, explain(err))
+			l.Condition.Set(leasesAsked, etcdapi.Explain(err))
 		},
 	}.Run(ctx)
 }
@@ -71,12 +70,12 @@ func (l *leaseFollower) next(ctx context.Context) (state.LeaseObservation, error
 		known := l.unlisted.Load() == 0
 		if now := time.Now(); known && l.cfg.Leases.listed() && !now.Before(l.list) {
 			l.list = now.Add(l.cfg.Scrape.CollectionInterval)
-			ids, cluster, err := l.client.Leases(ctx)
+			ids, cluster, err := l.env.API.Leases(ctx)
 			// Its own condition: single leases can be asked for without it.
 			l.saw(leasesList, err)
 			l.Condition.Set(leasesList, explainLeases(err))
 			if err == nil {
-				l.identity.CompareAndSwap(0, cluster)
+				l.env.ClusterID.CompareAndSwap(0, cluster)
 				l.restoreLeases(ctx, cluster)
 				return state.LeaseObservation{Listed: true, IDs: ids, Counted: !l.cfg.Leases.each()}, nil
 			}
@@ -108,7 +107,7 @@ func (l *leaseFollower) due() (int64, bool) {
 
 func (l *leaseFollower) step(now time.Time, observed state.LeaseObservation) watch.Telemetry {
 	effects := l.stepMachine(&l.keeper, func(m *state.Machine) []state.Effect { return m.StepLeases(now, observed) })
-	return l.render(now, l.identity.Load(), effects)
+	return l.render(now, l.env.ClusterID.Load(), effects)
 }
 
 // keep stores the leases, but not while one has ended that was not told yet: a
@@ -119,9 +118,9 @@ func (l *leaseFollower) keep(ctx context.Context) bool {
 		l.mu.Unlock()
 		return false
 	}
-	kept := checkpointedLeases{l.identity.Load(), l.machine.SaveLeases()}
+	kept := checkpointedLeases{l.env.ClusterID.Load(), l.machine.SaveLeases()}
 	l.mu.Unlock()
-	err := l.store.Save(ctx, keyLeases, kept)
+	err := l.env.Store.Save(ctx, keyLeases, kept)
 	l.Condition.Set(storageOf+keyLeases, err)
 	return err == nil
 }
@@ -145,7 +144,7 @@ func (w *watcher) restoreLeases(ctx context.Context, cluster uint64) {
 		return
 	}
 	var kept checkpointedLeases
-	found, err := w.store.Load(ctx, keyLeases, &kept)
+	found, err := w.env.Store.Load(ctx, keyLeases, &kept)
 	w.Condition.Set(storageOf+keyLeases, err)
 	if found && err == nil && kept.Cluster == cluster {
 		w.machine.RestoreLeases(time.Now(), kept.Leases)
@@ -176,41 +175,17 @@ func (w *watcher) askDoubtful(ctx context.Context, at time.Time, prefix string, 
 }
 
 func (w *watcher) askLease(ctx context.Context, id int64) (state.Answer, error) {
-	answer, cluster, err := w.client.Lease(ctx, id)
+	lease, cluster, err := w.env.API.Lease(ctx, id)
 	if err == nil {
-		w.identity.CompareAndSwap(0, cluster)
+		w.env.ClusterID.CompareAndSwap(0, cluster)
 	}
-	return answer, err
+	return state.Answer(lease), err
 }
 
-// Lease asks for one lease, which is a request to the leader.
-func (c *client) Lease(ctx context.Context, id int64) (answer state.Answer, cluster uint64, err error) {
-	answer = state.Answer{ID: id, At: time.Now()}
-	err = c.ask(ctx, metadata.AttributeRequestLease, func(ctx context.Context, etcd *clientv3.Client) error {
-		reply, err := etcd.TimeToLive(clientv3.WithRequireLeader(ctx), clientv3.LeaseID(id))
-		if err != nil {
-			return err
-		}
-		answer.TTL, answer.Remaining, cluster = reply.GrantedTTL, reply.TTL, reply.ClusterId
-		return nil
-	})
-	answer.By = time.Now()
-	return answer, cluster, err
-}
-
-// Leases returns the IDs of all leases, as a member has heard of them, and of
-// the cluster.
-func (c *client) Leases(ctx context.Context) (ids []int64, cluster uint64, err error) {
-	err = c.ask(ctx, metadata.AttributeRequestLeases, func(ctx context.Context, etcd *clientv3.Client) error {
-		reply, err := etcd.Leases(clientv3.WithRequireLeader(ctx))
-		if err != nil {
-			return err
-		}
-		cluster, ids = reply.ClusterId, make([]int64, len(reply.Leases))
-		for i, l := range reply.Leases {
-			ids[i] = int64(l.ID)
-		}
-		return nil
-	})
-	return ids, cluster, err
+// explainLeases says what to do about a refusal of the list of leases.
+func explainLeases(err error) error {
+	if etcdapi.Denied(err) {
+		return fmt.Errorf("%w: the user needs read of all keys with leases, or the role root; or set leases::mode to watched", err)
+	}
+	return etcdapi.Explain(err)
 }

@@ -134,7 +134,7 @@ func serve(t *testing.T, handler http.HandlerFunc) string {
 	return server.URL
 }
 
-func collect(t *testing.T, cfg *Config, endpoint string) (pmetric.MetricSlice, error) {
+func collectFrom(t *testing.T, cfg *Config, endpoint string) (pmetric.MetricSlice, error) {
 	t.Helper()
 	cfg.Endpoints = []string{endpoint}
 	tlsConfig, err := cfg.loadTLS(t.Context())
@@ -161,7 +161,7 @@ func TestAPageThatIsThere(t *testing.T) {
 		}),
 	} {
 		t.Run(name, func(t *testing.T) {
-			metrics, err := collect(t, defaultConfig(), endpoint)
+			metrics, err := collectFrom(t, defaultConfig(), endpoint)
 			require.NoError(t, err)
 			require.Equal(t, 1, metrics.Len())
 			assert.Equal(t, "etcd.raft.pending_proposal.count", metrics.At(0).Name())
@@ -214,7 +214,7 @@ func TestPagesThatCannotBeRead(t *testing.T) {
 			endpoint := serve(t, handler)
 			cfg := defaultConfig()
 			cfg.Scrape.Timeout = time.Minute
-			metrics, err := collect(t, cfg, endpoint)
+			metrics, err := collectFrom(t, cfg, endpoint)
 			require.ErrorContains(t, err, reason)
 			require.ErrorContains(t, err, endpoint+"/metrics: ")
 			assert.Zero(t, metrics.Len())
@@ -233,7 +233,7 @@ func TestAPageThatHangs(t *testing.T) {
 			cfg := defaultConfig()
 			cfg.Scrape.Timeout = 100 * time.Millisecond
 			began := time.Now()
-			_, err := collect(t, cfg, endpoint)
+			_, err := collectFrom(t, cfg, endpoint)
 			require.ErrorIs(t, err, context.DeadlineExceeded)
 			require.ErrorContains(t, err, endpoint)
 			assert.Less(t, time.Since(began), soon)
@@ -270,16 +270,16 @@ func TestAPageOverTLS(t *testing.T) {
 
 	cfg := defaultConfig()
 	cfg.TLS.CAFile, cfg.TLS.CertFile, cfg.TLS.KeyFile = cert, cert, keyFile
-	metrics, err := collect(t, cfg, server.URL)
+	metrics, err := collectFrom(t, cfg, server.URL)
 	require.NoError(t, err)
 	assert.Equal(t, 1, metrics.Len())
 
 	cfg.TLS.CAFile = ""
-	_, err = collect(t, cfg, server.URL)
+	_, err = collectFrom(t, cfg, server.URL)
 	require.ErrorContains(t, err, "certificate signed by unknown authority")
 	cfg = defaultConfig()
 	cfg.TLS.CAFile = cert
-	_, err = collect(t, cfg, server.URL)
+	_, err = collectFrom(t, cfg, server.URL)
 	require.ErrorContains(t, err, "certificate required")
 }
 

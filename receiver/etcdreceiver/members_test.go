@@ -25,7 +25,7 @@ import (
 	"github.com/otelcol-infra/otelcol-infra/internal/observedtest"
 	"github.com/otelcol-infra/otelcol-infra/internal/period"
 	"github.com/otelcol-infra/otelcol-infra/lab"
-	"github.com/otelcol-infra/otelcol-infra/receiver/etcdreceiver/internal/state"
+	"github.com/otelcol-infra/otelcol-infra/receiver/etcdreceiver/internal/collect"
 	"github.com/otelcol-infra/otelcol-infra/receiver/etcdreceiver/internal/telemetry"
 )
 
@@ -65,7 +65,7 @@ func leadingMember(t *testing.T, client *clientv3.Client, endpoints []string) (l
 		for i, endpoint := range endpoints {
 			status, err := client.Status(t.Context(), endpoint)
 			if err == nil && status.Leader == status.Header.MemberId {
-				leader, id = i, hex(status.Leader)
+				leader, id = i, collect.Hex(status.Leader)
 				return true
 			}
 		}
@@ -170,16 +170,16 @@ func TestMembersComeArePromotedAndGo(t *testing.T) {
 
 	nowhere, err := client.MemberAddAsLearner(t.Context(), []string{"http://127.0.0.1:1"})
 	require.NoError(t, err)
-	o.Eventually(t, "a learner that never starts", o.HasEvent("etcd.member.added", subject, hex(nowhere.Member.ID), "etcd.member.role", "learner"))
+	o.Eventually(t, "a learner that never starts", o.HasEvent("etcd.member.added", subject, collect.Hex(nowhere.Member.ID), "etcd.member.role", "learner"))
 	o.Eventually(t, "it counts", o.roles(1, 1))
 	assert.Empty(t, value(o.Events("etcd.member.added")[0].Attributes(), "etcd.member.name"))
 	_, err = client.MemberRemove(t.Context(), nowhere.Member.ID)
 	require.NoError(t, err)
-	o.Eventually(t, "it is removed", o.HasEvent("etcd.member.removed", subject, hex(nowhere.Member.ID), "etcd.member.role", "learner"))
+	o.Eventually(t, "it is removed", o.HasEvent("etcd.member.removed", subject, collect.Hex(nowhere.Member.ID), "etcd.member.role", "learner"))
 	assert.Equal(t, plog.SeverityNumberWarn, o.Events("etcd.member.removed")[0].SeverityNumber())
 
 	id := startLearner(t, client)
-	o.Eventually(t, "a learner", o.HasEvent("etcd.member.added", subject, hex(id)))
+	o.Eventually(t, "a learner", o.HasEvent("etcd.member.added", subject, collect.Hex(id)))
 	o.Eventually(t, "its name is known", func() bool {
 		list, err := client.MemberList(t.Context())
 		return err == nil && slices.ContainsFunc(list.Members, func(m *etcdserverpb.Member) bool { return m.ID == id && m.Name == "learner" })
@@ -188,13 +188,13 @@ func TestMembersComeArePromotedAndGo(t *testing.T) {
 		_, err := client.MemberPromote(t.Context(), id)
 		return err == nil || errors.Is(err, rpctypes.ErrMemberNotLearner)
 	})
-	o.Eventually(t, "it is promoted", o.HasEvent("etcd.member.promoted", subject, hex(id), "etcd.member.role", "voter", "etcd.member.name", "learner", "observation.reconciled", "false"))
+	o.Eventually(t, "it is promoted", o.HasEvent("etcd.member.promoted", subject, collect.Hex(id), "etcd.member.role", "voter", "etcd.member.name", "learner", "observation.reconciled", "false"))
 	o.Eventually(t, "two voters", o.roles(2, 0))
 	o.Eventually(t, "it can be removed", func() bool { // etcd waits until it has been well for some seconds.
 		_, err := client.MemberRemove(t.Context(), id)
 		return err == nil || errors.Is(err, rpctypes.ErrMemberNotFound)
 	})
-	o.Eventually(t, "it is removed", o.HasEvent("etcd.member.removed", subject, hex(id), "etcd.member.role", "voter"))
+	o.Eventually(t, "it is removed", o.HasEvent("etcd.member.removed", subject, collect.Hex(id), "etcd.member.role", "voter"))
 	assert.Len(t, o.Events("etcd.member.added"), 2)
 	assert.Len(t, o.Events("etcd.member.removed"), 2)
 }
@@ -226,7 +226,7 @@ func TestAnEtcdWithoutSpace(t *testing.T) {
 	status, err := client.Status(t.Context(), endpoint)
 	require.NoError(t, err)
 	raised := o.Events("etcd.alarm.raised")[0]
-	assert.Equal(t, hex(status.Header.MemberId), value(raised.Attributes(), subject))
+	assert.Equal(t, collect.Hex(status.Header.MemberId), value(raised.Attributes(), subject))
 	assert.Equal(t, "false", value(raised.Attributes(), "observation.reconciled"))
 	assert.Equal(t, plog.SeverityNumberError, raised.SeverityNumber())
 	o.Eventually(t, "it counts", o.HasValue(1, "etcd.alarm.count", nospace...))
@@ -297,72 +297,6 @@ func TestCompactions(t *testing.T) {
 	assert.Len(t, o.Events(""), 3)
 	assert.Equal(t, plog.SeverityNumberInfo, o.Events("etcd.compaction")[0].SeverityNumber())
 	assert.Empty(t, o.Trouble())
-}
-
-func TestTheOldestRevisionIsFound(t *testing.T) {
-	for name, tc := range map[string]struct{ before, compacted, newest, want int64 }{
-		"nothing was compacted":           {0, 0, 50, 1},
-		"a new cluster":                   {0, 0, 1, 1},
-		"nothing since":                   {7, 7, 50, 7},
-		"something since":                 {7, 8, 50, 8},
-		"all":                             {7, 50, 50, 50},
-		"all but one":                     {0, 49, 50, 49},
-		"a restored backup":               {90, 7, 50, 7},
-		"a restored backup with its past": {90, 0, 50, 1},
-	} {
-		t.Run(name, func(t *testing.T) {
-			reads := 0
-			got, err := oldestRevision(tc.before, func(revision int64) (int64, error) {
-				reads++
-				switch {
-				case revision > tc.newest:
-					return 0, rpctypes.ErrFutureRev
-				case revision != 0 && revision < tc.compacted:
-					return 0, rpctypes.ErrCompacted
-				}
-				return tc.newest, nil
-			})
-			require.NoError(t, err)
-			assert.Equal(t, tc.want, got)
-			assert.LessOrEqual(t, reads, 11)
-		})
-	}
-}
-
-// etcd compacts while the oldest revision is searched for.
-func TestTheOldestRevisionIsFoundWhileItMoves(t *testing.T) {
-	oldest, newest := int64(10), int64(100)
-	got, err := oldestRevision(1, func(revision int64) (int64, error) {
-		defer func() { oldest, newest = min(oldest+7, 300), newest+1 }()
-		if revision != 0 && revision < oldest {
-			return 0, rpctypes.ErrCompacted
-		}
-		return max(newest, oldest), nil
-	})
-	require.NoError(t, err)
-	assert.EqualValues(t, 300, got)
-
-	for failing := range 3 { // whichever read fails
-		reads := 0
-		_, err := oldestRevision(1, func(revision int64) (int64, error) {
-			if reads++; reads > failing {
-				return 0, rpctypes.ErrTimeout
-			}
-			if revision != 0 && revision < 60 {
-				return 0, rpctypes.ErrCompacted
-			}
-			return 100, nil
-		})
-		require.ErrorIs(t, err, rpctypes.ErrTimeout)
-	}
-}
-
-func TestAlarmTypes(t *testing.T) {
-	for of, want := range map[etcdserverpb.AlarmType]state.AlarmType{
-		etcdserverpb.AlarmType_NOSPACE: state.NoSpace, etcdserverpb.AlarmType_CORRUPT: state.Corrupt, 99: state.UnknownAlarm,
-	} {
-		assert.Equal(t, want, alarmType(of))
-	}
 }
 
 // One that hangs from the start delays the metrics of the others for a second, not
@@ -440,7 +374,7 @@ func TestARestartOfTheCollector(t *testing.T) {
 	_, err = client.Compact(t.Context(), answer.Header.Revision)
 	require.NoError(t, err)
 	o := run(t)
-	o.Eventually(t, "what happened meanwhile", o.HasEvent("etcd.member.added", subject, hex(added.Member.ID), "observation.reconciled", "true"))
+	o.Eventually(t, "what happened meanwhile", o.HasEvent("etcd.member.added", subject, collect.Hex(added.Member.ID), "observation.reconciled", "true"))
 	o.Eventually(t, "the compaction", o.HasEvent("etcd.compaction"))
 	assert.Len(t, o.Events(""), 2)
 }

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/otelcol-infra/otelcol-infra/receiver/etcdreceiver/internal/etcdapi"
 	"github.com/otelcol-infra/otelcol-infra/receiver/etcdreceiver/internal/state"
 )
 
@@ -76,7 +77,7 @@ func ask[T any](ctx context.Context, c *cluster, asking *sync.WaitGroup, q *ques
 		if ctx.Err() != nil {
 			return // What Shutdown cut off says nothing.
 		}
-		c.Condition.Set(q.name, explain(err))
+		c.Condition.Set(q.name, etcdapi.Explain(err))
 		c.mu.Lock()
 		q.answer(time.Now(), value, err)
 		c.mu.Unlock()

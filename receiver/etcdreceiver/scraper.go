@@ -18,6 +18,7 @@ import (
 
 	"github.com/otelcol-infra/otelcol-infra/internal/address"
 	"github.com/otelcol-infra/otelcol-infra/internal/sharedcomponent"
+	"github.com/otelcol-infra/otelcol-infra/receiver/etcdreceiver/internal/collect"
 	"github.com/otelcol-infra/otelcol-infra/receiver/etcdreceiver/internal/metadata"
 	"github.com/otelcol-infra/otelcol-infra/receiver/etcdreceiver/internal/state"
 	"github.com/otelcol-infra/otelcol-infra/receiver/etcdreceiver/internal/telemetry"
@@ -73,10 +74,10 @@ func (s *metricsScraper) Scrape(ctx context.Context) pmetric.Metrics {
 	more := pmetric.NewMetricSlice()
 	id := w.cluster.recordCluster(s.builder, now)
 	if w.record(ctx, s.builder, now, more); id == 0 {
-		id = w.identity.Load()
+		id = w.env.ClusterID.Load()
 	}
 	if id != 0 {
-		s.emit(metrics, clusterResource(s.builder.NewResourceBuilder(), hex(id)), more)
+		s.emit(metrics, collect.ClusterResource(s.builder.NewResourceBuilder(), collect.Hex(id)), more)
 	} else {
 		s.builder.Emit() // of nothing that has a name yet
 	}
@@ -145,7 +146,7 @@ func (w *watcher) present(ctx context.Context, now time.Time, current map[string
 	prefixes := w.cfg.prefixes()
 	machine := state.NewMachine(prefixes, state.Limits{Keys: w.cfg.Watch.Limit, Leases: w.cfg.Leases.Limit}, false)
 	for _, prefix := range prefixes.Covering() {
-		observed, _, err := w.client.List(ctx, w.pick, prefix, 0)
+		observed, _, err := list(ctx, w.env.API, w.pick, prefix, 0)
 		if current[prefix] = err == nil; err == nil {
 			machine.Step(now, observed)
 		}

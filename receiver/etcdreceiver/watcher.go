@@ -5,6 +5,7 @@ package etcdreceiver
 
 import (
 	"context"
+	"crypto/tls"
 	"fmt"
 	"sync"
 	"sync/atomic"
@@ -16,6 +17,8 @@ import (
 
 	"github.com/otelcol-infra/otelcol-infra/internal/checkpoint"
 	"github.com/otelcol-infra/otelcol-infra/internal/watch"
+	"github.com/otelcol-infra/otelcol-infra/receiver/etcdreceiver/internal/collect"
+	"github.com/otelcol-infra/otelcol-infra/receiver/etcdreceiver/internal/etcdapi"
 	"github.com/otelcol-infra/otelcol-infra/receiver/etcdreceiver/internal/metadata"
 	"github.com/otelcol-infra/otelcol-infra/receiver/etcdreceiver/internal/state"
 	"github.com/otelcol-infra/otelcol-infra/receiver/etcdreceiver/internal/telemetry"
@@ -29,12 +32,9 @@ type watcher struct {
 	settings  receiver.Settings
 	story     *telemetry.Story
 	durations *telemetry.Durations
-	requests  *requests
 	pick      selection
 	asking    *rate.Limiter // of requests about single leases
-	client    *client
-	store     *checkpoint.Store
-	identity  atomic.Uint64 // of the cluster; 0 until it is known
+	env       *collect.Env
 	cluster   *cluster
 	unlisted  atomic.Int32 // prefixes whose keys are not known yet
 
@@ -54,7 +54,7 @@ func newWatcher(cfg *Config, settings receiver.Settings) (*watcher, error) {
 	if err != nil {
 		return nil, err
 	}
-	requests, err := newRequests(settings)
+	own, err := collect.NewTelemetry(settings)
 	if err != nil {
 		return nil, err
 	}
@@ -65,10 +65,13 @@ func newWatcher(cfg *Config, settings receiver.Settings) (*watcher, error) {
 		settings:  settings,
 		story:     telemetry.NewStory(cfg.Events, settings),
 		durations: telemetry.NewDurations(cfg.prefixes(), time.Now()),
-		requests:  requests,
-		pick:      selection{names: names, limit: cfg.Watch.Limit, prevKV: cfg.Watch.PrevKV, fingerprint: cfg.Watch.Fingerprint},
-		asking:    rate.NewLimiter(rate.Limit(cfg.Leases.RequestsPerSecond), max(1, int(cfg.Leases.RequestsPerSecond))),
-		machine:   state.NewMachine(cfg.prefixes(), limits, cfg.Leases.each()),
+		env: &collect.Env{
+			Settings: settings, Events: cfg.Events, Condition: base.Condition, Delivery: base.Delivery(), Telemetry: own,
+			Interval: cfg.Scrape.CollectionInterval,
+		},
+		pick:    selection{names: names, limit: cfg.Watch.Limit, prevKV: cfg.Watch.PrevKV, fingerprint: cfg.Watch.Fingerprint},
+		asking:  rate.NewLimiter(rate.Limit(cfg.Leases.RequestsPerSecond), max(1, int(cfg.Leases.RequestsPerSecond))),
+		machine: state.NewMachine(cfg.prefixes(), limits, cfg.Leases.each()),
 	}
 	// A lease that keys are attached to is known with them.
 	w.current = map[string]bool{leasesAsked: cfg.Leases.Mode == LeasesWatched}
@@ -83,17 +86,18 @@ func (w *watcher) Start(ctx context.Context, host component.Host) error {
 	if err != nil {
 		return err
 	}
-	w.store, err = checkpoint.Open(ctx, host, w.cfg.Storage, component.KindReceiver, w.settings.ID, "")
+	w.env.Store, err = checkpoint.Open(ctx, host, w.cfg.Storage, component.KindReceiver, w.settings.ID, "")
 	if err != nil {
 		return err
 	}
 	covering := w.cfg.prefixes().Covering()
 	w.Background.Start(func(ctx context.Context) {
-		w.client = newClient(ctx, w.cfg, tlsConfig, w.requests, w.cfg.Endpoints...)
-		defer w.client.close()
+		options := w.apiOptions(tlsConfig)
+		w.env.API = etcdapi.New(ctx, options, w.cfg.Endpoints...)
+		defer w.env.API.Close()
 		w.unlisted.Store(int32(len(covering)))
 		var loops sync.WaitGroup
-		loops.Go(func() { w.cluster.run(ctx, tlsConfig) })
+		loops.Go(func() { w.cluster.run(ctx, options) })
 		for _, prefix := range covering {
 			f := newFollower(w, prefix)
 			loops.Go(func() { f.run(ctx) })
@@ -108,25 +112,31 @@ func (w *watcher) Start(ctx context.Context, host component.Host) error {
 	return nil
 }
 
+func (w *watcher) apiOptions(tlsConfig *tls.Config) etcdapi.Options {
+	options := w.cfg.apiOptions(tlsConfig)
+	options.Count = w.env.Telemetry.Requests.Count
+	return options
+}
+
 // Shutdown ends the watches, also while one is being opened.
 func (w *watcher) Shutdown(ctx context.Context) error {
 	w.Stop()
-	return w.store.Close(ctx)
+	return w.env.Store.Close(ctx)
 }
 
 // render tells of effects, and counts how long what ended had lasted.
 func (w *watcher) render(now time.Time, id uint64, effects []state.Effect) watch.Telemetry {
-	cluster := hex(id)
+	cluster := collect.Hex(id)
 	w.durations.Observe(cluster, effects)
 	for _, e := range effects {
 		if e.Kind == state.WatchGap {
-			w.requests.gap()
+			w.env.Telemetry.Gap()
 		}
 	}
 	if !w.Delivery().HasConsumers() {
 		return watch.EmptyTelemetry()
 	}
-	return w.story.Render(now, cluster, clusterResource(metadata.NewResourceBuilder(w.cfg.Events.ResourceAttributes), cluster), effects)
+	return w.story.Render(now, cluster, collect.ClusterResource(metadata.NewResourceBuilder(w.cfg.Events.ResourceAttributes), cluster), effects)
 }
 
 // saw takes in whether something could be observed.
