@@ -28,6 +28,7 @@ import (
 	"github.com/otelcol-infra/otelcol-infra/lab"
 	"github.com/otelcol-infra/otelcol-infra/receiver/etcdreceiver/internal/etcdapi"
 	"github.com/otelcol-infra/otelcol-infra/receiver/etcdreceiver/internal/etcdtest"
+	"github.com/otelcol-infra/otelcol-infra/receiver/etcdreceiver/internal/member"
 	"github.com/otelcol-infra/otelcol-infra/receiver/etcdreceiver/internal/telemetry"
 )
 
@@ -112,7 +113,7 @@ func TestAWatchThatAProxyShares(t *testing.T) {
 	o.Eventually(t, "all changes", func() bool { return len(o.told("etcd.key", "/app/b")) == 20 })
 	assert.EqualValues(t, 1, o.Own(t, "otelcol_etcd_requests", "request", "list"))
 	assert.Empty(t, o.told("etcd.watch.prefix", "/app/"), "there is no gap")
-	assert.Contains(t, o.Trouble(), listMembers, "a proxy names itself instead of the members")
+	assert.Contains(t, o.Trouble(), member.Condition, "a proxy names itself instead of the members")
 }
 
 // emptier is a proxy of gRPC before an etcd. While it is on, each answer that is on its

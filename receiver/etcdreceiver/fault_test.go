@@ -99,7 +99,7 @@ func TestAnEtcdThatIsAbsentComesAndGoes(t *testing.T) {
 		return o.Recoveries(watchOf+"/app/") == 2
 	})
 	assert.Empty(t, o.told("etcd.watch.prefix", "/app/"), "there was no gap")
-	assert.Equal(t, 2, o.Warnings(statusOf+address.HostPort(endpoint)), "however often it tried")
+	assert.Equal(t, 2, o.Warnings(collect.StatusOf+address.HostPort(endpoint)), "however often it tried")
 }
 
 // An etcd that comes back empty, so soon that the watch resumes by itself, has

@@ -26,12 +26,15 @@ import (
 	"github.com/otelcol-infra/otelcol-infra/internal/period"
 	"github.com/otelcol-infra/otelcol-infra/lab"
 	"github.com/otelcol-infra/otelcol-infra/receiver/etcdreceiver/internal/collect"
-	"github.com/otelcol-infra/otelcol-infra/receiver/etcdreceiver/internal/telemetry"
+	"github.com/otelcol-infra/otelcol-infra/receiver/etcdreceiver/internal/compaction"
+	"github.com/otelcol-infra/otelcol-infra/receiver/etcdreceiver/internal/leader"
 )
 
 const (
 	elected = "etcd.raft.leader.elected"
 	subject = "etcd.member.subject.id"
+
+	leaderless = leader.SpanLeaderless
 )
 
 // clusterOnly is a configuration that observes no keys.
@@ -102,30 +105,30 @@ func TestAClusterLosesItsLeaderAndItsQuorum(t *testing.T) {
 	o.Eventually(t, "a leader", o.HasValue(1, "etcd.raft.has_leader"))
 	assert.Equal(t, plog.SeverityNumberInfo, o.Events(elected)[0].SeverityNumber())
 	lost := len(o.Events("etcd.raft.leader.lost")) // An election can be over between two looks.
-	leaderless := func(n int) func() bool {
-		return func() bool { return len(o.Spans(telemetry.SpanLeaderless)) >= n }
+	over := func(n int) func() bool {
+		return func() bool { return len(o.Spans(leaderless)) >= n }
 	}
-	o.Eventually(t, "its times without a leader", leaderless(lost))
-	assert.Len(t, o.Spans(telemetry.SpanLeaderless), lost)
+	o.Eventually(t, "its times without a leader", over(lost))
+	assert.Len(t, o.Spans(leaderless), lost)
 
 	require.NoError(t, etcd.Members[other].Kill())
 	o.Eventually(t, "there is no leader", o.HasValue(0, "etcd.raft.has_leader"))
 	o.Eventually(t, "it is told", func() bool { return len(o.Events("etcd.raft.leader.lost")) == lost+1 })
 	assert.Equal(t, plog.SeverityNumberError, o.Events("etcd.raft.leader.lost")[lost].SeverityNumber())
-	o.Eventually(t, "its marker", func() bool { return len(o.Spans(telemetry.SpanLeaderless+".start")) > lost })
-	assert.Len(t, o.Spans(telemetry.SpanLeaderless+".start"), lost+1)
-	assert.Len(t, o.Spans(telemetry.SpanLeaderless), lost, "it lasts")
+	o.Eventually(t, "its marker", func() bool { return len(o.Spans(leaderless+".start")) > lost })
+	assert.Len(t, o.Spans(leaderless+".start"), lost+1)
+	assert.Len(t, o.Spans(leaderless), lost, "it lasts")
 	o.Eventually(t, "the member that is left is up", o.has("etcd.member.up", etcd.Endpoints[3-leader-other], 1))
 	late := observe(t, clusterOnly(etcd.Endpoints...))
 	late.Eventually(t, "who comes late sees it too", late.HasValue(0, "etcd.raft.has_leader"))
 
 	require.NoError(t, etcd.Members[other].Restart(t.Context()))
-	o.Eventually(t, "the time without a leader has ended", leaderless(lost+1))
+	o.Eventually(t, "the time without a leader has ended", over(lost+1))
 	o.Eventually(t, "a leader", o.HasValue(1, "etcd.raft.has_leader"))
-	late.Eventually(t, "who came late tells it", late.HasSpan(telemetry.SpanLeaderless, period.AttrBeganBeforeObservation, "true"))
-	last := o.Spans(telemetry.SpanLeaderless)[lost]
+	late.Eventually(t, "who came late tells it", late.HasSpan(leaderless, period.AttrBeganBeforeObservation, "true"))
+	last := o.Spans(leaderless)[lost]
 	assert.Equal(t, ptrace.StatusCodeError, last.Status().Code())
-	assert.Equal(t, last.SpanID(), o.Spans(telemetry.SpanLeaderless + ".start")[lost].ParentSpanID())
+	assert.Equal(t, last.SpanID(), o.Spans(leaderless + ".start")[lost].ParentSpanID())
 	ended := slices.DeleteFunc(o.Events(elected), func(e plog.LogRecord) bool { return e.TraceID() != last.TraceID() })
 	require.Len(t, ended, 1, "and others may follow")
 	assert.Equal(t, last.EndTimestamp(), ended[0].Timestamp())
@@ -334,8 +337,8 @@ func TestAMemberThatHangs(t *testing.T) {
 	o.Eventually(t, "another leader", o.elects(id))
 	t.Logf("told %s after the leader was halted", time.Since(began))
 	o.Eventually(t, "it is down", o.has("etcd.member.up", etcd.Endpoints[leader], 0))
-	o.Eventually(t, "it is said", func() bool { return o.Warnings(statusOf+address.HostPort(etcd.Endpoints[leader])) == 1 })
-	assert.Zero(t, o.Warnings(statusOf+address.HostPort(etcd.Endpoints[(leader+1)%3])))
+	o.Eventually(t, "it is said", func() bool { return o.Warnings(collect.StatusOf+address.HostPort(etcd.Endpoints[leader])) == 1 })
+	assert.Zero(t, o.Warnings(collect.StatusOf+address.HostPort(etcd.Endpoints[(leader+1)%3])))
 	status, err := client.Status(t.Context(), etcd.Endpoints[(leader+1)%3])
 	require.NoError(t, err)
 	o.Eventually(t, "the others are observed", func() bool {
@@ -411,7 +414,7 @@ func TestAUserThatMayNotRead(t *testing.T) {
 	o.Eventually(t, "no alarm", o.HasValue(0, "etcd.alarm.count", "etcd.alarm.type", "nospace"))
 	require.Never(t, func() bool { return o.HasMetric("etcd.compact_revision") }, time.Second, 50*time.Millisecond)
 	assert.Empty(t, o.Trouble())
-	assert.Zero(t, o.Warnings(findCompactions))
+	assert.Zero(t, o.Warnings(compaction.Condition))
 
 	cfg = clusterOnly(etcd.Endpoints...)
 	cfg.Username, cfg.Password = "otel", "pa55word"
@@ -424,7 +427,7 @@ func TestEndpointsOfTwoClusters(t *testing.T) {
 	first, _ := startEtcd(t, lab.ServerOptions{Members: 1})
 	second, client := startEtcd(t, lab.ServerOptions{Members: 1})
 	o := observe(t, clusterOnly(first.Endpoints[0], second.Endpoints[0]))
-	o.Eventually(t, "it is said", func() bool { return strings.Contains(o.Trouble(), errMixed.Error()) })
+	o.Eventually(t, "it is said", func() bool { return strings.Contains(o.Trouble(), collect.ErrMixed.Error()) })
 	_, err := client.MemberAddAsLearner(t.Context(), []string{"http://127.0.0.1:1"})
 	require.NoError(t, err)
 	o.Eventually(t, "the first one is followed", o.roles(1, 0))

@@ -11,6 +11,7 @@ import (
 	"go.opentelemetry.io/collector/pdata/pmetric"
 
 	"github.com/otelcol-infra/otelcol-infra/internal/readmetest"
+	"github.com/otelcol-infra/otelcol-infra/receiver/etcdreceiver/internal/leader"
 	"github.com/otelcol-infra/otelcol-infra/receiver/etcdreceiver/internal/metadata"
 	"github.com/otelcol-infra/otelcol-infra/receiver/etcdreceiver/internal/state"
 	"github.com/otelcol-infra/otelcol-infra/receiver/etcdreceiver/internal/telemetry"
@@ -18,7 +19,7 @@ import (
 
 func TestTheReadmeNamesEverything(t *testing.T) {
 	names := []string{
-		telemetry.SpanAttempt, telemetry.SpanWait, telemetry.SpanHold, telemetry.SpanTerm, telemetry.SpanLease, telemetry.SpanLeaderless,
+		telemetry.SpanAttempt, telemetry.SpanWait, telemetry.SpanHold, telemetry.SpanTerm, telemetry.SpanLease, leader.SpanLeaderless,
 	}
 	names = append(names, histogramNames()...)
 	names = append(names, readmetest.Settings[metadata.MetricsConfig]()...)

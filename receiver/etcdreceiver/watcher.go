@@ -35,7 +35,7 @@ type watcher struct {
 	pick      selection
 	asking    *rate.Limiter // of requests about single leases
 	env       *collect.Env
-	cluster   *cluster
+	cluster   *collect.Cluster[savedCluster]
 	unlisted  atomic.Int32 // prefixes whose keys are not known yet
 
 	mu       sync.Mutex
@@ -75,7 +75,7 @@ func newWatcher(cfg *Config, settings receiver.Settings) (*watcher, error) {
 	}
 	// A lease that keys are attached to is known with them.
 	w.current = map[string]bool{leasesAsked: cfg.Leases.Mode == LeasesWatched}
-	w.cluster = newCluster(w)
+	w.cluster = newCluster(w.env, cfg)
 	return w, nil
 }
 
@@ -97,7 +97,9 @@ func (w *watcher) Start(ctx context.Context, host component.Host) error {
 		defer w.env.API.Close()
 		w.unlisted.Store(int32(len(covering)))
 		var loops sync.WaitGroup
-		loops.Go(func() { w.cluster.run(ctx, options) })
+		loops.Go(func() {
+			w.cluster.Run(ctx, func(endpoint string) *etcdapi.Client { return etcdapi.New(ctx, options, endpoint) })
+		})
 		for _, prefix := range covering {
 			f := newFollower(w, prefix)
 			loops.Go(func() { f.run(ctx) })

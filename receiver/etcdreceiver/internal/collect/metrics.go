@@ -9,6 +9,7 @@ import (
 	"go.opentelemetry.io/collector/pdata/pcommon"
 	"go.opentelemetry.io/collector/pdata/pmetric"
 
+	"github.com/otelcol-infra/otelcol-infra/receiver/etcdreceiver/internal/etcdapi"
 	"github.com/otelcol-infra/otelcol-infra/receiver/etcdreceiver/internal/metadata"
 )
 
@@ -20,6 +21,11 @@ type Metrics struct {
 	// Answers reports whether a member answers. What was watched counts only while one
 	// does: a watch that hangs is noticed late.
 	Answers bool
+
+	// Members are those of the cluster that answered in the last round, and MaxAge is
+	// how long an answer counts. They are for parts of a Cluster.
+	Members []etcdapi.Status
+	MaxAge  time.Duration
 
 	// More gets the metrics that mdatagen has no builder for: histograms.
 	More pmetric.MetricSlice

@@ -5,6 +5,7 @@ package collect
 
 import (
 	"strconv"
+	"strings"
 
 	"go.opentelemetry.io/collector/pdata/pcommon"
 
@@ -21,3 +22,14 @@ func ClusterResource(rb *metadata.ResourceBuilder, cluster string) pcommon.Resou
 
 // Hex writes an ID as etcdctl does.
 func Hex(id uint64) string { return strconv.FormatUint(id, 16) }
+
+// MemberID writes the ID of a member as etcdctl does; empty when it is not known.
+func MemberID(id uint64) string {
+	if id == 0 {
+		return ""
+	}
+	return Hex(id)
+}
+
+// Text makes a name fit for telemetry, which is UTF-8; that of a key can be any bytes.
+func Text(name string) string { return strings.ToValidUTF8(name, "\uFFFD") }
