@@ -4,6 +4,7 @@
 package etcdreceiver
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -23,16 +24,12 @@ import (
 	"github.com/otelcol-infra/otelcol-infra/internal/configcheck"
 	"github.com/otelcol-infra/otelcol-infra/internal/pattern"
 	"github.com/otelcol-infra/otelcol-infra/internal/tokenfile"
+	"github.com/otelcol-infra/otelcol-infra/receiver/etcdreceiver/internal/etcdapi"
 	"github.com/otelcol-infra/otelcol-infra/receiver/etcdreceiver/internal/keyspace"
 	"github.com/otelcol-infra/otelcol-infra/receiver/etcdreceiver/internal/metadata"
 )
 
-const (
-	defaultEndpoint = "http://127.0.0.1:2379"
-
-	// defaultTimeout is how long a request may take.
-	defaultTimeout = 5 * time.Second
-)
+const defaultEndpoint = "http://127.0.0.1:2379"
 
 // Config is the configuration of the receiver.
 type Config struct {
@@ -284,6 +281,16 @@ func (c *Config) prefixes() keyspace.Prefixes {
 	return keyspace.Prefixes{Watch: c.Watch.Prefixes, Locks: c.Locks.Prefixes, Elections: c.Elections.Prefixes}
 }
 
+// apiOptions returns the options of a client of etcd.
+func (c *Config) apiOptions(tlsConfig *tls.Config) etcdapi.Options {
+	return etcdapi.Options{
+		TLS: tlsConfig, Anonymous: tlsConfig != nil && c.TLS.CertFile == "" && c.TLS.CertPem == "",
+		Username: c.Username, Password: c.password(),
+		DialTimeout: c.DialTimeout, KeepaliveTime: c.Keepalive.Time, KeepaliveTimeout: c.Keepalive.Timeout,
+		Timeout: cmp.Or(c.Scrape.Timeout, etcdapi.DefaultTimeout),
+	}
+}
+
 // loadTLS returns nil when the endpoints are not https.
 func (c *Config) loadTLS(ctx context.Context) (*tls.Config, error) {
 	if !secure(c.Endpoints[0]) {
@@ -297,11 +304,11 @@ func secure(endpoint string) bool { return strings.HasPrefix(endpoint, "https://
 func defaultConfig() *Config {
 	scrape := scraperhelper.NewDefaultControllerConfig()
 	scrape.CollectionInterval = 10 * time.Second
-	scrape.Timeout = defaultTimeout
+	scrape.Timeout = etcdapi.DefaultTimeout
 	return &Config{
 		Endpoints:   []string{defaultEndpoint},
 		TLS:         configtls.NewDefaultClientConfig(),
-		DialTimeout: defaultTimeout,
+		DialTimeout: etcdapi.DefaultTimeout,
 		Scrape:      scrape,
 		Keepalive:   KeepaliveConfig{Time: 30 * time.Second, Timeout: 10 * time.Second},
 		Watch:       WatchConfig{Start: StartCheckpoint, Limit: 100_000, Queue: 50_000},

@@ -22,6 +22,7 @@ import (
 	"github.com/otelcol-infra/otelcol-infra/internal/address"
 	"github.com/otelcol-infra/otelcol-infra/internal/observedtest"
 	"github.com/otelcol-infra/otelcol-infra/lab"
+	"github.com/otelcol-infra/otelcol-infra/receiver/etcdreceiver/internal/collect"
 	"github.com/otelcol-infra/otelcol-infra/receiver/etcdreceiver/internal/lock"
 )
 
@@ -98,7 +99,7 @@ func TestAnEtcdThatIsAbsentComesAndGoes(t *testing.T) {
 		return o.Recoveries(watchOf+"/app/") == 2
 	})
 	assert.Empty(t, o.told("etcd.watch.prefix", "/app/"), "there was no gap")
-	assert.Equal(t, 2, o.Warnings(statusOf+address.HostPort(endpoint)), "however often it tried")
+	assert.Equal(t, 2, o.Warnings(collect.StatusOf+address.HostPort(endpoint)), "however often it tried")
 }
 
 // An etcd that comes back empty, so soon that the watch resumes by itself, has
@@ -261,7 +262,7 @@ func TestAnotherClusterAtTheSameAddress(t *testing.T) {
 	cluster := func(c *clientv3.Client) string {
 		answer, err := c.Get(t.Context(), "/")
 		require.NoError(t, err)
-		return hex(answer.Header.ClusterId)
+		return collect.Hex(answer.Header.ClusterId)
 	}
 	require.NotEqual(t, cluster(client), cluster(otherClient))
 	o.Eventually(t, "what is there", o.HasEvent("etcd.key.put", "etcd.key", "/more/b", "etcd.cluster.id", cluster(otherClient), "observation.reconciled", "true"))

@@ -10,10 +10,11 @@ import (
 	"strings"
 	"time"
 
-	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	"go.uber.org/zap"
 
 	"github.com/otelcol-infra/otelcol-infra/internal/watch"
+	"github.com/otelcol-infra/otelcol-infra/receiver/etcdreceiver/internal/collect"
+	"github.com/otelcol-infra/otelcol-infra/receiver/etcdreceiver/internal/etcdapi"
 	"github.com/otelcol-infra/otelcol-infra/receiver/etcdreceiver/internal/keyspace"
 )
 
@@ -62,8 +63,8 @@ func (f *follower) run(ctx context.Context) {
 
 func (f *follower) condition(err error) {
 	f.saw(f.prefix, err)
-	f.Condition.Set(watchOf+f.label, explain(err))
-	if known := err == nil || errors.Is(err, rpctypes.ErrPermissionDenied); known && !f.begun {
+	f.Condition.Set(watchOf+f.label, etcdapi.Explain(err))
+	if known := err == nil || etcdapi.Denied(err); known && !f.begun {
 		f.begun = true
 		f.unlisted.Add(-1)
 	}
@@ -82,7 +83,7 @@ func (f *follower) next(ctx context.Context) (keyspace.Observation, error) {
 	}
 	if f.keys == nil {
 		var err error
-		if f.keys, err = f.client.Watch(ctx, f.pick, f.prefix, f.revision+1, f.cfg.Watch.Queue); err != nil {
+		if f.keys, err = openStream(ctx, f.env, f.pick, f.prefix, f.revision+1, f.cfg.Watch.Queue); err != nil {
 			return keyspace.Observation{}, err
 		}
 	}
@@ -91,13 +92,13 @@ func (f *follower) next(ctx context.Context) (keyspace.Observation, error) {
 	case errors.Is(err, errFull):
 		f.stop()
 		return f.next(ctx)
-	case f.client.mayHelp(ctx, err, f.refused):
+	case f.env.API.AnotherMember(ctx, err, f.refused):
 		f.refused++
 		f.stop()
 		return f.next(ctx)
 	case err != nil:
 		f.stop()
-		if errors.Is(err, rpctypes.ErrCompacted) {
+		if etcdapi.Compacted(err) {
 			return f.bridge(ctx, f.revision, nil)
 		}
 		return keyspace.Observation{}, err
@@ -121,7 +122,7 @@ func (f *follower) opened(ctx context.Context, b batch) (keyspace.Observation, e
 	cluster, newest := b.cluster, b.revision
 	if cluster == 0 || cluster == f.clusterID && newest < f.revision {
 		var err error
-		if cluster, newest, err = f.client.Revision(ctx, f.prefix); err != nil {
+		if cluster, newest, err = f.env.API.Revision(ctx, f.prefix); err != nil {
 			f.stop()
 			return keyspace.Observation{}, err
 		}
@@ -142,7 +143,7 @@ func (f *follower) opened(ctx context.Context, b batch) (keyspace.Observation, e
 func (f *follower) begin(ctx context.Context) (keyspace.Observation, error) {
 	var kept checkpointed
 	if f.cfg.Watch.Start != StartLatest {
-		found, err := f.store.Load(ctx, f.key(), &kept)
+		found, err := f.env.Store.Load(ctx, f.key(), &kept)
 		f.Condition.Set(storageOf+f.label, err)
 		if !found {
 			kept = checkpointed{}
@@ -158,14 +159,14 @@ func (f *follower) begin(ctx context.Context) (keyspace.Observation, error) {
 	if kept.Keys.Revision == 0 {
 		return f.list(ctx, nil)
 	}
-	observed, cluster, err := f.client.List(ctx, f.pick, f.prefix, kept.Keys.Revision)
+	observed, cluster, err := list(ctx, f.env.API, f.pick, f.prefix, kept.Keys.Revision)
 	switch {
-	case errors.Is(err, rpctypes.ErrFutureRev) && !stored:
+	case etcdapi.FutureRevision(err) && !stored:
 		f.settings.Logger.Warn("watch::revision is not there yet, the watch begins in the present", zap.Int64("revision", f.cfg.Watch.Revision))
 		return f.list(ctx, nil)
-	case errors.Is(err, rpctypes.ErrCompacted):
+	case etcdapi.Compacted(err):
 		return f.bridge(ctx, kept.Keys.Revision, &kept)
-	case errors.Is(err, rpctypes.ErrFutureRev):
+	case etcdapi.FutureRevision(err):
 		return f.list(ctx, &kept)
 	case err != nil:
 		return keyspace.Observation{}, err
@@ -183,18 +184,18 @@ func (f *follower) isOf(cluster uint64, kept checkpointed) bool {
 		return true
 	}
 	f.settings.Logger.Warn("the storage is of another cluster, and is not used: the watch begins in the present",
-		zap.String("prefix", f.label), zap.String("stored", hex(kept.Cluster)), zap.String("now", hex(cluster)))
+		zap.String("prefix", f.label), zap.String("stored", collect.Hex(kept.Cluster)), zap.String("now", collect.Hex(cluster)))
 	return false
 }
 
 // bridge lists the keys as they were at the oldest revision that can be read, as
 // those after the known one were compacted: what came later is still there.
 func (f *follower) bridge(ctx context.Context, known int64, kept *checkpointed) (keyspace.Observation, error) {
-	oldest, err := f.client.OldestRevision(ctx, f.prefix, known)
+	oldest, err := f.env.API.OldestRevision(ctx, f.prefix, known)
 	if err != nil {
 		return keyspace.Observation{}, err
 	}
-	observed, cluster, err := f.client.List(ctx, f.pick, f.prefix, oldest)
+	observed, cluster, err := list(ctx, f.env.API, f.pick, f.prefix, oldest)
 	if err != nil {
 		return keyspace.Observation{}, err // It may have been compacted meanwhile, too.
 	}
@@ -212,7 +213,7 @@ func (f *follower) bridge(ctx context.Context, known int64, kept *checkpointed) 
 // list lists the keys as they are now, after what an earlier process knew, if
 // any.
 func (f *follower) list(ctx context.Context, kept *checkpointed) (keyspace.Observation, error) {
-	observed, cluster, err := f.client.List(ctx, f.pick, f.prefix, 0)
+	observed, cluster, err := list(ctx, f.env.API, f.pick, f.prefix, 0)
 	if err != nil {
 		return keyspace.Observation{}, err
 	}
@@ -226,8 +227,8 @@ func (f *follower) list(ctx context.Context, kept *checkpointed) (keyspace.Obser
 }
 
 func (f *follower) listed(ctx context.Context, cluster uint64, revision int64) {
-	if before := f.identity.Swap(cluster); before != 0 && before != cluster {
-		f.settings.Logger.Warn("etcd is another cluster than before", zap.String("before", hex(before)), zap.String("now", hex(cluster)))
+	if before := f.env.ClusterID.Swap(cluster); before != 0 && before != cluster {
+		f.settings.Logger.Warn("etcd is another cluster than before", zap.String("before", collect.Hex(before)), zap.String("now", collect.Hex(cluster)))
 	}
 	f.clusterID, f.revision, f.late = cluster, revision, 0
 	f.restoreLeases(ctx, cluster)
@@ -257,7 +258,7 @@ func (f *follower) keep(ctx context.Context) bool {
 	if !ok {
 		return true
 	}
-	err := f.store.Save(ctx, f.key(), checkpointed{f.steppedID, saved})
+	err := f.env.Store.Save(ctx, f.key(), checkpointed{f.steppedID, saved})
 	f.Condition.Set(storageOf+f.label, err)
 	return err == nil
 }

@@ -12,6 +12,7 @@ import (
 	"go.opentelemetry.io/collector/receiver/receivertest"
 
 	"github.com/otelcol-infra/otelcol-infra/lab"
+	"github.com/otelcol-infra/otelcol-infra/receiver/etcdreceiver/internal/etcdapi"
 	"github.com/otelcol-infra/otelcol-infra/receiver/etcdreceiver/internal/metadata"
 )
 
@@ -25,8 +26,8 @@ func TestAWatchOnAMemberThatLags(t *testing.T) {
 	}
 	w, err := newWatcher(configFor(etcd.Endpoints...), receivertest.NewNopSettings(metadata.Type))
 	require.NoError(t, err)
-	w.client = newClient(t.Context(), w.cfg, nil, w.requests, etcd.Endpoints...)
-	defer w.client.close()
+	w.env.API = etcdapi.New(t.Context(), w.apiOptions(nil), etcd.Endpoints...)
+	defer w.env.API.Close()
 	f := newFollower(w, "/app/")
 	listed, err := f.next(t.Context())
 	require.NoError(t, err)

@@ -5,15 +5,14 @@ package etcdreceiver
 
 import (
 	"context"
+	"fmt"
 	"time"
 
-	clientv3 "go.etcd.io/etcd/client/v3"
-
 	"github.com/otelcol-infra/otelcol-infra/internal/watch"
+	"github.com/otelcol-infra/otelcol-infra/receiver/etcdreceiver/internal/etcdapi"
 	"github.com/otelcol-infra/otelcol-infra/receiver/etcdreceiver/internal/key"
 	"github.com/otelcol-infra/otelcol-infra/receiver/etcdreceiver/internal/keyspace"
 	"github.com/otelcol-infra/otelcol-infra/receiver/etcdreceiver/internal/lease"
-	"github.com/otelcol-infra/otelcol-infra/receiver/etcdreceiver/internal/metadata"
 )
 
 const (
@@ -53,7 +52,7 @@ func (l *leaseFollower) run(ctx context.Context) {
 		Commit:   l.keeper.delivered,
 		Condition: func(err error) {
 			l.saw(leasesAsked, err)
-			l.Condition.Set(leasesAsked, explain(err))
+			l.Condition.Set(leasesAsked, etcdapi.Explain(err))
 		},
 	}.Run(ctx)
 }
@@ -73,12 +72,12 @@ func (l *leaseFollower) next(ctx context.Context) (lease.Observation, error) {
 		known := l.unlisted.Load() == 0
 		if now := time.Now(); known && l.cfg.Leases.listed() && !now.Before(l.list) {
 			l.list = now.Add(l.cfg.Scrape.CollectionInterval)
-			ids, cluster, err := l.client.Leases(ctx)
+			ids, cluster, err := l.env.API.Leases(ctx)
 			// Its own condition: single leases can be asked for without it.
 			l.saw(leasesList, err)
 			l.Condition.Set(leasesList, explainLeases(err))
 			if err == nil {
-				l.identity.CompareAndSwap(0, cluster)
+				l.env.ClusterID.CompareAndSwap(0, cluster)
 				l.restoreLeases(ctx, cluster)
 				return lease.Observation{Listed: true, IDs: ids, Counted: !l.cfg.Leases.each()}, nil
 			}
@@ -110,7 +109,7 @@ func (l *leaseFollower) due() (int64, bool) {
 
 func (l *leaseFollower) step(now time.Time, observed lease.Observation) watch.Telemetry {
 	effects := l.stepMachine(&l.keeper, func(m *keyspace.Machine) []keyspace.Effect { return m.StepLeases(now, observed) })
-	return l.render(now, now, l.identity.Load(), effects)
+	return l.render(now, now, l.env.ClusterID.Load(), effects)
 }
 
 // keep stores the leases, but not while one has ended that was not told yet: a
@@ -121,9 +120,9 @@ func (l *leaseFollower) keep(ctx context.Context) bool {
 		l.mu.Unlock()
 		return false
 	}
-	kept := checkpointedLeases{l.identity.Load(), l.machine.SaveLeases()}
+	kept := checkpointedLeases{l.env.ClusterID.Load(), l.machine.SaveLeases()}
 	l.mu.Unlock()
-	err := l.store.Save(ctx, keyLeases, kept)
+	err := l.env.Store.Save(ctx, keyLeases, kept)
 	l.Condition.Set(storageOf+keyLeases, err)
 	return err == nil
 }
@@ -147,7 +146,7 @@ func (w *watcher) restoreLeases(ctx context.Context, cluster uint64) {
 		return
 	}
 	var kept checkpointedLeases
-	found, err := w.store.Load(ctx, keyLeases, &kept)
+	found, err := w.env.Store.Load(ctx, keyLeases, &kept)
 	w.Condition.Set(storageOf+keyLeases, err)
 	if found && err == nil && kept.Cluster == cluster {
 		w.machine.RestoreLeases(time.Now(), kept.Leases)
@@ -178,41 +177,17 @@ func (w *watcher) askDoubtful(ctx context.Context, at time.Time, prefix string, 
 }
 
 func (w *watcher) askLease(ctx context.Context, id int64) (lease.Answer, error) {
-	answer, cluster, err := w.client.Lease(ctx, id)
+	answer, cluster, err := w.env.API.Lease(ctx, id)
 	if err == nil {
-		w.identity.CompareAndSwap(0, cluster)
+		w.env.ClusterID.CompareAndSwap(0, cluster)
 	}
-	return answer, err
+	return lease.Answer(answer), err
 }
 
-// Lease asks for one lease, which is a request to the leader.
-func (c *client) Lease(ctx context.Context, id int64) (answer lease.Answer, cluster uint64, err error) {
-	answer = lease.Answer{ID: id, At: time.Now()}
-	err = c.ask(ctx, metadata.AttributeRequestLease, func(ctx context.Context, etcd *clientv3.Client) error {
-		reply, err := etcd.TimeToLive(clientv3.WithRequireLeader(ctx), clientv3.LeaseID(id))
-		if err != nil {
-			return err
-		}
-		answer.TTL, answer.Remaining, cluster = reply.GrantedTTL, reply.TTL, reply.ClusterId
-		return nil
-	})
-	answer.By = time.Now()
-	return answer, cluster, err
-}
-
-// Leases returns the IDs of all leases, as a member has heard of them, and of
-// the cluster.
-func (c *client) Leases(ctx context.Context) (ids []int64, cluster uint64, err error) {
-	err = c.ask(ctx, metadata.AttributeRequestLeases, func(ctx context.Context, etcd *clientv3.Client) error {
-		reply, err := etcd.Leases(clientv3.WithRequireLeader(ctx))
-		if err != nil {
-			return err
-		}
-		cluster, ids = reply.ClusterId, make([]int64, len(reply.Leases))
-		for i, l := range reply.Leases {
-			ids[i] = int64(l.ID)
-		}
-		return nil
-	})
-	return ids, cluster, err
+// explainLeases says what to do about a refusal of the list of leases.
+func explainLeases(err error) error {
+	if etcdapi.Denied(err) {
+		return fmt.Errorf("%w: the user needs read of all keys with leases, or the role root; or set leases::mode to watched", err)
+	}
+	return etcdapi.Explain(err)
 }

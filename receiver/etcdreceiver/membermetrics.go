@@ -21,6 +21,7 @@ import (
 
 	"github.com/otelcol-infra/otelcol-infra/internal/address"
 	"github.com/otelcol-infra/otelcol-infra/internal/redirect"
+	"github.com/otelcol-infra/otelcol-infra/receiver/etcdreceiver/internal/etcdapi"
 	"github.com/otelcol-infra/otelcol-infra/receiver/etcdreceiver/internal/telemetry"
 )
 
@@ -43,7 +44,7 @@ type memberMetrics struct {
 func newMemberMetrics(cfg *Config, tlsConfig *tls.Config) *memberMetrics {
 	m := &memberMetrics{
 		http:    http.Client{Transport: &http.Transport{TLSClientConfig: tlsConfig.Clone(), Proxy: proxyOfCalls}},
-		timeout: cmp.Or(cfg.Scrape.Timeout, defaultTimeout),
+		timeout: cmp.Or(cfg.Scrape.Timeout, etcdapi.DefaultTimeout),
 	}
 	redirect.Refuse(&m.http, "endpoints") // Members do not redirect, and whoever does is not one.
 	return m

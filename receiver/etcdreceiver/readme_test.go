@@ -12,15 +12,15 @@ import (
 
 	"github.com/otelcol-infra/otelcol-infra/internal/readmetest"
 	"github.com/otelcol-infra/otelcol-infra/receiver/etcdreceiver/internal/keyspace"
+	"github.com/otelcol-infra/otelcol-infra/receiver/etcdreceiver/internal/leader"
 	"github.com/otelcol-infra/otelcol-infra/receiver/etcdreceiver/internal/lease"
 	"github.com/otelcol-infra/otelcol-infra/receiver/etcdreceiver/internal/lock"
 	"github.com/otelcol-infra/otelcol-infra/receiver/etcdreceiver/internal/metadata"
-	"github.com/otelcol-infra/otelcol-infra/receiver/etcdreceiver/internal/telemetry"
 )
 
 func TestTheReadmeNamesEverything(t *testing.T) {
 	names := []string{
-		lock.SpanAttempt, lock.SpanWait, lock.SpanHold, lock.SpanTerm, lease.Span, telemetry.SpanLeaderless,
+		lock.SpanAttempt, lock.SpanWait, lock.SpanHold, lock.SpanTerm, lease.Span, leader.SpanLeaderless,
 	}
 	names = append(names, histogramNames()...)
 	names = append(names, readmetest.Settings[metadata.MetricsConfig]()...)

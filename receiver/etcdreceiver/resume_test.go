@@ -202,7 +202,7 @@ func TestWhatKeysTellOfALeaseIsKeptAtTheEnd(t *testing.T) {
 	set(t, client, "/app/a", "", clientv3.WithLease(lease))
 	require.Eventually(t, func() bool {
 		var kept checkpointedLeases
-		_, err := w.store.Load(t.Context(), keyLeases, &kept)
+		_, err := w.env.Store.Load(t.Context(), keyLeases, &kept)
 		return err == nil && len(kept.Leases) == 1 && kept.Leases[0].TTL == 600
 	}, soon, 20*time.Millisecond)
 	set(t, client, "/app/b", "", clientv3.WithLease(lease))

@@ -18,11 +18,12 @@ import (
 
 	"github.com/otelcol-infra/otelcol-infra/internal/address"
 	"github.com/otelcol-infra/otelcol-infra/internal/sharedcomponent"
+	"github.com/otelcol-infra/otelcol-infra/receiver/etcdreceiver/internal/collect"
+	"github.com/otelcol-infra/otelcol-infra/receiver/etcdreceiver/internal/etcdapi"
 	"github.com/otelcol-infra/otelcol-infra/receiver/etcdreceiver/internal/keyspace"
 	"github.com/otelcol-infra/otelcol-infra/receiver/etcdreceiver/internal/lease"
+	"github.com/otelcol-infra/otelcol-infra/receiver/etcdreceiver/internal/member"
 	"github.com/otelcol-infra/otelcol-infra/receiver/etcdreceiver/internal/metadata"
-	"github.com/otelcol-infra/otelcol-infra/receiver/etcdreceiver/internal/state"
-	"github.com/otelcol-infra/otelcol-infra/receiver/etcdreceiver/internal/telemetry"
 )
 
 // metricsScraper makes the metrics of what the watcher knows. It asks only for
@@ -62,23 +63,24 @@ func (s *metricsScraper) Shutdown(ctx context.Context) error {
 // cycle waits until the members were asked.
 func (s *metricsScraper) Scrape(ctx context.Context) pmetric.Metrics {
 	w, metrics := s.Observer, pmetric.NewMetrics()
-	select {
-	case <-w.cluster.asked:
-	case <-ctx.Done():
+	if !w.cluster.WaitForFirst(ctx) {
 		return metrics
 	}
 	own := s.readOwn(ctx)
-	now := time.Now()
-	for i := range s.cfg.Endpoints {
-		s.emit(metrics, w.cluster.recordMember(s.builder, i, now), own[i])
-	}
-	more := pmetric.NewMetricSlice()
-	id := w.cluster.recordCluster(s.builder, now)
-	if w.record(ctx, s.builder, now, more); id == 0 {
-		id = w.identity.Load()
+	m := collect.Metrics{MetricsBuilder: s.builder, Now: time.Now(), Answers: w.cluster.Answers(), More: pmetric.NewMetricSlice()}
+	w.cluster.EachMember(m.Now, func(endpoint string, status etcdapi.Status, up bool) {
+		member.RecordUp(m, up)
+		if up {
+			member.RecordStatus(m, status)
+		}
+		s.emit(metrics, member.Resource(s.builder.NewResourceBuilder(), endpoint, status), own[endpoint])
+	})
+	id := w.cluster.Record(m)
+	if w.record(ctx, m); id == 0 {
+		id = w.env.ClusterID.Load()
 	}
 	if id != 0 {
-		s.emit(metrics, clusterResource(s.builder.NewResourceBuilder(), hex(id)), more)
+		s.emit(metrics, collect.ClusterResource(s.builder.NewResourceBuilder(), collect.Hex(id)), m.More)
 	} else {
 		s.builder.Emit() // of nothing that has a name yet
 	}
@@ -95,8 +97,8 @@ func (s *metricsScraper) emit(metrics pmetric.Metrics, res pcommon.Resource, mor
 	part.ResourceMetrics().MoveAndAppendTo(metrics.ResourceMetrics())
 }
 
-// readOwn reads the members' own metrics, if they are wanted.
-func (s *metricsScraper) readOwn(ctx context.Context) []pmetric.MetricSlice {
+// readOwn reads the members' own metrics, if they are wanted, by endpoint.
+func (s *metricsScraper) readOwn(ctx context.Context) map[string]pmetric.MetricSlice {
 	own, errs := make([]pmetric.MetricSlice, len(s.cfg.Endpoints)), make([]error, len(s.cfg.Endpoints))
 	var answers sync.WaitGroup
 	for i, endpoint := range s.cfg.Endpoints {
@@ -106,17 +108,19 @@ func (s *metricsScraper) readOwn(ctx context.Context) []pmetric.MetricSlice {
 		}
 	}
 	answers.Wait()
+	byEndpoint := map[string]pmetric.MetricSlice{}
 	for i, endpoint := range s.cfg.Endpoints {
+		byEndpoint[endpoint] = own[i]
 		if s.own != nil && ctx.Err() == nil { // What Shutdown cut off says nothing about the members.
 			s.Observer.Condition.Set(metricsOf+address.HostPort(endpoint), errs[i])
 		}
 	}
-	return own
+	return byEndpoint
 }
 
 // record records what the watches know, where there are any. Of what is not up
 // to date, only what counts up is recorded.
-func (w *watcher) record(ctx context.Context, mb *metadata.MetricsBuilder, now time.Time, more pmetric.MetricSlice) {
+func (w *watcher) record(ctx context.Context, m collect.Metrics) {
 	covering := w.cfg.prefixes().Covering()
 	if len(covering) == 0 && !w.cfg.Leases.listed() {
 		return
@@ -124,11 +128,11 @@ func (w *watcher) record(ctx context.Context, mb *metadata.MetricsBuilder, now t
 	w.mu.Lock()
 	counts, current := w.machine.Counts(), maps.Clone(w.current)
 	w.mu.Unlock()
-	answers, stalled := w.cluster.answers(), w.Delivery().Stalled()
+	answers, stalled := m.Answers, w.Delivery().Stalled()
 	if answers && stalled {
-		counts = counts.At(w.present(ctx, now, current))
+		counts = counts.At(w.present(ctx, m.Now, current))
 	}
-	ts := pcommon.NewTimestampFromTime(now)
+	mb, ts := m.MetricsBuilder, m.TS()
 	keyspace.Record(mb, ts, counts, func(prefix string) bool {
 		return answers && slices.ContainsFunc(covering, func(c string) bool { return current[c] && strings.HasPrefix(prefix, c) })
 	})
@@ -137,7 +141,7 @@ func (w *watcher) record(ctx context.Context, mb *metadata.MetricsBuilder, now t
 		known := current[leasesAsked] && (!w.cfg.Leases.listed() || current[leasesList]) && (w.cfg.Leases.Mode != LeasesWatched || !slices.ContainsFunc(covering, unknown))
 		lease.Record(mb, ts, counts.Leases, w.cfg.Leases.each(), answers && !stalled && known)
 	}
-	w.durations.AppendTo(more, ts)
+	w.durations.AppendTo(m.More, ts)
 }
 
 // present returns what is counted of the keys that are there now, for the metrics
@@ -147,62 +151,10 @@ func (w *watcher) present(ctx context.Context, now time.Time, current map[string
 	prefixes := w.cfg.prefixes()
 	machine := keyspace.NewMachine(prefixes, keyspace.Limits{Keys: w.cfg.Watch.Limit, Leases: w.cfg.Leases.Limit}, false)
 	for _, prefix := range prefixes.Covering() {
-		observed, _, err := w.client.List(ctx, w.pick, prefix, 0)
+		observed, _, err := list(ctx, w.env.API, w.pick, prefix, 0)
 		if current[prefix] = err == nil; err == nil {
 			machine.Step(now, observed)
 		}
 	}
 	return machine.Counts()
-}
-
-// recordMember records a member. What was learnt too long ago is left out, and
-// a member that said nothing since then is down.
-func (c *cluster) recordMember(mb *metadata.MetricsBuilder, i int, now time.Time) pcommon.Resource {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	m := c.members[i]
-	ts := pcommon.NewTimestampFromTime(now)
-	up := m.status.fresh(now, c.age())
-	telemetry.RecordUp(mb, ts, up)
-	if up {
-		telemetry.RecordMember(mb, ts, m.status.value)
-	}
-	return memberResource(mb.NewResourceBuilder(), m.endpoint, m.status.value)
-}
-
-// answers says whether a member answered in the last round.
-func (c *cluster) answers() bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return len(c.said()) > 0
-}
-
-// age is how long an answer counts.
-func (c *cluster) age() time.Duration {
-	return max(2*c.cfg.Scrape.CollectionInterval, statusEvery+2*patience)
-}
-
-// recordCluster records what the members agree on, and returns the ID of their
-// cluster, or 0 if it is not known.
-func (c *cluster) recordCluster(mb *metadata.MetricsBuilder, now time.Time) uint64 {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.machine.ID() == 0 {
-		return 0
-	}
-	age, ts := c.age(), pcommon.NewTimestampFromTime(now)
-	telemetry.RecordProgress(mb, ts, &c.machine)
-	if has, known := state.HasLeader(c.machine.Of(c.said())); known {
-		telemetry.RecordLeader(mb, ts, has)
-	}
-	if c.peers.fresh(now, age) {
-		telemetry.RecordPeers(mb, ts, c.peers.value)
-	}
-	if c.alarms.fresh(now, age) {
-		telemetry.RecordAlarms(mb, ts, c.alarms.value)
-	}
-	if c.oldest.fresh(now, age) && c.oldest.value > 0 {
-		telemetry.RecordCompactRevision(mb, ts, c.oldest.value)
-	}
-	return c.machine.ID()
 }

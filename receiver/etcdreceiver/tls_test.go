@@ -11,6 +11,7 @@ import (
 
 	"github.com/otelcol-infra/otelcol-infra/internal/address"
 	"github.com/otelcol-infra/otelcol-infra/lab"
+	"github.com/otelcol-infra/otelcol-infra/receiver/etcdreceiver/internal/collect"
 )
 
 func TestAnEtcdThatSpeaksTLS(t *testing.T) {
@@ -44,7 +45,7 @@ func TestAnEtcdThatSpeaksTLS(t *testing.T) {
 					assert.Empty(t, o.Trouble())
 					return
 				}
-				for _, endpoint := range []string{watchOf + "/app/", watchOf + "/locks/", statusOf + address.HostPort(test.endpoint)} {
+				for _, endpoint := range []string{watchOf + "/app/", watchOf + "/locks/", collect.StatusOf + address.HostPort(test.endpoint)} {
 					o.Eventually(t, "it is said", func() bool { return o.Warnings(endpoint) == 1 })
 					assert.Contains(t, o.said(endpoint), test.says, endpoint)
 				}

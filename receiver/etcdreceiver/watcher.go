@@ -5,6 +5,7 @@ package etcdreceiver
 
 import (
 	"context"
+	"crypto/tls"
 	"fmt"
 	"sync"
 	"sync/atomic"
@@ -17,10 +18,10 @@ import (
 	"github.com/otelcol-infra/otelcol-infra/internal/checkpoint"
 	"github.com/otelcol-infra/otelcol-infra/internal/watch"
 	"github.com/otelcol-infra/otelcol-infra/receiver/etcdreceiver/internal/collect"
+	"github.com/otelcol-infra/otelcol-infra/receiver/etcdreceiver/internal/etcdapi"
 	"github.com/otelcol-infra/otelcol-infra/receiver/etcdreceiver/internal/key"
 	"github.com/otelcol-infra/otelcol-infra/receiver/etcdreceiver/internal/keyspace"
 	"github.com/otelcol-infra/otelcol-infra/receiver/etcdreceiver/internal/metadata"
-	"github.com/otelcol-infra/otelcol-infra/receiver/etcdreceiver/internal/telemetry"
 )
 
 // watcher observes etcd for all signals: the keys with one watch for each
@@ -29,15 +30,11 @@ type watcher struct {
 	*watch.Base
 	cfg       *Config
 	settings  receiver.Settings
-	story     *telemetry.Story
 	durations *keyspace.Durations
-	requests  *requests
 	pick      selection
 	asking    *rate.Limiter // of requests about single leases
-	client    *client
-	store     *checkpoint.Store
-	identity  atomic.Uint64 // of the cluster; 0 until it is known
-	cluster   *cluster
+	env       *collect.Env
+	cluster   *collect.Cluster[savedCluster]
 	unlisted  atomic.Int32 // prefixes whose keys are not known yet
 
 	mu       sync.Mutex
@@ -56,7 +53,7 @@ func newWatcher(cfg *Config, settings receiver.Settings) (*watcher, error) {
 	if err != nil {
 		return nil, err
 	}
-	requests, err := newRequests(settings)
+	own, err := collect.NewTelemetry(settings)
 	if err != nil {
 		return nil, err
 	}
@@ -65,16 +62,18 @@ func newWatcher(cfg *Config, settings receiver.Settings) (*watcher, error) {
 		Base:      base,
 		cfg:       cfg,
 		settings:  settings,
-		story:     telemetry.NewStory(cfg.Events, settings),
 		durations: keyspace.NewDurations(cfg.prefixes(), time.Now()),
-		requests:  requests,
-		pick:      selection{names: names, limit: cfg.Watch.Limit, prevKV: cfg.Watch.PrevKV, fingerprint: cfg.Watch.Fingerprint},
-		asking:    rate.NewLimiter(rate.Limit(cfg.Leases.RequestsPerSecond), max(1, int(cfg.Leases.RequestsPerSecond))),
-		machine:   keyspace.NewMachine(cfg.prefixes(), limits, cfg.Leases.each()),
+		env: &collect.Env{
+			Settings: settings, Events: cfg.Events, Condition: base.Condition, Delivery: base.Delivery(), Telemetry: own,
+			Interval: cfg.Scrape.CollectionInterval,
+		},
+		pick:    selection{names: names, limit: cfg.Watch.Limit, prevKV: cfg.Watch.PrevKV, fingerprint: cfg.Watch.Fingerprint},
+		asking:  rate.NewLimiter(rate.Limit(cfg.Leases.RequestsPerSecond), max(1, int(cfg.Leases.RequestsPerSecond))),
+		machine: keyspace.NewMachine(cfg.prefixes(), limits, cfg.Leases.each()),
 	}
 	// A lease that keys are attached to is known with them.
 	w.current = map[string]bool{leasesAsked: cfg.Leases.Mode == LeasesWatched}
-	w.cluster = newCluster(w)
+	w.cluster = newCluster(w.env, cfg)
 	return w, nil
 }
 
@@ -85,17 +84,20 @@ func (w *watcher) Start(ctx context.Context, host component.Host) error {
 	if err != nil {
 		return err
 	}
-	w.store, err = checkpoint.Open(ctx, host, w.cfg.Storage, component.KindReceiver, w.settings.ID, "")
+	w.env.Store, err = checkpoint.Open(ctx, host, w.cfg.Storage, component.KindReceiver, w.settings.ID, "")
 	if err != nil {
 		return err
 	}
 	covering := w.cfg.prefixes().Covering()
 	w.Background.Start(func(ctx context.Context) {
-		w.client = newClient(ctx, w.cfg, tlsConfig, w.requests, w.cfg.Endpoints...)
-		defer w.client.close()
+		options := w.apiOptions(tlsConfig)
+		w.env.API = etcdapi.New(ctx, options, w.cfg.Endpoints...)
+		defer w.env.API.Close()
 		w.unlisted.Store(int32(len(covering)))
 		var loops sync.WaitGroup
-		loops.Go(func() { w.cluster.run(ctx, tlsConfig) })
+		loops.Go(func() {
+			w.cluster.Run(ctx, func(endpoint string) *etcdapi.Client { return etcdapi.New(ctx, options, endpoint) })
+		})
 		for _, prefix := range covering {
 			f := newFollower(w, prefix)
 			loops.Go(func() { f.run(ctx) })
@@ -110,19 +112,25 @@ func (w *watcher) Start(ctx context.Context, host component.Host) error {
 	return nil
 }
 
+func (w *watcher) apiOptions(tlsConfig *tls.Config) etcdapi.Options {
+	options := w.cfg.apiOptions(tlsConfig)
+	options.Count = w.env.Telemetry.Requests.Count
+	return options
+}
+
 // Shutdown ends the watches, also while one is being opened.
 func (w *watcher) Shutdown(ctx context.Context) error {
 	w.Stop()
-	return w.store.Close(ctx)
+	return w.env.Store.Close(ctx)
 }
 
 // render reports effects of a time, and counts how long what ended had lasted.
 func (w *watcher) render(now, at time.Time, id uint64, effects []keyspace.Effect) watch.Telemetry {
-	cluster := hex(id)
+	cluster := collect.Hex(id)
 	w.durations.Observe(cluster, at, effects)
 	for _, e := range effects {
 		if _, is := e.(key.Gap); is {
-			w.requests.gap()
+			w.env.Telemetry.Gap()
 		}
 	}
 	if len(effects) == 0 || !w.Delivery().HasConsumers() {
@@ -131,7 +139,7 @@ func (w *watcher) render(now, at time.Time, id uint64, effects []keyspace.Effect
 	r := collect.NewRenderer(w.cfg.Events, w.settings, now, cluster)
 	r.At = collect.Timestamp(at)
 	keyspace.Render(r, effects)
-	return r.Emit(clusterResource(metadata.NewResourceBuilder(w.cfg.Events.ResourceAttributes), cluster))
+	return r.Emit(collect.ClusterResource(metadata.NewResourceBuilder(w.cfg.Events.ResourceAttributes), cluster))
 }
 
 // saw takes in whether something could be observed.

@@ -1,12 +1,10 @@
 // Copyright The otelcol-infra Authors
 // SPDX-License-Identifier: Apache-2.0
 
-// Package collect holds what the kinds of observed things share.
 package collect
 
 import (
 	"strconv"
-	"strings"
 	"time"
 
 	"go.opentelemetry.io/collector/pdata/pcommon"
@@ -123,6 +121,3 @@ func LeaseID(id int64) string {
 	}
 	return strconv.FormatUint(uint64(id), 16)
 }
-
-// Text makes a key fit for telemetry, which is UTF-8; a key can be any bytes.
-func Text(key string) string { return strings.ToValidUTF8(key, "\uFFFD") }

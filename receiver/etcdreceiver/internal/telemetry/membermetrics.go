@@ -1,6 +1,7 @@
 // Copyright The otelcol-infra Authors
 // SPDX-License-Identifier: Apache-2.0
 
+// Package telemetry reads the own metrics of members.
 package telemetry
 
 import (

@@ -1,7 +1,7 @@
 // Copyright The otelcol-infra Authors
 // SPDX-License-Identifier: Apache-2.0
 
-package etcdreceiver
+package etcdapi
 
 import (
 	"cmp"

@@ -1,12 +1,12 @@
 // Copyright The otelcol-infra Authors
 // SPDX-License-Identifier: Apache-2.0
 
-package etcdreceiver
+package etcdapi
 
 import (
 	"errors"
 	"io"
-	"net"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -15,27 +15,19 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.etcd.io/etcd/api/v3/etcdserverpb"
 	"go.etcd.io/etcd/api/v3/mvccpb"
+	clientv3 "go.etcd.io/etcd/client/v3"
 	"google.golang.org/grpc"
 	"google.golang.org/protobuf/proto"
 
-	"github.com/otelcol-infra/otelcol-infra/receiver/etcdreceiver/internal/state"
+	"github.com/otelcol-infra/otelcol-infra/internal/tokenfile"
+	"github.com/otelcol-infra/otelcol-infra/receiver/etcdreceiver/internal/etcdtest"
 )
-
-// wire is a codec that leaves messages as they are on the wire.
-type wire struct{}
-
-func (wire) Name() string                        { return "proto" }
-func (wire) Marshal(message any) ([]byte, error) { return *message.(*[]byte), nil }
-func (wire) Unmarshal(data []byte, into any) error {
-	*into.(*[]byte) = append([]byte{}, data...)
-	return nil
-}
 
 // serveWire serves whatever methods with answers that are given as they are on the
 // wire, and returns its endpoint. A stream stays open.
 func serveWire(t *testing.T, answer func(method string) []byte) string {
 	t.Helper()
-	return serveStreams(t, func(stream grpc.ServerStream) error {
+	return etcdtest.Serve(t, func(stream grpc.ServerStream) error {
 		var request []byte
 		for {
 			if err := stream.RecvMsg(&request); err != nil {
@@ -56,14 +48,12 @@ func serveWire(t *testing.T, answer func(method string) []byte) string {
 	})
 }
 
-func serveStreams(t *testing.T, serve func(grpc.ServerStream) error) string {
+// newTestClient returns a client whose requests may take so long.
+func newTestClient(t *testing.T, timeout time.Duration, endpoint string) *Client {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	server := grpc.NewServer(grpc.ForceServerCodec(wire{}), grpc.UnknownServiceHandler(func(_ any, stream grpc.ServerStream) error { return serve(stream) }))
-	go func() { _ = server.Serve(listener) }() // until Stop
-	t.Cleanup(server.Stop)
-	return "http://" + listener.Addr().String()
+	c := New(t.Context(), Options{DialTimeout: DefaultTimeout, KeepaliveTime: time.Minute, KeepaliveTimeout: time.Minute, Timeout: timeout}, endpoint)
+	t.Cleanup(c.Close)
+	return c
 }
 
 func header() *etcdserverpb.ResponseHeader {
@@ -77,7 +67,7 @@ func keyValue() *mvccpb.KeyValue {
 // requestTo is a request that the receiver makes.
 type requestTo struct {
 	method string
-	read   func(*testing.T, *client) (any, error)
+	read   func(*testing.T, *Client) (any, error)
 	full   proto.Message
 	// empty are answers of an etcd that has nothing, if there is such a thing.
 	empty []proto.Message
@@ -88,7 +78,7 @@ type requestTo struct {
 var allRequests = []requestTo{
 	{
 		method: etcdserverpb.Maintenance_Status_FullMethodName,
-		read:   func(t *testing.T, c *client) (any, error) { return c.Status(t.Context()) },
+		read:   func(t *testing.T, c *Client) (any, error) { return c.Status(t.Context()) },
 		full:   &etcdserverpb.StatusResponse{Header: header(), Version: "3.7.3", DbSize: 1, Leader: 2, RaftIndex: 1, RaftTerm: 3},
 		empty:  []proto.Message{&etcdserverpb.StatusResponse{Header: header(), Version: "3.7.3", Errors: []string{"etcdserver: no leader"}}},
 		lacking: []proto.Message{
@@ -98,7 +88,7 @@ var allRequests = []requestTo{
 	},
 	{
 		method: etcdserverpb.Cluster_MemberList_FullMethodName,
-		read:   func(t *testing.T, c *client) (any, error) { return c.Peers(t.Context()) },
+		read:   func(t *testing.T, c *Client) (any, error) { return c.Members(t.Context()) },
 		full:   &etcdserverpb.MemberListResponse{Header: header(), Members: []*etcdserverpb.Member{{ID: 2, Name: "lab"}}},
 		lacking: []proto.Message{
 			&etcdserverpb.MemberListResponse{Header: header()},
@@ -107,14 +97,14 @@ var allRequests = []requestTo{
 	},
 	{
 		method:  etcdserverpb.Maintenance_Alarm_FullMethodName,
-		read:    func(t *testing.T, c *client) (any, error) { return c.Alarms(t.Context()) },
+		read:    func(t *testing.T, c *Client) (any, error) { return c.Alarms(t.Context()) },
 		full:    &etcdserverpb.AlarmResponse{Header: header(), Alarms: []*etcdserverpb.AlarmMember{{MemberID: 2, Alarm: etcdserverpb.AlarmType_NOSPACE}}},
 		empty:   []proto.Message{&etcdserverpb.AlarmResponse{Header: header()}},
 		lacking: []proto.Message{&etcdserverpb.AlarmResponse{Header: header(), Alarms: []*etcdserverpb.AlarmMember{{}}}},
 	},
 	{
 		method: etcdserverpb.Lease_LeaseLeases_FullMethodName,
-		read: func(t *testing.T, c *client) (any, error) {
+		read: func(t *testing.T, c *Client) (any, error) {
 			ids, _, err := c.Leases(t.Context())
 			return ids, err
 		},
@@ -124,7 +114,7 @@ var allRequests = []requestTo{
 	},
 	{
 		method: etcdserverpb.Lease_LeaseTimeToLive_FullMethodName,
-		read: func(t *testing.T, c *client) (any, error) {
+		read: func(t *testing.T, c *Client) (any, error) {
 			lease, _, err := c.Lease(t.Context(), 7)
 			if err != nil {
 				return nil, err
@@ -141,9 +131,13 @@ var allRequests = []requestTo{
 	},
 	{
 		method: etcdserverpb.KV_Range_FullMethodName,
-		read: func(t *testing.T, c *client) (any, error) {
-			observed, _, err := c.List(t.Context(), selection{limit: 1000}, "/app/", 0)
-			return observed.Keys, err
+		read: func(t *testing.T, c *Client) (any, error) {
+			var keys []Key
+			_, err := c.List(t.Context(), "/app/", 0, func(key Key) bool {
+				keys = append(keys, key)
+				return true
+			})
+			return keys, err
 		},
 		full:  &etcdserverpb.RangeResponse{Header: header(), Kvs: []*mvccpb.KeyValue{keyValue()}, Count: 1},
 		empty: []proto.Message{&etcdserverpb.RangeResponse{Header: header()}},
@@ -158,7 +152,7 @@ var allRequests = []requestTo{
 	},
 	{
 		method: etcdserverpb.KV_Range_FullMethodName,
-		read: func(t *testing.T, c *client) (any, error) {
+		read: func(t *testing.T, c *Client) (any, error) {
 			_, revision, err := c.Revision(t.Context(), "/app/")
 			return revision, err
 		},
@@ -167,7 +161,7 @@ var allRequests = []requestTo{
 	},
 	{
 		method: etcdserverpb.KV_Range_FullMethodName,
-		read: func(t *testing.T, c *client) (any, error) {
+		read: func(t *testing.T, c *Client) (any, error) {
 			oldest, err := c.OldestRevision(t.Context(), "/app/", 4)
 			if err != nil {
 				return nil, err
@@ -179,13 +173,13 @@ var allRequests = []requestTo{
 	},
 	{
 		method: etcdserverpb.Watch_Watch_FullMethodName,
-		read: func(t *testing.T, c *client) (any, error) {
-			s, err := c.Watch(t.Context(), selection{limit: 1000}, "/app/", 11, 1000)
+		read: func(t *testing.T, c *Client) (any, error) {
+			w, err := c.Watch(t.Context(), "/app/", 11, false)
 			if err != nil {
 				return nil, err
 			}
-			defer s.stop()
-			opened, err := s.take(t.Context(), soon)
+			defer w.Close()
+			opened, err := w.Next()
 			if err != nil {
 				return nil, err
 			}
@@ -210,10 +204,8 @@ func (a requestTo) become(t *testing.T, message []byte) (any, error) {
 		assert.Contains(t, []string{a.method, etcdserverpb.Maintenance_Status_FullMethodName}, method)
 		return message
 	})
-	cfg := configFor(endpoint)
-	cfg.Scrape.Timeout = 2 * time.Second
-	c := newClient(t.Context(), cfg, nil, newTestRequests(t), endpoint)
-	defer c.close()
+	c := newTestClient(t, 2*time.Second, endpoint)
+	defer c.Close()
 	return a.read(t, c)
 }
 
@@ -259,6 +251,24 @@ func TestAnAnswerWithoutItsDataIsAnError(t *testing.T) {
 	}
 }
 
+// With a user, the answer to the login is checked, too.
+func TestALoginIsAnsweredCompletely(t *testing.T) {
+	t.Parallel()
+	login := func(message *etcdserverpb.AuthenticateResponse) error {
+		endpoint := serveWire(t, func(string) []byte { return marshal(t, message) })
+		c := New(t.Context(), Options{
+			Username: "u", Password: tokenfile.Source{Token: "p"},
+			DialTimeout: DefaultTimeout, KeepaliveTime: time.Minute, KeepaliveTimeout: time.Minute, Timeout: DefaultTimeout,
+		}, endpoint)
+		defer c.Close()
+		_, err := c.connect()
+		return err
+	}
+	require.NoError(t, login(&etcdserverpb.AuthenticateResponse{Header: header(), Token: "t"}))
+	require.ErrorContains(t, login(&etcdserverpb.AuthenticateResponse{}), "the answer is not etcd's, check endpoints: it lacks the ID of a cluster")
+	require.ErrorContains(t, login(&etcdserverpb.AuthenticateResponse{Header: header()}), "the answer is not etcd's, check endpoints: it lacks a token")
+}
+
 // FuzzAnswer has arbitrary answers never become a cluster with nothing in it, nor
 // panic in the client of etcd.
 func FuzzAnswer(f *testing.F) {
@@ -279,7 +289,7 @@ func FuzzAnswer(f *testing.F) {
 			if check(a.method, nil, message) == nil {
 				response := message.(*etcdserverpb.WatchResponse)
 				require.True(t, response.Canceled || response.Header.Revision != 0)
-				selection{limit: 1000}.changes(response.Events)
+				_ = slices.Collect(changesOf(events(response)))
 			}
 			return
 		}
@@ -291,8 +301,15 @@ func FuzzAnswer(f *testing.F) {
 		require.NotZero(t, message.(interface {
 			GetHeader() *etcdserverpb.ResponseHeader
 		}).GetHeader().GetClusterId())
-		if peers, ok := got.(map[uint64]state.Peer); ok {
-			require.NotEmpty(t, peers)
+		if members, ok := got.([]Member); ok {
+			require.NotEmpty(t, members)
 		}
 	})
+}
+
+func events(response *etcdserverpb.WatchResponse) (events []*clientv3.Event) {
+	for _, event := range response.Events {
+		events = append(events, (*clientv3.Event)(event))
+	}
+	return events
 }
