@@ -28,6 +28,7 @@ import (
 	"github.com/otelcol-infra/otelcol-infra/lab"
 	"github.com/otelcol-infra/otelcol-infra/receiver/etcdreceiver/internal/etcdapi"
 	"github.com/otelcol-infra/otelcol-infra/receiver/etcdreceiver/internal/etcdtest"
+	"github.com/otelcol-infra/otelcol-infra/receiver/etcdreceiver/internal/lease"
 	"github.com/otelcol-infra/otelcol-infra/receiver/etcdreceiver/internal/lock"
 	"github.com/otelcol-infra/otelcol-infra/receiver/etcdreceiver/internal/member"
 )
@@ -175,7 +176,7 @@ func TestAnEtcdWhoseAnswersAreEmptyForAWhile(t *testing.T) {
 	start := func() *observed {
 		cfg := configFor(e.endpoint)
 		cfg.Storage = &id
-		cfg.Leases.Mode = LeasesAll
+		cfg.Leases.Mode = lease.ModeAll
 		cfg.Leases.RequestsPerSecond = 100
 		cfg.Scrape.Timeout = time.Second
 		return observeOn(t, host, cfg)

@@ -31,7 +31,7 @@ type savedCluster struct {
 // newCluster returns what observes the cluster. A new kind is a line in each function here.
 func newCluster(e *collect.Env, cfg *Config) *collect.Cluster[savedCluster] {
 	key := "/" // that is read to find out about compactions
-	if covering := cfg.prefixes().Covering(); len(covering) > 0 {
+	if covering := cfg.keyspace().Prefixes().Covering(); len(covering) > 0 {
 		key = covering[0]
 	}
 	p := clusterParts{

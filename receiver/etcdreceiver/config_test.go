@@ -14,6 +14,8 @@ import (
 	"go.opentelemetry.io/collector/confmap/xconfmap"
 
 	"github.com/otelcol-infra/otelcol-infra/internal/address"
+	"github.com/otelcol-infra/otelcol-infra/receiver/etcdreceiver/internal/keyspace"
+	"github.com/otelcol-infra/otelcol-infra/receiver/etcdreceiver/internal/lease"
 )
 
 func TestDefaultConfigIsValid(t *testing.T) {
@@ -44,13 +46,13 @@ func TestConfig(t *testing.T) {
 	assert.Equal(t, "file_storage", cfg.Storage.String())
 	assert.Equal(t, []string{"/app/.*"}, cfg.Watch.Include)
 	assert.Equal(t, []string{"/app/private/.*"}, cfg.Watch.Exclude)
-	assert.Equal(t, StartRevision, cfg.Watch.Start)
+	assert.Equal(t, keyspace.StartRevision, cfg.Watch.Start)
 	assert.EqualValues(t, 7, cfg.Watch.Revision)
 	assert.Equal(t, 500, cfg.Watch.Limit)
 	assert.Equal(t, 600, cfg.Watch.Queue)
 	assert.True(t, cfg.Watch.PrevKV && cfg.Watch.Fingerprint && cfg.ScrapeMemberMetrics)
 	assert.Equal(t, []string{"/elections/"}, cfg.Elections.Prefixes)
-	assert.Equal(t, LeasesConfig{Mode: LeasesAll, RequestsPerSecond: 2.5, Limit: 700}, cfg.Leases)
+	assert.Equal(t, lease.Config{Mode: lease.ModeAll, RequestsPerSecond: 2.5, Limit: 700}, cfg.Leases)
 	assert.False(t, cfg.Events.Events.EtcdKeyPut.Enabled)
 	assert.False(t, cfg.Metrics.Metrics.EtcdMemberUp.Enabled)
 	assert.Equal(t, "[REDACTED]", cfg.Password.String())
@@ -68,7 +70,7 @@ func TestConfig(t *testing.T) {
 	cfg, err = load(t, "from environment.yaml")
 	require.NoError(t, err)
 	assert.Equal(t, []string{"http://127.0.0.1:2379", "http://127.0.0.1:22379"}, cfg.Endpoints)
-	assert.Empty(t, cfg.prefixes().Covering())
+	assert.Empty(t, cfg.keyspace().Prefixes().Covering())
 
 	cfg, err = load(t, "spaces in lists.yaml")
 	require.NoError(t, err)

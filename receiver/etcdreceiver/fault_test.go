@@ -23,6 +23,7 @@ import (
 	"github.com/otelcol-infra/otelcol-infra/internal/observedtest"
 	"github.com/otelcol-infra/otelcol-infra/lab"
 	"github.com/otelcol-infra/otelcol-infra/receiver/etcdreceiver/internal/collect"
+	"github.com/otelcol-infra/otelcol-infra/receiver/etcdreceiver/internal/keyspace"
 	"github.com/otelcol-infra/otelcol-infra/receiver/etcdreceiver/internal/lock"
 )
 
@@ -80,7 +81,7 @@ func TestAnEtcdThatIsAbsentComesAndGoes(t *testing.T) {
 	require.NoError(t, etcd.Members[0].Kill())
 	o := observe(t, configFor(endpoint))
 	o.Eventually(t, "up is 0", o.has("etcd.member.up", endpoint, 0))
-	o.Eventually(t, "the watch says so", func() bool { return o.Warnings(watchOf+"/app/") == 1 })
+	o.Eventually(t, "the watch says so", func() bool { return o.Warnings(keyspace.WatchOf+"/app/") == 1 })
 
 	require.NoError(t, etcd.Members[0].Restart(t.Context()))
 	o.Eventually(t, "up is 1", o.has("etcd.member.up", endpoint, 1))
@@ -88,7 +89,7 @@ func TestAnEtcdThatIsAbsentComesAndGoes(t *testing.T) {
 
 	require.NoError(t, etcd.Members[0].Kill())
 	o.Eventually(t, "up is 0 again", o.has("etcd.member.up", endpoint, 0))
-	o.Eventually(t, "the watch says so again", func() bool { return o.Warnings(watchOf+"/app/") == 2 })
+	o.Eventually(t, "the watch says so again", func() bool { return o.Warnings(keyspace.WatchOf+"/app/") == 2 })
 	require.NoError(t, etcd.Members[0].Restart(t.Context()))
 	set(t, client, "/app/first", "")
 	set(t, client, "/app/second", "")
@@ -96,7 +97,7 @@ func TestAnEtcdThatIsAbsentComesAndGoes(t *testing.T) {
 		return o.HasEvent("etcd.key.put", "etcd.key", "/app/first")() && o.HasEvent("etcd.key.put", "etcd.key", "/app/second")()
 	})
 	o.Eventually(t, "observing again", func() bool {
-		return o.Recoveries(watchOf+"/app/") == 2
+		return o.Recoveries(keyspace.WatchOf+"/app/") == 2
 	})
 	assert.Empty(t, o.told("etcd.watch.prefix", "/app/"), "there was no gap")
 	assert.Equal(t, 2, o.Warnings(collect.StatusOf+address.HostPort(endpoint)), "however often it tried")
@@ -162,9 +163,13 @@ func TestQuietWatchesDoNotWaitForEachOther(t *testing.T) {
 	o.Eventually(t, "the last change", o.HasEvent("etcd.key.put", "etcd.key", "/app/last"))
 
 	link.set(true)
-	o.Eventually(t, "the watches fail", func() bool { return o.Warnings(watchOf+"/app/") > 0 && o.Warnings(watchOf+"/locks/") > 0 })
+	o.Eventually(t, "the watches fail", func() bool {
+		return o.Warnings(keyspace.WatchOf+"/app/") > 0 && o.Warnings(keyspace.WatchOf+"/locks/") > 0
+	})
 	link.set(false)
-	o.Eventually(t, "the watches recover", func() bool { return o.Recoveries(watchOf+"/app/") > 0 && o.Recoveries(watchOf+"/locks/") > 0 })
+	o.Eventually(t, "the watches recover", func() bool {
+		return o.Recoveries(keyspace.WatchOf+"/app/") > 0 && o.Recoveries(keyspace.WatchOf+"/locks/") > 0
+	})
 	o.probed(t, 8)
 }
 
@@ -230,7 +235,7 @@ func TestAnAlarmAndADefragmentationDoNotDisturbTheWatch(t *testing.T) {
 	}
 	o.requireTold(t, "etcd.key", "/app/", from, append(told, history(t, client, "/app/", before+1)...))
 	assert.Empty(t, o.Events("etcd.watch.gap"))
-	assert.Zero(t, o.Warnings(watchOf+"/app/")+o.Warnings(watchOf+"/locks/"))
+	assert.Zero(t, o.Warnings(keyspace.WatchOf+"/app/")+o.Warnings(keyspace.WatchOf+"/locks/"))
 }
 
 // Another etcd at the same address is another cluster, whose history is ahead

@@ -16,6 +16,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/otelcol-infra/otelcol-infra/lab"
+	"github.com/otelcol-infra/otelcol-infra/receiver/etcdreceiver/internal/keyspace"
 	"github.com/otelcol-infra/otelcol-infra/receiver/etcdreceiver/internal/lease"
 	"github.com/otelcol-infra/otelcol-infra/receiver/etcdreceiver/internal/lock"
 )
@@ -29,8 +30,8 @@ func TestKeysBeyondTheLimitAreSaid(t *testing.T) {
 	cfg := configFor(etcd.Endpoints...)
 	cfg.Watch.Limit = 3
 	o := observe(t, cfg)
-	o.Eventually(t, "it is said", func() bool { return o.Warnings(limitKeys) == 1 })
-	said := o.Log.FilterField(zap.String("endpoint", limitKeys)).All()[0].ContextMap()["error"]
+	o.Eventually(t, "it is said", func() bool { return o.Warnings(keyspace.LimitKeys) == 1 })
+	said := o.Log.FilterField(zap.String("endpoint", keyspace.LimitKeys)).All()[0].ContextMap()["error"]
 	assert.Equal(t, "2 keys are not remembered: raise watch::limit above 3", said)
 	set(t, client, "/app/4", "")
 	o.Eventually(t, "its changes are told", o.HasEvent("etcd.key.put", "etcd.key", "/app/4"))
@@ -85,7 +86,7 @@ func TestDeletionsBeyondTheLimitAreToldInFull(t *testing.T) {
 		cfg := configFor(etcd.Endpoints...)
 		cfg.Watch.Limit, cfg.Watch.PrevKV = 1, prev
 		o := observe(t, cfg)
-		o.Eventually(t, "it is said", func() bool { return o.Warnings(limitKeys) == 1 })
+		o.Eventually(t, "it is said", func() bool { return o.Warnings(keyspace.LimitKeys) == 1 })
 		set(t, client, "/app/0", "")
 		o.Eventually(t, "it watches", o.HasEvent("etcd.key.put", "etcd.key", "/app/0"))
 		remove(t, client, "/app/4")

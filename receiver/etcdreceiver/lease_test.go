@@ -111,7 +111,7 @@ func TestAllLeases(t *testing.T) {
 	etcd, client := startEtcd(t, lab.ServerOptions{})
 	before := grant(t, client, 60)
 	cfg := configFor(etcd.Endpoints...)
-	cfg.Leases.Mode = LeasesAll
+	cfg.Leases.Mode = lease.ModeAll
 	o := observe(t, cfg)
 	o.watching(t, client)
 	o.Eventually(t, "the first list", func() bool { return o.Own(t, "otelcol_etcd_requests", "request", "leases", "outcome", "success") > 0 })
@@ -143,7 +143,7 @@ func TestAllLeases(t *testing.T) {
 func TestLeasesThatAreOnlyCountedOrOff(t *testing.T) {
 	t.Parallel()
 	etcd, client := startEtcd(t, lab.ServerOptions{})
-	for mode, lists := range map[LeaseMode]bool{LeasesCount: true, LeasesOff: false} {
+	for mode, lists := range map[lease.Mode]bool{lease.ModeCount: true, lease.ModeOff: false} {
 		t.Run(string(mode), func(t *testing.T) {
 			cfg := configFor(etcd.Endpoints...)
 			cfg.Leases.Mode = mode

@@ -27,6 +27,7 @@ import (
 	"github.com/otelcol-infra/otelcol-infra/internal/observedtest"
 	"github.com/otelcol-infra/otelcol-infra/internal/period"
 	"github.com/otelcol-infra/otelcol-infra/lab"
+	"github.com/otelcol-infra/otelcol-infra/receiver/etcdreceiver/internal/keyspace"
 	"github.com/otelcol-infra/otelcol-infra/receiver/etcdreceiver/internal/lease"
 	"github.com/otelcol-infra/otelcol-infra/receiver/etcdreceiver/internal/lock"
 	"github.com/otelcol-infra/otelcol-infra/receiver/etcdreceiver/internal/metadata"
@@ -195,17 +196,17 @@ func TestWhatKeysTellOfALeaseIsKeptAtTheEnd(t *testing.T) {
 	t.Parallel()
 	etcd, client := startEtcd(t, lab.ServerOptions{})
 	cfg, host := stored(t, etcd.Endpoints...)
-	lease := grant(t, client, 600)
+	id := grant(t, client, 600)
 	w, err := newWatcher(cfg(), receivertest.NewNopSettings(metadata.Type))
 	require.NoError(t, err)
 	require.NoError(t, w.Start(t.Context(), host))
-	set(t, client, "/app/a", "", clientv3.WithLease(lease))
+	set(t, client, "/app/a", "", clientv3.WithLease(id))
 	require.Eventually(t, func() bool {
-		var kept checkpointedLeases
-		_, err := w.env.Store.Load(t.Context(), keyLeases, &kept)
+		var kept lease.Checkpoint
+		_, err := w.env.Store.Load(t.Context(), lease.StorageKey, &kept)
 		return err == nil && len(kept.Leases) == 1 && kept.Leases[0].TTL == 600
 	}, soon, 20*time.Millisecond)
-	set(t, client, "/app/b", "", clientv3.WithLease(lease))
+	set(t, client, "/app/b", "", clientv3.WithLease(id))
 	require.Eventually(t, func() bool { return len(known(w)[0].Names) == 2 }, soon, 20*time.Millisecond)
 	require.NoError(t, w.Shutdown(t.Context()))
 	kept := keptLeases(t, host, w)
@@ -215,18 +216,16 @@ func TestWhatKeysTellOfALeaseIsKeptAtTheEnd(t *testing.T) {
 
 // known returns the leases that a watcher would keep.
 func known(w *watcher) []lease.Saved {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.machine.SaveLeases()
+	return w.keys.Leases()
 }
 
 // keptLeases returns the leases that a watcher has kept that has ended.
 func keptLeases(t *testing.T, host component.Host, w *watcher) []lease.Saved {
 	t.Helper()
-	store, err := checkpoint.Open(t.Context(), host, w.cfg.Storage, component.KindReceiver, w.settings.ID, "")
+	store, err := checkpoint.Open(t.Context(), host, w.cfg.Storage, component.KindReceiver, w.env.Settings.ID, "")
 	require.NoError(t, err)
-	var kept checkpointedLeases
-	found, err := store.Load(t.Context(), keyLeases, &kept)
+	var kept lease.Checkpoint
+	found, err := store.Load(t.Context(), lease.StorageKey, &kept)
 	require.NoError(t, err)
 	require.True(t, found)
 	require.NoError(t, store.Close(t.Context()))
@@ -322,7 +321,7 @@ func TestStartLatestIgnoresTheStorage(t *testing.T) {
 	first.Shutdown(t)
 	set(t, client, "/app/missed", "")
 	latest := cfg()
-	latest.Watch.Start = StartLatest
+	latest.Watch.Start = keyspace.StartLatest
 	second := observeOn(t, host, latest)
 	from := second.watching(t, client)
 	l.unlock(t)
@@ -345,7 +344,7 @@ func TestStartAtARevision(t *testing.T) {
 	cfg, host := stored(t, etcd.Endpoints...)
 	at := func(revision int64) *Config {
 		cfg := cfg()
-		cfg.Watch.Start, cfg.Watch.Revision = StartRevision, revision
+		cfg.Watch.Start, cfg.Watch.Revision = keyspace.StartRevision, revision
 		return cfg
 	}
 	first := observeOn(t, host, at(from))
@@ -363,20 +362,20 @@ func TestStartAtARevision(t *testing.T) {
 
 	// From the very first one on, without a storage.
 	all := configFor(etcd.Endpoints...)
-	all.Watch.Start, all.Watch.Revision = StartRevision, 1
+	all.Watch.Start, all.Watch.Revision = keyspace.StartRevision, 1
 	observe(t, all).requireTruth(t, client, 1)
 
 	last := set(t, client, "/app/last", "")
 	_, err := client.Compact(t.Context(), last)
 	require.NoError(t, err)
 	late := configFor(etcd.Endpoints...)
-	late.Watch.Start, late.Watch.Revision = StartRevision, from
+	late.Watch.Start, late.Watch.Revision = keyspace.StartRevision, from
 	third := observe(t, late)
 	third.requireGap(t, "/app/", from, last)
 	third.Eventually(t, "what is there", third.HasEvent("etcd.key.put", "etcd.key", "/app/last", "observation.reconciled", "true"))
 
 	ahead := configFor(etcd.Endpoints...)
-	ahead.Watch.Start, ahead.Watch.Revision = StartRevision, last+1000
+	ahead.Watch.Start, ahead.Watch.Revision = keyspace.StartRevision, last+1000
 	fourth := observe(t, ahead)
 	next := fourth.watching(t, client)
 	set(t, client, "/app/next", "")

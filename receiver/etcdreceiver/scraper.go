@@ -5,9 +5,6 @@ package etcdreceiver
 
 import (
 	"context"
-	"maps"
-	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -20,8 +17,6 @@ import (
 	"github.com/otelcol-infra/otelcol-infra/internal/sharedcomponent"
 	"github.com/otelcol-infra/otelcol-infra/receiver/etcdreceiver/internal/collect"
 	"github.com/otelcol-infra/otelcol-infra/receiver/etcdreceiver/internal/etcdapi"
-	"github.com/otelcol-infra/otelcol-infra/receiver/etcdreceiver/internal/keyspace"
-	"github.com/otelcol-infra/otelcol-infra/receiver/etcdreceiver/internal/lease"
 	"github.com/otelcol-infra/otelcol-infra/receiver/etcdreceiver/internal/member"
 	"github.com/otelcol-infra/otelcol-infra/receiver/etcdreceiver/internal/metadata"
 )
@@ -76,7 +71,7 @@ func (s *metricsScraper) Scrape(ctx context.Context) pmetric.Metrics {
 		s.emit(metrics, member.Resource(s.builder.NewResourceBuilder(), endpoint, status), own[endpoint])
 	})
 	id := w.cluster.Record(m)
-	if w.record(ctx, m); id == 0 {
+	if w.keys.Record(ctx, m); id == 0 {
 		id = w.env.ClusterID.Load()
 	}
 	if id != 0 {
@@ -116,45 +111,4 @@ func (s *metricsScraper) readOwn(ctx context.Context) map[string]pmetric.MetricS
 		}
 	}
 	return byEndpoint
-}
-
-// record records what the watches know, where there are any. Of what is not up
-// to date, only what counts up is recorded.
-func (w *watcher) record(ctx context.Context, m collect.Metrics) {
-	covering := w.cfg.prefixes().Covering()
-	if len(covering) == 0 && !w.cfg.Leases.listed() {
-		return
-	}
-	w.mu.Lock()
-	counts, current := w.machine.Counts(), maps.Clone(w.current)
-	w.mu.Unlock()
-	answers, stalled := m.Answers, w.Delivery().Stalled()
-	if answers && stalled {
-		counts = counts.At(w.present(ctx, m.Now, current))
-	}
-	mb, ts := m.MetricsBuilder, m.TS()
-	keyspace.Record(mb, ts, counts, func(prefix string) bool {
-		return answers && slices.ContainsFunc(covering, func(c string) bool { return current[c] && strings.HasPrefix(prefix, c) })
-	})
-	if w.cfg.Leases.Mode != LeasesOff {
-		unknown := func(c string) bool { return !current[c] }
-		known := current[leasesAsked] && (!w.cfg.Leases.listed() || current[leasesList]) && (w.cfg.Leases.Mode != LeasesWatched || !slices.ContainsFunc(covering, unknown))
-		lease.Record(mb, ts, counts.Leases, w.cfg.Leases.each(), answers && !stalled && known)
-	}
-	w.durations.AppendTo(m.More, ts)
-}
-
-// present returns what is counted of the keys that are there now, for the metrics
-// alone: the watches wait for a consumer, and do not know. It marks in current
-// which prefixes could be listed.
-func (w *watcher) present(ctx context.Context, now time.Time, current map[string]bool) keyspace.Counts {
-	prefixes := w.cfg.prefixes()
-	machine := keyspace.NewMachine(prefixes, keyspace.Limits{Keys: w.cfg.Watch.Limit, Leases: w.cfg.Leases.Limit}, false)
-	for _, prefix := range prefixes.Covering() {
-		observed, _, err := list(ctx, w.env.API, w.pick, prefix, 0)
-		if current[prefix] = err == nil; err == nil {
-			machine.Step(now, observed)
-		}
-	}
-	return machine.Counts()
 }

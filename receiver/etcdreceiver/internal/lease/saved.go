@@ -53,3 +53,12 @@ func (ls *Leases) Restore(now time.Time, all []Saved) {
 		}
 	}
 }
+
+// StorageKey is the key under which leases are stored.
+const StorageKey = "leases"
+
+// Checkpoint is what is stored of the leases.
+type Checkpoint struct {
+	Cluster uint64
+	Leases  []Saved
+}

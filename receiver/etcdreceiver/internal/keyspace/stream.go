@@ -1,7 +1,7 @@
 // Copyright The otelcol-infra Authors
 // SPDX-License-Identifier: Apache-2.0
 
-package etcdreceiver
+package keyspace
 
 import (
 	"context"
@@ -15,7 +15,7 @@ import (
 )
 
 const (
-	// batchSize is how many changes are told together, if they are there.
+	// batchSize is how many changes are delivered together, if they are there.
 	batchSize = 1000
 
 	// atOnce is how long after each other they may have been read.
@@ -32,7 +32,7 @@ var errFull = errors.New("watch::queue is full")
 type stream struct {
 	telemetry *collect.Telemetry
 	watch     *etcdapi.Watch
-	pick      selection
+	filter    filter
 	limit     int
 	done      chan struct{}
 
@@ -54,13 +54,13 @@ type batch struct {
 }
 
 // openStream opens a watch from a revision on, with a queue of so many changes.
-func openStream(ctx context.Context, env *collect.Env, pick selection, prefix string, revision int64, limit int) (*stream, error) {
-	opened, err := env.API.Watch(ctx, prefix, revision, pick.prevKV)
+func openStream(ctx context.Context, env *collect.Env, f filter, prevKV bool, prefix string, revision int64, limit int) (*stream, error) {
+	opened, err := env.API.Watch(ctx, prefix, revision, prevKV)
 	if err != nil {
 		return nil, err
 	}
 	s := &stream{
-		telemetry: env.Telemetry, watch: opened, pick: pick, limit: limit,
+		telemetry: env.Telemetry, watch: opened, filter: f, limit: limit,
 		done: make(chan struct{}), ready: make(chan struct{}, 1),
 	}
 	go s.read()
@@ -107,7 +107,7 @@ func (s *stream) wake() {
 func (s *stream) add(response etcdapi.Response) error {
 	b := batch{at: time.Now(), opened: response.Opened, cluster: response.Cluster, revision: response.Revision}
 	if response.Count > 0 {
-		b.changes = s.pick.changes(response)
+		b.changes = s.filter.changes(response)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()

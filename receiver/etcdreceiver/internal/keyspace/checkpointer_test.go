@@ -1,7 +1,7 @@
 // Copyright The otelcol-infra Authors
 // SPDX-License-Identifier: Apache-2.0
 
-package etcdreceiver
+package keyspace
 
 import (
 	"context"
@@ -12,12 +12,12 @@ import (
 	"github.com/stretchr/testify/assert"
 )
 
-// What cannot be kept, as another loop has not told what it knows, is tried
+// What cannot be saved, as another loop has not delivered what it knows, is tried
 // again in its time: a loop that asks for it must not spin.
-func TestWhatCannotBeKeptIsTriedInItsTime(t *testing.T) {
+func TestWhatCannotBeSavedIsTriedInItsTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		tries, can := 0, false
-		k := keeper{w: &watcher{}, every: time.Second, keep: func(context.Context) bool {
+		k := checkpointer{c: &Collector{}, every: time.Second, save: func(context.Context) bool {
 			tries++
 			return can
 		}}

@@ -1,7 +1,7 @@
 // Copyright The otelcol-infra Authors
 // SPDX-License-Identifier: Apache-2.0
 
-package etcdreceiver
+package keyspace
 
 import (
 	"slices"
@@ -29,7 +29,7 @@ func TestExcludedChangesDoNotFillMemory(t *testing.T) {
 	own, err := collect.NewTelemetry(receivertest.NewNopSettings(metadata.Type))
 	require.NoError(t, err)
 	s := &stream{
-		telemetry: own, pick: selection{names: names},
+		telemetry: own, filter: filter{names: names},
 		limit: 2, ready: make(chan struct{}, 1),
 	}
 	require.NoError(t, s.add(etcdapi.Response{Revision: 1, Opened: true}))
