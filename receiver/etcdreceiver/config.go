@@ -73,9 +73,6 @@ type Config struct {
 
 	Leases lease.Config `mapstructure:"leases"`
 
-	// ScrapeMemberMetrics adds a selection of the members' own metrics.
-	ScrapeMemberMetrics bool `mapstructure:"scrape_member_metrics"`
-
 	Metrics metadata.MetricsBuilderConfig `mapstructure:",squash"`
 	Events  metadata.LogsBuilderConfig    `mapstructure:",squash"`
 }
@@ -91,6 +88,9 @@ type KeepaliveConfig struct {
 // Unmarshal reads the configuration. The lists may be one string each, separated
 // by commas, as an environment variable gives them.
 func (c *Config) Unmarshal(conf *confmap.Conf) error {
+	if conf.IsSet("scrape_member_metrics") {
+		return errors.New("scrape_member_metrics is no longer a setting: remove it, and scrape the members with the prometheus receiver, see docs/guides/etcd-metrics.md")
+	}
 	if err := configcheck.Unmarshal(conf, c); err != nil {
 		return err
 	}

@@ -85,15 +85,7 @@ func read(ctx context.Context, api *etcdapi.Client) (Set, error) {
 
 // Step implements collect.Part.
 func (p *Part) Step(now time.Time, _ collect.Round) func(*collect.Renderer) {
-	answer, ok := p.list.Take()
-	if !ok {
-		return nil
-	}
-	changes := p.tracker.Step(now, answer.Value, answer.Gap)
-	if len(changes) == 0 {
-		return nil
-	}
-	return func(r *collect.Renderer) { Render(r, changes) }
+	return collect.Changes(now, &p.list, p.tracker.Step, Render)
 }
 
 // Record implements collect.Part.

@@ -137,3 +137,17 @@ func (p *Poll[T]) Fresh(now time.Time, age time.Duration) (T, bool) {
 	defer p.mu.Unlock()
 	return p.value, p.err == nil && !p.at.IsZero() && now.Sub(p.at) <= age
 }
+
+// Changes returns what renders the changes that came of an answer, or nil. step finds
+// them in it.
+func Changes[T, C any](now time.Time, p *Poll[T], step func(now time.Time, value T, gap bool) []C, render func(*Renderer, []C)) func(*Renderer) {
+	answer, ok := p.Take()
+	if !ok {
+		return nil
+	}
+	changes := step(now, answer.Value, answer.Gap)
+	if len(changes) == 0 {
+		return nil
+	}
+	return func(r *Renderer) { render(r, changes) }
+}
