@@ -60,10 +60,10 @@ type Config struct {
 	Scrape scraperhelper.ControllerConfig `mapstructure:",squash"`
 
 	// Storage is the ID of a storage extension in which the revision that was
-	// told last, and what lasts, survive a restart of the collector.
+	// reported last, and what lasts, survive a restart of the collector.
 	Storage *component.ID `mapstructure:"storage"`
 
-	// Watch names the keys whose changes are told as events.
+	// Watch names the keys whose changes are reported as events.
 	Watch keyspace.WatchConfig `mapstructure:"watch"`
 
 	// Locks and Elections name the keys where they are followed. They are

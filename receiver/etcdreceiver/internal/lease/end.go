@@ -11,7 +11,7 @@ import (
 )
 
 // promptly is how soon after its keys went a lease has to be queried, so that its
-// absence tells why they did.
+// absence says why they did.
 const promptly = time.Second
 
 // KeyCause is why a key that is attached to a lease went.
@@ -72,7 +72,7 @@ func (a *Attachments) Classify(revision int64, withOthers bool, changes Changes,
 func (a *Attachments) Cause(id int64) KeyCause { return a.losses[id].cause }
 
 // classify returns why keys of a lease went that may have been all that it had.
-// When it is learnt late, a lease that is gone by now does not tell why: it may
+// When it is learnt late, a lease that is gone by now does not say why: it may
 // have been revoked in time.
 func (ls *Leases) classify(id, revision int64, keys int, w When) KeyCause {
 	l := ls.known[id]

@@ -51,7 +51,7 @@ func (q *Queues) Follows(saved SavedAttempt) bool {
 	return is && place.lock == string(saved.Lock) && place.election == saved.Election && q.attempts[string(saved.Key)] == nil
 }
 
-// key returns the key of the attempt: a value tells the key of an election.
+// key returns the key of the attempt. That of an election has a value.
 func (saved SavedAttempt) key() Key {
 	return Key{Name: string(saved.Key), Lease: saved.Lease, Created: saved.Created, HasValue: saved.Election}
 }

@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-// Key is what tells the attempt that a key stands for.
+// Key is what an attempt is recognized by.
 type Key struct {
 	Name     string
 	Lease    int64
