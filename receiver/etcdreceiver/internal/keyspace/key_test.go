@@ -14,19 +14,19 @@ import (
 
 func TestKeys(t *testing.T) {
 	for name, tc := range map[string]struct {
-		saw  []Observation
-		want []string
+		observed []Observation
+		want     []string
 	}{
 		"created, changed and deleted": {
-			[]Observation{list(1), saw(put(keyAt("/a", 2, 2, 1)), put(keyAt("/a", 2, 3, 2)), deleted("/a", 4))},
+			[]Observation{list(1), watched(put(keyAt("/a", 2, 2, 1)), put(keyAt("/a", 2, 3, 2)), deleted("/a", 4))},
 			[]string{"1: 2 put /a created", "1: 3 put /a", "1: 4 deleted /a"},
 		},
 		"the baseline is not news": {
-			[]Observation{list(5, keyAt("/a", 2, 3, 2)), saw(put(keyAt("/a", 2, 6, 3)))},
+			[]Observation{list(5, keyAt("/a", 2, 3, 2)), watched(put(keyAt("/a", 2, 6, 3)))},
 			[]string{"1: 6 put /a"},
 		},
 		"the order of etcd is kept": {
-			[]Observation{list(1), saw(put(keyAt("/b", 2, 2, 1)), put(keyAt("/a", 2, 2, 1)), deleted("/b", 3))},
+			[]Observation{list(1), watched(put(keyAt("/b", 2, 2, 1)), put(keyAt("/a", 2, 2, 1)), deleted("/b", 3))},
 			[]string{"1: 2 put /b created", "1: 2 put /a created", "1: 3 deleted /b"},
 		},
 		"what a gap hid": {
@@ -53,24 +53,24 @@ func TestKeys(t *testing.T) {
 			[]string{"2: 9 gap 8-9"},
 		},
 		"what happened before the watch was opened is in its exact order": {
-			[]Observation{list(1), saw(put(keyAt("/b", 2, 2, 1)), put(keyAt("/a", 3, 3, 1)), deleted("/b", 4), put(keyAt("/a", 3, 5, 2))).late(4)},
+			[]Observation{list(1), watched(put(keyAt("/b", 2, 2, 1)), put(keyAt("/a", 3, 3, 1)), deleted("/b", 4), put(keyAt("/a", 3, 5, 2))).late(4)},
 			[]string{"1: 2 put /b created reconciled", "1: 3 put /a created reconciled", "1: 4 deleted /b reconciled", "1: 5 put /a"},
 		},
 		"a watch that missed a deletion": {
-			[]Observation{list(1, keyAt("/a", 1, 1, 1)), saw(put(keyAt("/a", 3, 3, 1)))},
+			[]Observation{list(1, keyAt("/a", 1, 1, 1)), watched(put(keyAt("/a", 3, 3, 1)))},
 			[]string{"1: 3 deleted /a", "1: 3 put /a created"},
 		},
 		"one response brings some of it again": {
-			[]Observation{list(1), saw(put(keyAt("/a", 2, 2, 1))), saw(put(keyAt("/a", 2, 2, 1)), put(keyAt("/a", 2, 3, 2)))},
+			[]Observation{list(1), watched(put(keyAt("/a", 2, 2, 1))), watched(put(keyAt("/a", 2, 2, 1)), put(keyAt("/a", 2, 3, 2)))},
 			[]string{"1: 2 put /a created", "2: 3 put /a"},
 		},
 		"what happened before the known revision is no news": {
-			[]Observation{list(5), saw(put(keyAt("/a", 4, 4, 1)))},
+			[]Observation{list(5), watched(put(keyAt("/a", 4, 4, 1)))},
 			nil,
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			assert.Equal(t, tc.want, observeKeys(Prefixes{Watch: []string{"/"}}, tc.saw...))
+			assert.Equal(t, tc.want, observeKeys(Prefixes{Watch: []string{"/"}}, tc.observed...))
 		})
 	}
 }
@@ -89,7 +89,7 @@ func TestWhatADeletedKeyWas(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			m := NewMachine(Prefixes{Watch: []string{"/"}}, Limits{Keys: 1}, false)
 			m.Step(at(0), list(3, keyAt("/a", 3, 3, 1), before))
-			effects := m.Step(at(1), saw(tc.change))
+			effects := m.Step(at(1), watched(tc.change))
 			require.Len(t, effects, 1)
 			assert.Equal(t, tc.want, flat(at(1), effects[0]).key)
 		})
@@ -99,7 +99,7 @@ func TestWhatADeletedKeyWas(t *testing.T) {
 func TestAKeyOfALockIsReportedWithItsAttempt(t *testing.T) {
 	m := NewMachine(Prefixes{Watch: []string{"/"}, Locks: []string{"/"}}, Limits{Keys: 100}, false)
 	m.Step(at(0), list(1))
-	effects := m.Step(at(1), saw(put(keyOfLock(0xa, 2)), deleted("/l/a", 3)))
+	effects := m.Step(at(1), watched(put(keyOfLock(0xa, 2)), deleted("/l/a", 3)))
 	for _, e := range all(at(1), effects) {
 		require.NotNil(t, e.attempt)
 	}

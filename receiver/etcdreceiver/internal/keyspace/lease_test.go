@@ -26,13 +26,13 @@ func following(leases int) *Machine {
 
 func TestLeasesOfKeys(t *testing.T) {
 	for name, tc := range map[string]struct {
-		saw  []any
-		want []string
+		observed []any
+		want     []string
 	}{
-		"a lease is seen with its first key, and revoked": {
+		"a lease is observed with its first key, and revoked": {
 			[]any{
-				list(1), saw(put(leased("/v", 0xa, 2, 2)), put(leased("/w", 0xa, 3, 3))), asked(alive(0xa, 2, 60, 50)),
-				saw(deleted("/v", 4), deleted("/w", 4)), asked(gone(0xa, 4)),
+				list(1), watched(put(leased("/v", 0xa, 2, 2)), put(leased("/w", 0xa, 3, 3))), asked(alive(0xa, 2, 60, 50)),
+				watched(deleted("/v", 4), deleted("/w", 4)), asked(gone(0xa, 4)),
 			},
 			[]string{
 				"1: lease a granted", "1: 2 put /v created", "1: 3 put /w created", "2: lease a queried, 50 of 60 left at first",
@@ -41,8 +41,8 @@ func TestLeasesOfKeys(t *testing.T) {
 		},
 		"it is gone first, and then its keys": {
 			[]any{
-				list(1), saw(put(leased("/v", 0xa, 2, 2))), asked(alive(0xa, 2, 1, 0)), asked(gone(0xa, 3)), asked(gone(0xa, 4)),
-				saw(deleted("/v", 3)),
+				list(1), watched(put(leased("/v", 0xa, 2, 2))), asked(alive(0xa, 2, 1, 0)), asked(gone(0xa, 3)), asked(gone(0xa, 4)),
+				watched(deleted("/v", 3)),
 			},
 			[]string{
 				"1: lease a granted", "1: 2 put /v created", "2: lease a queried, 0 of 1 left at first",
@@ -50,13 +50,13 @@ func TestLeasesOfKeys(t *testing.T) {
 			},
 		},
 		"it is gone, and how long it had left was never known": {
-			[]any{list(1), saw(put(leased("/v", 0xa, 2, 2))), saw(deleted("/v", 3)), asked(gone(0xa, 3))},
+			[]any{list(1), watched(put(leased("/v", 0xa, 2, 2))), watched(deleted("/v", 3)), asked(gone(0xa, 3))},
 			[]string{
 				"1: lease a granted", "1: 2 put /v created", "2: 3 deleted /v", "3: lease a ended somehow, 1 keys, after 2s",
 			},
 		},
 		"it could expire while the answer came": {
-			[]any{list(1), saw(put(leased("/v", 0xa, 2, 2))), asked(alive(0xa, 2, 1, 1)), saw(deleted("/v", 3)), asked(gone(0xa, 2))},
+			[]any{list(1), watched(put(leased("/v", 0xa, 2, 2))), asked(alive(0xa, 2, 1, 1)), watched(deleted("/v", 3)), asked(gone(0xa, 2))},
 			[]string{
 				"1: lease a granted", "1: 2 put /v created", "2: lease a queried, 1 of 1 left at first", "3: 3 deleted /v",
 				"4: lease a ended expired, 1 keys, after 3s",
@@ -64,8 +64,8 @@ func TestLeasesOfKeys(t *testing.T) {
 		},
 		"it lives on without keys, and gets one again": {
 			[]any{
-				list(1), saw(put(leased("/v", 0xa, 2, 2)), deleted("/v", 3)), asked(alive(0xa, 2, 60, 50)),
-				saw(put(leased("/w", 0xa, 4, 4)), put(keyAt("/w", 4, 5, 2))), asked(gone(0xa, 4)),
+				list(1), watched(put(leased("/v", 0xa, 2, 2)), deleted("/v", 3)), asked(alive(0xa, 2, 60, 50)),
+				watched(put(leased("/w", 0xa, 4, 4)), put(keyAt("/w", 4, 5, 2))), asked(gone(0xa, 4)),
 			},
 			[]string{
 				"1: lease a granted", "1: 2 put /v created", "1: 3 deleted /v", "2: lease a queried, 50 of 60 left at first",
@@ -74,8 +74,8 @@ func TestLeasesOfKeys(t *testing.T) {
 		},
 		"a key is moved from one lease to another": {
 			[]any{
-				list(1), saw(put(leased("/v", 0xa, 2, 2)), put(leased("/v", 0xb, 2, 3))), asked(gone(0xa, 2)),
-				saw(deleted("/v", 4)).and(gone(0xb, 3)),
+				list(1), watched(put(leased("/v", 0xa, 2, 2)), put(leased("/v", 0xb, 2, 3))), asked(gone(0xa, 2)),
+				watched(deleted("/v", 4)).and(gone(0xb, 3)),
 			},
 			[]string{
 				"1: lease a granted", "1: 2 put /v created", "1: lease b granted", "1: 3 put /v",
@@ -84,7 +84,7 @@ func TestLeasesOfKeys(t *testing.T) {
 			},
 		},
 		"the leases of the baseline began before": {
-			[]any{list(2, leased("/v", 0xa, 2, 2)), saw(put(leased("/w", 0xa, 3, 3))), saw(deleted("/v", 4), deleted("/w", 4)).and(gone(0xa, 2))},
+			[]any{list(2, leased("/v", 0xa, 2, 2)), watched(put(leased("/w", 0xa, 3, 3))), watched(deleted("/v", 4), deleted("/w", 4)).and(gone(0xa, 2))},
 			[]string{
 				"1: 3 put /w created", "2: 4 deleted /v", "2: 4 deleted /w", "2: lease a ended somehow, 2 keys, after 2s began before",
 			},
@@ -98,7 +98,7 @@ func TestLeasesOfKeys(t *testing.T) {
 		},
 		"etcd has another history than before, so that nothing is certain": {
 			[]any{
-				list(1), saw(put(leased("/v", 0xa, 2, 2))), asked(alive(0xa, 2, 60, 50)), list(1), asked(gone(0xa, 4)),
+				list(1), watched(put(leased("/v", 0xa, 2, 2))), asked(alive(0xa, 2, 60, 50)), list(1), asked(gone(0xa, 4)),
 			},
 			[]string{
 				"1: lease a granted", "1: 2 put /v created", "2: lease a queried, 50 of 60 left at first",
@@ -107,8 +107,8 @@ func TestLeasesOfKeys(t *testing.T) {
 		},
 		"it has ended, but the watch is behind": {
 			[]any{
-				list(1), saw(put(leased("/v", 0xa, 2, 2)), deleted("/v", 3)), asked(gone(0xa, 2)), asked(gone(0xa, 2)),
-				saw(put(leased("/v", 0xa, 4, 4))), saw(deleted("/v", 5)).and(gone(0xa, 5)),
+				list(1), watched(put(leased("/v", 0xa, 2, 2)), deleted("/v", 3)), asked(gone(0xa, 2)), asked(gone(0xa, 2)),
+				watched(put(leased("/v", 0xa, 4, 4))), watched(deleted("/v", 5)).and(gone(0xa, 5)),
 			},
 			[]string{
 				"1: lease a granted", "1: 2 put /v created", "1: 3 deleted /v", "2: lease a ended somehow, 1 keys, after 1s",
@@ -117,8 +117,8 @@ func TestLeasesOfKeys(t *testing.T) {
 		},
 		"an answer that it is there is after one that it is gone": {
 			[]any{
-				list(1), saw(put(leased("/v", 0xa, 2, 2))), asked(alive(0xa, 2, 60, 50)), asked(gone(0xa, 3)), asked(alive(0xa, 4, 60, 0)),
-				saw(deleted("/v", 3)).and(gone(0xa, 5)),
+				list(1), watched(put(leased("/v", 0xa, 2, 2))), asked(alive(0xa, 2, 60, 50)), asked(gone(0xa, 3)), asked(alive(0xa, 4, 60, 0)),
+				watched(deleted("/v", 3)).and(gone(0xa, 5)),
 			},
 			[]string{
 				"1: lease a granted", "1: 2 put /v created", "2: lease a queried, 50 of 60 left at first",
@@ -127,8 +127,8 @@ func TestLeasesOfKeys(t *testing.T) {
 		},
 		"its ID is used again": {
 			[]any{
-				list(1), saw(put(leased("/v", 0xa, 2, 2))), saw(deleted("/v", 3)).and(gone(0xa, 2)),
-				saw(put(leased("/v", 0xa, 4, 4))), asked(alive(0xa, 4, 60, 50)), saw(deleted("/v", 5)).and(gone(0xa, 5)),
+				list(1), watched(put(leased("/v", 0xa, 2, 2))), watched(deleted("/v", 3)).and(gone(0xa, 2)),
+				watched(put(leased("/v", 0xa, 4, 4))), asked(alive(0xa, 4, 60, 50)), watched(deleted("/v", 5)).and(gone(0xa, 5)),
 			},
 			[]string{
 				"1: lease a granted", "1: 2 put /v created", "2: 3 deleted /v", "2: lease a ended somehow, 1 keys, after 1s",
@@ -138,8 +138,8 @@ func TestLeasesOfKeys(t *testing.T) {
 		},
 		"the same again is no news": {
 			[]any{
-				list(1), saw(put(leased("/v", 0xa, 2, 2))), saw(put(leased("/v", 0xa, 2, 2))), saw(deleted("/v", 3)).and(gone(0xa, 3)),
-				saw(put(leased("/v", 0xa, 2, 2)), deleted("/v", 3)).and(gone(0xa, 3)), asked(gone(0xa, 3)),
+				list(1), watched(put(leased("/v", 0xa, 2, 2))), watched(put(leased("/v", 0xa, 2, 2))), watched(deleted("/v", 3)).and(gone(0xa, 3)),
+				watched(put(leased("/v", 0xa, 2, 2)), deleted("/v", 3)).and(gone(0xa, 3)), asked(gone(0xa, 3)),
 			},
 			[]string{
 				"1: lease a granted", "1: 2 put /v created", "3: 3 deleted /v", "3: lease a ended somehow, 1 keys, after 2s",
@@ -147,15 +147,15 @@ func TestLeasesOfKeys(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			assert.Equal(t, tc.want, observe(following(100), 0, tc.saw...))
+			assert.Equal(t, tc.want, observe(following(100), 0, tc.observed...))
 		})
 	}
 }
 
 func TestListsOfLeases(t *testing.T) {
 	for name, tc := range map[string]struct {
-		saw  []any
-		want []string
+		observed []any
+		want     []string
 	}{
 		"the first list is not news": {
 			[]any{listed(0xa, 0xb), listed(0xa, 0xb)}, nil,
@@ -176,15 +176,15 @@ func TestListsOfLeases(t *testing.T) {
 			[]string{"2: lease a queried, 50 of 60 left at first", "4: lease a ended revoked, 0 keys, after 4s began before"},
 		},
 		"a lease that is not in two lists and has a key ends with that": {
-			[]any{list(2, leased("/v", 0xa, 2, 2)), listed(0xa), listed(), listed(), saw(deleted("/v", 3))},
+			[]any{list(2, leased("/v", 0xa, 2, 2)), listed(0xa), listed(), listed(), watched(deleted("/v", 3))},
 			[]string{"4: 3 deleted /v", "4: lease a ended somehow, 1 keys, after 4s began before"},
 		},
 		"a member has not heard yet that it has ended": {
 			[]any{listed(), listed(0xa), asked(gone(0xa, 2)), listed(0xa), listed(0xa, 0xb)},
 			[]string{"1: lease a granted", "2: lease a ended somehow, 0 keys, after 1s reconciled", "4: lease b granted"},
 		},
-		"a lease is told once, with its key or with the list": {
-			[]any{list(1), listed(), saw(put(leased("/v", 0xa, 2, 2))), listed(0xa, 0xb), saw(put(leased("/w", 0xb, 3, 3)))},
+		"a lease is reported once, with its key or with the list": {
+			[]any{list(1), listed(), watched(put(leased("/v", 0xa, 2, 2))), listed(0xa, 0xb), watched(put(leased("/w", 0xb, 3, 3)))},
 			[]string{"2: lease a granted", "2: 2 put /v created", "3: lease b granted", "4: 3 put /w created"},
 		},
 		"a lease that nobody knows is answered for": {
@@ -192,7 +192,7 @@ func TestListsOfLeases(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			assert.Equal(t, tc.want, observe(following(100), 0, tc.saw...))
+			assert.Equal(t, tc.want, observe(following(100), 0, tc.observed...))
 		})
 	}
 }
@@ -201,7 +201,7 @@ func TestLeasesThatAreOnlyCounted(t *testing.T) {
 	m := NewMachine(Prefixes{Watch: []string{prefix}}, Limits{100, 100}, false)
 	assert.Zero(t, m.Counts().Leases.Alive)
 	assert.Equal(t, []string{"1: 3 deleted /v"}, observe(m, 0,
-		list(2, leased("/v", 0xa, 2, 2)), saw(deleted("/v", 3)), lease.Observation{Listed: true, IDs: []int64{0xa, 0xb}, Counted: true},
+		list(2, leased("/v", 0xa, 2, 2)), watched(deleted("/v", 3)), lease.Observation{Listed: true, IDs: []int64{0xa, 0xb}, Counted: true},
 	))
 	assert.EqualValues(t, 2, m.Counts().Leases.Alive)
 	assert.Empty(t, m.leases.IDs())
@@ -212,17 +212,17 @@ func TestLeasesBeyondTheLimit(t *testing.T) {
 	m := following(1)
 	observe(m, 0, list(2, leased("/v", 0xa, 1, 1), leased("/w", 0xb, 2, 2)))
 	assert.Equal(t, 1, m.LeasesOverLimit())
-	observe(m, 1, saw(put(leased("/x", 0xb, 3, 3))))
+	observe(m, 1, watched(put(leased("/x", 0xb, 3, 3))))
 	assert.Equal(t, 2, m.LeasesOverLimit(), "attachments")
 	assert.Equal(t, lease.Counts{Alive: 1, Keys: 3, OverLimit: 2, Ended: map[lease.Cause]int64{lease.EndUnknown: 0, lease.Revoked: 0, lease.Expired: 0}}, m.Counts().Leases)
-	observe(m, 2, saw(deleted("/v", 4)).and(gone(0xa, 2)))
+	observe(m, 2, watched(deleted("/v", 4)).and(gone(0xa, 2)))
 	assert.Equal(t, 2, m.LeasesOverLimit(), "there is room, but no reason to follow another one yet")
-	assert.Equal(t, []string{"3: 5 put /y created"}, observe(m, 3, saw(put(leased("/y", 0xb, 5, 5)))), "it was there before")
+	assert.Equal(t, []string{"3: 5 put /y created"}, observe(m, 3, watched(put(leased("/y", 0xb, 5, 5)))), "it was there before")
 	assert.Zero(t, m.LeasesOverLimit())
 	require.Equal(t, 3, leaseOf(m, 0xb).Keys)
 	assert.Equal(t, []string{
 		"4: 6 deleted /w", "4: 6 deleted /x", "4: 6 deleted /y", "4: lease b ended somehow, 3 keys, after 1s began before",
-	}, observe(m, 4, saw(deleted("/w", 6), deleted("/x", 6), deleted("/y", 6)).and(gone(0xb, 4))))
+	}, observe(m, 4, watched(deleted("/w", 6), deleted("/x", 6), deleted("/y", 6)).and(gone(0xb, 4))))
 	assert.Zero(t, m.LeasesOverLimit())
 	assert.Zero(t, m.Counts().Leases.Keys)
 }
@@ -239,7 +239,7 @@ func TestLeasesBeyondTheLimitOfAList(t *testing.T) {
 		observe(m, 3, asked(gone(0xb, 3)), listed(0xc)))
 
 	m = following(1)
-	observe(m, 0, list(3, leased("/v", 0xa, 2, 2), leased("/w", 0xb, 3, 3)), listed(0xa), saw(deleted("/v", 4)).and(gone(0xa, 2)))
+	observe(m, 0, list(3, leased("/v", 0xa, 2, 2), leased("/w", 0xb, 3, 3)), listed(0xa), watched(deleted("/v", 4)).and(gone(0xa, 2)))
 	assert.Empty(t, observe(m, 3, listed(0xb)), "it has a key since before, though the member had not heard of it")
 	assert.Equal(t, 1, leaseOf(m, 0xb).Keys)
 
@@ -280,7 +280,7 @@ func TestWhenALeaseIsAskedFor(t *testing.T) {
 	answer(5000, 0xb, 10, 9)
 	assert.EqualValues(t, 0xa, due(9000))
 
-	m.Step(ms(5100), saw(deleted("/w", 4)))
+	m.Step(ms(5100), watched(deleted("/w", 4)))
 	assert.Zero(t, due(5499), "not even when its last key goes")
 	assert.EqualValues(t, 0xb, due(5500))
 	answer(5500, 0xb, 10, 9)
@@ -361,9 +361,9 @@ func TestWhatIsLearntLateDoesNotExpire(t *testing.T) {
 			m := NewMachine(Prefixes{Locks: []string{"/"}}, Limits{Keys: 10, Leases: 10}, true)
 			m.Step(at(0), list(1))
 			other := key.Key{Name: "/other/7", Created: 3, Modified: 3, Version: 1, Lease: 7}
-			m.Step(at(1), saw(put(keyOfLock(7, 2)), put(other)))
+			m.Step(at(1), watched(put(keyOfLock(7, 2)), put(other)))
 			m.StepLeases(at(1), lease.Observation{Answers: []lease.Answer{{ID: 7, At: at(1), TTL: 5, Remaining: 5}}})
-			gone := saw(deleted("/l/7", 12), deleted("/other/7", 12))
+			gone := watched(deleted("/l/7", 12), deleted("/other/7", 12))
 			gone.Late = test.late
 			if test.listed {
 				gone = list(12)
@@ -395,7 +395,7 @@ func TestALockOfOneBatch(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			m := NewMachine(Prefixes{Locks: []string{"/"}}, Limits{100, 100}, true)
 			m.Step(at(0), list(1))
-			o := saw(put(keyOfLock(0xa, 2)), deleted("/l/a", 3))
+			o := watched(put(keyOfLock(0xa, 2)), deleted("/l/a", 3))
 			o.Answers = []lease.Answer{test.answer}
 			for _, e := range all(at(1), m.Step(at(1), o)) {
 				if e.what == "released" {

@@ -45,7 +45,7 @@ func list(revision int64, keys ...key.Key) keyspace.Observation {
 	return keyspace.Observation{Prefix: "/", Revision: revision, Listed: true, Keys: keys}
 }
 
-func saw(changes ...key.Change) keyspace.Observation {
+func watched(changes ...key.Change) keyspace.Observation {
 	return keyspace.Observation{Prefix: "/", Changes: changes}
 }
 
@@ -57,9 +57,9 @@ func clusterResource() pcommon.Resource {
 }
 
 // course lets a machine step every ten seconds.
-func course(follow bool, render func(now time.Time, effects []keyspace.Effect), saw ...any) {
+func course(follow bool, render func(now time.Time, effects []keyspace.Effect), observed ...any) {
 	machine := keyspace.NewMachine(keyspace.Prefixes{Watch: []string{"/app/"}, Locks: []string{"/locks/"}, Elections: []string{"/elections/"}}, keyspace.Limits{Keys: 100, Leases: 100}, follow)
-	for i, o := range saw {
+	for i, o := range observed {
 		now := second(10 * i)
 		switch o := o.(type) {
 		case keyspace.Observation:
@@ -72,21 +72,21 @@ func course(follow bool, render func(now time.Time, effects []keyspace.Effect), 
 
 func second(n int) time.Time { return time.Unix(1_000_000+int64(n), 0) }
 
-// follow renders a course of what is seen of keys and leases.
-func follow(saw ...any) (ptrace.Traces, plog.Logs) {
-	return render(metadata.DefaultLogsBuilderConfig(), true, saw...)
+// follow renders a course of what is observed of keys and leases.
+func follow(observed ...any) (ptrace.Traces, plog.Logs) {
+	return render(metadata.DefaultLogsBuilderConfig(), true, observed...)
 }
 
-// tell renders a course of what is seen of keys.
+// renderKeys renders a course of what is observed of keys.
 func renderKeys(config metadata.LogsBuilderConfig, observations ...keyspace.Observation) (ptrace.Traces, plog.Logs) {
-	saw := make([]any, len(observations))
+	observed := make([]any, len(observations))
 	for i, o := range observations {
-		saw[i] = o
+		observed[i] = o
 	}
-	return render(config, false, saw...)
+	return render(config, false, observed...)
 }
 
-func render(config metadata.LogsBuilderConfig, follow bool, saw ...any) (ptrace.Traces, plog.Logs) {
+func render(config metadata.LogsBuilderConfig, follow bool, observed ...any) (ptrace.Traces, plog.Logs) {
 	traces, logs := ptrace.NewTraces(), plog.NewLogs()
 	course(follow, func(now time.Time, effects []keyspace.Effect) {
 		r := collect.NewRenderer(config, receivertest.NewNopSettings(metadata.Type), now, cluster)
@@ -94,7 +94,7 @@ func render(config metadata.LogsBuilderConfig, follow bool, saw ...any) (ptrace.
 		rendered := r.Emit(clusterResource())
 		rendered.Traces.ResourceSpans().MoveAndAppendTo(traces.ResourceSpans())
 		rendered.Logs.ResourceLogs().MoveAndAppendTo(logs.ResourceLogs())
-	}, saw...)
+	}, observed...)
 	return traces, logs
 }
 
@@ -122,11 +122,11 @@ func late(o keyspace.Observation, revision int64) keyspace.Observation {
 func TestALockThatTwoContendFor(t *testing.T) {
 	traces, logs := renderKeys(metadata.DefaultLogsBuilderConfig(),
 		list(1),
-		saw(put(lockKey(0xb, 2), 0)),
-		saw(put(lockKey(0xa, 3), 0), put(lockKey(0xc, 4), 0)),
-		saw(deleted("/locks/deploy/c", 5)),
-		saw(deleted("/locks/deploy/b", 6)),
-		saw(deleted("/locks/deploy/a", 7)),
+		watched(put(lockKey(0xb, 2), 0)),
+		watched(put(lockKey(0xa, 3), 0), put(lockKey(0xc, 4), 0)),
+		watched(deleted("/locks/deploy/c", 5)),
+		watched(deleted("/locks/deploy/b", 6)),
+		watched(deleted("/locks/deploy/a", 7)),
 	)
 	goldentest.Traces(t, "one holds a lock, one waits for it, one gives up", traces)
 	goldentest.Logs(t, "one holds a lock, one waits for it, one gives up", logs)
@@ -135,8 +135,8 @@ func TestALockThatTwoContendFor(t *testing.T) {
 func TestALockThatWasHeldBefore(t *testing.T) {
 	traces, logs := renderKeys(metadata.DefaultLogsBuilderConfig(),
 		list(3, lockKey(0xa, 3), lockKey(0xb, 2)),
-		saw(deleted("/locks/deploy/b", 4)),
-		saw(deleted("/locks/deploy/a", 5)),
+		watched(deleted("/locks/deploy/b", 4)),
+		watched(deleted("/locks/deploy/a", 5)),
 	)
 	goldentest.Traces(t, "a lock that was held before is told at its end", traces)
 	goldentest.Logs(t, "a lock that was held before is told at its end", logs)
@@ -145,7 +145,7 @@ func TestALockThatWasHeldBefore(t *testing.T) {
 func TestKeysThatChange(t *testing.T) {
 	_, logs := renderKeys(metadata.DefaultLogsBuilderConfig(),
 		list(1),
-		saw(
+		watched(
 			put(key.Key{Name: "/app/b", Created: 2, Modified: 2, Version: 1}, 5),
 			deleted("/app/b", 3),
 			put(key.Key{Name: "/app/a", Created: 4, Modified: 4, Version: 1, Lease: 0x7587}, 0),
@@ -160,7 +160,7 @@ func TestKeysThatChange(t *testing.T) {
 func TestAGap(t *testing.T) {
 	traces, logs := renderKeys(metadata.DefaultLogsBuilderConfig(),
 		list(1),
-		saw(put(lockKey(0xa, 2), 0), put(lockKey(0xb, 3), 0), put(key.Key{Name: "/app/a", Created: 4, Modified: 4, Version: 1}, 5)),
+		watched(put(lockKey(0xa, 2), 0), put(lockKey(0xb, 3), 0), put(key.Key{Name: "/app/a", Created: 4, Modified: 4, Version: 1}, 5)),
 		list(90, key.Key{Name: "/app/b", Created: 80, Modified: 81, Version: 2}, lockKey(0xb, 3)),
 	)
 	goldentest.Traces(t, "a gap hides a release and two changes", traces)
@@ -174,18 +174,18 @@ func candidate(lease, created, modified int64) key.Key {
 func TestAnElectionWhoseLeaderIsLost(t *testing.T) {
 	traces, logs := follow(
 		list(1),
-		saw(put(candidate(0xa, 2, 2), 4), put(candidate(0xb, 3, 3), 4), put(candidate(0xc, 4, 4), 4)),
+		watched(put(candidate(0xa, 2, 2), 4), put(candidate(0xb, 3, 3), 4), put(candidate(0xc, 4, 4), 4)),
 		asked(alive(0xa, 20, 10, 9), alive(0xb, 20, 60, 59)),
-		saw(put(candidate(0xa, 2, 5), 5), deleted("/elections/leader/c", 6)),
-		and(saw(deleted("/elections/leader/a", 7)), gone(0xa, 40)),
-		saw(deleted("/elections/leader/b", 8)),
+		watched(put(candidate(0xa, 2, 5), 5), deleted("/elections/leader/c", 6)),
+		and(watched(deleted("/elections/leader/a", 7)), gone(0xa, 40)),
+		watched(deleted("/elections/leader/b", 8)),
 	)
 	goldentest.Traces(t, "a leader is lost, the next one resigns, a candidate gives up", traces)
 	goldentest.Logs(t, "a leader is lost, the next one resigns, a candidate gives up", logs)
 }
 
 func TestALeaderThatLedBefore(t *testing.T) {
-	traces, logs := follow(list(3, put(candidate(0xa, 2, 2), 4).Key), saw(deleted("/elections/leader/a", 4)))
+	traces, logs := follow(list(3, put(candidate(0xa, 2, 2), 4).Key), watched(deleted("/elections/leader/a", 4)))
 	goldentest.Traces(t, "a leader that led before resigns", traces)
 	goldentest.Logs(t, "a leader that led before resigns", logs)
 }
@@ -196,12 +196,12 @@ func TestTheLivesOfLeases(t *testing.T) {
 	}
 	traces, logs := follow(
 		list(2, app("before", 0xd, 2).Key),
-		saw(app("one", 0xa, 3), app("\xff", 0xa, 4), app("two", 0xb, 5), app("three", 0xc, 6)),
+		watched(app("one", 0xa, 3), app("\xff", 0xa, 4), app("two", 0xb, 5), app("three", 0xc, 6)),
 		asked(alive(0xa, 20, 10, 9), alive(0xb, 20, 60, 59)),
 		asked(gone(0xb, 30)),
-		saw(deleted("/app/two", 7), deleted("/app/one", 8), deleted("/app/\xff", 8)),
+		watched(deleted("/app/two", 7), deleted("/app/one", 8), deleted("/app/\xff", 8)),
 		asked(gone(0xa, 50)),
-		late(saw(deleted("/app/three", 9), deleted("/app/before", 10)), 9),
+		late(watched(deleted("/app/three", 9), deleted("/app/before", 10)), 9),
 		asked(gone(0xc, 70), gone(0xd, 70)),
 	)
 	goldentest.Traces(t, "one lease expires, one is revoked, two end somehow", traces)
@@ -211,10 +211,10 @@ func TestTheLivesOfLeases(t *testing.T) {
 func TestALockThatIsLostWithItsLease(t *testing.T) {
 	traces, logs := follow(
 		list(1),
-		saw(put(lockKey(0xa, 2), 0), put(lockKey(0xb, 3), 0), put(lockKey(0xc, 4), 0)),
+		watched(put(lockKey(0xa, 2), 0), put(lockKey(0xb, 3), 0), put(lockKey(0xc, 4), 0)),
 		asked(alive(0xa, 20, 10, 5), alive(0xb, 20, 60, 59), alive(0xc, 20, 10, 5)),
-		and(saw(deleted("/locks/deploy/a", 5), deleted("/locks/deploy/c", 6)), gone(0xa, 30), gone(0xc, 30)),
-		saw(deleted("/locks/deploy/b", 7)),
+		and(watched(deleted("/locks/deploy/a", 5), deleted("/locks/deploy/c", 6)), gone(0xa, 30), gone(0xc, 30)),
+		watched(deleted("/locks/deploy/b", 7)),
 	)
 	goldentest.Traces(t, "a holder and a waiter lose their leases, another waiter follows", traces)
 	goldentest.Logs(t, "a holder and a waiter lose their leases, another waiter follows", logs)
@@ -223,8 +223,8 @@ func TestALockThatIsLostWithItsLease(t *testing.T) {
 func TestAttemptsOfBeforeTheWatch(t *testing.T) {
 	traces, logs := follow(
 		list(1),
-		late(saw(put(lockKey(0xa, 2), 0), put(lockKey(0xb, 3), 0), deleted("/locks/deploy/a", 4)), 4),
-		late(saw(deleted("/locks/deploy/b", 5)), 4),
+		late(watched(put(lockKey(0xa, 2), 0), put(lockKey(0xb, 3), 0), deleted("/locks/deploy/a", 4)), 4),
+		late(watched(deleted("/locks/deploy/b", 5)), 4),
 	)
 	goldentest.Traces(t, "attempts at a lock before the watch was opened", traces)
 	goldentest.Logs(t, "attempts at a lock before the watch was opened", logs)
@@ -235,15 +235,15 @@ func TestDurations(t *testing.T) {
 	durations := keyspace.NewDurations(prefixes, second(-5))
 	course(true, func(now time.Time, effects []keyspace.Effect) { durations.Observe(cluster, now, effects) },
 		list(3, lockKey(0xd, 2), put(candidate(0xd, 3, 3), 4).Key), // What began before has no known duration,
-		saw(put(lockKey(0xa, 4), 0), put(lockKey(0xb, 5), 0), put(candidate(0xa, 6, 6), 4)),
+		watched(put(lockKey(0xa, 4), 0), put(lockKey(0xb, 5), 0), put(candidate(0xa, 6, 6), 4)),
 		asked(alive(0xa, 20, 10, 9), alive(0xb, 20, 60, 59)),
 		asked(alive(0xb, 30, 60, 40)),
-		saw(deleted("/locks/deploy/d", 7), deleted("/elections/leader/d", 8)),
-		late(saw(put(lockKey(0xe, 9), 0)), 9), // and what is late has none either, but for a hold that begins in time.
-		saw(deleted("/locks/deploy/a", 10), deleted("/elections/leader/a", 11)),
-		saw(deleted("/locks/deploy/b", 12)),
-		saw(deleted("/locks/deploy/e", 13)),
-		saw(put(key.Key{Name: "/app/x/f", Created: 14, Modified: 14, Version: 1, Lease: 0xf}, 0), deleted("/app/x/f", 15)),
+		watched(deleted("/locks/deploy/d", 7), deleted("/elections/leader/d", 8)),
+		late(watched(put(lockKey(0xe, 9), 0)), 9), // and what is late has none either, but for a hold that begins in time.
+		watched(deleted("/locks/deploy/a", 10), deleted("/elections/leader/a", 11)),
+		watched(deleted("/locks/deploy/b", 12)),
+		watched(deleted("/locks/deploy/e", 13)),
+		watched(put(key.Key{Name: "/app/x/f", Created: 14, Modified: 14, Version: 1, Lease: 0xf}, 0), deleted("/app/x/f", 15)),
 	)
 	metrics := pmetric.NewMetrics()
 	rm := metrics.ResourceMetrics().AppendEmpty()
@@ -252,13 +252,13 @@ func TestDurations(t *testing.T) {
 	goldentest.Metrics(t, "durations of locks, terms and leases", metrics)
 }
 
-// The exemplars of durations lead to spans that are told.
+// The exemplars of durations lead to spans that are reported.
 func TestExemplarsLeadToSpans(t *testing.T) {
-	saw := []any{
-		list(1), saw(put(lockKey(0xa, 2), 0), put(candidate(0xa, 3, 3), 4)), asked(alive(0xa, 20, 60, 59)),
-		and(saw(deleted("/locks/deploy/a", 4), deleted("/elections/leader/a", 4)), gone(0xa, 30)),
+	observed := []any{
+		list(1), watched(put(lockKey(0xa, 2), 0), put(candidate(0xa, 3, 3), 4)), asked(alive(0xa, 20, 60, 59)),
+		and(watched(deleted("/locks/deploy/a", 4), deleted("/elections/leader/a", 4)), gone(0xa, 30)),
 	}
-	traces, _ := follow(saw...)
+	traces, _ := follow(observed...)
 	spans := map[pcommon.SpanID]pcommon.TraceID{}
 	for _, rs := range traces.ResourceSpans().All() {
 		for _, span := range rs.ScopeSpans().At(0).Spans().All() {
@@ -266,7 +266,7 @@ func TestExemplarsLeadToSpans(t *testing.T) {
 		}
 	}
 	durations := keyspace.NewDurations(keyspace.Prefixes{}, second(0))
-	course(true, func(now time.Time, effects []keyspace.Effect) { durations.Observe(cluster, now, effects) }, saw...)
+	course(true, func(now time.Time, effects []keyspace.Effect) { durations.Observe(cluster, now, effects) }, observed...)
 	metrics := pmetric.NewMetricSlice()
 	durations.AppendTo(metrics, 1)
 	exemplars := 0
@@ -281,10 +281,10 @@ func TestExemplarsLeadToSpans(t *testing.T) {
 	assert.Equal(t, 4, exemplars, "a wait, a hold, a term, and what a lease had left")
 }
 
-// Events are told in the order of the effects, and the settings say which.
+// Events are reported in the order of the effects, and the settings say which.
 func TestTheOrderOfEvents(t *testing.T) {
 	names := func(config metadata.LogsBuilderConfig) (names []string) {
-		_, logs := render(config, true, list(1), saw(
+		_, logs := render(config, true, list(1), watched(
 			put(key.Key{Name: "/app/x", Created: 2, Modified: 2, Version: 1, Lease: 0xa}, 1), put(lockKey(0xa, 3), 0), deleted("/app/x", 4),
 			put(key.Key{Name: "/app/b", Created: 5, Modified: 5, Version: 1}, 1), put(lockKey(0xb, 6), 0),
 		))
@@ -314,13 +314,13 @@ func TestADisabledEventLeavesTheSpans(t *testing.T) {
 	config := metadata.DefaultLogsBuilderConfig()
 	config.Events.EtcdLockQueued.Enabled = false
 	config.Events.EtcdLockAcquired.Enabled = false
-	traces, logs := renderKeys(config, list(1), saw(put(lockKey(0xa, 2), 0)))
+	traces, logs := renderKeys(config, list(1), watched(put(lockKey(0xa, 2), 0)))
 	require.Equal(t, 2, traces.SpanCount())
 	require.Zero(t, logs.LogRecordCount())
 }
 
-func TestEverySpanIsToldOnceAndHasItsOwnID(t *testing.T) {
-	traces, _ := renderKeys(metadata.DefaultLogsBuilderConfig(), list(1), saw(put(lockKey(0xa, 2), 0)), saw(deleted("/locks/deploy/a", 3)))
+func TestEverySpanIsReportedOnceAndHasItsOwnID(t *testing.T) {
+	traces, _ := renderKeys(metadata.DefaultLogsBuilderConfig(), list(1), watched(put(lockKey(0xa, 2), 0)), watched(deleted("/locks/deploy/a", 3)))
 	seen := map[pcommon.SpanID]string{}
 	for _, rs := range traces.ResourceSpans().All() {
 		for _, span := range rs.ScopeSpans().At(0).Spans().All() {

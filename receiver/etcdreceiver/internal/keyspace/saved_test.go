@@ -52,38 +52,38 @@ func TestNothingIsSavedBeforeTheBaseline(t *testing.T) {
 	assert.Empty(t, m.SaveLeases())
 }
 
-// A restart between any two observations changes nothing of what is told.
-func TestTheStoryGoesOnAfterARestart(t *testing.T) {
+// A restart between any two observations changes nothing of what is reported.
+func TestAReportGoesOnAfterARestart(t *testing.T) {
 	bytes := key.Key{Name: "/l/\xff/c", Created: 6, Modified: 6, Version: 1, Lease: 0xc}
 	steps := []struct {
-		saw  Observation
-		keys []key.Key // that are there then
+		observed Observation
+		keys     []key.Key // that are there then
 	}{
 		{list(3, keyOfLock(0xb, 2), keyOfLock(0xa, 3)), []key.Key{keyOfLock(0xb, 2), keyOfLock(0xa, 3)}},
-		{saw(put(candidate(0xa, 4, 4, 1)), put(candidate(0xb, 5, 5, 1))), []key.Key{keyOfLock(0xb, 2), keyOfLock(0xa, 3), candidate(0xa, 4, 4, 1), candidate(0xb, 5, 5, 1)}},
-		{saw(deleted("/l/b", 6), put(bytes)), []key.Key{keyOfLock(0xa, 3), bytes, candidate(0xa, 4, 4, 1), candidate(0xb, 5, 5, 1)}},
+		{watched(put(candidate(0xa, 4, 4, 1)), put(candidate(0xb, 5, 5, 1))), []key.Key{keyOfLock(0xb, 2), keyOfLock(0xa, 3), candidate(0xa, 4, 4, 1), candidate(0xb, 5, 5, 1)}},
+		{watched(deleted("/l/b", 6), put(bytes)), []key.Key{keyOfLock(0xa, 3), bytes, candidate(0xa, 4, 4, 1), candidate(0xb, 5, 5, 1)}},
 		{nothing(9), []key.Key{keyOfLock(0xa, 3), bytes, candidate(0xa, 4, 4, 1), candidate(0xb, 5, 5, 1)}},
-		{saw(put(candidate(0xa, 4, 10, 2)), put(keyOfLock(0xd, 11))), []key.Key{keyOfLock(0xa, 3), bytes, keyOfLock(0xd, 11), candidate(0xa, 4, 10, 2), candidate(0xb, 5, 5, 1)}},
-		{saw(deleted("/e/leader/a", 12), deleted("/l/a", 13)), []key.Key{bytes, keyOfLock(0xd, 11), candidate(0xb, 5, 5, 1)}},
-		{saw(deleted("/l/\xff/c", 14), deleted("/e/leader/b", 15), deleted("/l/d", 16)), nil},
+		{watched(put(candidate(0xa, 4, 10, 2)), put(keyOfLock(0xd, 11))), []key.Key{keyOfLock(0xa, 3), bytes, keyOfLock(0xd, 11), candidate(0xa, 4, 10, 2), candidate(0xb, 5, 5, 1)}},
+		{watched(deleted("/e/leader/a", 12), deleted("/l/a", 13)), []key.Key{bytes, keyOfLock(0xd, 11), candidate(0xb, 5, 5, 1)}},
+		{watched(deleted("/l/\xff/c", 14), deleted("/e/leader/b", 15), deleted("/l/d", 16)), nil},
 	}
-	through := func(restart int) (told []string, m *Machine) {
+	through := func(restart int) (reported []string, m *Machine) {
 		m = NewMachine(everything, Limits{100, 100}, true)
 		for i, step := range steps {
-			told = append(told, observe(m, i, step.saw)...)
+			reported = append(reported, observe(m, i, step.observed)...)
 			if i == restart || restart == len(steps) {
 				next := again(t, i, m)
-				told = append(told, observe(next, i, list(step.saw.Revision, step.keys...).resumed(t, m))...)
+				reported = append(reported, observe(next, i, list(step.observed.Revision, step.keys...).resumed(t, m))...)
 				m = next
 			}
 		}
-		return told, m
+		return reported, m
 	}
 	want, _ := through(-1)
 	require.Len(t, want, 28)
 	for restart := range len(steps) + 1 {
-		told, m := through(restart)
-		assert.Equal(t, want, told, "restart after %d", restart)
+		reported, m := through(restart)
+		assert.Equal(t, want, reported, "restart after %d", restart)
 		counts := m.Counts()
 		assert.Zero(t, counts.Locks["/l/"].Waiting+counts.Locks["/l/"].Holding+counts.Elections["/e/"].Waiting+counts.Elections["/e/"].Holding)
 		assert.Zero(t, counts.Keys["/"].Keys)
@@ -92,7 +92,7 @@ func TestTheStoryGoesOnAfterARestart(t *testing.T) {
 }
 
 func TestARestart(t *testing.T) {
-	story := []any{list(1), saw(put(keyOfLock(0xa, 2)), put(keyOfLock(0xb, 3)), put(keyAt("/k", 4, 4, 1)))}
+	history := []any{list(1), watched(put(keyOfLock(0xa, 2)), put(keyOfLock(0xb, 3)), put(keyAt("/k", 4, 4, 1)))}
 	for name, tc := range map[string]struct {
 		first Observation
 		then  []any
@@ -100,19 +100,19 @@ func TestARestart(t *testing.T) {
 	}{
 		"and nothing has changed": {
 			list(4, keyOfLock(0xa, 2), keyOfLock(0xb, 3), keyAt("/k", 4, 4, 1)),
-			[]any{saw(deleted("/l/a", 5)).late(5), saw(deleted("/l/b", 6))},
+			[]any{watched(deleted("/l/a", 5)).late(5), watched(deleted("/l/b", 6))},
 			[]string{
 				"3: 5 deleted /l/a reconciled", "3: 5 released /l/a waited 0s held 2s reconciled", "3: 5 acquired /l/b after /l/a reconciled",
 				"4: 6 deleted /l/b", "4: 6 released /l/b waited 2s held 1s",
 			},
 		},
-		"and what was told is seen again": {
+		"and what was reported is observed again": {
 			list(4, keyOfLock(0xa, 2), keyOfLock(0xb, 3), keyAt("/k", 4, 4, 1)),
-			[]any{saw(put(keyOfLock(0xb, 3)), put(keyAt("/k", 4, 4, 1)))}, nil,
+			[]any{watched(put(keyOfLock(0xb, 3)), put(keyAt("/k", 4, 4, 1)))}, nil,
 		},
 		"into a compaction": {
 			list(9, keyOfLock(0xb, 3), keyOfLock(0xc, 8), keyAt("/k", 4, 4, 1), keyAt("/new", 7, 7, 1)),
-			[]any{saw(deleted("/l/b", 10))},
+			[]any{watched(deleted("/l/b", 10))},
 			[]string{
 				"2: 9 gap 5-9", "2: 9 deleted /l/a reconciled", "2: 9 released /l/a waited 0s held 1s reconciled",
 				"2: 7 put /new created reconciled", "2: lease c granted reconciled",
@@ -123,32 +123,32 @@ func TestARestart(t *testing.T) {
 		},
 		"into a restored backup": {
 			list(2, keyOfLock(0xa, 2)),
-			[]any{saw(deleted("/l/a", 3))},
+			[]any{watched(deleted("/l/a", 3))},
 			[]string{
 				"2: 2 gap 1-2", "2: 2 deleted /l/b reconciled", "2: 2 released /l/b reconciled somewhen in a gap",
 				"2: 2 put /l/a created reconciled", "3: 3 deleted /l/a", "3: 3 released /l/a waited 0s held 2s",
 			},
 		},
 		"and the holder is not observed any more": {
-			list(4, keyOfLock(0xb, 3)), []any{saw(deleted("/l/b", 5))},
+			list(4, keyOfLock(0xb, 3)), []any{watched(deleted("/l/b", 5))},
 			[]string{"3: 5 deleted /l/b", "3: 5 released /l/b waited 1s held 1s"},
 		},
 		"and a key is another one than before": {
-			list(4, keyOfLock(0xa, 4), keyOfLock(0xb, 3)), []any{saw(deleted("/l/b", 5))},
+			list(4, keyOfLock(0xa, 4), keyOfLock(0xb, 3)), []any{watched(deleted("/l/b", 5))},
 			[]string{"3: 5 deleted /l/b", "3: 5 released /l/b waited 1s held 1s", "3: 5 acquired /l/a after /l/b began before"},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			m := NewMachine(everything, Limits{100, 100}, true)
-			observe(m, 0, story...)
+			observe(m, 0, history...)
 			next := again(t, 2, m)
-			var told []string
+			var reported []string
 			for _, line := range observe(next, 2, append([]any{tc.first.resumed(t, m)}, tc.then...)...) {
 				if line != "3: 5 acquired /l/a after /l/b began before" || name == "and a key is another one than before" {
-					told = append(told, line)
+					reported = append(reported, line)
 				}
 			}
-			assert.Equal(t, tc.want, told)
+			assert.Equal(t, tc.want, reported)
 		})
 	}
 }
@@ -156,7 +156,7 @@ func TestARestart(t *testing.T) {
 func TestARestartWithOtherPrefixes(t *testing.T) {
 	m := NewMachine(Prefixes{Watch: []string{"/"}}, Limits{100, 100}, false)
 	keys := []key.Key{keyOfLock(0xa, 2), keyOfLock(0xb, 3), candidate(0xa, 4, 4, 1), {Name: "/m/a", Created: 5, Modified: 5, Version: 1, Lease: 0xa}}
-	observe(m, 0, list(1), saw(put(keys[0]), put(keys[1]), put(keys[2]), put(keys[3])))
+	observe(m, 0, list(1), watched(put(keys[0]), put(keys[1]), put(keys[2]), put(keys[3])))
 	for name, tc := range map[string]struct {
 		prefixes Prefixes
 		limit    int
@@ -199,7 +199,7 @@ func TestARestartWithOtherPrefixes(t *testing.T) {
 			assert.Empty(t, observe(next, 2, list(5, keys...).resumed(t, m)))
 			assert.Equal(t, tc.counts, next.Counts().Locks)
 			var ends []string
-			for _, line := range observe(next, 3, saw(deleted("/l/a", 6), deleted("/e/leader/a", 7), deleted("/m/a", 8))) {
+			for _, line := range observe(next, 3, watched(deleted("/l/a", 6), deleted("/e/leader/a", 7), deleted("/m/a", 8))) {
 				if len(line) > 8 && line[5:8] != "del" {
 					ends = append(ends, line)
 				}
@@ -213,35 +213,35 @@ func TestLeasesAfterARestart(t *testing.T) {
 	there := []key.Key{leased("/v", 0xa, 2, 2), leased("/w", 0xa, 3, 3), leased("/x", 0xb, 4, 4)}
 	begin := func() *Machine {
 		m := following(100)
-		observe(m, 0, list(1), saw(put(there[0]), put(there[1]), put(there[2])), asked(alive(0xa, 2, 60, 8), alive(0xb, 2, 60, 50)))
+		observe(m, 0, list(1), watched(put(there[0]), put(there[1]), put(there[2])), asked(alive(0xa, 2, 60, 8), alive(0xb, 2, 60, 50)))
 		return m
 	}
 	for name, tc := range map[string]struct {
-		saw  []any // from the second 5 on, after a restart
-		want []string
+		observed []any // from the second 5 on, after a restart
+		want     []string
 	}{
 		"they are there still": {
-			[]any{asked(alive(0xa, 5, 60, 50)), saw(deleted("/v", 5), deleted("/w", 5)).late(5), asked(gone(0xa, 7))},
+			[]any{asked(alive(0xa, 5, 60, 50)), watched(deleted("/v", 5), deleted("/w", 5)).late(5), asked(gone(0xa, 7))},
 			[]string{
 				"5: lease a queried, 50 of 60 left", "6: 5 deleted /v reconciled", "6: 5 deleted /w reconciled",
 				"7: lease a ended revoked, 2 keys, after 6s certain",
 			},
 		},
 		"one has ended meanwhile": {
-			[]any{asked(gone(0xa, 5)), nothing(4), saw(deleted("/v", 5), deleted("/w", 5)).late(5)},
+			[]any{asked(gone(0xa, 5)), nothing(4), watched(deleted("/v", 5), deleted("/w", 5)).late(5)},
 			[]string{
 				"7: 5 deleted /v reconciled", "7: 5 deleted /w reconciled", "7: lease a ended revoked, 2 keys, after 6s certain reconciled",
 			},
 		},
-		"one is seen to have a key for the first time again": {
-			[]any{saw(put(there[2]), put(leased("/y", 0xb, 5, 5)))}, []string{"5: 5 put /y created"},
+		"one is observed to have a key for the first time again": {
+			[]any{watched(put(there[2]), put(leased("/y", 0xb, 5, 5)))}, []string{"5: 5 put /y created"},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			m := begin()
 			next := again(t, 5, m)
 			assert.Empty(t, observe(next, 5, list(4, there...).resumed(t, m)))
-			assert.Equal(t, tc.want, observe(next, 5, tc.saw...))
+			assert.Equal(t, tc.want, observe(next, 5, tc.observed...))
 		})
 	}
 	t.Run("one has ended that has no keys, and nobody knows when", func(t *testing.T) {
@@ -250,17 +250,17 @@ func TestLeasesAfterARestart(t *testing.T) {
 		assert.Equal(t, []string{"20: lease a ended somehow, 0 keys, after 19s reconciled"}, observe(again(t, 5, m), 20, asked(gone(0xa, 20))))
 		assert.Equal(t, []string{"21: lease a ended somehow, 0 keys, after 20s reconciled"}, observe(again(t, 5, m), 20, listed(), listed()))
 	})
-	t.Run("the change that tells of it comes again", func(t *testing.T) {
+	t.Run("the change that reports it comes again", func(t *testing.T) {
 		m := begin()
 		saved := roundTrip(t, m.SaveLeases())
 		next := following(100)
 		next.RestoreLeases(at(5), append(saved, saved[0], lease.Saved{}))
 		assert.Equal(t, []string{"5: lease a granted", "5: 2 put /v created", "5: 3 put /w created", "5: lease b granted", "5: 4 put /x created"},
-			observe(next, 4, list(1), saw(put(there[0]), put(there[1]), put(there[2]))))
+			observe(next, 4, list(1), watched(put(there[0]), put(there[1]), put(there[2]))))
 	})
-	t.Run("another change is no reason to tell of it", func(t *testing.T) {
+	t.Run("another change is no reason to report it", func(t *testing.T) {
 		next := again(t, 5, begin())
-		assert.Equal(t, []string{"5: 7 put /y created"}, observe(next, 4, list(6), saw(put(leased("/y", 0xa, 7, 7)))))
+		assert.Equal(t, []string{"5: 7 put /y created"}, observe(next, 4, list(6), watched(put(leased("/y", 0xa, 7, 7)))))
 	})
 	t.Run("fewer are followed", func(t *testing.T) {
 		next := following(1)
@@ -269,7 +269,7 @@ func TestLeasesAfterARestart(t *testing.T) {
 	})
 	t.Run("one of its times is not known", func(t *testing.T) {
 		m := following(100)
-		observe(m, 0, list(1), saw(put(there[0])).late(2))
+		observe(m, 0, list(1), watched(put(there[0])).late(2))
 		assert.True(t, leaseOf(again(t, 5, m), 0xa).Reconciled)
 	})
 }
@@ -284,7 +284,7 @@ func TestAQueueThatWasSavedWithoutAHolder(t *testing.T) {
 	compacted.Saved = &saved
 	assert.Equal(t, []string{
 		"5: 9 gap 5-9", "6: 10 deleted /l/a", "6: 10 released /l/a waited 4s held 1s", "6: 10 acquired /l/b after /l/a",
-	}, observe(m, 5, compacted, saw(deleted("/l/a", 10))))
+	}, observe(m, 5, compacted, watched(deleted("/l/a", 10))))
 }
 
 // What is in storage can be of another version, or be mixed up.

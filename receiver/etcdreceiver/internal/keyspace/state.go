@@ -217,7 +217,9 @@ func (c Counts) At(later Counts) Counts {
 	return c
 }
 
-// KeysOverLimit returns how many keys are not remembered, and LeasesOverLimit how
-// many leases, or attachments to them, are not followed because there are too many.
-func (m *Machine) KeysOverLimit() int   { return m.keys.OverLimit() }
+// KeysOverLimit returns how many keys are not remembered because there are too many.
+func (m *Machine) KeysOverLimit() int { return m.keys.OverLimit() }
+
+// LeasesOverLimit returns how many leases, or attachments to them, are not followed
+// because there are too many.
 func (m *Machine) LeasesOverLimit() int { return m.leases.OverLimit() }

@@ -40,8 +40,8 @@ func list(revision int64, keys ...key.Key) Observation {
 	return Observation{Prefix: prefix, Revision: revision, Listed: true, Keys: keys}
 }
 
-// saw is a watch response.
-func saw(changes ...key.Change) Observation {
+// watched is a watch response.
+func watched(changes ...key.Change) Observation {
 	return Observation{Prefix: prefix, Revision: changes[len(changes)-1].Key.Modified, Changes: changes}
 }
 
@@ -70,7 +70,7 @@ func asked(answers ...lease.Answer) lease.Observation { return lease.Observation
 
 func listed(ids ...int64) lease.Observation { return lease.Observation{Listed: true, IDs: ids} }
 
-// nothing is what is seen while time passes.
+// nothing is what is observed while time passes.
 func nothing(revision int64) Observation { return Observation{Prefix: prefix, Revision: revision} }
 
 var endCauses = map[lock.EndCause]string{lock.ByClient: ", by its client", lock.LeaseExpired: ", as its lease expired"}
