@@ -4,6 +4,7 @@
 package collect
 
 import (
+	"context"
 	"fmt"
 	"testing"
 	"time"
@@ -35,7 +36,7 @@ func (p part) Step(_ time.Time, round Round) func(*Renderer) {
 	}
 	line := fmt.Sprintf("%s of %d, gap %t", p.name, len(round.Members), round.Gap)
 	return func(r *Renderer) {
-		r.Event(plog.SeverityNumberInfo, line, func(b *metadata.LogsBuilder) { b.RecordEtcdCompactionEvent(nil, r.Now, 1) })
+		r.Event(plog.SeverityNumberInfo, line, func(b *metadata.LogsBuilder) { b.RecordEtcdCompactionEvent(context.Background(), r.Now, 1) })
 	}
 }
 
@@ -58,8 +59,8 @@ func newTestCluster(s *states) *Cluster[string] {
 
 // lines steps a cluster and returns the lines of the events.
 func lines(c *Cluster[string], gap bool, members ...etcdapi.Status) (lines []string) {
-	told := c.step(time.Unix(1, 0), round{members: members, gap: gap})
-	for _, rl := range told.Logs.ResourceLogs().All() {
+	rendered := c.step(time.Unix(1, 0), round{members: members, gap: gap})
+	for _, rl := range rendered.Logs.ResourceLogs().All() {
 		for _, record := range rl.ScopeLogs().At(0).LogRecords().All() {
 			lines = append(lines, record.Body().Str())
 		}

@@ -15,7 +15,6 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.etcd.io/etcd/api/v3/etcdserverpb"
 	"go.etcd.io/etcd/api/v3/mvccpb"
-	clientv3 "go.etcd.io/etcd/client/v3"
 	"google.golang.org/grpc"
 	"google.golang.org/protobuf/proto"
 
@@ -289,7 +288,7 @@ func FuzzAnswer(f *testing.F) {
 			if check(a.method, nil, message) == nil {
 				response := message.(*etcdserverpb.WatchResponse)
 				require.True(t, response.Canceled || response.Header.Revision != 0)
-				_ = slices.Collect(changesOf(events(response)))
+				_ = slices.Collect(changesOf(response.Events))
 			}
 			return
 		}
@@ -305,11 +304,4 @@ func FuzzAnswer(f *testing.F) {
 			require.NotEmpty(t, members)
 		}
 	})
-}
-
-func events(response *etcdserverpb.WatchResponse) (events []*clientv3.Event) {
-	for _, event := range response.Events {
-		events = append(events, (*clientv3.Event)(event))
-	}
-	return events
 }
