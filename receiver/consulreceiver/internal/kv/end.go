@@ -39,6 +39,8 @@ type Evidence struct {
 	Created map[uint64]bool
 	// written are indexes at which keys changed, so that no session was created there.
 	written map[uint64]bool
+	// until is the index of the keys: what is gone from them was deleted there or before.
+	until uint64
 	// Clients are those of sessions whose name and node are known, by ID, whether
 	// the sessions live or not.
 	Clients map[string]Client
@@ -129,7 +131,7 @@ func (e Evidence) among(was, is snapshot.Observation[string, Key], gap bool) Evi
 	if gap {
 		e.DeletedAt = nil
 	}
-	e.written = map[uint64]bool{e.Newest: true}
+	e.until, e.written = is.Index, map[uint64]bool{e.Newest: true}
 	for _, index := range e.DeletedAt {
 		e.written[index] = true
 	}
@@ -235,7 +237,7 @@ func (e Evidence) lastWritten(session string, key Key) End {
 func (e Evidence) removed(session string, index uint64) End {
 	state, known := e.Sessions[session]
 	switch {
-	case known && (state.Alive || index > 0 && e.outlived(state, index)):
+	case known && e.outlived(state, e.until):
 		return Deleted
 	case known && index > 0 && state.Index == index:
 		return Invalidated // One entry of the log changed both.

@@ -31,21 +31,21 @@ type model struct {
 
 	acquired int64
 	ended    map[string][]ended // by key, since the last observation
+	took     map[string]int     // how many keys were deleted with a session, since then
 }
 
 // ended is a hold that ended.
 type ended struct {
-	session   string
-	how       End
-	forgotten bool // Consul does not remember the deletion by the name of the key
-	again     bool // its session contended again since
+	session string
+	how     End
+	again   bool // its session contended again since
 }
 
 func newModel(names [2]string) *model {
 	return &model{
 		names: names,
 		index: 10, sessions: 1, created: map[string]uint64{}, deletes: map[string]bool{}, keys: keys{},
-		stones: map[string]uint64{}, holding: map[string]string{}, ended: map[string][]ended{}, lives: map[string]int{},
+		stones: map[string]uint64{}, holding: map[string]string{}, ended: map[string][]ended{}, took: map[string]int{}, lives: map[string]int{},
 	}
 }
 
@@ -131,9 +131,6 @@ func (m *model) removeAll() {
 	for _, name := range m.names {
 		if _, there := m.keys[name]; there {
 			m.end(name, Deleted)
-			if all := m.ended[name]; len(all) > 0 {
-				all[len(all)-1].forgotten = true
-			}
 			delete(m.keys, name)
 			m.stones[""] = m.index
 		}
@@ -155,6 +152,7 @@ func (m *model) destroy(session string) {
 		if m.deletes[session] {
 			delete(m.keys, name)
 			m.stones[name] = m.index
+			m.took[session]++
 			continue
 		}
 		key.Session, key.ModifyIndex = "", m.index
