@@ -114,7 +114,7 @@ func playHistory(t *testing.T, names [2]string, script []byte) map[End]int {
 		seen.Index = consul.index
 		o := snapshot.Observation[string, Key]{Continuity: seen, Objects: consul.snapshot()}
 		held, happened, took := len(consul.holding), consul.ended, consul.took
-		consul.ended, consul.took = map[string][]ended{}, map[string]int{}
+		consul.ended, consul.took = map[string][]ended{}, 0
 		needs := k.Needs(o.Objects)
 		for i, b := range late {
 			if act(b); i%2 == 0 {
@@ -139,7 +139,7 @@ func playHistory(t *testing.T, names [2]string, script []byte) map[End]int {
 		}
 		_, effects := k.Step(snapshottest.At(now), o, evidence)
 		for _, hold := range r.take(effects, k, silent) {
-			requireRight(t, hold, happened[hold.ID.Key], took[hold.Session])
+			requireRight(t, hold, happened[hold.ID.Key], took)
 			counts[hold.How]++
 		}
 		keys, holds := k.Count()
@@ -196,8 +196,8 @@ func requireRight(t *testing.T, hold Hold, happened []ended, took int) {
 	case hold.How == Invalidated && len(happened) > len(truth):
 		// Another session came and went behind it, within one observation.
 	case hold.How == Invalidated && took > 0:
-		// The session lost another key at its end, within one observation, and Consul does not
-		// remember the deletion of this one, or that of a key whose name begins with its name.
+		// Another key was deleted at the end of a session, within one observation, and Consul does
+		// not remember the deletion of this one, or that key's name begins with its name.
 	case hold.How == Released && again:
 		// Another pruned the slot, and the contender came back without one, within one observation.
 	default:

@@ -31,7 +31,7 @@ type model struct {
 
 	acquired int64
 	ended    map[string][]ended // by key, since the last observation
-	took     map[string]int     // how many keys were deleted with a session, since then
+	took     int                // how many keys were deleted with their session since then
 }
 
 // ended is a hold that ended.
@@ -45,7 +45,7 @@ func newModel(names [2]string) *model {
 	return &model{
 		names: names,
 		index: 10, sessions: 1, created: map[string]uint64{}, deletes: map[string]bool{}, keys: keys{},
-		stones: map[string]uint64{}, holding: map[string]string{}, ended: map[string][]ended{}, took: map[string]int{}, lives: map[string]int{},
+		stones: map[string]uint64{}, holding: map[string]string{}, ended: map[string][]ended{}, lives: map[string]int{},
 	}
 }
 
@@ -152,7 +152,7 @@ func (m *model) destroy(session string) {
 		if m.deletes[session] {
 			delete(m.keys, name)
 			m.stones[name] = m.index
-			m.took[session]++
+			m.took++
 			continue
 		}
 		key.Session, key.ModifyIndex = "", m.index
