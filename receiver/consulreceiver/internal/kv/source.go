@@ -18,6 +18,7 @@ import (
 	"github.com/otelcol-infra/otelcol-infra/receiver/consulreceiver/internal/collect"
 	"github.com/otelcol-infra/otelcol-infra/receiver/consulreceiver/internal/consulapi"
 	"github.com/otelcol-infra/otelcol-infra/receiver/consulreceiver/internal/metadata"
+	"github.com/otelcol-infra/otelcol-infra/receiver/consulreceiver/internal/sessionlist"
 )
 
 // Endpoint is the part of the API that is watched, followed by the prefix.
@@ -31,6 +32,8 @@ const minPause = 10 * time.Millisecond
 type Sessions interface {
 	// Session returns the name and the node of a session; no node: it is not known.
 	Session(id string) (name, node string)
+	// Lists returns what the lists of all sessions show.
+	Lists() *sessionlist.Lists
 }
 
 // Kind returns what observes the keys under a prefix whose names are selected.
