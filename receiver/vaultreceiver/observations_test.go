@@ -84,7 +84,7 @@ func TestAFullQueueOfTheServerIsAGap(t *testing.T) {
 	}
 	step := func(o observation) []string { return eventNames(w.step(o.at, o)) }
 	assert.Empty(t, step(server(0, false)))
-	across := w.stepApart()
+	across := w.fork().Step
 	assert.Equal(t, []string{"vault.sealed"}, step(server(time.Second, true)))
 	assert.Equal(t, []string{"vault.unsealed"}, step(server(2*time.Second, false)))
 	assert.Equal(t, []string{"vault.sealed"}, step(server(3*time.Second, true)))
