@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"math/rand/v2"
 	"slices"
 	"strconv"
 	"strings"
@@ -970,4 +971,93 @@ func TestASignalHasTheCommonStateAgainWhenBothSaveTheSame(t *testing.T) {
 		assert.Equal(t, []string{"d"}, own, "then it is stepped once for both")
 		assert.Equal(t, []string{"a", "b", "d", "e", "f"}, slices.Compact(b.accepted()))
 	})
+}
+
+// last is a state that is the newest observation. A step from one to the next is reported
+// as such.
+type last struct{ name string }
+
+func (l *last) Save() string         { return l.name }
+func (l *last) Restore(saved string) { l.name = saved }
+
+func stepLast(l *last) StepFork[string] {
+	return func(_ time.Time, name string, _ bool) Telemetry {
+		before := l.name
+		l.name = name
+		return telemetryOf(before + ">" + name)
+	}
+}
+
+// Whatever is refused and whenever the process is killed, each signal goes on from what it
+// has accepted last: nothing is repeated, and nothing that was left out breaks the chain.
+func TestEachSignalIsAChainOverRefusalsAndKills(t *testing.T) {
+	for seed := range uint64(30) {
+		synctest.Test(t, func(t *testing.T) {
+			random := rand.New(rand.NewPCG(seed, 1)) //nolint:gosec // a test repeats its choices
+			s := &stored{values: map[string]string{}}
+			var logs, traces []string // what was accepted over all processes
+			for process, observed := 0, 0; process < 8; process++ {
+				b := newBench(t)
+				var killed atomic.Bool
+				var refused struct{ logs, traces atomic.Bool }
+				var err error
+				b.Logs, err = consumer.NewLogs(func(_ context.Context, data plog.Logs) error {
+					if killed.Load() || refused.logs.Load() {
+						return errBusy
+					}
+					logs = append(logs, names(data)...)
+					return nil
+				})
+				require.NoError(t, err)
+				b.Traces, err = consumer.NewTraces(func(_ context.Context, data ptrace.Traces) error {
+					if killed.Load() || refused.traces.Load() {
+						return errBusy
+					}
+					for _, rs := range data.ResourceSpans().All() {
+						traces = append(traces, rs.ScopeSpans().At(0).Spans().At(0).Name())
+					}
+					return nil
+				})
+				require.NoError(t, err)
+				id := component.MustNewID("test")
+				store, err := checkpoint.Open(t.Context(), s, &id, component.KindReceiver, id, "")
+				require.NoError(t, err)
+				slot := checkpoint.Slot[string]{Store: store, Key: "last", Report: func(err error) { require.NoError(t, err) }}
+				state, lock := &last{}, &sync.Mutex{}
+				kept := Keep(t.Context(), slot, lock, state, func() *last { return &last{} }, stepLast)
+				common := stepLast(state)
+				in, end := b.run(t, Loop[string]{
+					Step: func(now time.Time, name string) Telemetry { return common(now, name, false) },
+					Fork: func() Fork[StepFork[string]] { return ForkOf(lock, &last{state.name}, stepLast) },
+					Kept: kept,
+				})
+				for range 1 + random.IntN(20) {
+					switch random.IntN(4) {
+					case 0:
+						refused.logs.Store(random.IntN(2) == 0)
+					case 1:
+						refused.traces.Store(random.IntN(2) == 0)
+					default:
+						observed++
+						in <- strconv.Itoa(observed)
+					}
+					time.Sleep(time.Duration(random.Int64N(int64(2 * time.Second))))
+				}
+				sleep(2 * lateAfter)
+				found := s.killed()
+				killed.Store(true)
+				end()
+				s = found
+			}
+			for signal, accepted := range map[string][]string{"logs": logs, "traces": traces} {
+				at := ""
+				for _, step := range accepted {
+					before, after, _ := strings.Cut(step, ">")
+					require.Equal(t, at, before, "seed %d: %s: %s", seed, signal, accepted)
+					at = after
+				}
+				require.NotEmpty(t, accepted)
+			}
+		})
+	}
 }
