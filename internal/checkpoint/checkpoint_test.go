@@ -270,7 +270,7 @@ func TestLanesAreEachAtTheirOwnPoint(t *testing.T) {
 	own := func(l Lane, state int) Lane { l.Own = state; return l }
 
 	store = open(t, host)
-	require.NoError(t, slot().Save(t.Context(), 1)) // as an earlier version did
+	require.NoError(t, store.Save(t.Context(), "health", 1)) // as an earlier version did
 	requireStored(1, map[string]*int{})
 	save(2, logs, traces)
 	requireStored(2, map[string]*int{})
