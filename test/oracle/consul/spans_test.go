@@ -27,6 +27,9 @@ func (s *system) compareSpans(events []oracle.Event) {
 	}
 	for _, e := range events {
 		begins, ends, name := opens(e)
+		if s.apart(e) {
+			begins, ends = false, false
+		}
 		if begins && e.SpanID != "" {
 			if !slices.ContainsFunc(starts[e.SpanID], func(start oracle.Span) bool {
 				return start.Name == name+".start" && start.Start.Equal(e.At) && start.TraceID == e.TraceID && spelled(e, start)
@@ -46,6 +49,12 @@ func (s *system) compareSpans(events []oracle.Event) {
 		}
 	}
 	s.compareIncidents(spans)
+}
+
+// apart says whether an event may differ from its span, as the signals went on from
+// different points after a kill.
+func (s *system) apart(e oracle.Event) bool {
+	return !signalsAgreeAfterKills && slices.ContainsFunc(s.Windows(), func(w oracle.Window) bool { return w.Apart && e.At.After(w.From) })
 }
 
 // spelled says whether the names in a span are those in its event, in any case.
