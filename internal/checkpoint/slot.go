@@ -14,11 +14,25 @@ type Slot[T any] struct {
 	Store *Store
 	Key   string
 
-	// Report takes the outcome of every LoadLanes and SaveLanes.
+	// Report takes the outcome of every load and save.
 	Report func(error)
 }
 
-// LoadLanes returns what an earlier process saved with SaveLanes, or with Store.Save: the
+// Load returns what an earlier process saved, if it can be read.
+func (s Slot[T]) Load(ctx context.Context) (saved T, found bool) {
+	found, err := s.Store.Load(ctx, s.Key, &saved)
+	s.Report(err)
+	return saved, found && err == nil
+}
+
+// Save stores the state, unless it is stored already.
+func (s Slot[T]) Save(ctx context.Context, state T) error {
+	err := s.Store.Save(ctx, s.Key, state)
+	s.Report(err)
+	return err
+}
+
+// LoadLanes returns what an earlier process saved with SaveLanes, or with Save: the
 // common state, and the states of the lanes that were at another point. One that is
 // nil was not saved.
 func (s Slot[T]) LoadLanes(ctx context.Context, lanes ...string) (common *T, own map[string]*T) {
