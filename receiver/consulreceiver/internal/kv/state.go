@@ -459,6 +459,9 @@ func (k *Keys) Clone() *Keys {
 	return &c
 }
 
+// Begun says whether there was an observation.
+func (k *Keys) Begun() bool { return k.keys.Begun() }
+
 // Count returns how many keys there are, and how many of them are held.
 func (k *Keys) Count() (keys, held int) { return len(k.keys.Known()), len(k.holds) }
 
