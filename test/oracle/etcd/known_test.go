@@ -1,0 +1,25 @@
+// Copyright The otelcol-infra Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package etcd
+
+// What the receiver does not do right yet is off here. Each is switched on when it does.
+const (
+	// foreignKeysQueue: a key that is no attempt, and a lock below another one's name, are
+	// in the queue of a lock, as for etcd's own clients.
+	foreignKeysQueue = false
+	// overtakingRestores: a restored backup is found when writes overtake the known revision.
+	overtakingRestores = false
+	// failedTriesAreNoErrors: the span of an attempt that was given up has no error.
+	failedTriesAreNoErrors = false
+	// heartbeatLeases: a lease for each heartbeat, hundreds a second, is counted as etcd does.
+	heartbeatLeases = false
+	// learnersWithAuth: with authentication on, a learner in endpoints is up, and keys are observed.
+	learnersWithAuth = false
+	// restoredEventsAreNew: after a backup was restored, no event has the log.record.uid of another.
+	restoredEventsAreNew = true
+	// restoredSpansAreNew: nor has a span the ID of another.
+	restoredSpansAreNew = true
+	// proxiedWatches: the same range is watched through a grpc-proxy by others without a loop of lists.
+	proxiedWatches = false
+)
