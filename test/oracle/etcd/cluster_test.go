@@ -163,7 +163,11 @@ func (s *system) compareDomains(events []oracle.Event, windows []oracle.Window) 
 	}
 	for _, d := range s.domains {
 		for _, l := range d.Timelines() {
-			reported := reports[l.Object]
+			if s.unlisted(l.Object) {
+				delete(reports, l.Object)
+				continue
+			}
+			reported := append(reports[l.Object], setBack(l)...)
 			if _, early := s.baselines[l.Object]; early {
 				reported[0].At = l.Turns[0].Until
 			}
@@ -177,6 +181,24 @@ func (s *system) compareDomains(events []oracle.Event, windows []oracle.Window) 
 	for object, reported := range reports {
 		s.Differ("reported, but there was no such object: %s", (&oracle.Timeline{Object: object}).Describe(s.Run, reported, 0))
 	}
+}
+
+// unlisted says whether an object is not compared: a proxy lists itself, and the members of
+// another cluster are those that there were from its beginning.
+func (s *system) unlisted(object string) bool {
+	return s.proxied && strings.HasPrefix(object, memberObject) ||
+		len(s.formerClusters) > 0 && (strings.HasPrefix(object, memberObject) || object == leaderObject || object == compactionObject)
+}
+
+// setBack returns reports of the compacted revisions that a backup brought back: that is no
+// compaction, and not reported.
+func setBack(l *oracle.Timeline) (reports []oracle.Report) {
+	for i, turn := range l.Turns {
+		if l.Object == compactionObject && i > 0 && number(turn.State) < number(l.Turns[i-1].State) {
+			reports = append(reports, oracle.Report{New: turn.State, OldUnknown: true, At: turn.Until})
+		}
+	}
+	return reports
 }
 
 // clusterReport returns the object of an event of the cluster; empty if it has none.

@@ -114,6 +114,17 @@ func (s *system) gauges(ctx context.Context) ([]gauge, error) {
 			queues[metric][of(a.prefix)]++
 		}
 	}
+	if !detachedLeasesDoNotCount {
+		alive, err := s.aliveLeases(ctx)
+		if err != nil {
+			return nil, err
+		}
+		for id, l := range s.lifetimes(nil) {
+			if alive[id] {
+				leases[l.id] = true
+			}
+		}
+	}
 	gauges := []gauge{
 		{metricKeys, []string{attrPrefix, attrCluster}, count},
 		{metricKeySize, []string{attrPrefix, attrCluster}, size},

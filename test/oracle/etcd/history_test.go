@@ -157,11 +157,14 @@ func (h *history) catchUp(ctx context.Context) (int64, error) {
 	return newest, nil
 }
 
-// all returns the epochs, which change no more.
-func (h *history) all() ([]*epoch, error) {
+// all returns the epochs, as far as they are known.
+func (h *history) all() (epochs []*epoch, err error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return slices.Clone(h.epochs), h.err
+	for _, e := range h.epochs {
+		epochs = append(epochs, &epoch{from: e.from, base: e.base, changes: slices.Clone(e.changes)})
+	}
+	return epochs, h.err
 }
 
 // hex writes an ID as etcdctl does.

@@ -14,6 +14,9 @@ const (
 	failedTriesAreNoErrors = false
 	// heartbeatLeases: a lease for each heartbeat, hundreds a second, is counted as etcd does.
 	heartbeatLeases = false
+	// detachedLeasesDoNotCount: etcd.lease.count is of the leases that are attached to observed
+	// keys, without those that have lost them and are alive still.
+	detachedLeasesDoNotCount = false
 	// learnersWithAuth: with authentication on, a learner in endpoints is up, and keys are observed.
 	learnersWithAuth = false
 	// restoredEventsAreNew: after a backup was restored, no event has the log.record.uid of another.

@@ -87,3 +87,27 @@ func (s *system) leaser(number int) oracle.Actor {
 	}
 	return oracle.Actor{Name: name, Pause: time.Second, Act: act}
 }
+
+// heartbeat is the time to live of the lease of a heartbeat, in seconds.
+const heartbeat = 10
+
+// heart has some clients put a key each with a new lease, again and again, and never renews
+// one.
+func (s *system) heart(number, clients int) oracle.Actor {
+	next := 0
+	act := func(ctx context.Context, _ *rand.Rand) string {
+		next++
+		asking, enough := context.WithTimeout(ctx, request)
+		defer enough()
+		grant, err := s.client.Grant(asking, heartbeat)
+		if err != nil {
+			return failed("", err)
+		}
+		s.granted(int64(grant.ID), heartbeat)
+		s.detached(int64(grant.ID))
+		s.leaseEnds(int64(grant.ID), leaseExpired)
+		_, err = s.client.Put(asking, fmt.Sprintf("%sheart-%d/%d", prefixApp, number, next%clients), "alive", clientv3.WithLease(grant.ID))
+		return failed("heartbeat", err)
+	}
+	return oracle.Actor{Name: fmt.Sprintf("heart-%d", number), Pause: 40 * time.Millisecond, Act: act}
+}

@@ -80,12 +80,12 @@ func (s *system) lifetimes(events []oracle.Event) map[string]*lifetime {
 			}
 		}
 		for _, k := range e.base {
-			if s.observed1(k.name) {
+			if s.isObserved(k.name) {
 				take(k, 0, time.Time{}, false)
 			}
 		}
 		for _, c := range e.changes {
-			if s.observed1(c.name) {
+			if s.isObserved(c.name) {
 				take(c.key, c.modified, c.at, c.deleted)
 			}
 		}
@@ -93,8 +93,8 @@ func (s *system) lifetimes(events []oracle.Event) map[string]*lifetime {
 	return all
 }
 
-// observed1 says whether a key is under one of the prefixes.
-func (s *system) observed1(name string) bool {
+// isObserved says whether a key is under one of the prefixes.
+func (s *system) isObserved(name string) bool {
 	return slices.ContainsFunc(s.prefixes.covering(), func(covering string) bool { return observes(name, covering) })
 }
 

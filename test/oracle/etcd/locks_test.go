@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"strings"
 	"time"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
@@ -297,4 +298,40 @@ func (c *candidate) act(ctx context.Context, random *rand.Rand) string {
 	default:
 		return failed("leader's lease revoked", closes())
 	}
+}
+
+// stayer makes attempts that last, and ends them at some time.
+func (s *system) stayer(name string) oracle.Actor {
+	act := func(ctx context.Context, random *rand.Rand) string {
+		which, comes := random.IntN(3), random.IntN(2) == 0
+		var there []key
+		for _, k := range byCreation(s.history.present()) {
+			if strings.HasPrefix(k.name, name+"/") && k.lease != 0 {
+				there = append(there, k)
+			}
+		}
+		asking, enough := context.WithTimeout(ctx, request)
+		defer enough()
+		if len(there) == 0 || len(there) < 3 && comes {
+			_, err := s.stay(asking, name)
+			return failed("attempt that lasts", err)
+		}
+		return failed("attempt that has lasted revoked", s.revoke(asking, there[which%len(there)].lease))
+	}
+	return oracle.Actor{Name: "stayer of " + name, Pause: 1500 * time.Millisecond, Act: act}
+}
+
+// intruder puts a key that is no attempt into the queue of a lock.
+func (s *system) intruder(lock string) oracle.Actor {
+	act := func(ctx context.Context, random *rand.Rand) string {
+		stays := time.Duration(random.Int64N(int64(time.Second)))
+		asking, enough := context.WithTimeout(ctx, request)
+		defer enough()
+		if _, err := s.client.Put(asking, lock+"/1", "x"); err != nil {
+			return failed("", err)
+		}
+		oracle.Sleep(ctx, stays)
+		return failed("foreign key in a queue", s.remove(ctx, lock+"/1"))
+	}
+	return oracle.Actor{Name: "intruder of " + lock, Pause: 2 * time.Second, Act: act}
 }

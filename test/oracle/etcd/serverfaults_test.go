@@ -56,6 +56,45 @@ func (s *system) killed(name string, member func(context.Context) (int, error)) 
 	})
 }
 
+// follower returns a member that does not lead.
+func (s *system) follower(ctx context.Context) (int, error) {
+	leader, err := s.etcd.Leader(ctx)
+	return (leader + 1) % len(s.etcd.Members), err
+}
+
+// leaderMoved has another member lead.
+func (s *system) leaderMoved() oracle.Fault {
+	return s.serverFault("leader moved", func(ctx context.Context, random *rand.Rand) error {
+		by := 1 + random.IntN(len(s.etcd.Members)-1)
+		leader, err := s.etcd.Leader(ctx)
+		if err != nil {
+			return err
+		}
+		to, err := s.client.Status(ctx, s.etcd.Endpoints[(leader+by)%len(s.etcd.Members)])
+		if err != nil {
+			return err
+		}
+		of := s.newClient(s.T, s.etcd.Endpoints[leader])
+		_, err = of.MoveLeader(ctx, to.Header.MemberId)
+		return err
+	})
+}
+
+// partitioned cuts a member off from the others, and not from the collector.
+func (s *system) partitioned(name string, member func(context.Context) (int, error)) oracle.Fault {
+	return s.serverFault(name, func(ctx context.Context, random *rand.Rand) error {
+		lasts := 2*time.Second + time.Duration(random.Int64N(int64(4*time.Second)))
+		i, err := member(ctx)
+		if err != nil {
+			return err
+		}
+		s.etcd.Partition(i)
+		oracle.Sleep(ctx, lasts)
+		s.etcd.Heal(i)
+		return nil
+	})
+}
+
 func (s *system) restarted(member int) oracle.Fault {
 	return s.serverFault("etcd restarted", func(ctx context.Context, _ *rand.Rand) error {
 		return s.etcd.Members[member].Restart(ctx)

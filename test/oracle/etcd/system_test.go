@@ -55,7 +55,6 @@ receivers:
       exclude: ["/app/private/.*"]
     locks: {prefixes: [/locks/]}
     elections: {prefixes: [/elections/]}
-    leases: {requests_per_second: 50}
 %s
 service:
   telemetry:
@@ -167,6 +166,9 @@ func (s *system) observe(t *testing.T, endpoints []string, config string) {
 	ports, err := lab.FreePorts(1)
 	require.NoError(t, err)
 	s.ownPort = ports[0]
+	if !strings.Contains(config, "leases:") {
+		config += "    leases: {requests_per_second: 50}\n" // The workload is that of many clients.
+	}
 	s.collector = s.StartCollector(t, s.sink, "etcd", fmt.Sprintf(collectorConfig, strings.Join(endpoints, ", "), config, s.ownPort))
 	s.watchCluster(ctx)
 	s.background.Go(func() { s.sample(ctx) })
