@@ -145,10 +145,7 @@ func (s *system) revokeLeft(ctx context.Context, names ...string) {
 		if k.lease != 0 && slices.ContainsFunc(names, func(name string) bool { return strings.HasPrefix(k.name, name+"/") }) {
 			_ = s.insist(ctx, func(ctx context.Context) error {
 				_, err := s.client.Revoke(ctx, clientv3.LeaseID(k.lease)) // It may have expired just so.
-				if err != nil && strings.Contains(err.Error(), "lease not found") {
-					return nil
-				}
-				return err
+				return notFound(err)
 			})
 		}
 	}

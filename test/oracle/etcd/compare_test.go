@@ -43,12 +43,33 @@ func (s *system) compare(ctx context.Context) {
 	s.tooManyUnknown("attempts", s.attemptEnds)
 	s.compareLeases(ctx, events, windows)
 	s.compareDomains(events, windows)
-	s.CheckSpans(s.sink.Spans(), oracle.SpanRules{
-		BeganBefore: attrBeganBefore, Reconciled: attrReconciled, Open: s.stillOpen(), Again: s.cameBack,
-		Unannounced: func(span oracle.Span) bool { return span.Name == spanWait || span.Name == spanHold },
+	s.CheckSpans(s.withoutRevived(s.sink.Spans(), events), oracle.SpanRules{
+		BeganBefore: attrBeganBefore, Reconciled: attrReconciled, Open: s.stillOpen(events), Again: s.cameBack,
+		Unannounced: func(span oracle.Span) bool {
+			return span.Name == spanWait || span.Name == spanHold || s.announcedBefore(span)
+		},
 	})
 	s.compareCounters(once, windows)
 	s.compareRequests(windows)
+}
+
+// announcedBefore says whether a span may have been announced as one of a former cluster.
+func (s *system) announcedBefore(span oracle.Span) bool {
+	return !spansOfFormerClustersEnd && len(s.formerClusters) > 0 && slices.ContainsFunc(s.Windows(), func(w oracle.Window) bool {
+		return isRestore(w) && span.Start.Before(w.Until) && span.End.After(w.From)
+	})
+}
+
+// withoutRevived leaves out the spans of what came back with a backup.
+func (s *system) withoutRevived(spans []oracle.Span, events []oracle.Event) []oracle.Span {
+	if restoredSpansAreNew {
+		return spans
+	}
+	lives := s.lifetimes(events)
+	return slices.DeleteFunc(slices.Clone(spans), func(span oracle.Span) bool {
+		l := lives[span.Attributes[attrLease]]
+		return l != nil && len(l.epochs) > 1
+	})
 }
 
 // cameBack says whether a span can have the ID of an earlier one, as etcd went back to a

@@ -114,21 +114,16 @@ func (s *system) gauges(ctx context.Context) ([]gauge, error) {
 			queues[metric][of(a.prefix)]++
 		}
 	}
+	alive := float64(len(leases))
 	if !detachedLeasesDoNotCount {
-		alive, err := s.aliveLeases(ctx)
-		if err != nil {
+		if alive, err = s.withDetached(ctx, leases, s.sink.Series(metricLeases, attrCluster)[cluster]); err != nil {
 			return nil, err
-		}
-		for id, l := range s.lifetimes(nil) {
-			if alive[id] {
-				leases[l.id] = true
-			}
 		}
 	}
 	gauges := []gauge{
 		{metricKeys, []string{attrPrefix, attrCluster}, count},
 		{metricKeySize, []string{attrPrefix, attrCluster}, size},
-		{metricLeases, []string{attrCluster}, map[string]float64{cluster: float64(len(leases))}},
+		{metricLeases, []string{attrCluster}, map[string]float64{cluster: alive}},
 		{metricLeaseKeys, []string{attrCluster}, map[string]float64{cluster: float64(attached)}},
 		{metricUnobserved, []string{attrObject, attrCluster}, map[string]float64{of("key"): 0, of("lease"): 0}},
 	}
@@ -137,6 +132,22 @@ func (s *system) gauges(ctx context.Context) ([]gauge, error) {
 	}
 	members, err := s.memberGauges(ctx, cluster)
 	return append(gauges, members...), err
+}
+
+// withDetached returns how many leases there are, if that is what is reported: those that
+// keys are attached to, and some of those that have lost them.
+func (s *system) withDetached(ctx context.Context, attached map[int64]bool, reported float64) (float64, error) {
+	alive, err := s.aliveLeases(ctx)
+	if err != nil {
+		return 0, err
+	}
+	most := len(attached)
+	for id, l := range s.lifetimes(nil) {
+		if alive[id] && !attached[l.id] {
+			most++
+		}
+	}
+	return min(max(reported, float64(len(attached))), float64(most)), nil
 }
 
 // memberGauges reads what concerns the members, and what they agree on.
@@ -178,18 +189,30 @@ func (s *system) memberGauges(ctx context.Context, cluster string) ([]gauge, err
 		return gauges[:0], nil // A proxy answers for the members.
 	}
 	byMember := map[string]map[string]float64{metricUp: {}, metricLeader: {}, metricLearner: {}, metricRevision: {}, metricTerm: {}, metricQuota: {}, metricSize: {}}
+	var away []string // What was last reported of these is not compared.
 	for _, endpoint := range s.observedEndpoints {
-		status, err := s.client.Status(ctx, endpoint)
-		if err != nil {
-			return nil, err
-		}
 		_, instance, _ := strings.Cut(endpoint, "://")
+		asking, enough := context.WithTimeout(ctx, time.Second)
+		status, err := s.client.Status(asking, endpoint)
+		enough()
+		if err != nil {
+			byMember[metricUp][instance] = 0
+			away = append(away, instance)
+			continue
+		}
 		for metric, value := range map[string]float64{
 			metricUp: 1, metricLeader: yes(status.Leader == status.Header.MemberId), metricLearner: yes(status.IsLearner),
 			metricRevision: float64(status.Header.Revision), metricTerm: float64(status.RaftTerm),
 			metricQuota: float64(status.DbSizeQuota), metricSize: float64(status.DbSize),
 		} {
 			byMember[metric][instance] = value
+		}
+	}
+	for _, instance := range away {
+		for metric := range byMember {
+			if value, ok := s.sink.Series(metric, attrInstance)[instance]; ok && metric != metricUp {
+				byMember[metric][instance] = value
+			}
 		}
 	}
 	for _, metric := range slices.Sorted(maps.Keys(byMember)) {

@@ -43,6 +43,8 @@ type change struct {
 // takes its place.
 type epoch struct {
 	from    int64          // the revision at which it begins
+	common  int64          // up to this revision it is the one before
+	began   time.Time      // not before this
 	base    map[string]key // the keys then
 	changes []change       // all after that, in etcd's order
 }
@@ -75,14 +77,13 @@ type history struct {
 	done   chan struct{}
 }
 
-// begin starts a history at a revision with these keys.
-func (h *history) begin(ctx context.Context, from int64, base map[string]key) {
+// begin starts a history.
+func (h *history) begin(ctx context.Context, e *epoch) {
 	h.end()
 	ctx, cancel := context.WithCancel(ctx)
-	e := &epoch{from: from, base: base}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.epochs, h.seen, h.stop, h.done = append(h.epochs, e), from, cancel, make(chan struct{})
+	h.epochs, h.seen, h.stop, h.done = append(h.epochs, e), e.from, cancel, make(chan struct{})
 	go h.follow(ctx, e, h.done)
 }
 
@@ -162,7 +163,9 @@ func (h *history) all() (epochs []*epoch, err error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for _, e := range h.epochs {
-		epochs = append(epochs, &epoch{from: e.from, base: e.base, changes: slices.Clone(e.changes)})
+		copied := *e
+		copied.changes = slices.Clone(e.changes)
+		epochs = append(epochs, &copied)
 	}
 	return epochs, h.err
 }

@@ -20,9 +20,23 @@ const (
 	// learnersWithAuth: with authentication on, a learner in endpoints is up, and keys are observed.
 	learnersWithAuth = false
 	// restoredEventsAreNew: after a backup was restored, no event has the log.record.uid of another.
-	restoredEventsAreNew = true
+	restoredEventsAreNew = false
 	// restoredSpansAreNew: nor has a span the ID of another.
-	restoredSpansAreNew = true
+	restoredSpansAreNew = false
+	// restoredKeysAreNotCreated: etcd.key.created is false of a key that was there before, behind
+	// a backup too.
+	restoredKeysAreNotCreated = false
+	// restoredHoldersWait: an attempt does not hold its lock any more when a backup brings back
+	// an older one.
+	restoredHoldersWait = false
+	// leasesEndOverKills: leases whose keys went while the collector was killed and etcd
+	// compacted that are reported as ended.
+	leasesEndOverKills = false
+	// lostLeasesAreUnknown: the end of a lease that a backup does not have is unknown.
+	lostLeasesAreUnknown = false
+	// spansOfFormerClustersEnd: what was open when another cluster came ends with the IDs with
+	// which it began.
+	spansOfFormerClustersEnd = false
 	// proxiedWatches: the same range is watched through a grpc-proxy by others without a loop of lists.
 	proxiedWatches = false
 )

@@ -82,7 +82,7 @@ func (s *system) leaser(number int) oracle.Actor {
 		if expires {
 			return failed(what+", expired", s.gone(ctx, lease))
 		}
-		err = s.insist(ctx, func(ctx context.Context) error { return s.revoke(ctx, lease) })
+		err = s.insist(ctx, func(ctx context.Context) error { return notFound(s.revoke(ctx, lease)) })
 		return failed(what+", revoked", err)
 	}
 	return oracle.Actor{Name: name, Pause: time.Second, Act: act}

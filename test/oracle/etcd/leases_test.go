@@ -26,6 +26,7 @@ type lifetime struct {
 	lostByPut  bool
 	ofAttempts bool
 	blurred    bool // the first key was attached in a gap
+	lostInGap  bool // the last one went in a gap
 }
 
 // aliveLeases returns the IDs of all leases that there are, in hex.
@@ -71,6 +72,7 @@ func (s *system) lifetimes(events []oracle.Event) map[string]*lifetime {
 					lostAt[before], l.lost = revision, 0
 				}
 				l.lost++
+				l.lostInGap = s.inGap(events, key{name: k.name, modified: revision})
 				l.lostByPut = l.lostByPut || !deleted
 			}
 			delete(owner, k.name)
@@ -161,6 +163,7 @@ func (s *system) compareLease(l *lifetime, id string, granted, ended []oracle.Ev
 		s.Differ("%s is alive, and was reported as ended at %s:%s", describe, s.Clock(ended[0].At), ended[0].Attributes)
 	case len(ended) > 1:
 		s.Differ("%s was reported as ended %d times:%s%s", describe, len(ended), ended[0].Attributes, ended[1].Attributes)
+	case !alive && len(ended) == 0 && s.lostOverKill(l):
 	case !alive && len(ended) == 0 && (must || len(granted) > 0 || l.revision == 0):
 		s.Differ("%s is gone, and was not reported as ended", describe)
 	}
@@ -175,7 +178,9 @@ func (s *system) compareLease(l *lifetime, id string, granted, ended []oracle.Ev
 		s.cause(causes, e, e.Attributes[attrLeaseCause], []string{leaseRevoked, leaseExpired}, windows)
 		return
 	}
-	s.cause(causes, e, e.Attributes[attrLeaseCause], end.causes, windows)
+	if lost := slices.Contains(end.causes, causeUnknown); !lost || lostLeasesAreUnknown {
+		s.cause(causes, e, e.Attributes[attrLeaseCause], end.causes, windows)
+	}
 	if end.from.IsZero() || e.At.Before(end.from.Add(-50*time.Millisecond)) {
 		s.Differ("%s ended after %s, and was reported as ended at %s:%s", describe, s.Clock(end.from), s.Clock(e.At), e.Attributes)
 	}
@@ -185,9 +190,20 @@ func (s *system) compareLease(l *lifetime, id string, granted, ended []oracle.Ev
 	if sure := e.Attributes[attrLeaseSure]; sure != "" && sure != sureCertain && sure != sureLikely || (sure == "") != (e.Attributes[attrLeaseCause] == causeUnknown) {
 		s.Differ("%s was reported as ended with the confidence %q:%s", describe, sure, e.Attributes)
 	}
-	if count := e.Attributes[attrLeaseKeyCount]; !l.ofAttempts && !l.lostByPut && !end.detached && count != strconv.Itoa(l.lost) {
+	if count := e.Attributes[attrLeaseKeyCount]; !l.ofAttempts && !l.lostByPut && !l.lostInGap && !end.detached && count != strconv.Itoa(l.lost) {
 		s.Differ("%s had %d keys at its end, and was reported with %s:%s", describe, l.lost, count, e.Attributes)
 	}
+}
+
+// storedEvery is how often the receiver keeps what it knows of leases, and a little more.
+const storedEvery = 6 * time.Second
+
+// lostOverKill says whether the receiver may forget a lease, as is known: the collector was
+// killed before it had kept that there is one, or its keys went in a gap.
+func (s *system) lostOverKill(l *lifetime) bool {
+	return !leasesEndOverKills && (l.lostInGap || slices.ContainsFunc(s.Windows(), func(w oracle.Window) bool {
+		return w.Silent && l.at.After(w.From.Add(-storedEvery)) && l.at.Before(w.Until)
+	}))
 }
 
 // onceOverKills drops the events of a lease that repeat the one before over a kill of the

@@ -38,6 +38,7 @@ type contender struct {
 	*system
 	lock    string
 	session *concurrency.Session
+	ttl     int // of its lease
 }
 
 func (s *system) contender(lock string, number int) oracle.Actor {
@@ -45,8 +46,13 @@ func (s *system) contender(lock string, number int) oracle.Actor {
 	return oracle.Actor{Name: fmt.Sprintf("contender-%d of %s", number, lock), Pause: 600 * time.Millisecond, Act: c.act, End: c.end}
 }
 
-// open opens a session, unless there is one still.
+// open opens a session, unless there is one still that lasts as long.
 func (c *contender) open(ctx context.Context, ttl int) error {
+	if c.session != nil && c.ttl != ttl {
+		if err := c.close(ctx); err != nil {
+			return err
+		}
+	}
 	if c.session != nil {
 		select {
 		case <-c.session.Done(): // It expired, as etcd was away.
@@ -57,7 +63,7 @@ func (c *contender) open(ctx context.Context, ttl int) error {
 		}
 	}
 	session, err := c.newSession(ctx, ttl)
-	c.session = session
+	c.session, c.ttl = session, ttl
 	return err
 }
 
@@ -81,11 +87,7 @@ func (c *contender) close(ctx context.Context) error {
 	c.session = nil
 	session.Orphan()
 	return c.insist(ctx, func(ctx context.Context) error {
-		err := c.revoke(ctx, int64(session.Lease()))
-		if err != nil && err.Error() == "etcdserver: requested lease not found" {
-			return nil
-		}
-		return err
+		return notFound(c.revoke(ctx, int64(session.Lease())))
 	})
 }
 
@@ -271,7 +273,7 @@ func (c *candidate) act(ctx context.Context, random *rand.Rand) string {
 	c.tries(name)
 	closes := func() error {
 		session.Orphan()
-		return c.insist(ctx, func(ctx context.Context) error { return c.revoke(ctx, int64(session.Lease())) })
+		return c.insist(ctx, func(ctx context.Context) error { return notFound(c.revoke(ctx, int64(session.Lease()))) })
 	}
 	if how != "candidacy given up" {
 		patience = 4 * time.Second

@@ -12,8 +12,11 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
+
+	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"github.com/otelcol-infra/otelcol-infra/lab"
 	"github.com/otelcol-infra/otelcol-infra/test/oracle"
@@ -23,6 +26,9 @@ import (
 const faultRestored = "restored"
 
 func isRestore(w oracle.Window) bool { return strings.HasPrefix(w.Why, faultRestored) }
+
+// lostRevisions are how many revisions are lost at least.
+const lostRevisions = 100
 
 // restoring is how a backup is restored.
 type restoring struct {
@@ -42,6 +48,9 @@ func (s *system) restored(name string, how restoring) oracle.Fault {
 			return err
 		}
 		oracle.Sleep(ctx, later)
+		if err := s.fill(ctx); err != nil {
+			return err
+		}
 		began := time.Now()
 		if how.killed {
 			began = began.Add(-2 * time.Second)
@@ -57,23 +66,37 @@ func (s *system) restored(name string, how restoring) oracle.Fault {
 		if err := s.restore(ctx, file, revision, how); err != nil {
 			return err
 		}
-		if how.overtaken {
-			if err := s.collector.Process().Resume(); err != nil {
-				return err
-			}
-		}
-		if how.killed {
-			if err := s.collector.Restart(ctx); err != nil {
-				return err
-			}
-		}
-		if err := s.observed(ctx); err != nil {
-			return err
-		}
 		oracle.Sleep(ctx, 2*time.Second)
 		s.AddWindow(oracle.Window{From: began, Until: time.Now(), Why: name, Silent: how.killed})
 		return nil
 	}}
+}
+
+// fill makes revisions under each prefix that are lost with a backup of before, so that
+// what is written until the collector has noticed does not overtake them.
+func (s *system) fill(ctx context.Context) error {
+	for range lostRevisions {
+		var ops []clientv3.Op
+		for _, covering := range s.prefixes.covering() {
+			ops = append(ops, clientv3.OpPut(covering+"filler", ""))
+		}
+		if _, err := s.client.Txn(ctx).Then(ops...).Commit(); err != nil {
+			return err
+		}
+	}
+	oracle.Sleep(ctx, time.Second) // They are observed.
+	return ctx.Err()
+}
+
+// resume has the collector go on.
+func (s *system) resume(ctx context.Context, how restoring) error {
+	switch {
+	case how.killed:
+		return s.collector.Restart(ctx)
+	case how.overtaken:
+		return s.collector.Process().Resume()
+	}
+	return nil
 }
 
 // backup saves a snapshot, and returns its revision.
@@ -126,6 +149,10 @@ func (s *system) restore(ctx context.Context, file string, revision int64, how r
 	if err != nil {
 		return err
 	}
+	before, err := s.aliveLeases(ctx)
+	if err != nil {
+		return err
+	}
 	peer := members.Members[0].PeerURLs[0]
 	s.history.end()
 	if err := s.etcd.Members[0].Kill(); err != nil {
@@ -152,10 +179,16 @@ func (s *system) restore(ctx context.Context, file string, revision int64, how r
 	if err != nil {
 		return err
 	}
+	began := time.Now()
 	if err := s.etcd.Members[0].Restart(ctx); err != nil {
 		return err
 	}
-	s.history.begin(context.WithoutCancel(ctx), revision+how.bump, epochs[len(epochs)-1].at(revision))
+	if err := s.leasesLost(ctx, before); err != nil {
+		return err
+	}
+	s.history.begin(context.WithoutCancel(ctx), &epoch{
+		from: revision + how.bump, common: revision, base: epochs[len(epochs)-1].at(revision), began: began,
+	})
 	if how.overtaken {
 		for range lost - revision + 50 {
 			if _, err := s.client.Put(ctx, prefixApp+"overtakes", "x"); err != nil {
@@ -163,7 +196,24 @@ func (s *system) restore(ctx context.Context, file string, revision int64, how r
 			}
 		}
 	}
+	if err := s.resume(ctx, how); err != nil {
+		return err
+	}
+	if err := s.observed(ctx); err != nil {
+		return err
+	}
 	return s.revokeRevived(ctx)
+}
+
+// leasesLost notes that leases are lost that a backup does not have.
+func (s *system) leasesLost(ctx context.Context, before map[string]bool) error {
+	after, err := s.aliveLeases(ctx)
+	for id := range before {
+		if lease, err := strconv.ParseUint(id, 16, 64); err == nil && !after[id] {
+			s.leaseEnds(int64(lease), causeUnknown) //nolint:gosec // an ID has 64 bits
+		}
+	}
+	return err
 }
 
 // revokeRevived revokes the leases that a backup brought back, except those that last.

@@ -135,6 +135,9 @@ func (s *system) lock(a *attempt, events map[string]oracle.Event) {
 
 // links compares what an attempt waited behind with the span's link.
 func (s *system) links(span oracle.Span, a *attempt, name string) {
+	if !spansOfFormerClustersEnd && len(s.formerClusters) > 0 {
+		return
+	}
 	if a.behind == nil || a.behind.blurred || a.behind.early {
 		return
 	}
@@ -193,23 +196,51 @@ func (s *system) killedBetween(a, b time.Time) bool {
 }
 
 // stillOpen says which spans cannot have ended yet.
-func (s *system) stillOpen() func(oracle.Span) bool {
+func (s *system) stillOpen(events []oracle.Event) func(oracle.Span) bool {
+	lives := s.lifetimes(events)
 	keys := s.history.present()
 	alive, err := s.aliveLeases(s.T.Context())
 	if err != nil {
 		s.Differ("leases cannot be read: %v", err)
 	}
 	return func(start oracle.Span) bool {
+		if s.keptLate(events, start) {
+			return true
+		}
+		if !spansOfFormerClustersEnd && slices.Contains(s.formerClusters, start.Resource[attrCluster]) {
+			return true
+		}
 		switch strings.TrimSuffix(start.Name, ".start") {
 		case spanAttempt:
 			return s.isThere(keys, start.Attributes[attrLockKey], start.Attributes[attrRevision])
 		case spanTerm:
 			return s.isThere(keys, start.Attributes[attrElectionKey], start.Attributes[attrRevision])
 		case spanLease:
-			return alive[start.Attributes[attrLease]]
+			id := start.Attributes[attrLease]
+			return alive[id] || lives[id] != nil && s.lostOverKill(lives[id])
 		}
 		return false
 	}
+}
+
+// keptLate says whether the collector was killed after it had announced a span and before it
+// had kept that, and the end lies in a gap: nobody knows of it any more.
+func (s *system) keptLate(events []oracle.Event, start oracle.Span) bool {
+	if !slices.ContainsFunc(s.Windows(), func(w oracle.Window) bool {
+		return w.Silent && start.Arrived.After(w.From) && start.Arrived.Before(w.Until)
+	}) {
+		return false
+	}
+	name := start.Attributes[attrLockKey] + start.Attributes[attrElectionKey]
+	epochs, _ := s.history.all()
+	for _, e := range epochs {
+		for _, c := range e.changes {
+			if c.deleted && text(c.name) == name && c.modified > number(start.Attributes[attrRevision]) {
+				return s.inGap(events, key{name: c.name, modified: c.modified})
+			}
+		}
+	}
+	return false
 }
 
 func (s *system) isThere(keys map[string]key, name, created string) bool {

@@ -160,7 +160,7 @@ func (s *system) observe(t *testing.T, endpoints []string, config string) {
 	for _, kv := range before.Kvs {
 		base[string(kv.Key)] = keyOf(kv)
 	}
-	s.history.begin(ctx, before.Header.Revision, base)
+	s.history.begin(ctx, &epoch{from: before.Header.Revision, base: base})
 
 	s.sink = s.StartSink(t)
 	ports, err := lab.FreePorts(1)

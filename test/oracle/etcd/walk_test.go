@@ -29,8 +29,10 @@ type walk struct {
 	position int64
 	model    *model
 	open     []expected   // of the revision of position
-	reported oracle.Event // the newest of a revision
+	last     oracle.Event // the newest of a revision
 	newest   int64        // that revision
+	reported map[string]bool
+	unclear  map[string]bool // locks of which the holder is wrong, as is known
 }
 
 // walkAll compares the events of keys, locks and elections with etcd's history.
@@ -40,10 +42,10 @@ func (s *system) walkAll(events []oracle.Event, windows []oracle.Window) {
 		s.Differ("%v", err)
 	}
 	for _, covering := range s.prefixes.covering() {
-		w := &walk{system: s, covering: covering, epochs: epochs, optional: s.required, windows: windows}
+		w := &walk{system: s, covering: covering, epochs: epochs, optional: s.required, windows: windows, reported: map[string]bool{}, unclear: map[string]bool{}}
 		w.begin(0, newModel(s.prefixes, covering, epochs[0].base))
 		w.run(of(events, covering))
-		s.compareAttempts(w.model.attempts, events)
+		s.compareAttempts(slices.DeleteFunc(w.model.attempts, func(a *attempt) bool { return w.unclear[a.lock] }), events)
 	}
 }
 
@@ -102,18 +104,41 @@ func (w *walk) run(events []oracle.Event) {
 		w.gap(e, events[n+1:behind])
 		n = behind - 1
 	}
+	w.drift(oracle.Event{At: time.Now()})
 	w.advance(1<<62, "at the end")
+}
+
+// drift goes over to the next history, of which all that is known is a part, once that has
+// begun: nothing of it is unknown, so no gap is reported.
+func (w *walk) drift(e oracle.Event) {
+	for w.number+1 < len(w.epochs) {
+		next := w.epochs[w.number+1]
+		if e.At.Before(next.began) || w.position > next.from {
+			return
+		}
+		left := slices.DeleteFunc(slices.Clone(w.left), func(c change) bool { return c.modified > next.common })
+		for _, c := range next.changes {
+			if observes(c.name, w.covering) {
+				left = append(left, c)
+			}
+		}
+		w.number, w.model.epoch, w.left = w.number+1, w.number+1, left
+	}
 }
 
 // event takes in an event that is in no gap.
 func (w *walk) event(e oracle.Event) {
 	name, revision, _ := subject(e)
+	w.drift(e)
 	if revision < w.position {
 		w.Differ("event %s of %s is of revision %d, after one of %d, or there is no such change:%s", name, w.Clock(e.At), revision, w.position, e.Attributes)
 		return
 	}
 	if revision > w.position {
 		w.advance(revision, "before an event of "+w.Clock(e.At))
+	}
+	if w.ofUnclear(e) {
+		return
 	}
 	n := slices.IndexFunc(w.open, func(x expected) bool { return matches(x, e) })
 	if n < 0 {
@@ -122,7 +147,8 @@ func (w *walk) event(e oracle.Event) {
 	}
 	x := w.open[n]
 	w.open = slices.Delete(w.open, n, n+1)
-	w.reported, w.newest = e, revision
+	w.last, w.newest = e, revision
+	w.reported[id(x)] = true
 	w.attributes(x, e)
 	w.time(x, e)
 }
@@ -149,7 +175,15 @@ func matches(x expected, e oracle.Event) bool {
 
 // attributes compares those of an event.
 func (w *walk) attributes(x expected, e oracle.Event) {
+	// Over a restart of the collector, only of attempts is known what is deleted.
+	unknown := e.Name == eventDelete && e.Attributes[attrReconciled] == "true" && w.silent(e.At)
 	for name, want := range x.attributes {
+		if unknown && e.Attributes[name] == "" {
+			continue
+		}
+		if name == attrKeyCreated && !restoredKeysAreNotCreated && e.Attributes[attrReconciled] == "true" && w.number > 0 {
+			continue
+		}
 		if got := e.Attributes[name]; got != want {
 			w.Differ("event %s of %s has %s %q, not %q:%s", e.Name, w.Clock(e.At), name, got, want, e.Attributes)
 		}
@@ -206,7 +240,7 @@ func (w *walk) advance(revision int64, when string) {
 
 func (w *walk) missing(events []expected, when string) {
 	for _, x := range events {
-		if w.number == 0 && x.revision <= w.optional {
+		if w.number == 0 && x.revision <= w.optional || x.attempt != nil && w.unclear[x.attempt.lock] {
 			continue
 		}
 		w.Differ("%s was not reported %s:%s", x.name, when, x.attributes)
@@ -220,11 +254,16 @@ func (w *walk) gap(e oracle.Event, behind []oracle.Event) {
 	w.justify(e, reason, last)
 	number := w.number
 	if reason == gapCompacted {
-		if first <= w.newest && !w.again(w.reported, e) {
+		w.drift(e)
+		number = w.number
+		if first <= w.newest && !w.again(w.last, e) {
 			w.Differ("the gap of %s is too wide, revision %d was reported:%s", w.Clock(e.At), w.newest, e.Attributes)
 		}
 		w.advance(first-1, "before the gap of "+w.Clock(e.At))
 		w.missing(w.open, "before the gap of "+w.Clock(e.At))
+		if first <= w.newest {
+			w.goBack(first - 1)
+		}
 	} else {
 		number++
 		if first != 1 {
@@ -238,8 +277,14 @@ func (w *walk) gap(e oracle.Event, behind []oracle.Event) {
 	}
 	w.open = nil
 	w.model.epoch = number
-	want := w.model.jump(last, under(w.epochs[number].at(last), w.covering))
+	w.number = number
+	keys := under(w.epochs[number].at(last), w.covering)
+	w.findUnclear(keys)
+	want := w.model.jump(last, keys)
 	for _, event := range behind {
+		if w.ofUnclear(event) {
+			continue
+		}
 		n := slices.IndexFunc(want, func(x expected) bool { return matches(x, event) })
 		if n < 0 {
 			w.Differ("event %s of %s is wrong, nothing differs so behind the gap up to %d:%s", event.Name, w.Clock(event.At), last, event.Attributes)
@@ -248,8 +293,8 @@ func (w *walk) gap(e oracle.Event, behind []oracle.Event) {
 		w.attributes(want[n], event)
 		want = slices.Delete(want, n, n+1)
 	}
-	w.missingBehind(want, e)
-	w.number, w.newest, w.left = number, 0, nil
+	w.missingBehind(want, e, reason == gapCompacted && w.silent(e.At))
+	w.newest, w.left = 0, nil
 	for _, c := range w.epochs[number].changes {
 		if observes(c.name, w.covering) && c.modified > last {
 			w.left = append(w.left, c)
@@ -258,10 +303,80 @@ func (w *walk) gap(e oracle.Event, behind []oracle.Event) {
 	w.position = last
 }
 
-func (w *walk) missingBehind(events []expected, gap oracle.Event) {
+// missingBehind records what was not reported behind a gap. Over a restart of the collector,
+// the keys that are deleted are not known any more, except those of attempts.
+func (w *walk) missingBehind(events []expected, gap oracle.Event, restarted bool) {
 	for _, x := range events {
-		w.Differ("%s was not reported behind the gap of %s%s:%s", x.name, w.Clock(gap.At), gap.Attributes, x.attributes)
+		switch {
+		case x.attempt != nil && w.unclear[x.attempt.lock], w.reported[id(x)], restarted && x.name == eventDelete:
+		default:
+			w.Differ("%s was not reported behind the gap of %s%s:%s", x.name, w.Clock(gap.At), gap.Attributes, x.attributes)
+		}
 	}
+}
+
+func id(x expected) string { return eventID(x.name, x.key, x.revision) }
+
+// silent says whether the collector was restarted around a time.
+func (w *walk) silent(at time.Time) bool {
+	return slices.ContainsFunc(w.windows, func(f oracle.Window) bool { return f.Silent && at.After(f.From) && at.Before(f.Until) })
+}
+
+// goBack has the model be as it was at a revision: the collector was killed before it had
+// kept what it had reported since. What ended then is not compared any more.
+func (w *walk) goBack(revision int64) {
+	e := w.epochs[w.number]
+	m := newModel(w.prefixes, w.covering, e.base)
+	m.epoch = w.number
+	var same []change
+	for _, c := range e.changes {
+		if c.modified > revision || !observes(c.name, w.covering) {
+			continue
+		}
+		if len(same) > 0 && same[0].modified != c.modified {
+			m.apply(same[0].modified, same)
+			same = nil
+		}
+		same = append(same, c)
+	}
+	if len(same) > 0 {
+		m.apply(same[0].modified, same)
+	}
+	attempts := slices.DeleteFunc(w.model.attempts, func(a *attempt) bool { return a.ended == 0 || a.ended > revision })
+	for _, a := range m.attempts {
+		if a.ended == 0 {
+			a.blurred = true
+			attempts = append(attempts, a)
+		}
+	}
+	m.attempts = attempts
+	w.model = m
+}
+
+// findUnclear notes the locks of which an attempt holds that is not the first any more
+// behind a gap.
+func (w *walk) findUnclear(keys map[string]key) {
+	for _, a := range w.model.alive {
+		now, there := keys[a.key]
+		if restoredHoldersWait || a.acquired == 0 || !there || now.created != a.created {
+			continue
+		}
+		for _, k := range keys {
+			if k.created < a.created && strings.HasPrefix(k.name, a.lock+"/") {
+				w.unclear[a.lock] = true
+			}
+		}
+	}
+}
+
+// ofUnclear says whether an event is of a lock of which the holder is wrong.
+func (w *walk) ofUnclear(e oracle.Event) bool {
+	for lock := range w.unclear {
+		if name := e.Attributes[attrLockName] + e.Attributes[attrElectionName]; name == text(lock) {
+			return true
+		}
+	}
+	return false
 }
 
 // justify compares a gap with the faults: without one there is none, and it reaches to
