@@ -8,10 +8,12 @@ import (
 	"errors"
 	"io"
 	"net/http"
-	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
+
+	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"github.com/otelcol-infra/otelcol-infra/test/oracle"
 )
@@ -42,7 +44,7 @@ func (s *system) watchCluster(ctx context.Context) {
 			s.baselines[object] = d.State(object)
 		}
 		s.background.Go(func() {
-			for oracle.Sleep(ctx, 100*time.Millisecond) {
+			for oracle.Sleep(ctx, 200*time.Millisecond) {
 				d.Poll(ctx)
 			}
 		})
@@ -110,24 +112,20 @@ func (s *system) readAlarms(ctx context.Context) (map[string]string, error) {
 	return states, nil
 }
 
-var compactedLine = regexp.MustCompile(`(?m)^etcd_debugging_mvcc_compact_revision (\S+)$`)
-
-// readCompacted reads the compacted revision from the metrics of a member.
+// readCompacted reads the compacted revision from the refusal of a watch of what is older.
 func (s *system) readCompacted(ctx context.Context) (map[string]string, error) {
-	var errs error
-	for _, endpoint := range s.etcd.Endpoints {
-		page, err := fetch(ctx, endpoint+"/metrics")
-		if err != nil {
-			errs = errors.Join(errs, err)
-			continue
+	ctx, enough := context.WithTimeout(clientv3.WithRequireLeader(ctx), 5*time.Second)
+	defer enough()
+	for answer := range s.client.Watch(ctx, prefixDeep+"early", clientv3.WithRev(1)) { // It is one of the oldest keys.
+		if answer.CompactRevision > 0 {
+			return map[string]string{compactionObject: strconv.FormatInt(answer.CompactRevision, 10)}, nil
 		}
-		match := compactedLine.FindStringSubmatch(page)
-		if match == nil || match[1] == "-1" || match[1] == "0" {
-			return map[string]string{}, nil
+		if err := answer.Err(); err != nil {
+			return nil, err
 		}
-		return map[string]string{compactionObject: match[1]}, nil
+		return map[string]string{}, nil
 	}
-	return nil, errs
+	return nil, errors.New("a watch ended")
 }
 
 func fetch(ctx context.Context, url string) (string, error) {

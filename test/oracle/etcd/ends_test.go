@@ -71,12 +71,14 @@ func (s *system) detached(lease int64) {
 }
 
 // leaseEnds notes that a lease ends from now on, and why.
-func (s *system) leaseEnds(lease int64, cause string) {
+func (s *system) leaseEnds(lease int64, cause string) { s.leaseEndsFrom(lease, cause, time.Now()) }
+
+func (s *system) leaseEndsFrom(lease int64, cause string, from time.Time) {
 	s.ends.mu.Lock()
 	defer s.ends.mu.Unlock()
 	l := s.ends.lease(leaseID{s.history.epoch(), lease})
 	if l.from.IsZero() {
-		l.from = time.Now()
+		l.from = from
 	}
 	l.causes = append(l.causes, cause)
 }
@@ -108,14 +110,15 @@ func (s *system) causesOf(a *attempt, last bool) []string {
 		return []string{causeReleased, causeExpired}
 	}
 	freed := s.ends.freed[attemptID{a.epoch, a.key}]
-	if !last || freed == isFreed {
+	l := s.ends.leases[leaseID{a.epoch, a.lease}]
+	if !last || freed == isFreed && (l == nil || l.ttl != shortLease) { // A short one may have expired before.
 		return []string{causeReleased}
 	}
 	var causes []string
-	if freed == mayBeFreed {
+	if freed != notFreed {
 		causes = append(causes, causeReleased)
 	}
-	if l := s.ends.leases[leaseID{a.epoch, a.lease}]; l != nil {
+	if l != nil {
 		for _, cause := range l.causes {
 			causes = append(causes, map[string]string{leaseRevoked: causeReleased, leaseExpired: causeExpired}[cause])
 		}

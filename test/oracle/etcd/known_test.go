@@ -10,6 +10,9 @@ const (
 	foreignKeysQueue = false
 	// overtakingRestores: a restored backup is found when writes overtake the known revision.
 	overtakingRestores = false
+	// bumpedRestores: what a backup brings back is reported when it was restored with higher
+	// revisions.
+	bumpedRestores = false
 	// failedTriesAreNoErrors: the span of an attempt that was given up has no error.
 	failedTriesAreNoErrors = false
 	// heartbeatLeases: a lease for each heartbeat, hundreds a second, is counted as etcd does.

@@ -210,11 +210,22 @@ func (s *system) lostOverKill(l *lifetime) bool {
 // collector.
 func (s *system) onceOverKills(events []oracle.Event) (kept []oracle.Event) {
 	for _, e := range events {
-		if len(kept) == 0 || !s.again(kept[len(kept)-1], e) {
+		if len(kept) == 0 || !s.againSince(kept[len(kept)-1].Arrived, e.Arrived) {
 			kept = append(kept, e)
 		}
 	}
 	return kept
+}
+
+// againSince is again of what concerns a lease.
+func (s *system) againSince(first, second time.Time) bool {
+	return slices.ContainsFunc(s.Windows(), func(w oracle.Window) bool {
+		from := w.From
+		if !leasesEndOverKills {
+			from = from.Add(-storedEvery)
+		}
+		return w.Silent && !first.Before(from) && first.Before(w.Until) && second.After(first)
+	})
 }
 
 // again says whether an event may repeat another one, as the collector was killed after

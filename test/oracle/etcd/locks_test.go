@@ -74,6 +74,9 @@ func (s *system) newSession(ctx context.Context, ttl int) (*concurrency.Session,
 		return nil, err
 	}
 	s.granted(int64(grant.ID), int64(ttl))
+	if ttl == shortLease {
+		s.leaseEnds(int64(grant.ID), leaseExpired) // Whenever it cannot be kept alive for so long.
+	}
 	session, err := concurrency.NewSession(s.client, concurrency.WithLease(grant.ID))
 	if err != nil {
 		return nil, errors.Join(err, s.revoke(context.WithoutCancel(ctx), int64(grant.ID)))
@@ -93,7 +96,6 @@ func (c *contender) close(ctx context.Context) error {
 
 // expire ends the session by not renewing its lease, and waits until it is gone.
 func (s *system) expire(ctx context.Context, session *concurrency.Session) error {
-	s.leaseEnds(int64(session.Lease()), leaseExpired)
 	session.Orphan()
 	return s.gone(ctx, int64(session.Lease()))
 }

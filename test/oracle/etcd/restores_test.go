@@ -183,7 +183,7 @@ func (s *system) restore(ctx context.Context, file string, revision int64, how r
 	if err := s.etcd.Members[0].Restart(ctx); err != nil {
 		return err
 	}
-	if err := s.leasesLost(ctx, before); err != nil {
+	if err := s.leasesLost(ctx, before, began); err != nil {
 		return err
 	}
 	s.history.begin(context.WithoutCancel(ctx), &epoch{
@@ -206,11 +206,11 @@ func (s *system) restore(ctx context.Context, file string, revision int64, how r
 }
 
 // leasesLost notes that leases are lost that a backup does not have.
-func (s *system) leasesLost(ctx context.Context, before map[string]bool) error {
+func (s *system) leasesLost(ctx context.Context, before map[string]bool, began time.Time) error {
 	after, err := s.aliveLeases(ctx)
 	for id := range before {
 		if lease, err := strconv.ParseUint(id, 16, 64); err == nil && !after[id] {
-			s.leaseEnds(int64(lease), causeUnknown) //nolint:gosec // an ID has 64 bits
+			s.leaseEndsFrom(int64(lease), causeUnknown, began) //nolint:gosec // an ID has 64 bits
 		}
 	}
 	return err

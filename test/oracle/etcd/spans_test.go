@@ -111,7 +111,10 @@ func (s *system) lock(a *attempt, events map[string]oracle.Event) {
 		return
 	}
 	s.spanIs(whole, queued.At, end.At, end)
-	cause := end.Attributes[attrEndCause]
+	cause := whole.Attributes[attrEndCause]
+	if cause != end.Attributes[attrEndCause] && !s.killedBetween(whole.End, end.At) {
+		s.Differ("span %s of %s ended as %q, and its event says %q:%s", whole.Name, s.Clock(whole.Start), cause, end.Attributes[attrEndCause], whole.Attributes)
+	}
 	failed := cause == causeExpired || a.acquired == 0 && (!failedTriesAreNoErrors || cause == causeExpired)
 	if whole.Failed != failed {
 		s.Differ("span %s of %s has an error: %t, and it ended as %q:%s", whole.Name, s.Clock(whole.Start), whole.Failed, cause, whole.Attributes)
