@@ -36,22 +36,27 @@ func (s *system) quiet(ctx context.Context) error {
 func (s *system) compare(ctx context.Context) {
 	s.compareGauges(ctx)
 	s.history.end()
-	events, windows := s.sink.Events(), s.Windows()
+	s.compareRecords(ctx, s.sink.Events(), s.sink.Spans())
+	s.compareRequests()
+}
+
+// compareRecords compares events, spans and what counts them.
+func (s *system) compareRecords(ctx context.Context, events []oracle.Event, spans []oracle.Span) {
+	windows := s.Windows()
 	s.CheckTwice(events)
-	s.indexSpans(s.sink.Spans())
+	s.indexSpans(spans)
 	once := s.onceByID(events)
 	s.walkAll(once, windows)
 	s.tooManyUnknown("attempts", s.attemptEnds)
 	s.compareLeases(ctx, events, windows)
 	s.compareDomains(events, windows)
-	s.CheckSpans(s.withoutRevived(s.sink.Spans(), events), oracle.SpanRules{
+	s.CheckSpans(s.withoutRevived(spans, events), oracle.SpanRules{
 		BeganBefore: attrBeganBefore, Reconciled: attrReconciled, Open: s.stillOpen(events), Again: s.cameBack,
 		Unannounced: func(span oracle.Span) bool {
 			return span.Name == spanWait || span.Name == spanHold || s.announcedBefore(span)
 		},
 	})
 	s.compareCounters(once, windows)
-	s.compareRequests(windows)
 }
 
 // announcedBefore says whether a span may have been announced as one of a former cluster.

@@ -32,9 +32,11 @@ const (
 	// restoredHoldersWait: an attempt does not hold its lock any more when a backup brings back
 	// an older one.
 	restoredHoldersWait = false
-	// leasesEndOverKills: leases whose keys went while the collector was killed and etcd
-	// compacted that are reported as ended.
+	// leasesEndOverKills: over a kill of the collector, leases end once, for the same cause, also
+	// those that are new or lose their keys meanwhile.
 	leasesEndOverKills = false
+	// leaseKeysAreCounted: etcd.lease.key.count is how many keys a lease had at its end.
+	leaseKeysAreCounted = false
 	// lostLeasesAreUnknown: the end of a lease that a backup does not have is unknown.
 	lostLeasesAreUnknown = false
 	// spansOfFormerClustersEnd: what was open when another cluster came ends with the IDs with

@@ -167,6 +167,7 @@ func (s *system) compareLease(l *lifetime, id string, granted, ended []oracle.Ev
 	case !alive && len(ended) == 0 && (must || len(granted) > 0 || l.revision == 0):
 		s.Differ("%s is gone, and was not reported as ended", describe)
 	}
+	s.lifeSpans(id, granted, ended)
 	if len(ended) == 0 {
 		return
 	}
@@ -190,9 +191,31 @@ func (s *system) compareLease(l *lifetime, id string, granted, ended []oracle.Ev
 	if sure := e.Attributes[attrLeaseSure]; sure != "" && sure != sureCertain && sure != sureLikely || (sure == "") != (e.Attributes[attrLeaseCause] == causeUnknown) {
 		s.Differ("%s was reported as ended with the confidence %q:%s", describe, sure, e.Attributes)
 	}
-	if count := e.Attributes[attrLeaseKeyCount]; !l.ofAttempts && !l.lostByPut && !l.lostInGap && !end.detached && count != strconv.Itoa(l.lost) {
+	if count := e.Attributes[attrLeaseKeyCount]; !l.ofAttempts && !l.lostByPut && !l.lostInGap && !end.detached && leaseKeysAreCounted && count != strconv.Itoa(l.lost) {
 		s.Differ("%s had %d keys at its end, and was reported with %s:%s", describe, l.lost, count, e.Attributes)
 	}
+}
+
+// lifeSpans compares the span of a lease with its events.
+func (s *system) lifeSpans(id string, granted, ended []oracle.Event) {
+	for _, span := range s.spansBy[spanLease+".start "+id] {
+		if len(granted) > 0 && len(s.spansBy[spanLease+".start "+id]) == 1 {
+			s.begins(span, granted[0])
+		}
+	}
+	if len(ended) == 0 {
+		return
+	}
+	spans := s.spansBy[spanLease+" "+id]
+	if len(spans) == 0 {
+		s.Differ("event %s of %s has no span:%s", ended[0].Name, s.Clock(ended[0].At), ended[0].Attributes)
+		return
+	}
+	from := spans[0].Start
+	if len(granted) > 0 {
+		from = granted[0].At
+	}
+	s.spanIs(spans[0], from, ended[0].At, ended[0])
 }
 
 // storedEvery is how often the receiver keeps what it knows of leases, and a little more.
@@ -269,10 +292,10 @@ func (s *system) onceByID(events []oracle.Event) (kept []oracle.Event) {
 }
 
 // sameChange says whether two events are of the same change: only whether it is reconciled,
-// and a cause that was learnt, may differ.
+// a cause that was learnt, and the place in a queue that was not, may differ.
 func sameChange(a, b oracle.Event) bool {
 	a.Attributes, b.Attributes = maps.Clone(a.Attributes), maps.Clone(b.Attributes)
-	for _, name := range []string{attrReconciled, attrEndCause} {
+	for _, name := range []string{attrReconciled, attrEndCause, attrPosition} {
 		delete(a.Attributes, name)
 		delete(b.Attributes, name)
 	}

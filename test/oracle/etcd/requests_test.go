@@ -52,7 +52,7 @@ func (s *system) sample(ctx context.Context) {
 
 // compareRequests compares the rate of the collector's requests with their budget, over any
 // five seconds.
-func (s *system) compareRequests(windows []oracle.Window) {
+func (s *system) compareRequests() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	const span = 5 * time.Second

@@ -83,6 +83,10 @@ func (s *system) span(name string, a *attempt) (span oracle.Span, ok bool) {
 func (s *system) indexSpans(spans []oracle.Span) {
 	s.spansBy = map[string][]oracle.Span{}
 	for _, span := range spans {
+		if strings.TrimSuffix(span.Name, ".start") == spanLease {
+			id := span.Name + " " + span.Attributes[attrLease]
+			s.spansBy[id] = append(s.spansBy[id], span)
+		}
 		for _, attribute := range []string{attrLockKey, attrElectionKey} {
 			if key, ok := span.Attributes[attribute]; ok {
 				id := span.Name + " " + key + " " + span.Attributes[attrRevision]
@@ -173,7 +177,7 @@ func (s *system) begins(start oracle.Span, e oracle.Event) {
 	if s.killedBetween(start.Start, e.At) {
 		return
 	}
-	if !start.Start.Equal(e.At) || start.TraceID != e.TraceID {
+	if !start.Start.Equal(e.At) || !near(start.Start, start.End) || start.TraceID != e.TraceID {
 		s.Differ("span %s began at %s, and its event %s is of %s; traces %s, %s:%s", start.Name, s.Clock(start.Start), e.Name, s.Clock(e.At), start.TraceID, e.TraceID, e.Attributes)
 	}
 }

@@ -28,11 +28,11 @@ type walk struct {
 	left     []change
 	position int64
 	model    *model
-	open     []expected   // of the revision of position
-	last     oracle.Event // the newest of a revision
-	newest   int64        // that revision
+	open     []expected     // of the revision of position
+	matched  []oracle.Event // of this history, in the order of their revisions
 	reported map[string]bool
-	unclear  map[string]bool // locks of which the holder is wrong, as is known
+	arrived  map[string]time.Time // of the newest event of a key, and of a lock
+	unclear  map[string]bool      // locks of which the holder is wrong, as is known
 }
 
 // walkAll compares the events of keys, locks and elections with etcd's history.
@@ -42,7 +42,7 @@ func (s *system) walkAll(events []oracle.Event, windows []oracle.Window) {
 		s.Differ("%v", err)
 	}
 	for _, covering := range s.prefixes.covering() {
-		w := &walk{system: s, covering: covering, epochs: epochs, optional: s.required, windows: windows, reported: map[string]bool{}, unclear: map[string]bool{}}
+		w := &walk{system: s, covering: covering, epochs: epochs, optional: s.required, windows: windows, reported: map[string]bool{}, arrived: map[string]time.Time{}, unclear: map[string]bool{}}
 		w.begin(0, newModel(s.prefixes, covering, epochs[0].base))
 		w.run(of(events, covering))
 		s.compareAttempts(slices.DeleteFunc(w.model.attempts, func(a *attempt) bool { return w.unclear[a.lock] }), events)
@@ -147,8 +147,9 @@ func (w *walk) event(e oracle.Event) {
 	}
 	x := w.open[n]
 	w.open = slices.Delete(w.open, n, n+1)
-	w.last, w.newest = e, revision
+	w.matched = append(w.matched, e)
 	w.reported[id(x)] = true
+	w.arrived[text(x.key)], w.arrived[lockOf(e)] = e.Arrived, e.Arrived
 	w.attributes(x, e)
 	w.time(x, e)
 }
@@ -218,16 +219,21 @@ func (w *walk) time(x expected, e oracle.Event) {
 		return
 	}
 	at := changes[n].at
-	faulty := slices.ContainsFunc(w.windows, func(f oracle.Window) bool {
-		return f.From.Before(e.At.Add(time.Second)) && f.Until.After(at.Add(-within))
-	})
+	latest, faulty := at, false
+	for _, f := range w.windows { // They are in the order of From.
+		if f.From.Before(latest.Add(within)) && f.Until.After(at.Add(-within)) {
+			faulty = true
+			if f.Until.After(latest) {
+				latest = f.Until
+			}
+		}
+	}
 	switch {
 	case e.At.Before(at.Add(-within)):
 		w.Differ("event %s is of %s, and etcd made the change at %s:%s", e.Name, w.Clock(e.At), w.Clock(at), e.Attributes)
-	case faulty:
-	case e.At.After(at.Add(within)):
-		w.Differ("event %s is of %s, %s after the change, without a fault:%s", e.Name, w.Clock(e.At), e.At.Sub(at).Round(time.Millisecond), e.Attributes)
-	case e.Attributes[attrReconciled] == "true":
+	case e.At.After(latest.Add(within)):
+		w.Differ("event %s is of %s, %s after the change:%s", e.Name, w.Clock(e.At), e.At.Sub(at).Round(time.Millisecond), e.Attributes)
+	case e.Attributes[attrReconciled] == "true" && !faulty:
 		w.Differ("event %s of %s is reconciled without a fault:%s", e.Name, w.Clock(e.At), e.Attributes)
 	}
 }
@@ -272,12 +278,10 @@ func (w *walk) gap(e oracle.Event, behind []oracle.Event) {
 	if reason == gapCompacted {
 		w.drift(e)
 		number = w.number
-		if first <= w.newest && !w.again(w.last, e) {
-			w.Differ("the gap of %s is too wide, revision %d was reported:%s", w.Clock(e.At), w.newest, e.Attributes)
-		}
+		w.width(e, first)
 		w.advance(first-1, "before the gap of "+w.Clock(e.At))
 		w.missing(w.open, "before the gap of "+w.Clock(e.At))
-		if first <= w.newest {
+		if first <= w.newest() {
 			w.goBack(first - 1)
 		}
 	} else {
@@ -303,6 +307,9 @@ func (w *walk) gap(e oracle.Event, behind []oracle.Event) {
 			continue
 		}
 		n := find(want, event)
+		if n < 0 && w.keptLate(event) {
+			continue
+		}
 		if n < 0 && restarted && event.Name == eventPut && w.isThere(keys, event) {
 			continue
 		}
@@ -314,13 +321,53 @@ func (w *walk) gap(e oracle.Event, behind []oracle.Event) {
 		want = slices.Delete(want, n, n+1)
 	}
 	w.missingBehind(want, e, restarted)
-	w.newest, w.left = 0, nil
+	w.matched, w.left = nil, nil
 	for _, c := range w.epochs[number].changes {
 		if observes(c.name, w.covering) && c.modified > last {
 			w.left = append(w.left, c)
 		}
 	}
 	w.position = last
+}
+
+// newest returns the newest revision of which an event was reported.
+func (w *walk) newest() int64 {
+	if len(w.matched) == 0 {
+		return 0
+	}
+	_, revision, _ := subject(w.matched[len(w.matched)-1])
+	return revision
+}
+
+// width records a gap that begins before what was reported, and kept.
+func (w *walk) width(gap oracle.Event, first int64) {
+	for _, e := range slices.Backward(w.matched) {
+		if _, revision, _ := subject(e); revision < first {
+			return
+		}
+		if !w.again(e, gap) {
+			w.Differ("the gap of %s is too wide, an event of %s was reported:%s%s", w.Clock(gap.At), w.Clock(e.Arrived), gap.Attributes, e.Attributes)
+			return
+		}
+	}
+}
+
+// lockOf returns the name of the lock or the election of an event.
+func lockOf(e oracle.Event) string {
+	return e.Attributes[attrLockName] + e.Attributes[attrElectionName]
+}
+
+// keptLate says whether the collector was killed before an event of a gap, and may not have
+// kept what it had reported of the same key or lock.
+func (w *walk) keptLate(e oracle.Event) bool {
+	return slices.ContainsFunc(w.windows, func(f oracle.Window) bool {
+		if !f.Silent || e.At.Before(f.From) || e.At.After(f.Until) {
+			return false
+		}
+		return slices.ContainsFunc([]string{e.Attributes[attrKey], e.Attributes[attrLockKey], e.Attributes[attrElectionKey], lockOf(e)}, func(name string) bool {
+			return name != "" && w.arrived[name].After(f.From)
+		})
+	})
 }
 
 // isThere says whether an event is of a key as it is behind a gap. Over a restart of the
@@ -339,7 +386,8 @@ func (w *walk) isThere(keys map[string]key, e oracle.Event) bool {
 func (w *walk) missingBehind(events []expected, gap oracle.Event, restarted bool) {
 	for _, x := range events {
 		switch {
-		case x.attempt != nil && w.unclear[x.attempt.lock], restarted && (w.reported[id(x)] || x.name == eventDelete):
+		case x.attempt != nil && w.unclear[x.attempt.lock], restarted && (w.reported[id(x)] || x.name == eventDelete),
+			w.keptLate(oracle.Event{At: gap.At, Attributes: x.attributes}):
 		default:
 			w.Differ("%s was not reported behind the gap of %s%s:%s", x.name, w.Clock(gap.At), gap.Attributes, x.attributes)
 		}
@@ -403,7 +451,7 @@ func (w *walk) findUnclear(keys map[string]key) {
 // ofUnclear says whether an event is of a lock of which the holder is wrong.
 func (w *walk) ofUnclear(e oracle.Event) bool {
 	for lock := range w.unclear {
-		if name := e.Attributes[attrLockName] + e.Attributes[attrElectionName]; name == text(lock) {
+		if lockOf(e) == text(lock) {
 			return true
 		}
 	}
