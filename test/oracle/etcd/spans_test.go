@@ -38,12 +38,20 @@ func (s *system) compareAttempts(attempts []*attempt, events []oracle.Event) {
 		if end, ok := endOf(byEvent, a); ok {
 			s.cause(&s.attemptEnds, end, end.Attributes[attrEndCause], s.causesOf(a, last[attemptID{a.epoch, a.key}] == a), s.Windows())
 		}
-		if a.election {
+		switch {
+		case !restoredSpansAreNew && s.revived(a):
+		case a.election:
 			s.term(a, byEvent)
-		} else {
+		default:
 			s.lock(a, byEvent)
 		}
 	}
+}
+
+// revived says whether a backup may have brought an attempt back, with the same spans.
+func (s *system) revived(a *attempt) bool {
+	epochs, _ := s.history.all()
+	return slices.ContainsFunc(epochs[1:], func(e *epoch) bool { return e.base[a.key].created == a.created })
 }
 
 func eventID(name, key string, revision int64) string {
@@ -233,9 +241,10 @@ func (s *system) stillOpen(events []oracle.Event) func(oracle.Span) bool {
 // keptLate says whether the collector was killed after it had announced a span and before it
 // had kept that, and the end lies in a gap: nobody knows of it any more.
 func (s *system) keptLate(events []oracle.Event, start oracle.Span) bool {
-	if !slices.ContainsFunc(s.Windows(), func(w oracle.Window) bool {
+	silent := slices.IndexFunc(s.Windows(), func(w oracle.Window) bool {
 		return w.Silent && start.Arrived.After(w.From) && start.Arrived.Before(w.Until)
-	}) {
+	})
+	if silent < 0 {
 		return false
 	}
 	name := start.Attributes[attrLockKey] + start.Attributes[attrElectionKey]
@@ -247,7 +256,7 @@ func (s *system) keptLate(events []oracle.Event, start oracle.Span) bool {
 			}
 		}
 	}
-	return false
+	return isRestore(s.Windows()[silent]) // It was lost with its history.
 }
 
 func (s *system) isThere(keys map[string]key, name, created string) bool {
