@@ -43,5 +43,5 @@ const (
 	// which it began.
 	spansOfFormerClustersEnd = false
 	// proxiedWatches: the same range is watched through a grpc-proxy by others without a loop of lists.
-	proxiedWatches = false
+	proxiedWatches = true
 )

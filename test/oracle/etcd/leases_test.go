@@ -155,7 +155,7 @@ func (s *system) compareLease(l *lifetime, id string, granted, ended []oracle.Ev
 		s.Differ("%s was not reported as granted", describe)
 	case len(granted) == 1 && l.revision == 0:
 		s.Differ("%s was there before, and was reported as granted", describe)
-	case len(granted) == 1 && (granted[0].At.Before(l.at.Add(-within)) || granted[0].At.After(l.at.Add(within)) && !faultyFrom(windows, l.at, granted[0].At)):
+	case len(granted) == 1 && (granted[0].At.Before(l.at.Add(-within)) && !faultyFrom(windows, granted[0].At, l.at) || granted[0].At.After(l.at.Add(within)) && !faultyFrom(windows, l.at, granted[0].At)):
 		s.Differ("%s was reported as granted at %s", describe, s.Clock(granted[0].At))
 	}
 	switch {
@@ -218,8 +218,8 @@ func (s *system) lifeSpans(id string, granted, ended []oracle.Event) {
 	s.spanIs(spans[0], from, ended[0].At, ended[0])
 }
 
-// storedEvery is how often the receiver keeps what it knows of leases, and a little more.
-const storedEvery = 6 * time.Second
+// storedEvery is how long it takes at most until the receiver keeps what it knows of leases.
+const storedEvery = 30 * time.Second
 
 // lostOverKill says whether the receiver may forget a lease, as is known: the collector was
 // killed before it had kept that there is one, or its keys went in a gap.

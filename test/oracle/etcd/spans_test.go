@@ -244,8 +244,8 @@ func (s *system) keptLate(events []oracle.Event, start oracle.Span) bool {
 	silent := slices.IndexFunc(s.Windows(), func(w oracle.Window) bool {
 		return w.Silent && start.Arrived.After(w.From) && start.Arrived.Before(w.Until)
 	})
-	if silent < 0 {
-		return false
+	if silent < 0 || isRestore(s.Windows()[silent]) {
+		return silent >= 0 // With its history, it may be lost.
 	}
 	name := start.Attributes[attrLockKey] + start.Attributes[attrElectionKey]
 	epochs, _ := s.history.all()
@@ -256,7 +256,7 @@ func (s *system) keptLate(events []oracle.Event, start oracle.Span) bool {
 			}
 		}
 	}
-	return isRestore(s.Windows()[silent]) // It was lost with its history.
+	return false
 }
 
 func (s *system) isThere(keys map[string]key, name, created string) bool {
