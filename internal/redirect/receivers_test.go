@@ -23,7 +23,6 @@ import (
 	"github.com/otelcol-infra/otelcol-infra/internal/observedtest"
 	"github.com/otelcol-infra/otelcol-infra/internal/recordtest"
 	"github.com/otelcol-infra/otelcol-infra/receiver/consulreceiver"
-	"github.com/otelcol-infra/otelcol-infra/receiver/etcdreceiver"
 	"github.com/otelcol-infra/otelcol-infra/receiver/vaultreceiver"
 )
 
@@ -94,11 +93,6 @@ func TestAReceiverIsRedirected(t *testing.T) {
 			config:  map[string]any{"approle": map[string]any{"role_id": secret, "secret_id": secret}, "headers": headers},
 			answers: active,
 			paths:   []string{"/v1/auth/approle/login"},
-		},
-		"etcd": {
-			factory: etcdreceiver.NewFactory(), key: "endpoints",
-			config: map[string]any{"username": "root", "password": secret, "scrape_member_metrics": true},
-			paths:  []string{"/metrics"},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -26,21 +26,26 @@ import (
 	"github.com/otelcol-infra/otelcol-infra/internal/address"
 	"github.com/otelcol-infra/otelcol-infra/internal/observedtest"
 	"github.com/otelcol-infra/otelcol-infra/lab"
-	"github.com/otelcol-infra/otelcol-infra/receiver/etcdreceiver/internal/telemetry"
+	"github.com/otelcol-infra/otelcol-infra/receiver/etcdreceiver/internal/etcdapi"
+	"github.com/otelcol-infra/otelcol-infra/receiver/etcdreceiver/internal/etcdtest"
+	"github.com/otelcol-infra/otelcol-infra/receiver/etcdreceiver/internal/lease"
+	"github.com/otelcol-infra/otelcol-infra/receiver/etcdreceiver/internal/lock"
+	"github.com/otelcol-infra/otelcol-infra/receiver/etcdreceiver/internal/member"
 )
 
 // A real etcd that has nothing says so completely.
 func TestWhatEtcdAnswersWhenThereIsNothing(t *testing.T) {
 	t.Parallel()
 	etcd, client := startEtcd(t, lab.ServerOptions{})
-	cfg := configFor(etcd.Endpoints...)
-	c := newClient(t.Context(), cfg, nil, newTestRequests(t), etcd.Endpoints...)
-	defer c.close()
+	c := etcdapi.New(t.Context(), configFor(etcd.Endpoints...).apiOptions(nil), etcd.Endpoints...)
+	defer c.Close()
 
-	observed, cluster, err := c.List(t.Context(), selection{limit: 10}, "/none/", 0)
+	listed, err := c.List(t.Context(), "/none/", 0, func(key etcdapi.Key) bool {
+		assert.Empty(t, key)
+		return true
+	})
 	require.NoError(t, err)
-	assert.Empty(t, observed.Keys)
-	assert.NotZero(t, cluster)
+	assert.NotZero(t, listed.Cluster)
 	leases, _, err := c.Leases(t.Context())
 	require.NoError(t, err)
 	assert.Empty(t, leases)
@@ -59,31 +64,14 @@ func TestWhatEtcdAnswersWhenThereIsNothing(t *testing.T) {
 	assert.EqualValues(t, 600, there.TTL)
 	set(t, client, "/app/a", "")
 	remove(t, client, "/app/a")
-	s, err := c.Watch(t.Context(), selection{limit: 10}, "/app/", 1, 10)
+	w, err := c.Watch(t.Context(), "/app/", 1, false)
 	require.NoError(t, err)
-	defer s.stop()
+	defer w.Close()
 	for changes := 0; changes < 2; {
-		b, err := s.take(t.Context(), soon)
+		response, err := w.Next()
 		require.NoError(t, err)
-		changes += len(b.changes)
+		changes += response.Count
 	}
-}
-
-// With a user, the answer to the login is checked, too.
-func TestALoginIsAnsweredCompletely(t *testing.T) {
-	t.Parallel()
-	login := func(message *etcdserverpb.AuthenticateResponse) error {
-		endpoint := serveWire(t, func(string) []byte { return marshal(t, message) })
-		cfg := configFor(endpoint)
-		cfg.Username, cfg.Password = "u", "p"
-		c := newClient(t.Context(), cfg, nil, newTestRequests(t), endpoint)
-		defer c.close()
-		_, err := c.connect()
-		return err
-	}
-	require.NoError(t, login(&etcdserverpb.AuthenticateResponse{Header: header(), Token: "t"}))
-	require.ErrorContains(t, login(&etcdserverpb.AuthenticateResponse{}), "the answer is not etcd's, check endpoints: it lacks the ID of a cluster")
-	require.ErrorContains(t, login(&etcdserverpb.AuthenticateResponse{Header: header()}), "the answer is not etcd's, check endpoints: it lacks a token")
 }
 
 // A grpc-proxy has one watch for several clients that watch the same. To the second one
@@ -126,7 +114,7 @@ func TestAWatchThatAProxyShares(t *testing.T) {
 	o.Eventually(t, "all changes", func() bool { return len(o.told("etcd.key", "/app/b")) == 20 })
 	assert.EqualValues(t, 1, o.Own(t, "otelcol_etcd_requests", "request", "list"))
 	assert.Empty(t, o.told("etcd.watch.prefix", "/app/"), "there is no gap")
-	assert.Contains(t, o.Trouble(), listMembers, "a proxy names itself instead of the members")
+	assert.Contains(t, o.Trouble(), member.Condition, "a proxy names itself instead of the members")
 }
 
 // emptier is a proxy of gRPC before an etcd. While it is on, each answer that is on its
@@ -143,12 +131,12 @@ func newEmptier(t *testing.T, etcd string) *emptier {
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = conn.Close() })
 	e := &emptier{}
-	e.endpoint = serveStreams(t, func(client grpc.ServerStream) error {
+	e.endpoint = etcdtest.Serve(t, func(client grpc.ServerStream) error {
 		method, _ := grpc.MethodFromServerStream(client)
 		headers, _ := metadata.FromIncomingContext(client.Context())
 		ctx, cancel := context.WithCancel(metadata.NewOutgoingContext(client.Context(), headers))
 		defer cancel()
-		server, err := conn.NewStream(ctx, &grpc.StreamDesc{ClientStreams: true, ServerStreams: true}, method, grpc.ForceCodec(wire{}))
+		server, err := conn.NewStream(ctx, &grpc.StreamDesc{ClientStreams: true, ServerStreams: true}, method, grpc.ForceCodec(etcdtest.Wire{}))
 		if err != nil {
 			return err
 		}
@@ -188,7 +176,7 @@ func TestAnEtcdWhoseAnswersAreEmptyForAWhile(t *testing.T) {
 	start := func() *observed {
 		cfg := configFor(e.endpoint)
 		cfg.Storage = &id
-		cfg.Leases.Mode = LeasesAll
+		cfg.Leases.Mode = lease.ModeAll
 		cfg.Leases.RequestsPerSecond = 100
 		cfg.Scrape.Timeout = time.Second
 		return observeOn(t, host, cfg)
@@ -240,6 +228,6 @@ func TestAnEtcdWhoseAnswersAreEmptyForAWhile(t *testing.T) {
 		for _, event := range o.Events("")[before:] {
 			assert.Contains(t, []string{"/app/emptied", "/app/later"}, value(event.Attributes(), "etcd.key"), event.EventName())
 		}
-		assert.False(t, o.hasSpan(telemetry.SpanHold, holder.key)(), "it lasts")
+		assert.False(t, o.hasSpan(lock.SpanHold, holder.key)(), "it lasts")
 	}
 }

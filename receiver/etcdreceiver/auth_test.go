@@ -17,6 +17,8 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/otelcol-infra/otelcol-infra/lab"
+	"github.com/otelcol-infra/otelcol-infra/receiver/etcdreceiver/internal/keyspace"
+	"github.com/otelcol-infra/otelcol-infra/receiver/etcdreceiver/internal/lease"
 )
 
 // withAuth turns authentication on. The user otel may read /app/ and /locks/.
@@ -60,8 +62,8 @@ func TestAUserThatMayReadTwoPrefixes(t *testing.T) {
 	o := observe(t, cfg)
 	o.Eventually(t, "up is 1", o.has("etcd.member.up", endpoint, 1))
 	from := o.watching(t, root)
-	o.Eventually(t, "the denied prefix degrades alone", func() bool { return o.Warnings(watchOf+"/secret/") == 1 })
-	assert.Equal(t, "etcdserver: permission denied: the user needs read of the whole prefix", o.said(watchOf+"/secret/"))
+	o.Eventually(t, "the denied prefix degrades alone", func() bool { return o.Warnings(keyspace.WatchOf+"/secret/") == 1 })
+	assert.Equal(t, "etcdserver: permission denied: the user needs read of the whole prefix", o.said(keyspace.WatchOf+"/secret/"))
 	o.Eventually(t, "the status says it", func() bool {
 		return o.Trouble() == "watch of /secret/: etcdserver: permission denied: the user needs read of the whole prefix"
 	})
@@ -108,8 +110,8 @@ func TestAWrongPasswordIsSaid(t *testing.T) {
 			cfg := configFor(endpoint)
 			cfg.Username, cfg.Password = test.user, configopaque.String(test.password)
 			o := observe(t, cfg)
-			o.Eventually(t, "the watch says so", func() bool { return o.Warnings(watchOf+"/app/") == 1 })
-			assert.Equal(t, test.says, o.said(watchOf+"/app/"))
+			o.Eventually(t, "the watch says so", func() bool { return o.Warnings(keyspace.WatchOf+"/app/") == 1 })
+			assert.Equal(t, test.says, o.said(keyspace.WatchOf+"/app/"))
 			if test.password != "" {
 				o.Eventually(t, "up is 0", o.has("etcd.member.up", endpoint, 0))
 				o.RequireNotTold(t, test.password)
@@ -201,7 +203,7 @@ func TestALeaseThatMayNotBeSeen(t *testing.T) {
 	root := withAuth(t, endpoint, client)
 	cfg := configFor(endpoint)
 	cfg.Username, cfg.Password = "otel", "pa55word"
-	cfg.Leases.Mode = LeasesAll
+	cfg.Leases.Mode = lease.ModeAll
 	o := observe(t, cfg)
 	o.watching(t, root)
 	assert.Empty(t, o.Trouble(), "all leases are of keys that may be read")
@@ -214,7 +216,7 @@ func TestALeaseThatMayNotBeSeen(t *testing.T) {
 	require.NoError(t, err)
 	o.Eventually(t, "leases of observed keys are followed", o.HasEvent("etcd.lease.ended", "etcd.lease.id", fmt.Sprintf("%x", seen)))
 	assert.Equal(t, says, o.Trouble())
-	assert.Equal(t, 1, o.Warnings(leasesList), "it lasts")
+	assert.Equal(t, 1, o.Warnings(lease.ListCondition), "it lasts")
 	_, err = root.Revoke(t.Context(), hidden)
 	require.NoError(t, err)
 	o.Eventually(t, "all is well", func() bool { return o.Trouble() == "" })

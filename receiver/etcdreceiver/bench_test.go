@@ -26,6 +26,8 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/otelcol-infra/otelcol-infra/lab"
+	"github.com/otelcol-infra/otelcol-infra/receiver/etcdreceiver/internal/keyspace"
+	"github.com/otelcol-infra/otelcol-infra/receiver/etcdreceiver/internal/lease"
 	"github.com/otelcol-infra/otelcol-infra/receiver/etcdreceiver/internal/metadata"
 )
 
@@ -172,7 +174,7 @@ func readObserved(b *testing.B, etcd *lab.Etcd, prefixes []string, changes int64
 	cfg := defaultConfig()
 	cfg.Endpoints = etcd.Endpoints
 	cfg.Watch.Prefixes = prefixes
-	cfg.Watch.Start, cfg.Watch.Revision = StartRevision, 2
+	cfg.Watch.Start, cfg.Watch.Revision = keyspace.StartRevision, 2
 	read := &counting{want: changes, done: make(chan struct{})}
 	defer observeLogs(b, cfg, read)()
 	<-read.done
@@ -258,7 +260,7 @@ func BenchmarkLeases(b *testing.B) {
 	})
 	cfg := defaultConfig()
 	cfg.Endpoints = etcd.Endpoints
-	cfg.Leases.Mode = LeasesAll
+	cfg.Leases.Mode = lease.ModeAll
 	cfg.Leases.RequestsPerSecond = 50
 	cfg.Leases.Limit = 2 * benchLeases
 	w, err := newWatcher(cfg, receivertest.NewNopSettings(metadata.Type))
@@ -266,9 +268,7 @@ func BenchmarkLeases(b *testing.B) {
 	require.NoError(b, w.Start(b.Context(), componenttest.NewNopHost()))
 	defer func() { require.NoError(b, w.Shutdown(context.Background())) }()
 	known := func() int64 {
-		w.mu.Lock()
-		defer w.mu.Unlock()
-		return w.machine.Counts().Leases.Alive
+		return w.keys.Counts().Leases.Alive
 	}
 	require.Eventually(b, func() bool { return known() == benchLeases }, soon, 100*time.Millisecond)
 	heap := func() uint64 {

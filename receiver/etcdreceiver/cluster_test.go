@@ -22,6 +22,8 @@ import (
 	"go.etcd.io/etcd/client/v3/concurrency"
 
 	"github.com/otelcol-infra/otelcol-infra/lab"
+	"github.com/otelcol-infra/otelcol-infra/receiver/etcdreceiver/internal/keyspace"
+	"github.com/otelcol-infra/otelcol-infra/receiver/etcdreceiver/internal/lease"
 )
 
 // configForAll is of one watch for all: there is one member that is watched.
@@ -203,7 +205,7 @@ func TestTheWatchLeavesAMemberThatIsCutOff(t *testing.T) {
 	o.requireTruth(t, others, from)
 	t.Logf("the watch left it within %s", time.Since(began))
 
-	elections, failures := termOf(t, others), o.Warnings(watchOf+"/")
+	elections, failures := termOf(t, others), o.Warnings(keyspace.WatchOf+"/")
 	late := observe(t, configFor(etcd.Endpoints...))
 	lateFrom := late.watching(t, others)
 	for range 4 { // The watch is quiet, and is asked whether it lives.
@@ -211,13 +213,13 @@ func TestTheWatchLeavesAMemberThatIsCutOff(t *testing.T) {
 		insist(t, others, "elsewhere")
 		o.Eventually(t, "it is asked", func() bool {
 			return o.Own(t, "otelcol_etcd_requests", "request", "progress", "outcome", "success") > before ||
-				o.Warnings(watchOf+"/") > failures
+				o.Warnings(keyspace.WatchOf+"/") > failures
 		})
 	}
 	if termOf(t, others) == elections { // While the others elect, nobody answers.
-		assert.Equal(t, failures, o.Warnings(watchOf+"/"), "the member that is cut off is asked nothing")
+		assert.Equal(t, failures, o.Warnings(keyspace.WatchOf+"/"), "the member that is cut off is asked nothing")
 	}
-	for _, endpoint := range []string{watchOf + "/app/", watchOf + "/locks/", leasesAsked} {
+	for _, endpoint := range []string{keyspace.WatchOf + "/app/", keyspace.WatchOf + "/locks/", lease.QueryCondition} {
 		assert.Empty(t, late.said(endpoint), endpoint)
 	}
 

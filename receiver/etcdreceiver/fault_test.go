@@ -22,7 +22,9 @@ import (
 	"github.com/otelcol-infra/otelcol-infra/internal/address"
 	"github.com/otelcol-infra/otelcol-infra/internal/observedtest"
 	"github.com/otelcol-infra/otelcol-infra/lab"
-	"github.com/otelcol-infra/otelcol-infra/receiver/etcdreceiver/internal/telemetry"
+	"github.com/otelcol-infra/otelcol-infra/receiver/etcdreceiver/internal/collect"
+	"github.com/otelcol-infra/otelcol-infra/receiver/etcdreceiver/internal/keyspace"
+	"github.com/otelcol-infra/otelcol-infra/receiver/etcdreceiver/internal/lock"
 )
 
 func TestACompactionThatHidesHistory(t *testing.T) {
@@ -61,14 +63,14 @@ func TestACompactionThatHidesHistory(t *testing.T) {
 	assert.Equal(t, []string{"etcd.key.put"}, o.told("etcd.key", "/app/created"), "three changes are told as one")
 	assert.Equal(t, []string{"etcd.lock.queued", "etcd.lock.acquired", "etcd.lock.released"}, o.told("etcd.lock.key", holder.key))
 	assert.Equal(t, []string{"etcd.lock.queued", "etcd.lock.acquired"}, o.told("etcd.lock.key", waiter.key))
-	o.Eventually(t, "the wait", o.hasSpan(telemetry.SpanWait, waiter.key))
-	wait, _ := o.span(telemetry.SpanWait, waiter.key)
+	o.Eventually(t, "the wait", o.hasSpan(lock.SpanWait, waiter.key))
+	wait, _ := o.span(lock.SpanWait, waiter.key)
 	assert.Equal(t, "true", value(wait.Attributes(), "observation.reconciled"))
 
 	set(t, client, "/app/created", "")
 	waiter.unlock(t)
 	o.Eventually(t, "the watch goes on", func() bool {
-		return len(o.told("etcd.key", "/app/created")) == 2 && o.hasSpan(telemetry.SpanHold, waiter.key)()
+		return len(o.told("etcd.key", "/app/created")) == 2 && o.hasSpan(lock.SpanHold, waiter.key)()
 	})
 }
 
@@ -79,7 +81,7 @@ func TestAnEtcdThatIsAbsentComesAndGoes(t *testing.T) {
 	require.NoError(t, etcd.Members[0].Kill())
 	o := observe(t, configFor(endpoint))
 	o.Eventually(t, "up is 0", o.has("etcd.member.up", endpoint, 0))
-	o.Eventually(t, "the watch says so", func() bool { return o.Warnings(watchOf+"/app/") == 1 })
+	o.Eventually(t, "the watch says so", func() bool { return o.Warnings(keyspace.WatchOf+"/app/") == 1 })
 
 	require.NoError(t, etcd.Members[0].Restart(t.Context()))
 	o.Eventually(t, "up is 1", o.has("etcd.member.up", endpoint, 1))
@@ -87,7 +89,7 @@ func TestAnEtcdThatIsAbsentComesAndGoes(t *testing.T) {
 
 	require.NoError(t, etcd.Members[0].Kill())
 	o.Eventually(t, "up is 0 again", o.has("etcd.member.up", endpoint, 0))
-	o.Eventually(t, "the watch says so again", func() bool { return o.Warnings(watchOf+"/app/") == 2 })
+	o.Eventually(t, "the watch says so again", func() bool { return o.Warnings(keyspace.WatchOf+"/app/") == 2 })
 	require.NoError(t, etcd.Members[0].Restart(t.Context()))
 	set(t, client, "/app/first", "")
 	set(t, client, "/app/second", "")
@@ -95,10 +97,10 @@ func TestAnEtcdThatIsAbsentComesAndGoes(t *testing.T) {
 		return o.HasEvent("etcd.key.put", "etcd.key", "/app/first")() && o.HasEvent("etcd.key.put", "etcd.key", "/app/second")()
 	})
 	o.Eventually(t, "observing again", func() bool {
-		return o.Recoveries(watchOf+"/app/") == 2
+		return o.Recoveries(keyspace.WatchOf+"/app/") == 2
 	})
 	assert.Empty(t, o.told("etcd.watch.prefix", "/app/"), "there was no gap")
-	assert.Equal(t, 2, o.Warnings(statusOf+address.HostPort(endpoint)), "however often it tried")
+	assert.Equal(t, 2, o.Warnings(collect.StatusOf+address.HostPort(endpoint)), "however often it tried")
 }
 
 // An etcd that comes back empty, so soon that the watch resumes by itself, has
@@ -161,9 +163,13 @@ func TestQuietWatchesDoNotWaitForEachOther(t *testing.T) {
 	o.Eventually(t, "the last change", o.HasEvent("etcd.key.put", "etcd.key", "/app/last"))
 
 	link.set(true)
-	o.Eventually(t, "the watches fail", func() bool { return o.Warnings(watchOf+"/app/") > 0 && o.Warnings(watchOf+"/locks/") > 0 })
+	o.Eventually(t, "the watches fail", func() bool {
+		return o.Warnings(keyspace.WatchOf+"/app/") > 0 && o.Warnings(keyspace.WatchOf+"/locks/") > 0
+	})
 	link.set(false)
-	o.Eventually(t, "the watches recover", func() bool { return o.Recoveries(watchOf+"/app/") > 0 && o.Recoveries(watchOf+"/locks/") > 0 })
+	o.Eventually(t, "the watches recover", func() bool {
+		return o.Recoveries(keyspace.WatchOf+"/app/") > 0 && o.Recoveries(keyspace.WatchOf+"/locks/") > 0
+	})
 	o.probed(t, 8)
 }
 
@@ -229,7 +235,7 @@ func TestAnAlarmAndADefragmentationDoNotDisturbTheWatch(t *testing.T) {
 	}
 	o.requireTold(t, "etcd.key", "/app/", from, append(told, history(t, client, "/app/", before+1)...))
 	assert.Empty(t, o.Events("etcd.watch.gap"))
-	assert.Zero(t, o.Warnings(watchOf+"/app/")+o.Warnings(watchOf+"/locks/"))
+	assert.Zero(t, o.Warnings(keyspace.WatchOf+"/app/")+o.Warnings(keyspace.WatchOf+"/locks/"))
 }
 
 // Another etcd at the same address is another cluster, whose history is ahead
@@ -261,7 +267,7 @@ func TestAnotherClusterAtTheSameAddress(t *testing.T) {
 	cluster := func(c *clientv3.Client) string {
 		answer, err := c.Get(t.Context(), "/")
 		require.NoError(t, err)
-		return hex(answer.Header.ClusterId)
+		return collect.Hex(answer.Header.ClusterId)
 	}
 	require.NotEqual(t, cluster(client), cluster(otherClient))
 	o.Eventually(t, "what is there", o.HasEvent("etcd.key.put", "etcd.key", "/more/b", "etcd.cluster.id", cluster(otherClient), "observation.reconciled", "true"))

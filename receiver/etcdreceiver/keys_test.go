@@ -16,7 +16,9 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/otelcol-infra/otelcol-infra/lab"
-	"github.com/otelcol-infra/otelcol-infra/receiver/etcdreceiver/internal/telemetry"
+	"github.com/otelcol-infra/otelcol-infra/receiver/etcdreceiver/internal/keyspace"
+	"github.com/otelcol-infra/otelcol-infra/receiver/etcdreceiver/internal/lease"
+	"github.com/otelcol-infra/otelcol-infra/receiver/etcdreceiver/internal/lock"
 )
 
 func TestKeysBeyondTheLimitAreSaid(t *testing.T) {
@@ -28,8 +30,8 @@ func TestKeysBeyondTheLimitAreSaid(t *testing.T) {
 	cfg := configFor(etcd.Endpoints...)
 	cfg.Watch.Limit = 3
 	o := observe(t, cfg)
-	o.Eventually(t, "it is said", func() bool { return o.Warnings(limitKeys) == 1 })
-	said := o.Log.FilterField(zap.String("endpoint", limitKeys)).All()[0].ContextMap()["error"]
+	o.Eventually(t, "it is said", func() bool { return o.Warnings(keyspace.LimitKeys) == 1 })
+	said := o.Log.FilterField(zap.String("endpoint", keyspace.LimitKeys)).All()[0].ContextMap()["error"]
 	assert.Equal(t, "2 keys are not remembered: raise watch::limit above 3", said)
 	set(t, client, "/app/4", "")
 	o.Eventually(t, "its changes are told", o.HasEvent("etcd.key.put", "etcd.key", "/app/4"))
@@ -84,7 +86,7 @@ func TestDeletionsBeyondTheLimitAreToldInFull(t *testing.T) {
 		cfg := configFor(etcd.Endpoints...)
 		cfg.Watch.Limit, cfg.Watch.PrevKV = 1, prev
 		o := observe(t, cfg)
-		o.Eventually(t, "it is said", func() bool { return o.Warnings(limitKeys) == 1 })
+		o.Eventually(t, "it is said", func() bool { return o.Warnings(keyspace.LimitKeys) == 1 })
 		set(t, client, "/app/0", "")
 		o.Eventually(t, "it watches", o.HasEvent("etcd.key.put", "etcd.key", "/app/0"))
 		remove(t, client, "/app/4")
@@ -146,7 +148,7 @@ func TestKeysThatAreNotText(t *testing.T) {
 	l := newLockerOf(t, client, "/locks/\xfflock", 60)
 	require.NoError(t, l.mutex.Lock(t.Context()))
 	first.Eventually(t, "held", first.HasEvent("etcd.lock.acquired", "etcd.lock.name", "/locks/\uFFFDlock"))
-	first.Eventually(t, "its lease", first.HasSpan(telemetry.SpanLease+".start", "etcd.lease.id", hexOf(l.session.Lease())))
+	first.Eventually(t, "its lease", first.HasSpan(lease.Span+".start", "etcd.lease.id", hexOf(l.session.Lease())))
 	first.requireTold(t, "etcd.key", "/app/\uFFFD", put, []change{{"etcd.key.put", "/app/\uFFFD\x00name", put}})
 	first.requireTold(t, "etcd.key", "\uFFFD", other, []change{{"etcd.key.put", "\uFFFD", other}})
 	first.Shutdown(t)
@@ -155,9 +157,9 @@ func TestKeysThatAreNotText(t *testing.T) {
 	removed := remove(t, client, "/app/\xff\x00name")
 	l.unlock(t)
 	second.requireTold(t, "etcd.key", "/app/\uFFFD", put+1, []change{{"etcd.key.delete", "/app/\uFFFD\x00name", removed}})
-	second.Eventually(t, "the attempt", second.HasSpan(telemetry.SpanAttempt, "etcd.lock.name", "/locks/\uFFFDlock"))
-	whole := second.Spans(telemetry.SpanAttempt, "etcd.lock.name", "/locks/\uFFFDlock")[0]
-	marker := first.Spans(telemetry.SpanAttempt+".start", "etcd.lock.name", "/locks/\uFFFDlock")[0]
+	second.Eventually(t, "the attempt", second.HasSpan(lock.SpanAttempt, "etcd.lock.name", "/locks/\uFFFDlock"))
+	whole := second.Spans(lock.SpanAttempt, "etcd.lock.name", "/locks/\uFFFDlock")[0]
+	marker := first.Spans(lock.SpanAttempt+".start", "etcd.lock.name", "/locks/\uFFFDlock")[0]
 	assert.Equal(t, whole.SpanID(), marker.ParentSpanID())
 	assert.Equal(t, marker.StartTimestamp(), whole.StartTimestamp())
 	for _, o := range []*observed{first, second} {
@@ -224,8 +226,8 @@ func TestPrefixesWithinPrefixes(t *testing.T) {
 		o.requireTold(t, "etcd.lock.key", name+"/", from, story(history(t, client, name+"/", from)))
 		for _, event := range o.Events("etcd.key.put") {
 			if key := value(event.Attributes(), "etcd.key"); strings.HasPrefix(key, name+"/") {
-				o.Eventually(t, "its attempt", o.hasSpan(telemetry.SpanAttempt, key))
-				span, _ := o.span(telemetry.SpanAttempt, key)
+				o.Eventually(t, "its attempt", o.hasSpan(lock.SpanAttempt, key))
+				span, _ := o.span(lock.SpanAttempt, key)
 				assert.Equal(t, span.TraceID(), event.TraceID(), "its events are in its trace")
 			}
 		}

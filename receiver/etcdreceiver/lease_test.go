@@ -21,7 +21,8 @@ import (
 
 	"github.com/otelcol-infra/otelcol-infra/internal/period"
 	"github.com/otelcol-infra/otelcol-infra/lab"
-	"github.com/otelcol-infra/otelcol-infra/receiver/etcdreceiver/internal/telemetry"
+	"github.com/otelcol-infra/otelcol-infra/receiver/etcdreceiver/internal/lease"
+	"github.com/otelcol-infra/otelcol-infra/receiver/etcdreceiver/internal/lock"
 )
 
 const attrCause = "etcd.lease.end.cause"
@@ -32,11 +33,11 @@ func hexOf(id clientv3.LeaseID) string { return strconv.FormatInt(int64(id), 16)
 // and for this cause, and as one span of this length at least.
 func (o *observed) requireLease(t *testing.T, id clientv3.LeaseID, cause, confidence string, keys int, least time.Duration) {
 	t.Helper()
-	o.Eventually(t, "the end of the lease", o.HasSpan(telemetry.SpanLease, "etcd.lease.id", hexOf(id)))
+	o.Eventually(t, "the end of the lease", o.HasSpan(lease.Span, "etcd.lease.id", hexOf(id)))
 	require.Len(t, o.Events("etcd.lease.granted", "etcd.lease.id", hexOf(id)), 1)
 	ended := o.Events("etcd.lease.ended", "etcd.lease.id", hexOf(id))
 	require.Len(t, ended, 1)
-	spans := o.Spans(telemetry.SpanLease, "etcd.lease.id", hexOf(id))
+	spans := o.Spans(lease.Span, "etcd.lease.id", hexOf(id))
 	require.Len(t, spans, 1)
 	for _, attrs := range []pcommon.Map{ended[0].Attributes(), spans[0].Attributes()} {
 		assert.Equal(t, cause, value(attrs, attrCause))
@@ -45,7 +46,7 @@ func (o *observed) requireLease(t *testing.T, id clientv3.LeaseID, cause, confid
 	}
 	assert.GreaterOrEqual(t, spans[0].EndTimestamp().AsTime().Sub(spans[0].StartTimestamp().AsTime()), least)
 	assert.Equal(t, spans[0].SpanID(), ended[0].SpanID())
-	assert.Equal(t, spans[0].SpanID(), o.Spans(telemetry.SpanLease+".start", "etcd.lease.id", hexOf(id))[0].ParentSpanID())
+	assert.Equal(t, spans[0].SpanID(), o.Spans(lease.Span+".start", "etcd.lease.id", hexOf(id))[0].ParentSpanID())
 }
 
 // askedFor waits until these leases were told as granted, and all that are followed
@@ -99,7 +100,7 @@ func TestLeasesOfObservedKeys(t *testing.T) {
 	o.requireLease(t, revoked, "revoked", "certain", 3, 0)
 	o.requireLease(t, expired, "expired", "likely", 1, 1500*time.Millisecond)
 	o.requireLease(t, moved, "expired", "likely", 0, 1500*time.Millisecond)
-	o.Eventually(t, "the one of before", o.HasSpan(telemetry.SpanLease, "etcd.lease.id", hexOf(before), attrCause, "revoked", period.AttrBeganBeforeObservation, "true"))
+	o.Eventually(t, "the one of before", o.HasSpan(lease.Span, "etcd.lease.id", hexOf(before), attrCause, "revoked", period.AttrBeganBeforeObservation, "true"))
 	assert.Empty(t, o.Events("etcd.lease.granted", "etcd.lease.id", hexOf(before)))
 	assert.Empty(t, o.Events("", "etcd.lease.id", hexOf(elsewhere)))
 	o.requireTruth(t, client, from)
@@ -110,7 +111,7 @@ func TestAllLeases(t *testing.T) {
 	etcd, client := startEtcd(t, lab.ServerOptions{})
 	before := grant(t, client, 60)
 	cfg := configFor(etcd.Endpoints...)
-	cfg.Leases.Mode = LeasesAll
+	cfg.Leases.Mode = lease.ModeAll
 	o := observe(t, cfg)
 	o.watching(t, client)
 	o.Eventually(t, "the first list", func() bool { return o.Own(t, "otelcol_etcd_requests", "request", "leases", "outcome", "success") > 0 })
@@ -129,7 +130,7 @@ func TestAllLeases(t *testing.T) {
 	o.requireLease(t, expired, "expired", "likely", 0, 1500*time.Millisecond)
 	_, err = client.Revoke(t.Context(), before)
 	require.NoError(t, err)
-	o.Eventually(t, "the one of before", o.HasSpan(telemetry.SpanLease, "etcd.lease.id", hexOf(before), attrCause, "revoked"))
+	o.Eventually(t, "the one of before", o.HasSpan(lease.Span, "etcd.lease.id", hexOf(before), attrCause, "revoked"))
 	assert.Empty(t, o.Events("etcd.lease.granted", "etcd.lease.id", hexOf(before)))
 	ended := o.Events("etcd.lease.ended", "etcd.lease.id", hexOf(kept))
 	lives, err := client.TimeToLive(t.Context(), kept)
@@ -142,7 +143,7 @@ func TestAllLeases(t *testing.T) {
 func TestLeasesThatAreOnlyCountedOrOff(t *testing.T) {
 	t.Parallel()
 	etcd, client := startEtcd(t, lab.ServerOptions{})
-	for mode, lists := range map[LeaseMode]bool{LeasesCount: true, LeasesOff: false} {
+	for mode, lists := range map[lease.Mode]bool{lease.ModeCount: true, lease.ModeOff: false} {
 		t.Run(string(mode), func(t *testing.T) {
 			cfg := configFor(etcd.Endpoints...)
 			cfg.Leases.Mode = mode
@@ -186,7 +187,7 @@ func TestTheLeaderIsAskedWithinABudget(t *testing.T) {
 		ids = append(ids, id)
 	}
 	o.Eventually(t, "all have ended", func() bool { return len(o.Events("etcd.lease.ended")) >= leases })
-	o.Eventually(t, "nothing is left to ask for", func() bool { return len(o.Spans(telemetry.SpanLease)) >= leases })
+	o.Eventually(t, "nothing is left to ask for", func() bool { return len(o.Spans(lease.Span)) >= leases })
 	requests := questions() - first
 	took := time.Since(began)
 	assert.LessOrEqual(t, float64(requests), 20*(took.Seconds()+1)+1)
@@ -214,21 +215,21 @@ func TestALockIsLostWithItsLease(t *testing.T) {
 		o.Eventually(t, "queued", o.HasEvent("etcd.lock.queued", "etcd.lock.key", l.key))
 	}
 	waits.die()
-	o.Eventually(t, "it expired while waiting", o.hasSpan(telemetry.SpanAttempt, waits.key))
+	o.Eventually(t, "it expired while waiting", o.hasSpan(lock.SpanAttempt, waits.key))
 	lost.die()
 	next.acquired(t)
 	next.unlock(t)
 	o.requireTruth(t, client, from)
 
-	o.Eventually(t, "the last one", o.hasSpan(telemetry.SpanHold, next.key))
+	o.Eventually(t, "the last one", o.hasSpan(lock.SpanHold, next.key))
 	for _, test := range []struct {
 		l                        *locker
 		event, cause, name, says string
 	}{
-		{waits, "etcd.lock.abandoned", "lease_expired", telemetry.SpanAttempt, "the lease expired while waiting"},
-		{lost, "etcd.lock.released", "lease_expired", telemetry.SpanAttempt, "the lease expired while holding"},
-		{lost, "etcd.lock.released", "lease_expired", telemetry.SpanHold, "the lease expired while holding"},
-		{next, "etcd.lock.released", "released", telemetry.SpanAttempt, ""},
+		{waits, "etcd.lock.abandoned", "lease_expired", lock.SpanAttempt, "the lease expired while waiting"},
+		{lost, "etcd.lock.released", "lease_expired", lock.SpanAttempt, "the lease expired while holding"},
+		{lost, "etcd.lock.released", "lease_expired", lock.SpanHold, "the lease expired while holding"},
+		{next, "etcd.lock.released", "released", lock.SpanAttempt, ""},
 	} {
 		events := o.Events(test.event, "etcd.lock.key", test.l.key)
 		require.Len(t, events, 1)
@@ -239,8 +240,8 @@ func TestALockIsLostWithItsLease(t *testing.T) {
 		assert.Equal(t, test.says, span.Status().Message())
 		assert.Equal(t, test.says != "", span.Status().Code() == ptrace.StatusCodeError)
 	}
-	attempt, _ := o.span(telemetry.SpanAttempt, next.key)
-	hold, _ := o.span(telemetry.SpanHold, lost.key)
+	attempt, _ := o.span(lock.SpanAttempt, next.key)
+	hold, _ := o.span(lock.SpanHold, lost.key)
 	require.Equal(t, 1, attempt.Links().Len(), "it leads to whom it waited for")
 	assert.Equal(t, hold.SpanID(), attempt.Links().At(0).SpanID())
 	assert.Equal(t, hold.TraceID(), attempt.Links().At(0).TraceID())
@@ -285,7 +286,7 @@ func TestElections(t *testing.T) {
 		dies.Orphan()
 		o.Eventually(t, "the third", led(lastKey))
 		require.NoError(t, last.Close())
-		o.Eventually(t, "the last term", o.HasSpan(telemetry.SpanTerm, "etcd.election.key", lastKey))
+		o.Eventually(t, "the last term", o.HasSpan(lock.SpanTerm, "etcd.election.key", lastKey))
 
 		var told []string
 		for _, event := range o.Events("", "etcd.election.name", name) {
@@ -297,7 +298,7 @@ func TestElections(t *testing.T) {
 			"etcd.election.elected " + diesKey + " ", "etcd.election.lost " + diesKey + " lease_expired",
 			"etcd.election.elected " + lastKey + " ", "etcd.election.resigned " + lastKey + " released",
 		}, told)
-		terms := o.Spans(telemetry.SpanTerm, "etcd.election.name", name)
+		terms := o.Spans(lock.SpanTerm, "etcd.election.name", name)
 		require.Len(t, terms, 3)
 		for i, term := range terms {
 			assert.Equal(t, map[bool]string{true: "the lease expired while leading", false: ""}[i == 1], term.Status().Message())

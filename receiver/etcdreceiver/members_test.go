@@ -25,13 +25,16 @@ import (
 	"github.com/otelcol-infra/otelcol-infra/internal/observedtest"
 	"github.com/otelcol-infra/otelcol-infra/internal/period"
 	"github.com/otelcol-infra/otelcol-infra/lab"
-	"github.com/otelcol-infra/otelcol-infra/receiver/etcdreceiver/internal/state"
-	"github.com/otelcol-infra/otelcol-infra/receiver/etcdreceiver/internal/telemetry"
+	"github.com/otelcol-infra/otelcol-infra/receiver/etcdreceiver/internal/collect"
+	"github.com/otelcol-infra/otelcol-infra/receiver/etcdreceiver/internal/compaction"
+	"github.com/otelcol-infra/otelcol-infra/receiver/etcdreceiver/internal/leader"
 )
 
 const (
 	elected = "etcd.raft.leader.elected"
 	subject = "etcd.member.subject.id"
+
+	leaderless = leader.SpanLeaderless
 )
 
 // clusterOnly is a configuration that observes no keys.
@@ -65,7 +68,7 @@ func leadingMember(t *testing.T, client *clientv3.Client, endpoints []string) (l
 		for i, endpoint := range endpoints {
 			status, err := client.Status(t.Context(), endpoint)
 			if err == nil && status.Leader == status.Header.MemberId {
-				leader, id = i, hex(status.Leader)
+				leader, id = i, collect.Hex(status.Leader)
 				return true
 			}
 		}
@@ -102,30 +105,30 @@ func TestAClusterLosesItsLeaderAndItsQuorum(t *testing.T) {
 	o.Eventually(t, "a leader", o.HasValue(1, "etcd.raft.has_leader"))
 	assert.Equal(t, plog.SeverityNumberInfo, o.Events(elected)[0].SeverityNumber())
 	lost := len(o.Events("etcd.raft.leader.lost")) // An election can be over between two looks.
-	leaderless := func(n int) func() bool {
-		return func() bool { return len(o.Spans(telemetry.SpanLeaderless)) >= n }
+	over := func(n int) func() bool {
+		return func() bool { return len(o.Spans(leaderless)) >= n }
 	}
-	o.Eventually(t, "its times without a leader", leaderless(lost))
-	assert.Len(t, o.Spans(telemetry.SpanLeaderless), lost)
+	o.Eventually(t, "its times without a leader", over(lost))
+	assert.Len(t, o.Spans(leaderless), lost)
 
 	require.NoError(t, etcd.Members[other].Kill())
 	o.Eventually(t, "there is no leader", o.HasValue(0, "etcd.raft.has_leader"))
 	o.Eventually(t, "it is told", func() bool { return len(o.Events("etcd.raft.leader.lost")) == lost+1 })
 	assert.Equal(t, plog.SeverityNumberError, o.Events("etcd.raft.leader.lost")[lost].SeverityNumber())
-	o.Eventually(t, "its marker", func() bool { return len(o.Spans(telemetry.SpanLeaderless+".start")) > lost })
-	assert.Len(t, o.Spans(telemetry.SpanLeaderless+".start"), lost+1)
-	assert.Len(t, o.Spans(telemetry.SpanLeaderless), lost, "it lasts")
+	o.Eventually(t, "its marker", func() bool { return len(o.Spans(leaderless+".start")) > lost })
+	assert.Len(t, o.Spans(leaderless+".start"), lost+1)
+	assert.Len(t, o.Spans(leaderless), lost, "it lasts")
 	o.Eventually(t, "the member that is left is up", o.has("etcd.member.up", etcd.Endpoints[3-leader-other], 1))
 	late := observe(t, clusterOnly(etcd.Endpoints...))
 	late.Eventually(t, "who comes late sees it too", late.HasValue(0, "etcd.raft.has_leader"))
 
 	require.NoError(t, etcd.Members[other].Restart(t.Context()))
-	o.Eventually(t, "the time without a leader has ended", leaderless(lost+1))
+	o.Eventually(t, "the time without a leader has ended", over(lost+1))
 	o.Eventually(t, "a leader", o.HasValue(1, "etcd.raft.has_leader"))
-	late.Eventually(t, "who came late tells it", late.HasSpan(telemetry.SpanLeaderless, period.AttrBeganBeforeObservation, "true"))
-	last := o.Spans(telemetry.SpanLeaderless)[lost]
+	late.Eventually(t, "who came late tells it", late.HasSpan(leaderless, period.AttrBeganBeforeObservation, "true"))
+	last := o.Spans(leaderless)[lost]
 	assert.Equal(t, ptrace.StatusCodeError, last.Status().Code())
-	assert.Equal(t, last.SpanID(), o.Spans(telemetry.SpanLeaderless + ".start")[lost].ParentSpanID())
+	assert.Equal(t, last.SpanID(), o.Spans(leaderless + ".start")[lost].ParentSpanID())
 	ended := slices.DeleteFunc(o.Events(elected), func(e plog.LogRecord) bool { return e.TraceID() != last.TraceID() })
 	require.Len(t, ended, 1, "and others may follow")
 	assert.Equal(t, last.EndTimestamp(), ended[0].Timestamp())
@@ -170,16 +173,16 @@ func TestMembersComeArePromotedAndGo(t *testing.T) {
 
 	nowhere, err := client.MemberAddAsLearner(t.Context(), []string{"http://127.0.0.1:1"})
 	require.NoError(t, err)
-	o.Eventually(t, "a learner that never starts", o.HasEvent("etcd.member.added", subject, hex(nowhere.Member.ID), "etcd.member.role", "learner"))
+	o.Eventually(t, "a learner that never starts", o.HasEvent("etcd.member.added", subject, collect.Hex(nowhere.Member.ID), "etcd.member.role", "learner"))
 	o.Eventually(t, "it counts", o.roles(1, 1))
 	assert.Empty(t, value(o.Events("etcd.member.added")[0].Attributes(), "etcd.member.name"))
 	_, err = client.MemberRemove(t.Context(), nowhere.Member.ID)
 	require.NoError(t, err)
-	o.Eventually(t, "it is removed", o.HasEvent("etcd.member.removed", subject, hex(nowhere.Member.ID), "etcd.member.role", "learner"))
+	o.Eventually(t, "it is removed", o.HasEvent("etcd.member.removed", subject, collect.Hex(nowhere.Member.ID), "etcd.member.role", "learner"))
 	assert.Equal(t, plog.SeverityNumberWarn, o.Events("etcd.member.removed")[0].SeverityNumber())
 
 	id := startLearner(t, client)
-	o.Eventually(t, "a learner", o.HasEvent("etcd.member.added", subject, hex(id)))
+	o.Eventually(t, "a learner", o.HasEvent("etcd.member.added", subject, collect.Hex(id)))
 	o.Eventually(t, "its name is known", func() bool {
 		list, err := client.MemberList(t.Context())
 		return err == nil && slices.ContainsFunc(list.Members, func(m *etcdserverpb.Member) bool { return m.ID == id && m.Name == "learner" })
@@ -188,13 +191,13 @@ func TestMembersComeArePromotedAndGo(t *testing.T) {
 		_, err := client.MemberPromote(t.Context(), id)
 		return err == nil || errors.Is(err, rpctypes.ErrMemberNotLearner)
 	})
-	o.Eventually(t, "it is promoted", o.HasEvent("etcd.member.promoted", subject, hex(id), "etcd.member.role", "voter", "etcd.member.name", "learner", "observation.reconciled", "false"))
+	o.Eventually(t, "it is promoted", o.HasEvent("etcd.member.promoted", subject, collect.Hex(id), "etcd.member.role", "voter", "etcd.member.name", "learner", "observation.reconciled", "false"))
 	o.Eventually(t, "two voters", o.roles(2, 0))
 	o.Eventually(t, "it can be removed", func() bool { // etcd waits until it has been well for some seconds.
 		_, err := client.MemberRemove(t.Context(), id)
 		return err == nil || errors.Is(err, rpctypes.ErrMemberNotFound)
 	})
-	o.Eventually(t, "it is removed", o.HasEvent("etcd.member.removed", subject, hex(id), "etcd.member.role", "voter"))
+	o.Eventually(t, "it is removed", o.HasEvent("etcd.member.removed", subject, collect.Hex(id), "etcd.member.role", "voter"))
 	assert.Len(t, o.Events("etcd.member.added"), 2)
 	assert.Len(t, o.Events("etcd.member.removed"), 2)
 }
@@ -226,7 +229,7 @@ func TestAnEtcdWithoutSpace(t *testing.T) {
 	status, err := client.Status(t.Context(), endpoint)
 	require.NoError(t, err)
 	raised := o.Events("etcd.alarm.raised")[0]
-	assert.Equal(t, hex(status.Header.MemberId), value(raised.Attributes(), subject))
+	assert.Equal(t, collect.Hex(status.Header.MemberId), value(raised.Attributes(), subject))
 	assert.Equal(t, "false", value(raised.Attributes(), "observation.reconciled"))
 	assert.Equal(t, plog.SeverityNumberError, raised.SeverityNumber())
 	o.Eventually(t, "it counts", o.HasValue(1, "etcd.alarm.count", nospace...))
@@ -299,72 +302,6 @@ func TestCompactions(t *testing.T) {
 	assert.Empty(t, o.Trouble())
 }
 
-func TestTheOldestRevisionIsFound(t *testing.T) {
-	for name, tc := range map[string]struct{ before, compacted, newest, want int64 }{
-		"nothing was compacted":           {0, 0, 50, 1},
-		"a new cluster":                   {0, 0, 1, 1},
-		"nothing since":                   {7, 7, 50, 7},
-		"something since":                 {7, 8, 50, 8},
-		"all":                             {7, 50, 50, 50},
-		"all but one":                     {0, 49, 50, 49},
-		"a restored backup":               {90, 7, 50, 7},
-		"a restored backup with its past": {90, 0, 50, 1},
-	} {
-		t.Run(name, func(t *testing.T) {
-			reads := 0
-			got, err := oldestRevision(tc.before, func(revision int64) (int64, error) {
-				reads++
-				switch {
-				case revision > tc.newest:
-					return 0, rpctypes.ErrFutureRev
-				case revision != 0 && revision < tc.compacted:
-					return 0, rpctypes.ErrCompacted
-				}
-				return tc.newest, nil
-			})
-			require.NoError(t, err)
-			assert.Equal(t, tc.want, got)
-			assert.LessOrEqual(t, reads, 11)
-		})
-	}
-}
-
-// etcd compacts while the oldest revision is searched for.
-func TestTheOldestRevisionIsFoundWhileItMoves(t *testing.T) {
-	oldest, newest := int64(10), int64(100)
-	got, err := oldestRevision(1, func(revision int64) (int64, error) {
-		defer func() { oldest, newest = min(oldest+7, 300), newest+1 }()
-		if revision != 0 && revision < oldest {
-			return 0, rpctypes.ErrCompacted
-		}
-		return max(newest, oldest), nil
-	})
-	require.NoError(t, err)
-	assert.EqualValues(t, 300, got)
-
-	for failing := range 3 { // whichever read fails
-		reads := 0
-		_, err := oldestRevision(1, func(revision int64) (int64, error) {
-			if reads++; reads > failing {
-				return 0, rpctypes.ErrTimeout
-			}
-			if revision != 0 && revision < 60 {
-				return 0, rpctypes.ErrCompacted
-			}
-			return 100, nil
-		})
-		require.ErrorIs(t, err, rpctypes.ErrTimeout)
-	}
-}
-
-func TestAlarmTypes(t *testing.T) {
-	for of, want := range map[etcdserverpb.AlarmType]state.AlarmType{
-		etcdserverpb.AlarmType_NOSPACE: state.NoSpace, etcdserverpb.AlarmType_CORRUPT: state.Corrupt, 99: state.UnknownAlarm,
-	} {
-		assert.Equal(t, want, alarmType(of))
-	}
-}
-
 // One that hangs from the start delays the metrics of the others for a second, not
 // until its request fails.
 func TestAMemberThatNeverAnswered(t *testing.T) {
@@ -400,8 +337,8 @@ func TestAMemberThatHangs(t *testing.T) {
 	o.Eventually(t, "another leader", o.elects(id))
 	t.Logf("told %s after the leader was halted", time.Since(began))
 	o.Eventually(t, "it is down", o.has("etcd.member.up", etcd.Endpoints[leader], 0))
-	o.Eventually(t, "it is said", func() bool { return o.Warnings(statusOf+address.HostPort(etcd.Endpoints[leader])) == 1 })
-	assert.Zero(t, o.Warnings(statusOf+address.HostPort(etcd.Endpoints[(leader+1)%3])))
+	o.Eventually(t, "it is said", func() bool { return o.Warnings(collect.StatusOf+address.HostPort(etcd.Endpoints[leader])) == 1 })
+	assert.Zero(t, o.Warnings(collect.StatusOf+address.HostPort(etcd.Endpoints[(leader+1)%3])))
 	status, err := client.Status(t.Context(), etcd.Endpoints[(leader+1)%3])
 	require.NoError(t, err)
 	o.Eventually(t, "the others are observed", func() bool {
@@ -440,7 +377,7 @@ func TestARestartOfTheCollector(t *testing.T) {
 	_, err = client.Compact(t.Context(), answer.Header.Revision)
 	require.NoError(t, err)
 	o := run(t)
-	o.Eventually(t, "what happened meanwhile", o.HasEvent("etcd.member.added", subject, hex(added.Member.ID), "observation.reconciled", "true"))
+	o.Eventually(t, "what happened meanwhile", o.HasEvent("etcd.member.added", subject, collect.Hex(added.Member.ID), "observation.reconciled", "true"))
 	o.Eventually(t, "the compaction", o.HasEvent("etcd.compaction"))
 	assert.Len(t, o.Events(""), 2)
 }
@@ -477,7 +414,7 @@ func TestAUserThatMayNotRead(t *testing.T) {
 	o.Eventually(t, "no alarm", o.HasValue(0, "etcd.alarm.count", "etcd.alarm.type", "nospace"))
 	require.Never(t, func() bool { return o.HasMetric("etcd.compact_revision") }, time.Second, 50*time.Millisecond)
 	assert.Empty(t, o.Trouble())
-	assert.Zero(t, o.Warnings(findCompactions))
+	assert.Zero(t, o.Warnings(compaction.Condition))
 
 	cfg = clusterOnly(etcd.Endpoints...)
 	cfg.Username, cfg.Password = "otel", "pa55word"
@@ -490,7 +427,7 @@ func TestEndpointsOfTwoClusters(t *testing.T) {
 	first, _ := startEtcd(t, lab.ServerOptions{Members: 1})
 	second, client := startEtcd(t, lab.ServerOptions{Members: 1})
 	o := observe(t, clusterOnly(first.Endpoints[0], second.Endpoints[0]))
-	o.Eventually(t, "it is said", func() bool { return strings.Contains(o.Trouble(), errMixed.Error()) })
+	o.Eventually(t, "it is said", func() bool { return strings.Contains(o.Trouble(), collect.ErrMixed.Error()) })
 	_, err := client.MemberAddAsLearner(t.Context(), []string{"http://127.0.0.1:1"})
 	require.NoError(t, err)
 	o.Eventually(t, "the first one is followed", o.roles(1, 0))

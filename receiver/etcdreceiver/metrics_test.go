@@ -13,6 +13,7 @@ import (
 
 	"github.com/otelcol-infra/otelcol-infra/internal/address"
 	"github.com/otelcol-infra/otelcol-infra/lab"
+	"github.com/otelcol-infra/otelcol-infra/receiver/etcdreceiver/internal/collect"
 )
 
 func TestMetricsOfARealEtcd(t *testing.T) {
@@ -38,7 +39,7 @@ func TestMetricsOfARealEtcd(t *testing.T) {
 	resource := all[len(all)-1].ResourceMetrics().At(0).Resource().Attributes()
 	assert.Equal(t, map[string]any{
 		"service.name": "etcd", "service.instance.id": address.HostPort(endpoint),
-		"etcd.cluster.id": hex(answer.Header.ClusterId), "etcd.member.id": hex(answer.Header.MemberId),
+		"etcd.cluster.id": collect.Hex(answer.Header.ClusterId), "etcd.member.id": collect.Hex(answer.Header.MemberId),
 		"service.version": status.Version,
 	}, resource.AsRaw())
 }

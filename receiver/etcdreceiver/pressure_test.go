@@ -16,7 +16,7 @@ import (
 	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"github.com/otelcol-infra/otelcol-infra/lab"
-	"github.com/otelcol-infra/otelcol-infra/receiver/etcdreceiver/internal/telemetry"
+	"github.com/otelcol-infra/otelcol-infra/receiver/etcdreceiver/internal/lock"
 )
 
 // A consumer that refuses has the receiver read no further: what it holds is
@@ -130,7 +130,7 @@ func TestSpansGoOnWhileEventsAreRefused(t *testing.T) {
 		keys = append(keys, l.mutex.Key())
 		o.Eventually(t, "it is held", o.HasValue(1, "etcd.lock.holder.count"))
 		l.unlock(t)
-		o.Eventually(t, "its span", o.HasSpan(telemetry.SpanAttempt, "etcd.lock.key", keys[len(keys)-1]))
+		o.Eventually(t, "its span", o.HasSpan(lock.SpanAttempt, "etcd.lock.key", keys[len(keys)-1]))
 		o.Eventually(t, "it is not held", o.HasValue(0, "etcd.lock.holder.count"))
 	}
 	for _, key := range keys {
@@ -139,7 +139,7 @@ func TestSpansGoOnWhileEventsAreRefused(t *testing.T) {
 	o.RefuseLogs(false)
 	for _, key := range keys {
 		o.Eventually(t, "its event", o.HasEvent("etcd.lock.released", "etcd.lock.key", key))
-		assert.Len(t, o.Spans(telemetry.SpanAttempt, "etcd.lock.key", key), 1)
+		assert.Len(t, o.Spans(lock.SpanAttempt, "etcd.lock.key", key), 1)
 	}
 	assert.Empty(t, o.Events("etcd.watch.gap"))
 }

@@ -11,14 +11,16 @@ import (
 	"go.opentelemetry.io/collector/pdata/pmetric"
 
 	"github.com/otelcol-infra/otelcol-infra/internal/readmetest"
+	"github.com/otelcol-infra/otelcol-infra/receiver/etcdreceiver/internal/keyspace"
+	"github.com/otelcol-infra/otelcol-infra/receiver/etcdreceiver/internal/leader"
+	"github.com/otelcol-infra/otelcol-infra/receiver/etcdreceiver/internal/lease"
+	"github.com/otelcol-infra/otelcol-infra/receiver/etcdreceiver/internal/lock"
 	"github.com/otelcol-infra/otelcol-infra/receiver/etcdreceiver/internal/metadata"
-	"github.com/otelcol-infra/otelcol-infra/receiver/etcdreceiver/internal/state"
-	"github.com/otelcol-infra/otelcol-infra/receiver/etcdreceiver/internal/telemetry"
 )
 
 func TestTheReadmeNamesEverything(t *testing.T) {
 	names := []string{
-		telemetry.SpanAttempt, telemetry.SpanWait, telemetry.SpanHold, telemetry.SpanTerm, telemetry.SpanLease, telemetry.SpanLeaderless,
+		lock.SpanAttempt, lock.SpanWait, lock.SpanHold, lock.SpanTerm, lease.Span, leader.SpanLeaderless,
 	}
 	names = append(names, histogramNames()...)
 	names = append(names, readmetest.Settings[metadata.MetricsConfig]()...)
@@ -30,8 +32,8 @@ func TestTheReadmeNamesEverything(t *testing.T) {
 // histogramNames returns the metrics that mdatagen does not know.
 func histogramNames() (names []string) {
 	now := time.Now()
-	durations := telemetry.NewDurations(state.Prefixes{Locks: []string{"/"}, Elections: []string{"/"}}, now)
-	durations.Observe("", []state.Effect{{Kind: state.LeaseAsked, At: now, Lease: &state.Lease{First: true}}})
+	durations := keyspace.NewDurations(keyspace.Prefixes{Locks: []string{"/"}, Elections: []string{"/"}}, now)
+	durations.Observe("", now, []keyspace.Effect{lease.Queried{Lease: lease.Lease{First: true}}})
 	metrics := pmetric.NewMetricSlice()
 	durations.AppendTo(metrics, pcommon.NewTimestampFromTime(now))
 	for _, metric := range metrics.All() {

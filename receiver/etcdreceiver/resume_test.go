@@ -27,9 +27,10 @@ import (
 	"github.com/otelcol-infra/otelcol-infra/internal/observedtest"
 	"github.com/otelcol-infra/otelcol-infra/internal/period"
 	"github.com/otelcol-infra/otelcol-infra/lab"
+	"github.com/otelcol-infra/otelcol-infra/receiver/etcdreceiver/internal/keyspace"
+	"github.com/otelcol-infra/otelcol-infra/receiver/etcdreceiver/internal/lease"
+	"github.com/otelcol-infra/otelcol-infra/receiver/etcdreceiver/internal/lock"
 	"github.com/otelcol-infra/otelcol-infra/receiver/etcdreceiver/internal/metadata"
-	"github.com/otelcol-infra/otelcol-infra/receiver/etcdreceiver/internal/state"
-	"github.com/otelcol-infra/otelcol-infra/receiver/etcdreceiver/internal/telemetry"
 )
 
 // stored returns a configuration with a storage, and the host that runs it.
@@ -99,15 +100,15 @@ func TestWhatChangesWhileTheReceiverIsStopped(t *testing.T) {
 
 	// Each attempt is one trace, from its true start on.
 	for _, l := range []*locker{across, given, waiter, taker} {
-		second.Eventually(t, "the attempt", second.hasSpan(telemetry.SpanAttempt, l.key))
+		second.Eventually(t, "the attempt", second.hasSpan(lock.SpanAttempt, l.key))
 		parts := map[string]ptrace.Span{}
-		for _, name := range []string{telemetry.SpanAttempt, telemetry.SpanAttempt + ".start", telemetry.SpanWait, telemetry.SpanHold} {
+		for _, name := range []string{lock.SpanAttempt, lock.SpanAttempt + ".start", lock.SpanWait, lock.SpanHold} {
 			spans := append(first.Spans(name, "etcd.lock.key", l.key), second.Spans(name, "etcd.lock.key", l.key)...)
 			require.Len(t, spans, 1, name)
 			parts[name] = spans[0]
 			assert.Empty(t, value(spans[0].Attributes(), period.AttrBeganBeforeObservation), name)
 		}
-		attempt, marker, wait, hold := parts[telemetry.SpanAttempt], parts[telemetry.SpanAttempt+".start"], parts[telemetry.SpanWait], parts[telemetry.SpanHold]
+		attempt, marker, wait, hold := parts[lock.SpanAttempt], parts[lock.SpanAttempt+".start"], parts[lock.SpanWait], parts[lock.SpanHold]
 		assert.Equal(t, marker.StartTimestamp(), attempt.StartTimestamp())
 		assert.Equal(t, marker.TraceID(), attempt.TraceID())
 		assert.Equal(t, marker.StartTimestamp(), wait.StartTimestamp())
@@ -121,7 +122,7 @@ func TestWhatChangesWhileTheReceiverIsStopped(t *testing.T) {
 			assert.Zero(t, attempt.Links().Len())
 			continue
 		}
-		before, ok := second.span(telemetry.SpanHold, behind.key)
+		before, ok := second.span(lock.SpanHold, behind.key)
 		require.True(t, ok)
 		require.Equal(t, 1, attempt.Links().Len(), "it leads to whom it waited for")
 		assert.Equal(t, before.SpanID(), attempt.Links().At(0).SpanID())
@@ -146,13 +147,13 @@ func TestLeasesOutliveTheReceiver(t *testing.T) {
 		return err == nil && answer.Count == 0
 	}, soon, 50*time.Millisecond)
 	second := observeOn(t, host, cfg())
-	second.Eventually(t, "its end", second.HasSpan(telemetry.SpanLease, "etcd.lease.id", hexOf(gone), attrCause, "unknown", period.AttrReconciled, "true"))
+	second.Eventually(t, "its end", second.HasSpan(lease.Span, "etcd.lease.id", hexOf(gone), attrCause, "unknown", period.AttrReconciled, "true"))
 	_, err := client.Revoke(t.Context(), kept)
 	require.NoError(t, err)
-	second.Eventually(t, "its end", second.HasSpan(telemetry.SpanLease, "etcd.lease.id", hexOf(kept), attrCause, "revoked"))
+	second.Eventually(t, "its end", second.HasSpan(lease.Span, "etcd.lease.id", hexOf(kept), attrCause, "revoked"))
 	for _, id := range []clientv3.LeaseID{kept, gone} {
-		marker := append(first.Spans(telemetry.SpanLease+".start", "etcd.lease.id", hexOf(id)), second.Spans(telemetry.SpanLease+".start", "etcd.lease.id", hexOf(id))...)
-		whole := append(first.Spans(telemetry.SpanLease, "etcd.lease.id", hexOf(id)), second.Spans(telemetry.SpanLease, "etcd.lease.id", hexOf(id))...)
+		marker := append(first.Spans(lease.Span+".start", "etcd.lease.id", hexOf(id)), second.Spans(lease.Span+".start", "etcd.lease.id", hexOf(id))...)
+		whole := append(first.Spans(lease.Span, "etcd.lease.id", hexOf(id)), second.Spans(lease.Span, "etcd.lease.id", hexOf(id))...)
 		require.Len(t, marker, 1)
 		require.Len(t, whole, 1)
 		assert.Equal(t, marker[0].StartTimestamp(), whole[0].StartTimestamp())
@@ -182,12 +183,12 @@ func TestLeasesAreKeptWhenAConsumerIsSlowAtTheEnd(t *testing.T) {
 		set(t, client, "/app/key", "", clientv3.WithLease(lease))
 		return len(known(w)) == 1 && known(w)[0].TTL == 60
 	}, soon, 20*time.Millisecond)
-	want := known(w)[0].Seen
+	want := known(w)[0].Since
 	require.NoError(t, w.Shutdown(t.Context()))
 
 	kept := keptLeases(t, host, w)
 	require.Len(t, kept, 1)
-	assert.True(t, want.Equal(kept[0].Seen))
+	assert.True(t, want.Equal(kept[0].Since))
 }
 
 // What keys tell of a lease that is not asked for again is kept at the end.
@@ -195,17 +196,17 @@ func TestWhatKeysTellOfALeaseIsKeptAtTheEnd(t *testing.T) {
 	t.Parallel()
 	etcd, client := startEtcd(t, lab.ServerOptions{})
 	cfg, host := stored(t, etcd.Endpoints...)
-	lease := grant(t, client, 600)
+	id := grant(t, client, 600)
 	w, err := newWatcher(cfg(), receivertest.NewNopSettings(metadata.Type))
 	require.NoError(t, err)
 	require.NoError(t, w.Start(t.Context(), host))
-	set(t, client, "/app/a", "", clientv3.WithLease(lease))
+	set(t, client, "/app/a", "", clientv3.WithLease(id))
 	require.Eventually(t, func() bool {
-		var kept checkpointedLeases
-		_, err := w.store.Load(t.Context(), keyLeases, &kept)
+		var kept lease.Checkpoint
+		_, err := w.env.Store.Load(t.Context(), lease.StorageKey, &kept)
 		return err == nil && len(kept.Leases) == 1 && kept.Leases[0].TTL == 600
 	}, soon, 20*time.Millisecond)
-	set(t, client, "/app/b", "", clientv3.WithLease(lease))
+	set(t, client, "/app/b", "", clientv3.WithLease(id))
 	require.Eventually(t, func() bool { return len(known(w)[0].Names) == 2 }, soon, 20*time.Millisecond)
 	require.NoError(t, w.Shutdown(t.Context()))
 	kept := keptLeases(t, host, w)
@@ -214,19 +215,17 @@ func TestWhatKeysTellOfALeaseIsKeptAtTheEnd(t *testing.T) {
 }
 
 // known returns the leases that a watcher would keep.
-func known(w *watcher) []state.SavedLease {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.machine.SaveLeases()
+func known(w *watcher) []lease.Saved {
+	return w.keys.Leases()
 }
 
 // keptLeases returns the leases that a watcher has kept that has ended.
-func keptLeases(t *testing.T, host component.Host, w *watcher) []state.SavedLease {
+func keptLeases(t *testing.T, host component.Host, w *watcher) []lease.Saved {
 	t.Helper()
-	store, err := checkpoint.Open(t.Context(), host, w.cfg.Storage, component.KindReceiver, w.settings.ID, "")
+	store, err := checkpoint.Open(t.Context(), host, w.cfg.Storage, component.KindReceiver, w.env.Settings.ID, "")
 	require.NoError(t, err)
-	var kept checkpointedLeases
-	found, err := store.Load(t.Context(), keyLeases, &kept)
+	var kept lease.Checkpoint
+	found, err := store.Load(t.Context(), lease.StorageKey, &kept)
 	require.NoError(t, err)
 	require.True(t, found)
 	require.NoError(t, store.Close(t.Context()))
@@ -269,7 +268,7 @@ func TestWhatWasRefusedIsToldAfterTheRestart(t *testing.T) {
 	require.ElementsMatch(t, want, since(slices.Collect(maps.Values(told)), from))
 	assert.Empty(t, append(first.Events("etcd.watch.gap"), second.Events("etcd.watch.gap")...))
 	second.Shutdown(t) // All spans are told.
-	require.Len(t, append(first.Spans(telemetry.SpanAttempt, "etcd.lock.key", l.key), second.Spans(telemetry.SpanAttempt, "etcd.lock.key", l.key)...), 1)
+	require.Len(t, append(first.Spans(lock.SpanAttempt, "etcd.lock.key", l.key), second.Spans(lock.SpanAttempt, "etcd.lock.key", l.key)...), 1)
 }
 
 func TestACompactionWhileTheReceiverIsStopped(t *testing.T) {
@@ -303,9 +302,9 @@ func TestACompactionWhileTheReceiverIsStopped(t *testing.T) {
 	// What was removed meanwhile is not known: names are not kept.
 	second.requireTold(t, "etcd.key", "/app/", 0, []change{{"etcd.key.put", "/app/created", created}})
 	waits.unlock(t)
-	second.Eventually(t, "the attempt", second.hasSpan(telemetry.SpanAttempt, waits.key))
-	whole, _ := second.span(telemetry.SpanAttempt, waits.key)
-	marker, _ := first.span(telemetry.SpanAttempt+".start", waits.key)
+	second.Eventually(t, "the attempt", second.hasSpan(lock.SpanAttempt, waits.key))
+	whole, _ := second.span(lock.SpanAttempt, waits.key)
+	marker, _ := first.span(lock.SpanAttempt+".start", waits.key)
 	assert.Equal(t, marker.StartTimestamp(), whole.StartTimestamp())
 	assert.Equal(t, "true", value(whole.Attributes(), period.AttrReconciled))
 }
@@ -322,14 +321,14 @@ func TestStartLatestIgnoresTheStorage(t *testing.T) {
 	first.Shutdown(t)
 	set(t, client, "/app/missed", "")
 	latest := cfg()
-	latest.Watch.Start = StartLatest
+	latest.Watch.Start = keyspace.StartLatest
 	second := observeOn(t, host, latest)
 	from := second.watching(t, client)
 	l.unlock(t)
 	second.requireTruth(t, client, from)
 	assert.Empty(t, second.Events("", "etcd.key", "/app/missed"))
-	second.Eventually(t, "the attempt", second.hasSpan(telemetry.SpanAttempt, l.key))
-	whole, _ := second.span(telemetry.SpanAttempt, l.key)
+	second.Eventually(t, "the attempt", second.hasSpan(lock.SpanAttempt, l.key))
+	whole, _ := second.span(lock.SpanAttempt, l.key)
 	assert.Equal(t, "true", value(whole.Attributes(), period.AttrBeganBeforeObservation))
 }
 
@@ -345,7 +344,7 @@ func TestStartAtARevision(t *testing.T) {
 	cfg, host := stored(t, etcd.Endpoints...)
 	at := func(revision int64) *Config {
 		cfg := cfg()
-		cfg.Watch.Start, cfg.Watch.Revision = StartRevision, revision
+		cfg.Watch.Start, cfg.Watch.Revision = keyspace.StartRevision, revision
 		return cfg
 	}
 	first := observeOn(t, host, at(from))
@@ -363,20 +362,20 @@ func TestStartAtARevision(t *testing.T) {
 
 	// From the very first one on, without a storage.
 	all := configFor(etcd.Endpoints...)
-	all.Watch.Start, all.Watch.Revision = StartRevision, 1
+	all.Watch.Start, all.Watch.Revision = keyspace.StartRevision, 1
 	observe(t, all).requireTruth(t, client, 1)
 
 	last := set(t, client, "/app/last", "")
 	_, err := client.Compact(t.Context(), last)
 	require.NoError(t, err)
 	late := configFor(etcd.Endpoints...)
-	late.Watch.Start, late.Watch.Revision = StartRevision, from
+	late.Watch.Start, late.Watch.Revision = keyspace.StartRevision, from
 	third := observe(t, late)
 	third.requireGap(t, "/app/", from, last)
 	third.Eventually(t, "what is there", third.HasEvent("etcd.key.put", "etcd.key", "/app/last", "observation.reconciled", "true"))
 
 	ahead := configFor(etcd.Endpoints...)
-	ahead.Watch.Start, ahead.Watch.Revision = StartRevision, last+1000
+	ahead.Watch.Start, ahead.Watch.Revision = keyspace.StartRevision, last+1000
 	fourth := observe(t, ahead)
 	next := fourth.watching(t, client)
 	set(t, client, "/app/next", "")

@@ -5,202 +5,65 @@ package etcdreceiver
 
 import (
 	"context"
-	"maps"
-	"slices"
-	"strings"
-	"sync"
 	"time"
 
-	"go.opentelemetry.io/collector/component"
 	"go.opentelemetry.io/collector/pdata/pcommon"
 	"go.opentelemetry.io/collector/pdata/pmetric"
 	"go.opentelemetry.io/collector/receiver"
 
-	"github.com/otelcol-infra/otelcol-infra/internal/address"
 	"github.com/otelcol-infra/otelcol-infra/internal/sharedcomponent"
+	"github.com/otelcol-infra/otelcol-infra/receiver/etcdreceiver/internal/collect"
+	"github.com/otelcol-infra/otelcol-infra/receiver/etcdreceiver/internal/etcdapi"
+	"github.com/otelcol-infra/otelcol-infra/receiver/etcdreceiver/internal/member"
 	"github.com/otelcol-infra/otelcol-infra/receiver/etcdreceiver/internal/metadata"
-	"github.com/otelcol-infra/otelcol-infra/receiver/etcdreceiver/internal/state"
-	"github.com/otelcol-infra/otelcol-infra/receiver/etcdreceiver/internal/telemetry"
 )
 
-// metricsScraper makes the metrics of what the watcher knows. It asks only for
-// the members' own metrics itself.
+// metricsScraper makes the metrics of what the watcher knows.
 type metricsScraper struct {
 	*sharedcomponent.Shared[*watcher]
 	cfg     *Config
 	builder *metadata.MetricsBuilder
-	own     *memberMetrics // nil when they are not wanted
 }
 
 func newScraper(cfg *Config, settings receiver.Settings, watcher *sharedcomponent.Shared[*watcher]) *metricsScraper {
 	return &metricsScraper{Shared: watcher, cfg: cfg, builder: metadata.NewMetricsBuilder(cfg.Metrics, settings)}
 }
 
-// Start starts the watcher, too.
-func (s *metricsScraper) Start(ctx context.Context, host component.Host) error {
-	if s.cfg.ScrapeMemberMetrics {
-		tlsConfig, err := s.cfg.loadTLS(ctx)
-		if err != nil {
-			return err
-		}
-		s.own = newMemberMetrics(s.cfg, tlsConfig)
-	}
-	return s.Shared.Start(ctx, host)
-}
-
-// Shutdown ends the watcher, too.
-func (s *metricsScraper) Shutdown(ctx context.Context) error {
-	if s.own != nil {
-		s.own.close()
-	}
-	return s.Shared.Shutdown(ctx)
-}
-
 // Scrape returns what is known now, by member and of their cluster. The first
 // cycle waits until the members were asked.
 func (s *metricsScraper) Scrape(ctx context.Context) pmetric.Metrics {
 	w, metrics := s.Observer, pmetric.NewMetrics()
-	select {
-	case <-w.cluster.asked:
-	case <-ctx.Done():
+	if !w.cluster.WaitForFirst(ctx) {
 		return metrics
 	}
-	own := s.readOwn(ctx)
-	now := time.Now()
-	for i := range s.cfg.Endpoints {
-		s.emit(metrics, w.cluster.recordMember(s.builder, i, now), own[i])
-	}
-	more := pmetric.NewMetricSlice()
-	id := w.cluster.recordCluster(s.builder, now)
-	if w.record(ctx, s.builder, now, more); id == 0 {
-		id = w.identity.Load()
+	m := collect.Metrics{MetricsBuilder: s.builder, Now: time.Now(), Answers: w.cluster.Answers(), More: pmetric.NewMetricSlice()}
+	w.cluster.EachMember(m.Now, func(endpoint string, status etcdapi.Status, up bool) {
+		member.RecordUp(m, up)
+		if up {
+			member.RecordStatus(m, status)
+		}
+		s.emit(metrics, member.Resource(s.builder.NewResourceBuilder(), endpoint, status))
+	})
+	id := w.cluster.Record(m)
+	if w.keys.Record(ctx, m); id == 0 {
+		id = w.env.ClusterID.Load()
 	}
 	if id != 0 {
-		s.emit(metrics, clusterResource(s.builder.NewResourceBuilder(), hex(id)), more)
+		s.emit(metrics, collect.ClusterResource(s.builder.NewResourceBuilder(), collect.Hex(id)), m.More)
 	} else {
 		s.builder.Emit() // of nothing that has a name yet
 	}
 	return metrics
 }
 
-// emit adds what was recorded, and more, of a resource. When a filter leaves out
+// emit adds what was recorded of a resource, and more. When a filter leaves out
 // the resource, it leaves out all of it.
-func (s *metricsScraper) emit(metrics pmetric.Metrics, res pcommon.Resource, more pmetric.MetricSlice) {
+func (s *metricsScraper) emit(metrics pmetric.Metrics, res pcommon.Resource, more ...pmetric.MetricSlice) {
 	part := s.builder.Emit(metadata.WithResource(res))
 	if part.ResourceMetrics().Len() > 0 {
-		more.MoveAndAppendTo(part.ResourceMetrics().At(0).ScopeMetrics().At(0).Metrics())
+		for _, metrics := range more {
+			metrics.MoveAndAppendTo(part.ResourceMetrics().At(0).ScopeMetrics().At(0).Metrics())
+		}
 	}
 	part.ResourceMetrics().MoveAndAppendTo(metrics.ResourceMetrics())
-}
-
-// readOwn reads the members' own metrics, if they are wanted.
-func (s *metricsScraper) readOwn(ctx context.Context) []pmetric.MetricSlice {
-	own, errs := make([]pmetric.MetricSlice, len(s.cfg.Endpoints)), make([]error, len(s.cfg.Endpoints))
-	var answers sync.WaitGroup
-	for i, endpoint := range s.cfg.Endpoints {
-		own[i] = pmetric.NewMetricSlice()
-		if s.own != nil {
-			answers.Go(func() { own[i], errs[i] = s.own.collect(ctx, endpoint) })
-		}
-	}
-	answers.Wait()
-	for i, endpoint := range s.cfg.Endpoints {
-		if s.own != nil && ctx.Err() == nil { // What Shutdown cut off says nothing about the members.
-			s.Observer.Condition.Set(metricsOf+address.HostPort(endpoint), errs[i])
-		}
-	}
-	return own
-}
-
-// record records what the watches know, where there are any. Of what is not up
-// to date, only what counts up is recorded.
-func (w *watcher) record(ctx context.Context, mb *metadata.MetricsBuilder, now time.Time, more pmetric.MetricSlice) {
-	covering := w.cfg.prefixes().Covering()
-	if len(covering) == 0 && !w.cfg.Leases.listed() {
-		return
-	}
-	w.mu.Lock()
-	counts, current := w.machine.Counts(), maps.Clone(w.current)
-	w.mu.Unlock()
-	answers, stalled := w.cluster.answers(), w.Delivery().Stalled()
-	if answers && stalled {
-		counts = counts.At(w.present(ctx, now, current))
-	}
-	ts := pcommon.NewTimestampFromTime(now)
-	telemetry.RecordCounts(mb, ts, counts, func(prefix string) bool {
-		return answers && slices.ContainsFunc(covering, func(c string) bool { return current[c] && strings.HasPrefix(prefix, c) })
-	})
-	if w.cfg.Leases.Mode != LeasesOff {
-		unknown := func(c string) bool { return !current[c] }
-		known := current[leasesAsked] && (!w.cfg.Leases.listed() || current[leasesList]) && (w.cfg.Leases.Mode != LeasesWatched || !slices.ContainsFunc(covering, unknown))
-		telemetry.RecordLeases(mb, ts, counts.Leases, w.cfg.Leases.each(), answers && !stalled && known)
-	}
-	w.durations.AppendTo(more, ts)
-}
-
-// present returns what is counted of the keys that are there now, for the metrics
-// alone: the watches wait for a consumer, and do not know. It marks in current
-// which prefixes could be listed.
-func (w *watcher) present(ctx context.Context, now time.Time, current map[string]bool) state.Counts {
-	prefixes := w.cfg.prefixes()
-	machine := state.NewMachine(prefixes, state.Limits{Keys: w.cfg.Watch.Limit, Leases: w.cfg.Leases.Limit}, false)
-	for _, prefix := range prefixes.Covering() {
-		observed, _, err := w.client.List(ctx, w.pick, prefix, 0)
-		if current[prefix] = err == nil; err == nil {
-			machine.Step(now, observed)
-		}
-	}
-	return machine.Counts()
-}
-
-// recordMember records a member. What was learnt too long ago is left out, and
-// a member that said nothing since then is down.
-func (c *cluster) recordMember(mb *metadata.MetricsBuilder, i int, now time.Time) pcommon.Resource {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	m := c.members[i]
-	ts := pcommon.NewTimestampFromTime(now)
-	up := m.status.fresh(now, c.age())
-	telemetry.RecordUp(mb, ts, up)
-	if up {
-		telemetry.RecordMember(mb, ts, m.status.value)
-	}
-	return memberResource(mb.NewResourceBuilder(), m.endpoint, m.status.value)
-}
-
-// answers says whether a member answered in the last round.
-func (c *cluster) answers() bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return len(c.said()) > 0
-}
-
-// age is how long an answer counts.
-func (c *cluster) age() time.Duration {
-	return max(2*c.cfg.Scrape.CollectionInterval, statusEvery+2*patience)
-}
-
-// recordCluster records what the members agree on, and returns the ID of their
-// cluster, or 0 if it is not known.
-func (c *cluster) recordCluster(mb *metadata.MetricsBuilder, now time.Time) uint64 {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.machine.ID() == 0 {
-		return 0
-	}
-	age, ts := c.age(), pcommon.NewTimestampFromTime(now)
-	telemetry.RecordProgress(mb, ts, &c.machine)
-	if has, known := state.HasLeader(c.machine.Of(c.said())); known {
-		telemetry.RecordLeader(mb, ts, has)
-	}
-	if c.peers.fresh(now, age) {
-		telemetry.RecordPeers(mb, ts, c.peers.value)
-	}
-	if c.alarms.fresh(now, age) {
-		telemetry.RecordAlarms(mb, ts, c.alarms.value)
-	}
-	if c.oldest.fresh(now, age) && c.oldest.value > 0 {
-		telemetry.RecordCompactRevision(mb, ts, c.oldest.value)
-	}
-	return c.machine.ID()
 }

@@ -22,7 +22,7 @@ import (
 
 	"github.com/otelcol-infra/otelcol-infra/internal/period"
 	"github.com/otelcol-infra/otelcol-infra/lab"
-	"github.com/otelcol-infra/otelcol-infra/receiver/etcdreceiver/internal/telemetry"
+	"github.com/otelcol-infra/otelcol-infra/receiver/etcdreceiver/internal/lock"
 )
 
 func TestThreeContendForALockInARealEtcd(t *testing.T) {
@@ -38,7 +38,7 @@ func TestThreeContendForALockInARealEtcd(t *testing.T) {
 	impatient, cancel := context.WithCancel(t.Context())
 	quitter := newLocker(t, client)
 	quitter.lock(impatient)
-	o.Eventually(t, "the marker, while it waits", o.hasSpan(telemetry.SpanAttempt+".start", quitter.key))
+	o.Eventually(t, "the marker, while it waits", o.hasSpan(lock.SpanAttempt+".start", quitter.key))
 	cancel()
 	o.Eventually(t, "abandoned", o.HasEvent("etcd.lock.abandoned", "etcd.lock.key", quitter.key))
 	require.ErrorIs(t, newLocker(t, client).mutex.TryLock(t.Context()), concurrency.ErrLocked)
@@ -49,10 +49,10 @@ func TestThreeContendForALockInARealEtcd(t *testing.T) {
 
 	var last ptrace.Span
 	for i, l := range lockers {
-		o.Eventually(t, "the whole attempt", o.hasSpan(telemetry.SpanAttempt, l.key))
-		attempt, _ := o.span(telemetry.SpanAttempt, l.key)
-		wait, waited := o.span(telemetry.SpanWait, l.key)
-		hold, held := o.span(telemetry.SpanHold, l.key)
+		o.Eventually(t, "the whole attempt", o.hasSpan(lock.SpanAttempt, l.key))
+		attempt, _ := o.span(lock.SpanAttempt, l.key)
+		wait, waited := o.span(lock.SpanWait, l.key)
+		hold, held := o.span(lock.SpanHold, l.key)
 		require.True(t, waited && held)
 		assert.Equal(t, strconv.Itoa(i), value(wait.Attributes(), "etcd.lock.queue.position"))
 		assert.Equal(t, "/locks/deploy", value(attempt.Attributes(), "etcd.lock.name"))
@@ -76,7 +76,7 @@ func TestThreeContendForALockInARealEtcd(t *testing.T) {
 		last = hold
 		assert.Equal(t, []string{"etcd.lock.queued", "etcd.lock.acquired", "etcd.lock.released"}, o.told("etcd.lock.key", l.key))
 	}
-	given, _ := o.span(telemetry.SpanAttempt, quitter.key)
+	given, _ := o.span(lock.SpanAttempt, quitter.key)
 	assert.Equal(t, "abandoned while waiting", given.Status().Message())
 	for _, event := range o.Events("") {
 		if strings.HasPrefix(event.EventName(), "etcd.lock.") {
@@ -103,14 +103,14 @@ func TestALockThatIsHeldBefore(t *testing.T) {
 	holder.unlock(t)
 	waiter.acquired(t)
 	waiter.unlock(t)
-	o.Eventually(t, "the end of the attempt that waited", o.hasSpan(telemetry.SpanAttempt, waiter.key))
-	for name, want := range map[string]string{telemetry.SpanAttempt: "true", telemetry.SpanWait: "true", telemetry.SpanHold: ""} {
+	o.Eventually(t, "the end of the attempt that waited", o.hasSpan(lock.SpanAttempt, waiter.key))
+	for name, want := range map[string]string{lock.SpanAttempt: "true", lock.SpanWait: "true", lock.SpanHold: ""} {
 		span, _ := o.span(name, waiter.key)
 		assert.Equal(t, want, value(span.Attributes(), period.AttrBeganBeforeObservation), name)
 	}
-	held, _ := o.span(telemetry.SpanHold, holder.key)
+	held, _ := o.span(lock.SpanHold, holder.key)
 	assert.Equal(t, "true", value(held.Attributes(), period.AttrBeganBeforeObservation))
-	assert.False(t, o.hasSpan(telemetry.SpanWait, holder.key)(), "how long the holder waited is not known")
+	assert.False(t, o.hasSpan(lock.SpanWait, holder.key)(), "how long the holder waited is not known")
 }
 
 func TestEveryChangeIsToldInItsOrder(t *testing.T) {
@@ -193,19 +193,19 @@ func TestHundredsContendForALock(t *testing.T) {
 	}
 	require.Len(t, positions, clients)
 	// Spans are told after the events of their step.
-	o.Eventually(t, "the last hold", func() bool { return len(o.Spans(telemetry.SpanHold, "etcd.lock.name", "/locks/wanted")) >= clients })
-	holds := o.Spans(telemetry.SpanHold, "etcd.lock.name", "/locks/wanted")
+	o.Eventually(t, "the last hold", func() bool { return len(o.Spans(lock.SpanHold, "etcd.lock.name", "/locks/wanted")) >= clients })
+	holds := o.Spans(lock.SpanHold, "etcd.lock.name", "/locks/wanted")
 	require.Len(t, holds, clients)
-	require.Len(t, o.Spans(telemetry.SpanAttempt, "etcd.lock.name", "/locks/wanted"), clients)
-	require.Len(t, o.Spans(telemetry.SpanWait, "etcd.lock.name", "/locks/wanted"), clients)
+	require.Len(t, o.Spans(lock.SpanAttempt, "etcd.lock.name", "/locks/wanted"), clients)
+	require.Len(t, o.Spans(lock.SpanWait, "etcd.lock.name", "/locks/wanted"), clients)
 	revision := int64(0)
 	for i, hold := range holds {
 		key := value(hold.Attributes(), "etcd.lock.key")
 		created, _ := hold.Attributes().Get("etcd.revision")
 		require.Greater(t, created.Int(), revision, "they hold in the order in which they came")
 		revision = created.Int()
-		attempt, _ := o.span(telemetry.SpanAttempt, key)
-		wait, _ := o.span(telemetry.SpanWait, key)
+		attempt, _ := o.span(lock.SpanAttempt, key)
+		wait, _ := o.span(lock.SpanWait, key)
 		assert.Equal(t, strconv.Itoa(positions[key]), value(wait.Attributes(), "etcd.lock.queue.position"))
 		// A span has a length of 1 ns at least.
 		assert.WithinDuration(t, attempt.StartTimestamp().AsTime(), wait.StartTimestamp().AsTime(), time.Nanosecond)

@@ -11,6 +11,8 @@ import (
 
 	"github.com/otelcol-infra/otelcol-infra/internal/address"
 	"github.com/otelcol-infra/otelcol-infra/lab"
+	"github.com/otelcol-infra/otelcol-infra/receiver/etcdreceiver/internal/collect"
+	"github.com/otelcol-infra/otelcol-infra/receiver/etcdreceiver/internal/keyspace"
 )
 
 func TestAnEtcdThatSpeaksTLS(t *testing.T) {
@@ -44,7 +46,7 @@ func TestAnEtcdThatSpeaksTLS(t *testing.T) {
 					assert.Empty(t, o.Trouble())
 					return
 				}
-				for _, endpoint := range []string{watchOf + "/app/", watchOf + "/locks/", statusOf + address.HostPort(test.endpoint)} {
+				for _, endpoint := range []string{keyspace.WatchOf + "/app/", keyspace.WatchOf + "/locks/", collect.StatusOf + address.HostPort(test.endpoint)} {
 					o.Eventually(t, "it is said", func() bool { return o.Warnings(endpoint) == 1 })
 					assert.Contains(t, o.said(endpoint), test.says, endpoint)
 				}

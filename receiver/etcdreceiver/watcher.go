@@ -5,44 +5,26 @@ package etcdreceiver
 
 import (
 	"context"
-	"fmt"
+	"crypto/tls"
 	"sync"
-	"sync/atomic"
-	"time"
 
 	"go.opentelemetry.io/collector/component"
 	"go.opentelemetry.io/collector/receiver"
-	"golang.org/x/time/rate"
 
 	"github.com/otelcol-infra/otelcol-infra/internal/checkpoint"
 	"github.com/otelcol-infra/otelcol-infra/internal/watch"
-	"github.com/otelcol-infra/otelcol-infra/receiver/etcdreceiver/internal/metadata"
-	"github.com/otelcol-infra/otelcol-infra/receiver/etcdreceiver/internal/state"
-	"github.com/otelcol-infra/otelcol-infra/receiver/etcdreceiver/internal/telemetry"
+	"github.com/otelcol-infra/otelcol-infra/receiver/etcdreceiver/internal/collect"
+	"github.com/otelcol-infra/otelcol-infra/receiver/etcdreceiver/internal/etcdapi"
+	"github.com/otelcol-infra/otelcol-infra/receiver/etcdreceiver/internal/keyspace"
 )
 
-// watcher observes etcd for all signals: the keys with one watch for each
-// covering prefix, the leases, and the members.
+// watcher observes etcd for all signals: the key space and the members.
 type watcher struct {
 	*watch.Base
-	cfg       *Config
-	settings  receiver.Settings
-	story     *telemetry.Story
-	durations *telemetry.Durations
-	requests  *requests
-	pick      selection
-	asking    *rate.Limiter // of requests about single leases
-	client    *client
-	store     *checkpoint.Store
-	identity  atomic.Uint64 // of the cluster; 0 until it is known
-	cluster   *cluster
-	unlisted  atomic.Int32 // prefixes whose keys are not known yet
-
-	mu       sync.Mutex
-	machine  *state.Machine
-	restored bool            // what was kept of leases
-	untold   int             // loops that know more than they have told
-	current  map[string]bool // what is up to date: by covering prefix, and of leases
+	cfg     *Config
+	env     *collect.Env
+	keys    *keyspace.Collector
+	cluster *collect.Cluster[savedCluster]
 }
 
 func newWatcher(cfg *Config, settings receiver.Settings) (*watcher, error) {
@@ -50,30 +32,19 @@ func newWatcher(cfg *Config, settings receiver.Settings) (*watcher, error) {
 	if err != nil {
 		return nil, err
 	}
-	names, err := cfg.Watch.Compile()
+	own, err := collect.NewTelemetry(settings)
 	if err != nil {
 		return nil, err
 	}
-	requests, err := newRequests(settings)
+	env := &collect.Env{
+		Settings: settings, Events: cfg.Events, Condition: base.Condition, Delivery: base.Delivery(), Telemetry: own,
+		Interval: cfg.Scrape.CollectionInterval,
+	}
+	keys, err := keyspace.New(env, cfg.keyspace())
 	if err != nil {
 		return nil, err
 	}
-	limits := state.Limits{Keys: cfg.Watch.Limit, Leases: cfg.Leases.Limit}
-	w := &watcher{
-		Base:      base,
-		cfg:       cfg,
-		settings:  settings,
-		story:     telemetry.NewStory(cfg.Events, settings),
-		durations: telemetry.NewDurations(cfg.prefixes(), time.Now()),
-		requests:  requests,
-		pick:      selection{names: names, limit: cfg.Watch.Limit, prevKV: cfg.Watch.PrevKV, fingerprint: cfg.Watch.Fingerprint},
-		asking:    rate.NewLimiter(rate.Limit(cfg.Leases.RequestsPerSecond), max(1, int(cfg.Leases.RequestsPerSecond))),
-		machine:   state.NewMachine(cfg.prefixes(), limits, cfg.Leases.each()),
-	}
-	// A lease that keys are attached to is known with them.
-	w.current = map[string]bool{leasesAsked: cfg.Leases.Mode == LeasesWatched}
-	w.cluster = newCluster(w)
-	return w, nil
+	return &watcher{Base: base, cfg: cfg, env: env, keys: keys, cluster: newCluster(env, cfg)}, nil
 }
 
 // Start begins to watch and returns; an absent server is waited for. Without
@@ -83,75 +54,32 @@ func (w *watcher) Start(ctx context.Context, host component.Host) error {
 	if err != nil {
 		return err
 	}
-	w.store, err = checkpoint.Open(ctx, host, w.cfg.Storage, component.KindReceiver, w.settings.ID, "")
+	w.env.Store, err = checkpoint.Open(ctx, host, w.cfg.Storage, component.KindReceiver, w.env.Settings.ID, "")
 	if err != nil {
 		return err
 	}
-	covering := w.cfg.prefixes().Covering()
 	w.Background.Start(func(ctx context.Context) {
-		w.client = newClient(ctx, w.cfg, tlsConfig, w.requests, w.cfg.Endpoints...)
-		defer w.client.close()
-		w.unlisted.Store(int32(len(covering)))
-		var loops sync.WaitGroup
-		loops.Go(func() { w.cluster.run(ctx, tlsConfig) })
-		for _, prefix := range covering {
-			f := newFollower(w, prefix)
-			loops.Go(func() { f.run(ctx) })
-		}
-		leases := newLeaseFollower(w)
-		if w.cfg.Leases.Mode != LeasesOff {
-			loops.Go(func() { leases.run(ctx) })
-		}
-		loops.Wait()
-		leases.end(context.WithoutCancel(ctx))
+		options := w.apiOptions(tlsConfig)
+		w.env.API = etcdapi.New(ctx, options, w.cfg.Endpoints...)
+		defer w.env.API.Close()
+		var collectors sync.WaitGroup
+		collectors.Go(func() {
+			w.cluster.Run(ctx, func(endpoint string) *etcdapi.Client { return etcdapi.New(ctx, options, endpoint) })
+		})
+		collectors.Go(func() { w.keys.Run(ctx) })
+		collectors.Wait()
 	})
 	return nil
+}
+
+func (w *watcher) apiOptions(tlsConfig *tls.Config) etcdapi.Options {
+	options := w.cfg.apiOptions(tlsConfig)
+	options.Count = w.env.Telemetry.Requests.Count
+	return options
 }
 
 // Shutdown ends the watches, also while one is being opened.
 func (w *watcher) Shutdown(ctx context.Context) error {
 	w.Stop()
-	return w.store.Close(ctx)
-}
-
-// render tells of effects, and counts how long what ended had lasted.
-func (w *watcher) render(now time.Time, id uint64, effects []state.Effect) watch.Telemetry {
-	cluster := hex(id)
-	w.durations.Observe(cluster, effects)
-	for _, e := range effects {
-		if e.Kind == state.WatchGap {
-			w.requests.gap()
-		}
-	}
-	if !w.Delivery().HasConsumers() {
-		return watch.EmptyTelemetry()
-	}
-	return w.story.Render(now, cluster, clusterResource(metadata.NewResourceBuilder(w.cfg.Events.ResourceAttributes), cluster), effects)
-}
-
-// saw takes in whether something could be observed.
-func (w *watcher) saw(what string, err error) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.current[what] = err == nil
-}
-
-// stepMachine steps the machine for the loop of a keeper, and says when there is
-// more than it remembers.
-func (w *watcher) stepMachine(k *keeper, do func(*state.Machine) []state.Effect) []state.Effect {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	k.stepped()
-	effects := do(w.machine)
-	w.limited(limitKeys, w.machine.Beyond(), w.cfg.Watch.Limit, "keys are not remembered")
-	w.limited(limitLeases, w.machine.BeyondLeases(), w.cfg.Leases.Limit, "leases are not followed")
-	return effects
-}
-
-func (w *watcher) limited(key string, beyond, limit int, what string) {
-	var err error
-	if beyond > 0 {
-		err = fmt.Errorf("%d %s: raise %s above %d", beyond, what, key, limit)
-	}
-	w.Condition.Set(key, err)
+	return w.env.Store.Close(ctx)
 }

@@ -279,7 +279,6 @@ const (
 	AttributeRequestLeases
 	AttributeRequestList
 	AttributeRequestMembers
-	AttributeRequestMetrics
 	AttributeRequestProgress
 	AttributeRequestStatus
 	AttributeRequestWatch
@@ -300,8 +299,6 @@ func (av AttributeRequest) String() string {
 		return "list"
 	case AttributeRequestMembers:
 		return "members"
-	case AttributeRequestMetrics:
-		return "metrics"
 	case AttributeRequestProgress:
 		return "progress"
 	case AttributeRequestStatus:
@@ -320,7 +317,6 @@ var MapAttributeRequest = map[string]AttributeRequest{
 	"leases":     AttributeRequestLeases,
 	"list":       AttributeRequestList,
 	"members":    AttributeRequestMembers,
-	"metrics":    AttributeRequestMetrics,
 	"progress":   AttributeRequestProgress,
 	"status":     AttributeRequestStatus,
 	"watch":      AttributeRequestWatch,

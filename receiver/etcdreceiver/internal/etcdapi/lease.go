@@ -1,0 +1,51 @@
+// Copyright The otelcol-infra Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package etcdapi
+
+import (
+	"context"
+	"time"
+
+	clientv3 "go.etcd.io/etcd/client/v3"
+)
+
+// Lease is what etcd answered about one lease, to a request that was sent at At and
+// answered by By. Remaining is below 0 when there is no such lease.
+type Lease struct {
+	ID             int64
+	At, By         time.Time
+	TTL, Remaining int64 // in seconds
+}
+
+// Lease reads one lease, which is a request to the leader. It also returns the ID of
+// the cluster.
+func (c *Client) Lease(ctx context.Context, id int64) (lease Lease, cluster uint64, err error) {
+	lease = Lease{ID: id, At: time.Now()}
+	err = c.do(ctx, requestLease, func(ctx context.Context, etcd *clientv3.Client) error {
+		reply, err := etcd.TimeToLive(clientv3.WithRequireLeader(ctx), clientv3.LeaseID(id))
+		if err != nil {
+			return err
+		}
+		lease.TTL, lease.Remaining, cluster = reply.GrantedTTL, reply.TTL, reply.ClusterId
+		return nil
+	})
+	lease.By = time.Now()
+	return lease, cluster, err
+}
+
+// Leases returns the IDs of all leases, as a member knows them, and of the cluster.
+func (c *Client) Leases(ctx context.Context) (ids []int64, cluster uint64, err error) {
+	err = c.do(ctx, requestLeases, func(ctx context.Context, etcd *clientv3.Client) error {
+		reply, err := etcd.Leases(clientv3.WithRequireLeader(ctx))
+		if err != nil {
+			return err
+		}
+		cluster, ids = reply.ClusterId, make([]int64, len(reply.Leases))
+		for i, l := range reply.Leases {
+			ids[i] = int64(l.ID)
+		}
+		return nil
+	})
+	return ids, cluster, err
+}

@@ -1,0 +1,54 @@
+// Copyright The otelcol-infra Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package keyspace
+
+import (
+	"time"
+
+	"github.com/otelcol-infra/otelcol-infra/receiver/etcdreceiver/internal/key"
+	"github.com/otelcol-infra/otelcol-infra/receiver/etcdreceiver/internal/lease"
+	"github.com/otelcol-infra/otelcol-infra/receiver/etcdreceiver/internal/lock"
+)
+
+// Saved is what survives a restart of what is known under one covering prefix.
+type Saved struct {
+	Revision int64
+	Attempts []lock.SavedAttempt
+}
+
+// Save returns what is to survive of a prefix; nothing before its baseline.
+func (m *Machine) Save(prefix string) (Saved, bool) {
+	p := m.parts[prefix]
+	if p == nil {
+		return Saved{}, false
+	}
+	return Saved{Revision: p.revision, Attempts: p.locks.Save()}, true
+}
+
+// restore goes on from what an earlier process saved. What is not followed any
+// more is left out.
+func (s *step) restore(o Observation) {
+	if o.Saved == nil {
+		return
+	}
+	s.p.revision, s.p.resumed = max(0, o.Saved.Revision), true
+	for _, saved := range o.Saved.Attempts {
+		k := key.Key{Name: string(saved.Key), Created: saved.Created, Modified: saved.Created, Lease: saved.Lease}
+		if saved.Election {
+			k.Size = 1 // which tells the two apart
+		}
+		if s.p.locks.Follows(saved) && s.p.keys.Restore(k) {
+			s.p.leases.Attach(k.Lease, k.Name, k.Modified, false, s.whenLeases())
+			s.p.locks.Restore(saved, s.now)
+		}
+	}
+	s.p.locks.AssumeHolders(s.now)
+}
+
+// SaveLeases returns what is to survive of the leases.
+func (m *Machine) SaveLeases() []lease.Saved { return m.leases.Save() }
+
+// RestoreLeases goes on from what an earlier process saved, before the first
+// step.
+func (m *Machine) RestoreLeases(now time.Time, saved []lease.Saved) { m.leases.Restore(now, saved) }

@@ -1,0 +1,64 @@
+// Copyright The otelcol-infra Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package lease
+
+import (
+	"fmt"
+	"maps"
+)
+
+// Get returns a lease as it is known.
+func (ls *Leases) Get(id int64) (l Lease, known bool) {
+	if l, known := ls.known[id]; known {
+		return l.Lease, true
+	}
+	return Lease{}, false
+}
+
+// IDs returns the leases that are followed, in no order.
+func (ls *Leases) IDs() (ids []int64) {
+	for id := range ls.known {
+		ids = append(ids, id)
+	}
+	return ids
+}
+
+// Verify returns an error if what is known contradicts itself. Tests call it after
+// each step.
+func (ls *Leases) Verify() error {
+	attached, keys, others := map[int64]int{}, int64(0), 0
+	for _, a := range ls.under {
+		for id, n := range a.keys {
+			attached[id] += n
+			keys += int64(n)
+			if ls.known[id] == nil {
+				others += n
+			}
+		}
+	}
+	if ls.keys != keys || ls.others != others {
+		return fmt.Errorf("%d keys are attached, %d of them to others, not %d and %d", keys, others, ls.keys, ls.others)
+	}
+	if len(ls.known) > ls.limit || len(ls.due) != len(ls.known) {
+		return fmt.Errorf("%d due of %d, of %d at most", len(ls.due), len(ls.known), ls.limit)
+	}
+	for i, l := range ls.due {
+		if l.index != i || ls.known[l.ID] != l || i > 0 && ls.due.Less(i, (i-1)/2) {
+			return fmt.Errorf("lease %x has index %d at %d", l.ID, l.index, i)
+		}
+		if l.Keys != attached[l.ID] || len(l.Names) > maxKeys {
+			return fmt.Errorf("lease %x has %d keys, not %d", l.ID, attached[l.ID], l.Keys)
+		}
+	}
+	return nil
+}
+
+// Verify returns an error if other keys than these are attached, as many to each
+// lease.
+func (a *Attachments) Verify(keys map[int64]int) error {
+	if !maps.Equal(keys, a.keys) {
+		return fmt.Errorf("%v are attached, not %v", keys, a.keys)
+	}
+	return nil
+}
