@@ -116,16 +116,15 @@ func (s *system) readAlarms(ctx context.Context) (map[string]string, error) {
 func (s *system) readCompacted(ctx context.Context) (map[string]string, error) {
 	ctx, enough := context.WithTimeout(clientv3.WithRequireLeader(ctx), 5*time.Second)
 	defer enough()
-	for answer := range s.client.Watch(ctx, prefixDeep+"early", clientv3.WithRev(1)) { // It is one of the oldest keys.
-		if answer.CompactRevision > 0 {
-			return map[string]string{compactionObject: strconv.FormatInt(answer.CompactRevision, 10)}, nil
-		}
-		if err := answer.Err(); err != nil {
-			return nil, err
-		}
-		return map[string]string{}, nil
+	answer, open := <-s.client.Watch(ctx, prefixDeep+"early", clientv3.WithRev(1)) // It is one of the oldest keys.
+	switch {
+	case !open:
+		return nil, errors.New("a watch ended")
+	case answer.CompactRevision > 0:
+		return map[string]string{compactionObject: strconv.FormatInt(answer.CompactRevision, 10)}, nil
+	default:
+		return map[string]string{}, answer.Err()
 	}
-	return nil, errors.New("a watch ended")
 }
 
 func fetch(ctx context.Context, url string) (string, error) {
@@ -154,6 +153,9 @@ func (s *system) compareDomains(events []oracle.Event, windows []oracle.Window) 
 			continue
 		}
 		report.At, report.Reconciled = e.At, e.Attributes[attrReconciled] == "true"
+		if e.Name == eventCompaction { // It does not say whether its time is that of the change.
+			report.Reconciled = faultyFrom(windows, e.At.Add(-within), e.At)
+		}
 		if before := reports[object]; object == leaderObject && len(before) > 0 && before[len(before)-1].New == report.New {
 			continue // The same one in another term.
 		}
@@ -165,7 +167,7 @@ func (s *system) compareDomains(events []oracle.Event, windows []oracle.Window) 
 				delete(reports, l.Object)
 				continue
 			}
-			reported := append(reports[l.Object], setBack(l)...)
+			reported := slices.Concat(reports[l.Object], setBack(l))
 			if _, early := s.baselines[l.Object]; early {
 				reported[0].At = l.Turns[0].Until
 			}

@@ -57,7 +57,6 @@ type expected struct {
 	revision   int64
 	attributes oracle.Attributes
 	attempt    *attempt // of an event of a lock
-	optional   bool
 }
 
 // model is what a receiver knows that makes no mistake, of the keys under one covering

@@ -145,7 +145,7 @@ const (
 	// unknownShare is the greatest share of ends, of those that came about while no fault
 	// was on, whose cause may be unknown, beside so many in any case.
 	unknownShare  = 0.1
-	unknownAnyway = 2
+	unknownAnyway = 4
 )
 
 // budgets are how many requests of a kind a second the receiver may make on average, to

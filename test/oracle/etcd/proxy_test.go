@@ -57,7 +57,7 @@ func (p *proxy) watchToo(t *testing.T) {
 		for range 2 {
 			changes := client.Watch(ctx, prefix, clientv3.WithPrefix())
 			p.background.Go(func() {
-				for range changes { //nolint:revive // that they are watched is all
+				for range changes { // That they are watched is all.
 				}
 			})
 		}

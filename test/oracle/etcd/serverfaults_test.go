@@ -42,17 +42,16 @@ func (s *system) isBack(ctx context.Context, name string, began time.Time) error
 
 func (s *system) killed(name string, member func(context.Context) (int, error)) oracle.Fault {
 	return s.serverFault(name, func(ctx context.Context, random *rand.Rand) error {
-		for away := time.Duration(random.Int64N(int64(down))); ; {
-			i, err := member(ctx)
-			if err != nil {
-				return err
-			}
-			if err := s.etcd.Members[i].Kill(); err != nil {
-				return err
-			}
-			oracle.Sleep(ctx, away)
-			return s.etcd.Members[i].Restart(ctx)
+		away := time.Duration(random.Int64N(int64(down)))
+		i, err := member(ctx)
+		if err != nil {
+			return err
 		}
+		if err := s.etcd.Members[i].Kill(); err != nil {
+			return err
+		}
+		oracle.Sleep(ctx, away)
+		return s.etcd.Members[i].Restart(ctx)
 	})
 }
 

@@ -6,7 +6,6 @@ package etcd
 import (
 	"context"
 	"fmt"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -237,9 +236,4 @@ func (s *system) compact(ctx context.Context, revision int64) error {
 // home is the folder of the data of a member.
 func (s *system) home(member int) string {
 	return filepath.Join(s.dir, s.etcd.Members[member].Name(), "data")
-}
-
-func writeFile(t *testing.T, path, text string) {
-	t.Helper()
-	require.NoError(t, os.WriteFile(path, []byte(text), 0o600))
 }
