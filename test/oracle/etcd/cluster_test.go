@@ -154,7 +154,7 @@ func (s *system) compareDomains(events []oracle.Event, windows []oracle.Window) 
 		}
 		report.At, report.Reconciled = e.At, e.Attributes[attrReconciled] == "true"
 		if e.Name == eventCompaction { // It does not say whether its time is that of the change.
-			report.Reconciled = faultyFrom(windows, e.At.Add(-within), e.At)
+			report.Reconciled = faultyFrom(windows, e.At, e.At)
 		}
 		if before := reports[object]; object == leaderObject && len(before) > 0 && before[len(before)-1].New == report.New {
 			continue // The same one in another term.

@@ -147,6 +147,9 @@ func (s *system) cause(t *tally, e oracle.Event, cause string, allowed []string,
 
 func (s *system) tooManyUnknown(what string, t tally) {
 	s.Logf("%s: %d causes were known, %d were not", what, t.known, t.unknown)
+	if !causesKnownAfterRestores && slices.ContainsFunc(s.Windows(), isRestore) {
+		return
+	}
 	if float64(t.unknown) > unknownAnyway+unknownShare*float64(t.known+t.unknown) {
 		s.Differ("%s: %d of %d causes are unknown", what, t.unknown, t.known+t.unknown)
 	}

@@ -37,6 +37,9 @@ const (
 	leasesEndOverKills = false
 	// leaseKeysAreCounted: etcd.lease.key.count is how many keys a lease had at its end.
 	leaseKeysAreCounted = false
+	// causesKnownAfterRestores: causes are known as ever, once all is observed again behind a
+	// restored backup.
+	causesKnownAfterRestores = false
 	// lostLeasesAreUnknown: the end of a lease that a backup does not have is unknown.
 	lostLeasesAreUnknown = false
 	// spansOfFormerClustersEnd: what was open when another cluster came ends with the IDs with
