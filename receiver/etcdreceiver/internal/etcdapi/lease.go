@@ -11,7 +11,8 @@ import (
 )
 
 // Lease is what etcd answered about one lease, to a request that was sent at At and
-// answered by By. Remaining is below 0 when there is no such lease.
+// answered by By. TTL is 0 when there is no such lease: one that has expired and is not
+// revoked yet has a Remaining below 0, too.
 type Lease struct {
 	ID             int64
 	At, By         time.Time

@@ -62,6 +62,17 @@ func TestLeasesOfKeys(t *testing.T) {
 				"4: lease a ended expired, 1 keys, after 3s",
 			},
 		},
+		"it has expired, and waits to be revoked": {
+			[]any{
+				list(1), watched(put(leased("/v", 0xa, 2, 2)), put(leased("/w", 0xa, 3, 3))), asked(alive(0xa, 2, 10, 9)), watched(deleted("/v", 4)),
+				asked(alive(0xa, 4, 10, -1)), asked(alive(0xa, 5, 10, -13)), watched(deleted("/w", 5)), asked(gone(0xa, 7)),
+			},
+			[]string{
+				"1: lease a granted", "1: 2 put /v created", "1: 3 put /w created", "2: lease a queried, 9 of 10 left at first", "3: 4 deleted /v",
+				"4: lease a queried, -1 of 10 left", "5: lease a queried, -13 of 10 left", "6: 5 deleted /w",
+				"7: lease a ended expired, 1 keys, after 6s",
+			},
+		},
 		"it lives on without keys, and gets one again": {
 			[]any{
 				list(1), watched(put(leased("/v", 0xa, 2, 2)), deleted("/v", 3)), asked(alive(0xa, 2, 60, 50)),
@@ -246,6 +257,18 @@ func TestLeasesBeyondTheLimitOfAList(t *testing.T) {
 	m = following(0)
 	assert.Empty(t, observe(m, 0, listed(0xa), list(2, leased("/v", 0xa, 2, 2)), listed()))
 	assert.Equal(t, 1, m.LeasesOverLimit())
+}
+
+func TestALeaseThatHasLostItsKeysDoesNotCount(t *testing.T) {
+	m := following(100)
+	observe(m, 0, list(2, leased("/v", 0xa, 2, 2)), watched(put(leased("/v", 0xb, 2, 3))), asked(alive(0xa, 2, 10, 9), alive(0xb, 2, 10, 9)))
+	assert.Equal(t, int64(1), m.Counts().Leases.Alive, "a is alive, and no observed key is attached to it")
+	observe(m, 3, watched(deleted("/v", 4)))
+	assert.Zero(t, m.Counts().Leases.Alive)
+	observe(m, 4, watched(put(leased("/v", 0xa, 5, 5))))
+	assert.Equal(t, int64(1), m.Counts().Leases.Alive)
+	observe(m, 5, watched(deleted("/v", 6)), asked(gone(0xa, 6), gone(0xb, 6)))
+	assert.Zero(t, m.Counts().Leases.Alive)
 }
 
 func leaseOf(m *Machine, id int64) lease.Lease {

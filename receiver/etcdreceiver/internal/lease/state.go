@@ -52,13 +52,16 @@ const (
 	Expired
 )
 
-// Answer is what etcd said of one lease, to a query of At, by By. Remaining is
-// below 0 when there is no such lease.
+// Answer is what etcd said of one lease, to a query of At, by By. TTL is 0 when there
+// is no such lease; Remaining is below 0 also when it has expired and still waits
+// to be revoked with its keys.
 type Answer struct {
 	ID             int64
 	At, By         time.Time
 	TTL, Remaining int64
 }
+
+func (a Answer) gone() bool { return a.TTL == 0 && a.Remaining < 0 }
 
 // Effect is something that happened: one of the types below.
 type Effect interface{ effect() }
@@ -91,17 +94,18 @@ type When struct {
 
 // Leases are the ones that keys are attached to, or all.
 type Leases struct {
-	limit  int
-	follow bool
-	known  map[int64]*lease
-	due    dueQueue
-	under  []*Attachments
-	listed int // how many there are of all leases; -1 when they are not listed
-	begun  bool
-	list   int   // number of the newest list
-	beyond int   // leases of the newest list that are not followed
-	others int   // attachments to leases that are not followed
-	keys   int64 // attachments
+	limit    int
+	follow   bool
+	known    map[int64]*lease
+	due      dueQueue
+	under    []*Attachments
+	listed   int // how many there are of all leases; -1 when they are not listed
+	begun    bool
+	list     int   // number of the newest list
+	beyond   int   // leases of the newest list that are not followed
+	others   int   // attachments to leases that are not followed
+	keys     int64 // attachments
+	attached int   // leases that are followed and have keys
 
 	over  map[int64]Cause // leases that have ended, as many as can be followed
 	order []int64         // in which they ended; the oldest is at first
@@ -182,7 +186,9 @@ func (a *Attachments) Attach(id int64, key string, modified int64, changed bool,
 			l.granted, l.pending = modified, true
 		}
 	}
-	l.Keys++
+	if l.Keys++; l.Keys == 1 {
+		ls.attached++
+	}
 	l.again = 0
 	if len(l.Names) < maxKeys && !slices.Contains(l.Names, key) {
 		l.Names = append(l.Names[:len(l.Names):len(l.Names)], key)
@@ -210,6 +216,7 @@ func (a *Attachments) Detach(id int64) {
 		return
 	}
 	if l.Keys--; l.Keys == 0 {
+		ls.attached--
 		l.again = requeryAfter
 		ls.schedule(l, l.queried.Add(requeryAfter)) // It may be gone, too.
 	}
@@ -226,6 +233,9 @@ func (ls *Leases) begin(now time.Time, id int64) *lease {
 		l.Keys += a.keys[id]
 	}
 	ls.others -= l.Keys
+	if l.Keys > 0 {
+		ls.attached++
+	}
 	return l
 }
 
@@ -288,7 +298,7 @@ func (ls *Leases) Answered(now time.Time, answers []Answer) {
 		}
 		l.First, l.Remaining = l.TTL == 0, a.Remaining
 		l.queried = a.At
-		if a.Remaining < 0 {
+		if a.gone() {
 			if !l.gone {
 				l.end(latest(now, a.By), true)
 				l.goneAt = a.At
@@ -349,7 +359,7 @@ func (ls *Leases) Conclude(now time.Time, answers []Answer) []Effect {
 			continue
 		}
 		l.alive = false
-		if a.Remaining >= 0 {
+		if !a.gone() {
 			effects = append(effects, Queried{l.Lease})
 		}
 		if ended, has := ls.settleAlone(now, l); has {
@@ -414,7 +424,7 @@ type Counts struct {
 func (ls *Leases) Counts() Counts {
 	alive := ls.listed
 	if alive < 0 {
-		alive = len(ls.known)
+		alive = ls.attached
 	}
 	c := Counts{
 		Alive: int64(alive), Keys: ls.keys, OverLimit: int64(ls.OverLimit()),

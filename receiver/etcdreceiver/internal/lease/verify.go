@@ -43,6 +43,15 @@ func (ls *Leases) Verify() error {
 	if len(ls.known) > ls.limit || len(ls.due) != len(ls.known) {
 		return fmt.Errorf("%d due of %d, of %d at most", len(ls.due), len(ls.known), ls.limit)
 	}
+	withKeys := 0
+	for id := range attached {
+		if ls.known[id] != nil {
+			withKeys++
+		}
+	}
+	if ls.attached != withKeys {
+		return fmt.Errorf("%d leases have keys, not %d", withKeys, ls.attached)
+	}
 	for i, l := range ls.due {
 		if l.index != i || ls.known[l.ID] != l || i > 0 && ls.due.Less(i, (i-1)/2) {
 			return fmt.Errorf("lease %x has index %d at %d", l.ID, l.index, i)
