@@ -80,7 +80,7 @@ func TestLeasesOfKeys(t *testing.T) {
 			},
 			[]string{
 				"1: lease a granted", "1: 2 put /v created", "1: 3 deleted /v", "2: lease a queried, 50 of 60 left at first",
-				"3: 4 put /w created", "3: 5 put /w", "4: lease a ended revoked, 0 keys, after 3s certain",
+				"3: 4 put /w created", "3: 5 put /w", "4: lease a ended revoked, 1 keys, after 3s certain",
 			},
 		},
 		"a key is moved from one lease to another": {
@@ -90,7 +90,7 @@ func TestLeasesOfKeys(t *testing.T) {
 			},
 			[]string{
 				"1: lease a granted", "1: 2 put /v created", "1: lease b granted", "1: 3 put /v",
-				"2: lease a ended somehow, 0 keys, after 1s reconciled",
+				"2: lease a ended somehow, 1 keys, after 1s reconciled",
 				"3: 4 deleted /v", "3: lease b ended somehow, 1 keys, after 2s",
 			},
 		},
@@ -113,7 +113,7 @@ func TestLeasesOfKeys(t *testing.T) {
 			},
 			[]string{
 				"1: lease a granted", "1: 2 put /v created", "2: lease a queried, 50 of 60 left at first",
-				"3: 1 gap 1-1", "3: 1 deleted /v reconciled", "4: lease a ended somehow, 0 keys, after 3s reconciled",
+				"3: 1 gap 1-1", "3: 1 deleted /v reconciled", "4: lease a ended somehow, 1 keys, after 3s reconciled",
 			},
 		},
 		"it has ended, but the watch is behind": {
@@ -257,6 +257,39 @@ func TestLeasesBeyondTheLimitOfAList(t *testing.T) {
 	m = following(0)
 	assert.Empty(t, observe(m, 0, listed(0xa), list(2, leased("/v", 0xa, 2, 2)), listed()))
 	assert.Equal(t, 1, m.LeasesOverLimit())
+}
+
+func TestTheKeysOfALeaseThatEnds(t *testing.T) {
+	for name, tc := range map[string]struct {
+		observed []any
+		want     []string // names
+	}{
+		"a lock was given back before": {
+			[]any{watched(deleted("/l/a", 2)), asked(alive(0xa, 2, 60, 50))}, []string{"/l/a"},
+		},
+		"they go with it": {
+			[]any{watched(put(leased("/v", 0xa, 2, 2))), watched(deleted("/l/a", 3), deleted("/v", 3))}, []string{"/l/a", "/v"},
+		},
+		"one went before, and another one was moved": {
+			[]any{watched(put(leased("/v", 0xa, 2, 2))), watched(deleted("/l/a", 3)), watched(put(keyAt("/v", 2, 4, 2)))}, []string{"/v"},
+		},
+		"it was not there any more after a gap": {
+			[]any{list(9)}, []string{"/l/a"},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			m := following(100)
+			observe(m, 0, list(1, keyOfLock(0xa, 1)), asked(alive(0xa, 1, 60, 50)))
+			observe(m, 2, tc.observed...)
+			for _, m := range []*Machine{m, again(t, 5, m)} {
+				effects := append(m.Step(at(8), list(9)), m.StepLeases(at(9), asked(gone(0xa, 9)))...)
+				ended, is := effects[len(effects)-1].(lease.Ended)
+				require.True(t, is)
+				assert.Equal(t, tc.want, ended.Names)
+				assert.Len(t, tc.want, ended.Keys)
+			}
+		})
+	}
 }
 
 func TestALeaseThatHasLostItsKeysDoesNotCount(t *testing.T) {

@@ -20,6 +20,7 @@ type Saved struct {
 	Granted     int64 // revision of the change that it was reported with; 0 for none
 	TTL         int64
 	Names       [][]byte
+	Lost        int `json:",omitempty"` // keys, of which these are the names; else they are attached
 }
 
 // Save returns what is to survive of the leases.
@@ -28,7 +29,11 @@ func (ls *Leases) Save() []Saved {
 	for _, id := range slices.Sorted(maps.Keys(ls.known)) {
 		l := ls.known[id]
 		s := Saved{ID: id, Since: l.Since, Deadline: l.deadline, BeganBefore: l.BeganBefore, Reconciled: l.Reconciled, Granted: l.granted, TTL: l.TTL}
-		for _, name := range l.Names {
+		names := l.Names
+		if l.Keys == 0 {
+			s.Lost, names = l.lost.keys, l.lost.names
+		}
+		for _, name := range names {
 			s.Names = append(s.Names, []byte(name))
 		}
 		all = append(all, s)
@@ -48,8 +53,14 @@ func (ls *Leases) Restore(now time.Time, all []Saved) {
 		}
 		l.Since, l.BeganBefore, l.Reconciled, l.TTL, l.deadline = s.Since, s.BeganBefore, s.Reconciled, s.TTL, s.Deadline
 		l.granted, l.pending, l.resumed = s.Granted, true, true
+		var names []string
 		for _, name := range s.Names[:min(len(s.Names), maxKeys)] {
-			l.Names = append(l.Names, string(name))
+			names = append(names, string(name))
+		}
+		if s.Lost > 0 {
+			l.lost = losses{keys: s.Lost, names: names}
+		} else {
+			l.Names = names
 		}
 	}
 }

@@ -33,7 +33,7 @@ type Lease struct {
 	BeganBefore  bool  // it was there when leases were first observed
 	Reconciled   bool  // one of its times is not known exactly
 	TTL          int64 // seconds that it was granted for; 0 when not known
-	Keys         int   // observed keys that are attached, or were until its end
+	Keys         int   // observed keys that are attached; when it has ended, those it lost last
 	Names        []string
 	Cause        Cause
 	Certain      bool // that Cause is why
@@ -128,8 +128,8 @@ type lease struct {
 	goneAt   time.Time     // when that was queried
 	over     bool          // and that was reported; it is observed again as the watch is behind
 	late     bool          // that keys of it went was learnt late
-	last     int64         // revision at which it last lost what may have been all its keys
-	atEnd    int           // how many that were
+	lost     losses        // the keys that it lost last
+	atLoss   bool          // it may have ended when it lost them
 	resumed  bool          // not observed yet since an earlier process saved it
 	granted  int64         // revision of the change that it is reported with; 0 for none
 	pending  bool          // the earlier process may not have reported that change
@@ -190,9 +190,7 @@ func (a *Attachments) Attach(id int64, key string, modified int64, changed bool,
 		ls.attached++
 	}
 	l.again = 0
-	if len(l.Names) < maxKeys && !slices.Contains(l.Names, key) {
-		l.Names = append(l.Names[:len(l.Names):len(l.Names)], key)
-	}
+	l.Names = withName(l.Names, key)
 	if changed && l.pending && l.granted == modified {
 		l.pending = false
 		return ls.grant(l, w.Reconciled), true
@@ -200,8 +198,33 @@ func (a *Attachments) Attach(id int64, key string, modified int64, changed bool,
 	return Granted{}, false
 }
 
-// Detach takes in that a key is no longer attached to a lease.
-func (a *Attachments) Detach(id int64) {
+func withName(names []string, key string) []string {
+	if len(names) == maxKeys || slices.Contains(names, key) {
+		return names
+	}
+	return append(names[:len(names):len(names)], key)
+}
+
+// losses are the keys that a lease lost at the newest revision at which it lost any:
+// when it ends, that is with the last of its keys, or after.
+type losses struct {
+	revision int64
+	keys     int
+	names    []string
+}
+
+func (l *losses) add(key string, revision int64) {
+	if revision > l.revision {
+		*l = losses{revision: revision}
+	}
+	if revision == l.revision {
+		l.keys++
+		l.names = withName(l.names, key)
+	}
+}
+
+// Detach takes in that a key is no longer attached to a lease, from a revision on.
+func (a *Attachments) Detach(id int64, key string, revision int64) {
 	ls := a.leases
 	if id == 0 || !ls.follow {
 		return
@@ -215,6 +238,8 @@ func (a *Attachments) Detach(id int64) {
 		ls.others--
 		return
 	}
+	l.lost.add(key, revision)
+	l.Names = slices.DeleteFunc(slices.Clone(l.Names), func(name string) bool { return name == key })
 	if l.Keys--; l.Keys == 0 {
 		ls.attached--
 		l.again = requeryAfter
@@ -307,7 +332,7 @@ func (ls *Leases) Answered(now time.Time, answers []Answer) {
 			continue
 		}
 		l.alive, l.gone, l.over, l.late, l.resumed, l.TTL = true, false, false, false, false, a.TTL
-		l.Cause, l.Certain, l.list, l.atEnd = EndUnknown, false, ls.list, 0
+		l.Cause, l.Certain, l.list, l.atLoss = EndUnknown, false, ls.list, false
 		l.deadline = a.At.Add(time.Duration(a.Remaining) * time.Second)
 		due := latest(l.deadline, a.At.Add(requeryAfter))
 		if soon := a.At.Add(l.again); l.again > 0 && soon.Before(due) {
@@ -322,7 +347,7 @@ func (ls *Leases) Answered(now time.Time, answers []Answer) {
 // nothing is known.
 func (ls *Leases) ResetDeadlines() {
 	for _, l := range ls.known {
-		l.deadline = time.Time{}
+		l.deadline, l.lost.revision = time.Time{}, 0
 		ls.schedule(l, l.queried.Add(requeryAfter))
 	}
 }
