@@ -237,7 +237,7 @@ func (o *observer) watch(prefix string, n int, again, ask bool) {
 // ask asks for the leases that are due; the answers take some time.
 func (o *observer) ask(takes time.Duration) {
 	for range 3 {
-		id, due := o.m.DueLease(o.etcd.now)
+		id, _, due := o.m.DueLease(o.etcd.now)
 		if !due {
 			return
 		}

@@ -315,7 +315,7 @@ func ms(n int) time.Time { return at(0).Add(time.Duration(n) * time.Millisecond)
 func TestWhenALeaseIsAskedFor(t *testing.T) {
 	m := following(100)
 	due := func(ms int) (id int64) {
-		id, _ = m.DueLease(at(0).Add(time.Duration(ms) * time.Millisecond))
+		id, _, _ = m.DueLease(at(0).Add(time.Duration(ms) * time.Millisecond))
 		return id
 	}
 	answer := func(now, id, ttl, remaining int) {
@@ -331,10 +331,11 @@ func TestWhenALeaseIsAskedFor(t *testing.T) {
 	assert.Zero(t, due(499), "no lease is asked for again soon")
 	assert.EqualValues(t, 0xc, due(500))
 	answer(500, 0xc, 100, 100)
-	assert.Zero(t, due(4999))
-	assert.EqualValues(t, 0xb, due(5000), "a lease is asked for when it could have expired")
+	assert.Zero(t, due(4499))
+	assert.EqualValues(t, 0xb, due(4500), "a lease is asked for before it can expire")
 	answer(5000, 0xb, 10, 9)
-	assert.EqualValues(t, 0xa, due(9000))
+	assert.Zero(t, due(8499))
+	assert.EqualValues(t, 0xa, due(8500))
 
 	m.Step(ms(5100), watched(deleted("/w", 4)))
 	assert.Zero(t, due(5499), "not even when its last key goes")
@@ -346,14 +347,14 @@ func TestWhenALeaseIsAskedFor(t *testing.T) {
 	assert.Zero(t, due(6999))
 	assert.EqualValues(t, 0xb, due(7000), "and then less and less")
 	answer(7000, 0xb, 10, 9)
-	assert.Zero(t, due(8999))
+	assert.Zero(t, due(8499))
 
 	answer(9000, 0xa, 0, -1)
 	answer(9000, 0xb, 10, 5)
 	assert.Zero(t, due(12999), "the keys of a are about to go")
 	assert.EqualValues(t, 0xb, due(13000))
 	answer(13000, 0xb, 10, 1)
-	assert.EqualValues(t, 0xb, due(14000), "its deadline comes first")
+	assert.EqualValues(t, 0xb, due(13500), "its deadline comes first")
 	answer(14000, 0xb, 10, 100)
 	for again := range 4 { // 22, 38 and 70 seconds
 		answer(22000+again, 0xb, 10, 100)
@@ -418,7 +419,7 @@ func TestWhatIsLearntLateDoesNotExpire(t *testing.T) {
 			m.Step(at(0), list(1))
 			other := key.Key{Name: "/other/7", Created: 3, Modified: 3, Version: 1, Lease: 7}
 			m.Step(at(1), watched(put(keyOfLock(7, 2)), put(other)))
-			m.StepLeases(at(1), lease.Observation{Answers: []lease.Answer{{ID: 7, At: at(1), TTL: 5, Remaining: 5}}})
+			m.StepLeases(at(1), asked(alive(7, 1, 5, 5), alive(7, 9, 5, 1)))
 			gone := watched(deleted("/l/7", 12), deleted("/other/7", 12))
 			gone.Late = test.late
 			if test.listed {

@@ -40,6 +40,7 @@ func (s *step) restore(o Observation) {
 		}
 		if s.p.locks.Follows(saved) && s.p.keys.Restore(k) {
 			s.p.leases.Attach(k.Lease, k.Name, k.Modified, false, s.whenLeases())
+			s.p.leases.Prefer(k.Lease)
 			s.p.locks.Restore(saved, s.now)
 		}
 	}

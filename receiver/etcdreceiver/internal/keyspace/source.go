@@ -108,10 +108,17 @@ func (c *Collector) runLeases(ctx context.Context, checkpoints *checkpointer) {
 func (c *Collector) Ready() bool { return c.unlisted.Load() == 0 }
 
 // DueLease returns the lease to query at now, if there is one.
-func (c *Collector) DueLease(now time.Time) (id int64, ok bool) {
+func (c *Collector) DueLease(now time.Time) (id int64, preferred, ok bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.machine.DueLease(now)
+}
+
+// LeasesWait returns how long the lease has been due at now that has been longest.
+func (c *Collector) LeasesWait(now time.Time) time.Duration {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.machine.LeasesWait(now)
 }
 
 // RestoreLeases goes on from what an earlier process saved of the leases of the

@@ -113,7 +113,9 @@ func (s *step) put(c key.Change, old key.Key, known bool) {
 				emit(s, granted)
 			}
 		}
-		a, queued = s.p.locks.Enqueue(lockKey(c.Key), created, s.now)
+		if a, queued = s.p.locks.Enqueue(lockKey(c.Key), created, s.now); a != nil {
+			s.p.leases.Prefer(c.Key.Lease)
+		}
 	}
 	if reported {
 		s.puts = append(s.puts, key.Put{Key: c.Key, Fingerprint: c.Fingerprint, Created: created, Reconciled: s.reconciled, Attempt: attempt(a)})

@@ -83,7 +83,7 @@ func (ls *Leases) classify(id int64, lost loss, w When) KeyCause {
 		return KeyDeleted
 	case w.Reconciled, l.gone && (l.Cause == EndUnknown || l.goneAt.Sub(w.Now) > promptly):
 		return KeyUnknown
-	case l.gone, lost.keys > 1 && !l.deadline.IsZero():
+	case l.gone, lost.keys > 1 && l.mayExpireBy(w.Now):
 		return KeyExpired
 	default:
 		return KeyUnknown
@@ -118,7 +118,7 @@ func (ls *Leases) settle(now time.Time, l *lease, reconciled bool) (ended Ended,
 		return Ended{}, false
 	}
 	delete(ls.known, l.ID)
-	heap.Remove(&ls.due, l.index)
+	heap.Remove(&ls.due[l.queue], l.index)
 	if l.over {
 		return Ended{}, false
 	}
@@ -137,13 +137,17 @@ func (l *lease) end(at time.Time, certain bool) {
 	}
 	l.gone, l.goneAt = true, at
 	switch {
-	case l.deadline.IsZero(), l.late && !at.Before(l.deadline):
-		l.Cause = EndUnknown
 	case at.Before(l.deadline):
 		l.Cause, l.Certain = Revoked, certain
-	case l.resumed: // Nobody queried when it might have expired.
-		l.Cause = EndUnknown
-	default:
+	case l.expired, !l.late && !l.resumed && l.mayExpireBy(at):
 		l.Cause = Expired
+	default:
+		l.Cause = EndUnknown
 	}
+}
+
+// mayExpireBy says whether a lease is taken for expired that ends by a time, after its
+// deadline: it was known to be about to. Else it may have been renewed and revoked.
+func (l *lease) mayExpireBy(at time.Time) bool {
+	return l.expired || !l.latest.IsZero() && !at.After(l.latest.Add(lag))
 }

@@ -18,6 +18,16 @@ const (
 	// maxKeys is how many keys of a lease are named.
 	maxKeys = 8
 
+	// ahead is how long before its deadline a lease is queried: one that is renewed
+	// in time is known to be before it could have expired.
+	ahead = 500 * time.Millisecond
+
+	// nearly is how long a lease may have left, in an answer, that is about to expire,
+	// and lag how long after its time was over it may be found to be gone: etcd
+	// revokes each half second.
+	nearly = time.Second
+	lag    = 2 * time.Second
+
 	// requeryAfter is how long a lease is left alone at least after a query.
 	requeryAfter = 500 * time.Millisecond
 
@@ -97,15 +107,16 @@ type Leases struct {
 	limit    int
 	follow   bool
 	known    map[int64]*lease
-	due      dueQueue
+	due      [2]dueQueue // those that matter most, and the others
 	under    []*Attachments
 	listed   int // how many there are of all leases; -1 when they are not listed
 	begun    bool
-	list     int   // number of the newest list
-	beyond   int   // leases of the newest list that are not followed
-	others   int   // attachments to leases that are not followed
-	keys     int64 // attachments
-	attached int   // leases that are followed and have keys
+	list     int              // number of the newest list
+	reached  map[uint64]int64 // by member: revision that it had reached when it made its newest list
+	beyond   int              // leases of the newest list that are not followed
+	others   int              // attachments to leases that are not followed
+	keys     int64            // attachments
+	attached int              // leases that are followed and have keys
 
 	over  map[int64]Cause // leases that have ended, as many as can be followed
 	order []int64         // in which they ended; the oldest is at first
@@ -118,11 +129,16 @@ type Leases struct {
 type lease struct {
 	Lease
 	deadline time.Time     // it did not expire before; zero when not known
+	latest   time.Time     // by when it expires if it is not renewed; zero unless that is soon
+	expired  bool          // etcd said so; it is there until it is revoked
 	queried  time.Time     // zero when it was not
 	due      time.Time     // when to query it
 	again    time.Duration // how soon to query one again that has lost its keys; else 0
+	queue    int           // in which it is due
 	index    int           // in the queue
 	list     int           // the newest list that it is in, or could have been
+	listedBy uint64        // member that made the newest list that it is in; 0 when not known
+	since    int64         // revision at which it was there, of a key; 0 when not known
 	alive    bool          // etcd said in this step that it is there
 	gone     bool          // etcd said that it is not
 	goneAt   time.Time     // when that was queried
@@ -141,6 +157,7 @@ func New(limit int, follow bool) *Leases {
 	return &Leases{
 		limit: limit, follow: follow, listed: -1,
 		known: map[int64]*lease{}, over: map[int64]Cause{}, ended: map[Cause]int64{},
+		reached: map[uint64]int64{},
 	}
 }
 
@@ -190,6 +207,9 @@ func (a *Attachments) Attach(id int64, key string, modified int64, changed bool,
 		ls.attached++
 	}
 	l.again = 0
+	if l.since == 0 {
+		l.since = modified
+	}
 	l.Names = withName(l.Names, key)
 	if changed && l.pending && l.granted == modified {
 		l.pending = false
@@ -242,6 +262,7 @@ func (a *Attachments) Detach(id int64, key string, revision int64) {
 	l.Names = slices.DeleteFunc(slices.Clone(l.Names), func(name string) bool { return name == key })
 	if l.Keys--; l.Keys == 0 {
 		ls.attached--
+		ls.move(l, otherQueue)
 		l.again = requeryAfter
 		ls.schedule(l, l.queried.Add(requeryAfter)) // It may be gone, too.
 	}
@@ -268,13 +289,13 @@ func (ls *Leases) add(now time.Time, id int64) *lease {
 	if len(ls.known) >= ls.limit {
 		return nil
 	}
-	l := &lease{Lease: Lease{ID: id, Since: now}, due: now, list: ls.list}
+	l := &lease{Lease: Lease{ID: id, Since: now}, due: now, list: ls.list, queue: otherQueue}
 	if cause, over := ls.over[id]; over {
 		l.over, l.gone, l.Cause = true, true, cause
 		l.due = now.Add(time.Minute)
 	}
 	ls.known[id] = l
-	heap.Push(&ls.due, l)
+	heap.Push(&ls.due[l.queue], l)
 	return l
 }
 
@@ -333,8 +354,12 @@ func (ls *Leases) Answered(now time.Time, answers []Answer) {
 		}
 		l.alive, l.gone, l.over, l.late, l.resumed, l.TTL = true, false, false, false, false, a.TTL
 		l.Cause, l.Certain, l.list, l.atLoss = EndUnknown, false, ls.list, false
-		l.deadline = a.At.Add(time.Duration(a.Remaining) * time.Second)
-		due := latest(l.deadline, a.At.Add(requeryAfter))
+		left := time.Duration(a.Remaining) * time.Second
+		l.deadline, l.latest, l.expired = a.At.Add(left), time.Time{}, a.Remaining < 0
+		if left <= nearly {
+			l.latest = latest(a.At, a.By).Add(left + time.Second) // It is cut off to whole seconds.
+		}
+		due := latest(l.deadline.Add(-ahead), a.At.Add(requeryAfter))
 		if soon := a.At.Add(l.again); l.again > 0 && soon.Before(due) {
 			due = soon // Who gives back a lock often revokes its lease next.
 			l.again *= 2
@@ -346,8 +371,10 @@ func (ls *Leases) Answered(now time.Time, answers []Answer) {
 // ResetDeadlines takes in that etcd has another history than before, of which
 // nothing is known.
 func (ls *Leases) ResetDeadlines() {
+	clear(ls.reached)
 	for _, l := range ls.known {
-		l.deadline, l.lost.revision = time.Time{}, 0
+		l.deadline, l.latest, l.expired, l.lost.revision = time.Time{}, time.Time{}, false, 0
+		l.listedBy, l.since = 0, 0
 		ls.schedule(l, l.queried.Add(requeryAfter))
 	}
 }
@@ -357,6 +384,13 @@ type Observation struct {
 	Listed  bool
 	IDs     []int64 // of a list
 	Counted bool    // only their number is wanted
+	Ends    bool    // only which of the leases that are followed have ended is wanted
+
+	// Member made the list, 0 when that is not known, and Revision is one that it had
+	// reached when it had.
+	Member   uint64
+	Revision int64
+
 	Answers []Answer
 }
 
@@ -364,11 +398,11 @@ type Observation struct {
 // The first list is a baseline, and has none.
 func (ls *Leases) Step(now time.Time, o Observation) []Effect {
 	var effects []Effect
-	if o.Listed {
+	if o.Listed && !o.Ends {
 		ls.listed = len(o.IDs)
 	}
 	if o.Listed && !o.Counted {
-		effects = ls.take(now, o.IDs)
+		effects = ls.take(now, o)
 	}
 	ls.Answered(now, o.Answers)
 	return append(effects, ls.Conclude(now, o.Answers)...)
@@ -389,50 +423,6 @@ func (ls *Leases) Conclude(now time.Time, answers []Answer) []Effect {
 		}
 		if ended, has := ls.settleAlone(now, l); has {
 			effects = append(effects, ended)
-		}
-	}
-	return effects
-}
-
-// take takes in a list of all leases.
-func (ls *Leases) take(now time.Time, ids []int64) (effects []Effect) {
-	ls.list++
-	report := ls.begun && ls.beyond == 0 // else it may have been there before
-	ls.beyond = 0
-	for _, id := range ids {
-		if l := ls.known[id]; l != nil {
-			l.list = ls.list
-			continue
-		}
-		if _, over := ls.over[id]; over {
-			continue // The end has not reached the member yet.
-		}
-		l := ls.begin(now, id)
-		switch {
-		case l == nil:
-			ls.beyond++
-		case report && l.Keys == 0:
-			effects = append(effects, ls.grant(l, false))
-		default:
-			l.BeganBefore = true
-		}
-	}
-	ls.begun = true
-	var ended []int64
-	for id, l := range ls.known {
-		switch {
-		case l.list == ls.list || l.gone:
-		case ls.list-l.list >= absences:
-			l.end(now, false) // Of a member that lags there may be two lists.
-			ended = append(ended, id)
-		default:
-			ls.schedule(l, latest(now, l.queried.Add(requeryAfter)))
-		}
-	}
-	slices.Sort(ended)
-	for _, id := range ended {
-		if e, has := ls.settleAlone(now, ls.known[id]); has {
-			effects = append(effects, e)
 		}
 	}
 	return effects

@@ -40,8 +40,8 @@ func (ls *Leases) Verify() error {
 	if ls.keys != keys || ls.others != others {
 		return fmt.Errorf("%d keys are attached, %d of them to others, not %d and %d", keys, others, ls.keys, ls.others)
 	}
-	if len(ls.known) > ls.limit || len(ls.due) != len(ls.known) {
-		return fmt.Errorf("%d due of %d, of %d at most", len(ls.due), len(ls.known), ls.limit)
+	if len(ls.known) > ls.limit || len(ls.due[lockQueue])+len(ls.due[otherQueue]) != len(ls.known) {
+		return fmt.Errorf("%d and %d due of %d, of %d at most", len(ls.due[lockQueue]), len(ls.due[otherQueue]), len(ls.known), ls.limit)
 	}
 	withKeys := 0
 	for id := range attached {
@@ -52,10 +52,14 @@ func (ls *Leases) Verify() error {
 	if ls.attached != withKeys {
 		return fmt.Errorf("%d leases have keys, not %d", withKeys, ls.attached)
 	}
-	for i, l := range ls.due {
-		if l.index != i || ls.known[l.ID] != l || i > 0 && ls.due.Less(i, (i-1)/2) {
-			return fmt.Errorf("lease %x has index %d at %d", l.ID, l.index, i)
+	for queue, due := range ls.due {
+		for i, l := range due {
+			if l.queue != queue || l.index != i || ls.known[l.ID] != l || i > 0 && due.Less(i, (i-1)/2) {
+				return fmt.Errorf("lease %x has index %d in queue %d, at %d in %d", l.ID, l.index, l.queue, i, queue)
+			}
 		}
+	}
+	for _, l := range ls.known {
 		if l.Keys != attached[l.ID] || len(l.Names) > maxKeys {
 			return fmt.Errorf("lease %x has %d keys, not %d", l.ID, attached[l.ID], l.Keys)
 		}
