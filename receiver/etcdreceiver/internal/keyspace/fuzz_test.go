@@ -176,9 +176,10 @@ type observer struct {
 	seen     map[string]int64 // revision by covering prefix
 	late     map[string]int64
 	saved    map[string]Saved
-	leases   []byte // as they were saved
-	asked    bool   // of all leases that are doubtful
-	older    bool   // it was restarted from what was kept some time ago
+	leases   []byte                // as they were saved
+	kept     map[int64]lease.Saved // by their changes alone
+	asked    bool                  // of all leases that are doubtful
+	older    bool                  // it was restarted from what was kept some time ago
 	reported map[string]int
 	attempts map[string]string // as they were reported
 	granted  map[int64]int
@@ -190,8 +191,9 @@ func newObserver(t *testing.T, e *etcd, prefixes Prefixes, limits Limits) *obser
 	o := &observer{
 		t: t, etcd: e, prefixes: prefixes, limits: limits, m: NewMachine(prefixes, limits, true),
 		seen: map[string]int64{}, late: map[string]int64{}, saved: map[string]Saved{},
-		reported: map[string]int{}, attempts: map[string]string{}, granted: map[int64]int{}, ended: map[int64]int{}, holders: map[string]string{},
+		kept: map[int64]lease.Saved{}, reported: map[string]int{}, attempts: map[string]string{}, granted: map[int64]int{}, ended: map[int64]int{}, holders: map[string]string{},
 	}
+	o.m.ChangeAllLeases()
 	for _, prefix := range prefixes.Covering() {
 		o.list(prefix)
 	}
@@ -267,7 +269,12 @@ func (o *observer) restart(older, gap bool) {
 	o.m = NewMachine(o.prefixes, o.limits, true)
 	var leases []lease.Saved
 	check(o.t, json.Unmarshal(o.leases, &leases))
+	o.m.ChangeAllLeases()
 	o.m.RestoreLeases(o.etcd.now, leases)
+	o.kept = map[int64]lease.Saved{}
+	for _, l := range leases {
+		o.kept[l.ID] = l
+	}
 	maps.DeleteFunc(o.granted, func(id int64, _ int) bool {
 		_, known := o.m.leases.Get(id)
 		return !known
@@ -385,6 +392,7 @@ func (o *observer) check() {
 	m := o.m
 	check(o.t, m.keys.Verify())
 	check(o.t, m.leases.Verify())
+	o.checkKept()
 	var queues []*lock.Queues
 	for prefix, p := range m.parts {
 		queues = append(queues, p.locks)
@@ -408,6 +416,28 @@ func (o *observer) check() {
 		}
 	}
 	check(o.t, m.locks.Verify(queues...))
+}
+
+// checkKept checks that what has changed of leases is all that has to be kept.
+func (o *observer) checkKept() {
+	for more := true; more; {
+		var changes lease.SavedChanges
+		changes, more = o.m.ChangedLeases(2)
+		for _, l := range changes.Changed {
+			o.kept[l.ID] = l
+		}
+		for _, id := range changes.Ended {
+			delete(o.kept, id)
+		}
+	}
+	kept := slices.SortedFunc(maps.Values(o.kept), func(a, b lease.Saved) int { return cmp.Compare(a.ID, b.ID) })
+	want, err := json.Marshal(o.m.SaveLeases())
+	check(o.t, err)
+	got, err := json.Marshal(kept)
+	check(o.t, err)
+	if string(got) != string(want) && len(kept)+len(want) > 2 {
+		o.t.Fatalf("the leases are kept as %s, not %s", got, want)
+	}
 }
 
 // catchUp lets the observer see all there is, and compares what it knows.

@@ -118,6 +118,7 @@ func (ls *Leases) settle(now time.Time, l *lease, reconciled bool) (ended Ended,
 		return Ended{}, false
 	}
 	delete(ls.known, l.ID)
+	ls.change(l.ID)
 	heap.Remove(&ls.due[l.queue], l.index)
 	if l.over {
 		return Ended{}, false

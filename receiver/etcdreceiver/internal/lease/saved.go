@@ -4,6 +4,7 @@
 package lease
 
 import (
+	"cmp"
 	"maps"
 	"slices"
 	"time"
@@ -27,18 +28,74 @@ type Saved struct {
 func (ls *Leases) Save() []Saved {
 	all := make([]Saved, 0, len(ls.known))
 	for _, id := range slices.Sorted(maps.Keys(ls.known)) {
-		l := ls.known[id]
-		s := Saved{ID: id, Since: l.Since, Deadline: l.deadline, BeganBefore: l.BeganBefore, Reconciled: l.Reconciled, Granted: l.granted, TTL: l.TTL}
-		names := l.Names
-		if l.Keys == 0 {
-			s.Lost, names = l.lost.keys, l.lost.names
-		}
-		for _, name := range names {
-			s.Names = append(s.Names, []byte(name))
-		}
-		all = append(all, s)
+		all = append(all, ls.known[id].save())
 	}
 	return all
+}
+
+func (l *lease) save() Saved {
+	s := Saved{
+		ID: l.ID, Since: l.Since, Deadline: l.deadline, BeganBefore: l.BeganBefore, Reconciled: l.Reconciled, Granted: l.granted, TTL: l.TTL,
+	}
+	names := l.Names
+	if l.Keys == 0 {
+		s.Lost, names = l.lost.keys, l.lost.names
+	}
+	for _, name := range names {
+		s.Names = append(s.Names, []byte(name))
+	}
+	return s
+}
+
+// SavedChanges are what has changed of leases.
+type SavedChanges struct {
+	Changed []Saved `json:",omitempty"`
+	Ended   []int64 `json:",omitempty"`
+}
+
+func (c SavedChanges) size() int { return len(c.Changed) + len(c.Ended) }
+
+func (c SavedChanges) apply(all map[int64]Saved) {
+	for _, l := range c.Changed {
+		all[l.ID] = l
+	}
+	for _, id := range c.Ended {
+		delete(all, id)
+	}
+}
+
+// ChangeAll has all leases taken as changed, and from now on those that change.
+func (ls *Leases) ChangeAll() {
+	ls.changed = make(map[int64]struct{}, len(ls.known))
+	for id := range ls.known {
+		ls.changed[id] = struct{}{}
+	}
+}
+
+// change takes in that what is to survive of a lease has changed.
+func (ls *Leases) change(id int64) {
+	if ls.changed != nil {
+		ls.changed[id] = struct{}{}
+	}
+}
+
+// Changed takes what has changed of some leases since it was taken last, at most so
+// many, and says whether there is more.
+func (ls *Leases) Changed(limit int) (c SavedChanges, more bool) {
+	for id := range ls.changed {
+		if c.size() == limit {
+			break
+		}
+		delete(ls.changed, id)
+		if l := ls.known[id]; l != nil {
+			c.Changed = append(c.Changed, l.save())
+		} else {
+			c.Ended = append(c.Ended, id)
+		}
+	}
+	slices.SortFunc(c.Changed, func(a, b Saved) int { return cmp.Compare(a.ID, b.ID) })
+	slices.Sort(c.Ended)
+	return c, len(ls.changed) > 0
 }
 
 // Restore goes on from what an earlier process saved, before the first step.
@@ -62,14 +119,6 @@ func (ls *Leases) Restore(now time.Time, all []Saved) {
 		} else {
 			l.Names = names
 		}
+		delete(ls.changed, s.ID)
 	}
-}
-
-// StorageKey is the key under which leases are stored.
-const StorageKey = "leases"
-
-// Checkpoint is what is stored of the leases.
-type Checkpoint struct {
-	Cluster uint64
-	Leases  []Saved
 }

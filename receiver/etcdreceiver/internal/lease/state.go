@@ -122,6 +122,8 @@ type Leases struct {
 	order []int64         // in which they ended; the oldest is at first
 	first int
 
+	changed map[int64]struct{} // leases of which it was not saved; nil when none is saved
+
 	granted int64
 	ended   map[Cause]int64
 }
@@ -206,6 +208,7 @@ func (a *Attachments) Attach(id int64, key string, modified int64, changed bool,
 	if l.Keys++; l.Keys == 1 {
 		ls.attached++
 	}
+	ls.change(id)
 	l.again = 0
 	if l.since == 0 {
 		l.since = modified
@@ -258,6 +261,7 @@ func (a *Attachments) Detach(id int64, key string, revision int64) {
 		ls.others--
 		return
 	}
+	ls.change(id)
 	l.lost.add(key, revision)
 	l.Names = slices.DeleteFunc(slices.Clone(l.Names), func(name string) bool { return name == key })
 	if l.Keys--; l.Keys == 0 {
@@ -295,6 +299,7 @@ func (ls *Leases) add(now time.Time, id int64) *lease {
 		l.due = now.Add(time.Minute)
 	}
 	ls.known[id] = l
+	ls.change(id)
 	heap.Push(&ls.due[l.queue], l)
 	return l
 }
@@ -354,6 +359,7 @@ func (ls *Leases) Answered(now time.Time, answers []Answer) {
 		}
 		l.alive, l.gone, l.over, l.late, l.resumed, l.TTL = true, false, false, false, false, a.TTL
 		l.Cause, l.Certain, l.list, l.atLoss = EndUnknown, false, ls.list, false
+		ls.change(a.ID)
 		left := time.Duration(a.Remaining) * time.Second
 		l.deadline, l.latest, l.expired = a.At.Add(left), time.Time{}, a.Remaining < 0
 		if left <= nearly {
@@ -372,7 +378,8 @@ func (ls *Leases) Answered(now time.Time, answers []Answer) {
 // nothing is known.
 func (ls *Leases) ResetDeadlines() {
 	clear(ls.reached)
-	for _, l := range ls.known {
+	for id, l := range ls.known {
+		ls.change(id)
 		l.deadline, l.latest, l.expired, l.lost.revision = time.Time{}, time.Time{}, false, 0
 		l.listedBy, l.since = 0, 0
 		ls.schedule(l, l.queried.Add(requeryAfter))
