@@ -17,7 +17,10 @@ func (ls *Leases) take(now time.Time, o Observation) (effects []Effect) {
 	}
 	for _, id := range o.IDs {
 		if l := ls.known[id]; l != nil {
-			l.list, l.listedBy = ls.list, o.Member
+			if l.list = ls.list; l.listedBy != o.Member {
+				l.listedBy = o.Member
+				ls.change(id)
+			}
 			continue
 		}
 		if _, over := ls.over[id]; over || o.Ends {

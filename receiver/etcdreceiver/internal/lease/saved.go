@@ -21,7 +21,9 @@ type Saved struct {
 	Granted     int64 // revision of the change that it was reported with; 0 for none
 	TTL         int64
 	Names       [][]byte
-	Lost        int `json:",omitempty"` // keys, of which these are the names; else they are attached
+	Lost        int    `json:",omitempty"` // keys, of which these are the names; else they are attached
+	Revision    int64  `json:",omitempty"` // at which it was there, of a key
+	Member      uint64 `json:",omitempty"` // that has listed it
 }
 
 // Save returns what is to survive of the leases.
@@ -36,9 +38,10 @@ func (ls *Leases) Save() []Saved {
 func (l *lease) save() Saved {
 	s := Saved{
 		ID: l.ID, Since: l.Since, Deadline: l.deadline, BeganBefore: l.BeganBefore, Reconciled: l.Reconciled, Granted: l.granted, TTL: l.TTL,
+		Revision: l.since, Member: l.listedBy,
 	}
 	names := l.Names
-	if l.Keys == 0 {
+	if l.Keys == 0 && l.lost.keys > 0 {
 		s.Lost, names = l.lost.keys, l.lost.names
 	}
 	for _, name := range names {
@@ -110,6 +113,7 @@ func (ls *Leases) Restore(now time.Time, all []Saved) {
 		}
 		l.Since, l.BeganBefore, l.Reconciled, l.TTL, l.deadline = s.Since, s.BeganBefore, s.Reconciled, s.TTL, s.Deadline
 		l.granted, l.pending, l.resumed = s.Granted, true, true
+		l.since, l.listedBy = s.Revision, s.Member
 		var names []string
 		for _, name := range s.Names[:min(len(s.Names), maxKeys)] {
 			names = append(names, string(name))

@@ -75,3 +75,6 @@ func (a *Attachments) Verify(keys map[int64]int) error {
 	}
 	return nil
 }
+
+// Attached returns how many leases that are followed have keys.
+func (ls *Leases) Attached() int { return ls.attached }
