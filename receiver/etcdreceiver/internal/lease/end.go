@@ -125,7 +125,7 @@ func (ls *Leases) settle(now time.Time, l *lease, reconciled bool) (ended Ended,
 	}
 	ls.forget(l)
 	ls.ended[l.Cause]++
-	l.Lease.Ended, l.Keys, l.Names = now, l.lost.keys, l.lost.names
+	l.Ended, l.Keys, l.Names = now, l.lost.keys, l.lost.names
 	l.Reconciled = l.Reconciled || reconciled
 	return Ended{Lease: l.Lease, AtUnknownTime: reconciled}, true
 }

@@ -15,11 +15,13 @@ import (
 	"github.com/otelcol-infra/otelcol-infra/receiver/etcdreceiver/internal/etcdapi"
 )
 
+// The names of the conditions of leases.
 const (
-	// QueryCondition and ListCondition are the names of the conditions of leases.
 	QueryCondition = "leases"
 	ListCondition  = "list of leases"
+)
 
+const (
 	// pollEvery is how often it is checked whether a lease is to be queried.
 	pollEvery = 50 * time.Millisecond
 
