@@ -96,9 +96,13 @@ func (ls *Leases) Changed(limit int) (c SavedChanges, more bool) {
 			c.Ended = append(c.Ended, id)
 		}
 	}
+	more = len(ls.changed) > 0
+	if !more && ls.changed != nil {
+		ls.changed = map[int64]struct{}{} // A map that was large is slow to read, however little is in it.
+	}
 	slices.SortFunc(c.Changed, func(a, b Saved) int { return cmp.Compare(a.ID, b.ID) })
 	slices.Sort(c.Ended)
-	return c, len(ls.changed) > 0
+	return c, more
 }
 
 // Restore goes on from what an earlier process saved, before the first step.

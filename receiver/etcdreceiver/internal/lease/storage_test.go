@@ -59,7 +59,17 @@ func (m *memory) Delete(_ context.Context, key string) error {
 	return nil
 }
 
-func (*memory) Batch(context.Context, ...*storage.Operation) error { return errors.ErrUnsupported }
+func (m *memory) Batch(ctx context.Context, operations ...*storage.Operation) error {
+	for _, o := range operations {
+		if o.Type != storage.Set {
+			return errors.ErrUnsupported
+		}
+		if err := m.Set(ctx, o.Key, o.Value); err != nil {
+			return err
+		}
+	}
+	return nil
+}
 
 func (*memory) Close(context.Context) error { return nil }
 
