@@ -99,7 +99,7 @@ func TestLeasesOfObservedKeys(t *testing.T) {
 	}
 	o.requireLease(t, revoked, "revoked", "certain", 3, 0)
 	o.requireLease(t, expired, "expired", "likely", 1, 1500*time.Millisecond)
-	o.requireLease(t, moved, "expired", "likely", 0, 1500*time.Millisecond)
+	o.requireLease(t, moved, "expired", "likely", 1, 1500*time.Millisecond)
 	o.Eventually(t, "the one of before", o.HasSpan(lease.Span, "etcd.lease.id", hexOf(before), attrCause, "revoked", period.AttrBeganBeforeObservation, "true"))
 	assert.Empty(t, o.Events("etcd.lease.granted", "etcd.lease.id", hexOf(before)))
 	assert.Empty(t, o.Events("", "etcd.lease.id", hexOf(elsewhere)))

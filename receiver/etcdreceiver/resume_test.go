@@ -202,9 +202,8 @@ func TestWhatKeysTellOfALeaseIsKeptAtTheEnd(t *testing.T) {
 	require.NoError(t, w.Start(t.Context(), host))
 	set(t, client, "/app/a", "", clientv3.WithLease(id))
 	require.Eventually(t, func() bool {
-		var kept lease.Checkpoint
-		_, err := w.env.Store.Load(t.Context(), lease.StorageKey, &kept)
-		return err == nil && len(kept.Leases) == 1 && kept.Leases[0].TTL == 600
+		kept, _ := lease.NewStorage(w.env).Load(t.Context(), w.env.ClusterID.Load())
+		return len(kept) == 1 && kept[0].TTL == 600
 	}, soon, 20*time.Millisecond)
 	set(t, client, "/app/b", "", clientv3.WithLease(id))
 	require.Eventually(t, func() bool { return len(known(w)[0].Names) == 2 }, soon, 20*time.Millisecond)
@@ -224,12 +223,11 @@ func keptLeases(t *testing.T, host component.Host, w *watcher) []lease.Saved {
 	t.Helper()
 	store, err := checkpoint.Open(t.Context(), host, w.cfg.Storage, component.KindReceiver, w.env.Settings.ID, "")
 	require.NoError(t, err)
-	var kept lease.Checkpoint
-	found, err := store.Load(t.Context(), lease.StorageKey, &kept)
-	require.NoError(t, err)
+	w.env.Store = store
+	kept, found := lease.NewStorage(w.env).Load(t.Context(), w.env.ClusterID.Load())
 	require.True(t, found)
 	require.NoError(t, store.Close(t.Context()))
-	return kept.Leases
+	return kept
 }
 
 // What a consumer refused until the end was not told, and is told by the next.

@@ -104,8 +104,8 @@ var allRequests = []requestTo{
 	{
 		method: etcdserverpb.Lease_LeaseLeases_FullMethodName,
 		read: func(t *testing.T, c *Client) (any, error) {
-			ids, _, err := c.Leases(t.Context())
-			return ids, err
+			list, err := c.Leases(t.Context())
+			return list.IDs, err
 		},
 		full:    &etcdserverpb.LeaseLeasesResponse{Header: header(), Leases: []*etcdserverpb.LeaseStatus{{ID: 7}}},
 		empty:   []proto.Message{&etcdserverpb.LeaseLeasesResponse{Header: header()}},

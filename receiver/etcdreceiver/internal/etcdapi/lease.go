@@ -11,7 +11,8 @@ import (
 )
 
 // Lease is what etcd answered about one lease, to a request that was sent at At and
-// answered by By. Remaining is below 0 when there is no such lease.
+// answered by By. TTL is 0 when there is no such lease: one that has expired and is not
+// revoked yet has a Remaining below 0, too.
 type Lease struct {
 	ID             int64
 	At, By         time.Time
@@ -34,18 +35,27 @@ func (c *Client) Lease(ctx context.Context, id int64) (lease Lease, cluster uint
 	return lease, cluster, err
 }
 
-// Leases returns the IDs of all leases, as a member knows them, and of the cluster.
-func (c *Client) Leases(ctx context.Context) (ids []int64, cluster uint64, err error) {
+// LeaseList is a list of all leases, as one member knows them.
+type LeaseList struct {
+	IDs             []int64
+	Cluster, Member uint64
+	Revision        int64 // that the member had reached when it had made the list, or after
+}
+
+// Leases lists all leases.
+func (c *Client) Leases(ctx context.Context) (list LeaseList, err error) {
 	err = c.do(ctx, requestLeases, func(ctx context.Context, etcd *clientv3.Client) error {
 		reply, err := etcd.Leases(clientv3.WithRequireLeader(ctx))
 		if err != nil {
 			return err
 		}
-		cluster, ids = reply.ClusterId, make([]int64, len(reply.Leases))
+		list = LeaseList{
+			IDs: make([]int64, len(reply.Leases)), Cluster: reply.ClusterId, Member: reply.MemberId, Revision: reply.Revision,
+		}
 		for i, l := range reply.Leases {
-			ids[i] = int64(l.ID)
+			list.IDs[i] = int64(l.ID)
 		}
 		return nil
 	})
-	return ids, cluster, err
+	return list, err
 }

@@ -4,10 +4,12 @@
 package keyspace
 
 import (
+	"bytes"
 	"cmp"
 	"encoding/json"
 	"fmt"
 	"maps"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -28,6 +30,14 @@ type etcd struct {
 	history  []key.Change       // with the whole key, also when it is deleted
 	why      map[int64]string   // keys were deleted at a revision
 	next     int64              // lease
+	members  [3]member
+	near     map[int64]bool // it was about to expire when it was renewed or revoked
+}
+
+// member is what a member has applied so far, which may be long ago.
+type member struct {
+	leases   []int64
+	revision int64
 }
 
 type granted struct {
@@ -39,6 +49,7 @@ func newEtcd() *etcd {
 	return &etcd{
 		now: at(1000), revision: 1, keys: map[string]key.Key{}, leases: map[int64]*granted{},
 		ended: map[int64]string{}, why: map[int64]string{}, next: 0xa0,
+		near: map[int64]bool{},
 	}
 }
 
@@ -51,6 +62,7 @@ func (e *etcd) grant(ttl int) int64 {
 
 func (e *etcd) renew(id int64) {
 	if l := e.leases[id]; l != nil {
+		e.near[id] = e.near[id] || l.expiry.Sub(e.now) < 2*time.Second && !l.expiry.IsZero()
 		l.expiry = e.now.Add(l.ttl)
 	}
 }
@@ -85,6 +97,7 @@ func (e *etcd) end(id int64, how string) {
 	if e.leases[id] == nil {
 		return
 	}
+	e.near[id] = e.near[id] || e.leases[id].expiry.Sub(e.now) < 2*time.Second
 	delete(e.leases, id)
 	e.ended[id] = how
 	var names []string
@@ -113,6 +126,13 @@ func (e *etcd) pass(d time.Duration) {
 		if !e.leases[id].expiry.After(e.now) {
 			e.end(id, "expired")
 		}
+	}
+}
+
+// apply has a member apply all that has happened.
+func (e *etcd) apply(number int) {
+	if number < len(e.members) {
+		e.members[number] = member{slices.Sorted(maps.Keys(e.leases)), e.revision}
 	}
 }
 
@@ -171,14 +191,16 @@ type observer struct {
 	prefixes Prefixes
 	limits   Limits
 	partly   bool // a lock can be partly beyond the bound
+	attached bool // only leases with observed keys are followed
 	restarts bool // and then some of it is reported again
 
 	seen     map[string]int64 // revision by covering prefix
 	late     map[string]int64
 	saved    map[string]Saved
-	leases   []byte // as they were saved
-	asked    bool   // of all leases that are doubtful
-	older    bool   // it was restarted from what was kept some time ago
+	leases   []byte                // as they were saved
+	kept     map[int64]lease.Saved // by their changes alone
+	asked    bool                  // of all leases that are doubtful
+	older    bool                  // it was restarted from what was kept some time ago
 	reported map[string]int
 	attempts map[string]string // as they were reported
 	granted  map[int64]int
@@ -190,8 +212,9 @@ func newObserver(t *testing.T, e *etcd, prefixes Prefixes, limits Limits) *obser
 	o := &observer{
 		t: t, etcd: e, prefixes: prefixes, limits: limits, m: NewMachine(prefixes, limits, true),
 		seen: map[string]int64{}, late: map[string]int64{}, saved: map[string]Saved{},
-		reported: map[string]int{}, attempts: map[string]string{}, granted: map[int64]int{}, ended: map[int64]int{}, holders: map[string]string{},
+		kept: map[int64]lease.Saved{}, reported: map[string]int{}, attempts: map[string]string{}, granted: map[int64]int{}, ended: map[int64]int{}, holders: map[string]string{},
 	}
+	o.m.ChangeAllLeases()
 	for _, prefix := range prefixes.Covering() {
 		o.list(prefix)
 	}
@@ -237,7 +260,7 @@ func (o *observer) watch(prefix string, n int, again, ask bool) {
 // ask asks for the leases that are due; the answers take some time.
 func (o *observer) ask(takes time.Duration) {
 	for range 3 {
-		id, due := o.m.DueLease(o.etcd.now)
+		id, _, due := o.m.DueLease(o.etcd.now)
 		if !due {
 			return
 		}
@@ -247,9 +270,15 @@ func (o *observer) ask(takes time.Duration) {
 	}
 }
 
-func (o *observer) listLeases() {
-	ids := slices.Sorted(maps.Keys(o.etcd.leases))
-	o.take(o.m.StepLeases(o.etcd.now, lease.Observation{Listed: true, IDs: ids}))
+// listLeases lists all leases, as a member knows them, or else all that there are.
+func (o *observer) listLeases(number int) {
+	listed := lease.Observation{Listed: true, IDs: slices.Sorted(maps.Keys(o.etcd.leases))}
+	if number < len(o.etcd.members) {
+		m := o.etcd.members[number]
+		listed.IDs, listed.Member, listed.Revision = m.leases, uint64(number+1), m.revision
+	}
+	listed.Ends = o.attached
+	o.take(o.m.StepLeases(o.etcd.now, listed))
 }
 
 func (o *observer) keep(prefix string) { o.saved[prefix], _ = o.m.Save(prefix) }
@@ -267,7 +296,12 @@ func (o *observer) restart(older, gap bool) {
 	o.m = NewMachine(o.prefixes, o.limits, true)
 	var leases []lease.Saved
 	check(o.t, json.Unmarshal(o.leases, &leases))
+	o.m.ChangeAllLeases()
 	o.m.RestoreLeases(o.etcd.now, leases)
+	o.kept = map[int64]lease.Saved{}
+	for _, l := range leases {
+		o.kept[l.ID] = l
+	}
 	maps.DeleteFunc(o.granted, func(id int64, _ int) bool {
 		_, known := o.m.leases.Get(id)
 		return !known
@@ -373,6 +407,10 @@ func (o *observer) takeLease(e happened) {
 		o.t.Fatalf("lease %x has not ended", l.ID)
 	case o.ended[l.ID] > 1 && !o.restarts && !o.partly:
 		o.t.Fatalf("lease %x ended %d times", l.ID, o.ended[l.ID])
+	case l.Cause == lease.Revoked && truth != "revoked":
+		o.t.Fatalf("lease %x is said to be revoked, but %s", l.ID, truth)
+	case l.Cause == lease.Expired && truth != "expired" && !o.etcd.near[l.ID]:
+		o.t.Fatalf("lease %x is said to have expired, but %s, and was not about to", l.ID, truth)
 	case l.Certain && (truth != "revoked" || l.Cause != lease.Revoked):
 		o.t.Fatalf("lease %x is said to be revoked for certain, but %s", l.ID, truth)
 	case l.Keys < 0 || l.Ended.Before(l.Since):
@@ -385,6 +423,7 @@ func (o *observer) check() {
 	m := o.m
 	check(o.t, m.keys.Verify())
 	check(o.t, m.leases.Verify())
+	o.checkKept()
 	var queues []*lock.Queues
 	for prefix, p := range m.parts {
 		queues = append(queues, p.locks)
@@ -408,6 +447,32 @@ func (o *observer) check() {
 		}
 	}
 	check(o.t, m.locks.Verify(queues...))
+}
+
+// checkKept checks that what has changed of leases is all that has to be kept.
+func (o *observer) checkKept() {
+	for more := true; more; {
+		var changes lease.SavedChanges
+		changes, more = o.m.ChangedLeases(2)
+		for _, l := range changes.Changed {
+			o.kept[l.ID] = l
+		}
+		for _, id := range changes.Ended {
+			delete(o.kept, id)
+		}
+	}
+	all := o.m.SaveLeases()
+	if len(all) != len(o.kept) {
+		o.t.Fatalf("%d leases are kept, not %d", len(o.kept), len(all))
+	}
+	for _, want := range all {
+		got := o.kept[want.ID]
+		same := got.Since.Equal(want.Since) && got.Deadline.Equal(want.Deadline) && slices.EqualFunc(got.Names, want.Names, bytes.Equal)
+		got.Since, got.Deadline, got.Names, want.Since, want.Deadline, want.Names = time.Time{}, time.Time{}, nil, time.Time{}, time.Time{}, nil
+		if !same || !reflect.DeepEqual(got, want) {
+			o.t.Fatalf("lease %x is kept as %+v, not as %+v", want.ID, o.kept[want.ID], want)
+		}
+	}
 }
 
 // catchUp lets the observer see all there is, and compares what it knows.
@@ -472,6 +537,7 @@ func FuzzMachine(f *testing.F) {
 		truth := newEtcd()
 		through, restarted := newObserver(t, truth, prefixes, limits), newObserver(t, truth, prefixes, limits)
 		through.partly, restarted.partly = partly, partly
+		through.attached, restarted.attached = len(script)%3 == 0, len(script)%3 == 0
 		same := !partly
 		var slots [4]int64
 		for _, b := range script {
@@ -498,7 +564,10 @@ func FuzzMachine(f *testing.F) {
 				case 0xc:
 					o.list(prefix)
 				case 0xd:
-					o.listLeases()
+					if n >= 8 {
+						truth.apply(n % 4)
+					}
+					o.listLeases(n % 4)
 				}
 			}
 			switch b >> 4 {

@@ -62,6 +62,17 @@ func TestLeasesOfKeys(t *testing.T) {
 				"4: lease a ended expired, 1 keys, after 3s",
 			},
 		},
+		"it has expired, and waits to be revoked": {
+			[]any{
+				list(1), watched(put(leased("/v", 0xa, 2, 2)), put(leased("/w", 0xa, 3, 3))), asked(alive(0xa, 2, 10, 9)), watched(deleted("/v", 4)),
+				asked(alive(0xa, 4, 10, -1)), asked(alive(0xa, 5, 10, -13)), watched(deleted("/w", 5)), asked(gone(0xa, 7)),
+			},
+			[]string{
+				"1: lease a granted", "1: 2 put /v created", "1: 3 put /w created", "2: lease a queried, 9 of 10 left at first", "3: 4 deleted /v",
+				"4: lease a queried, -1 of 10 left", "5: lease a queried, -13 of 10 left", "6: 5 deleted /w",
+				"7: lease a ended expired, 1 keys, after 6s",
+			},
+		},
 		"it lives on without keys, and gets one again": {
 			[]any{
 				list(1), watched(put(leased("/v", 0xa, 2, 2)), deleted("/v", 3)), asked(alive(0xa, 2, 60, 50)),
@@ -69,7 +80,7 @@ func TestLeasesOfKeys(t *testing.T) {
 			},
 			[]string{
 				"1: lease a granted", "1: 2 put /v created", "1: 3 deleted /v", "2: lease a queried, 50 of 60 left at first",
-				"3: 4 put /w created", "3: 5 put /w", "4: lease a ended revoked, 0 keys, after 3s certain",
+				"3: 4 put /w created", "3: 5 put /w", "4: lease a ended revoked, 1 keys, after 3s certain",
 			},
 		},
 		"a key is moved from one lease to another": {
@@ -79,7 +90,7 @@ func TestLeasesOfKeys(t *testing.T) {
 			},
 			[]string{
 				"1: lease a granted", "1: 2 put /v created", "1: lease b granted", "1: 3 put /v",
-				"2: lease a ended somehow, 0 keys, after 1s reconciled",
+				"2: lease a ended somehow, 1 keys, after 1s reconciled",
 				"3: 4 deleted /v", "3: lease b ended somehow, 1 keys, after 2s",
 			},
 		},
@@ -102,7 +113,7 @@ func TestLeasesOfKeys(t *testing.T) {
 			},
 			[]string{
 				"1: lease a granted", "1: 2 put /v created", "2: lease a queried, 50 of 60 left at first",
-				"3: 1 gap 1-1", "3: 1 deleted /v reconciled", "4: lease a ended somehow, 0 keys, after 3s reconciled",
+				"3: 1 gap 1-1", "3: 1 deleted /v reconciled", "4: lease a ended somehow, 1 keys, after 3s reconciled",
 			},
 		},
 		"it has ended, but the watch is behind": {
@@ -248,6 +259,51 @@ func TestLeasesBeyondTheLimitOfAList(t *testing.T) {
 	assert.Equal(t, 1, m.LeasesOverLimit())
 }
 
+func TestTheKeysOfALeaseThatEnds(t *testing.T) {
+	for name, tc := range map[string]struct {
+		observed []any
+		want     []string // names
+	}{
+		"a lock was given back before": {
+			[]any{watched(deleted("/l/a", 2)), asked(alive(0xa, 2, 60, 50))}, []string{"/l/a"},
+		},
+		"they go with it": {
+			[]any{watched(put(leased("/v", 0xa, 2, 2))), watched(deleted("/l/a", 3), deleted("/v", 3))}, []string{"/l/a", "/v"},
+		},
+		"one went before, and another one was moved": {
+			[]any{watched(put(leased("/v", 0xa, 2, 2))), watched(deleted("/l/a", 3)), watched(put(keyAt("/v", 2, 4, 2)))}, []string{"/v"},
+		},
+		"it was not there any more after a gap": {
+			[]any{list(9)}, []string{"/l/a"},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			m := following(100)
+			observe(m, 0, list(1, keyOfLock(0xa, 1)), asked(alive(0xa, 1, 60, 50)))
+			observe(m, 2, tc.observed...)
+			for _, m := range []*Machine{m, again(t, 5, m)} {
+				effects := append(m.Step(at(8), list(9)), m.StepLeases(at(9), asked(gone(0xa, 9)))...)
+				ended, is := effects[len(effects)-1].(lease.Ended)
+				require.True(t, is)
+				assert.Equal(t, tc.want, ended.Names)
+				assert.Len(t, tc.want, ended.Keys)
+			}
+		})
+	}
+}
+
+func TestALeaseThatHasLostItsKeysDoesNotCount(t *testing.T) {
+	m := following(100)
+	observe(m, 0, list(2, leased("/v", 0xa, 2, 2)), watched(put(leased("/v", 0xb, 2, 3))), asked(alive(0xa, 2, 10, 9), alive(0xb, 2, 10, 9)))
+	assert.Equal(t, int64(1), m.Counts().Leases.Alive, "a is alive, and no observed key is attached to it")
+	observe(m, 3, watched(deleted("/v", 4)))
+	assert.Zero(t, m.Counts().Leases.Alive)
+	observe(m, 4, watched(put(leased("/v", 0xa, 5, 5))))
+	assert.Equal(t, int64(1), m.Counts().Leases.Alive)
+	observe(m, 5, watched(deleted("/v", 6)), asked(gone(0xa, 6), gone(0xb, 6)))
+	assert.Zero(t, m.Counts().Leases.Alive)
+}
+
 func leaseOf(m *Machine, id int64) lease.Lease {
 	l, _ := m.leases.Get(id)
 	return l
@@ -259,7 +315,7 @@ func ms(n int) time.Time { return at(0).Add(time.Duration(n) * time.Millisecond)
 func TestWhenALeaseIsAskedFor(t *testing.T) {
 	m := following(100)
 	due := func(ms int) (id int64) {
-		id, _ = m.DueLease(at(0).Add(time.Duration(ms) * time.Millisecond))
+		id, _, _ = m.DueLease(at(0).Add(time.Duration(ms) * time.Millisecond))
 		return id
 	}
 	answer := func(now, id, ttl, remaining int) {
@@ -275,10 +331,11 @@ func TestWhenALeaseIsAskedFor(t *testing.T) {
 	assert.Zero(t, due(499), "no lease is asked for again soon")
 	assert.EqualValues(t, 0xc, due(500))
 	answer(500, 0xc, 100, 100)
-	assert.Zero(t, due(4999))
-	assert.EqualValues(t, 0xb, due(5000), "a lease is asked for when it could have expired")
+	assert.Zero(t, due(4499))
+	assert.EqualValues(t, 0xb, due(4500), "a lease is asked for before it can expire")
 	answer(5000, 0xb, 10, 9)
-	assert.EqualValues(t, 0xa, due(9000))
+	assert.Zero(t, due(8499))
+	assert.EqualValues(t, 0xa, due(8500))
 
 	m.Step(ms(5100), watched(deleted("/w", 4)))
 	assert.Zero(t, due(5499), "not even when its last key goes")
@@ -290,14 +347,14 @@ func TestWhenALeaseIsAskedFor(t *testing.T) {
 	assert.Zero(t, due(6999))
 	assert.EqualValues(t, 0xb, due(7000), "and then less and less")
 	answer(7000, 0xb, 10, 9)
-	assert.Zero(t, due(8999))
+	assert.Zero(t, due(8499))
 
 	answer(9000, 0xa, 0, -1)
 	answer(9000, 0xb, 10, 5)
 	assert.Zero(t, due(12999), "the keys of a are about to go")
 	assert.EqualValues(t, 0xb, due(13000))
 	answer(13000, 0xb, 10, 1)
-	assert.EqualValues(t, 0xb, due(14000), "its deadline comes first")
+	assert.EqualValues(t, 0xb, due(13500), "its deadline comes first")
 	answer(14000, 0xb, 10, 100)
 	for again := range 4 { // 22, 38 and 70 seconds
 		answer(22000+again, 0xb, 10, 100)
@@ -362,7 +419,7 @@ func TestWhatIsLearntLateDoesNotExpire(t *testing.T) {
 			m.Step(at(0), list(1))
 			other := key.Key{Name: "/other/7", Created: 3, Modified: 3, Version: 1, Lease: 7}
 			m.Step(at(1), watched(put(keyOfLock(7, 2)), put(other)))
-			m.StepLeases(at(1), lease.Observation{Answers: []lease.Answer{{ID: 7, At: at(1), TTL: 5, Remaining: 5}}})
+			m.StepLeases(at(1), asked(alive(7, 1, 5, 5), alive(7, 9, 5, 1)))
 			gone := watched(deleted("/l/7", 12), deleted("/other/7", 12))
 			gone.Late = test.late
 			if test.listed {

@@ -175,7 +175,7 @@ func TestAnElectionWhoseLeaderIsLost(t *testing.T) {
 	traces, logs := follow(
 		list(1),
 		watched(put(candidate(0xa, 2, 2), 4), put(candidate(0xb, 3, 3), 4), put(candidate(0xc, 4, 4), 4)),
-		asked(alive(0xa, 20, 10, 9), alive(0xb, 20, 60, 59)),
+		asked(alive(0xa, 20, 10, 9), alive(0xb, 20, 60, 59), alive(0xa, 39, 10, 0)),
 		watched(put(candidate(0xa, 2, 5), 5), deleted("/elections/leader/c", 6)),
 		and(watched(deleted("/elections/leader/a", 7)), gone(0xa, 40)),
 		watched(deleted("/elections/leader/b", 8)),
@@ -197,7 +197,7 @@ func TestTheLivesOfLeases(t *testing.T) {
 	traces, logs := follow(
 		list(2, app("before", 0xd, 2).Key),
 		watched(app("one", 0xa, 3), app("\xff", 0xa, 4), app("two", 0xb, 5), app("three", 0xc, 6)),
-		asked(alive(0xa, 20, 10, 9), alive(0xb, 20, 60, 59)),
+		asked(alive(0xa, 20, 10, 9), alive(0xb, 20, 60, 59), alive(0xa, 39, 10, -1)),
 		asked(gone(0xb, 30)),
 		watched(deleted("/app/two", 7), deleted("/app/one", 8), deleted("/app/\xff", 8)),
 		asked(gone(0xa, 50)),
@@ -212,7 +212,7 @@ func TestALockThatIsLostWithItsLease(t *testing.T) {
 	traces, logs := follow(
 		list(1),
 		watched(put(lockKey(0xa, 2), 0), put(lockKey(0xb, 3), 0), put(lockKey(0xc, 4), 0)),
-		asked(alive(0xa, 20, 10, 5), alive(0xb, 20, 60, 59), alive(0xc, 20, 10, 5)),
+		asked(alive(0xa, 20, 10, 5), alive(0xb, 20, 60, 59), alive(0xc, 20, 10, 5), alive(0xa, 29, 10, 0), alive(0xc, 29, 10, 0)),
 		and(watched(deleted("/locks/deploy/a", 5), deleted("/locks/deploy/c", 6)), gone(0xa, 30), gone(0xc, 30)),
 		watched(deleted("/locks/deploy/b", 7)),
 	)

@@ -40,6 +40,7 @@ func (s *step) restore(o Observation) {
 		}
 		if s.p.locks.Follows(saved) && s.p.keys.Restore(k) {
 			s.p.leases.Attach(k.Lease, k.Name, k.Modified, false, s.whenLeases())
+			s.p.leases.Prefer(k.Lease)
 			s.p.locks.Restore(saved, s.now)
 		}
 	}
@@ -48,6 +49,15 @@ func (s *step) restore(o Observation) {
 
 // SaveLeases returns what is to survive of the leases.
 func (m *Machine) SaveLeases() []lease.Saved { return m.leases.Save() }
+
+// ChangedLeases takes what has changed of some leases since it was taken last, at most
+// so many, and says whether there is more.
+func (m *Machine) ChangedLeases(limit int) (c lease.SavedChanges, more bool) {
+	return m.leases.Changed(limit)
+}
+
+// ChangeAllLeases has all leases taken as changed, and from now on those that change.
+func (m *Machine) ChangeAllLeases() { m.leases.ChangeAll() }
 
 // RestoreLeases goes on from what an earlier process saved, before the first
 // step.

@@ -13,7 +13,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/otelcol-infra/otelcol-infra/internal/checkpoint"
 	"github.com/otelcol-infra/otelcol-infra/internal/watch"
 	"github.com/otelcol-infra/otelcol-infra/receiver/etcdreceiver/internal/collect"
 	"github.com/otelcol-infra/otelcol-infra/receiver/etcdreceiver/internal/key"
@@ -38,6 +37,7 @@ type Collector struct {
 	filter    filter
 	durations *Durations
 	leases    *lease.Source
+	storage   *lease.Storage
 	unlisted  atomic.Int32 // prefixes whose keys are not known yet
 
 	mu          sync.Mutex
@@ -64,7 +64,7 @@ func New(e *collect.Env, config Config) (*Collector, error) {
 		current:   map[string]bool{},
 	}
 	c.unlisted.Store(int32(len(prefixes.Covering())))
-	c.leases = lease.NewSource(e, config.Leases, c)
+	c.leases, c.storage = lease.NewSource(e, config.Leases, c), lease.NewStorage(e)
 	return c, nil
 }
 
@@ -108,10 +108,17 @@ func (c *Collector) runLeases(ctx context.Context, checkpoints *checkpointer) {
 func (c *Collector) Ready() bool { return c.unlisted.Load() == 0 }
 
 // DueLease returns the lease to query at now, if there is one.
-func (c *Collector) DueLease(now time.Time) (id int64, ok bool) {
+func (c *Collector) DueLease(now time.Time) (id int64, preferred, ok bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.machine.DueLease(now)
+}
+
+// LeasesWait returns how long the lease has been due at now that has been longest.
+func (c *Collector) LeasesWait(now time.Time) time.Duration {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.machine.LeasesWait(now)
 }
 
 // RestoreLeases goes on from what an earlier process saved of the leases of the
@@ -123,29 +130,43 @@ func (c *Collector) RestoreLeases(ctx context.Context, cluster uint64) {
 		return
 	}
 	c.restored = true
+	if c.config.Stored {
+		c.machine.ChangeAllLeases()
+	}
 	if c.config.Watch.Start == StartLatest {
 		return
 	}
-	if saved, found := c.leaseSlot().Load(ctx); found && saved.Cluster == cluster {
-		c.machine.RestoreLeases(time.Now(), saved.Leases)
+	if saved, found := c.storage.Load(ctx, cluster); found {
+		c.machine.RestoreLeases(time.Now(), saved)
 	}
 }
 
-// saveLeases stores the leases, but not while one has ended whose end was not
-// delivered yet: a loop that follows keys may have found that out.
+// saveLeases stores what has changed of the leases.
 func (c *Collector) saveLeases(ctx context.Context) bool {
 	c.mu.Lock()
-	if c.undelivered > 0 {
-		c.mu.Unlock()
-		return false
-	}
-	saved := lease.Checkpoint{Cluster: c.env.ClusterID.Load(), Leases: c.machine.SaveLeases()}
+	restored := c.restored
 	c.mu.Unlock()
-	return c.leaseSlot().Save(ctx, saved) == nil
+	return restored && c.storage.Save(ctx, c.env.ClusterID.Load(), c)
 }
 
-func (c *Collector) leaseSlot() checkpoint.Slot[lease.Checkpoint] {
-	return collect.Slot[lease.Checkpoint](c.env, lease.StorageKey, lease.StorageKey)
+// ChangedLeases takes what has changed of some leases since it was taken last, at most
+// so many, and says whether there is more. It fails while one has ended whose end was
+// not delivered yet: a loop that follows keys may have found that out.
+func (c *Collector) ChangedLeases(limit int) (changes lease.SavedChanges, more, ok bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.undelivered > 0 {
+		return changes, true, false
+	}
+	changes, more = c.machine.ChangedLeases(limit)
+	return changes, more, true
+}
+
+// ChangeAllLeases has all leases taken as changed.
+func (c *Collector) ChangeAllLeases() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.machine.ChangeAllLeases()
 }
 
 // step steps the machine for a loop, and reports when there is more than it remembers.

@@ -123,7 +123,10 @@ func (m *Machine) StepLeases(now time.Time, o lease.Observation) []Effect {
 }
 
 // DueLease returns the lease to query at now, if there is one.
-func (m *Machine) DueLease(now time.Time) (id int64, ok bool) { return m.leases.Due(now) }
+func (m *Machine) DueLease(now time.Time) (id int64, preferred, ok bool) { return m.leases.Due(now) }
+
+// LeasesWait returns how long the lease has been due at now that has been longest.
+func (m *Machine) LeasesWait(now time.Time) time.Duration { return m.leases.Waiting(now) }
 
 // Ambiguous returns the leases, at most limit of them, that may have ended with
 // the changes, or not: it depends on whether they are still there.

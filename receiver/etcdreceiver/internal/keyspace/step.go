@@ -108,12 +108,14 @@ func (s *step) put(c key.Change, old key.Key, known bool) {
 	queued := false
 	if remembered {
 		if old.Lease != c.Key.Lease {
-			s.p.leases.Detach(old.Lease)
+			s.p.leases.Detach(old.Lease, c.Key.Name, c.Key.Modified)
 			if granted, is := s.p.leases.Attach(c.Key.Lease, c.Key.Name, c.Key.Modified, changed, s.whenLeases()); is {
 				emit(s, granted)
 			}
 		}
-		a, queued = s.p.locks.Enqueue(lockKey(c.Key), created, s.now)
+		if a, queued = s.p.locks.Enqueue(lockKey(c.Key), created, s.now); a != nil {
+			s.p.leases.Prefer(c.Key.Lease)
+		}
 	}
 	if reported {
 		s.puts = append(s.puts, key.Put{Key: c.Key, Fingerprint: c.Fingerprint, Created: created, Reconciled: s.reconciled, Attempt: attempt(a)})
@@ -134,13 +136,13 @@ func (s *step) remove(c key.Change) {
 	if a != nil {
 		emit(s, s.p.locks.End(a, c.Key.Modified, s.cause(old.Lease), s.whenLocks()))
 	}
-	s.p.leases.Detach(old.Lease)
+	s.p.leases.Detach(old.Lease, c.Key.Name, c.Key.Modified)
 }
 
 // forget takes in that a key is not observed any more.
 func (s *step) forget(name string) {
 	s.p.locks.Forget(name)
-	s.p.leases.Detach(s.p.keys.Forget(name).Lease)
+	s.p.leases.Detach(s.p.keys.Forget(name).Lease, name, 0)
 }
 
 // attempt returns the attempt that a key stands for, as keys know it.

@@ -9,18 +9,52 @@ import (
 	"time"
 )
 
-// Due returns the lease to query at now, if there is one.
-func (ls *Leases) Due(now time.Time) (id int64, ok bool) {
-	if len(ls.due) > 0 && !ls.due[0].due.After(now) {
-		return ls.due[0].ID, true
+// The queues in which leases are due.
+const (
+	lockQueue  = iota // an attempt at a lock is attached to it: why it ends matters most
+	otherQueue        // all others
+)
+
+// Due returns the lease to query at now, if there is one. Preferred ones come first.
+func (ls *Leases) Due(now time.Time) (id int64, preferred, ok bool) {
+	for queue, due := range ls.due {
+		if len(due) > 0 && !due[0].due.After(now) {
+			return due[0].ID, queue == lockQueue, true
+		}
 	}
-	return 0, false
+	return 0, false, false
+}
+
+// Waiting returns how long the lease has been due at now that has been longest.
+func (ls *Leases) Waiting(now time.Time) (longest time.Duration) {
+	for _, due := range ls.due {
+		if len(due) > 0 {
+			longest = max(longest, now.Sub(due[0].due))
+		}
+	}
+	return longest
+}
+
+// Prefer has a lease queried before others, as long as it has a key.
+func (a *Attachments) Prefer(id int64) {
+	if l := a.leases.known[id]; l != nil {
+		a.leases.move(l, lockQueue)
+	}
+}
+
+// move moves a lease to a queue.
+func (ls *Leases) move(l *lease, queue int) {
+	if l.queue != queue {
+		heap.Remove(&ls.due[l.queue], l.index)
+		l.queue = queue
+		heap.Push(&ls.due[queue], l)
+	}
 }
 
 // schedule sets when to query a lease.
 func (ls *Leases) schedule(l *lease, due time.Time) {
 	l.due = due
-	heap.Fix(&ls.due, l.index)
+	heap.Fix(&ls.due[l.queue], l.index)
 }
 
 // dueQueue is a heap of leases, the next one to query first.

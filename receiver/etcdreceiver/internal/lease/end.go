@@ -29,7 +29,7 @@ const (
 // loss is what a lease loses in one revision.
 type loss struct {
 	keys    int
-	deleted int // those of them that were deleted
+	deleted bool // at least one of them was
 	cause   KeyCause
 }
 
@@ -47,9 +47,7 @@ func (a *Attachments) BeginRevision() { clear(a.losses) }
 func (a *Attachments) Lose(id int64, deleted bool) {
 	l := a.losses[id]
 	l.keys++
-	if deleted {
-		l.deleted++
-	}
+	l.deleted = l.deleted || deleted
 	a.losses[id] = l
 }
 
@@ -62,7 +60,7 @@ func (a *Attachments) Classify(revision int64, withOthers bool, changes Changes,
 		if withOthers || a.keys[id] > l.keys || changes.Attaches(id, revision) {
 			l.cause = KeyDeleted
 		} else {
-			l.cause = a.leases.classify(id, revision, l.deleted, w)
+			l.cause = a.leases.classify(id, l, w)
 		}
 		a.losses[id] = l
 	}
@@ -74,24 +72,18 @@ func (a *Attachments) Cause(id int64) KeyCause { return a.losses[id].cause }
 // classify returns why keys of a lease went that may have been all that it had.
 // When it is learnt late, a lease that is gone by now does not say why: it may
 // have been revoked in time.
-func (ls *Leases) classify(id, revision int64, keys int, w When) KeyCause {
+func (ls *Leases) classify(id int64, lost loss, w When) KeyCause {
 	l := ls.known[id]
 	if l == nil {
 		return KeyUnknown
 	}
-	if revision > l.last {
-		l.last, l.atEnd = revision, 0
-	}
-	if revision == l.last {
-		l.atEnd += keys
-	}
-	l.late = w.Reconciled
+	l.late, l.atLoss = w.Reconciled, lost.deleted
 	switch {
 	case l.gone && l.Cause == Revoked, l.alive, w.Now.Before(l.deadline):
 		return KeyDeleted
 	case w.Reconciled, l.gone && (l.Cause == EndUnknown || l.goneAt.Sub(w.Now) > promptly):
 		return KeyUnknown
-	case l.gone, keys > 1 && !l.deadline.IsZero():
+	case l.gone, lost.keys > 1 && l.mayExpireBy(w.Now):
 		return KeyExpired
 	default:
 		return KeyUnknown
@@ -116,7 +108,7 @@ func (a *Attachments) Settle(w When) []Ended {
 // settleAlone returns the effect of a lease that has ended with nothing else
 // observed.
 func (ls *Leases) settleAlone(now time.Time, l *lease) (Ended, bool) {
-	return ls.settle(now, l, l.resumed || l.gone && l.deadline.IsZero() && l.atEnd == 0) // It may be gone since long.
+	return ls.settle(now, l, l.resumed || l.gone && l.deadline.IsZero() && !l.atLoss) // It may be gone since long.
 }
 
 // settle returns the effect of a lease that has ended, with all its keys, and
@@ -126,13 +118,14 @@ func (ls *Leases) settle(now time.Time, l *lease, reconciled bool) (ended Ended,
 		return Ended{}, false
 	}
 	delete(ls.known, l.ID)
-	heap.Remove(&ls.due, l.index)
+	ls.change(l.ID)
+	heap.Remove(&ls.due[l.queue], l.index)
 	if l.over {
 		return Ended{}, false
 	}
 	ls.forget(l)
 	ls.ended[l.Cause]++
-	l.Ended, l.Keys = now, l.atEnd
+	l.Ended, l.Keys, l.Names = now, l.lost.keys, l.lost.names
 	l.Reconciled = l.Reconciled || reconciled
 	return Ended{Lease: l.Lease, AtUnknownTime: reconciled}, true
 }
@@ -145,13 +138,17 @@ func (l *lease) end(at time.Time, certain bool) {
 	}
 	l.gone, l.goneAt = true, at
 	switch {
-	case l.deadline.IsZero(), l.late && !at.Before(l.deadline):
-		l.Cause = EndUnknown
 	case at.Before(l.deadline):
 		l.Cause, l.Certain = Revoked, certain
-	case l.resumed: // Nobody queried when it might have expired.
-		l.Cause = EndUnknown
-	default:
+	case l.expired, !l.late && !l.resumed && l.mayExpireBy(at):
 		l.Cause = Expired
+	default:
+		l.Cause = EndUnknown
 	}
+}
+
+// mayExpireBy says whether a lease is taken for expired that ends by a time, after its
+// deadline: it was known to be about to. Else it may have been renewed and revoked.
+func (l *lease) mayExpireBy(at time.Time) bool {
+	return l.expired || !l.latest.IsZero() && !at.After(l.latest.Add(lag))
 }

@@ -57,7 +57,7 @@ func (d *Durations) Observe(cluster string, at time.Time, effect Effect) {
 		d.ttl.Record(histogram.Key{}, float64(e.TTL), at, pcommon.TraceID{}, pcommon.SpanID{})
 	}
 	p := lifetime(cluster, e.Lease)
-	d.remaining.Record(histogram.Key{}, float64(e.Remaining), at, p.TraceID(), p.SpanID())
+	d.remaining.Record(histogram.Key{}, float64(max(0, e.Remaining)), at, p.TraceID(), p.SpanID())
 }
 
 // AppendTo appends what was counted.

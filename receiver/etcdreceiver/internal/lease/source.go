@@ -21,10 +21,21 @@ const (
 	ListCondition  = "list of leases"
 )
 
-// pollEvery is how often it is checked whether a lease is to be queried. A lease that
-// goes after it could expire and before it was queried again is taken for expired, so
-// this is short.
-const pollEvery = 50 * time.Millisecond
+const (
+	// pollEvery is how often it is checked whether a lease is to be queried.
+	pollEvery = 50 * time.Millisecond
+
+	// patience is how long a lease may be due before a list is to show which ones
+	// have ended: one request for all, where there are more than the budget allows.
+	patience = time.Second
+
+	// listShare is how many times as long as a list took the next one waits at least,
+	// unless it is time for it anyway: etcd sorts all leases for each.
+	listShare = 20
+
+	// refusedFor is how long a list that was refused is not tried again.
+	refusedFor = time.Minute
+)
 
 // Known is what is known of leases, together with the keys that are attached to
 // them.
@@ -33,8 +44,12 @@ type Known interface {
 	// its keys.
 	Ready() bool
 
-	// DueLease returns the lease to query at now, if there is one.
-	DueLease(now time.Time) (id int64, ok bool)
+	// DueLease returns the lease to query at now, if there is one, and whether others
+	// are to wait for it.
+	DueLease(now time.Time) (id int64, preferred, ok bool)
+
+	// LeasesWait returns how long the lease has been due at now that has been longest.
+	LeasesWait(now time.Time) time.Duration
 
 	// RestoreLeases goes on from what an earlier process saved of the cluster, before
 	// anything is observed of it.
@@ -48,6 +63,7 @@ type Source struct {
 	known  Known
 	budget *rate.Limiter // of requests about single leases
 	list   time.Time     // when to list them
+	sooner time.Time     // when to list them if too many wait
 
 	queries, lists atomic.Bool // they succeed
 }
@@ -68,8 +84,7 @@ func NewSource(e *collect.Env, c Config, known Known) *Source {
 func (s *Source) Next(ctx context.Context, interrupted func() bool) (Observation, error) {
 	for {
 		ready := s.known.Ready()
-		if now := time.Now(); ready && s.config.Listed() && !now.Before(s.list) {
-			s.list = now.Add(s.env.Interval)
+		if ready && s.listDue(time.Now()) {
 			if observed, ok := s.listAll(ctx); ok {
 				return observed, nil
 			}
@@ -77,7 +92,7 @@ func (s *Source) Next(ctx context.Context, interrupted func() bool) (Observation
 		if interrupted() {
 			return Observation{}, nil
 		}
-		if id, due := s.known.DueLease(time.Now()); ready && due {
+		if id, preferred, due := s.known.DueLease(time.Now()); ready && due && s.mayQuery(preferred) {
 			if err := s.budget.Wait(ctx); err != nil {
 				return Observation{}, err
 			}
@@ -90,6 +105,31 @@ func (s *Source) Next(ctx context.Context, interrupted func() bool) (Observation
 			return Observation{}, ctx.Err()
 		}
 	}
+}
+
+// listDue says whether to list all leases at now: each interval, where the list is
+// wanted, and when more leases are due than can be queried.
+func (s *Source) listDue(now time.Time) bool {
+	if s.config.Listed() && !now.Before(s.list) {
+		s.list = now.Add(s.env.Interval)
+		return true
+	}
+	if !s.config.Followed() || now.Before(s.sooner) {
+		return false
+	}
+	if s.known.LeasesWait(now) > patience {
+		return true
+	}
+	if !s.config.Listed() {
+		s.env.Condition.Set(ListCondition, nil) // There is no need of one.
+	}
+	return false
+}
+
+// mayQuery says whether there is budget for a lease now. Half of it is for leases that
+// are preferred, and for those of which it depends on the answer why their keys went.
+func (s *Source) mayQuery(preferred bool) bool {
+	return preferred || s.budget.Tokens() >= 1+float64(s.budget.Burst()/2)
 }
 
 // Condition takes in the outcome of Next.
@@ -105,15 +145,24 @@ func (s *Source) Current() bool { return s.queries.Load() && (!s.config.Listed()
 // listAll lists all leases. That has a condition of its own: single leases can be
 // queried without it.
 func (s *Source) listAll(ctx context.Context) (Observation, bool) {
-	ids, cluster, err := s.env.API.Leases(ctx)
+	began := time.Now()
+	list, err := s.env.API.Leases(ctx)
+	took := time.Since(began)
+	s.sooner = time.Now().Add(max(patience, listShare*took))
 	s.lists.Store(err == nil)
-	s.env.Condition.Set(ListCondition, explainList(err))
+	s.env.Condition.Set(ListCondition, s.explainList(err))
 	if err != nil {
+		if etcdapi.Denied(err) {
+			s.sooner = time.Now().Add(refusedFor)
+		}
 		return Observation{}, false
 	}
-	s.env.ClusterID.CompareAndSwap(0, cluster)
-	s.known.RestoreLeases(ctx, cluster)
-	return Observation{Listed: true, IDs: ids, Counted: !s.config.Followed()}, true
+	s.env.ClusterID.CompareAndSwap(0, list.Cluster)
+	s.known.RestoreLeases(ctx, list.Cluster)
+	return Observation{
+		Listed: true, IDs: list.IDs, Member: list.Member, Revision: list.Revision,
+		Counted: !s.config.Followed(), Ends: !s.config.Listed(),
+	}, true
 }
 
 // Resolve queries leases that may have ended, of those that ambiguous returns at most
@@ -141,8 +190,11 @@ func (s *Source) query(ctx context.Context, id int64) (Answer, error) {
 }
 
 // explainList says what to do about a refusal of the list of leases.
-func explainList(err error) error {
-	if etcdapi.Denied(err) {
+func (s *Source) explainList(err error) error {
+	switch {
+	case etcdapi.Denied(err) && !s.config.Listed():
+		return fmt.Errorf("%w: there are more leases than leases::requests_per_second allows to query in time, so why and when they end is reported late or unknown: raise it, or give the user read of all keys with leases, or the role root", err)
+	case etcdapi.Denied(err):
 		return fmt.Errorf("%w: the user needs read of all keys with leases, or the role root; or set leases::mode to watched", err)
 	}
 	return etcdapi.Explain(err)

@@ -18,6 +18,16 @@ const (
 	// maxKeys is how many keys of a lease are named.
 	maxKeys = 8
 
+	// ahead is how long before its deadline a lease is queried: one that is renewed
+	// in time is known to be before it could have expired.
+	ahead = 500 * time.Millisecond
+
+	// nearly is how long a lease may have left, in an answer, that is about to expire,
+	// and lag how long after its time was over it may be found to be gone: etcd
+	// revokes each half second.
+	nearly = time.Second
+	lag    = 2 * time.Second
+
 	// requeryAfter is how long a lease is left alone at least after a query.
 	requeryAfter = 500 * time.Millisecond
 
@@ -33,7 +43,7 @@ type Lease struct {
 	BeganBefore  bool  // it was there when leases were first observed
 	Reconciled   bool  // one of its times is not known exactly
 	TTL          int64 // seconds that it was granted for; 0 when not known
-	Keys         int   // observed keys that are attached, or were until its end
+	Keys         int   // observed keys that are attached; when it has ended, those it lost last
 	Names        []string
 	Cause        Cause
 	Certain      bool // that Cause is why
@@ -52,13 +62,16 @@ const (
 	Expired
 )
 
-// Answer is what etcd said of one lease, to a query of At, by By. Remaining is
-// below 0 when there is no such lease.
+// Answer is what etcd said of one lease, to a query of At, by By. TTL is 0 when there
+// is no such lease; Remaining is below 0 also when it has expired and still waits
+// to be revoked with its keys.
 type Answer struct {
 	ID             int64
 	At, By         time.Time
 	TTL, Remaining int64
 }
+
+func (a Answer) gone() bool { return a.TTL == 0 && a.Remaining < 0 }
 
 // Effect is something that happened: one of the types below.
 type Effect interface{ effect() }
@@ -91,21 +104,25 @@ type When struct {
 
 // Leases are the ones that keys are attached to, or all.
 type Leases struct {
-	limit  int
-	follow bool
-	known  map[int64]*lease
-	due    dueQueue
-	under  []*Attachments
-	listed int // how many there are of all leases; -1 when they are not listed
-	begun  bool
-	list   int   // number of the newest list
-	beyond int   // leases of the newest list that are not followed
-	others int   // attachments to leases that are not followed
-	keys   int64 // attachments
+	limit    int
+	follow   bool
+	known    map[int64]*lease
+	due      [2]dueQueue // those that matter most, and the others
+	under    []*Attachments
+	listed   int // how many there are of all leases; -1 when they are not listed
+	begun    bool
+	list     int              // number of the newest list
+	reached  map[uint64]int64 // by member: revision that it had reached when it made its newest list
+	beyond   int              // leases of the newest list that are not followed
+	others   int              // attachments to leases that are not followed
+	keys     int64            // attachments
+	attached int              // leases that are followed and have keys
 
 	over  map[int64]Cause // leases that have ended, as many as can be followed
 	order []int64         // in which they ended; the oldest is at first
 	first int
+
+	changed map[int64]struct{} // leases of which it was not saved; nil when none is saved
 
 	granted int64
 	ended   map[Cause]int64
@@ -114,18 +131,23 @@ type Leases struct {
 type lease struct {
 	Lease
 	deadline time.Time     // it did not expire before; zero when not known
+	latest   time.Time     // by when it expires if it is not renewed; zero unless that is soon
+	expired  bool          // etcd said so; it is there until it is revoked
 	queried  time.Time     // zero when it was not
 	due      time.Time     // when to query it
 	again    time.Duration // how soon to query one again that has lost its keys; else 0
+	queue    int           // in which it is due
 	index    int           // in the queue
 	list     int           // the newest list that it is in, or could have been
+	listedBy uint64        // member that made the newest list that it is in; 0 when not known
+	since    int64         // revision at which it was there, of a key; 0 when not known
 	alive    bool          // etcd said in this step that it is there
 	gone     bool          // etcd said that it is not
 	goneAt   time.Time     // when that was queried
 	over     bool          // and that was reported; it is observed again as the watch is behind
 	late     bool          // that keys of it went was learnt late
-	last     int64         // revision at which it last lost what may have been all its keys
-	atEnd    int           // how many that were
+	lost     losses        // the keys that it lost last
+	atLoss   bool          // it may have ended when it lost them
 	resumed  bool          // not observed yet since an earlier process saved it
 	granted  int64         // revision of the change that it is reported with; 0 for none
 	pending  bool          // the earlier process may not have reported that change
@@ -137,6 +159,7 @@ func New(limit int, follow bool) *Leases {
 	return &Leases{
 		limit: limit, follow: follow, listed: -1,
 		known: map[int64]*lease{}, over: map[int64]Cause{}, ended: map[Cause]int64{},
+		reached: map[uint64]int64{},
 	}
 }
 
@@ -182,11 +205,15 @@ func (a *Attachments) Attach(id int64, key string, modified int64, changed bool,
 			l.granted, l.pending = modified, true
 		}
 	}
-	l.Keys++
-	l.again = 0
-	if len(l.Names) < maxKeys && !slices.Contains(l.Names, key) {
-		l.Names = append(l.Names[:len(l.Names):len(l.Names)], key)
+	if l.Keys++; l.Keys == 1 {
+		ls.attached++
 	}
+	ls.change(id)
+	l.again = 0
+	if l.since == 0 {
+		l.since = modified
+	}
+	l.Names = withName(l.Names, key)
 	if changed && l.pending && l.granted == modified {
 		l.pending = false
 		return ls.grant(l, w.Reconciled), true
@@ -194,8 +221,33 @@ func (a *Attachments) Attach(id int64, key string, modified int64, changed bool,
 	return Granted{}, false
 }
 
-// Detach takes in that a key is no longer attached to a lease.
-func (a *Attachments) Detach(id int64) {
+func withName(names []string, key string) []string {
+	if len(names) == maxKeys || slices.Contains(names, key) {
+		return names
+	}
+	return append(names[:len(names):len(names)], key)
+}
+
+// losses are the keys that a lease lost at the newest revision at which it lost any:
+// when it ends, that is with the last of its keys, or after.
+type losses struct {
+	revision int64
+	keys     int
+	names    []string
+}
+
+func (l *losses) add(key string, revision int64) {
+	if revision > l.revision {
+		*l = losses{revision: revision}
+	}
+	if revision == l.revision {
+		l.keys++
+		l.names = withName(l.names, key)
+	}
+}
+
+// Detach takes in that a key is no longer attached to a lease, from a revision on.
+func (a *Attachments) Detach(id int64, key string, revision int64) {
 	ls := a.leases
 	if id == 0 || !ls.follow {
 		return
@@ -209,7 +261,12 @@ func (a *Attachments) Detach(id int64) {
 		ls.others--
 		return
 	}
+	ls.change(id)
+	l.lost.add(key, revision)
+	l.Names = slices.DeleteFunc(slices.Clone(l.Names), func(name string) bool { return name == key })
 	if l.Keys--; l.Keys == 0 {
+		ls.attached--
+		ls.move(l, otherQueue)
 		l.again = requeryAfter
 		ls.schedule(l, l.queried.Add(requeryAfter)) // It may be gone, too.
 	}
@@ -226,6 +283,9 @@ func (ls *Leases) begin(now time.Time, id int64) *lease {
 		l.Keys += a.keys[id]
 	}
 	ls.others -= l.Keys
+	if l.Keys > 0 {
+		ls.attached++
+	}
 	return l
 }
 
@@ -233,13 +293,14 @@ func (ls *Leases) add(now time.Time, id int64) *lease {
 	if len(ls.known) >= ls.limit {
 		return nil
 	}
-	l := &lease{Lease: Lease{ID: id, Since: now}, due: now, list: ls.list}
+	l := &lease{Lease: Lease{ID: id, Since: now}, due: now, list: ls.list, queue: otherQueue}
 	if cause, over := ls.over[id]; over {
 		l.over, l.gone, l.Cause = true, true, cause
 		l.due = now.Add(time.Minute)
 	}
 	ls.known[id] = l
-	heap.Push(&ls.due, l)
+	ls.change(id)
+	heap.Push(&ls.due[l.queue], l)
 	return l
 }
 
@@ -288,7 +349,7 @@ func (ls *Leases) Answered(now time.Time, answers []Answer) {
 		}
 		l.First, l.Remaining = l.TTL == 0, a.Remaining
 		l.queried = a.At
-		if a.Remaining < 0 {
+		if a.gone() {
 			if !l.gone {
 				l.end(latest(now, a.By), true)
 				l.goneAt = a.At
@@ -297,9 +358,14 @@ func (ls *Leases) Answered(now time.Time, answers []Answer) {
 			continue
 		}
 		l.alive, l.gone, l.over, l.late, l.resumed, l.TTL = true, false, false, false, false, a.TTL
-		l.Cause, l.Certain, l.list, l.atEnd = EndUnknown, false, ls.list, 0
-		l.deadline = a.At.Add(time.Duration(a.Remaining) * time.Second)
-		due := latest(l.deadline, a.At.Add(requeryAfter))
+		l.Cause, l.Certain, l.list, l.atLoss = EndUnknown, false, ls.list, false
+		ls.change(a.ID)
+		left := time.Duration(a.Remaining) * time.Second
+		l.deadline, l.latest, l.expired = a.At.Add(left), time.Time{}, a.Remaining < 0
+		if left <= nearly {
+			l.latest = latest(a.At, a.By).Add(left + time.Second) // It is cut off to whole seconds.
+		}
+		due := latest(l.deadline.Add(-ahead), a.At.Add(requeryAfter))
 		if soon := a.At.Add(l.again); l.again > 0 && soon.Before(due) {
 			due = soon // Who gives back a lock often revokes its lease next.
 			l.again *= 2
@@ -311,8 +377,11 @@ func (ls *Leases) Answered(now time.Time, answers []Answer) {
 // ResetDeadlines takes in that etcd has another history than before, of which
 // nothing is known.
 func (ls *Leases) ResetDeadlines() {
-	for _, l := range ls.known {
-		l.deadline = time.Time{}
+	clear(ls.reached)
+	for id, l := range ls.known {
+		ls.change(id)
+		l.deadline, l.latest, l.expired, l.lost.revision = time.Time{}, time.Time{}, false, 0
+		l.listedBy, l.since = 0, 0
 		ls.schedule(l, l.queried.Add(requeryAfter))
 	}
 }
@@ -322,6 +391,13 @@ type Observation struct {
 	Listed  bool
 	IDs     []int64 // of a list
 	Counted bool    // only their number is wanted
+	Ends    bool    // only which of the leases that are followed have ended is wanted
+
+	// Member made the list, 0 when that is not known, and Revision is one that it had
+	// reached when it had.
+	Member   uint64
+	Revision int64
+
 	Answers []Answer
 }
 
@@ -329,11 +405,11 @@ type Observation struct {
 // The first list is a baseline, and has none.
 func (ls *Leases) Step(now time.Time, o Observation) []Effect {
 	var effects []Effect
-	if o.Listed {
+	if o.Listed && !o.Ends {
 		ls.listed = len(o.IDs)
 	}
 	if o.Listed && !o.Counted {
-		effects = ls.take(now, o.IDs)
+		effects = ls.take(now, o)
 	}
 	ls.Answered(now, o.Answers)
 	return append(effects, ls.Conclude(now, o.Answers)...)
@@ -349,55 +425,11 @@ func (ls *Leases) Conclude(now time.Time, answers []Answer) []Effect {
 			continue
 		}
 		l.alive = false
-		if a.Remaining >= 0 {
+		if !a.gone() {
 			effects = append(effects, Queried{l.Lease})
 		}
 		if ended, has := ls.settleAlone(now, l); has {
 			effects = append(effects, ended)
-		}
-	}
-	return effects
-}
-
-// take takes in a list of all leases.
-func (ls *Leases) take(now time.Time, ids []int64) (effects []Effect) {
-	ls.list++
-	report := ls.begun && ls.beyond == 0 // else it may have been there before
-	ls.beyond = 0
-	for _, id := range ids {
-		if l := ls.known[id]; l != nil {
-			l.list = ls.list
-			continue
-		}
-		if _, over := ls.over[id]; over {
-			continue // The end has not reached the member yet.
-		}
-		l := ls.begin(now, id)
-		switch {
-		case l == nil:
-			ls.beyond++
-		case report && l.Keys == 0:
-			effects = append(effects, ls.grant(l, false))
-		default:
-			l.BeganBefore = true
-		}
-	}
-	ls.begun = true
-	var ended []int64
-	for id, l := range ls.known {
-		switch {
-		case l.list == ls.list || l.gone:
-		case ls.list-l.list >= absences:
-			l.end(now, false) // Of a member that lags there may be two lists.
-			ended = append(ended, id)
-		default:
-			ls.schedule(l, latest(now, l.queried.Add(requeryAfter)))
-		}
-	}
-	slices.Sort(ended)
-	for _, id := range ended {
-		if e, has := ls.settleAlone(now, ls.known[id]); has {
-			effects = append(effects, e)
 		}
 	}
 	return effects
@@ -414,7 +446,7 @@ type Counts struct {
 func (ls *Leases) Counts() Counts {
 	alive := ls.listed
 	if alive < 0 {
-		alive = len(ls.known)
+		alive = ls.attached
 	}
 	c := Counts{
 		Alive: int64(alive), Keys: ls.keys, OverLimit: int64(ls.OverLimit()),

@@ -40,6 +40,8 @@ func (a attaches) Attaches(int64, int64) bool { return bool(a) }
 func TestWhyTheKeysOfALeaseWent(t *testing.T) {
 	second := func(n int) time.Time { return time.Unix(int64(n), 0) }
 	alive := Answer{ID: 1, At: second(1), TTL: 10, Remaining: 10} // until 11
+	near := Answer{ID: 1, At: second(10), TTL: 10, Remaining: 1}  // the same
+	over := Answer{ID: 1, At: second(11), TTL: 10, Remaining: -2}
 	gone := func(at int) Answer { return Answer{ID: 1, At: second(at), By: second(at), Remaining: -1} }
 	for name, tc := range map[string]struct {
 		answers    []Answer
@@ -50,18 +52,22 @@ func TestWhyTheKeysOfALeaseWent(t *testing.T) {
 		at         int
 		want       KeyCause
 	}{
-		"it was never queried":                {keys: 1, lost: 1, at: 5, want: KeyUnknown},
-		"it cannot have expired yet":          {answers: []Answer{alive}, keys: 1, lost: 1, at: 5, want: KeyDeleted},
-		"it could have expired":               {answers: []Answer{alive}, keys: 1, lost: 1, at: 12, want: KeyUnknown},
-		"all its keys go at once":             {answers: []Answer{alive}, keys: 2, lost: 2, at: 12, want: KeyExpired},
-		"it is gone after it could expire":    {answers: []Answer{alive, gone(12)}, keys: 1, lost: 1, at: 12, want: KeyExpired},
-		"it was queried too late":             {answers: []Answer{alive, gone(14)}, keys: 1, lost: 1, at: 12, want: KeyUnknown},
-		"it is gone before it could expire":   {answers: []Answer{alive, gone(5)}, keys: 1, lost: 1, at: 12, want: KeyDeleted},
-		"it keeps a key":                      {answers: []Answer{alive, gone(12)}, keys: 2, lost: 1, at: 12, want: KeyDeleted},
-		"something else changes at once":      {answers: []Answer{alive, gone(12)}, keys: 1, lost: 1, withOthers: true, at: 12, want: KeyDeleted},
-		"it gets a key later":                 {answers: []Answer{alive, gone(12)}, keys: 1, lost: 1, later: true, at: 12, want: KeyDeleted},
-		"the time of it is not known":         {answers: []Answer{alive, gone(12)}, keys: 1, lost: 1, reconciled: true, at: 12, want: KeyUnknown},
-		"that it is gone is no cause by then": {answers: []Answer{gone(4)}, keys: 1, lost: 1, at: 5, want: KeyUnknown},
+		"it was never queried":                  {keys: 1, lost: 1, at: 5, want: KeyUnknown},
+		"it cannot have expired yet":            {answers: []Answer{alive}, keys: 1, lost: 1, at: 5, want: KeyDeleted},
+		"it could have expired":                 {answers: []Answer{alive}, keys: 1, lost: 1, at: 12, want: KeyUnknown},
+		"all its keys go at once":               {answers: []Answer{alive, near}, keys: 2, lost: 2, at: 12, want: KeyExpired},
+		"it is gone after it could expire":      {answers: []Answer{alive, near, gone(12)}, keys: 1, lost: 1, at: 12, want: KeyExpired},
+		"it was queried too late":               {answers: []Answer{alive, near, gone(14)}, keys: 1, lost: 1, at: 12, want: KeyUnknown},
+		"it is gone before it could expire":     {answers: []Answer{alive, gone(5)}, keys: 1, lost: 1, at: 12, want: KeyDeleted},
+		"it keeps a key":                        {answers: []Answer{alive, gone(12)}, keys: 2, lost: 1, at: 12, want: KeyDeleted},
+		"something else changes at once":        {answers: []Answer{alive, gone(12)}, keys: 1, lost: 1, withOthers: true, at: 12, want: KeyDeleted},
+		"it gets a key later":                   {answers: []Answer{alive, gone(12)}, keys: 1, lost: 1, later: true, at: 12, want: KeyDeleted},
+		"the time of it is not known":           {answers: []Answer{alive, gone(12)}, keys: 1, lost: 1, reconciled: true, at: 12, want: KeyUnknown},
+		"it may have been renewed, all at once": {answers: []Answer{alive}, keys: 2, lost: 2, at: 12, want: KeyUnknown},
+		"it may have been renewed, and is gone": {answers: []Answer{alive, gone(12)}, keys: 1, lost: 1, at: 12, want: KeyUnknown},
+		"it is gone long after it could expire": {answers: []Answer{near, gone(20)}, keys: 1, lost: 1, at: 20, want: KeyUnknown},
+		"it is gone long after it expired":      {answers: []Answer{over, gone(40)}, keys: 1, lost: 1, at: 40, want: KeyExpired},
+		"that it is gone is no cause by then":   {answers: []Answer{gone(4)}, keys: 1, lost: 1, at: 5, want: KeyUnknown},
 	} {
 		t.Run(name, func(t *testing.T) {
 			ls := New(10, true)

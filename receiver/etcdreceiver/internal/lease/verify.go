@@ -40,13 +40,26 @@ func (ls *Leases) Verify() error {
 	if ls.keys != keys || ls.others != others {
 		return fmt.Errorf("%d keys are attached, %d of them to others, not %d and %d", keys, others, ls.keys, ls.others)
 	}
-	if len(ls.known) > ls.limit || len(ls.due) != len(ls.known) {
-		return fmt.Errorf("%d due of %d, of %d at most", len(ls.due), len(ls.known), ls.limit)
+	if len(ls.known) > ls.limit || len(ls.due[lockQueue])+len(ls.due[otherQueue]) != len(ls.known) {
+		return fmt.Errorf("%d and %d due of %d, of %d at most", len(ls.due[lockQueue]), len(ls.due[otherQueue]), len(ls.known), ls.limit)
 	}
-	for i, l := range ls.due {
-		if l.index != i || ls.known[l.ID] != l || i > 0 && ls.due.Less(i, (i-1)/2) {
-			return fmt.Errorf("lease %x has index %d at %d", l.ID, l.index, i)
+	withKeys := 0
+	for id := range attached {
+		if ls.known[id] != nil {
+			withKeys++
 		}
+	}
+	if ls.attached != withKeys {
+		return fmt.Errorf("%d leases have keys, not %d", withKeys, ls.attached)
+	}
+	for queue, due := range ls.due {
+		for i, l := range due {
+			if l.queue != queue || l.index != i || ls.known[l.ID] != l || i > 0 && due.Less(i, (i-1)/2) {
+				return fmt.Errorf("lease %x has index %d in queue %d, at %d in %d", l.ID, l.index, l.queue, i, queue)
+			}
+		}
+	}
+	for _, l := range ls.known {
 		if l.Keys != attached[l.ID] || len(l.Names) > maxKeys {
 			return fmt.Errorf("lease %x has %d keys, not %d", l.ID, attached[l.ID], l.Keys)
 		}
@@ -62,3 +75,6 @@ func (a *Attachments) Verify(keys map[int64]int) error {
 	}
 	return nil
 }
+
+// Attached returns how many leases that are followed have keys.
+func (ls *Leases) Attached() int { return ls.attached }
