@@ -40,10 +40,9 @@ func (s *step) restore(o Observation) {
 		}
 		if s.p.locks.Follows(saved) && s.p.keys.Restore(k) {
 			s.p.leases.Attach(k.Lease, k.Name, k.Modified, false, s.whenLeases())
-			s.p.locks.Restore(saved, s.now)
+			s.p.locks.Restore(saved)
 		}
 	}
-	s.p.locks.AssumeHolders(s.now)
 }
 
 // SaveLeases returns what is to survive of the leases.

@@ -133,6 +133,8 @@ func (s *step) remove(c key.Change) {
 	}
 	if a != nil {
 		emit(s, s.p.locks.End(a, c.Key.Modified, s.cause(old.Lease), s.whenLocks()))
+	} else {
+		s.p.locks.Delete(c.Key.Name, s.whenLocks())
 	}
 	s.p.leases.Detach(old.Lease)
 }

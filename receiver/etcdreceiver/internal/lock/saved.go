@@ -6,6 +6,7 @@ package lock
 import (
 	"cmp"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -20,8 +21,54 @@ type SavedAttempt struct {
 
 	BeganBefore, HeldBefore, Reconciled, HoldReconciled bool
 
-	PreviousHolder        []byte `json:"Behind"` // its key; none when empty
-	PreviousHolderCreated int64  `json:"BehindCreated"`
+	PreviousHolder        []byte    `json:"Behind"` // its key; none when empty
+	PreviousHolderCreated int64     `json:"BehindCreated"`
+	PreviousHolderKind    savedKind `json:"BehindKind,omitempty"`
+}
+
+// savedKind is what a holder stands for.
+type savedKind int
+
+const (
+	ofTheSame    savedKind = iota // an attempt as the one that it held up
+	ofNoAttempt                   // a key that is no attempt
+	ofALock                       // an attempt at a lock
+	ofALeader                     // a leader of an election
+	ofACandidate                  // a candidate that never led
+)
+
+func kindOf(h Holder, before *Attempt) savedKind {
+	switch a := h.Attempt; {
+	case a == nil:
+		return ofNoAttempt
+	case a.Lock == before.Lock && a.Election == before.Election:
+		return ofTheSame
+	case !a.Election:
+		return ofALock
+	case a.Holds():
+		return ofALeader
+	}
+	return ofACandidate
+}
+
+// previousHolder returns what held the lock before an attempt.
+func (saved SavedAttempt) previousHolder() *Holder {
+	if len(saved.PreviousHolder) == 0 {
+		return nil
+	}
+	h := &Holder{Key: string(saved.PreviousHolder), Created: saved.PreviousHolderCreated}
+	if saved.PreviousHolderKind == ofNoAttempt {
+		return h
+	}
+	h.Attempt = &Attempt{Lock: string(saved.Lock), Election: saved.Election, Key: h.Key, Created: h.Created}
+	if kind := saved.PreviousHolderKind; kind != ofTheSame {
+		h.Attempt.Lock = h.Key[:max(0, strings.LastIndexByte(h.Key, '/'))]
+		h.Attempt.Election = kind != ofALock
+	}
+	if saved.PreviousHolderKind != ofACandidate {
+		h.Attempt.Acquired = saved.Queued // When is not known any more, and does not count.
+	}
+	return h
 }
 
 // Save returns what is to survive of the attempts, in the order of their revisions.
@@ -35,6 +82,7 @@ func (q *Queues) Save() []SavedAttempt {
 		}
 		if a.PreviousHolder != nil {
 			s.PreviousHolder, s.PreviousHolderCreated = []byte(a.PreviousHolder.Key), a.PreviousHolder.Created
+			s.PreviousHolderKind = kindOf(*a.PreviousHolder, a)
 		}
 		saved = append(saved, s)
 	}
@@ -57,20 +105,17 @@ func (saved SavedAttempt) key() Key {
 }
 
 // Restore goes on with an attempt that is still to be followed.
-func (q *Queues) Restore(saved SavedAttempt, now time.Time) {
+func (q *Queues) Restore(saved SavedAttempt) {
 	place, _ := q.prefixes.place(saved.key())
 	a := &Attempt{
 		Lock: place.lock, Prefix: place.prefix, Election: place.election, Key: string(saved.Key), Lease: saved.Lease, Created: saved.Created,
 		Queued: saved.Queued, BeganBefore: saved.BeganBefore, HeldBefore: saved.HeldBefore, Reconciled: saved.Reconciled, HoldReconciled: saved.HoldReconciled,
 	}
-	if len(saved.PreviousHolder) > 0 {
-		a.PreviousHolder = &Attempt{Lock: a.Lock, Key: string(saved.PreviousHolder), Created: saved.PreviousHolderCreated}
-	}
 	q.add(a)
+	q.touched[a.Lock] = true
 	a.Position = saved.Position
-	if !saved.Acquired.IsZero() && q.queues[a.Lock].holder == nil {
-		previous := a.PreviousHolder
-		q.hold(a, now)
-		a.Acquired, a.PreviousHolder = saved.Acquired, previous
+	if !saved.Acquired.IsZero() && !q.queues[a.Lock].holder.of(a.Lock) {
+		q.hold(&Holder{a.Key, a.Created, a}, a.Lock, saved.Acquired)
 	}
+	a.PreviousHolder = saved.previousHolder()
 }
