@@ -257,6 +257,8 @@ func TestDurations(t *testing.T) {
 		watched(deleted("/locks/deploy/b", 12)),
 		watched(deleted("/locks/deploy/e", 13)),
 		watched(put(key.Key{Name: "/app/x/f", Created: 14, Modified: 14, Version: 1, Lease: 0xf}, 0), deleted("/app/x/f", 15)),
+		watched(put(lockKey(0xa, 16), 0), put(lockKey(0xb, 17), 0)),
+		watched(deleted("/locks/deploy/b", 18)), // It gave up.
 	)
 	metrics := pmetric.NewMetrics()
 	rm := metrics.ResourceMetrics().AppendEmpty()
