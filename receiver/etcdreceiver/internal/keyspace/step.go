@@ -60,6 +60,12 @@ func (s *step) reconcile(o Observation) {
 	if o.Another {
 		reason = key.GapOfAnotherCluster
 	}
+	switch reason {
+	case key.GapRestored:
+		s.p.locks.Restored()
+	case key.GapOfAnotherCluster:
+		s.p.locks.Moved(o.Former, o.Cluster)
+	}
 	if reason != key.GapCompacted {
 		s.p.revision, s.restored = 0, true
 		s.m.leases.ResetDeadlines()

@@ -69,7 +69,7 @@ func renderQueued(r *collect.Renderer, e Queued) {
 	event(r, e.Observed, plog.SeverityNumberInfo, line, func(b *metadata.LogsBuilder) {
 		b.RecordEtcdLockQueuedEvent(p.Context(), r.At, n.lock, n.key, n.lease, holder, int64(e.Attempt.Position), e.Revision, e.Reconciled)
 	})
-	p.AppendStart(r.Spans)
+	p.AppendStart(r.SpansOf(e.Attempt.Cluster))
 }
 
 func renderAcquired(r *collect.Renderer, e Acquired) {
@@ -78,7 +78,7 @@ func renderAcquired(r *collect.Renderer, e Acquired) {
 	event(r, e.Observed, plog.SeverityNumberInfo, n.line("acquired"), func(b *metadata.LogsBuilder) {
 		b.RecordEtcdLockAcquiredEvent(p.Context(), r.At, n.lock, n.key, n.lease, holderKey(e.Attempt.PreviousHolder), e.Revision, e.Reconciled)
 	})
-	wait(r.Cluster, e.Attempt).Append(r.Spans)
+	wait(r.Cluster, e.Attempt).Append(r.SpansOf(e.Attempt.Cluster))
 }
 
 func renderReleased(r *collect.Renderer, e Released) {
@@ -89,9 +89,9 @@ func renderReleased(r *collect.Renderer, e Released) {
 		b.RecordEtcdLockReleasedEvent(p.Context(), r.At, n.lock, n.key, n.lease, endCauses[e.Attempt.Cause], e.Revision, e.Reconciled)
 	})
 	if e.Attempt.Holds() {
-		hold(r.Cluster, e.Attempt).Append(r.Spans)
+		hold(r.Cluster, e.Attempt).Append(r.SpansOf(e.Attempt.Cluster))
 	}
-	p.Append(r.Spans)
+	p.Append(r.SpansOf(e.Attempt.Cluster))
 }
 
 func renderAbandoned(r *collect.Renderer, e Abandoned) {
@@ -101,8 +101,8 @@ func renderAbandoned(r *collect.Renderer, e Abandoned) {
 	event(r, e.Observed, severity, line, func(b *metadata.LogsBuilder) {
 		b.RecordEtcdLockAbandonedEvent(p.Context(), r.At, n.lock, n.key, n.lease, holderKey(e.Attempt.PreviousHolder), endCauses[e.Attempt.Cause], e.Revision, e.Reconciled)
 	})
-	wait(r.Cluster, e.Attempt).Append(r.Spans)
-	p.Append(r.Spans)
+	wait(r.Cluster, e.Attempt).Append(r.SpansOf(e.Attempt.Cluster))
+	p.Append(r.SpansOf(e.Attempt.Cluster))
 }
 
 // endOf returns the severity of the end of an attempt, and its line. To give up, as a
@@ -121,7 +121,7 @@ func renderElected(r *collect.Renderer, e Acquired) {
 	event(r, e.Observed, plog.SeverityNumberInfo, line, func(b *metadata.LogsBuilder) {
 		b.RecordEtcdElectionElectedEvent(p.Context(), r.At, n.lock, n.key, n.lease, e.Revision, e.Reconciled)
 	})
-	p.AppendStart(r.Spans)
+	p.AppendStart(r.SpansOf(e.Attempt.Cluster))
 }
 
 func renderTermEnd(r *collect.Renderer, e Released) {
@@ -138,7 +138,7 @@ func renderTermEnd(r *collect.Renderer, e Released) {
 			b.RecordEtcdElectionResignedEvent(p.Context(), r.At, n.lock, n.key, n.lease, endCauses[e.Attempt.Cause], e.Revision, e.Reconciled)
 		})
 	}
-	p.Append(r.Spans)
+	p.Append(r.SpansOf(e.Attempt.Cluster))
 }
 
 func event(r *collect.Renderer, o Observed, severity plog.SeverityNumber, line string, record func(*metadata.LogsBuilder)) {

@@ -17,6 +17,8 @@ type SavedAttempt struct {
 	Election         bool
 	Lease, Created   int64
 	Position         int
+	Restores         uint64 `json:",omitempty"`
+	Cluster          string `json:",omitempty"`
 	Queued, Acquired time.Time
 
 	BeganBefore, HeldBefore, Reconciled, HoldReconciled bool
@@ -24,6 +26,8 @@ type SavedAttempt struct {
 	PreviousHolder        []byte    `json:"Behind"` // its key; none when empty
 	PreviousHolderCreated int64     `json:"BehindCreated"`
 	PreviousHolderKind    savedKind `json:"BehindKind,omitempty"`
+	PreviousRestores      uint64    `json:"BehindRestores,omitempty"`
+	PreviousCluster       string    `json:"BehindCluster,omitempty"`
 }
 
 // savedKind is what a holder stands for.
@@ -60,7 +64,10 @@ func (saved SavedAttempt) previousHolder() *Holder {
 	if saved.PreviousHolderKind == ofNoAttempt {
 		return h
 	}
-	h.Attempt = &Attempt{Lock: string(saved.Lock), Election: saved.Election, Key: h.Key, Created: h.Created}
+	h.Attempt = &Attempt{
+		Lock: string(saved.Lock), Election: saved.Election, Key: h.Key, Created: h.Created,
+		Restores: saved.PreviousRestores, Cluster: saved.PreviousCluster,
+	}
 	if kind := saved.PreviousHolderKind; kind != ofTheSame {
 		h.Attempt.Lock = h.Key[:max(0, strings.LastIndexByte(h.Key, '/'))]
 		h.Attempt.Election = kind != ofALock
@@ -77,12 +84,15 @@ func (q *Queues) Save() []SavedAttempt {
 	for _, a := range q.attempts {
 		s := SavedAttempt{
 			Key: []byte(a.Key), Lock: []byte(a.Lock), Election: a.Election, Lease: a.Lease, Created: a.Created,
-			Position: a.Position, Queued: a.Queued, Acquired: a.Acquired,
+			Position: a.Position, Restores: a.Restores, Cluster: a.Cluster, Queued: a.Queued, Acquired: a.Acquired,
 			BeganBefore: a.BeganBefore, HeldBefore: a.HeldBefore, Reconciled: a.Reconciled, HoldReconciled: a.HoldReconciled,
 		}
-		if a.PreviousHolder != nil {
-			s.PreviousHolder, s.PreviousHolderCreated = []byte(a.PreviousHolder.Key), a.PreviousHolder.Created
-			s.PreviousHolderKind = kindOf(*a.PreviousHolder, a)
+		if before := a.PreviousHolder; before != nil {
+			s.PreviousHolder, s.PreviousHolderCreated = []byte(before.Key), before.Created
+			s.PreviousHolderKind = kindOf(*before, a)
+			if before.Attempt != nil {
+				s.PreviousRestores, s.PreviousCluster = before.Attempt.Restores, before.Attempt.Cluster
+			}
 		}
 		saved = append(saved, s)
 	}
@@ -109,7 +119,7 @@ func (q *Queues) Restore(saved SavedAttempt) {
 	place, _ := q.prefixes.place(saved.key())
 	a := &Attempt{
 		Lock: place.lock, Prefix: place.prefix, Election: place.election, Key: string(saved.Key), Lease: saved.Lease, Created: saved.Created,
-		Queued: saved.Queued, BeganBefore: saved.BeganBefore, HeldBefore: saved.HeldBefore, Reconciled: saved.Reconciled, HoldReconciled: saved.HoldReconciled,
+		Restores: saved.Restores, Cluster: saved.Cluster, Queued: saved.Queued, BeganBefore: saved.BeganBefore, HeldBefore: saved.HeldBefore, Reconciled: saved.Reconciled, HoldReconciled: saved.HoldReconciled,
 	}
 	q.add(a)
 	q.touched[a.Lock] = true

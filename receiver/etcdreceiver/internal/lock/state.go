@@ -32,6 +32,9 @@ type Attempt struct {
 	Created  int64 // revision at which it was enqueued, which orders the queue
 	Position int   // how many were before it then
 
+	Restores uint64 // how often etcd had gone back to a backup before
+	Cluster  string // the former one in which it began; empty for the present one
+
 	Queued, Acquired, Ended time.Time // Acquired is zero while it waits
 
 	BeganBefore bool // it was there when the lock was first observed
@@ -62,7 +65,14 @@ func (a *Attempt) SpanKey(cluster string) []string {
 }
 
 func (a *Attempt) spanKey(name, cluster string) []string {
-	return []string{name, cluster, a.Key, strconv.FormatInt(a.Created, 10)}
+	if a.Cluster != "" {
+		cluster = a.Cluster
+	}
+	key := []string{name, cluster, a.Key, strconv.FormatInt(a.Created, 10)}
+	if a.Restores > 0 { // An attempt that a backup brings back is another one than that which has ended.
+		key = append(key, strconv.FormatUint(a.Restores, 10))
+	}
+	return key
 }
 
 // EndCause is why an attempt ended.
@@ -136,6 +146,7 @@ type Queues struct {
 	attempts map[string]*Attempt // by key
 	queues   map[string]*queue   // by lock
 	touched  map[string]bool     // locks whose queue changed in the present revision
+	history  History
 }
 
 // Under returns the Queues under one covering prefix, which holds these.
@@ -173,7 +184,7 @@ func (q *Queues) Enqueue(key Key, created bool, now time.Time) (a *Attempt, queu
 	}
 	a = &Attempt{
 		Lock: place.lock, Prefix: place.prefix, Election: place.election, Key: key.Name, Lease: key.Lease,
-		Created: key.Created, Queued: now, BeganBefore: !created, found: !created,
+		Created: key.Created, Restores: q.history.Restores, Queued: now, BeganBefore: !created, found: !created,
 	}
 	q.add(a)
 	q.touched[a.Lock] = true
