@@ -119,6 +119,9 @@ func (s *step) put(c key.Change, old key.Key, known bool) {
 				emit(s, granted)
 			}
 		}
+		if !known {
+			s.p.locks.Arrive(lockKey(c.Key))
+		}
 		a, queued = s.p.locks.Enqueue(lockKey(c.Key), created, s.now)
 	}
 	if reported {

@@ -169,17 +169,19 @@ func (q *Queues) Recognizes(key Key) bool {
 	return is
 }
 
-// Enqueue takes in a key that is there. It returns the attempt that the key stands
-// for, if any, and whether it was put into its lock's queue just now. One that was
-// not created just now began before; if it is the first in the queue, so did its
-// hold.
+// Arrive takes in a key that was not known to be there. Whatever it stands for, it holds
+// up attempts that are younger, at each lock that it is under.
+func (q *Queues) Arrive(key Key) { q.arrive(key.Name, key.Created) }
+
+// Enqueue takes in what a key that is there stands for. It returns the attempt, if any,
+// and whether it was put into its lock's queue just now. One that was not created just
+// now began before; if it is the first in the queue, so did its hold.
 func (q *Queues) Enqueue(key Key, created bool, now time.Time) (a *Attempt, queued bool) {
 	if a = q.attempts[key.Name]; a != nil {
 		return a, false
 	}
 	place, is := q.prefixes.place(key)
 	if !is {
-		q.arrive(key.Name, key.Created)
 		return nil, false
 	}
 	a = &Attempt{
