@@ -19,9 +19,6 @@ type SpanRules struct {
 	// Reconciled is the attribute of a span whose start or end is the time at which it
 	// was learnt.
 	Reconciled string
-	// Again says whether a span may have the ID of an earlier one; nil: none may, except
-	// over a kill of the collector.
-	Again func(first, second Span) bool
 	// Open says whether a span may be open still when all is quiet; nil: none may.
 	Open func(start Span) bool
 }
@@ -56,10 +53,10 @@ func (r *Run) CheckSpans(spans []Span, rules SpanRules) {
 	}
 }
 
-// checkAgain records a span that has the ID of an earlier one, unless it may.
+// checkAgain records a span that has the ID of an earlier one, except over a kill of the
+// collector.
 func (r *Run) checkAgain(before, span Span, rules SpanRules) {
-	if r.again(before.Arrived, span.Arrived, sameSpan(before, span) || span.Attributes[rules.Reconciled] == "true") ||
-		rules.Again != nil && rules.Again(before, span) {
+	if r.again(before.Arrived, span.Arrived, sameSpan(before, span) || span.Attributes[rules.Reconciled] == "true") {
 		return
 	}
 	r.Differ("span %s was reported twice, at %s and %s:\n    %s to %s%s\n    %s to %s%s", span.Name, r.Clock(before.Arrived), r.Clock(span.Arrived),

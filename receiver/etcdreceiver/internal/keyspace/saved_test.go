@@ -367,8 +367,8 @@ func TestAnEarlierVersionsCheckpoint(t *testing.T) {
 	require.True(t, ok)
 	text, err := json.Marshal(again)
 	require.NoError(t, err)
-	assert.Equal(t, keys, string(text))
+	assert.JSONEq(t, keys, string(text))
 	text, err = json.Marshal(m.SaveLeases()[:1])
 	require.NoError(t, err)
-	assert.Equal(t, leases, string(text))
+	assert.JSONEq(t, leases, string(text))
 }

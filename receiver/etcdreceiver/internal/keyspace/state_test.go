@@ -93,7 +93,7 @@ type happened struct {
 
 func flat(now time.Time, effect Effect) happened {
 	ofLock := func(what string, o lock.Observed) happened {
-		return happened{what: what, at: now, revision: o.Revision, reconciled: o.Reconciled, behind: o.Behind, attempt: &o.Attempt}
+		return happened{what: what, at: now, revision: o.Revision, reconciled: o.Reconciled, behind: o.Behind, attempt: o.Attempt}
 	}
 	ofKey := func(what string, k key.Key, reconciled bool, a key.Attempt) happened {
 		attempt, _ := a.(*lock.Attempt)

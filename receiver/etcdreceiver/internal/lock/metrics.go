@@ -94,7 +94,7 @@ func (d *Durations) Observe(cluster string, at time.Time, effect Effect) {
 	}
 }
 
-func (d *Durations) waited(cluster string, at time.Time, a Attempt, outcome string) {
+func (d *Durations) waited(cluster string, at time.Time, a *Attempt, outcome string) {
 	if !a.Election && !a.BeganBefore && !a.Reconciled {
 		record(d.wait, wait(cluster, a), at, histogram.Key{collect.Text(a.Prefix), outcome})
 	}

@@ -61,32 +61,32 @@ func Render(r *collect.Renderer, effect Effect) {
 
 func renderQueued(r *collect.Renderer, e Queued) {
 	p := attempt(r.Cluster, e.Attempt)
-	n := namesOf(e.Attempt)
+	ctx, n := p.Context(), namesOf(e.Attempt)
 	line, holder := n.line("queued"), holderKey(e.Behind)
 	if e.Behind != nil && e.Behind.Attempt == nil {
 		line += " behind " + holder + ", which is no attempt at it"
 	}
 	event(r, e.Observed, plog.SeverityNumberInfo, line, func(b *metadata.LogsBuilder) {
-		b.RecordEtcdLockQueuedEvent(p.Context(), r.At, n.lock, n.key, n.lease, holder, int64(e.Attempt.Position), e.Revision, e.Reconciled)
+		b.RecordEtcdLockQueuedEvent(ctx, r.At, n.lock, n.key, n.lease, holder, int64(e.Attempt.Position), e.Revision, e.Reconciled)
 	})
 	p.AppendStart(r.SpansOf(e.Attempt.Cluster))
 }
 
 func renderAcquired(r *collect.Renderer, e Acquired) {
 	p := attempt(r.Cluster, e.Attempt)
-	n := namesOf(e.Attempt)
+	ctx, n := p.Context(), namesOf(e.Attempt)
 	event(r, e.Observed, plog.SeverityNumberInfo, n.line("acquired"), func(b *metadata.LogsBuilder) {
-		b.RecordEtcdLockAcquiredEvent(p.Context(), r.At, n.lock, n.key, n.lease, holderKey(e.Attempt.PreviousHolder), e.Revision, e.Reconciled)
+		b.RecordEtcdLockAcquiredEvent(ctx, r.At, n.lock, n.key, n.lease, holderKey(e.Attempt.PreviousHolder), e.Revision, e.Reconciled)
 	})
 	wait(r.Cluster, e.Attempt).Append(r.SpansOf(e.Attempt.Cluster))
 }
 
 func renderReleased(r *collect.Renderer, e Released) {
 	p := attempt(r.Cluster, e.Attempt)
-	n := namesOf(e.Attempt)
+	ctx, n := p.Context(), namesOf(e.Attempt)
 	severity, line := endOf(e.Attempt, n.line("released"))
 	event(r, e.Observed, severity, line, func(b *metadata.LogsBuilder) {
-		b.RecordEtcdLockReleasedEvent(p.Context(), r.At, n.lock, n.key, n.lease, endCauses[e.Attempt.Cause], e.Revision, e.Reconciled)
+		b.RecordEtcdLockReleasedEvent(ctx, r.At, n.lock, n.key, n.lease, endCauses[e.Attempt.Cause], e.Revision, e.Reconciled)
 	})
 	if e.Attempt.Holds() {
 		hold(r.Cluster, e.Attempt).Append(r.SpansOf(e.Attempt.Cluster))
@@ -96,10 +96,10 @@ func renderReleased(r *collect.Renderer, e Released) {
 
 func renderAbandoned(r *collect.Renderer, e Abandoned) {
 	p := attempt(r.Cluster, e.Attempt)
-	n := namesOf(e.Attempt)
+	ctx, n := p.Context(), namesOf(e.Attempt)
 	severity, line := endOf(e.Attempt, n.line("abandoned"))
 	event(r, e.Observed, severity, line, func(b *metadata.LogsBuilder) {
-		b.RecordEtcdLockAbandonedEvent(p.Context(), r.At, n.lock, n.key, n.lease, holderKey(e.Attempt.PreviousHolder), endCauses[e.Attempt.Cause], e.Revision, e.Reconciled)
+		b.RecordEtcdLockAbandonedEvent(ctx, r.At, n.lock, n.key, n.lease, holderKey(e.Attempt.PreviousHolder), endCauses[e.Attempt.Cause], e.Revision, e.Reconciled)
 	})
 	wait(r.Cluster, e.Attempt).Append(r.SpansOf(e.Attempt.Cluster))
 	p.Append(r.SpansOf(e.Attempt.Cluster))
@@ -107,7 +107,7 @@ func renderAbandoned(r *collect.Renderer, e Abandoned) {
 
 // endOf returns the severity of the end of an attempt, and its line. To give up, as a
 // TryLock does that fails, is no fault.
-func endOf(a Attempt, line string) (plog.SeverityNumber, string) {
+func endOf(a *Attempt, line string) (plog.SeverityNumber, string) {
 	if a.Cause == LeaseExpired {
 		return plog.SeverityNumberWarn, line + ", which expired"
 	}
@@ -116,26 +116,26 @@ func endOf(a Attempt, line string) (plog.SeverityNumber, string) {
 
 func renderElected(r *collect.Renderer, e Acquired) {
 	p := term(r.Cluster, e.Attempt)
-	n := namesOf(e.Attempt)
+	ctx, n := p.Context(), namesOf(e.Attempt)
 	line := fmt.Sprintf("election %s won by lease %s", n.lock, n.lease)
 	event(r, e.Observed, plog.SeverityNumberInfo, line, func(b *metadata.LogsBuilder) {
-		b.RecordEtcdElectionElectedEvent(p.Context(), r.At, n.lock, n.key, n.lease, e.Revision, e.Reconciled)
+		b.RecordEtcdElectionElectedEvent(ctx, r.At, n.lock, n.key, n.lease, e.Revision, e.Reconciled)
 	})
 	p.AppendStart(r.SpansOf(e.Attempt.Cluster))
 }
 
 func renderTermEnd(r *collect.Renderer, e Released) {
 	p := term(r.Cluster, e.Attempt)
-	n := namesOf(e.Attempt)
+	ctx, n := p.Context(), namesOf(e.Attempt)
 	if e.Attempt.Cause == LeaseExpired {
 		line := fmt.Sprintf("leadership of %s lost, as lease %s expired", n.lock, n.lease)
 		event(r, e.Observed, plog.SeverityNumberWarn, line, func(b *metadata.LogsBuilder) {
-			b.RecordEtcdElectionLostEvent(p.Context(), r.At, n.lock, n.key, n.lease, endCauses[e.Attempt.Cause], e.Revision, e.Reconciled)
+			b.RecordEtcdElectionLostEvent(ctx, r.At, n.lock, n.key, n.lease, endCauses[e.Attempt.Cause], e.Revision, e.Reconciled)
 		})
 	} else {
 		line := fmt.Sprintf("leadership of %s given up by lease %s", n.lock, n.lease)
 		event(r, e.Observed, plog.SeverityNumberInfo, line, func(b *metadata.LogsBuilder) {
-			b.RecordEtcdElectionResignedEvent(p.Context(), r.At, n.lock, n.key, n.lease, endCauses[e.Attempt.Cause], e.Revision, e.Reconciled)
+			b.RecordEtcdElectionResignedEvent(ctx, r.At, n.lock, n.key, n.lease, endCauses[e.Attempt.Cause], e.Revision, e.Reconciled)
 		})
 	}
 	p.Append(r.SpansOf(e.Attempt.Cluster))
@@ -148,7 +148,7 @@ func event(r *collect.Renderer, o Observed, severity plog.SeverityNumber, line s
 // names are those of an attempt, fit for telemetry.
 type names struct{ lock, key, lease string }
 
-func namesOf(a Attempt) names {
+func namesOf(a *Attempt) names {
 	return names{lock: collect.Text(a.Lock), key: collect.Text(a.Key), lease: collect.LeaseID(a.Lease)}
 }
 
@@ -166,11 +166,11 @@ func holderKey(h *Holder) string {
 
 // links lead to what held the lock of an attempt, where that has a span: the hold or
 // term before, or an attempt at a lock within it. Any other key has none.
-func links(cluster string, a Attempt) []period.Link {
+func links(cluster string, a *Attempt) []period.Link {
 	if a.PreviousHolder == nil || a.PreviousHolder.Attempt == nil {
 		return nil
 	}
-	switch before := *a.PreviousHolder.Attempt; {
+	switch before := a.PreviousHolder.Attempt; {
 	case before.Election && !before.Holds():
 		return nil // A candidacy has no span.
 	case before.Election:
@@ -182,7 +182,7 @@ func links(cluster string, a Attempt) []period.Link {
 	}
 }
 
-func attempt(cluster string, a Attempt) period.Period {
+func attempt(cluster string, a *Attempt) period.Period {
 	p := part(cluster, SpanAttempt, a)
 	p.Parent = nil
 	p.Start, p.End, p.BeganBefore = a.Queued, a.Ended, a.BeganBefore
@@ -197,7 +197,7 @@ func attempt(cluster string, a Attempt) period.Period {
 	return p
 }
 
-func wait(cluster string, a Attempt) period.Period {
+func wait(cluster string, a *Attempt) period.Period {
 	p := part(cluster, SpanWait, a)
 	p.Start, p.End, p.BeganBefore = a.Queued, a.Acquired, a.BeganBefore
 	if !a.Holds() {
@@ -206,7 +206,7 @@ func wait(cluster string, a Attempt) period.Period {
 	return p
 }
 
-func hold(cluster string, a Attempt) period.Period {
+func hold(cluster string, a *Attempt) period.Period {
 	p := part(cluster, SpanHold, a)
 	p.Start, p.End, p.BeganBefore, p.Reconciled = a.Acquired, a.Ended, a.HeldBefore, a.HoldReconciled
 	if a.Cause == LeaseExpired {
@@ -216,7 +216,7 @@ func hold(cluster string, a Attempt) period.Period {
 }
 
 // part is what the spans of an attempt at a lock have in common.
-func part(cluster, name string, a Attempt) period.Period {
+func part(cluster, name string, a *Attempt) period.Period {
 	attempt := a.spanKey(SpanAttempt, cluster)
 	return period.Period{
 		Name: name, Trace: attempt, Key: a.spanKey(name, cluster), Parent: attempt, Reconciled: a.Reconciled,
@@ -238,7 +238,7 @@ func part(cluster, name string, a Attempt) period.Period {
 	}
 }
 
-func term(cluster string, a Attempt) period.Period {
+func term(cluster string, a *Attempt) period.Period {
 	key := a.spanKey(SpanTerm, cluster)
 	p := period.Period{
 		Name: SpanTerm, Trace: key, Key: key, Start: a.Acquired, End: a.Ended,

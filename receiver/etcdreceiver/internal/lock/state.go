@@ -105,7 +105,7 @@ type Abandoned struct{ Observed }
 
 // Observed is an attempt as it was when something happened to it.
 type Observed struct {
-	Attempt    Attempt
+	Attempt    *Attempt
 	Behind     *Holder // what holds the lock while it is enqueued, if another key does
 	Revision   int64
 	Reconciled bool // the true time is unknown
@@ -296,5 +296,6 @@ func (a *Attempt) observe(revision int64, w When) Observed {
 		a.Reconciled = true
 		a.HoldReconciled = a.HoldReconciled || a.Holds()
 	}
-	return Observed{Attempt: *a, Revision: revision, Reconciled: w.Reconciled}
+	now := *a
+	return Observed{Attempt: &now, Revision: revision, Reconciled: w.Reconciled}
 }
