@@ -44,8 +44,8 @@ func etcd() Dashboard {
 			stat("Raft has a leader", "1 if the members that answer follow a leader, 0 if not.", WhenNone, "min(etcd_raft_has_leader)"),
 			stat("Locks held", "Holders of locks under the observed prefixes.", Never, "sum(etcd_lock_holder_count)"),
 			stat("Waiting for locks", "Who is enqueued and does not hold the lock yet.", Never, "sum(etcd_lock_waiter_count)"),
-			series("Wait for locks, 95th percentile", "How long it takes to get a lock. An exemplar leads to the wait and to who held the lock.", Seconds,
-				Query{quantile("0.95", "etcd_lock_wait_duration_seconds", "etcd_watch_prefix"), "{{etcd_watch_prefix}}"}).
+			series("Wait for locks, 95th percentile", "How long it takes to get a lock, or to give up. An exemplar leads to the wait and to who held the lock.", Seconds,
+				Query{quantile("0.95", "etcd_lock_wait_duration_seconds", "etcd_watch_prefix, etcd_lock_wait_outcome"), "{{etcd_watch_prefix}} {{etcd_lock_wait_outcome}}"}).
 				with("etcd_lock_wait_duration_seconds_bucket"),
 			series("Hold of locks, 95th percentile", "How long locks are held. An exemplar leads to the hold.", Seconds,
 				Query{quantile("0.95", "etcd_lock_hold_duration_seconds", "etcd_watch_prefix"), "{{etcd_watch_prefix}}"}).

@@ -77,11 +77,14 @@ func TestThreeContendForALockInARealEtcd(t *testing.T) {
 		assert.Equal(t, []string{"etcd.lock.queued", "etcd.lock.acquired", "etcd.lock.released"}, o.told("etcd.lock.key", l.key))
 	}
 	given, _ := o.span(lock.SpanAttempt, quitter.key)
-	assert.Equal(t, "abandoned while waiting", given.Status().Message())
+	assert.Equal(t, ptrace.StatusCodeUnset, given.Status().Code(), "to give up is no fault")
+	hold, _ := o.span(lock.SpanHold, lockers[0].key)
+	require.Equal(t, 1, given.Links().Len())
+	assert.Equal(t, hold.SpanID(), given.Links().At(0).SpanID(), "it leads to who held the lock then")
 	for _, event := range o.Events("") {
 		if strings.HasPrefix(event.EventName(), "etcd.lock.") {
 			assert.False(t, event.TraceID().IsEmpty())
-			assert.Equal(t, event.EventName() == "etcd.lock.abandoned", event.SeverityNumber() == plog.SeverityNumberWarn)
+			assert.Equal(t, plog.SeverityNumberInfo, event.SeverityNumber())
 		}
 	}
 }

@@ -4,6 +4,8 @@
 package collect
 
 import (
+	"maps"
+	"slices"
 	"strconv"
 	"time"
 
@@ -38,6 +40,7 @@ type Renderer struct {
 	// Spans are those of what began (a point-in-time marker) or ended.
 	Spans ptrace.SpanSlice
 
+	former   map[string]ptrace.SpanSlice // by cluster, of what began in another one
 	settings receiver.Settings
 	events   *metadata.LogsBuilder // with the event that is being made
 	records  plog.LogRecordSlice   // all
@@ -47,7 +50,7 @@ type Renderer struct {
 func NewRenderer(config metadata.LogsBuilderConfig, settings receiver.Settings, now time.Time, cluster string) *Renderer {
 	return &Renderer{
 		Config: config, Cluster: cluster, Now: Timestamp(now), At: Timestamp(now), Spans: ptrace.NewSpanSlice(),
-		settings: settings, events: metadata.NewLogsBuilder(config, settings), records: plog.NewLogRecordSlice(),
+		former: map[string]ptrace.SpanSlice{}, settings: settings, events: metadata.NewLogsBuilder(config, settings), records: plog.NewLogRecordSlice(),
 	}
 }
 
@@ -88,12 +91,37 @@ func (r *Renderer) Append() plog.LogRecord { return r.records.AppendEmpty() }
 // Grow makes room for n more events.
 func (r *Renderer) Grow(n int) { r.records.EnsureCapacity(r.records.Len() + n) }
 
+// SpansOf returns the Spans of what began in a cluster: a former one, or the present
+// one, for which the empty ID stands, too.
+func (r *Renderer) SpansOf(cluster string) ptrace.SpanSlice {
+	if cluster == "" || cluster == r.Cluster {
+		return r.Spans
+	}
+	if _, is := r.former[cluster]; !is {
+		r.former[cluster] = ptrace.NewSpanSlice()
+	}
+	return r.former[cluster]
+}
+
 // Emit returns what was rendered, with the resource.
 func (r *Renderer) Emit(resource pcommon.Resource) watch.Telemetry {
-	return watch.Telemetry{
-		Logs:   r.logs(resource),
-		Traces: period.Traces(r.Spans, resource, metadata.ScopeName, r.settings.BuildInfo.Version),
+	return watch.Telemetry{Logs: r.logs(resource), Traces: r.traces(resource)}
+}
+
+// traces returns all spans. Those of a former cluster have its ID in their resource.
+func (r *Renderer) traces(resource pcommon.Resource) ptrace.Traces {
+	traces := period.Traces(r.Spans, resource, metadata.ScopeName, r.settings.BuildInfo.Version)
+	for _, cluster := range slices.Sorted(maps.Keys(r.former)) {
+		of := pcommon.NewResource()
+		resource.CopyTo(of)
+		for _, name := range []string{"etcd.cluster.id", "service.instance.id"} {
+			if id, is := of.Attributes().Get(name); is && id.Str() == r.Cluster {
+				id.SetStr(cluster)
+			}
+		}
+		period.Traces(r.former[cluster], of, metadata.ScopeName, r.settings.BuildInfo.Version).ResourceSpans().MoveAndAppendTo(traces.ResourceSpans())
 	}
+	return traces
 }
 
 // logs returns all events. The builder knows their scope, and whether those of

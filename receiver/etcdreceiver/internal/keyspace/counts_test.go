@@ -86,11 +86,12 @@ func TestCountsOfQueues(t *testing.T) {
 	assert.Equal(t, map[string]lock.Counts{"/": {Holding: 1, Acquired: 1}}, m.Counts().Elections)
 
 	m.Step(at(2), watched(deleted("/l/b", 8), deleted("/l/a", 9), deleted("/e/leader/a", 10)))
-	assert.Equal(t, map[string]lock.Counts{"/": {Holding: 1, Acquired: 1}, "/l": {Holding: 1, Acquired: 1, Abandoned: 1}, "/l/deep/": {Holding: 1}}, m.Counts().Locks)
+	assert.Equal(t, map[string]lock.Counts{"/": {Holding: 1, Acquired: 1}, "/l": {Waiting: 1, Abandoned: 1}, "/l/deep/": {Holding: 1}}, m.Counts().Locks,
+		"the lock within it holds it up")
 	assert.Equal(t, map[string]lock.Counts{"/": {Acquired: 1}}, m.Counts().Elections)
 
 	m.Step(at(3), list(20))
-	assert.Equal(t, map[string]lock.Counts{"/": {Acquired: 1}, "/l": {Acquired: 1, Abandoned: 1}, "/l/deep/": {}}, m.Counts().Locks)
+	assert.Equal(t, map[string]lock.Counts{"/": {Acquired: 1}, "/l": {Abandoned: 1}, "/l/deep/": {}}, m.Counts().Locks)
 }
 
 // A queue whose holder does not fit in any more waits until it is observed to move.

@@ -442,6 +442,9 @@ func (o *observer) check() {
 			}
 		}
 		truth := o.etcd.list(prefix, o.seen[prefix])
+		if o.seen[prefix] == p.revision && !o.partly {
+			o.checkHolders(p, truth.Keys)
+		}
 		if o.seen[prefix] == p.revision && o.seen[prefix] > 0 && p.keys.Count() != len(truth.Keys) {
 			o.t.Fatalf("knows of %d keys under %s, there are %d", p.keys.Count(), prefix, len(truth.Keys))
 		}
@@ -471,6 +474,23 @@ func (o *observer) checkKept() {
 		got.Since, got.Deadline, got.Names, want.Since, want.Deadline, want.Names = time.Time{}, time.Time{}, nil, time.Time{}, time.Time{}, nil
 		if !same || !reflect.DeepEqual(got, want) {
 			o.t.Fatalf("lease %x is kept as %+v, not as %+v", want.ID, o.kept[want.ID], want)
+		}
+	}
+}
+
+// checkHolders checks who holds each lock, and who waits, against what etcd's
+// concurrency.Mutex does: an attempt waits until no key under the lock's name is older
+// than its own.
+func (o *observer) checkHolders(p *part, keys []key.Key) {
+	for _, name := range p.locks.Names() {
+		a, oldest := p.locks.Attempt(name), key.Key{Name: name, Created: p.locks.Attempt(name).Created}
+		for _, k := range keys {
+			if strings.HasPrefix(k.Name, a.Lock+"/") && k.Created < oldest.Created {
+				oldest = k
+			}
+		}
+		if holds := oldest.Name == name; a.Holds() != holds {
+			o.t.Fatalf("%s#%d holds %s: %t, and the oldest key at revision %d is %s#%d", name, a.Created, a.Lock, a.Holds(), p.revision, oldest.Name, oldest.Created)
 		}
 	}
 }
@@ -616,8 +636,8 @@ func FuzzMachine(f *testing.F) {
 func change(e *etcd, slots *[4]int64, b int) {
 	slot := b % 4
 	lease := slots[slot]
-	names := []string{"/l/x", "/l/y", "/l/e/a", "/p/el"}
-	plain := []string{"/p/1", "/p/2", "/p/deep/3", "/l/z", "/p/4"}
+	names := []string{"/l/x", "/l/x/within", "/l/e/a", "/p/el", "/l/y", "/l/x"}
+	plain := []string{"/p/1", "/p/2", "/p/deep/3", "/l/x/1", "/l/e/a/1"}
 	contend := func(name string) {
 		key := fmt.Sprintf("%s/%x", name, lease)
 		switch _, there := e.keys[key]; {
@@ -627,14 +647,18 @@ func change(e *etcd, slots *[4]int64, b int) {
 			e.delete(key, "deleted")
 		default:
 			e.revision++
-			e.put(key, lease, len(name)-4)
+			size := 0
+			if name == "/p/el" || name == "/l/e/a" {
+				size = 2
+			}
+			e.put(key, lease, size)
 		}
 	}
 	switch b / 4 {
 	case 0, 1, 2:
 		slots[slot] = e.grant(1 + b/4*2)
 	case 3, 4, 5, 6, 7, 8:
-		contend(names[b/4%4])
+		contend(names[b/4-3])
 	case 9, 10:
 		e.renew(lease)
 	case 11:
@@ -661,7 +685,7 @@ func change(e *etcd, slots *[4]int64, b int) {
 		if key := fmt.Sprintf("/l/x/%x", lease); e.keys[key].Version > 0 {
 			e.revision++
 			e.delete(key, "deleted")
-			e.put("/l/z", lease, 1)
+			e.put("/l/x/within/1", lease, 1)
 		}
 	case 22: // a candidate proclaims
 		if key := fmt.Sprintf("/l/e/a/%x", lease); e.keys[key].Version > 0 {

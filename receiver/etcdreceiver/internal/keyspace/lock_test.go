@@ -43,19 +43,20 @@ func TestLocks(t *testing.T) {
 			[]Observation{list(1), watched(put(keyOfLock(0xa, 2)), put(keyOfLock(0xb, 3))), watched(deleted("/l/b", 4)), watched(deleted("/l/a", 5))},
 			[]string{
 				"1: 2 queued /l/a behind 0", "1: 2 acquired /l/a", "1: 3 queued /l/b behind 1",
-				"2: 4 abandoned /l/b", "3: 5 released /l/a waited 0s held 2s",
+				"2: 4 abandoned /l/b behind /l/a", "3: 5 released /l/a waited 0s held 2s",
 			},
 		},
 		"a TryLock that fails": {
 			[]Observation{list(1, keyOfLock(0xa, 1)), watched(put(keyOfLock(0xb, 2)), deleted("/l/b", 3))},
-			[]string{"1: 2 queued /l/b behind 1", "1: 3 abandoned /l/b"},
+			[]string{"1: 2 queued /l/b behind 1", "1: 3 abandoned /l/b behind /l/a"},
 		},
 		"one transaction deletes the whole queue, and nobody holds in between": {
 			[]Observation{list(1), watched(put(keyOfLock(0xb, 2)), put(keyOfLock(0xa, 3)), put(keyOfLock(0xc, 4))),
 				watched(deleted("/l/a", 5), deleted("/l/b", 5), deleted("/l/c", 5))},
 			[]string{
 				"1: 2 queued /l/b behind 0", "1: 2 acquired /l/b", "1: 3 queued /l/a behind 1", "1: 4 queued /l/c behind 2",
-				"2: 5 abandoned /l/a, by its client", "2: 5 released /l/b waited 0s held 1s, by its client", "2: 5 abandoned /l/c, by its client",
+				"2: 5 abandoned /l/a behind /l/b, by its client", "2: 5 released /l/b waited 0s held 1s, by its client",
+				"2: 5 abandoned /l/c behind /l/b, by its client",
 			},
 		},
 		"the baseline is not news": {
@@ -144,7 +145,7 @@ func TestLocks(t *testing.T) {
 			},
 			[]string{
 				"1: 2 queued /l/a behind 0 reconciled", "1: 2 acquired /l/a reconciled", "1: 3 queued /l/b behind 1 reconciled",
-				"1: 4 abandoned /l/b reconciled", "1: 5 queued /l/c behind 1 reconciled",
+				"1: 4 abandoned /l/b behind /l/a reconciled", "1: 5 queued /l/c behind 1 reconciled",
 				"1: 6 released /l/a waited 0s held 0s", "1: 6 acquired /l/c after /l/a",
 				"2: 7 released /l/c waited 0s held 1s",
 			},
@@ -168,6 +169,161 @@ func TestLocks(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			assert.Equal(t, tc.want, observeKeys(Prefixes{Locks: []string{"/l"}}, tc.observed...))
+		})
+	}
+}
+
+// within is the key of an attempt at the lock /l/within.
+func within(lease, created int64) key.Key {
+	k := keyOfLock(lease, created)
+	k.Name = fmt.Sprintf("/l/within/%x", lease)
+	return k
+}
+
+// etcd's clients wait for each key under the name of their lock that is older than their own.
+func TestOtherKeysInTheQueueOfALock(t *testing.T) {
+	for name, tc := range map[string]struct {
+		observed []Observation
+		want     []string
+	}{
+		"a key that was there before holds the lock": {
+			[]Observation{list(1, keyAt("/l/1", 1, 1, 1)), watched(put(keyOfLock(0xa, 2))), watched(deleted("/l/1", 3)), watched(deleted("/l/a", 4))},
+			[]string{"1: 2 queued /l/a behind 1 of /l/1", "2: 3 acquired /l/a after /l/1", "3: 4 released /l/a waited 1s held 1s"},
+		},
+		"a key that is changed is as old as it was": {
+			[]Observation{list(1, keyAt("/l/1", 1, 1, 1)), watched(put(keyOfLock(0xa, 2))), watched(put(keyAt("/l/1", 1, 3, 2)))},
+			[]string{"1: 2 queued /l/a behind 1 of /l/1"},
+		},
+		"a key that is deleted and put again comes last": {
+			[]Observation{
+				list(1, keyAt("/l/1", 1, 1, 1)), watched(put(keyOfLock(0xa, 2)), put(keyOfLock(0xb, 3))),
+				watched(deleted("/l/1", 4), put(keyAt("/l/1", 5, 5, 1))), watched(deleted("/l/a", 6)), watched(deleted("/l/b", 7)),
+			},
+			[]string{
+				"1: 2 queued /l/a behind 1 of /l/1", "1: 3 queued /l/b behind 2 of /l/1", "2: 4 acquired /l/a after /l/1",
+				"3: 6 released /l/a waited 1s held 1s", "3: 6 acquired /l/b after /l/a", "4: 7 released /l/b waited 2s held 1s",
+			},
+		},
+		"a key comes between two attempts": {
+			[]Observation{
+				list(1), watched(put(keyOfLock(0xa, 2)), put(keyAt("/l/x/y/", 3, 3, 1)), put(keyOfLock(0xb, 4))),
+				watched(deleted("/l/a", 5)), watched(deleted("/l/x/y/", 6)),
+			},
+			[]string{
+				"1: 2 queued /l/a behind 0", "1: 2 acquired /l/a", "1: 4 queued /l/b behind 2",
+				"2: 5 released /l/a waited 0s held 1s", "3: 6 acquired /l/b after /l/x/y/",
+			},
+		},
+		"a key that is younger waits for nobody, and holds nobody up": {
+			[]Observation{list(1), watched(put(keyOfLock(0xa, 2)), put(keyAt("/l/1", 3, 3, 1))), watched(deleted("/l/a", 4))},
+			[]string{"1: 2 queued /l/a behind 0", "1: 2 acquired /l/a", "2: 4 released /l/a waited 0s held 1s"},
+		},
+		"a key of the same revision holds nobody up": {
+			[]Observation{list(1), watched(put(keyAt("/l/1", 2, 2, 1)), put(keyOfLock(0xa, 2)))},
+			[]string{"1: 2 queued /l/a behind 0", "1: 2 acquired /l/a"},
+		},
+		"a holder and the key behind it go at once, so that the key never held the lock": {
+			[]Observation{
+				list(1), watched(put(keyOfLock(0xa, 2)), put(keyAt("/l/1", 3, 3, 1)), put(keyOfLock(0xb, 4))),
+				watched(deleted("/l/a", 5), deleted("/l/1", 5)),
+			},
+			[]string{
+				"1: 2 queued /l/a behind 0", "1: 2 acquired /l/a", "1: 4 queued /l/b behind 2",
+				"2: 5 released /l/a waited 0s held 1s, by its client", "2: 5 acquired /l/b after /l/a",
+			},
+		},
+		"a TryLock fails as another key is there": {
+			[]Observation{list(1, keyAt("/l/1", 1, 1, 1)), watched(put(keyOfLock(0xa, 2)), deleted("/l/a", 3))},
+			[]string{"1: 2 queued /l/a behind 1 of /l/1", "1: 3 abandoned /l/a behind /l/1"},
+		},
+		"a lock within another one holds that up, and is not held up by it": {
+			[]Observation{
+				list(1), watched(put(within(0xa, 2))), watched(put(keyOfLock(0xb, 3)), put(within(0xc, 4))),
+				watched(deleted("/l/within/a", 5)), watched(deleted("/l/b", 6)),
+			},
+			[]string{
+				"1: 2 queued /l/within/a behind 0", "1: 2 acquired /l/within/a",
+				"2: 3 queued /l/b behind 1 of /l/within/a", "2: 4 queued /l/within/c behind 1",
+				"3: 5 released /l/within/a waited 0s held 2s", "3: 5 acquired /l/b after /l/within/a", "3: 5 acquired /l/within/c after /l/within/a",
+				"4: 6 released /l/b waited 1s held 1s",
+			},
+		},
+		"the baseline's attempt waits for a key": {
+			[]Observation{list(3, keyAt("/l/1", 1, 3, 2), keyOfLock(0xa, 2)), watched(deleted("/l/1", 4))},
+			[]string{"1: 4 acquired /l/a after /l/1 began before"},
+		},
+		"a key that comes to be an attempt holds the lock as before": {
+			[]Observation{
+				list(1), watched(put(keyAt("/l/a", 2, 2, 1)), put(keyOfLock(0xb, 3))),
+				watched(put(key.Key{Name: "/l/a", Created: 2, Modified: 4, Version: 2, Lease: 0xa})), watched(deleted("/l/a", 5)),
+			},
+			[]string{
+				"1: 3 queued /l/b behind 1 of /l/a", "3: 5 released /l/a waited 0s held 1s began before", "3: 5 acquired /l/b after /l/a",
+			},
+		},
+		"a gap hid that a key is gone": {
+			[]Observation{list(1, keyAt("/l/1", 1, 1, 1)), watched(put(keyOfLock(0xa, 2))), list(9, keyOfLock(0xa, 2))},
+			[]string{"1: 2 queued /l/a behind 1 of /l/1", "2: 9 gap 3-9", "2: 9 acquired /l/a after /l/1 reconciled"},
+		},
+		"a gap hid that a key, which may have held the lock meanwhile, is gone": {
+			[]Observation{
+				list(1), watched(put(keyOfLock(0xa, 2)), put(keyAt("/l/1", 3, 3, 1)), put(keyOfLock(0xb, 4))), list(9, keyOfLock(0xb, 4)),
+			},
+			[]string{
+				"1: 2 queued /l/a behind 0", "1: 2 acquired /l/a", "1: 4 queued /l/b behind 2",
+				"2: 9 gap 5-9", "2: 9 released /l/a waited 0s held 1s reconciled", "2: 9 acquired /l/b reconciled",
+			},
+		},
+		"a key that only begins as the lock's name does": {
+			[]Observation{list(1, keyAt("/l1", 1, 1, 1)), watched(put(keyOfLock(0xa, 2)))},
+			[]string{"1: 2 queued /l/a behind 0", "1: 2 acquired /l/a"},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			assert.Equal(t, tc.want, observeKeys(Prefixes{Locks: []string{"/l"}}, tc.observed...))
+		})
+	}
+}
+
+func TestAnotherKeyInTheQueueOfAnElection(t *testing.T) {
+	m := NewMachine(Prefixes{Elections: []string{"/e/"}}, Limits{100, 100}, false)
+	under := func(o Observation) Observation {
+		o.Prefix = "/e/"
+		return o
+	}
+	assert.Equal(t, []string{
+		"1: 2 queued /e/leader/a behind 1 of /e/leader/x of an election", "2: 3 acquired /e/leader/a after /e/leader/x of an election",
+	}, observe(m, 0, under(list(1, keyAt("/e/leader/x", 1, 1, 1))), under(watched(put(candidate(0xa, 2, 2, 1)))), under(watched(deleted("/e/leader/x", 3)))))
+}
+
+func TestAQueueBehindAnotherKeyOverARestart(t *testing.T) {
+	before := NewMachine(Prefixes{Locks: []string{"/l"}}, Limits{100, 100}, false)
+	observe(before, 0, list(1, keyAt("/l/1", 1, 1, 1)), watched(put(keyOfLock(0xa, 2)), put(keyOfLock(0xb, 3))))
+	again := func(o Observation) Observation {
+		saved, _ := before.Save(prefix)
+		o.Saved = &saved
+		return o
+	}
+	for name, tc := range map[string]struct {
+		observed []any
+		want     []string
+	}{
+		"nothing has changed": {
+			[]any{again(list(3, keyAt("/l/1", 1, 1, 1), keyOfLock(0xa, 2), keyOfLock(0xb, 3))), watched(deleted("/l/1", 4))},
+			[]string{"6: 4 acquired /l/a after /l/1"},
+		},
+		"a gap, and the key is there": {
+			[]any{again(list(9, keyAt("/l/1", 1, 8, 2), keyOfLock(0xa, 2), keyOfLock(0xb, 3))), watched(deleted("/l/1", 10))},
+			[]string{"5: 9 gap 4-9", "6: 10 acquired /l/a after /l/1"},
+		},
+		"a gap, and the key is gone": {
+			[]any{again(list(9, keyOfLock(0xa, 2), keyOfLock(0xb, 3)))},
+			[]string{"5: 9 gap 4-9", "5: 9 acquired /l/a reconciled"},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			m := NewMachine(Prefixes{Locks: []string{"/l"}}, Limits{100, 100}, false)
+			assert.Equal(t, tc.want, observe(m, 5, tc.observed...))
 		})
 	}
 }
@@ -212,7 +368,7 @@ func TestElections(t *testing.T) {
 			[]any{list(1), watched(put(candidate(0xa, 2, 2, 1)), put(candidate(0xb, 3, 3, 1)), deleted("/e/leader/b", 4))},
 			[]string{
 				"1: lease a granted", "1: 2 queued /e/leader/a behind 0 of an election", elected,
-				"1: lease b granted", "1: 3 queued /e/leader/b behind 1 of an election", "1: 4 abandoned /e/leader/b of an election",
+				"1: lease b granted", "1: 3 queued /e/leader/b behind 1 of an election", "1: 4 abandoned /e/leader/b behind /e/leader/a of an election",
 			},
 		},
 		"a leader proclaims, while nothing is known to change": {

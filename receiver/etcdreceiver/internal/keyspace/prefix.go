@@ -230,7 +230,9 @@ func (w *prefixWatcher) list(ctx context.Context, saved *savedPrefix) (Observati
 	if saved != nil && w.isOf(cluster, *saved) {
 		observed.Saved = &saved.Keys
 	}
-	observed.Another = w.clusterID != 0 && w.clusterID != cluster
+	if observed.Another = w.clusterID != 0 && w.clusterID != cluster; observed.Another {
+		observed.Former, observed.Cluster = collect.Hex(w.clusterID), collect.Hex(cluster)
+	}
 	w.listed(ctx, cluster, observed.Revision)
 	w.lost, w.fresh = false, true
 	return observed, nil

@@ -142,6 +142,19 @@ func TestALockThatWasHeldBefore(t *testing.T) {
 	goldentest.Logs(t, "a lock that was held before is told at its end", logs)
 }
 
+func TestALockThatOtherKeysHoldUp(t *testing.T) {
+	within := put(key.Key{Name: "/locks/deploy/within/a", Created: 2, Modified: 2, Version: 1, Lease: 0xa}, 0)
+	traces, logs := renderKeys(metadata.DefaultLogsBuilderConfig(),
+		list(1, key.Key{Name: "/locks/deploy/1", Created: 1, Modified: 1, Version: 1, Size: 1}),
+		watched(within, put(lockKey(0xb, 3), 0), put(lockKey(0xc, 4), 0)),
+		watched(deleted("/locks/deploy/c", 5), deleted("/locks/deploy/1", 6)),
+		watched(deleted("/locks/deploy/within/a", 7)),
+		watched(deleted("/locks/deploy/b", 8)),
+	)
+	goldentest.Traces(t, "a lock that another key and a lock within it hold up", traces)
+	goldentest.Logs(t, "a lock that another key and a lock within it hold up", logs)
+}
+
 func TestKeysThatChange(t *testing.T) {
 	_, logs := renderKeys(metadata.DefaultLogsBuilderConfig(),
 		list(1),
@@ -244,6 +257,8 @@ func TestDurations(t *testing.T) {
 		watched(deleted("/locks/deploy/b", 12)),
 		watched(deleted("/locks/deploy/e", 13)),
 		watched(put(key.Key{Name: "/app/x/f", Created: 14, Modified: 14, Version: 1, Lease: 0xf}, 0), deleted("/app/x/f", 15)),
+		watched(put(lockKey(0xa, 16), 0), put(lockKey(0xb, 17), 0)),
+		watched(deleted("/locks/deploy/b", 18)), // It gave up.
 	)
 	metrics := pmetric.NewMetrics()
 	rm := metrics.ResourceMetrics().AppendEmpty()

@@ -14,6 +14,7 @@ import (
 // Saved is what survives a restart of what is known under one covering prefix.
 type Saved struct {
 	Revision int64
+	History  lock.History `json:",omitzero"`
 	Attempts []lock.SavedAttempt
 }
 
@@ -23,7 +24,7 @@ func (m *Machine) Save(prefix string) (Saved, bool) {
 	if p == nil {
 		return Saved{}, false
 	}
-	return Saved{Revision: p.revision, Attempts: p.locks.Save()}, true
+	return Saved{Revision: p.revision, History: p.locks.History(), Attempts: p.locks.Save()}, true
 }
 
 // restore goes on from what an earlier process saved. What is not followed any
@@ -33,6 +34,7 @@ func (s *step) restore(o Observation) {
 		return
 	}
 	s.p.revision, s.p.resumed = max(0, o.Saved.Revision), true
+	s.p.locks.SetHistory(o.Saved.History)
 	for _, saved := range o.Saved.Attempts {
 		k := key.Key{Name: string(saved.Key), Created: saved.Created, Modified: saved.Created, Lease: saved.Lease}
 		if saved.Election {
@@ -41,10 +43,9 @@ func (s *step) restore(o Observation) {
 		if s.p.locks.Follows(saved) && s.p.keys.Restore(k) {
 			s.p.leases.Attach(k.Lease, k.Name, k.Modified, false, s.whenLeases())
 			s.p.leases.Prefer(k.Lease)
-			s.p.locks.Restore(saved, s.now)
+			s.p.locks.Restore(saved)
 		}
 	}
-	s.p.locks.AssumeHolders(s.now)
 }
 
 // SaveLeases returns what is to survive of the leases.

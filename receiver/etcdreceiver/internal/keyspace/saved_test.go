@@ -284,7 +284,7 @@ func TestAQueueThatWasSavedWithoutAHolder(t *testing.T) {
 	compacted := list(9, keyOfLock(0xb, 3), keyOfLock(0xa, 2))
 	compacted.Saved = &saved
 	assert.Equal(t, []string{
-		"5: 9 gap 5-9", "6: 10 deleted /l/a", "6: 10 released /l/a waited 4s held 1s", "6: 10 acquired /l/b after /l/a",
+		"5: 9 gap 5-9", "5: 9 acquired /l/a reconciled", "6: 10 deleted /l/a", "6: 10 released /l/a waited 4s held 1s", "6: 10 acquired /l/b after /l/a",
 	}, observe(m, 5, compacted, watched(deleted("/l/a", 10))))
 }
 

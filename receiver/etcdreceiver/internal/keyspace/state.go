@@ -34,7 +34,8 @@ type Observation struct {
 	Answers []lease.Answer
 
 	// Another, with a list, says that it is of another cluster than before.
-	Another bool
+	Another         bool
+	Former, Cluster string // the IDs of the two, then
 
 	// Saved, with a list, is what an earlier process knew.
 	Saved *Saved

@@ -85,6 +85,7 @@ type happened struct {
 	reconciled bool
 	key        key.Key
 	created    bool
+	behind     *lock.Holder
 	attempt    *lock.Attempt // of locks, or that a key stands for
 	lease      *lease.Lease
 	gap        key.Gap
@@ -92,7 +93,7 @@ type happened struct {
 
 func flat(now time.Time, effect Effect) happened {
 	ofLock := func(what string, o lock.Observed) happened {
-		return happened{what: what, at: now, revision: o.Revision, reconciled: o.Reconciled, attempt: o.Attempt}
+		return happened{what: what, at: now, revision: o.Revision, reconciled: o.Reconciled, behind: o.Behind, attempt: o.Attempt}
 	}
 	ofKey := func(what string, k key.Key, reconciled bool, a key.Attempt) happened {
 		attempt, _ := a.(*lock.Attempt)
@@ -156,6 +157,11 @@ func describe(e happened) string {
 	switch {
 	case e.what == "queued":
 		line += fmt.Sprintf(" behind %d", a.Position)
+		if h := e.behind; h != nil && (h.Attempt == nil || h.Attempt.Lock != a.Lock) {
+			line += " of " + h.Key
+		}
+	case e.what == "abandoned" && a.PreviousHolder != nil:
+		line += " behind " + a.PreviousHolder.Key
 	case e.what == "acquired" && a.PreviousHolder != nil:
 		line += " after " + a.PreviousHolder.Key
 	case e.what == "released" && a.Holds():

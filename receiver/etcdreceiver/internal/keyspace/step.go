@@ -60,6 +60,12 @@ func (s *step) reconcile(o Observation) {
 	if o.Another {
 		reason = key.GapOfAnotherCluster
 	}
+	switch reason {
+	case key.GapRestored:
+		s.p.locks.Restored()
+	case key.GapOfAnotherCluster:
+		s.p.locks.Moved(o.Former, o.Cluster)
+	}
 	if reason != key.GapCompacted {
 		s.p.revision, s.restored = 0, true
 		s.m.leases.ResetDeadlines()
@@ -113,6 +119,9 @@ func (s *step) put(c key.Change, old key.Key, known bool) {
 				emit(s, granted)
 			}
 		}
+		if !known {
+			s.p.locks.Arrive(lockKey(c.Key))
+		}
 		if a, queued = s.p.locks.Enqueue(lockKey(c.Key), created, s.now); a != nil {
 			s.p.leases.Prefer(c.Key.Lease)
 		}
@@ -135,6 +144,8 @@ func (s *step) remove(c key.Change) {
 	}
 	if a != nil {
 		emit(s, s.p.locks.End(a, c.Key.Modified, s.cause(old.Lease), s.whenLocks()))
+	} else {
+		s.p.locks.Delete(c.Key.Name, s.whenLocks())
 	}
 	s.p.leases.Detach(old.Lease, c.Key.Name, c.Key.Modified)
 }

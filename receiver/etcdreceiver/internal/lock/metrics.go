@@ -38,23 +38,38 @@ func Record(mb *metadata.MetricsBuilder, now pcommon.Timestamp, locks, elections
 	}
 }
 
+// How a wait can end.
+const (
+	acquired  = "acquired"
+	abandoned = "abandoned"
+)
+
 // Durations counts how long it was waited for locks, how long they were held, and
 // how long leaders led. It is safe for concurrent use.
 type Durations struct{ wait, hold, term *histogram.Histogram }
 
 // NewDurations counts from start on, under each prefix.
 func NewDurations(locks, elections []string, start time.Time) *Durations {
-	of := func(name, description string, prefixes []string) *histogram.Histogram {
-		h := histogram.New(histogram.Config{
+	of := func(name, description string, prefixes []string, outcomes ...string) *histogram.Histogram {
+		config := histogram.Config{
 			Name: name, Description: description, Unit: "s", Attributes: [3]string{"etcd.watch.prefix"}, Start: start,
-		})
+		}
+		if len(outcomes) > 0 {
+			config.Attributes[1] = "etcd.lock.wait.outcome"
+		}
+		h := histogram.New(config)
 		for _, prefix := range prefixes {
-			h.Declare(histogram.Key{collect.Text(prefix)})
+			if len(outcomes) == 0 {
+				h.Declare(histogram.Key{collect.Text(prefix)})
+			}
+			for _, outcome := range outcomes {
+				h.Declare(histogram.Key{collect.Text(prefix), outcome})
+			}
 		}
 		return h
 	}
 	return &Durations{
-		wait: of("etcd.lock.wait.duration", "How long attempts waited until they held their lock.", locks),
+		wait: of("etcd.lock.wait.duration", "How long attempts waited, until they held their lock or were given up.", locks, acquired, abandoned),
 		hold: of("etcd.lock.hold.duration", "How long locks were held.", locks),
 		term: of("etcd.election.term.duration", "How long leaders led.", elections),
 	}
@@ -65,23 +80,29 @@ func NewDurations(locks, elections []string, start time.Time) *Durations {
 func (d *Durations) Observe(cluster string, at time.Time, effect Effect) {
 	switch e := effect.(type) {
 	case Acquired:
-		if a := e.Attempt; !a.Election && !a.BeganBefore && !a.Reconciled {
-			record(d.wait, wait(cluster, a), a, at)
-		}
+		d.waited(cluster, at, e.Attempt, acquired)
+	case Abandoned:
+		d.waited(cluster, at, e.Attempt, abandoned)
 	case Released:
 		switch a := e.Attempt; {
 		case !a.Holds() || a.HeldBefore || a.HoldReconciled:
 		case !a.Election:
-			record(d.hold, hold(cluster, a), a, at)
+			record(d.hold, hold(cluster, a), at, histogram.Key{collect.Text(a.Prefix)})
 		default:
-			record(d.term, term(cluster, a), a, at)
+			record(d.term, term(cluster, a), at, histogram.Key{collect.Text(a.Prefix)})
 		}
 	}
 }
 
-func record(h *histogram.Histogram, p period.Period, a *Attempt, at time.Time) {
+func (d *Durations) waited(cluster string, at time.Time, a *Attempt, outcome string) {
+	if !a.Election && !a.BeganBefore && !a.Reconciled {
+		record(d.wait, wait(cluster, a), at, histogram.Key{collect.Text(a.Prefix), outcome})
+	}
+}
+
+func record(h *histogram.Histogram, p period.Period, at time.Time, of histogram.Key) {
 	length := max(0, p.End.Sub(p.Start)) // A clock can be set back, over a restart.
-	h.Record(histogram.Key{collect.Text(a.Prefix)}, length.Seconds(), at, p.TraceID(), p.SpanID())
+	h.Record(of, length.Seconds(), at, p.TraceID(), p.SpanID())
 }
 
 // AppendTo appends what was counted.

@@ -30,7 +30,7 @@ func (p Prefixes) place(key Key) (place, bool) {
 		return place{}, false
 	}
 	name, found := strings.CutSuffix(key.Name, "/"+strconv.FormatUint(uint64(key.Lease), 16))
-	if !found {
+	if !found || depth(name) >= maxDepth {
 		return place{}, false
 	}
 	lock, isLock := longest(name+"/", p.Locks)

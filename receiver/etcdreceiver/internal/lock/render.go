@@ -62,51 +62,56 @@ func Render(r *collect.Renderer, effect Effect) {
 func renderQueued(r *collect.Renderer, e Queued) {
 	p := attempt(r.Cluster, e.Attempt)
 	ctx, n := p.Context(), namesOf(e.Attempt)
-	event(r, e.Observed, plog.SeverityNumberInfo, n.line("queued"), func(b *metadata.LogsBuilder) {
-		b.RecordEtcdLockQueuedEvent(ctx, r.At, n.lock, n.key, n.lease, int64(e.Attempt.Position), e.Revision, e.Reconciled)
+	line, holder := n.line("queued"), holderKey(e.Behind)
+	if e.Behind != nil && e.Behind.Attempt == nil {
+		line += " behind " + holder + ", which is no attempt at it"
+	}
+	event(r, e.Observed, plog.SeverityNumberInfo, line, func(b *metadata.LogsBuilder) {
+		b.RecordEtcdLockQueuedEvent(ctx, r.At, n.lock, n.key, n.lease, holder, int64(e.Attempt.Position), e.Revision, e.Reconciled)
 	})
-	p.AppendStart(r.Spans)
+	p.AppendStart(r.SpansOf(e.Attempt.Cluster))
 }
 
 func renderAcquired(r *collect.Renderer, e Acquired) {
 	p := attempt(r.Cluster, e.Attempt)
 	ctx, n := p.Context(), namesOf(e.Attempt)
 	event(r, e.Observed, plog.SeverityNumberInfo, n.line("acquired"), func(b *metadata.LogsBuilder) {
-		b.RecordEtcdLockAcquiredEvent(ctx, r.At, n.lock, n.key, n.lease, e.Revision, e.Reconciled)
+		b.RecordEtcdLockAcquiredEvent(ctx, r.At, n.lock, n.key, n.lease, holderKey(e.Attempt.PreviousHolder), e.Revision, e.Reconciled)
 	})
-	wait(r.Cluster, e.Attempt).Append(r.Spans)
+	wait(r.Cluster, e.Attempt).Append(r.SpansOf(e.Attempt.Cluster))
 }
 
 func renderReleased(r *collect.Renderer, e Released) {
 	p := attempt(r.Cluster, e.Attempt)
 	ctx, n := p.Context(), namesOf(e.Attempt)
-	severity, line := plog.SeverityNumberInfo, n.line("released")
-	if e.Attempt.Cause == LeaseExpired {
-		severity, line = plog.SeverityNumberWarn, line+", which expired"
-	}
+	severity, line := endOf(e.Attempt, n.line("released"))
 	event(r, e.Observed, severity, line, func(b *metadata.LogsBuilder) {
 		b.RecordEtcdLockReleasedEvent(ctx, r.At, n.lock, n.key, n.lease, endCauses[e.Attempt.Cause], e.Revision, e.Reconciled)
 	})
 	if e.Attempt.Holds() {
-		hold(r.Cluster, e.Attempt).Append(r.Spans)
+		hold(r.Cluster, e.Attempt).Append(r.SpansOf(e.Attempt.Cluster))
 	}
-	p.Append(r.Spans)
+	p.Append(r.SpansOf(e.Attempt.Cluster))
 }
 
 func renderAbandoned(r *collect.Renderer, e Abandoned) {
 	p := attempt(r.Cluster, e.Attempt)
 	ctx, n := p.Context(), namesOf(e.Attempt)
-	line := n.line("abandoned")
-	if e.Attempt.Cause == LeaseExpired {
-		line += ", which expired"
-	}
-	event(r, e.Observed, plog.SeverityNumberWarn, line, func(b *metadata.LogsBuilder) {
-		b.RecordEtcdLockAbandonedEvent(ctx, r.At, n.lock, n.key, n.lease, endCauses[e.Attempt.Cause], e.Revision, e.Reconciled)
+	severity, line := endOf(e.Attempt, n.line("abandoned"))
+	event(r, e.Observed, severity, line, func(b *metadata.LogsBuilder) {
+		b.RecordEtcdLockAbandonedEvent(ctx, r.At, n.lock, n.key, n.lease, holderKey(e.Attempt.PreviousHolder), endCauses[e.Attempt.Cause], e.Revision, e.Reconciled)
 	})
-	w := wait(r.Cluster, e.Attempt)
-	w.End = e.Attempt.Ended
-	w.Append(r.Spans)
-	p.Append(r.Spans)
+	wait(r.Cluster, e.Attempt).Append(r.SpansOf(e.Attempt.Cluster))
+	p.Append(r.SpansOf(e.Attempt.Cluster))
+}
+
+// endOf returns the severity of the end of an attempt, and its line. To give up, as a
+// TryLock does that fails, is no fault.
+func endOf(a *Attempt, line string) (plog.SeverityNumber, string) {
+	if a.Cause == LeaseExpired {
+		return plog.SeverityNumberWarn, line + ", which expired"
+	}
+	return plog.SeverityNumberInfo, line
 }
 
 func renderElected(r *collect.Renderer, e Acquired) {
@@ -116,7 +121,7 @@ func renderElected(r *collect.Renderer, e Acquired) {
 	event(r, e.Observed, plog.SeverityNumberInfo, line, func(b *metadata.LogsBuilder) {
 		b.RecordEtcdElectionElectedEvent(ctx, r.At, n.lock, n.key, n.lease, e.Revision, e.Reconciled)
 	})
-	p.AppendStart(r.Spans)
+	p.AppendStart(r.SpansOf(e.Attempt.Cluster))
 }
 
 func renderTermEnd(r *collect.Renderer, e Released) {
@@ -133,7 +138,7 @@ func renderTermEnd(r *collect.Renderer, e Released) {
 			b.RecordEtcdElectionResignedEvent(ctx, r.At, n.lock, n.key, n.lease, endCauses[e.Attempt.Cause], e.Revision, e.Reconciled)
 		})
 	}
-	p.Append(r.Spans)
+	p.Append(r.SpansOf(e.Attempt.Cluster))
 }
 
 func event(r *collect.Renderer, o Observed, severity plog.SeverityNumber, line string, record func(*metadata.LogsBuilder)) {
@@ -151,6 +156,32 @@ func (n names) line(did string) string {
 	return "lock " + n.lock + " " + did + " by lease " + n.lease
 }
 
+// holderKey returns the key of a holder; empty for none.
+func holderKey(h *Holder) string {
+	if h == nil {
+		return ""
+	}
+	return collect.Text(h.Key)
+}
+
+// links lead to what held the lock of an attempt, where that has a span: the hold or
+// term before, or an attempt at a lock within it. Any other key has none.
+func links(cluster string, a *Attempt) []period.Link {
+	if a.PreviousHolder == nil || a.PreviousHolder.Attempt == nil {
+		return nil
+	}
+	switch before := a.PreviousHolder.Attempt; {
+	case before.Election && !before.Holds():
+		return nil // A candidacy has no span.
+	case before.Election:
+		return []period.Link{{To: term(cluster, before)}}
+	case before.Lock == a.Lock:
+		return []period.Link{{To: hold(cluster, before)}}
+	default:
+		return []period.Link{{To: attempt(cluster, before)}}
+	}
+}
+
 func attempt(cluster string, a *Attempt) period.Period {
 	p := part(cluster, SpanAttempt, a)
 	p.Parent = nil
@@ -159,20 +190,19 @@ func attempt(cluster string, a *Attempt) period.Period {
 	case a.Ended.IsZero() || a.Unordered:
 	case !a.Holds() && a.Cause == LeaseExpired:
 		p.StatusMessage = "the lease expired while waiting"
-	case !a.Holds():
-		p.StatusMessage = "abandoned while waiting"
 	case a.Cause == LeaseExpired:
 		p.StatusMessage = "the lease expired while holding"
 	}
-	if a.PreviousHolder != nil {
-		p.Links = []period.Link{{To: hold(cluster, a.PreviousHolder)}}
-	}
+	p.Links = links(cluster, a)
 	return p
 }
 
 func wait(cluster string, a *Attempt) period.Period {
 	p := part(cluster, SpanWait, a)
 	p.Start, p.End, p.BeganBefore = a.Queued, a.Acquired, a.BeganBefore
+	if !a.Holds() {
+		p.End = a.Ended
+	}
 	return p
 }
 
@@ -198,6 +228,9 @@ func part(cluster, name string, a *Attempt) period.Period {
 			if name == SpanWait && !a.BeganBefore {
 				attrs.PutInt("etcd.lock.queue.position", int64(a.Position))
 			}
+			if name != SpanHold && a.PreviousHolder != nil {
+				attrs.PutStr("etcd.lock.holder.key", holderKey(a.PreviousHolder))
+			}
 			if name != SpanWait && !a.Ended.IsZero() {
 				attrs.PutStr("etcd.lock.end.cause", endCauses[a.Cause].String())
 			}
@@ -215,6 +248,9 @@ func term(cluster string, a *Attempt) period.Period {
 			attrs.PutStr("etcd.election.key", collect.Text(a.Key))
 			attrs.PutStr("etcd.lease.id", collect.LeaseID(a.Lease))
 			attrs.PutInt("etcd.revision", a.Created)
+			if a.PreviousHolder != nil {
+				attrs.PutStr("etcd.lock.holder.key", holderKey(a.PreviousHolder))
+			}
 			if !a.Ended.IsZero() {
 				attrs.PutStr("etcd.lock.end.cause", endCauses[a.Cause].String())
 			}
@@ -223,8 +259,6 @@ func term(cluster string, a *Attempt) period.Period {
 	if a.Cause == LeaseExpired {
 		p.StatusMessage = "the lease expired while leading"
 	}
-	if a.PreviousHolder != nil {
-		p.Links = []period.Link{{To: term(cluster, a.PreviousHolder)}}
-	}
+	p.Links = links(cluster, a)
 	return p
 }

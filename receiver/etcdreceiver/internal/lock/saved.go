@@ -6,6 +6,7 @@ package lock
 import (
 	"cmp"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -16,12 +17,65 @@ type SavedAttempt struct {
 	Election         bool
 	Lease, Created   int64
 	Position         int
+	Restores         uint64 `json:",omitempty"`
+	Cluster          string `json:",omitempty"`
 	Queued, Acquired time.Time
 
 	BeganBefore, HeldBefore, Reconciled, HoldReconciled bool
 
-	PreviousHolder        []byte `json:"Behind"` // its key; none when empty
-	PreviousHolderCreated int64  `json:"BehindCreated"`
+	PreviousHolder        []byte    `json:"Behind"` // its key; none when empty
+	PreviousHolderCreated int64     `json:"BehindCreated"`
+	PreviousHolderKind    savedKind `json:"BehindKind,omitempty"`
+	PreviousRestores      uint64    `json:"BehindRestores,omitempty"`
+	PreviousCluster       string    `json:"BehindCluster,omitempty"`
+}
+
+// savedKind is what a holder stands for.
+type savedKind int
+
+const (
+	ofTheSame    savedKind = iota // an attempt as the one that it held up
+	ofNoAttempt                   // a key that is no attempt
+	ofALock                       // an attempt at a lock
+	ofALeader                     // a leader of an election
+	ofACandidate                  // a candidate that never led
+)
+
+func kindOf(h Holder, before *Attempt) savedKind {
+	switch a := h.Attempt; {
+	case a == nil:
+		return ofNoAttempt
+	case a.Lock == before.Lock && a.Election == before.Election:
+		return ofTheSame
+	case !a.Election:
+		return ofALock
+	case a.Holds():
+		return ofALeader
+	}
+	return ofACandidate
+}
+
+// previousHolder returns what held the lock before an attempt.
+func (saved SavedAttempt) previousHolder() *Holder {
+	if len(saved.PreviousHolder) == 0 {
+		return nil
+	}
+	h := &Holder{Key: string(saved.PreviousHolder), Created: saved.PreviousHolderCreated}
+	if saved.PreviousHolderKind == ofNoAttempt {
+		return h
+	}
+	h.Attempt = &Attempt{
+		Lock: string(saved.Lock), Election: saved.Election, Key: h.Key, Created: h.Created,
+		Restores: saved.PreviousRestores, Cluster: saved.PreviousCluster,
+	}
+	if kind := saved.PreviousHolderKind; kind != ofTheSame {
+		h.Attempt.Lock = h.Key[:max(0, strings.LastIndexByte(h.Key, '/'))]
+		h.Attempt.Election = kind != ofALock
+	}
+	if saved.PreviousHolderKind != ofACandidate {
+		h.Attempt.Acquired = saved.Queued // When is not known any more, and does not count.
+	}
+	return h
 }
 
 // Save returns what is to survive of the attempts, in the order of their revisions.
@@ -30,11 +84,15 @@ func (q *Queues) Save() []SavedAttempt {
 	for _, a := range q.attempts {
 		s := SavedAttempt{
 			Key: []byte(a.Key), Lock: []byte(a.Lock), Election: a.Election, Lease: a.Lease, Created: a.Created,
-			Position: a.Position, Queued: a.Queued, Acquired: a.Acquired,
+			Position: a.Position, Restores: a.Restores, Cluster: a.Cluster, Queued: a.Queued, Acquired: a.Acquired,
 			BeganBefore: a.BeganBefore, HeldBefore: a.HeldBefore, Reconciled: a.Reconciled, HoldReconciled: a.HoldReconciled,
 		}
-		if a.PreviousHolder != nil {
-			s.PreviousHolder, s.PreviousHolderCreated = []byte(a.PreviousHolder.Key), a.PreviousHolder.Created
+		if before := a.PreviousHolder; before != nil {
+			s.PreviousHolder, s.PreviousHolderCreated = []byte(before.Key), before.Created
+			s.PreviousHolderKind = kindOf(*before, a)
+			if before.Attempt != nil {
+				s.PreviousRestores, s.PreviousCluster = before.Attempt.Restores, before.Attempt.Cluster
+			}
 		}
 		saved = append(saved, s)
 	}
@@ -57,20 +115,17 @@ func (saved SavedAttempt) key() Key {
 }
 
 // Restore goes on with an attempt that is still to be followed.
-func (q *Queues) Restore(saved SavedAttempt, now time.Time) {
+func (q *Queues) Restore(saved SavedAttempt) {
 	place, _ := q.prefixes.place(saved.key())
 	a := &Attempt{
 		Lock: place.lock, Prefix: place.prefix, Election: place.election, Key: string(saved.Key), Lease: saved.Lease, Created: saved.Created,
-		Queued: saved.Queued, BeganBefore: saved.BeganBefore, HeldBefore: saved.HeldBefore, Reconciled: saved.Reconciled, HoldReconciled: saved.HoldReconciled,
-	}
-	if len(saved.PreviousHolder) > 0 {
-		a.PreviousHolder = &Attempt{Lock: a.Lock, Key: string(saved.PreviousHolder), Created: saved.PreviousHolderCreated}
+		Restores: saved.Restores, Cluster: saved.Cluster, Queued: saved.Queued, BeganBefore: saved.BeganBefore, HeldBefore: saved.HeldBefore, Reconciled: saved.Reconciled, HoldReconciled: saved.HoldReconciled,
 	}
 	q.add(a)
+	q.touched[a.Lock] = true
 	a.Position = saved.Position
-	if !saved.Acquired.IsZero() && q.queues[a.Lock].holder == nil {
-		previous := a.PreviousHolder
-		q.hold(a, now)
-		a.Acquired, a.PreviousHolder = saved.Acquired, previous
+	if !saved.Acquired.IsZero() && !q.queues[a.Lock].holder.of(a.Lock) {
+		q.hold(&Holder{a.Key, a.Created, a}, a.Lock, saved.Acquired)
 	}
+	a.PreviousHolder = saved.previousHolder()
 }

@@ -32,6 +32,9 @@ type Attempt struct {
 	Created  int64 // revision at which it was enqueued, which orders the queue
 	Position int   // how many were before it then
 
+	Restores uint64 // how often etcd had gone back to a backup before
+	Cluster  string // the former one in which it began; empty for the present one
+
 	Queued, Acquired, Ended time.Time // Acquired is zero while it waits
 
 	BeganBefore bool // it was there when the lock was first observed
@@ -41,8 +44,12 @@ type Attempt struct {
 	HoldReconciled bool // it is one of its hold
 	Unordered      bool // it may have come to hold the lock, or not, in a gap
 
-	Cause          EndCause
-	PreviousHolder *Attempt // who held the lock until it came to hold it, if that was observed
+	Cause EndCause
+	// PreviousHolder is what held the lock until it came to hold it, or until it was
+	// abandoned, if that was observed.
+	PreviousHolder *Holder
+
+	found bool // in the present revision, and was there before
 }
 
 // Holds says whether the attempt holds, or held, the lock.
@@ -58,7 +65,14 @@ func (a *Attempt) SpanKey(cluster string) []string {
 }
 
 func (a *Attempt) spanKey(name, cluster string) []string {
-	return []string{name, cluster, a.Key, strconv.FormatInt(a.Created, 10)}
+	if a.Cluster != "" {
+		cluster = a.Cluster
+	}
+	key := []string{name, cluster, a.Key, strconv.FormatInt(a.Created, 10)}
+	if a.Restores > 0 { // An attempt that a backup brings back is another one than that which has ended.
+		key = append(key, strconv.FormatUint(a.Restores, 10))
+	}
+	return key
 }
 
 // EndCause is why an attempt ended.
@@ -92,6 +106,7 @@ type Abandoned struct{ Observed }
 // Observed is an attempt as it was when something happened to it.
 type Observed struct {
 	Attempt    *Attempt
+	Behind     *Holder // what holds the lock while it is enqueued, if another key does
 	Revision   int64
 	Reconciled bool // the true time is unknown
 }
@@ -127,14 +142,19 @@ func NewLocks(locks, elections []string) *Locks {
 type Queues struct {
 	locks    *Locks
 	prefixes Prefixes
+	keys     tree
 	attempts map[string]*Attempt // by key
 	queues   map[string]*queue   // by lock
 	touched  map[string]bool     // locks whose queue changed in the present revision
+	history  History
 }
 
 // Under returns the Queues under one covering prefix, which holds these.
 func (l *Locks) Under(prefixes Prefixes) *Queues {
-	return &Queues{locks: l, prefixes: prefixes, attempts: map[string]*Attempt{}, queues: map[string]*queue{}, touched: map[string]bool{}}
+	return &Queues{
+		locks: l, prefixes: prefixes,
+		keys: tree{}, attempts: map[string]*Attempt{}, queues: map[string]*queue{}, touched: map[string]bool{},
+	}
 }
 
 // Attempt returns the attempt that a key stands for; nil if there is none.
@@ -149,10 +169,13 @@ func (q *Queues) Recognizes(key Key) bool {
 	return is
 }
 
-// Enqueue takes in a key that is there. It returns the attempt that the key stands
-// for, if any, and whether it was put into its lock's queue just now. One that was
-// not created just now began before; if it is the first in the queue, so did its
-// hold.
+// Arrive takes in a key that was not known to be there. Whatever it stands for, it holds
+// up attempts that are younger, at each lock that it is under.
+func (q *Queues) Arrive(key Key) { q.arrive(key.Name, key.Created) }
+
+// Enqueue takes in what a key that is there stands for. It returns the attempt, if any,
+// and whether it was put into its lock's queue just now. One that was not created just
+// now began before; if it is the first in the queue, so did its hold.
 func (q *Queues) Enqueue(key Key, created bool, now time.Time) (a *Attempt, queued bool) {
 	if a = q.attempts[key.Name]; a != nil {
 		return a, false
@@ -163,19 +186,19 @@ func (q *Queues) Enqueue(key Key, created bool, now time.Time) (a *Attempt, queu
 	}
 	a = &Attempt{
 		Lock: place.lock, Prefix: place.prefix, Election: place.election, Key: key.Name, Lease: key.Lease,
-		Created: key.Created, Queued: now, BeganBefore: !created,
+		Created: key.Created, Restores: q.history.Restores, Queued: now, BeganBefore: !created, found: !created,
 	}
 	q.add(a)
 	q.touched[a.Lock] = true
-	if !created && q.next(a.Lock) == a {
-		q.hold(a, now)
-		a.HeldBefore = true
-	}
 	return a, true
 }
 
 // Queued returns the effect of an attempt that was enqueued.
-func (q *Queues) Queued(a *Attempt, w When) Queued { return Queued{a.observe(a.Created, w)} }
+func (q *Queues) Queued(a *Attempt, w When) Queued {
+	observed := a.observe(a.Created, w)
+	observed.Behind = q.snapshot(q.queues[a.Lock].holder)
+	return Queued{observed}
+}
 
 // End takes in that the key of an attempt was deleted, at a revision and for a
 // reason.
@@ -183,10 +206,11 @@ func (q *Queues) End(a *Attempt, revision int64, cause EndCause, w When) Effect 
 	a.Ended, a.Cause = w.Now, cause
 	waited := !a.Holds() && !w.Unordered
 	a.Unordered = !a.Holds() && w.Unordered
-	observed := a.observe(revision, w)
 	if waited {
 		q.locks.counts(a).Abandoned++
+		a.PreviousHolder = q.holder(a)
 	}
+	observed := a.observe(revision, w)
 	q.touched[a.Lock] = true
 	q.Forget(a.Key)
 	if waited {
@@ -195,13 +219,19 @@ func (q *Queues) End(a *Attempt, revision int64, cause EndCause, w When) Effect 
 	return Released{observed}
 }
 
+// Delete takes in that a key was deleted that stands for no attempt.
+func (q *Queues) Delete(key string, w When) { q.leave(key, true, w.Unordered) }
+
 // Forget takes in that a key is not observed any more.
 func (q *Queues) Forget(key string) {
-	if a := q.attempts[key]; a != nil {
-		q.remove(a)
-		q.locks.ended(a)
-		delete(q.attempts, key)
+	a := q.attempts[key]
+	if a == nil {
+		q.leave(key, false, false)
+		return
 	}
+	q.remove(a)
+	q.locks.ended(a)
+	delete(q.attempts, key)
 }
 
 // Promote lets the first of each queue that changed hold its lock, once all
@@ -213,35 +243,52 @@ func (q *Queues) Promote(revision int64, w When) []Effect {
 	}
 	var effects []Effect
 	for _, lock := range slices.Sorted(maps.Keys(q.touched)) {
-		if a := q.next(lock); a != nil {
-			q.hold(a, w.Now)
+		h := q.next(lock)
+		if h == nil {
+			continue
+		}
+		q.hold(h, lock, w.Now)
+		switch a := h.Attempt; {
+		case !h.of(lock):
+		case a.found:
+			a.HeldBefore = true
+		default:
 			q.locks.counts(a).Acquired++
 			effects = append(effects, Acquired{a.observe(revision, w)})
 		}
 	}
-	clear(q.touched)
+	q.settled()
 	return effects
+}
+
+// settled takes in that it is known who holds each lock.
+func (q *Queues) settled() {
+	for lock := range q.touched {
+		if of := q.queues[lock]; of != nil {
+			for _, a := range of.attempts {
+				a.found = false
+			}
+		}
+	}
+	clear(q.touched)
 }
 
 // AssumeHolders lets the first of each queue that has no holder hold its lock: it
 // did so before.
 func (q *Queues) AssumeHolders(now time.Time) {
 	for lock := range q.queues {
-		if a := q.next(lock); a != nil {
-			q.hold(a, now)
-			a.HeldBefore = true
+		if h := q.next(lock); h != nil {
+			q.hold(h, lock, now)
+			if h.of(lock) {
+				h.Attempt.HeldBefore = true
+			}
 		}
 	}
-	clear(q.touched)
+	q.settled()
 }
 
 // Names returns the keys that stand for attempts.
 func (q *Queues) Names() []string { return slices.Collect(maps.Keys(q.attempts)) }
-
-func (q *Queues) hold(a *Attempt, now time.Time) {
-	q.acquire(a, now)
-	q.locks.held(a)
-}
 
 // observe returns the attempt as it is now.
 func (a *Attempt) observe(revision int64, w When) Observed {

@@ -45,7 +45,7 @@ func TestTheNextInTheOrderOfRevisionsHolds(t *testing.T) {
 	acquired := effects[0].(Acquired)
 	assert.Equal(t, "/l/a", acquired.Attempt.Key)
 	assert.Equal(t, "/l/c", acquired.Attempt.PreviousHolder.Key)
-	assert.Equal(t, LeaseExpired, acquired.Attempt.PreviousHolder.Cause)
+	assert.Equal(t, LeaseExpired, acquired.Attempt.PreviousHolder.Attempt.Cause)
 	counts, _ := locks.Counts()
 	assert.Equal(t, map[string]Counts{"/": {Holding: 1, Acquired: 2, Abandoned: 1}}, counts)
 }
@@ -81,7 +81,7 @@ func TestSavedAttemptsGoOn(t *testing.T) {
 	_, next := newQueues(t)
 	for _, saved := range q.Save() {
 		require.True(t, next.Follows(saved))
-		next.Restore(saved, at(9).Now)
+		next.Restore(saved)
 		assert.False(t, next.Follows(saved), "it is there already")
 	}
 	assert.Equal(t, q.Save(), next.Save())

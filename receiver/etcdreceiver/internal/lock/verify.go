@@ -30,6 +30,9 @@ func (q *Queues) verify(lock string, of *queue, whole bool) error {
 	if !slices.IsSortedFunc(of.attempts, func(a, b *Attempt) int { return cmp.Compare(a.Created, b.Created) }) {
 		return fmt.Errorf("the queue of %s is not in order", lock)
 	}
+	if len(of.attempts) == 0 {
+		return fmt.Errorf("nobody wants %s", lock)
+	}
 	holding := 0
 	for _, a := range of.attempts {
 		if a.Lock != lock || q.attempts[a.Key] != a {
@@ -39,13 +42,16 @@ func (q *Queues) verify(lock string, of *queue, whole bool) error {
 			holding++
 		}
 	}
+	first := of.first()
 	switch {
-	case len(of.attempts) == 0 || holding > 1 || holding == 0 && whole:
+	case holding > 1 || whole && of.holder == nil:
 		return fmt.Errorf("%d of %d hold %s", holding, len(of.attempts), lock)
-	case whole && !of.attempts[0].Holds():
+	case whole && (of.holder.Key != first.Key || first.of(lock) && !first.Attempt.Holds()):
 		return fmt.Errorf("%s is held, but not by the first", lock)
-	case (of.holder != nil) != (holding == 1), of.holder != nil && !of.holder.Holds():
+	case of.holder.of(lock) != (holding == 1), of.holder.of(lock) && !of.holder.Attempt.Holds():
 		return fmt.Errorf("%s is held by %v", lock, of.holder)
+	case !slices.IsSortedFunc(of.others, byRevision):
+		return fmt.Errorf("the other keys of %s are not in order", lock)
 	}
 	return nil
 }

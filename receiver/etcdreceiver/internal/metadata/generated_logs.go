@@ -413,7 +413,7 @@ type eventEtcdLockAbandoned struct {
 	config EventConfig         // event config provided by user.
 }
 
-func (e *eventEtcdLockAbandoned) recordEvent(ctx context.Context, timestamp pcommon.Timestamp, etcdLockNameAttributeValue string, etcdLockKeyAttributeValue string, etcdLeaseIDAttributeValue string, etcdLockEndCauseAttributeValue string, etcdRevisionAttributeValue int64, observationReconciledAttributeValue bool) {
+func (e *eventEtcdLockAbandoned) recordEvent(ctx context.Context, timestamp pcommon.Timestamp, etcdLockNameAttributeValue string, etcdLockKeyAttributeValue string, etcdLeaseIDAttributeValue string, etcdLockHolderKeyAttributeValue string, etcdLockEndCauseAttributeValue string, etcdRevisionAttributeValue int64, observationReconciledAttributeValue bool) {
 	if !e.config.Enabled {
 		return
 	}
@@ -428,6 +428,7 @@ func (e *eventEtcdLockAbandoned) recordEvent(ctx context.Context, timestamp pcom
 	dp.Attributes().PutStr("etcd.lock.name", etcdLockNameAttributeValue)
 	dp.Attributes().PutStr("etcd.lock.key", etcdLockKeyAttributeValue)
 	dp.Attributes().PutStr("etcd.lease.id", etcdLeaseIDAttributeValue)
+	dp.Attributes().PutStr("etcd.lock.holder.key", etcdLockHolderKeyAttributeValue)
 	dp.Attributes().PutStr("etcd.lock.end.cause", etcdLockEndCauseAttributeValue)
 	dp.Attributes().PutInt("etcd.revision", etcdRevisionAttributeValue)
 	dp.Attributes().PutBool("observation.reconciled", observationReconciledAttributeValue)
@@ -454,7 +455,7 @@ type eventEtcdLockAcquired struct {
 	config EventConfig         // event config provided by user.
 }
 
-func (e *eventEtcdLockAcquired) recordEvent(ctx context.Context, timestamp pcommon.Timestamp, etcdLockNameAttributeValue string, etcdLockKeyAttributeValue string, etcdLeaseIDAttributeValue string, etcdRevisionAttributeValue int64, observationReconciledAttributeValue bool) {
+func (e *eventEtcdLockAcquired) recordEvent(ctx context.Context, timestamp pcommon.Timestamp, etcdLockNameAttributeValue string, etcdLockKeyAttributeValue string, etcdLeaseIDAttributeValue string, etcdLockHolderKeyAttributeValue string, etcdRevisionAttributeValue int64, observationReconciledAttributeValue bool) {
 	if !e.config.Enabled {
 		return
 	}
@@ -469,6 +470,7 @@ func (e *eventEtcdLockAcquired) recordEvent(ctx context.Context, timestamp pcomm
 	dp.Attributes().PutStr("etcd.lock.name", etcdLockNameAttributeValue)
 	dp.Attributes().PutStr("etcd.lock.key", etcdLockKeyAttributeValue)
 	dp.Attributes().PutStr("etcd.lease.id", etcdLeaseIDAttributeValue)
+	dp.Attributes().PutStr("etcd.lock.holder.key", etcdLockHolderKeyAttributeValue)
 	dp.Attributes().PutInt("etcd.revision", etcdRevisionAttributeValue)
 	dp.Attributes().PutBool("observation.reconciled", observationReconciledAttributeValue)
 
@@ -494,7 +496,7 @@ type eventEtcdLockQueued struct {
 	config EventConfig         // event config provided by user.
 }
 
-func (e *eventEtcdLockQueued) recordEvent(ctx context.Context, timestamp pcommon.Timestamp, etcdLockNameAttributeValue string, etcdLockKeyAttributeValue string, etcdLeaseIDAttributeValue string, etcdLockQueuePositionAttributeValue int64, etcdRevisionAttributeValue int64, observationReconciledAttributeValue bool) {
+func (e *eventEtcdLockQueued) recordEvent(ctx context.Context, timestamp pcommon.Timestamp, etcdLockNameAttributeValue string, etcdLockKeyAttributeValue string, etcdLeaseIDAttributeValue string, etcdLockHolderKeyAttributeValue string, etcdLockQueuePositionAttributeValue int64, etcdRevisionAttributeValue int64, observationReconciledAttributeValue bool) {
 	if !e.config.Enabled {
 		return
 	}
@@ -509,6 +511,7 @@ func (e *eventEtcdLockQueued) recordEvent(ctx context.Context, timestamp pcommon
 	dp.Attributes().PutStr("etcd.lock.name", etcdLockNameAttributeValue)
 	dp.Attributes().PutStr("etcd.lock.key", etcdLockKeyAttributeValue)
 	dp.Attributes().PutStr("etcd.lease.id", etcdLeaseIDAttributeValue)
+	dp.Attributes().PutStr("etcd.lock.holder.key", etcdLockHolderKeyAttributeValue)
 	dp.Attributes().PutInt("etcd.lock.queue.position", etcdLockQueuePositionAttributeValue)
 	dp.Attributes().PutInt("etcd.revision", etcdRevisionAttributeValue)
 	dp.Attributes().PutBool("observation.reconciled", observationReconciledAttributeValue)
@@ -1048,18 +1051,18 @@ func (lb *LogsBuilder) RecordEtcdLeaseGrantedEvent(ctx context.Context, timestam
 }
 
 // RecordEtcdLockAbandonedEvent adds a log record of etcd.lock.abandoned event.
-func (lb *LogsBuilder) RecordEtcdLockAbandonedEvent(ctx context.Context, timestamp pcommon.Timestamp, etcdLockNameAttributeValue string, etcdLockKeyAttributeValue string, etcdLeaseIDAttributeValue string, etcdLockEndCauseAttributeValue AttributeEtcdLockEndCause, etcdRevisionAttributeValue int64, observationReconciledAttributeValue bool) {
-	lb.eventEtcdLockAbandoned.recordEvent(ctx, timestamp, etcdLockNameAttributeValue, etcdLockKeyAttributeValue, etcdLeaseIDAttributeValue, etcdLockEndCauseAttributeValue.String(), etcdRevisionAttributeValue, observationReconciledAttributeValue)
+func (lb *LogsBuilder) RecordEtcdLockAbandonedEvent(ctx context.Context, timestamp pcommon.Timestamp, etcdLockNameAttributeValue string, etcdLockKeyAttributeValue string, etcdLeaseIDAttributeValue string, etcdLockHolderKeyAttributeValue string, etcdLockEndCauseAttributeValue AttributeEtcdLockEndCause, etcdRevisionAttributeValue int64, observationReconciledAttributeValue bool) {
+	lb.eventEtcdLockAbandoned.recordEvent(ctx, timestamp, etcdLockNameAttributeValue, etcdLockKeyAttributeValue, etcdLeaseIDAttributeValue, etcdLockHolderKeyAttributeValue, etcdLockEndCauseAttributeValue.String(), etcdRevisionAttributeValue, observationReconciledAttributeValue)
 }
 
 // RecordEtcdLockAcquiredEvent adds a log record of etcd.lock.acquired event.
-func (lb *LogsBuilder) RecordEtcdLockAcquiredEvent(ctx context.Context, timestamp pcommon.Timestamp, etcdLockNameAttributeValue string, etcdLockKeyAttributeValue string, etcdLeaseIDAttributeValue string, etcdRevisionAttributeValue int64, observationReconciledAttributeValue bool) {
-	lb.eventEtcdLockAcquired.recordEvent(ctx, timestamp, etcdLockNameAttributeValue, etcdLockKeyAttributeValue, etcdLeaseIDAttributeValue, etcdRevisionAttributeValue, observationReconciledAttributeValue)
+func (lb *LogsBuilder) RecordEtcdLockAcquiredEvent(ctx context.Context, timestamp pcommon.Timestamp, etcdLockNameAttributeValue string, etcdLockKeyAttributeValue string, etcdLeaseIDAttributeValue string, etcdLockHolderKeyAttributeValue string, etcdRevisionAttributeValue int64, observationReconciledAttributeValue bool) {
+	lb.eventEtcdLockAcquired.recordEvent(ctx, timestamp, etcdLockNameAttributeValue, etcdLockKeyAttributeValue, etcdLeaseIDAttributeValue, etcdLockHolderKeyAttributeValue, etcdRevisionAttributeValue, observationReconciledAttributeValue)
 }
 
 // RecordEtcdLockQueuedEvent adds a log record of etcd.lock.queued event.
-func (lb *LogsBuilder) RecordEtcdLockQueuedEvent(ctx context.Context, timestamp pcommon.Timestamp, etcdLockNameAttributeValue string, etcdLockKeyAttributeValue string, etcdLeaseIDAttributeValue string, etcdLockQueuePositionAttributeValue int64, etcdRevisionAttributeValue int64, observationReconciledAttributeValue bool) {
-	lb.eventEtcdLockQueued.recordEvent(ctx, timestamp, etcdLockNameAttributeValue, etcdLockKeyAttributeValue, etcdLeaseIDAttributeValue, etcdLockQueuePositionAttributeValue, etcdRevisionAttributeValue, observationReconciledAttributeValue)
+func (lb *LogsBuilder) RecordEtcdLockQueuedEvent(ctx context.Context, timestamp pcommon.Timestamp, etcdLockNameAttributeValue string, etcdLockKeyAttributeValue string, etcdLeaseIDAttributeValue string, etcdLockHolderKeyAttributeValue string, etcdLockQueuePositionAttributeValue int64, etcdRevisionAttributeValue int64, observationReconciledAttributeValue bool) {
+	lb.eventEtcdLockQueued.recordEvent(ctx, timestamp, etcdLockNameAttributeValue, etcdLockKeyAttributeValue, etcdLeaseIDAttributeValue, etcdLockHolderKeyAttributeValue, etcdLockQueuePositionAttributeValue, etcdRevisionAttributeValue, observationReconciledAttributeValue)
 }
 
 // RecordEtcdLockReleasedEvent adds a log record of etcd.lock.released event.

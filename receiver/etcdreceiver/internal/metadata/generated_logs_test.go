@@ -162,13 +162,13 @@ func TestLogsBuilder(t *testing.T) {
 			lb.RecordEtcdLeaseGrantedEvent(ctx, timestamp, "etcd.lease.id-val", true)
 			defaultEventsCount++
 			allEventsCount++
-			lb.RecordEtcdLockAbandonedEvent(ctx, timestamp, "etcd.lock.name-val", "etcd.lock.key-val", "etcd.lease.id-val", AttributeEtcdLockEndCauseReleased, 13, true)
+			lb.RecordEtcdLockAbandonedEvent(ctx, timestamp, "etcd.lock.name-val", "etcd.lock.key-val", "etcd.lease.id-val", "etcd.lock.holder.key-val", AttributeEtcdLockEndCauseReleased, 13, true)
 			defaultEventsCount++
 			allEventsCount++
-			lb.RecordEtcdLockAcquiredEvent(ctx, timestamp, "etcd.lock.name-val", "etcd.lock.key-val", "etcd.lease.id-val", 13, true)
+			lb.RecordEtcdLockAcquiredEvent(ctx, timestamp, "etcd.lock.name-val", "etcd.lock.key-val", "etcd.lease.id-val", "etcd.lock.holder.key-val", 13, true)
 			defaultEventsCount++
 			allEventsCount++
-			lb.RecordEtcdLockQueuedEvent(ctx, timestamp, "etcd.lock.name-val", "etcd.lock.key-val", "etcd.lease.id-val", 24, 13, true)
+			lb.RecordEtcdLockQueuedEvent(ctx, timestamp, "etcd.lock.name-val", "etcd.lock.key-val", "etcd.lease.id-val", "etcd.lock.holder.key-val", 24, 13, true)
 			defaultEventsCount++
 			allEventsCount++
 			lb.RecordEtcdLockReleasedEvent(ctx, timestamp, "etcd.lock.name-val", "etcd.lock.key-val", "etcd.lease.id-val", AttributeEtcdLockEndCauseReleased, 13, true)
@@ -443,6 +443,9 @@ func TestLogsBuilder(t *testing.T) {
 					attrVal, ok = lr.Attributes().Get("etcd.lease.id")
 					assert.True(t, ok)
 					assert.Equal(t, "etcd.lease.id-val", attrVal.Str())
+					attrVal, ok = lr.Attributes().Get("etcd.lock.holder.key")
+					assert.True(t, ok)
+					assert.Equal(t, "etcd.lock.holder.key-val", attrVal.Str())
 					attrVal, ok = lr.Attributes().Get("etcd.lock.end.cause")
 					assert.True(t, ok)
 					assert.Equal(t, "released", attrVal.Str())
@@ -468,6 +471,9 @@ func TestLogsBuilder(t *testing.T) {
 					attrVal, ok = lr.Attributes().Get("etcd.lease.id")
 					assert.True(t, ok)
 					assert.Equal(t, "etcd.lease.id-val", attrVal.Str())
+					attrVal, ok = lr.Attributes().Get("etcd.lock.holder.key")
+					assert.True(t, ok)
+					assert.Equal(t, "etcd.lock.holder.key-val", attrVal.Str())
 					attrVal, ok = lr.Attributes().Get("etcd.revision")
 					assert.True(t, ok)
 					assert.EqualValues(t, 13, attrVal.Int())
@@ -490,6 +496,9 @@ func TestLogsBuilder(t *testing.T) {
 					attrVal, ok = lr.Attributes().Get("etcd.lease.id")
 					assert.True(t, ok)
 					assert.Equal(t, "etcd.lease.id-val", attrVal.Str())
+					attrVal, ok = lr.Attributes().Get("etcd.lock.holder.key")
+					assert.True(t, ok)
+					assert.Equal(t, "etcd.lock.holder.key-val", attrVal.Str())
 					attrVal, ok = lr.Attributes().Get("etcd.lock.queue.position")
 					assert.True(t, ok)
 					assert.EqualValues(t, 24, attrVal.Int())
