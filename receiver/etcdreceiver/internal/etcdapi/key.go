@@ -8,6 +8,7 @@ import (
 	"context"
 	"errors"
 
+	"go.etcd.io/etcd/api/v3/etcdserverpb"
 	"go.etcd.io/etcd/api/v3/mvccpb"
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	clientv3 "go.etcd.io/etcd/client/v3"
@@ -86,18 +87,20 @@ func (c *Client) List(ctx context.Context, prefix string, revision int64, take f
 		if listed.Revision == 0 {
 			listed.Revision = answer.Header.Revision
 		}
+		if from != prefix && (answer.Count != int64(listed.More) || string(answer.Kvs[0].Key) < from) {
+			return Listed{}, &lackError{etcdserverpb.KV_Range_FullMethodName, "the keys of the next page"}
+		}
 		size, more := 0, true
 		for _, kv := range answer.Kvs {
 			size += len(kv.Key) + len(kv.Value)
 			more = take(keyOf(kv))
 		}
-		left := int(answer.Count) - len(answer.Kvs)
-		if left > 0 && more {
+		listed.More = int(answer.Count) - len(answer.Kvs)
+		if listed.More > 0 && more {
 			from = string(answer.Kvs[len(answer.Kvs)-1].Key) + "\x00"
 			page = min(max(1, pageSize/max(1, size/page)), 2*page, most)
 			continue
 		}
-		listed.More = left
 		return listed, nil
 	}
 }
@@ -143,11 +146,14 @@ func (c *Client) OldestRevision(ctx context.Context, key string, before int64) (
 
 // oldestRevision searches for the oldest revision that read does not refuse as
 // compacted; read returns the newest one, which it reads when asked for 0.
-// Compactions can go on meanwhile, so what was found is read once more.
+// Compactions can go on meanwhile, so what was found is read once more, a few times.
 func oldestRevision(before int64, read func(revision int64) (int64, error)) (int64, error) {
-	for oldest := max(before, 1); ; {
+	oldest := max(before, 1)
+	for again := 10; ; again-- {
 		_, err := read(oldest)
 		switch {
+		case again == 0:
+			return oldest, err
 		case errors.Is(err, rpctypes.ErrFutureRev): // The history is that of a restored backup.
 			oldest = 1
 			continue

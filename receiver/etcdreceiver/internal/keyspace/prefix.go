@@ -91,7 +91,7 @@ func (w *prefixWatcher) next(ctx context.Context) (Observation, error) {
 	}
 	read, err := w.keys.take(ctx, w.checkpoints.wait())
 	switch {
-	case errors.Is(err, errFull):
+	case errors.Is(err, errFull), errors.Is(err, etcdapi.ErrDisconnected):
 		w.stop()
 		return w.next(ctx)
 	case w.env.API.AnotherMember(ctx, err, w.refused):
@@ -107,6 +107,7 @@ func (w *prefixWatcher) next(ctx context.Context) (Observation, error) {
 	case read.opened:
 		return w.opened(ctx, read)
 	}
+	w.refused = 0
 	w.read = read.at
 	w.revision = max(w.revision, read.revision)
 	w.fresh = w.fresh && read.revision == 0
@@ -132,7 +133,6 @@ func (w *prefixWatcher) resolve(ctx context.Context, read batch) []lease.Answer 
 // a member that lags waits until that has caught up. A grpc-proxy that opens a watch
 // for several does not say of which cluster it is.
 func (w *prefixWatcher) opened(ctx context.Context, b batch) (Observation, error) {
-	w.refused = 0
 	cluster, newest := b.cluster, b.revision
 	if cluster == 0 || cluster == w.clusterID && newest < w.revision {
 		var err error
