@@ -47,6 +47,7 @@ const (
 const (
 	requestAlarms     = "alarms"
 	requestCompaction = "compaction"
+	requestHistory    = "history"
 	requestLease      = "lease"
 	requestLeases     = "leases"
 	requestList       = "list"
@@ -70,6 +71,9 @@ type Options struct {
 	KeepaliveTime    time.Duration
 	KeepaliveTimeout time.Duration
 	Timeout          time.Duration // how long a request may take
+
+	// Applied, which may be nil, is what the clients of a cluster share of its history.
+	Applied *Applied
 
 	// Dial, which may be nil, makes the connections.
 	Dial func(ctx context.Context, address string) (net.Conn, error)

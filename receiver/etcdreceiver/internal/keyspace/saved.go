@@ -14,7 +14,34 @@ import (
 // Saved is what survives a restart of what is known under one covering prefix.
 type Saved struct {
 	Revision int64
+	Newest   *SavedChange `json:",omitempty"` // that is known
 	Attempts []lock.SavedAttempt
+}
+
+// SavedChange is a change by which a history is known again. Names need not be text.
+type SavedChange struct {
+	Name                              []byte
+	Modified, Created, Version, Lease int64
+	Deleted                           bool
+}
+
+func save(c key.Change) *SavedChange {
+	if c.Key.Name == "" {
+		return nil
+	}
+	return &SavedChange{
+		Name: []byte(c.Key.Name), Modified: c.Key.Modified, Created: c.Key.Created, Version: c.Key.Version, Lease: c.Key.Lease, Deleted: c.Deleted,
+	}
+}
+
+func (c *SavedChange) change() key.Change {
+	if c == nil {
+		return key.Change{}
+	}
+	return key.Change{
+		Key:     key.Key{Name: string(c.Name), Modified: c.Modified, Created: c.Created, Version: c.Version, Lease: c.Lease},
+		Deleted: c.Deleted,
+	}
 }
 
 // Save returns what is to survive of a prefix; nothing before its baseline.
@@ -23,7 +50,7 @@ func (m *Machine) Save(prefix string) (Saved, bool) {
 	if p == nil {
 		return Saved{}, false
 	}
-	return Saved{Revision: p.revision, Attempts: p.locks.Save()}, true
+	return Saved{Revision: p.revision, Newest: save(p.newest), Attempts: p.locks.Save()}, true
 }
 
 // restore goes on from what an earlier process saved. What is not followed any

@@ -39,6 +39,7 @@ type Collector struct {
 	durations *Durations
 	leases    *lease.Source
 	unlisted  atomic.Int32 // prefixes whose keys are not known yet
+	histories histories
 
 	mu          sync.Mutex
 	machine     *Machine

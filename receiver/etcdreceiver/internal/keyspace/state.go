@@ -33,8 +33,9 @@ type Observation struct {
 	// Answers are what etcd said of the leases that Ambiguous named.
 	Answers []lease.Answer
 
-	// Another, with a list, says that it is of another cluster than before.
-	Another bool
+	// Another, with a list, says that it is of another cluster than before, and Restored
+	// that it is of another history of the same one: that of a restored backup.
+	Another, Restored bool
 
 	// Saved, with a list, is what an earlier process knew.
 	Saved *Saved
@@ -61,8 +62,9 @@ type Machine struct {
 
 // part is what is known under one covering prefix.
 type part struct {
-	revision int64 // all changes up to it are known
-	resumed  bool  // of an earlier process: the keys are not known yet
+	revision int64      // all changes up to it are known
+	newest   key.Change // that is known; without a name if there is none
+	resumed  bool       // of an earlier process: the keys are not known yet
 	keys     *key.Keys
 	locks    *lock.Queues
 	leases   *lease.Attachments
@@ -102,7 +104,7 @@ func (m *Machine) Step(now time.Time, o Observation) []Effect {
 	}
 	m.leases.Answered(now, o.Answers)
 	switch {
-	case o.Listed && (s.p.revision == 0 || s.p.resumed && s.p.revision == o.Revision):
+	case o.Listed && (s.p.revision == 0 || s.p.resumed && s.p.revision == o.Revision && !o.Restored):
 		s.baseline(o)
 	case o.Listed:
 		s.reconcile(o)
@@ -124,6 +126,15 @@ func (m *Machine) StepLeases(now time.Time, o lease.Observation) []Effect {
 
 // DueLease returns the lease to query at now, if there is one.
 func (m *Machine) DueLease(now time.Time) (id int64, ok bool) { return m.leases.Due(now) }
+
+// Newest returns the newest change under a prefix that is known, by which its history
+// is known again; without a name if there is none.
+func (m *Machine) Newest(prefix string) key.Change {
+	if p := m.parts[prefix]; p != nil {
+		return p.newest
+	}
+	return key.Change{}
+}
 
 // Ambiguous returns the leases, at most limit of them, that may have ended with
 // the changes, or not: it depends on whether they are still there.
@@ -167,7 +178,7 @@ func lockKey(k key.Key) lock.Key {
 func (s *step) baseline(o Observation) {
 	keys, more := s.p.keys.Fit(o.Keys, o.More)
 	slices.SortFunc(keys, func(a, b key.Key) int { return cmp.Compare(a.Created, b.Created) })
-	s.p.revision = o.Revision
+	s.p.revision, s.p.newest = o.Revision, newest(keys)
 	there := make(map[string]int64, len(keys))
 	for _, key := range keys {
 		there[key.Name] = key.Created
@@ -183,6 +194,14 @@ func (s *step) baseline(o Observation) {
 	}
 	s.p.locks.AssumeHolders(s.now)
 	s.p.keys.SetOverLimit(more)
+}
+
+// newest returns the newest change of listed keys.
+func newest(keys []key.Key) key.Change {
+	if len(keys) == 0 {
+		return key.Change{}
+	}
+	return key.Change{Key: slices.MaxFunc(keys, func(a, b key.Key) int { return cmp.Compare(a.Modified, b.Modified) })}
 }
 
 // Counts are by configured prefix. A key, a lock or an election counts under

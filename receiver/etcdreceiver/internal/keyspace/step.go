@@ -39,7 +39,7 @@ func (s *step) follow(o Observation) {
 		if revision > s.p.revision {
 			s.reconciled = revision <= o.Late
 			s.apply(revision, changes[:n])
-			s.p.revision = revision
+			s.p.revision, s.p.newest = revision, changes[0]
 		}
 		changes = changes[n:]
 	}
@@ -47,14 +47,14 @@ func (s *step) follow(o Observation) {
 }
 
 // reconcile takes in a list that was made because the changes between the last
-// known revision and the list's are lost. A list at an earlier revision is of
+// known revision and the list's are lost. A list at an earlier revision, too, is of
 // a restored backup: of its history nothing is known, as of another cluster's.
 func (s *step) reconcile(o Observation) {
-	if o.Revision == s.p.revision && !o.Another {
+	if o.Revision == s.p.revision && !o.Another && !o.Restored {
 		return
 	}
 	reason := key.GapCompacted
-	if o.Revision < s.p.revision {
+	if o.Revision < s.p.revision || o.Restored {
 		reason = key.GapRestored
 	}
 	if o.Another {
@@ -74,7 +74,7 @@ func (s *step) reconcile(o Observation) {
 	}
 	s.changes = slices.Concat(deleted, changed)
 	s.apply(o.Revision, s.changes)
-	s.p.revision = o.Revision
+	s.p.revision, s.p.newest = o.Revision, newest(keys)
 	s.p.keys.SetOverLimit(more)
 }
 
