@@ -105,7 +105,7 @@ func (c *Client) hasApplied(ctx context.Context, cluster, member, index uint64) 
 func hasChange(ctx context.Context, etcd *clientv3.Client, prefix string, mark Mark) (has bool, member uint64, err error) {
 	ctx = clientv3.WithRequireLeader(ctx)
 	if mark.Key.Name == "" {
-		answer, err := etcd.Get(ctx, prefix, clientv3.WithCountOnly())
+		answer, err := etcd.Get(ctx, firstOf(prefix), clientv3.WithCountOnly())
 		if err != nil {
 			return false, 0, err
 		}

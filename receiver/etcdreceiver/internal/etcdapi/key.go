@@ -64,7 +64,8 @@ func (c *Client) List(ctx context.Context, prefix string, revision int64, take f
 	listed := Listed{Revision: revision}
 	end := clientv3.WithRange(clientv3.GetPrefixRangeEnd(prefix))
 	first, most := int(c.firstPage.Load()), largestPage
-	for from, page := prefix, first; ; {
+	begin := firstOf(prefix)
+	for from, page := begin, first; ; {
 		var answer *clientv3.GetResponse
 		err := c.do(ctx, requestList, func(ctx context.Context, etcd *clientv3.Client) (err error) {
 			answer, err = etcd.Get(clientv3.WithRequireLeader(ctx), from, end, clientv3.WithRev(listed.Revision), clientv3.WithLimit(int64(page)))
@@ -87,7 +88,7 @@ func (c *Client) List(ctx context.Context, prefix string, revision int64, take f
 		if listed.Revision == 0 {
 			listed.Revision = answer.Header.Revision
 		}
-		if from != prefix && (answer.Count != int64(listed.More) || string(answer.Kvs[0].Key) < from) {
+		if from != begin && (answer.Count != int64(listed.More) || string(answer.Kvs[0].Key) < from) {
 			return Listed{}, &lackError{etcdserverpb.KV_Range_FullMethodName, "the keys of the next page"}
 		}
 		size, more := 0, true
@@ -105,6 +106,10 @@ func (c *Client) List(ctx context.Context, prefix string, revision int64, take f
 	}
 }
 
+// firstOf returns the first key under a prefix. All are under an empty one, and there is
+// no empty key.
+func firstOf(prefix string) string { return cmp.Or(prefix, "\x00") }
+
 // Revision reads the newest revision from the leader, and returns it with the ID
 // of the cluster.
 func (c *Client) Revision(ctx context.Context, prefix string) (cluster uint64, newest int64, err error) {
@@ -116,7 +121,7 @@ func (c *Client) Revision(ctx context.Context, prefix string) (cluster uint64, n
 }
 
 func revision(ctx context.Context, etcd *clientv3.Client, prefix string) (cluster uint64, newest int64, err error) {
-	now, err := etcd.Get(clientv3.WithRequireLeader(ctx), prefix, clientv3.WithCountOnly())
+	now, err := etcd.Get(clientv3.WithRequireLeader(ctx), firstOf(prefix), clientv3.WithCountOnly())
 	if err != nil {
 		return 0, 0, err
 	}
@@ -130,7 +135,7 @@ func (c *Client) OldestRevision(ctx context.Context, key string, before int64) (
 	var revision int64
 	err := c.do(ctx, requestCompaction, func(ctx context.Context, etcd *clientv3.Client) (err error) {
 		revision, err = oldestRevision(before, func(revision int64) (int64, error) {
-			answer, err := etcd.Get(ctx, key, clientv3.WithRev(revision), clientv3.WithCountOnly())
+			answer, err := etcd.Get(ctx, firstOf(key), clientv3.WithRev(revision), clientv3.WithCountOnly())
 			if err != nil {
 				return 0, err
 			}

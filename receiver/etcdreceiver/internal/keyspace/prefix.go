@@ -4,6 +4,7 @@
 package keyspace
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -49,7 +50,7 @@ type savedPrefix struct {
 }
 
 func newPrefixWatcher(c *Collector, prefix string) *prefixWatcher {
-	w := &prefixWatcher{Collector: c, prefix: prefix, label: collect.Text(prefix)}
+	w := &prefixWatcher{Collector: c, prefix: prefix, label: cmp.Or(collect.Text(prefix), "all keys")}
 	w.checkpoints = c.newCheckpointer(200*time.Millisecond, w.save)
 	return w
 }

@@ -13,6 +13,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"go.uber.org/zap"
+
 	"github.com/otelcol-infra/otelcol-infra/internal/checkpoint"
 	"github.com/otelcol-infra/otelcol-infra/internal/watch"
 	"github.com/otelcol-infra/otelcol-infra/receiver/etcdreceiver/internal/collect"
@@ -76,6 +78,10 @@ func (c Config) newMachine(follow bool) *Machine {
 // Run observes until ctx ends. Without prefixes, no keys are observed.
 func (c *Collector) Run(ctx context.Context) {
 	var loops sync.WaitGroup
+	if c.config.Watch.AllKeys() {
+		c.env.Settings.Logger.Info("all keys of etcd are watched: each change makes an event, and at the start, and after lost changes, all of them are read with their values",
+			zap.Int("watch::limit", c.config.Watch.Limit))
+	}
 	for _, prefix := range c.prefixes.Covering() {
 		w := newPrefixWatcher(c, prefix)
 		loops.Go(func() { w.run(ctx) })
