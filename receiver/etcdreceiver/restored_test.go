@@ -127,7 +127,7 @@ func TestARestoredBackupThatOvertakesTheKnownRevision(t *testing.T) {
 			if !test.away { // Else names are not known.
 				o.Eventually(t, "the ghost goes", o.HasEvent("etcd.key.delete", "etcd.key", "/app/ghost", "observation.reconciled", "true"))
 				o.Eventually(t, "one is back", o.HasEvent("etcd.key.put", "etcd.key", "/app/deleted", "observation.reconciled", "true"))
-				o.Eventually(t, "one is old again", o.HasEvent("etcd.key.put", "etcd.key", "/app/kept", "observation.reconciled", "true"))
+				o.Eventually(t, "one is old again", o.HasEvent("etcd.key.put", "etcd.key", "/app/kept", "etcd.key.created", "false", "observation.reconciled", "true"))
 				assert.Len(t, o.Events("", "etcd.key", "/app/same"), before, "nothing has happened to it")
 			}
 			o.Eventually(t, "both gaps", o.HasEvent("etcd.watch.gap", "etcd.watch.prefix", "/locks/"))
@@ -136,6 +136,12 @@ func TestARestoredBackupThatOvertakesTheKnownRevision(t *testing.T) {
 				return o.HasEvent("etcd.key.put", "etcd.key", "/app/later", "observation.reconciled", "false")()
 			})
 			assert.Len(t, o.Events("etcd.watch.gap"), 2, "one of each prefix")
+			uids := map[string]bool{}
+			for _, event := range o.Events("etcd.key.put") {
+				uid := value(event.Attributes(), "log.record.uid")
+				assert.False(t, uids[uid], "%v has the ID of another report", event.Attributes().AsRaw())
+				uids[uid] = true
+			}
 			for _, event := range o.Events("etcd.lease.ended") {
 				assert.NotEqual(t, "revoked", value(event.Attributes(), attrCause), fmt.Sprint(event.Attributes().AsRaw()))
 			}

@@ -316,8 +316,13 @@ func (w *prefixWatcher) step(now time.Time, observed Observation) watch.Telemetr
 		at = w.read
 	}
 	w.steppedID, w.stepped = w.clusterID, w.env.Applied.Of(w.clusterID)
-	effects := w.Collector.step(&w.checkpoints, func(m *Machine) []Effect { return m.Step(at, observed) })
-	return w.render(now, at, w.clusterID, effects)
+	var restores int
+	effects := w.Collector.step(&w.checkpoints, func(m *Machine) []Effect {
+		effects := m.Step(at, observed)
+		restores = m.Restores(w.prefix)
+		return effects
+	})
+	return w.render(now, at, w.clusterID, restores, effects)
 }
 
 func (w *prefixWatcher) save(ctx context.Context) bool {

@@ -15,6 +15,7 @@ import (
 type Saved struct {
 	Revision int64
 	Newest   *SavedChange `json:",omitempty"` // that is known
+	Restores int          `json:",omitempty"` // how often etcd had another history
 	Attempts []lock.SavedAttempt
 }
 
@@ -50,7 +51,7 @@ func (m *Machine) Save(prefix string) (Saved, bool) {
 	if p == nil {
 		return Saved{}, false
 	}
-	return Saved{Revision: p.revision, Newest: save(p.newest), Attempts: p.locks.Save()}, true
+	return Saved{Revision: p.revision, Newest: save(p.newest), Restores: p.restores, Attempts: p.locks.Save()}, true
 }
 
 // restore goes on from what an earlier process saved. What is not followed any
@@ -59,7 +60,7 @@ func (s *step) restore(o Observation) {
 	if o.Saved == nil {
 		return
 	}
-	s.p.revision, s.p.resumed = max(0, o.Saved.Revision), true
+	s.p.revision, s.p.resumed, s.p.restores = max(0, o.Saved.Revision), true, max(0, o.Saved.Restores)
 	for _, saved := range o.Saved.Attempts {
 		k := key.Key{Name: string(saved.Key), Created: saved.Created, Modified: saved.Created, Lease: saved.Lease}
 		if saved.Election {

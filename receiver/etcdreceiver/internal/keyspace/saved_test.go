@@ -127,7 +127,7 @@ func TestARestart(t *testing.T) {
 			[]any{watched(deleted("/l/a", 3))},
 			[]string{
 				"2: 2 gap 1-2", "2: 2 deleted /l/b reconciled", "2: 2 released /l/b reconciled somewhen in a gap",
-				"2: 2 put /l/a created reconciled", "3: 3 deleted /l/a", "3: 3 released /l/a waited 0s held 2s",
+				"2: 2 put /l/a reconciled", "3: 3 deleted /l/a", "3: 3 released /l/a waited 0s held 2s",
 			},
 		},
 		"and the holder is not observed any more": {

@@ -102,8 +102,12 @@ func (c *Collector) runLeases(ctx context.Context, checkpoints *checkpointer) {
 			return c.leases.Next(ctx, checkpoints.overdue)
 		},
 		Step: func(now time.Time, observed lease.Observation) watch.Telemetry {
-			effects := c.step(checkpoints, func(m *Machine) []Effect { return m.StepLeases(now, observed) })
-			return c.render(now, now, c.env.ClusterID.Load(), effects)
+			var restores int
+			effects := c.step(checkpoints, func(m *Machine) []Effect {
+				restores = m.RestoresAnywhere()
+				return m.StepLeases(now, observed)
+			})
+			return c.render(now, now, c.env.ClusterID.Load(), restores, effects)
 		},
 		Delivery:  c.env.Delivery,
 		Commit:    checkpoints.delivered,
@@ -176,7 +180,7 @@ func (c *Collector) limit(name string, over, limit int, what string) {
 
 // render renders the effects of what was observed at a time, and counts how long what
 // ended had lasted.
-func (c *Collector) render(now, at time.Time, id uint64, effects []Effect) watch.Telemetry {
+func (c *Collector) render(now, at time.Time, id uint64, restores int, effects []Effect) watch.Telemetry {
 	cluster := collect.Hex(id)
 	c.durations.Observe(cluster, at, effects)
 	for _, e := range effects {
@@ -188,7 +192,7 @@ func (c *Collector) render(now, at time.Time, id uint64, effects []Effect) watch
 		return watch.EmptyTelemetry()
 	}
 	r := collect.NewRenderer(c.env.Events, c.env.Settings, now, cluster)
-	r.At = collect.Timestamp(at)
+	r.At, r.Restores = collect.Timestamp(at), restores
 	Render(r, effects)
 	return r.Emit(collect.ClusterResource(metadata.NewResourceBuilder(c.env.Events.ResourceAttributes), cluster))
 }

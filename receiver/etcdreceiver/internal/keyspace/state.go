@@ -63,6 +63,7 @@ type Machine struct {
 // part is what is known under one covering prefix.
 type part struct {
 	revision int64      // all changes up to it are known
+	restores int        // how often etcd had another history
 	newest   key.Change // that is known; without a name if there is none
 	resumed  bool       // of an earlier process: the keys are not known yet
 	keys     *key.Keys
@@ -134,6 +135,22 @@ func (m *Machine) Newest(prefix string) key.Change {
 		return p.newest
 	}
 	return key.Change{}
+}
+
+// Restores returns how often etcd had another history under a prefix than before.
+func (m *Machine) Restores(prefix string) int {
+	if p := m.parts[prefix]; p != nil {
+		return p.restores
+	}
+	return 0
+}
+
+// RestoresAnywhere is Restores of the prefix where that is most.
+func (m *Machine) RestoresAnywhere() (restores int) {
+	for _, p := range m.parts {
+		restores = max(restores, p.restores)
+	}
+	return restores
 }
 
 // Ambiguous returns the leases, at most limit of them, that may have ended with
