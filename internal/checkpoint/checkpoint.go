@@ -25,7 +25,7 @@ type Store struct {
 	client storage.Client
 
 	mu   sync.Mutex
-	kept map[string][sha256.Size]byte // of what is known to be stored, by key
+	kept map[string][sha256.Size]byte // of what is known to be stored, by key; zero: nothing is
 }
 
 // Open opens the storage that the configuration names with `storage`; without
@@ -74,9 +74,10 @@ func (s *Store) Load(ctx context.Context, key string, into any) (found bool, err
 	defer s.mu.Unlock()
 	stored, err := s.client.Get(ctx, key)
 	if err != nil {
-		return false, fmt.Errorf("%s cannot be read from storage %s, check its settings: %w", key, s.id, err)
+		return false, s.unreadable(key, err)
 	}
 	if stored == nil {
+		s.kept[key] = [sha256.Size]byte{}
 		return false, nil
 	}
 	// Decoding stops halfway at a value that does not fit, so not yet into into.
@@ -97,22 +98,55 @@ func (s *Store) Save(ctx context.Context, key string, state any) error {
 	if s == nil || s.client == nil {
 		return nil
 	}
-	encoded, err := json.Marshal(state)
+	encoded, err := s.encode(key, state)
 	if err != nil {
-		return fmt.Errorf("%s cannot be encoded for storage %s: %w", key, s.id, err)
+		return err
 	}
-	sum := sha256.Sum256(encoded)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if kept, known := s.kept[key]; known && kept == sum {
+	return s.write(ctx, storage.SetOperation(key, encoded))
+}
+
+func (s *Store) unreadable(key string, err error) error {
+	return fmt.Errorf("%s cannot be read from storage %s, check its settings: %w", key, s.id, err)
+}
+
+func (s *Store) encode(key string, state any) ([]byte, error) {
+	encoded, err := json.Marshal(state)
+	if err != nil {
+		return nil, fmt.Errorf("%s cannot be encoded for storage %s: %w", key, s.id, err)
+	}
+	return encoded, nil
+}
+
+// write does at once what of the operations is not stored already. The caller holds the
+// lock.
+func (s *Store) write(ctx context.Context, all ...*storage.Operation) error {
+	var changes []*storage.Operation
+	for _, o := range all {
+		if kept, known := s.kept[o.Key]; !known || kept != sum(o) {
+			changes = append(changes, o)
+			delete(s.kept, o.Key) // a write that fails may have been done nonetheless
+		}
+	}
+	if len(changes) == 0 {
 		return nil
 	}
-	delete(s.kept, key) // a write that fails may have been done nonetheless
-	if err := s.client.Set(ctx, key, encoded); err != nil {
-		return fmt.Errorf("%s cannot be saved in storage %s, check its space and permissions: %w", key, s.id, err)
+	if err := s.client.Batch(ctx, changes...); err != nil {
+		return fmt.Errorf("%s cannot be saved in storage %s, check its space and permissions: %w", changes[0].Key, s.id, err)
 	}
-	s.kept[key] = sum
+	for _, o := range changes {
+		s.kept[o.Key] = sum(o)
+	}
 	return nil
+}
+
+// sum is zero for what is deleted.
+func sum(o *storage.Operation) (sum [sha256.Size]byte) {
+	if o.Type == storage.Set {
+		sum = sha256.Sum256(o.Value)
+	}
+	return sum
 }
 
 // Close closes the storage. It is to be called once, after the last Save.

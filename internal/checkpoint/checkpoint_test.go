@@ -57,11 +57,11 @@ type countingClient struct {
 	host *host
 }
 
-func (c countingClient) Set(ctx context.Context, key string, value []byte) error {
+func (c countingClient) Batch(ctx context.Context, ops ...*storage.Operation) error {
 	c.host.mu.Lock()
 	defer c.host.mu.Unlock()
 	c.host.writes++
-	return errors.Join(c.Client.Set(ctx, key, value), c.host.refuse)
+	return errors.Join(c.Client.Batch(ctx, ops...), c.host.refuse)
 }
 
 func newHost(t *testing.T) *host {
@@ -240,4 +240,80 @@ func TestKeysAreUsedAtTheSameTime(t *testing.T) {
 		})
 	}
 	require.NoError(t, group.Wait())
+}
+
+// What each lane finds after a restart: its own state, or the common one.
+func TestLanesAreEachAtTheirOwnPoint(t *testing.T) {
+	host := newHost(t)
+	var store *Store
+	slot := func() Slot[int] {
+		return Slot[int]{Store: store, Key: "health", Report: func(err error) { require.NoError(t, err) }}
+	}
+	save := func(common int, lanes ...Lane) []string {
+		t.Helper()
+		same, err := slot().SaveLanes(t.Context(), common, lanes)
+		require.NoError(t, err)
+		return same
+	}
+	requireStored := func(common int, own map[string]*int) {
+		t.Helper()
+		require.NoError(t, store.Close(t.Context()))
+		store = open(t, host) // a restart
+		found, lanes := slot().LoadLanes(t.Context(), "logs", "traces")
+		require.NotNil(t, found)
+		assert.Equal(t, common, *found)
+		assert.Equal(t, own, lanes)
+	}
+	of := func(state int) *int { return &state }
+	logs, traces := Lane{Name: "logs"}, Lane{Name: "traces"}
+	behind := func(l Lane) Lane { l.Behind = true; return l }
+	own := func(l Lane, state int) Lane { l.Own = state; return l }
+
+	store = open(t, host)
+	require.NoError(t, store.Save(t.Context(), "health", 1)) // as an earlier version did
+	requireStored(1, map[string]*int{})
+	save(2, logs, traces)
+	requireStored(2, map[string]*int{})
+	save(3, behind(logs), traces)
+	save(4, behind(logs), traces)
+	requireStored(4, map[string]*int{"logs": of(2)})
+	save(5, behind(logs), traces)
+	requireStored(5, map[string]*int{"logs": of(2)})
+	save(6, logs, behind(traces))
+	requireStored(6, map[string]*int{"traces": of(5)})
+	writes := host.writes
+	save(6, logs, behind(traces))
+	assert.Equal(t, writes, host.writes, "nothing has changed")
+	save(7, logs, traces)
+	requireStored(7, map[string]*int{})
+	assert.Empty(t, save(8, own(logs, 80), traces))
+	requireStored(8, map[string]*int{"logs": of(80)})
+	assert.Equal(t, []string{"logs"}, save(9, own(logs, 9), behind(traces)))
+	requireStored(9, map[string]*int{"traces": of(8)})
+	save(9, logs, traces)
+	requireStored(9, map[string]*int{})
+}
+
+func TestALaneOfWhichNothingWasSavedHasNothing(t *testing.T) {
+	store := open(t, newHost(t))
+	slot := Slot[int]{Store: store, Key: "health", Report: func(err error) { require.NoError(t, err) }}
+	common, own := slot.LoadLanes(t.Context(), "logs")
+	assert.Nil(t, common)
+	assert.Empty(t, own)
+	_, err := slot.SaveLanes(t.Context(), 1, []Lane{{Name: "logs", Behind: true}, {Name: "traces"}})
+	require.NoError(t, err)
+	common, own = slot.LoadLanes(t.Context(), "logs", "traces")
+	require.NotNil(t, common)
+	assert.Equal(t, 1, *common)
+	assert.Equal(t, map[string]*int{"logs": nil}, own)
+}
+
+func TestWithoutStorageLanesAreCompared(t *testing.T) {
+	var store *Store
+	same, err := store.SaveLanes(t.Context(), "health", 1, []Lane{{Name: "logs", Own: 1}, {Name: "traces", Own: 2}})
+	require.NoError(t, err)
+	assert.Equal(t, []string{"logs"}, same)
+	same, err = store.SaveLanes(t.Context(), "health", func() {}, []Lane{{Name: "logs"}})
+	require.NoError(t, err, "it is not encoded")
+	assert.Empty(t, same)
 }

@@ -12,7 +12,10 @@ import (
 	"strings"
 	"testing"
 	"testing/iotest"
+	"time"
 
+	jsonv2 "github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
@@ -38,16 +41,16 @@ type embedded struct {
 
 type flow struct{ n int }
 
-func (f *flow) DecodeFrom(answer *json.Decoder) error {
-	if token, err := answer.Token(); err != nil || token != json.Delim('[') {
+func (f *flow) DecodeFrom(answer *jsontext.Decoder) error {
+	if token, err := answer.ReadToken(); err != nil || token.Kind() != '[' {
 		return errors.Join(err, &LackError{})
 	}
-	for ; answer.More(); f.n++ {
-		if err := answer.Decode(new(int)); err != nil {
+	for ; answer.PeekKind() != ']'; f.n++ {
+		if err := jsonv2.UnmarshalDecode(answer, new(int)); err != nil {
 			return err
 		}
 	}
-	_, err := answer.Token()
+	_, err := answer.ReadToken()
 	return err
 }
 
@@ -68,7 +71,7 @@ func TestAnAnswerThatLacksItsData(t *testing.T) {
 			"\n":   "it has no data",
 			`null`: "it lacks data.keys",
 			`{}`:   "it lacks data.keys",
-			`[]`:   "json: cannot unmarshal array into Go value of type jsonanswer.nodes",
+			`[]`:   "it has an array in place of an object",
 			`{"request_id":"r","wrap_info":{"token":"hvs.x"},"data":null}`: "it lacks data.keys",
 			strings.Replace(full, `[]`, `null`, 1):                         "it lacks data.keys",
 			strings.Replace(full, `"count":0`, `"count":null`, 1):          "it lacks data.Count",
@@ -79,17 +82,17 @@ func TestAnAnswerThatLacksItsData(t *testing.T) {
 			strings.Replace(full, `,"id":"x"`, ``, 1):                      "it lacks ID",
 			full + ` {}`:                       "there is more after the end of it",
 			full[:len(full)/2]:                 "the answer is incomplete: unexpected EOF",
-			`<html>welcome</html>`:             "invalid character '<' looking for beginning of value",
-			`}`:                                "invalid character '}' looking for beginning of value",
-			full + `<!-- added by a proxy -->`: "invalid character '<' looking for beginning of value",
+			`<html>welcome</html>`:             "jsontext: invalid character '<' at start of value",
+			`}`:                                "jsontext: invalid character '}' at start of value",
+			full + `<!-- added by a proxy -->`: "jsontext: invalid character '<' at start of value after offset 77",
 		},
 		"list": {
 			`[]`: "", `[{"node":"n"}]`: "",
-			`null`: "it has no data", `{}`: "json: cannot unmarshal object into Go value of type []jsonanswer.node",
+			`null`: "it has no data", `{}`: "it has an object in place of an array",
 			`[{"node":"n"},{}]`: "it lacks *.node", `[null]`: "it lacks *.node", `[{"node":"n"},`: "the answer is incomplete: unexpected EOF",
 		},
 		"map":    {`{}`: "", `{"a":1}`: "", `null`: "it has no data"},
-		"text":   {`""`: "", `"a"`: "", `null`: "it has no data", `{}`: "json: cannot unmarshal object into Go value of type string"},
+		"text":   {`""`: "", `"a"`: "", `null`: "it has no data", `{}`: "it has an object in place of a string"},
 		"stream": {`[]`: "", `[1,2]`: "", ``: "it has no data", `null`: "it has no data", `{}`: "it has no data", `[1,`: "the answer is incomplete: unexpected EOF", `[1] 2`: "there is more after the end of it"},
 	} {
 		for body, want := range bodies {
@@ -103,6 +106,45 @@ func TestAnAnswerThatLacksItsData(t *testing.T) {
 				assert.NotEqual(t, errors.Is(err, ErrCut), Foreign(err))
 			})
 		}
+	}
+}
+
+func TestNothingOfTheAnswerIsInAnError(t *testing.T) {
+	for _, body := range []string{
+		`{"data":{"keys":["a"],"count":"hvs.secret"}}`, `{"data":{"keys":[1234567]}}`, `{"data":{"keys":["hvs.secret" "b"]}}`,
+		`{"data":{"keys":[],"info":{"hvs.secret":{"node":"n" 1234567}}}}`,
+	} {
+		err := Decode(strings.NewReader(body), new(nodes))
+		require.Error(t, err)
+		assert.True(t, Foreign(err))
+		assert.NotContains(t, err.Error(), "secret")
+		assert.NotContains(t, err.Error(), "1234567")
+	}
+}
+
+func TestAValueThatDoesNotFit(t *testing.T) {
+	type values struct {
+		ID     string `answer:"required"`
+		Number uint8
+		Time   time.Time
+		Bytes  []byte
+		Names  map[string]int
+	}
+	for body, want := range map[string]string{
+		`{"Number":1.5}`:     "it has a number that does not fit",
+		`{"Number":300}`:     "it has a number that does not fit",
+		`{"Number":"1"}`:     "it has a string in place of a number",
+		`{"Time":"hvs.x"}`:   "it has a string in place of a time",
+		`{"Bytes":"%"}`:      "it has a string in place of base64",
+		`{"Names":{"a":[]}}`: "it has an array in place of a number",
+		`{"Names":true}`:     "it has a bool in place of an object",
+		`{"ID":null}`:        "it lacks ID",
+		`{"I_D":"x"}`:        "it lacks ID",
+		`{"I-D":"x"}`:        "it lacks ID",
+	} {
+		err := Decode(strings.NewReader(body), new(values))
+		require.EqualError(t, err, want, body)
+		assert.True(t, Foreign(err), body)
 	}
 }
 
@@ -133,7 +175,7 @@ func TestABodyIsReadToItsEnd(t *testing.T) {
 // Whatever is decoded without an error has what is required, as a decoder without
 // checks reads it.
 func FuzzDecode(f *testing.F) {
-	for _, body := range []string{full, `{}`, `null`, `{"data":{"keys":["a"],"count":1,"info":{"a":{"node":"n"},"b":null}},"ID":"x"}`, full + full} {
+	for _, body := range []string{full, `{}`, `null`, `{"data":{"keys":["a"],"count":1,"info":{"a":{"node":"n"},"b":null}},"ID":"x"}`, full + full, strings.Replace(full, `"id"`, `"i_d"`, 1)} {
 		f.Add([]byte(body))
 	}
 	f.Fuzz(func(t *testing.T, body []byte) {

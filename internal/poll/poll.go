@@ -19,6 +19,9 @@ type Result[T any] struct {
 	Gap   bool // the last read failed, or its result was not delivered
 }
 
+// Step steps a state by itself. overflow means that results were dropped before this one.
+type Step[T any] = watch.StepFork[Result[T]]
+
 // Poller reads one value again and again.
 type Poller[T any] struct {
 	// Interval is the time between two reads. After a failure the watch.Loop paces.
@@ -30,13 +33,10 @@ type Poller[T any] struct {
 	// Step takes in what was read, and returns the telemetry that comes of it.
 	Step func(now time.Time, read Result[T]) watch.Telemetry
 
-	// Fork returns a Step that goes on from the present state and leaves it as it
-	// is: see watch.Loop. overflow means that results were dropped before this one.
-	Fork func() func(now time.Time, read Result[T], overflow bool) watch.Telemetry
-
-	// Delivery, Commit and Condition are those of the watch.Loop.
+	// Fork, Kept, Delivery and Condition are those of the watch.Loop.
+	Fork      func() watch.Fork[Step[T]]
+	Kept      *watch.Kept[Step[T]]
 	Delivery  *watch.Delivery
-	Commit    func(context.Context)
 	Condition func(error)
 }
 
@@ -57,16 +57,18 @@ func (p Poller[T]) Run(ctx context.Context) {
 			gap = err != nil
 			return read, err
 		},
-		Step: p.Step,
-		Fork: func() func(time.Time, Result[T], bool) watch.Telemetry {
-			step := p.Fork()
-			return func(now time.Time, read Result[T], overflow bool) watch.Telemetry {
-				read.Gap = read.Gap || overflow
-				return step(now, read, overflow)
-			}
-		},
+		Step:      p.Step,
+		Fork:      func() watch.Fork[Step[T]] { return watch.Wrapped(p.Fork(), across) },
+		Kept:      watch.WrappedKept(p.Kept, across),
 		Delivery:  p.Delivery,
-		Commit:    p.Commit,
 		Condition: p.Condition,
 	}.Run(ctx)
+}
+
+// across returns a step to which an overflow is a gap.
+func across[T any](step Step[T]) Step[T] {
+	return func(now time.Time, read Result[T], overflow bool) watch.Telemetry {
+		read.Gap = read.Gap || overflow
+		return step(now, read, overflow)
+	}
 }

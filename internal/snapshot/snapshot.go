@@ -103,6 +103,9 @@ func contradicts[K, V comparable](o Observation[K, V], found []diff.Change[K, V]
 	return slices.ContainsFunc(found, func(c diff.Change[K, V]) bool { return !c.Added && (!c.Removed || !o.Rebased) })
 }
 
+// Begun says whether there was an observation.
+func (t *Tracker[K, V]) Begun() bool { return t.begun }
+
 // Known returns the objects of the last observation; not to be changed.
 func (t *Tracker[K, V]) Known() map[K]V { return t.known }
 

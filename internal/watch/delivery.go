@@ -145,8 +145,10 @@ func (d *Delivery) end() { d.telemetry.Shutdown() }
 
 // outlet is a lane, of whichever signal.
 type outlet interface {
+	label() string
 	full() bool
 	empty() bool
+	late() bool
 	records(Telemetry) int
 	put(now time.Time, t Telemetry)
 	overflow(ctx context.Context, t Telemetry, begins bool)

@@ -12,5 +12,6 @@
 // Observing never waits for delivering: the logs and the traces of each loop
 // have a bounded queue of their own, so that a consumer that refuses one signal
 // holds up neither the other nor what metrics are made of. What must survive a
-// restart is committed when all signals have accepted everything.
+// restart is committed when all signals have accepted everything, or for each signal that
+// has, where it can go on with a state of its own.
 package watch

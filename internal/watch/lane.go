@@ -28,6 +28,10 @@ const (
 	settleEvery = time.Second
 	settleFor   = 100 * time.Millisecond
 
+	// lateAfter is how long what was observed may wait before what another signal has
+	// accepted is committed without it.
+	lateAfter = 100 * time.Millisecond
+
 	// flushFor is how long Shutdown waits for a consumer that neither accepts nor
 	// refuses.
 	flushFor = 5 * time.Second
@@ -44,11 +48,19 @@ func newLane[T any](d *Delivery, s *signal[T], limit int) *lane[T] {
 	return &lane[T]{signal: s, delivery: d, queue: queue.NewMerging(limit, mergeUpTo, s.join)}
 }
 
+func (l *lane[T]) label() string { return l.name }
+
 func (l *lane[T]) full() bool { return l.queue.Full() }
 
 func (l *lane[T]) empty() bool {
 	records, _ := l.queue.Waiting()
 	return records == 0
+}
+
+// late says that the oldest of what waits has done so for some time.
+func (l *lane[T]) late() bool {
+	records, since := l.queue.Waiting()
+	return records > 0 && time.Since(since) >= lateAfter
 }
 
 func (l *lane[T]) records(t Telemetry) int { return l.count(l.of(t)) }

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
+
+	"github.com/otelcol-infra/otelcol-infra/internal/checkpoint"
 )
 
 // Loop observes one thing until its context ends.
@@ -27,14 +29,15 @@ type Loop[O any] struct {
 	// that comes of it.
 	Step func(now time.Time, observed O) Telemetry
 
-	// Fork returns a Step that goes on by itself from the present state and leaves
+	// Fork returns a state that goes on by itself from the present one and leaves
 	// that as it is. A signal whose queue is full has a state of its own from then
 	// on: it stays as it is until the consumer has accepted all that waited, and then
 	// steps the newest observation, with gap. So what began in the signal ends in it.
+	// It has the common state again when that saves the same.
 	//
 	// Without Fork, Next is not called while a queue is full. That is right where
 	// the server keeps the history, or Next knows what it missed.
-	Fork func() func(now time.Time, observed O, gap bool) Telemetry
+	Fork func() Fork[StepFork[O]]
 
 	// Delivery takes the telemetry to the next consumers.
 	Delivery *Delivery
@@ -45,6 +48,12 @@ type Loop[O any] struct {
 	// Commit, which may be nil, keeps what must survive a restart. It is called when
 	// all signals have accepted all that was stepped so far, and not during a Step.
 	Commit func(ctx context.Context)
+
+	// Kept, which may be nil, is instead of Commit how the states of a loop with Fork
+	// survive a restart. They are stored when a signal has accepted all that was stepped
+	// so far. One that lags behind stays as it was stored before, so that it goes on
+	// from there if the process is killed.
+	Kept *Kept[StepFork[O]]
 
 	// Condition gets the outcome of every observation.
 	Condition func(err error)
@@ -58,6 +67,7 @@ func (l Loop[O]) Run(ctx context.Context) {
 	defer giveUp()
 	defer context.AfterFunc(ctx, func() { time.AfterFunc(flushFor, giveUp) })()
 	r := l.start(delivering, consuming)
+	defer r.finish()
 	defer r.delivering.Wait()
 	defer end()
 	retry := backoff.NewExponentialBackOff()
@@ -92,22 +102,36 @@ type running[O any] struct {
 	drained    chan struct{} // holds something after a queue became empty
 	waited     time.Time     // for that, so that there is something to commit
 
-	mu     sync.Mutex
-	latest O // while a queue is full
-	at     time.Time
+	mu       sync.Mutex
+	latest   O // while a queue is full
+	at       time.Time
+	begun    bool
+	changed  bool        // what survives of the common state, since it was stored
+	waiting  *time.Timer // for what was observed to be accepted; nil: it is not waited for
+	finished bool
 }
 
 // laneOf is a lane and what goes into it.
 type laneOf[O any] struct {
 	outlet
-	own    func(now time.Time, observed O, gap bool) Telemetry // nil: the common Step
-	paused bool                                                // its queue was full, and is not empty yet
+	own     *Fork[StepFork[O]] // nil: it has the common state
+	paused  bool               // its queue was full, and is not empty yet
+	changed bool               // what survives of its state, since it was stored
 }
+
+// behind says that what was stepped is not accepted yet.
+func (l *laneOf[O]) behind() bool { return l.paused || !l.empty() }
 
 func (l Loop[O]) start(ctx, consuming context.Context) *running[O] {
 	r := &running[O]{Loop: l, ctx: consuming, drained: make(chan struct{}, 1), waited: time.Now()}
 	for _, out := range l.Delivery.outlets(cmp.Or(l.Limit, maxWaiting)) {
-		r.lanes = append(r.lanes, &laneOf[O]{outlet: out})
+		lane := &laneOf[O]{outlet: out}
+		if l.Kept != nil {
+			if fork, ok := l.Kept.Forks[out.label()]; ok {
+				lane.own = &fork
+			}
+		}
+		r.lanes = append(r.lanes, lane)
 	}
 	for _, l := range r.lanes {
 		r.delivering.Go(func() { l.run(ctx, consuming, func() { r.caughtUp(l) }) })
@@ -164,14 +188,18 @@ func (r *running[O]) letSettle(ctx context.Context) {
 func (r *running[O]) take(now time.Time, observed O) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	forks := make([]func(time.Time, O, bool) Telemetry, len(r.lanes))
+	forks := make([]*Fork[StepFork[O]], len(r.lanes))
 	for i, l := range r.lanes {
 		if r.Fork != nil && l.own == nil && l.full() {
-			forks[i] = r.Fork()
+			fork := r.Fork()
+			forks[i] = &fork
 		}
 	}
 	common := r.Step(now, observed)
+	changed := !r.begun || r.Kept != nil && (r.Kept.Changed == nil || r.Kept.Changed())
+	r.begun, r.changed = true, r.changed || changed
 	for i, l := range r.lanes {
+		l.changed = l.changed || changed
 		switch {
 		case l.paused:
 			l.overflow(r.ctx, common, false)
@@ -182,7 +210,7 @@ func (r *running[O]) take(now time.Time, observed O) {
 			l.paused = true
 			l.overflow(r.ctx, common, true)
 		case l.own != nil:
-			l.put(now, l.own(now, observed, false))
+			l.put(now, l.own.Step(now, observed, false))
 		default:
 			l.put(now, common)
 		}
@@ -196,8 +224,8 @@ func (r *running[O]) caughtUp(l *laneOf[O]) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if l.paused {
-		l.paused = false
-		l.put(r.at, l.own(r.at, r.latest, true))
+		l.paused, l.changed = false, true
+		l.put(r.at, l.own.Step(r.at, r.latest, true))
 	}
 	r.settle()
 	select {
@@ -206,11 +234,86 @@ func (r *running[O]) caughtUp(l *laneOf[O]) {
 	}
 }
 
-// settle commits if everything was accepted.
+// finish stores what was accepted in the end.
+func (r *running[O]) finish() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.finished = true
+	if r.waiting != nil {
+		r.waiting.Stop()
+	}
+	if r.Kept != nil {
+		r.keep()
+	}
+}
+
+// settle keeps what was accepted.
 func (r *running[O]) settle() {
-	pending := func(l *laneOf[O]) bool { return l.paused || !l.empty() }
-	if r.Commit != nil && !slices.ContainsFunc(r.lanes, pending) {
+	behind := slices.ContainsFunc(r.lanes, (*laneOf[O]).behind)
+	switch {
+	case r.Kept != nil && behind && !r.late():
+		r.settleLater()
+	case r.Kept != nil:
+		r.keep()
+	case r.Commit != nil && !behind:
 		r.Commit(context.WithoutCancel(r.ctx))
+	}
+	if r.Kept == nil {
+		for _, l := range r.lanes {
+			if !l.behind() { // The newest observation is all that its state is made of.
+				l.own = nil
+			}
+		}
+	}
+}
+
+// late says that all signals that are behind are so for some time. Before, it is better to
+// wait for them than to store twice.
+func (r *running[O]) late() bool {
+	return !slices.ContainsFunc(r.lanes, func(l *laneOf[O]) bool { return l.behind() && !l.paused && !l.late() })
+}
+
+func (r *running[O]) settleLater() {
+	if r.waiting != nil {
+		return
+	}
+	r.waiting = time.AfterFunc(lateAfter, func() {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		if r.waiting = nil; !r.finished {
+			r.settle()
+		}
+	})
+}
+
+// keep stores the states of the signals that have accepted all, if they have changed.
+func (r *running[O]) keep() {
+	changed := len(r.lanes) == 0 && r.changed
+	lanes := make([]checkpoint.Lane, len(r.lanes))
+	for i, l := range r.lanes {
+		lanes[i] = checkpoint.Lane{Name: l.label(), Behind: l.behind()}
+		changed = changed || l.changed && !lanes[i].Behind
+	}
+	if !changed {
+		return
+	}
+	for i, l := range r.lanes {
+		if l.own != nil && !lanes[i].Behind {
+			lanes[i].Own = l.own.Save()
+		}
+	}
+	same, err := r.Kept.Store(context.WithoutCancel(r.ctx), r.Kept.Save(), lanes)
+	if err != nil {
+		return // It is tried again with the next observation.
+	}
+	r.changed = false
+	for i, l := range r.lanes {
+		if !lanes[i].Behind {
+			l.changed = false
+		}
+		if slices.Contains(same, l.label()) {
+			l.own = nil
+		}
 	}
 }
 

@@ -17,6 +17,12 @@ import (
 	"github.com/otelcol-infra/otelcol-infra/internal/condition"
 )
 
+// The names of the signals, also in the storage.
+const (
+	signalLogs   = "logs"
+	signalTraces = "traces"
+)
+
 // signal is the logs or the traces of one receiver.
 type signal[T any] struct {
 	name    string
@@ -37,7 +43,7 @@ type signal[T any] struct {
 
 func newLogsSignal(d *Delivery, report *receiverhelper.ObsReport, format string) *signal[plog.Logs] {
 	return &signal[plog.Logs]{
-		name:   "logs",
+		name:   signalLogs,
 		wanted: func() bool { return d.Logs != nil },
 		of:     func(t Telemetry) plog.Logs { return t.Logs },
 		count:  plog.Logs.LogRecordCount,
@@ -68,7 +74,7 @@ func newLogsSignal(d *Delivery, report *receiverhelper.ObsReport, format string)
 
 func newTracesSignal(d *Delivery, report *receiverhelper.ObsReport, format string) *signal[ptrace.Traces] {
 	return &signal[ptrace.Traces]{
-		name:   "traces",
+		name:   signalTraces,
 		wanted: func() bool { return d.Traces != nil },
 		of:     func(t Telemetry) ptrace.Traces { return t.Traces },
 		count:  ptrace.Traces.SpanCount,

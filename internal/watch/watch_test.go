@@ -8,8 +8,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"math/rand/v2"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -23,6 +26,7 @@ import (
 	"go.opentelemetry.io/collector/consumer"
 	"go.opentelemetry.io/collector/consumer/consumererror"
 	"go.opentelemetry.io/collector/consumer/consumertest"
+	"go.opentelemetry.io/collector/extension/xextension/storage"
 	"go.opentelemetry.io/collector/pdata/pcommon"
 	"go.opentelemetry.io/collector/pdata/plog"
 	"go.opentelemetry.io/collector/pdata/ptrace"
@@ -33,6 +37,7 @@ import (
 	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest/observer"
 
+	"github.com/otelcol-infra/otelcol-infra/internal/checkpoint"
 	"github.com/otelcol-infra/otelcol-infra/internal/condition"
 	"github.com/otelcol-infra/otelcol-infra/internal/watch/internal/metadatatest"
 )
@@ -584,9 +589,9 @@ func TestWithForkAFullQueueIsAGapOfItsSignalAlone(t *testing.T) {
 		var reconciledAt time.Time
 		s, end := b.run(t, Loop[string]{
 			Step: step,
-			Fork: func() func(time.Time, string, bool) Telemetry {
+			Fork: func() Fork[StepFork[string]] {
 				before := state
-				return func(now time.Time, name string, gap bool) Telemetry {
+				return Fork[StepFork[string]]{Step: func(now time.Time, name string, gap bool) Telemetry {
 					step := before + ">" + name
 					if gap {
 						reconciledAt = now
@@ -594,7 +599,7 @@ func TestWithForkAFullQueueIsAGapOfItsSignalAlone(t *testing.T) {
 					}
 					before = name
 					return many(step, 2)
-				}
+				}}
 			},
 			Commit: func(context.Context) { committed = state },
 		})
@@ -734,8 +739,8 @@ func TestNothingIsMissedWhenAFullQueueHasNothingMoreToTake(t *testing.T) {
 				}
 				return many(name, 4)
 			},
-			Fork: func() func(time.Time, string, bool) Telemetry {
-				return func(time.Time, string, bool) Telemetry { return telemetryOf("gap") }
+			Fork: func() Fork[StepFork[string]] {
+				return Fork[StepFork[string]]{Step: func(time.Time, string, bool) Telemetry { return telemetryOf("gap") }}
 			},
 		})
 		s <- "a"
@@ -787,4 +792,272 @@ func TestTheTimeOfAnObservationIsItsOwn(t *testing.T) {
 		end()
 		assert.Equal(t, made, stepped)
 	})
+}
+
+// counted is a state that counts what it has stepped. It is kept as JSON.
+type counted struct{ Names []string }
+
+func (c *counted) Save() counted         { return counted{slices.Clone(c.Names)} }
+func (c *counted) Restore(saved counted) { *c = saved }
+func (c *counted) clone() *counted       { saved := c.Save(); return &saved }
+func (c *counted) step(name string) Telemetry {
+	c.Names = append(c.Names, name)
+	return telemetryOf(strings.Join(c.Names, ""))
+}
+
+func stepCounted(c *counted) StepFork[string] {
+	return func(_ time.Time, name string, gap bool) Telemetry {
+		if gap {
+			c.Names = append(c.Names, "...")
+		}
+		return c.step(name)
+	}
+}
+
+// stored is a storage that counts the writes.
+type stored struct {
+	storage.Client
+
+	values map[string]string
+	writes int
+}
+
+func (s *stored) GetExtensions() map[component.ID]component.Component {
+	return map[component.ID]component.Component{component.MustNewID("test"): s}
+}
+func (*stored) Start(context.Context, component.Host) error { return nil }
+func (*stored) Shutdown(context.Context) error              { return nil }
+
+func (s *stored) GetClient(context.Context, component.Kind, component.ID, string) (storage.Client, error) {
+	return s, nil
+}
+
+func (s *stored) Get(_ context.Context, key string) ([]byte, error) {
+	if value, found := s.values[key]; found {
+		return []byte(value), nil
+	}
+	return nil, nil
+}
+
+func (s *stored) Batch(_ context.Context, operations ...*storage.Operation) error {
+	s.writes++
+	for _, o := range operations {
+		if o.Type == storage.Delete {
+			delete(s.values, o.Key)
+		} else {
+			s.values[o.Key] = string(o.Value)
+		}
+	}
+	return nil
+}
+
+// runKept runs a loop over what is stored.
+func (b *bench) runKept(t *testing.T, s *stored) (in source, end func()) {
+	t.Helper()
+	id := component.MustNewID("test")
+	store, err := checkpoint.Open(t.Context(), s, &id, component.KindReceiver, id, "")
+	require.NoError(t, err)
+	state := &counted{}
+	slot := checkpoint.Slot[counted]{Store: store, Key: "state", Report: func(err error) { require.NoError(t, err) }}
+	return b.run(t, Loop[string]{
+		Step: func(_ time.Time, name string) Telemetry { return state.step(name) },
+		Fork: func() Fork[StepFork[string]] { return ForkOf(&sync.Mutex{}, state.clone(), stepCounted) },
+		Kept: Keep(t.Context(), slot, &sync.Mutex{}, state, func() *counted { return &counted{} }, stepCounted),
+	})
+}
+
+// killed returns what the next process finds.
+func (s *stored) killed() *stored { return &stored{values: maps.Clone(s.values)} }
+
+func TestWhatOneSignalHasAcceptedIsStoredWhileTheOtherIsRefused(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b, s := newBench(t), &stored{values: map[string]string{}}
+		in, end := b.runKept(t, s)
+		in <- "a"
+		sleep(time.Second)
+		assert.Equal(t, map[string]string{"state": `{"Names":["a"]}`}, s.values)
+		assert.Equal(t, 1, s.writes, "there is nothing to store for each signal")
+
+		accepts := b.refuseUntil()
+		in <- "b"
+		in <- "c"
+		sleep(time.Second)
+		behind := map[string]string{"state": `{"Names":["a","b","c"]}`, "state/logs": `{"Names":["a"]}`}
+		assert.Equal(t, behind, s.values)
+		killed := s.killed()
+
+		accepts.Store(true)
+		sleep(retryAtMost)
+		assert.Equal(t, map[string]string{"state": `{"Names":["a","b","c"]}`}, s.values, "both are as far again")
+		end()
+
+		b = newBench(t)
+		in, end = b.runKept(t, killed)
+		in <- "d"
+		sleep(time.Second)
+		assert.Equal(t, []string{"ad"}, b.accepted(), "it goes on from what it had accepted")
+		assert.Equal(t, []string{"abcd"}, b.spans())
+		assert.Equal(t, map[string]string{"state": `{"Names":["a","b","c","d"]}`, "state/logs": `{"Names":["a","d"]}`}, killed.values)
+		end()
+	})
+}
+
+func TestASignalThatHasAcceptedNothingBeginsAnew(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b, s := newBench(t), &stored{values: map[string]string{}}
+		b.refuseUntil()
+		in, _ := b.runKept(t, s)
+		in <- "a"
+		sleep(time.Second)
+		assert.Equal(t, map[string]string{"state": `{"Names":["a"]}`, "state/logs": "null"}, s.values)
+
+		b = newBench(t)
+		in, end := b.runKept(t, s.killed())
+		in <- "b"
+		end()
+		assert.Equal(t, []string{"b"}, b.accepted())
+		assert.Equal(t, []string{"ab"}, b.spans())
+	})
+}
+
+// Also what is accepted, or refused, in the end.
+func TestAfterAShutdownARefusedSignalGoesOnFromWhereItWas(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b, s := newBench(t), &stored{values: map[string]string{}}
+		in, end := b.runKept(t, s)
+		in <- "a"
+		sleep(time.Second)
+		b.refuseUntil()
+		in <- "b"
+		end()
+		assert.Equal(t, map[string]string{"state": `{"Names":["a","b"]}`, "state/logs": `{"Names":["a"]}`}, s.values)
+	})
+}
+
+// Its queue was full, so that it has a state of its own.
+func TestASignalHasTheCommonStateAgainWhenBothSaveTheSame(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b, s := newBench(t), &stored{values: map[string]string{}}
+		accepts := b.refuseUntil()
+		state, forks := "", 0
+		last := func(into *string) func() any { return func() any { return *into } }
+		store, err := checkpoint.Open(t.Context(), s, nil, component.KindReceiver, component.MustNewID("test"), "")
+		require.NoError(t, err)
+		slot := checkpoint.Slot[string]{Store: store, Key: "state", Report: func(err error) { require.NoError(t, err) }}
+		var own []string
+		in, end := b.run(t, Loop[string]{
+			Step: func(_ time.Time, name string) Telemetry { state = name; return many(name, 2) },
+			Fork: func() Fork[StepFork[string]] {
+				forks++
+				apart := state
+				return Fork[StepFork[string]]{Save: last(&apart), Step: func(_ time.Time, name string, _ bool) Telemetry {
+					own = append(own, name)
+					apart = name
+					return many(name, 2)
+				}}
+			},
+			Kept: &Kept[StepFork[string]]{Save: last(&state), Store: slot.SaveLanes},
+		})
+		for _, name := range []string{"a", "b", "c", "d"} {
+			in <- name
+		}
+		sleep(time.Second)
+		accepts.Store(true)
+		sleep(retryAtMost)
+		in <- "e"
+		in <- "f"
+		end()
+		assert.NotZero(t, forks)
+		assert.Equal(t, []string{"d"}, own, "then it is stepped once for both")
+		assert.Equal(t, []string{"a", "b", "d", "e", "f"}, slices.Compact(b.accepted()))
+	})
+}
+
+// last is a state that is the newest observation. A step from one to the next is reported
+// as such.
+type last struct{ name string }
+
+func (l *last) Save() string         { return l.name }
+func (l *last) Restore(saved string) { l.name = saved }
+
+func stepLast(l *last) StepFork[string] {
+	return func(_ time.Time, name string, _ bool) Telemetry {
+		before := l.name
+		l.name = name
+		return telemetryOf(before + ">" + name)
+	}
+}
+
+// Whatever is refused and whenever the process is killed, each signal goes on from what it
+// has accepted last: nothing is repeated, and nothing that was left out breaks the chain.
+func TestEachSignalIsAChainOverRefusalsAndKills(t *testing.T) {
+	for seed := range uint64(30) {
+		synctest.Test(t, func(t *testing.T) {
+			random := rand.New(rand.NewPCG(seed, 1)) //nolint:gosec // a test repeats its choices
+			s := &stored{values: map[string]string{}}
+			var logs, traces []string // what was accepted over all processes
+			for process, observed := 0, 0; process < 8; process++ {
+				b := newBench(t)
+				var killed atomic.Bool
+				var refused struct{ logs, traces atomic.Bool }
+				var err error
+				b.Logs, err = consumer.NewLogs(func(_ context.Context, data plog.Logs) error {
+					if killed.Load() || refused.logs.Load() {
+						return errBusy
+					}
+					logs = append(logs, names(data)...)
+					return nil
+				})
+				require.NoError(t, err)
+				b.Traces, err = consumer.NewTraces(func(_ context.Context, data ptrace.Traces) error {
+					if killed.Load() || refused.traces.Load() {
+						return errBusy
+					}
+					for _, rs := range data.ResourceSpans().All() {
+						traces = append(traces, rs.ScopeSpans().At(0).Spans().At(0).Name())
+					}
+					return nil
+				})
+				require.NoError(t, err)
+				id := component.MustNewID("test")
+				store, err := checkpoint.Open(t.Context(), s, &id, component.KindReceiver, id, "")
+				require.NoError(t, err)
+				slot := checkpoint.Slot[string]{Store: store, Key: "last", Report: func(err error) { require.NoError(t, err) }}
+				state, lock := &last{}, &sync.Mutex{}
+				kept := Keep(t.Context(), slot, lock, state, func() *last { return &last{} }, stepLast)
+				common := stepLast(state)
+				in, end := b.run(t, Loop[string]{
+					Step: func(now time.Time, name string) Telemetry { return common(now, name, false) },
+					Fork: func() Fork[StepFork[string]] { return ForkOf(lock, &last{state.name}, stepLast) },
+					Kept: kept,
+				})
+				for range 1 + random.IntN(20) {
+					switch random.IntN(4) {
+					case 0:
+						refused.logs.Store(random.IntN(2) == 0)
+					case 1:
+						refused.traces.Store(random.IntN(2) == 0)
+					default:
+						observed++
+						in <- strconv.Itoa(observed)
+					}
+					time.Sleep(time.Duration(random.Int64N(int64(2 * time.Second))))
+				}
+				sleep(2 * lateAfter)
+				found := s.killed()
+				killed.Store(true)
+				end()
+				s = found
+			}
+			for signal, accepted := range map[string][]string{"logs": logs, "traces": traces} {
+				at := ""
+				for _, step := range accepted {
+					before, after, _ := strings.Cut(step, ">")
+					require.Equal(t, at, before, "seed %d: %s: %s", seed, signal, accepted)
+					at = after
+				}
+				require.NotEmpty(t, accepted)
+			}
+		})
+	}
 }

@@ -41,6 +41,7 @@ import (
 	"github.com/otelcol-infra/otelcol-infra/receiver/consulreceiver/internal/peering"
 	"github.com/otelcol-infra/otelcol-infra/receiver/consulreceiver/internal/server"
 	"github.com/otelcol-infra/otelcol-infra/receiver/consulreceiver/internal/session"
+	"github.com/otelcol-infra/otelcol-infra/receiver/consulreceiver/internal/sessionlist"
 	"github.com/otelcol-infra/otelcol-infra/receiver/consulreceiver/internal/userevent"
 )
 
@@ -97,7 +98,7 @@ var allAsked = []asked{
 		return trips, err
 	}, `[{"Node":"lab","Segment":"","Coord":{"Vec":[0,0,0,0,0,0,0,0],"Error":1.5,"Adjustment":0,"Height":0.00001}}]`, []string{`[]`}},
 	{endpointSessions, func(t *testing.T, c *consulapi.Client, filters collect.Filters) (any, error) {
-		sessions, err := session.Read(filters)(t.Context(), c, consulapi.Query{})
+		sessions, err := session.Read(filters, new(sessionlist.Lists))(t.Context(), c, consulapi.Query{})
 		return sessions.Objects, err
 	}, `[{"ID":"adf4238a-882b-9ddc-4a9d-5b6758e4159e","Name":"holder","Node":"lab","LockDelay":15000000000,"Behavior":"release","TTL":"","NodeChecks":["serfHealth"],"ServiceChecks":null,"CreateIndex":20,"ModifyIndex":20}]`, []string{`[]`}},
 	{endpointKV + "locks/", func(t *testing.T, c *consulapi.Client, _ collect.Filters) (any, error) {

@@ -158,8 +158,8 @@ func (w *watcher) discover(ctx context.Context, agent *scope, observe func(*scop
 			}
 			return nil
 		},
-		Fork: func() func(time.Time, poll.Result[[]string]) []struct{} {
-			return func(time.Time, poll.Result[[]string]) []struct{} { return nil }
+		Fork: func() watch.Fork[collect.StepRead[[]string, struct{}]] {
+			return watch.Fork[collect.StepRead[[]string, struct{}]]{Step: func(time.Time, poll.Result[[]string]) []struct{} { return nil }}
 		},
 		Render: func(*collect.Renderer, []struct{}) {},
 	}.Run(ctx)

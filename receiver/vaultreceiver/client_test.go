@@ -184,7 +184,7 @@ func TestErrorsSayWhatToDo(t *testing.T) {
 		want    string
 	}{
 		"a web page": {"sys/health", page, health,
-			"sys/health: the answer is not Vault's, check endpoint: invalid character '<' looking for beginning of value"},
+			"sys/health: the answer is not Vault's, check endpoint: jsontext: invalid character '<' at start of value"},
 		"the error page of a proxy": {"sys/health", status(http.StatusBadGateway), health,
 			"sys/health: the answer is not Vault's, check endpoint: status 502"},
 		"another API": {"sys/health", says(http.StatusOK, `{"status":"ok"}`), health,

@@ -12,6 +12,7 @@ import (
 	"go.opentelemetry.io/collector/pdata/pcommon"
 	"go.opentelemetry.io/collector/pdata/pmetric"
 
+	"github.com/otelcol-infra/otelcol-infra/internal/checkpoint"
 	"github.com/otelcol-infra/otelcol-infra/internal/watch"
 	"github.com/otelcol-infra/otelcol-infra/receiver/vaultreceiver/internal/metadata"
 )
@@ -104,9 +105,8 @@ func (t *topic[T]) run(ctx context.Context) {
 	if t.tell == nil {
 		return
 	}
-	var told memory[T]
-	restored := false
-	watch.Loop[sight[T]]{
+	var told told[T]
+	loop := watch.Loop[sight[T]]{
 		Next: func(ctx context.Context) (s sight[T], err error) {
 			select {
 			case s = <-news:
@@ -115,38 +115,61 @@ func (t *topic[T]) run(ctx context.Context) {
 				return s, ctx.Err()
 			}
 		},
-		Step: func(_ time.Time, s sight[T]) watch.Telemetry {
-			if !restored {
-				restored = true
-				told = t.restore(ctx, s.term)
-			}
-			before := told
-			told = memory[T]{Known: true, Cluster: s.term.Cluster, term: s.term, at: s.at, Value: s.value}
-			return t.compare(before, s)
+		Step: func(_ time.Time, s sight[T]) watch.Telemetry { return t.compare(told.take(s), s) },
+		Fork: func() watch.Fork[watch.StepFork[sight[T]]] {
+			apart := told
+			return watch.ForkOf(&sync.Mutex{}, &apart, t.stepApart)
 		},
-		Fork: func() func(time.Time, sight[T], bool) watch.Telemetry {
-			before := told
-			return func(_ time.Time, s sight[T], gap bool) watch.Telemetry {
-				s.gap = s.gap || gap
-				reported := watch.EmptyTelemetry()
-				if gap {
-					reported = t.w.gap(s.at, before.at)
-				}
-				changed := t.compare(before, s)
-				changed.Logs.ResourceLogs().MoveAndAppendTo(reported.Logs.ResourceLogs())
-				changed.Traces.ResourceSpans().MoveAndAppendTo(reported.Traces.ResourceSpans())
-				before = memory[T]{Known: true, Cluster: s.term.Cluster, term: s.term, at: s.at, Value: s.value}
-				return reported
-			}
-		},
-		Delivery: t.w.Delivery(),
-		Commit: func(ctx context.Context) {
-			if t.stored != "" {
-				t.w.Condition.Set(storageState, t.w.store.Save(ctx, t.stored, told))
-			}
-		},
+		Delivery:  t.w.Delivery(),
 		Condition: func(error) {}, // The endpoint has one of its own.
-	}.Run(ctx)
+	}
+	if t.stored != "" {
+		slot := checkpoint.Slot[memory[T]]{Store: t.w.store, Key: t.stored, Report: func(err error) { t.w.Condition.Set(storageState, err) }}
+		loop.Kept = watch.Keep(ctx, slot, &sync.Mutex{}, &told, newTold[T], t.stepApart)
+	}
+	loop.Run(ctx)
+}
+
+// stepApart returns what steps what was told by a signal that goes on by itself.
+func (t *topic[T]) stepApart(told *told[T]) watch.StepFork[sight[T]] {
+	return func(_ time.Time, s sight[T], gap bool) watch.Telemetry {
+		before := told.take(s)
+		s.gap = s.gap || gap
+		reported := watch.EmptyTelemetry()
+		if gap {
+			reported = t.w.gap(s.at, before.at)
+		}
+		changed := t.compare(before, s)
+		changed.Logs.ResourceLogs().MoveAndAppendTo(reported.Logs.ResourceLogs())
+		changed.Traces.ResourceSpans().MoveAndAppendTo(reported.Traces.ResourceSpans())
+		return reported
+	}
+}
+
+// told is what a signal was told last.
+type told[T any] struct {
+	last  memory[T]
+	saved bool // by an earlier process
+}
+
+func newTold[T any]() *told[T] { return &told[T]{} }
+
+func (t *told[T]) Save() memory[T] { return t.last }
+
+func (t *told[T]) Restore(saved memory[T]) { t.last, t.saved = saved, true }
+
+// take replaces it by an answer, and returns what it was: nothing, if an earlier process
+// was told of another cluster.
+func (t *told[T]) take(s sight[T]) memory[T] {
+	before := t.last
+	switch {
+	case t.saved && s.term.continues(before.Cluster):
+		before.term, before.old = s.term, true
+	case t.saved:
+		before = memory[T]{}
+	}
+	*t = told[T]{last: memory[T]{Known: true, Cluster: s.term.Cluster, term: s.term, at: s.at, Value: s.value}}
+	return before
 }
 
 // memory is what was told last.
@@ -168,18 +191,6 @@ func (t *topic[T]) compare(before memory[T], s sight[T]) watch.Telemetry {
 	return t.tell(s.at, change[T]{
 		at: s.at, before: before.Value, after: s.value, resource: t.w.resource(), reconciled: s.gap || before.old,
 	})
-}
-
-// restore takes in what an earlier process told of the cluster.
-func (t *topic[T]) restore(ctx context.Context, now term) (m memory[T]) {
-	if t.stored == "" {
-		return m
-	}
-	m, ok := resume(ctx, t.w, t.stored, now, func(m memory[T]) string { return m.Cluster })
-	if ok {
-		m.term, m.old = now, true
-	}
-	return m
 }
 
 // ask asks at each interval, and at once when the server becomes active or there

@@ -5,8 +5,10 @@ package vaultreceiver
 
 import (
 	"context"
-	"encoding/json"
 	"time"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/otelcol-infra/otelcol-infra/internal/jsonanswer"
 	"github.com/otelcol-infra/otelcol-infra/receiver/vaultreceiver/internal/state"
@@ -37,21 +39,21 @@ func (c *client) InFlight(ctx context.Context) (state.InFlight, error) {
 type inFlight struct{ seen state.InFlight }
 
 // DecodeFrom implements jsonanswer.Stream.
-func (f *inFlight) DecodeFrom(from *json.Decoder) error {
-	if opening, err := from.Token(); err != nil {
+func (f *inFlight) DecodeFrom(from *jsontext.Decoder) error {
+	if opening, err := from.ReadToken(); err != nil {
 		return err
-	} else if opening != json.Delim('{') || !from.More() {
+	} else if opening.Kind() != '{' || from.PeekKind() == '}' {
 		return &jsonanswer.LackError{}
 	}
-	for from.More() {
-		if _, err := from.Token(); err != nil { // the ID of the request
+	for from.PeekKind() != '}' {
+		if _, err := from.ReadToken(); err != nil { // the ID of the request
 			return err
 		}
 		var request struct {
 			Path  string    `json:"request_path"`
 			Began time.Time `json:"start_time"`
 		}
-		if err := from.Decode(&request); err != nil {
+		if err := json.UnmarshalDecode(from, &request); err != nil {
 			return err
 		}
 		if request.Path == "" || request.Began.IsZero() {
@@ -59,6 +61,6 @@ func (f *inFlight) DecodeFrom(from *json.Decoder) error {
 		}
 		f.seen = f.seen.With(request.Path, request.Began)
 	}
-	_, err := from.Token()
+	_, err := from.ReadToken()
 	return err
 }

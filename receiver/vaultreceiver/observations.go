@@ -109,11 +109,18 @@ func stepMachine(m *state.Machine, o observation) []state.Effect {
 	return m.StepRaft(o.at, *o.raft)
 }
 
-// stepApart returns a step for a signal that goes on by itself: see watch.Loop.
-func (w *watcher) stepApart() func(time.Time, observation, bool) watch.Telemetry {
+type stepApart = watch.StepFork[observation]
+
+// fork returns a state for a signal that goes on by itself: see watch.Loop.
+func (w *watcher) fork() watch.Fork[stepApart] {
 	w.mu.Lock()
-	machine := w.machine.Clone()
-	w.mu.Unlock()
+	defer w.mu.Unlock()
+	return watch.ForkOf(&w.mu, server{w, w.machine.Clone()}, w.stepApart)
+}
+
+// stepApart returns what steps the state of such a signal.
+func (w *watcher) stepApart(apart server) stepApart {
+	machine := apart.machine
 	return func(_ time.Time, o observation, gap bool) watch.Telemetry {
 		if !gap {
 			if o.access != nil {

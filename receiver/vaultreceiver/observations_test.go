@@ -5,6 +5,7 @@ package vaultreceiver
 
 import (
 	"context"
+	"os"
 	"strconv"
 	"testing"
 	"time"
@@ -84,7 +85,7 @@ func TestAFullQueueOfTheServerIsAGap(t *testing.T) {
 	}
 	step := func(o observation) []string { return eventNames(w.step(o.at, o)) }
 	assert.Empty(t, step(server(0, false)))
-	across := w.stepApart()
+	across := w.fork().Step
 	assert.Equal(t, []string{"vault.sealed"}, step(server(time.Second, true)))
 	assert.Equal(t, []string{"vault.unsealed"}, step(server(2*time.Second, false)))
 	assert.Equal(t, []string{"vault.sealed"}, step(server(3*time.Second, true)))
@@ -171,4 +172,38 @@ func TestSpansGoOnWhileEventsAreRefused(t *testing.T) {
 	o.RefuseLogs(false)
 	o.Eventually(t, "all events", func() bool { return len(o.Events("vault.sealed")) == seals })
 	o.Eventually(t, "all events", func() bool { return len(o.Events("vault.unsealed")) == seals })
+}
+
+// Each signal goes on from what it has accepted when the collector is killed while events
+// are refused: the spans end once, and the events report the difference.
+func TestAKillWhileEventsAreRefused(t *testing.T) {
+	vault, _ := startVault(t)
+	folder := t.TempDir()
+	o := startStored(t, configFor(vault.Addr), folder)
+	o.Eventually(t, "the baseline", o.HasValue(1, "vault.active"))
+	require.NoError(t, vault.Seal(t.Context()))
+	o.Eventually(t, "the seal", o.HasEvent("vault.sealed"))
+	o.Eventually(t, "the seal", o.HasSpan(telemetry.SpanSealed+".start"))
+	o.RefuseLogs(true)
+	require.NoError(t, vault.Unseal(t.Context()))
+	o.Eventually(t, "the unseal", o.HasSpan(telemetry.SpanSealed))
+	require.NoError(t, vault.Seal(t.Context()))
+	o.Eventually(t, "the second seal", func() bool { return len(o.Spans(telemetry.SpanSealed+".start")) == 2 })
+	time.Sleep(time.Second) // What was accepted is stored soon.
+	copied := t.TempDir()
+	require.NoError(t, os.CopyFS(copied, os.DirFS(folder)))
+	o.Shutdown(t)
+
+	again := startStored(t, configFor(vault.Addr), copied)
+	again.Eventually(t, "it is sealed", again.HasValue(1, "vault.sealed"))
+	require.NoError(t, vault.Unseal(t.Context()))
+	again.Eventually(t, "the end of the second seal", again.HasSpan(telemetry.SpanSealed))
+	again.Eventually(t, "the unseal", again.HasEvent("vault.unsealed"))
+	started, ended := o.Spans(telemetry.SpanSealed + ".start")[1], again.Spans(telemetry.SpanSealed)
+	require.Len(t, ended, 1)
+	assert.Equal(t, started.ParentSpanID(), ended[0].SpanID())
+	assert.Equal(t, started.StartTimestamp(), ended[0].StartTimestamp())
+	assert.Empty(t, again.Spans(telemetry.SpanSealed+".start"))
+	assert.Empty(t, o.Events("vault.unsealed"))
+	assert.Len(t, again.Events("vault.unsealed"), 1)
 }

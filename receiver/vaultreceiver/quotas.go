@@ -54,7 +54,8 @@ func newQuotas(w *watcher) domain {
 func (q *quotas) readAll(ctx context.Context) (state.Quotas, error) {
 	if !q.begun { // What Vault has forgotten is known from what was told.
 		_, now := q.w.possible()
-		q.known, q.begun = q.restore(ctx, now).Value, true
+		told, _ := resume(ctx, q.w, q.stored, now, func(m memory[state.Quotas]) string { return m.Cluster })
+		q.known, q.begun = told.Value, true
 	}
 	limits, all, err := q.w.client.RateLimits(ctx)
 	if err != nil {

@@ -115,7 +115,7 @@ func (w *watcher) Start(ctx context.Context, host component.Host) (err error) {
 
 // run has the token kept alive, polls the server, and tells what becomes of both.
 func (w *watcher) run(ctx context.Context) {
-	w.restore(ctx)
+	kept := w.restore(ctx)
 	var loops sync.WaitGroup
 	defer loops.Wait()
 	loops.Go(func() { w.client.session.keep(ctx) })
@@ -131,9 +131,9 @@ func (w *watcher) run(ctx context.Context) {
 	watch.Loop[observation]{
 		Next:      w.news.next,
 		Step:      w.step,
-		Fork:      w.stepApart,
+		Fork:      w.fork,
 		Delivery:  w.Delivery(),
-		Commit:    w.keep,
+		Kept:      kept,
 		Condition: func(error) {}, // Each endpoint has a condition of its own.
 	}.Run(ctx)
 }
@@ -175,26 +175,33 @@ type kept struct {
 
 // restore takes in what an earlier process saved of this server. What cannot be
 // read is said, and done without.
-func (w *watcher) restore(ctx context.Context) {
-	var saved kept
-	found, err := w.store.Load(ctx, storedServer, &saved)
-	w.Condition.Set(storageState, err)
-	if !found || err != nil || saved.Instance != w.instance() {
-		return
-	}
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.machine.Restore(saved.Server)
-	w.cluster = identity{clusterID: saved.Server.ClusterID, clusterName: saved.ClusterName}
+func (w *watcher) restore(ctx context.Context) *watch.Kept[stepApart] {
+	slot := checkpoint.Slot[kept]{Store: w.store, Key: storedServer, Report: func(err error) { w.Condition.Set(storageState, err) }}
+	fresh := func() server { return server{w, &state.Machine{}} }
+	return watch.Keep(ctx, slot, &w.mu, server{w, &w.machine}, fresh, w.stepApart)
 }
 
-// keep saves what has to survive a restart. What fails is tried again soon.
-func (w *watcher) keep(ctx context.Context) {
-	w.mu.Lock()
-	saved, known := w.machine.Save()
-	name := w.cluster.clusterName
-	w.mu.Unlock()
-	if known {
-		w.Condition.Set(storageState, w.store.Save(ctx, storedServer, kept{Instance: w.instance(), ClusterName: name, Server: saved}))
+// server is the machine of the watcher, or of a signal that goes on by itself.
+type server struct {
+	w       *watcher
+	machine *state.Machine
+}
+
+// Save returns what has to survive a restart; before the baseline that is of no server.
+func (s server) Save() (k kept) {
+	if saved, known := s.machine.Save(); known {
+		k = kept{Instance: s.w.instance(), ClusterName: s.w.cluster.clusterName, Server: saved}
+	}
+	return k
+}
+
+// Restore goes on from what was saved, if that is of this server.
+func (s server) Restore(saved kept) {
+	if saved.Instance != s.w.instance() {
+		return
+	}
+	s.machine.Restore(saved.Server)
+	if s.machine == &s.w.machine {
+		s.w.cluster = identity{clusterID: saved.Server.ClusterID, clusterName: saved.ClusterName}
 	}
 }

@@ -78,7 +78,7 @@ func (r *Run) KillFault(sink *Sink, collector *lab.Collector, name string, recov
 		if err := recovered(ctx); err != nil {
 			return err
 		}
-		r.AddWindow(Window{From: began, Until: time.Now(), Why: name, Silent: true})
+		r.AddWindow(Window{From: began, Until: time.Now(), Why: name, Silent: true, Apart: len(refused) > 0})
 		return nil
 	}}
 }

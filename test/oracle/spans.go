@@ -22,6 +22,8 @@ type SpanRules struct {
 	// Again says whether a span may have the ID of an earlier one; nil: none may, except
 	// over a kill of the collector.
 	Again func(first, second Span) bool
+	// Unannounced says whether a span comes without one that announced it; nil: none does.
+	Unannounced func(Span) bool
 	// Open says whether a span may be open still when all is quiet; nil: none may.
 	Open func(start Span) bool
 }
@@ -71,7 +73,8 @@ func (r *Run) checkAgain(before, span Span, rules SpanRules) {
 func (r *Run) checkStart(span Span, announced []Span, rules SpanRules) {
 	unknown := span.Attributes[rules.BeganBefore] == "true"
 	switch {
-	case len(announced) == 0 && !unknown:
+	case len(announced) == 0 && (unknown || rules.Unannounced != nil && rules.Unannounced(span)):
+	case len(announced) == 0:
 		r.Differ("span %s of %s was not announced:%s", span.Name, r.Clock(span.Start), span.Attributes)
 	case len(announced) > 0 && !slices.ContainsFunc(announced, func(start Span) bool {
 		return start.Name == span.Name+startSuffix && (unknown || start.TraceID == span.TraceID && start.Start.Equal(span.Start))

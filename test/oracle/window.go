@@ -15,6 +15,8 @@ type Window struct {
 	// Silent says that changes in it may come without an event of their own, as
 	// over a restart of the collector.
 	Silent bool
+	// Apart says that one signal reported what happened in it, and another one did not.
+	Apart bool
 	// Hidden says that it counts for hidden domains alone.
 	Hidden bool
 	// Unsettled says that the server itself may have changed what it holds.

@@ -5,9 +5,7 @@ package consul
 
 // What the receiver does not do right yet is off here. Each is switched on when it does.
 const (
-	// restoredSpansAreNew: after a snapshot was restored, no span has the ID of another.
-	restoredSpansAreNew = true
-	// startsSurviveKills: a span whose start was accepted ends also when the collector was
-	// killed while another signal was refused.
-	startsSurviveKills = false
+	// signalsAgreeAfterKills: events and spans have the same IDs and times also after the
+	// collector was killed while one of both was refused. Each signal is right by itself.
+	signalsAgreeAfterKills = false
 )

@@ -16,7 +16,7 @@ import (
 // compareSpans compares the spans with the events, which were compared with the truth.
 func (s *system) compareSpans(events []oracle.Event) {
 	spans := s.spans()
-	s.CheckSpans(spans, oracle.SpanRules{BeganBefore: attrBeganBefore, Reconciled: attrReconciled, Open: s.stillOpen(events), Again: s.cameBack})
+	s.CheckSpans(spans, oracle.SpanRules{BeganBefore: attrBeganBefore, Reconciled: attrReconciled, Open: s.stillOpen(events)})
 	starts, ended := map[string][]oracle.Span{}, map[string][]oracle.Span{} // by the span's ID
 	for _, span := range spans {
 		if strings.HasSuffix(span.Name, ".start") {
@@ -27,6 +27,9 @@ func (s *system) compareSpans(events []oracle.Event) {
 	}
 	for _, e := range events {
 		begins, ends, name := opens(e)
+		if s.apart(e) {
+			begins, ends = false, false
+		}
 		if begins && e.SpanID != "" {
 			if !slices.ContainsFunc(starts[e.SpanID], func(start oracle.Span) bool {
 				return start.Name == name+".start" && start.Start.Equal(e.At) && start.TraceID == e.TraceID && spelled(e, start)
@@ -48,12 +51,10 @@ func (s *system) compareSpans(events []oracle.Event) {
 	s.compareIncidents(spans)
 }
 
-// cameBack says whether a span can have the ID of an earlier one, as Consul went back to a
-// snapshot between them.
-func (s *system) cameBack(first, second oracle.Span) bool {
-	return !restoredSpansAreNew && slices.ContainsFunc(s.Windows(), func(w oracle.Window) bool {
-		return w.Why == faultRestored && w.Until.After(first.Start) && w.From.Before(second.Arrived)
-	})
+// apart says whether an event may differ from its span, as the signals went on from
+// different points after a kill.
+func (s *system) apart(e oracle.Event) bool {
+	return !signalsAgreeAfterKills && slices.ContainsFunc(s.Windows(), func(w oracle.Window) bool { return w.Apart && e.At.After(w.From) })
 }
 
 // spelled says whether the names in a span are those in its event, in any case.
@@ -130,11 +131,6 @@ func (s *system) stillOpen(events []oracle.Event) func(oracle.Span) bool {
 		}
 	}
 	return func(start oracle.Span) bool {
-		if !startsSurviveKills && slices.ContainsFunc(s.Windows(), func(w oracle.Window) bool {
-			return w.Silent && start.Arrived.After(w.From) && start.Arrived.Before(w.Until)
-		}) {
-			return true
-		}
 		if s.hides(start) {
 			return true // Nothing is reported of what is hidden, not even that it ended.
 		}

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/otelcol-infra/otelcol-infra/internal/poll"
+	"github.com/otelcol-infra/otelcol-infra/internal/watch"
 	"github.com/otelcol-infra/otelcol-infra/receiver/consulreceiver/internal/collect"
 	"github.com/otelcol-infra/otelcol-infra/receiver/consulreceiver/internal/consulapi"
 )
@@ -47,11 +48,11 @@ func (c *collector) Run(ctx context.Context) {
 			c.token = read.Value
 			return c.expiry.Step(now, read.Value, c.cfg.ExpiryWarning)
 		},
-		Fork: func() func(time.Time, poll.Result[Token]) []Expiring {
+		Fork: func() watch.Fork[collect.StepRead[Token, Expiring]] {
 			expiry := c.expiry
-			return func(now time.Time, read poll.Result[Token]) []Expiring {
+			return watch.Fork[collect.StepRead[Token, Expiring]]{Step: func(now time.Time, read poll.Result[Token]) []Expiring {
 				return expiry.Step(now, read.Value, c.cfg.ExpiryWarning)
-			}
+			}}
 		},
 		Render: Render,
 	}.Run(ctx)

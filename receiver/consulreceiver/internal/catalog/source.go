@@ -6,8 +6,10 @@ package catalog
 
 import (
 	"context"
-	"encoding/json"
 	"reflect"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/otelcol-infra/otelcol-infra/receiver/consulreceiver/internal/collect"
 	"github.com/otelcol-infra/otelcol-infra/receiver/consulreceiver/internal/consulapi"
@@ -68,12 +70,12 @@ func ReadServices(filters collect.Filters) collect.Read[string, Service] {
 // tagList is a list of tags, which are not needed.
 type tagList struct{}
 
-// UnmarshalJSON implements json.Unmarshaler.
-func (tagList) UnmarshalJSON(data []byte) error {
-	if data[0] != '[' {
-		return &json.UnmarshalTypeError{Value: "a value", Type: reflect.TypeFor[[]string](), Field: "tags"}
+// UnmarshalJSONFrom implements json.UnmarshalerFrom.
+func (tagList) UnmarshalJSONFrom(from *jsontext.Decoder) error {
+	if kind := from.PeekKind(); kind != '[' {
+		return &json.SemanticError{JSONKind: kind, GoType: reflect.TypeFor[[]string]()}
 	}
-	return nil
+	return from.SkipValue()
 }
 
 // ReadNodes returns what reads the nodes.

@@ -19,7 +19,7 @@ func (w *Watch[K, V, E]) Report(now time.Time, o snapshot.Observation[K, V], hid
 
 // ForkReport returns a Report for a signal that goes on by itself.
 func (w *Watch[K, V, E]) ForkReport() func(now time.Time, o snapshot.Observation[K, V], overflow bool) watch.Telemetry {
-	report := w.fork()
+	report := w.fork().Step
 	return func(now time.Time, o snapshot.Observation[K, V], overflow bool) watch.Telemetry {
 		return report(now, observation[K, V]{Observation: o}, overflow)
 	}

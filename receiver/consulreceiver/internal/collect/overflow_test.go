@@ -39,7 +39,9 @@ func TestAFullQueueIsAGapWithItsRange(t *testing.T) {
 	var h health.Health
 	w := collect.Watch[health.CheckID, health.Check, health.Effect]{
 		Env: newEnv(), Endpoint: health.Endpoint, Lock: &sync.Mutex{}, Step: h.Step,
-		Fork:   func() collect.Step[health.CheckID, health.Check, health.Effect] { return h.Clone().Step },
+		Fork: func() watch.Fork[collect.Step[health.CheckID, health.Check, health.Effect]] {
+			return watch.Fork[collect.Step[health.CheckID, health.Check, health.Effect]]{Step: h.Clone().Step}
+		},
 		Render: health.Render,
 	}
 	began := time.Unix(1000, 0)

@@ -21,17 +21,20 @@ type Poll[T, E any] struct {
 	Read     func(context.Context) (T, error)
 
 	// Lock guards the state that Step and Fork use. Step takes in what was read;
-	// Fork returns a Step that goes on from the present state and leaves it as it is.
+	// Fork returns a state that goes on from the present one and leaves it as it is.
 	Lock sync.Locker
-	Step func(time.Time, poll.Result[T]) []E
-	Fork func() func(time.Time, poll.Result[T]) []E
+	Step StepRead[T, E]
+	Fork func() watch.Fork[StepRead[T, E]]
+
+	// Kept, which may be nil, is how the states survive a restart.
+	Kept *watch.Kept[StepRead[T, E]]
 
 	// Render renders effects.
 	Render func(*Renderer, []E)
-
-	// Commit, which may be nil, saves what must survive a restart.
-	Commit func(context.Context)
 }
+
+// StepRead takes in what was read at a time, and returns what happened: effects of type E.
+type StepRead[T, E any] func(time.Time, poll.Result[T]) []E
 
 // Run polls until ctx ends.
 func (p Poll[T, E]) Run(ctx context.Context) {
@@ -50,18 +53,22 @@ func (p Poll[T, E]) Run(ctx context.Context) {
 			p.Lock.Unlock()
 			return p.telemetry(now, false, effects)
 		},
-		Fork: func() func(time.Time, poll.Result[T], bool) watch.Telemetry {
+		Fork: func() watch.Fork[poll.Step[T]] {
 			p.Lock.Lock()
-			step := p.Fork()
-			p.Lock.Unlock()
-			return func(now time.Time, read poll.Result[T], overflow bool) watch.Telemetry {
-				return p.telemetry(now, overflow, step(now, read))
-			}
+			defer p.Lock.Unlock()
+			return watch.Wrapped(p.Fork(), p.stepApart)
 		},
+		Kept:      watch.WrappedKept(p.Kept, p.stepApart),
 		Delivery:  p.Delivery,
-		Commit:    p.Commit,
 		Condition: func(err error) { p.SetEndpoint(p.Endpoint, err) },
 	}.Run(ctx)
+}
+
+// stepApart returns what steps a state by itself.
+func (p Poll[T, E]) stepApart(step StepRead[T, E]) poll.Step[T] {
+	return func(now time.Time, read poll.Result[T], overflow bool) watch.Telemetry {
+		return p.telemetry(now, overflow, step(now, read))
+	}
 }
 
 func (p Poll[T, E]) telemetry(now time.Time, overflow bool, effects []E) watch.Telemetry {

@@ -20,10 +20,13 @@ type Stream[O, E any] struct {
 	// Next waits for the next observation.
 	Next func(context.Context) (O, error)
 
-	// Step takes an observation in. Fork returns a Step that goes on from the present
-	// state and leaves it as it is; overflow says that observations were left out before.
+	// Step takes an observation in. Fork returns a state that goes on from the present one
+	// and leaves it as it is.
 	Step func(now time.Time, observed O) (*snapshot.Gap, []E)
-	Fork func() func(now time.Time, observed O, overflow bool) (*snapshot.Gap, []E)
+	Fork func() watch.Fork[StepApart[O, E]]
+
+	// Kept is how the states survive a restart.
+	Kept *watch.Kept[StepApart[O, E]]
 
 	// Hidden says whether the token began to hide objects with an observation.
 	Hidden func(O) bool
@@ -31,16 +34,17 @@ type Stream[O, E any] struct {
 	// Render renders effects.
 	Render func(*Renderer, []E)
 
-	// Commit saves what must survive a restart.
-	Commit func(context.Context) error
-
-	dirty bool // there is something to commit
+	changed bool // what must survive a restart may have, with the last Step
+	hidings int  // how often the token began to hide some objects
 }
+
+// StepApart steps a state by itself. overflow says that observations were left out before.
+type StepApart[O, E any] func(now time.Time, observed O, overflow bool) (*snapshot.Gap, []E)
 
 // Run observes until ctx ends.
 func (s *Stream[O, E]) Run(ctx context.Context) {
-	s.dirty = true // the baseline
-	hidings := 0
+	kept := watch.WrappedKept(s.Kept, s.stepApart)
+	kept.Changed = func() bool { return s.changed }
 	watch.Loop[O]{
 		Next: func(ctx context.Context) (O, error) {
 			err := s.identify(ctx)
@@ -54,40 +58,37 @@ func (s *Stream[O, E]) Run(ctx context.Context) {
 			return s.Next(ctx)
 		},
 		Step: func(now time.Time, observed O) watch.Telemetry {
+			s.changed = false
 			gap, effects := s.Step(now, observed)
 			hidden := s.Hidden(observed)
 			if hidden {
-				hidings++
+				s.hidings++
 			}
-			s.dirty = s.dirty || len(effects) > 0
+			s.changed = s.changed || len(effects) > 0
 			return s.telemetry(now, gap, hidden, effects)
 		},
-		Fork: func() func(time.Time, O, bool) watch.Telemetry {
-			step, before := s.Fork(), hidings
-			return func(now time.Time, observed O, overflow bool) watch.Telemetry {
-				hidden := s.Hidden(observed) || overflow && hidings != before
-				before = hidings
-				gap, effects := step(now, observed, overflow)
-				if overflow && gap == nil {
-					gap = &snapshot.Gap{}
-				}
-				return s.telemetry(now, gap, hidden, effects)
-			}
-		},
+		Fork:      func() watch.Fork[watch.StepFork[O]] { return watch.Wrapped(s.Fork(), s.stepApart) },
+		Kept:      kept,
 		Delivery:  s.Delivery,
-		Commit:    s.commit,
 		Condition: func(err error) { s.SetEndpoint(s.Endpoint, err) },
 	}.Run(ctx)
 }
 
-// MarkDirty means that there is something to commit. It is for Step, as the watch.Loop
-// neither steps nor commits at the same time.
-func (s *Stream[O, E]) MarkDirty() { s.dirty = true }
+// MarkChanged means that what must survive a restart may have changed without an effect.
+// It is for Step.
+func (s *Stream[O, E]) MarkChanged() { s.changed = true }
 
-// commit saves what was delivered. It is tried again with the next observation.
-func (s *Stream[O, E]) commit(ctx context.Context) {
-	if s.dirty {
-		s.dirty = s.Commit(ctx) != nil
+// stepApart returns what steps and renders by itself.
+func (s *Stream[O, E]) stepApart(step StepApart[O, E]) watch.StepFork[O] {
+	before := s.hidings
+	return func(now time.Time, observed O, overflow bool) watch.Telemetry {
+		hidden := s.Hidden(observed) || overflow && s.hidings != before
+		before = s.hidings
+		gap, effects := step(now, observed, overflow)
+		if overflow && gap == nil {
+			gap = &snapshot.Gap{}
+		}
+		return s.telemetry(now, gap, hidden, effects)
 	}
 }
 

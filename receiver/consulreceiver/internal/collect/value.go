@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/otelcol-infra/otelcol-infra/internal/poll"
+	"github.com/otelcol-infra/otelcol-infra/internal/watch"
 )
 
 // Value polls a value of which only the newest counts. It makes no events.
@@ -28,8 +29,8 @@ func NewValue[T any](e *Env, endpoint string, interval time.Duration, read func(
 			v.newest = result.Value
 			return nil
 		},
-		Fork: func() func(time.Time, poll.Result[T]) []struct{} {
-			return func(time.Time, poll.Result[T]) []struct{} { return nil }
+		Fork: func() watch.Fork[StepRead[T, struct{}]] {
+			return watch.Fork[StepRead[T, struct{}]]{Step: func(time.Time, poll.Result[T]) []struct{} { return nil }}
 		},
 		Render: func(*Renderer, []struct{}) {},
 	}

@@ -61,16 +61,16 @@ type Watch[K, V comparable, E any] struct {
 	IndexOf func(V) uint64
 
 	// Lock guards the state that Step and Fork use. Step takes an observation in;
-	// Fork returns a Step that goes on from the present state and leaves it as it is.
+	// Fork returns a state that goes on from the present one and leaves it as it is.
 	Lock sync.Locker
 	Step Step[K, V, E]
-	Fork func() Step[K, V, E]
+	Fork func() watch.Fork[Step[K, V, E]]
+
+	// Kept, which may be nil, is how the states survive a restart.
+	Kept *watch.Kept[Step[K, V, E]]
 
 	// Render renders effects.
 	Render func(*Renderer, []E)
-
-	// Commit, which may be nil, saves what must survive a restart.
-	Commit func(context.Context) error
 
 	queries *rate.Limiter
 	backoff time.Duration // while answers bring no change
@@ -81,7 +81,7 @@ type Watch[K, V comparable, E any] struct {
 	begun   bool
 	era     context.Context // the epoch in which the index counts
 	gap     bool
-	dirty   bool // there is something to commit
+	changed bool // what must survive a restart may have, with the last Step
 	views   int  // how often the view itself changed, and
 	hidings int  // how often the token began to hide some
 }
@@ -100,14 +100,17 @@ func (w Watch[K, V, E]) Run(ctx context.Context) {
 	if w.Interval > 0 {
 		w.queries = rate.NewLimiter(rate.Every(w.Interval), 1)
 	}
-	w.dirty = true // the baseline
+	kept := watch.WrappedKept(w.Kept, w.reportApart)
+	if kept != nil {
+		kept.Changed = func() bool { return w.changed }
+	}
 	watch.Loop[observation[K, V]]{
 		Next:      w.next,
 		At:        func(o observation[K, V]) time.Time { return o.at },
 		Step:      w.report,
 		Fork:      w.fork,
 		Delivery:  w.Delivery,
-		Commit:    w.commit,
+		Kept:      kept,
 		Condition: func(err error) { w.SetEndpoint(w.Endpoint, err) },
 	}.Run(ctx)
 }
@@ -279,18 +282,22 @@ func (w *Watch[K, V, E]) report(now time.Time, observed observation[K, V]) watch
 	w.Lock.Lock()
 	gap, effects := w.Step(now, observed.Observation)
 	w.Lock.Unlock()
-	w.dirty = w.dirty || observed.Rebased || len(effects) > 0
+	w.changed = observed.Rebased || len(effects) > 0
 	if w.Unordered {
 		gap = nil
 	}
 	return w.telemetry(now, gap, observed.hidden, effects)
 }
 
-// fork returns a report for a signal that goes on by itself: see watch.Loop.
-func (w *Watch[K, V, E]) fork() func(time.Time, observation[K, V], bool) watch.Telemetry {
+// fork returns a state for a signal that goes on by itself: see watch.Loop.
+func (w *Watch[K, V, E]) fork() watch.Fork[watch.StepFork[observation[K, V]]] {
 	w.Lock.Lock()
-	step := w.Fork()
-	w.Lock.Unlock()
+	defer w.Lock.Unlock()
+	return watch.Wrapped(w.Fork(), w.reportApart)
+}
+
+// reportApart returns a report that steps a state by itself.
+func (w *Watch[K, V, E]) reportApart(step Step[K, V, E]) watch.StepFork[observation[K, V]] {
 	views, hidings := w.views, w.hidings
 	return func(now time.Time, observed observation[K, V], overflow bool) watch.Telemetry {
 		if overflow {
@@ -324,13 +331,6 @@ func (w *Watch[K, V, E]) telemetry(now time.Time, gap *snapshot.Gap, hidden bool
 		}
 		w.Render(r, effects)
 	})
-}
-
-// commit saves what was delivered. It is tried again with the next observation.
-func (w *Watch[K, V, E]) commit(ctx context.Context) {
-	if w.Commit != nil && w.dirty {
-		w.dirty = w.Commit(ctx) != nil
-	}
 }
 
 // Bound keeps the objects up to limit: first those that were kept before, as
@@ -377,7 +377,9 @@ func NewObjects[V comparable](e *Env, endpoint string, limit Limit, read Read[st
 	o.Watch = Watch[string, V, snapshot.Change[string, V]]{
 		Env: e, Endpoint: endpoint, Read: read, Compare: cmp.Compare[string], Limit: limit,
 		Lock: &o.mu, Step: stepOf(&o.tracker),
-		Fork: func() Step[string, V, snapshot.Change[string, V]] { return stepOf(o.tracker.Clone()) },
+		Fork: func() watch.Fork[Step[string, V, snapshot.Change[string, V]]] {
+			return watch.Fork[Step[string, V, snapshot.Change[string, V]]]{Step: stepOf(o.tracker.Clone())}
+		},
 		Render: func(r *Renderer, changes []snapshot.Change[string, V]) {
 			for _, c := range changes {
 				render(r, c)

@@ -5,13 +5,14 @@ package consulapi
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"net/http"
 	"strings"
 	"sync"
 	"time"
 
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
 	"github.com/hashicorp/consul/api"
 )
 
@@ -150,13 +151,12 @@ func ConnectOff(err error) bool {
 // it does in a few answers only. Elsewhere null is an error.
 type Nullable[T any] []T
 
-// UnmarshalJSON implements json.Unmarshaler.
-func (n *Nullable[T]) UnmarshalJSON(data []byte) error {
-	var list []T
-	if err := json.Unmarshal(data, &list); err != nil {
+// UnmarshalJSONFrom implements json.UnmarshalerFrom.
+func (n *Nullable[T]) UnmarshalJSONFrom(from *jsontext.Decoder) error {
+	if err := json.UnmarshalDecode(from, (*[]T)(n)); err != nil {
 		return err
 	}
-	if *n = list; list == nil {
+	if *n == nil {
 		*n = []T{}
 	}
 	return nil

@@ -13,6 +13,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/otelcol-infra/otelcol-infra/internal/watch"
 	"github.com/otelcol-infra/otelcol-infra/receiver/consulreceiver/internal/collect"
 	"github.com/otelcol-infra/otelcol-infra/receiver/consulreceiver/internal/metadata"
 )
@@ -33,11 +34,12 @@ type Catalog interface {
 func Kind(cfg Config, catalog func(*collect.Env) Catalog, metrics metadata.MetricsConfig) collect.Kind {
 	return collect.Kind{Enabled: cfg.Enabled, Scope: collect.Datacenter, New: func(e *collect.Env) collect.Collector {
 		of := catalog(e)
-		return &collector{
+		c := &collector{
 			Env: e, cfg: cfg, catalog: of, metrics: metrics,
 			reader: reader{filters: e.Filters, outputLimit: cfg.OutputLimit, nodeName: of.NodeName},
-			health: Health{EmitInitial: e.EmitInitial, MaxServices: e.Filters.MaxServices, SidecarIncidents: cfg.SidecarIncidents},
 		}
+		c.health = *c.fresh()
+		return c
 	}}
 }
 
@@ -56,26 +58,21 @@ type collector struct {
 	health Health
 }
 
+// fresh returns a Health that has observed nothing.
+func (c *collector) fresh() *Health {
+	return &Health{EmitInitial: c.EmitInitial, MaxServices: c.Filters.MaxServices, SidecarIncidents: c.cfg.SidecarIncidents}
+}
+
 // Run implements collect.Collector.
 func (c *collector) Run(ctx context.Context) {
 	slot := collect.Slot[SavedIncidents](c.Env, "health")
-	if saved, found := slot.Load(ctx); found {
-		c.mu.Lock()
-		c.health.Restore(saved)
-		c.mu.Unlock()
-	}
 	w := &watcher{collector: c}
 	defer w.stop()
 	w.stream = &collect.Stream[observation, Effect]{
 		Env: c.Env, Endpoint: Endpoint,
 		Next: w.next, Step: w.step, Fork: w.fork, Render: Render,
+		Kept:   watch.Keep(ctx, slot, &c.mu, &c.health, c.fresh, w.stepApart),
 		Hidden: func(o observation) bool { return o.hidden },
-		Commit: func(ctx context.Context) error {
-			c.mu.Lock()
-			saved := c.health.Save()
-			c.mu.Unlock()
-			return slot.Save(ctx, saved)
-		},
 	}
 	w.stream.Run(ctx)
 }

@@ -14,6 +14,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"github.com/otelcol-infra/otelcol-infra/internal/snapshot"
+	"github.com/otelcol-infra/otelcol-infra/internal/watch"
 	"github.com/otelcol-infra/otelcol-infra/receiver/consulreceiver/internal/collect"
 	"github.com/otelcol-infra/otelcol-infra/receiver/consulreceiver/internal/consulapi"
 	"github.com/otelcol-infra/otelcol-infra/receiver/consulreceiver/internal/metadata"
@@ -475,17 +476,24 @@ func (w *watcher) step(now time.Time, o observation) (*snapshot.Gap, []Effect) {
 	defer w.mu.Unlock()
 	if o.all != nil && o.all.Rebased {
 		w.views++
-		w.stream.MarkDirty()
+		w.stream.MarkChanged()
 	}
 	return o.into(&w.health, now)
 }
 
-// fork returns a step that goes on from the present state by itself. After an overflow
-// it compares with what is known by then.
-func (w *watcher) fork() func(now time.Time, o observation, overflow bool) (*snapshot.Gap, []Effect) {
+type stepApart = collect.StepApart[observation, Effect]
+
+// fork returns a state that goes on from the present one by itself.
+func (w *watcher) fork() watch.Fork[stepApart] {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	h, views := w.health.Clone(), w.views
+	return watch.ForkOf(&w.mu, w.health.Clone(), w.stepApart)
+}
+
+// stepApart returns what steps a Health by itself. After an overflow it compares with what
+// is known by then.
+func (w *watcher) stepApart(h *Health) stepApart {
+	views := w.views
 	return func(now time.Time, o observation, overflow bool) (*snapshot.Gap, []Effect) {
 		w.mu.Lock()
 		defer w.mu.Unlock()

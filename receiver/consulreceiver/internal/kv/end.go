@@ -3,7 +3,13 @@
 
 package kv
 
-import "strings"
+import (
+	"maps"
+	"strings"
+
+	"github.com/otelcol-infra/otelcol-infra/internal/snapshot"
+	"github.com/otelcol-infra/otelcol-infra/receiver/consulreceiver/internal/sessionlist"
+)
 
 // End is how a hold, or a wait, ended.
 type End string
@@ -28,8 +34,13 @@ const maxExplained = 1000
 type Evidence struct {
 	// Sessions are those whose state is known, by ID.
 	Sessions map[string]SessionState
-	// Created are indexes at which sessions were created.
+	// Created are indexes at which sessions were created. Those of sessions that have
+	// ended since may be missing.
 	Created map[uint64]bool
+	// written are indexes at which keys changed, so that no session was created there.
+	written map[uint64]bool
+	// until is the index of the keys: what is gone from them was deleted there or before.
+	until uint64
 	// Clients are those of sessions whose name and node are known, by ID, whether
 	// the sessions live or not.
 	Clients map[string]Client
@@ -50,18 +61,31 @@ type Client struct {
 // SessionState is the state of a session after the keys were read.
 type SessionState struct {
 	Alive bool
-	// Index is that of the last change of any session. The session ended at this
-	// index or before, if it is not alive.
+	// Index is that of the last change of any session when the state was read. The
+	// session ended at this index or before, if it is not alive.
 	Index uint64
+	// Lived is the index of a list of sessions, of before, that has the session; 0:
+	// none is known. Alone means that Index is that of a list that has all the others.
+	Lived uint64
+	Alone bool
+}
+
+// endedWithin returns the state of a session that is gone, with what lists show of its
+// end. What the second list is without may have been there when the state was read, if
+// that was earlier.
+func (s SessionState) endedWithin(end sessionlist.End) SessionState {
+	s.Lived, s.Alone = end.Lived, end.Alone && end.Gone <= s.Index
+	s.Index = min(s.Index, end.Gone)
+	return s
 }
 
 // Needs is what to ask Consul about before a step.
 type Needs struct {
 	Sessions []string // IDs of the holders
 	Deleted  []string // keys
-	// GivenUp is the lowest index, by session, at which a key that it held was given
-	// up, where that is known.
-	GivenUp map[string]uint64
+	// Lost is the lowest index, by session, at which a key that it held is known not to be
+	// its own any more; 0: the index is not known.
+	Lost map[string]uint64
 }
 
 // within returns the evidence with only those deletions that are proven to be of
@@ -101,6 +125,40 @@ func extended(name string, keys map[string]Key) bool {
 	return false
 }
 
+// among returns the evidence about two observations of keys. What lists of sessions and
+// deletions show does not count beyond a gap between them.
+func (e Evidence) among(was, is snapshot.Observation[string, Key], gap bool) Evidence {
+	if gap {
+		e.DeletedAt = nil
+	}
+	e.until, e.written = is.Index, map[uint64]bool{e.Newest: true}
+	for _, index := range e.DeletedAt {
+		e.written[index] = true
+	}
+	e = e.within(was.Index, is.Index, was.Objects, is.Objects)
+	if len(e.Sessions) == 0 {
+		return e
+	}
+	e.Sessions = maps.Clone(e.Sessions)
+	for id, state := range e.Sessions {
+		if gap {
+			state.Lived = 0
+		}
+		e.Sessions[id] = state
+	}
+	for _, key := range was.Objects {
+		e.written[key.ModifyIndex] = true
+	}
+	for _, key := range is.Objects {
+		e.written[key.ModifyIndex] = true
+		if state, known := e.Sessions[key.Session]; known {
+			state.Alive = true // It holds this key still.
+			e.Sessions[key.Session] = state
+		}
+	}
+	return e
+}
+
 // givenUp returns how a hold ended whose key was given up at an index, and is
 // still there.
 func (e Evidence) givenUp(session string, index uint64) End {
@@ -108,13 +166,42 @@ func (e Evidence) givenUp(session string, index uint64) End {
 	switch {
 	case !known:
 		return Unknown
-	case state.Alive:
+	case e.outlived(state, index):
 		return Released
 	case e.endedAt(state, index):
 		return Invalidated
 	default:
 		return Unknown
 	}
+}
+
+// outlived says whether a session was alive at an index, or after it.
+func (e Evidence) outlived(state SessionState, index uint64) bool {
+	if state.Alive || state.Lived >= index {
+		return true
+	}
+	return state.Index > index && e.endedLast(state)
+}
+
+// endedLast says whether the end of a session is the last change of any session that
+// its state knows. That is no creation, or its session would be alive. Nor is it the
+// end of another session: those known before are alive, and to create one that nobody
+// observed takes an index between, where something else is known to have happened.
+func (e Evidence) endedLast(gone SessionState) bool {
+	return gone.Alone && !e.Created[gone.Index] && e.explained(gone.Lived, gone.Index)
+}
+
+// explained says whether no session can have been created unobserved between two indexes.
+func (e Evidence) explained(after, before uint64) bool {
+	if after == 0 || before <= after || before-after > maxExplained {
+		return false
+	}
+	for index := after + 1; index < before; index++ {
+		if !e.Created[index] && !e.written[index] {
+			return false
+		}
+	}
+	return true
 }
 
 // endedAt says whether a session that is gone, and that lived until the index,
@@ -136,7 +223,7 @@ func (e Evidence) endedAt(gone SessionState, index uint64) bool {
 func (e Evidence) lastWritten(session string, key Key) End {
 	state, known := e.Sessions[session]
 	switch {
-	case known && state.Alive:
+	case known && e.outlived(state, key.ModifyIndex):
 		return Released
 	case known && key.Session == "" && key.LockIndex == 0 && state.Index == key.ModifyIndex:
 		return Invalidated // One entry of the log changed both.
@@ -145,13 +232,14 @@ func (e Evidence) lastWritten(session string, key Key) End {
 	}
 }
 
-// removed returns how a hold, or a wait, ended whose key is gone.
-func (e Evidence) removed(session, key string) End {
+// removed returns how a hold, or a wait, ended whose key was deleted at an index, or at
+// an unknown one, which is 0.
+func (e Evidence) removed(session string, index uint64) End {
 	state, known := e.Sessions[session]
 	switch {
-	case known && state.Alive:
+	case known && e.outlived(state, e.until):
 		return Deleted
-	case known && e.DeletedAt[key] > 0 && state.Index == e.DeletedAt[key]:
+	case known && index > 0 && state.Index == index:
 		return Invalidated // One entry of the log changed both.
 	default:
 		return Unknown

@@ -11,6 +11,7 @@ import (
 
 	"github.com/otelcol-infra/otelcol-infra/receiver/consulreceiver/internal/collect"
 	"github.com/otelcol-infra/otelcol-infra/receiver/consulreceiver/internal/consulapi"
+	"github.com/otelcol-infra/otelcol-infra/receiver/consulreceiver/internal/sessionlist"
 )
 
 const (
@@ -31,7 +32,7 @@ const (
 func (c *collector) readEvidence(ctx context.Context, needs Needs) (e Evidence, listed int) {
 	ctx, cancel := context.WithTimeout(ctx, c.API.Timeout())
 	defer cancel()
-	e = Evidence{Sessions: map[string]SessionState{}, DeletedAt: map[string]uint64{}}
+	e = Evidence{Sessions: map[string]SessionState{}, Created: map[uint64]bool{}, DeletedAt: map[string]uint64{}}
 	var mu sync.Mutex // of e
 	reads, reading := errgroup.WithContext(ctx)
 	reads.SetLimit(maxParallel)
@@ -57,10 +58,18 @@ func (c *collector) readEvidence(ctx context.Context, needs Needs) (e Evidence, 
 			return err
 		})
 	}
-	if reads.Wait() == nil && e.needsCreated(needs) {
-		e.Created = c.created(ctx)
+	if reads.Wait() != nil {
+		return e, 0
 	}
-	return e, len(e.Created)
+	lists := new(sessionlist.Lists)
+	if c.sessions != nil {
+		lists = c.sessions.Lists()
+	}
+	if e.addEnds(lists, needs); e.needsList(needs) {
+		listed = c.list(ctx, e, lists)
+		e.addEnds(lists, needs)
+	}
+	return e, listed
 }
 
 // session returns the state of a session, unless the token may not read it.
@@ -75,11 +84,27 @@ func (c *collector) session(ctx context.Context, id string) (state SessionState,
 	return SessionState{Alive: len(found) > 0, Index: meta.Index}, !meta.Filtered, nil
 }
 
-// needsCreated reports whether a session is gone, and sessions changed after it gave up
-// a key. If those changes are creations, it ended when it gave up the key.
-func (e Evidence) needsCreated(needs Needs) bool {
-	for session, index := range needs.GivenUp {
-		if state, known := e.Sessions[session]; known && !state.Alive && state.Index > index {
+// addEnds adds what lists of sessions show of those that are gone.
+func (e Evidence) addEnds(lists *sessionlist.Lists, needs Needs) {
+	for _, id := range needs.Sessions {
+		state, known := e.Sessions[id]
+		if !known || state.Alive {
+			continue
+		}
+		if end, found := lists.End(id); found {
+			e.Sessions[id] = state.endedWithin(end)
+			for _, index := range end.Created {
+				e.Created[index] = true
+			}
+		}
+	}
+}
+
+// needsList reports whether a list of all sessions may show how a hold ended: a session
+// is gone, and sessions changed after the key was given up.
+func (e Evidence) needsList(needs Needs) bool {
+	for session, index := range needs.Lost {
+		if state, known := e.Sessions[session]; known && !state.Alive && state.Lived == 0 && state.Index > index {
 			return true
 		}
 	}
@@ -91,17 +116,21 @@ type sessionEntry struct {
 	CreateIndex uint64 `answer:"required"`
 }
 
-// created returns the indexes at which the sessions that live were created.
-func (c *collector) created(ctx context.Context) map[uint64]bool {
-	found, _, err := consulapi.GetIndexed[[]sessionEntry](ctx, c.API, consulapi.EndpointSessions, consulapi.Query{Leader: true})
+// list reads all sessions, and returns how many live.
+func (c *collector) list(ctx context.Context, e Evidence, lists *sessionlist.Lists) int {
+	found, meta, err := consulapi.GetIndexed[[]sessionEntry](ctx, c.API, consulapi.EndpointSessions, consulapi.Query{Leader: true})
 	if err != nil {
-		return nil
+		return 0
 	}
-	created := make(map[uint64]bool, len(found))
+	created := make(map[string]uint64, len(found))
 	for _, session := range found {
-		created[session.CreateIndex] = true
+		created[session.ID] = session.CreateIndex
+		e.Created[session.CreateIndex] = true
 	}
-	return created
+	if !meta.Filtered {
+		lists.Add(meta.Index, created)
+	}
+	return len(found)
 }
 
 // deletedAt returns the index at which a key was deleted, or 0. Consul remembers

@@ -63,7 +63,7 @@ func TestEvidenceIsOfEachObject(t *testing.T) {
 		_, _ = fmt.Fprint(w, `[{"ID":"s","CreateIndex":5}]`)
 	})
 	var needs Needs
-	want := Evidence{Sessions: map[string]SessionState{}, DeletedAt: map[string]uint64{}}
+	want := Evidence{Sessions: map[string]SessionState{}, Created: map[uint64]bool{}, DeletedAt: map[string]uint64{}}
 	for i := range uint64(30) {
 		id, name := fmt.Sprintf("%03d", i), fmt.Sprintf("locks/%03d", i)
 		needs.Sessions, needs.Deleted = append(needs.Sessions, id), append(needs.Deleted, name)

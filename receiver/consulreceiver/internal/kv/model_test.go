@@ -11,6 +11,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/otelcol-infra/otelcol-infra/receiver/consulreceiver/internal/sessionlist"
 )
 
 // model is a Consul with keys and sessions: what its state store does to them,
@@ -29,12 +31,14 @@ type model struct {
 
 	acquired int64
 	ended    map[string][]ended // by key, since the last observation
+	took     int                // how many keys were deleted with their session since then
 }
 
 // ended is a hold that ended.
 type ended struct {
 	session string
 	how     End
+	again   bool // its session contended again since
 }
 
 func newModel(names [2]string) *model {
@@ -47,7 +51,7 @@ func newModel(names [2]string) *model {
 
 func (m *model) end(name string, how End) {
 	if session := m.holding[name]; session != "" {
-		m.ended[name] = append(m.ended[name], ended{session, how})
+		m.ended[name] = append(m.ended[name], ended{session: session, how: how})
 		delete(m.holding, name)
 	}
 }
@@ -92,6 +96,9 @@ func (m *model) acquire(name, session string, flags uint64) {
 	if flags != semaphoreFlags {
 		m.begin(name, session)
 	} else {
+		for i := range m.ended[name] {
+			m.ended[name][i].again = true
+		}
 		m.sync(Deleted) // It may be listed from before.
 	}
 }
@@ -145,6 +152,7 @@ func (m *model) destroy(session string) {
 		if m.deletes[session] {
 			delete(m.keys, name)
 			m.stones[name] = m.index
+			m.took++
 			continue
 		}
 		key.Session, key.ModifyIndex = "", m.index
@@ -240,6 +248,15 @@ func (m *model) act(what, which byte) {
 		m.remove(contenderOf(session))
 	case 11:
 		m.removeAll()
+	case 12:
+		m.live("x"+string(rune('a'+which)), false) // A session that may end before it is listed.
+	case 13, 14:
+		for _, id := range slices.Sorted(maps.Keys(m.created)) {
+			if id[0] == 'x' {
+				m.destroy(id)
+				break
+			}
+		}
 	}
 }
 
@@ -250,20 +267,20 @@ func (m *model) snapshot() map[string]Key {
 	return keys
 }
 
-// answer is what Consul answers now.
+// answer is what Consul answers now, but for the list of sessions.
 func (m *model) answer(needs Needs) Evidence {
 	e := Evidence{Sessions: map[string]SessionState{}, Created: map[uint64]bool{}, DeletedAt: map[string]uint64{}}
 	for _, session := range needs.Sessions {
 		e.Sessions[session] = SessionState{Alive: m.created[session] > 0, Index: m.sessions}
-	}
-	for _, index := range m.created {
-		e.Created[index] = true
 	}
 	for _, name := range needs.Deleted {
 		e.DeletedAt[name] = m.deletedAt(name)
 	}
 	return e
 }
+
+// list adds a list of the sessions.
+func (m *model) list(lists *sessionlist.Lists) { lists.Add(m.sessions, maps.Clone(m.created)) }
 
 // deletedAt returns the index of the keys that begin with a name, as Consul does: that of
 // the newest deletion of one of them or, if there was none, of the last change of any key.

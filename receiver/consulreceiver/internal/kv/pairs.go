@@ -6,7 +6,9 @@ package kv
 import (
 	"cmp"
 	"context"
-	"encoding/json"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/otelcol-infra/otelcol-infra/internal/jsonanswer"
 	"github.com/otelcol-infra/otelcol-infra/receiver/consulreceiver/internal/consulapi"
@@ -33,14 +35,14 @@ type pairs func(entry)
 
 // DecodeFrom implements jsonanswer.Stream. To Consul, no keys are "not found", so it
 // never sends an empty list.
-func (take pairs) DecodeFrom(answer *json.Decoder) error {
-	if token, err := answer.Token(); err != nil || token != json.Delim('[') {
+func (take pairs) DecodeFrom(answer *jsontext.Decoder) error {
+	if token, err := answer.ReadToken(); err != nil || token.Kind() != '[' {
 		return cmp.Or[error](err, &jsonanswer.LackError{})
 	}
 	empty := true
-	for ; answer.More(); empty = false {
+	for ; answer.PeekKind() != ']'; empty = false {
 		var pair entry
-		if err := answer.Decode(&pair); err != nil {
+		if err := json.UnmarshalDecode(answer, &pair); err != nil {
 			return err
 		}
 		if field := pair.lacks(); field != "" {
@@ -48,7 +50,7 @@ func (take pairs) DecodeFrom(answer *json.Decoder) error {
 		}
 		take(pair)
 	}
-	if _, err := answer.Token(); err != nil {
+	if _, err := answer.ReadToken(); err != nil {
 		return err
 	}
 	if empty {

@@ -52,7 +52,7 @@ func TestAKeyThatIsNone(t *testing.T) {
 		`[{"Key":"a","CreateIndex":1,"ModifyIndex":1}`:  "the answer is incomplete: unexpected EOF",
 		`[{"Key":"a","CreateIndex":1,"ModifyIndex":1},`: "the answer is incomplete: unexpected EOF",
 		`[`: "the answer is incomplete: unexpected EOF",
-		`[{"Key":"a","CreateIndex":1,"ModifyIndex":1}]]`: "invalid character ']' looking for beginning of value",
+		`[{"Key":"a","CreateIndex":1,"ModifyIndex":1}]]`: "jsontext: invalid character ']' at start of value after offset 45",
 	} {
 		err := jsonanswer.Decode(strings.NewReader(body), pairs(func(entry) {}))
 		if want == "" {

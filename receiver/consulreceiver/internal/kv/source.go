@@ -15,9 +15,11 @@ import (
 
 	"github.com/otelcol-infra/otelcol-infra/internal/pattern"
 	"github.com/otelcol-infra/otelcol-infra/internal/snapshot"
+	"github.com/otelcol-infra/otelcol-infra/internal/watch"
 	"github.com/otelcol-infra/otelcol-infra/receiver/consulreceiver/internal/collect"
 	"github.com/otelcol-infra/otelcol-infra/receiver/consulreceiver/internal/consulapi"
 	"github.com/otelcol-infra/otelcol-infra/receiver/consulreceiver/internal/metadata"
+	"github.com/otelcol-infra/otelcol-infra/receiver/consulreceiver/internal/sessionlist"
 )
 
 // Endpoint is the part of the API that is watched, followed by the prefix.
@@ -31,6 +33,8 @@ const minPause = 10 * time.Millisecond
 type Sessions interface {
 	// Session returns the name and the node of a session; no node: it is not known.
 	Session(id string) (name, node string)
+	// Lists returns what the lists of all sessions show.
+	Lists() *sessionlist.Lists
 }
 
 // Kind returns what observes the keys under a prefix whose names are selected.
@@ -56,11 +60,7 @@ type collector struct {
 // Run implements collect.Collector.
 func (c *collector) Run(ctx context.Context) {
 	slot := collect.Slot[SavedHolds](c.Env, "keys", c.prefix)
-	if saved, found := slot.Load(ctx); found {
-		c.mu.Lock()
-		c.keys.Restore(saved)
-		c.mu.Unlock()
-	}
+	fresh := func() *Keys { return &Keys{EmitInitial: c.EmitInitial} }
 	collect.Watch[string, Key, Effect]{
 		Env: c.Env, Endpoint: Endpoint + c.prefix, Read: c.read, Compare: cmp.Compare[string],
 		IndexOf:  func(key Key) uint64 { return key.ModifyIndex },
@@ -70,27 +70,23 @@ func (c *collector) Run(ctx context.Context) {
 		Step: func(now time.Time, o snapshot.Observation[string, Key]) (*snapshot.Gap, []Effect) {
 			return c.keys.Step(now, o, c.evidence)
 		},
-		Fork:   c.fork,
+		Fork:   func() watch.Fork[watchStep] { return watch.ForkOf(&c.mu, c.keys.Clone(), c.stepApart) },
+		Kept:   watch.Keep(ctx, slot, &c.mu, &c.keys, fresh, c.stepApart),
 		Render: Render,
-		Commit: func(ctx context.Context) error {
-			c.mu.Lock()
-			saved := c.keys.Save()
-			c.mu.Unlock()
-			return slot.Save(ctx, saved)
-		},
 	}.Run(ctx)
 }
 
-// fork returns a step for a signal that goes on by itself. How holds ended is known
-// for the observation that the common step takes in too, and not any more when others
-// were left out before.
-func (c *collector) fork() collect.Step[string, Key, Effect] {
-	clone := c.keys.Clone()
+type watchStep = collect.Step[string, Key, Effect]
+
+// stepApart returns what steps the keys of a signal that goes on by itself. How holds
+// ended is known for the observation that the common step takes in too, and not any more
+// when others were left out before.
+func (c *collector) stepApart(keys *Keys) watchStep {
 	return func(now time.Time, o snapshot.Observation[string, Key]) (*snapshot.Gap, []Effect) {
-		if o.Gap {
-			return clone.Step(now, o, Evidence{})
+		if o.Gap || !keys.Begun() {
+			return keys.Step(now, o, Evidence{})
 		}
-		return clone.Step(now, o, c.evidence)
+		return keys.Step(now, o, c.evidence)
 	}
 }
 

@@ -16,7 +16,7 @@ func TestAForkKnowsHowHoldsEnd(t *testing.T) {
 	c := &collector{}
 	c.keys.Step(snapshottest.At(0), keys{"a": free(1, 3, 1).heldBy("s")}.at(3).Observation, Evidence{})
 	for gap, want := range map[bool]End{false: Invalidated, true: Unknown} {
-		step := c.fork()
+		step := c.stepApart(c.keys.Clone())
 		c.evidence = Evidence{Sessions: map[string]SessionState{"s": {Index: 4}}}
 		o := keys{"a": free(1, 4, 1)}.at(4).Observation
 		o.Gap = gap

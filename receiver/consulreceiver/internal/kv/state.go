@@ -108,39 +108,36 @@ type Reset struct {
 // Needs returns what a step over these keys has to know beside them.
 func (k *Keys) Needs(next map[string]Key) Needs {
 	var needs Needs
-	ask := func(session, name string, there bool) {
-		if !slices.Contains(needs.Sessions, session) {
-			needs.Sessions = append(needs.Sessions, session)
+	ask := func(session, name string) {
+		key, there := next[name]
+		if there && key.Session == session {
+			return
 		}
+		needs.lost(session, key.ModifyIndex)
 		if !there {
 			needs.Deleted = append(needs.Deleted, name)
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(k.holds)) {
-		hold := k.holds[name]
-		key, there := next[name]
-		if !there || key.Session != hold.Session {
-			ask(hold.Session, name, there)
-		}
-		if there && hold.givenUp(key) {
-			needs.givenUp(hold.Session, key.ModifyIndex)
-		}
+		ask(k.holds[name].Session, name)
 	}
 	for _, name := range slices.Sorted(maps.Keys(k.waits)) {
-		if key, there := next[name]; !there || key.Session != k.waits[name].Session {
-			ask(k.waits[name].Session, name, there)
-		}
+		ask(k.waits[name].Session, name)
 	}
 	return needs
 }
 
-func (n *Needs) givenUp(session string, index uint64) {
-	if n.GivenUp == nil {
-		n.GivenUp = map[string]uint64{}
+// lost adds a key that a session has no more: it was its own before the index.
+func (n *Needs) lost(session string, index uint64) {
+	lowest, known := n.Lost[session]
+	if !known {
+		n.Sessions = append(n.Sessions, session)
+		lowest = index
 	}
-	if lowest, known := n.GivenUp[session]; !known || index < lowest {
-		n.GivenUp[session] = index
+	if n.Lost == nil {
+		n.Lost = map[string]uint64{}
 	}
+	n.Lost[session] = min(lowest, index)
 }
 
 // Step takes in the next observation, made at now, and returns its effects in
@@ -150,17 +147,13 @@ func (k *Keys) Step(now time.Time, o snapshot.Observation[string, Key], evidence
 	if k.holds == nil {
 		k.holds, k.waits, k.resets = map[string]*Hold{}, map[string]*Wait{}, map[string]Reset{}
 	}
-	before, index := k.keys.Known(), k.keys.Index()
+	before := snapshot.Observation[string, Key]{Continuity: snapshot.Continuity{Index: k.keys.Index()}, Objects: k.keys.Known()}
 	gap, changes := k.keys.Step(o, cmp.Compare[string])
-	if gap == nil && !o.Gap {
-		evidence = evidence.within(index, o.Index, before, o.Objects)
-	} else {
-		evidence.DeletedAt = nil
-	}
+	evidence = evidence.among(before, o, gap != nil || o.Gap)
 	if o.Restored || gap != nil && gap.Old > gap.New && len(changes) > 0 { // The index also falls when Consul forgets deletions.
 		k.restores++
 	}
-	s := step{Keys: k, now: now, before: before, after: o.Objects, evidence: evidence}
+	s := step{Keys: k, now: now, before: before.Objects, after: o.Objects, evidence: evidence}
 	var effects []Effect
 	for _, c := range changes {
 		if c.Rebased && c.Removed {
@@ -262,6 +255,8 @@ func (s *step) ending(hold *Hold, c snapshot.Change[string, Key]) End {
 		return s.leftSlot(c.Key)
 	case !again && holds:
 		return Released // It holds the key again, so it lives.
+	case hold.givenUp(c.Next) && c.Prev.Role == Holder:
+		return s.contenderLost(hold, c.Key, c.Next.ModifyIndex, s.evidence.givenUp)
 	case hold.givenUp(c.Next):
 		return s.evidence.givenUp(hold.Session, c.Next.ModifyIndex)
 	case !again:
@@ -269,9 +264,9 @@ func (s *step) ending(hold *Hold, c snapshot.Change[string, Key]) End {
 	case holds:
 		return Deleted // It holds another key of the name, so it lives.
 	case c.Prev.Role == Holder:
-		return s.contenderGone(hold, c.Key)
+		return s.contenderLost(hold, c.Key, s.evidence.DeletedAt[c.Key], s.evidence.removed)
 	default:
-		return s.evidence.removed(hold.Session, c.Key)
+		return s.evidence.removed(hold.Session, s.evidence.DeletedAt[c.Key])
 	}
 }
 
@@ -283,16 +278,15 @@ func (s *step) leftSlot(contender string) End {
 	return Unknown
 }
 
-// contenderGone returns how a hold of a slot ended whose contender is gone. A
-// holder leaves its slot before it deletes its key. Others take the slot only
-// after the key is gone.
-func (s *step) contenderGone(hold *Hold, contender string) End {
+// contenderLost returns how a hold of a slot ended whose contender was lost at an index,
+// or at an unknown one, which is 0: listed decides while the slot is not given up. A holder
+// leaves its slot before it deletes its key. Others take the slot only after the key is lost.
+func (s *step) contenderLost(hold *Hold, contender string, index uint64, listed func(string, uint64) End) End {
 	_, coordinator, same := s.coordinators(contender)
-	deleted, known := s.evidence.DeletedAt[contender]
 	switch {
 	case same && coordinator.Slots.has(hold.Session):
-		return s.evidence.removed(hold.Session, contender)
-	case same && known && coordinator.ModifyIndex < deleted:
+		return listed(hold.Session, index)
+	case same && index > 0 && coordinator.ModifyIndex < index:
 		return Released
 	default:
 		return Unknown
@@ -327,7 +321,7 @@ func (s *step) endWait(c snapshot.Change[string, Key]) []Effect {
 	case was.ModifyIndex != is.ModifyIndex:
 		wait.How = Unknown // It may have had a slot in between.
 	case c.Removed:
-		wait.How = s.evidence.removed(wait.Session, c.Key)
+		wait.How = s.evidence.removed(wait.Session, s.evidence.DeletedAt[c.Key])
 	default:
 		wait.How = s.evidence.lastWritten(wait.Session, c.Next)
 	}
@@ -464,6 +458,9 @@ func (k *Keys) Clone() *Keys {
 	}
 	return &c
 }
+
+// Begun says whether there was an observation.
+func (k *Keys) Begun() bool { return k.keys.Begun() }
 
 // Count returns how many keys there are, and how many of them are held.
 func (k *Keys) Count() (keys, held int) { return len(k.keys.Known()), len(k.holds) }

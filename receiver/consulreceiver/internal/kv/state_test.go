@@ -394,7 +394,11 @@ func TestKeysAreCounted(t *testing.T) {
 
 func TestNeeds(t *testing.T) {
 	held := keys{"a": free(1, 2, 1).heldBy("s"), "b": free(1, 1, 0)}
-	s := Needs{Sessions: []string{"s"}}
+	lost := func(index uint64) Needs {
+		return Needs{Sessions: []string{"s"}, Lost: map[string]uint64{"s": index}}
+	}
+	deleted := lost(0)
+	deleted.Deleted = []string{"a"}
 	for name, tc := range map[string]struct {
 		next keys
 		want Needs
@@ -402,12 +406,12 @@ func TestNeeds(t *testing.T) {
 		"nothing changes":        {held, Needs{}},
 		"it is written":          {keys{"a": free(1, 3, 0).heldBy("s"), "b": free(1, 1, 0)}, Needs{}},
 		"another key is taken":   {keys{"a": free(1, 2, 1).heldBy("s"), "b": free(1, 3, 1).heldBy("s")}, Needs{}},
-		"it is deleted":          {keys{"b": free(1, 1, 0)}, Needs{Sessions: []string{"s"}, Deleted: []string{"a"}}},
-		"it is given up":         {keys{"a": free(1, 3, 1)}, Needs{Sessions: []string{"s"}, GivenUp: map[string]uint64{"s": 3}}},
-		"another one holds it":   {keys{"a": free(1, 4, 2).heldBy("r")}, s},
+		"it is deleted":          {keys{"b": free(1, 1, 0)}, deleted},
+		"it is given up":         {keys{"a": free(1, 3, 1)}, lost(3)},
+		"another one holds it":   {keys{"a": free(1, 4, 2).heldBy("r")}, lost(4)},
 		"the holder comes back":  {keys{"a": free(1, 4, 2).heldBy("s")}, Needs{}},
-		"it was given up, twice": {keys{"a": free(1, 5, 2)}, s},
-		"it was made again":      {keys{"a": free(4, 5, 0)}, s},
+		"it was given up, twice": {keys{"a": free(1, 5, 2)}, lost(5)},
+		"it was made again":      {keys{"a": free(4, 5, 0)}, lost(5)},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var k Keys

@@ -11,6 +11,7 @@ import (
 
 	"github.com/otelcol-infra/otelcol-infra/internal/leadership"
 	"github.com/otelcol-infra/otelcol-infra/internal/poll"
+	"github.com/otelcol-infra/otelcol-infra/internal/watch"
 	"github.com/otelcol-infra/otelcol-infra/receiver/consulreceiver/internal/collect"
 	"github.com/otelcol-infra/otelcol-infra/receiver/consulreceiver/internal/consulapi"
 )
@@ -39,26 +40,19 @@ type collector struct {
 // Run implements collect.Collector.
 func (c *collector) Run(ctx context.Context) {
 	slot := collect.Slot[*leadership.Leaderless[string]](c.Env, "leader")
-	if saved, found := slot.Load(ctx); found {
-		c.mu.Lock()
-		c.leader.Restore(saved)
-		c.mu.Unlock()
-	}
+	fresh := func() *leadership.Tracker[string] { return &leadership.Tracker[string]{EmitInitial: c.EmitInitial} }
 	collect.Poll[string, Change]{
 		Env: c.Env, Endpoint: consulapi.EndpointLeader, Interval: Interval, Read: c.API.Leader,
 		Lock: &c.mu, Step: stepOf(&c.leader),
-		Fork:   func() func(time.Time, poll.Result[string]) []Change { return stepOf(c.leader.Clone()) },
+		Fork:   func() watch.Fork[step] { return watch.ForkOf(&c.mu, c.leader.Clone(), stepOf) },
+		Kept:   watch.Keep(ctx, slot, &c.mu, &c.leader, fresh, stepOf),
 		Render: Render,
-		Commit: func(ctx context.Context) {
-			c.mu.Lock()
-			saved := c.leader.Save()
-			c.mu.Unlock()
-			_ = slot.Save(ctx, saved) // It is tried again in a second.
-		},
 	}.Run(ctx)
 }
 
-func stepOf(leader *leadership.Tracker[string]) func(time.Time, poll.Result[string]) []Change {
+type step = collect.StepRead[string, Change]
+
+func stepOf(leader *leadership.Tracker[string]) step {
 	return func(now time.Time, read poll.Result[string]) []Change {
 		if change := leader.Step(now, read.Value, read.Gap); change != nil {
 			return []Change{*change}

@@ -7,7 +7,6 @@
 package collect
 
 import (
-	"context"
 	"sync/atomic"
 	"time"
 
@@ -22,15 +21,6 @@ import (
 
 // StorageOf begins the name of the condition of what is stored.
 const StorageOf = "storage of "
-
-// Collector observes one kind of thing.
-type Collector interface {
-	// Run observes until ctx ends. It makes events and spans.
-	Run(ctx context.Context)
-
-	// Record records what is known of the cluster as metrics.
-	Record(ctx context.Context, m Metrics)
-}
 
 // Env is what the collectors of a receiver share.
 type Env struct {

@@ -27,7 +27,7 @@ type Key struct {
 type Change struct {
 	Key         Key
 	Deleted     bool
-	Before      Key    // of a deleted key, if its Version is known
+	Before      *Key   // of a deleted key, if that is known; else nil
 	Fingerprint string // of the value, if asked for
 }
 
@@ -153,8 +153,8 @@ func (k *Keys) Delete(c Change) (old, was Key, reported bool) {
 	was = c.Key
 	if known {
 		was = old
-	} else if c.Before.Version > 0 {
-		was = c.Before
+	} else if c.Before != nil {
+		was = *c.Before
 	}
 	was.Modified = c.Key.Modified
 	k.Forget(name)

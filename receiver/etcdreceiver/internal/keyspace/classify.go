@@ -74,5 +74,8 @@ func (s *step) leaseOf(c key.Change) (id int64, known bool) {
 	if old, known := s.p.keys.Get(c.Key.Name); known {
 		return old.Lease, true
 	}
-	return c.Before.Lease, c.Before.Version > 0
+	if c.Before != nil {
+		return c.Before.Lease, true
+	}
+	return 0, false
 }

@@ -44,7 +44,11 @@ func (f filter) changes(response etcdapi.Response) []key.Change {
 		if !f.names.Match(read.Key.Name) {
 			continue
 		}
-		c := key.Change{Key: key.Key(read.Key), Deleted: read.Deleted, Before: key.Key(read.Before)}
+		c := key.Change{Key: key.Key(read.Key), Deleted: read.Deleted}
+		if read.Before.Version > 0 {
+			before := key.Key(read.Before)
+			c.Before = &before
+		}
 		if f.fingerprint && !c.Deleted {
 			sum := sha256.Sum256(read.Value)
 			c.Fingerprint = hex.EncodeToString(sum[:])

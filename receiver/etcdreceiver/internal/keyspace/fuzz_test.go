@@ -76,7 +76,7 @@ func (e *etcd) delete(name, why string) {
 		return
 	}
 	delete(e.keys, name)
-	e.history = append(e.history, key.Change{Key: key.Key{Name: name, Modified: e.revision}, Deleted: true, Before: old})
+	e.history = append(e.history, key.Change{Key: key.Key{Name: name, Modified: e.revision}, Deleted: true, Before: &old})
 	e.why[e.revision] = why
 }
 
@@ -222,7 +222,7 @@ func (o *observer) watch(prefix string, n int, again, ask bool) {
 		if !again {
 			continue
 		}
-		observed.Changes[i].Before = key.Key{} // without prev_kv
+		observed.Changes[i].Before = nil // without prev_kv
 	}
 	if ask {
 		for _, id := range o.m.Ambiguous(o.etcd.now, prefix, changes, 5) {

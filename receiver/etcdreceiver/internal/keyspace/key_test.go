@@ -82,7 +82,7 @@ func TestWhatADeletedKeyWas(t *testing.T) {
 		want   key.Key
 	}{
 		"it is remembered":         {deleted("/a", 4), key.Key{Name: "/a", Created: 3, Modified: 4, Version: 1}},
-		"etcd was asked for it":    {key.Change{Key: key.Key{Name: "/b", Modified: 4}, Deleted: true, Before: before}, key.Key{Name: "/b", Created: 2, Modified: 4, Version: 7, Lease: 0xa, Size: 5}},
+		"etcd was asked for it":    {key.Change{Key: key.Key{Name: "/b", Modified: 4}, Deleted: true, Before: &before}, key.Key{Name: "/b", Created: 2, Modified: 4, Version: 7, Lease: 0xa, Size: 5}},
 		"it is beyond the limit":   {deleted("/b", 4), key.Key{Name: "/b", Modified: 4}},
 		"nobody has ever known it": {deleted("/c", 4), key.Key{Name: "/c", Modified: 4}},
 	} {

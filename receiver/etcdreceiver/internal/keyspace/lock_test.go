@@ -256,7 +256,7 @@ func TestOnlyTheTimesOfAnAttemptMakeItReconciled(t *testing.T) {
 
 func TestWhyALockEnds(t *testing.T) {
 	a, other := keyOfLock(0xa, 2), key.Key{Name: "/x", Created: 3, Modified: 3, Version: 1, Lease: 0xa}
-	b := keyOfLock(0xb, 3)
+	b, unleased := keyOfLock(0xb, 3), keyAt("/y", 1, 1, 1)
 	for name, tc := range map[string]struct {
 		keys     []key.Key
 		observed []any // from the second 10 on
@@ -309,7 +309,7 @@ func TestWhyALockEnds(t *testing.T) {
 		},
 		"a key without a lease goes at once, as prev_kv says": {
 			[]key.Key{a},
-			[]any{watched(deleted("/l/a", 9), key.Change{Key: key.Key{Name: "/y", Modified: 9}, Deleted: true, Before: keyAt("/y", 1, 1, 1)})},
+			[]any{watched(deleted("/l/a", 9), key.Change{Key: key.Key{Name: "/y", Modified: 9}, Deleted: true, Before: &unleased})},
 			", by its client",
 		},
 		"a key of which nothing is known goes at once": {

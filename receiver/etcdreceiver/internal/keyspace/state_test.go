@@ -92,7 +92,7 @@ type happened struct {
 
 func flat(now time.Time, effect Effect) happened {
 	ofLock := func(what string, o lock.Observed) happened {
-		return happened{what: what, at: now, revision: o.Revision, reconciled: o.Reconciled, attempt: &o.Attempt}
+		return happened{what: what, at: now, revision: o.Revision, reconciled: o.Reconciled, attempt: o.Attempt}
 	}
 	ofKey := func(what string, k key.Key, reconciled bool, a key.Attempt) happened {
 		attempt, _ := a.(*lock.Attempt)

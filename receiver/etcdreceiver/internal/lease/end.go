@@ -132,7 +132,7 @@ func (ls *Leases) settle(now time.Time, l *lease, reconciled bool) (ended Ended,
 	}
 	ls.forget(l)
 	ls.ended[l.Cause]++
-	l.Lease.Ended, l.Keys = now, l.atEnd
+	l.Ended, l.Keys = now, l.atEnd
 	l.Reconciled = l.Reconciled || reconciled
 	return Ended{Lease: l.Lease, AtUnknownTime: reconciled}, true
 }

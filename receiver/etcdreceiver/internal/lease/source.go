@@ -15,16 +15,16 @@ import (
 	"github.com/otelcol-infra/otelcol-infra/receiver/etcdreceiver/internal/etcdapi"
 )
 
+// The names of the conditions of leases.
 const (
-	// QueryCondition and ListCondition are the names of the conditions of leases.
 	QueryCondition = "leases"
 	ListCondition  = "list of leases"
-
-	// pollEvery is how often it is checked whether a lease is to be queried. A
-	// lease that goes after it could expire and before it was queried again
-	// is taken for expired, so this is short.
-	pollEvery = 50 * time.Millisecond
 )
+
+// pollEvery is how often it is checked whether a lease is to be queried. A lease that
+// goes after it could expire and before it was queried again is taken for expired, so
+// this is short.
+const pollEvery = 50 * time.Millisecond
 
 // Known is what is known of leases, together with the keys that are attached to
 // them.

@@ -79,7 +79,7 @@ func (d *Durations) Observe(cluster string, at time.Time, effect Effect) {
 	}
 }
 
-func record(h *histogram.Histogram, p period.Period, a Attempt, at time.Time) {
+func record(h *histogram.Histogram, p period.Period, a *Attempt, at time.Time) {
 	length := max(0, p.End.Sub(p.Start)) // A clock can be set back, over a restart.
 	h.Record(histogram.Key{collect.Text(a.Prefix)}, length.Seconds(), at, p.TraceID(), p.SpanID())
 }

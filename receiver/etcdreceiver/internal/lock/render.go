@@ -61,31 +61,31 @@ func Render(r *collect.Renderer, effect Effect) {
 
 func renderQueued(r *collect.Renderer, e Queued) {
 	p := attempt(r.Cluster, e.Attempt)
-	n := namesOf(e.Attempt)
+	ctx, n := p.Context(), namesOf(e.Attempt)
 	event(r, e.Observed, plog.SeverityNumberInfo, n.line("queued"), func(b *metadata.LogsBuilder) {
-		b.RecordEtcdLockQueuedEvent(p.Context(), r.At, n.lock, n.key, n.lease, int64(e.Attempt.Position), e.Revision, e.Reconciled)
+		b.RecordEtcdLockQueuedEvent(ctx, r.At, n.lock, n.key, n.lease, int64(e.Attempt.Position), e.Revision, e.Reconciled)
 	})
 	p.AppendStart(r.Spans)
 }
 
 func renderAcquired(r *collect.Renderer, e Acquired) {
 	p := attempt(r.Cluster, e.Attempt)
-	n := namesOf(e.Attempt)
+	ctx, n := p.Context(), namesOf(e.Attempt)
 	event(r, e.Observed, plog.SeverityNumberInfo, n.line("acquired"), func(b *metadata.LogsBuilder) {
-		b.RecordEtcdLockAcquiredEvent(p.Context(), r.At, n.lock, n.key, n.lease, e.Revision, e.Reconciled)
+		b.RecordEtcdLockAcquiredEvent(ctx, r.At, n.lock, n.key, n.lease, e.Revision, e.Reconciled)
 	})
 	wait(r.Cluster, e.Attempt).Append(r.Spans)
 }
 
 func renderReleased(r *collect.Renderer, e Released) {
 	p := attempt(r.Cluster, e.Attempt)
-	n := namesOf(e.Attempt)
+	ctx, n := p.Context(), namesOf(e.Attempt)
 	severity, line := plog.SeverityNumberInfo, n.line("released")
 	if e.Attempt.Cause == LeaseExpired {
 		severity, line = plog.SeverityNumberWarn, line+", which expired"
 	}
 	event(r, e.Observed, severity, line, func(b *metadata.LogsBuilder) {
-		b.RecordEtcdLockReleasedEvent(p.Context(), r.At, n.lock, n.key, n.lease, endCauses[e.Attempt.Cause], e.Revision, e.Reconciled)
+		b.RecordEtcdLockReleasedEvent(ctx, r.At, n.lock, n.key, n.lease, endCauses[e.Attempt.Cause], e.Revision, e.Reconciled)
 	})
 	if e.Attempt.Holds() {
 		hold(r.Cluster, e.Attempt).Append(r.Spans)
@@ -95,13 +95,13 @@ func renderReleased(r *collect.Renderer, e Released) {
 
 func renderAbandoned(r *collect.Renderer, e Abandoned) {
 	p := attempt(r.Cluster, e.Attempt)
-	n := namesOf(e.Attempt)
+	ctx, n := p.Context(), namesOf(e.Attempt)
 	line := n.line("abandoned")
 	if e.Attempt.Cause == LeaseExpired {
 		line += ", which expired"
 	}
 	event(r, e.Observed, plog.SeverityNumberWarn, line, func(b *metadata.LogsBuilder) {
-		b.RecordEtcdLockAbandonedEvent(p.Context(), r.At, n.lock, n.key, n.lease, endCauses[e.Attempt.Cause], e.Revision, e.Reconciled)
+		b.RecordEtcdLockAbandonedEvent(ctx, r.At, n.lock, n.key, n.lease, endCauses[e.Attempt.Cause], e.Revision, e.Reconciled)
 	})
 	w := wait(r.Cluster, e.Attempt)
 	w.End = e.Attempt.Ended
@@ -111,26 +111,26 @@ func renderAbandoned(r *collect.Renderer, e Abandoned) {
 
 func renderElected(r *collect.Renderer, e Acquired) {
 	p := term(r.Cluster, e.Attempt)
-	n := namesOf(e.Attempt)
+	ctx, n := p.Context(), namesOf(e.Attempt)
 	line := fmt.Sprintf("election %s won by lease %s", n.lock, n.lease)
 	event(r, e.Observed, plog.SeverityNumberInfo, line, func(b *metadata.LogsBuilder) {
-		b.RecordEtcdElectionElectedEvent(p.Context(), r.At, n.lock, n.key, n.lease, e.Revision, e.Reconciled)
+		b.RecordEtcdElectionElectedEvent(ctx, r.At, n.lock, n.key, n.lease, e.Revision, e.Reconciled)
 	})
 	p.AppendStart(r.Spans)
 }
 
 func renderTermEnd(r *collect.Renderer, e Released) {
 	p := term(r.Cluster, e.Attempt)
-	n := namesOf(e.Attempt)
+	ctx, n := p.Context(), namesOf(e.Attempt)
 	if e.Attempt.Cause == LeaseExpired {
 		line := fmt.Sprintf("leadership of %s lost, as lease %s expired", n.lock, n.lease)
 		event(r, e.Observed, plog.SeverityNumberWarn, line, func(b *metadata.LogsBuilder) {
-			b.RecordEtcdElectionLostEvent(p.Context(), r.At, n.lock, n.key, n.lease, endCauses[e.Attempt.Cause], e.Revision, e.Reconciled)
+			b.RecordEtcdElectionLostEvent(ctx, r.At, n.lock, n.key, n.lease, endCauses[e.Attempt.Cause], e.Revision, e.Reconciled)
 		})
 	} else {
 		line := fmt.Sprintf("leadership of %s given up by lease %s", n.lock, n.lease)
 		event(r, e.Observed, plog.SeverityNumberInfo, line, func(b *metadata.LogsBuilder) {
-			b.RecordEtcdElectionResignedEvent(p.Context(), r.At, n.lock, n.key, n.lease, endCauses[e.Attempt.Cause], e.Revision, e.Reconciled)
+			b.RecordEtcdElectionResignedEvent(ctx, r.At, n.lock, n.key, n.lease, endCauses[e.Attempt.Cause], e.Revision, e.Reconciled)
 		})
 	}
 	p.Append(r.Spans)
@@ -143,7 +143,7 @@ func event(r *collect.Renderer, o Observed, severity plog.SeverityNumber, line s
 // names are those of an attempt, fit for telemetry.
 type names struct{ lock, key, lease string }
 
-func namesOf(a Attempt) names {
+func namesOf(a *Attempt) names {
 	return names{lock: collect.Text(a.Lock), key: collect.Text(a.Key), lease: collect.LeaseID(a.Lease)}
 }
 
@@ -151,7 +151,7 @@ func (n names) line(did string) string {
 	return "lock " + n.lock + " " + did + " by lease " + n.lease
 }
 
-func attempt(cluster string, a Attempt) period.Period {
+func attempt(cluster string, a *Attempt) period.Period {
 	p := part(cluster, SpanAttempt, a)
 	p.Parent = nil
 	p.Start, p.End, p.BeganBefore = a.Queued, a.Ended, a.BeganBefore
@@ -165,18 +165,18 @@ func attempt(cluster string, a Attempt) period.Period {
 		p.StatusMessage = "the lease expired while holding"
 	}
 	if a.PreviousHolder != nil {
-		p.Links = []period.Link{{To: hold(cluster, *a.PreviousHolder)}}
+		p.Links = []period.Link{{To: hold(cluster, a.PreviousHolder)}}
 	}
 	return p
 }
 
-func wait(cluster string, a Attempt) period.Period {
+func wait(cluster string, a *Attempt) period.Period {
 	p := part(cluster, SpanWait, a)
 	p.Start, p.End, p.BeganBefore = a.Queued, a.Acquired, a.BeganBefore
 	return p
 }
 
-func hold(cluster string, a Attempt) period.Period {
+func hold(cluster string, a *Attempt) period.Period {
 	p := part(cluster, SpanHold, a)
 	p.Start, p.End, p.BeganBefore, p.Reconciled = a.Acquired, a.Ended, a.HeldBefore, a.HoldReconciled
 	if a.Cause == LeaseExpired {
@@ -186,7 +186,7 @@ func hold(cluster string, a Attempt) period.Period {
 }
 
 // part is what the spans of an attempt at a lock have in common.
-func part(cluster, name string, a Attempt) period.Period {
+func part(cluster, name string, a *Attempt) period.Period {
 	attempt := a.spanKey(SpanAttempt, cluster)
 	return period.Period{
 		Name: name, Trace: attempt, Key: a.spanKey(name, cluster), Parent: attempt, Reconciled: a.Reconciled,
@@ -205,7 +205,7 @@ func part(cluster, name string, a Attempt) period.Period {
 	}
 }
 
-func term(cluster string, a Attempt) period.Period {
+func term(cluster string, a *Attempt) period.Period {
 	key := a.spanKey(SpanTerm, cluster)
 	p := period.Period{
 		Name: SpanTerm, Trace: key, Key: key, Start: a.Acquired, End: a.Ended,
@@ -224,7 +224,7 @@ func term(cluster string, a Attempt) period.Period {
 		p.StatusMessage = "the lease expired while leading"
 	}
 	if a.PreviousHolder != nil {
-		p.Links = []period.Link{{To: term(cluster, *a.PreviousHolder)}}
+		p.Links = []period.Link{{To: term(cluster, a.PreviousHolder)}}
 	}
 	return p
 }

@@ -21,7 +21,7 @@ import (
 // The generated builder sorts the events that it makes by their names.
 func TestTheOrderOfElections(t *testing.T) {
 	led := func(election bool, cause EndCause) Observed {
-		return Observed{Attempt: Attempt{Election: election, Key: "/x", Acquired: time.Unix(0, 0), Ended: time.Unix(1, 0), Cause: cause}}
+		return Observed{Attempt: &Attempt{Election: election, Key: "/x", Acquired: time.Unix(0, 0), Ended: time.Unix(1, 0), Cause: cause}}
 	}
 	r := collect.NewRenderer(metadata.DefaultLogsBuilderConfig(), receivertest.NewNopSettings(metadata.Type), time.Unix(2, 0), "cluster")
 	for _, effect := range []Effect{

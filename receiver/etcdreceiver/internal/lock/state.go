@@ -91,7 +91,7 @@ type Abandoned struct{ Observed }
 
 // Observed is an attempt as it was when something happened to it.
 type Observed struct {
-	Attempt    Attempt
+	Attempt    *Attempt
 	Revision   int64
 	Reconciled bool // the true time is unknown
 }
@@ -249,5 +249,6 @@ func (a *Attempt) observe(revision int64, w When) Observed {
 		a.Reconciled = true
 		a.HoldReconciled = a.HoldReconciled || a.Holds()
 	}
-	return Observed{Attempt: *a, Revision: revision, Reconciled: w.Reconciled}
+	now := *a
+	return Observed{Attempt: &now, Revision: revision, Reconciled: w.Reconciled}
 }
