@@ -75,7 +75,7 @@ func TestWhatEtcdAnswersWhenThereIsNothing(t *testing.T) {
 }
 
 // A grpc-proxy has one watch for several clients that watch the same. To the second one
-// it sends neither the ID of the cluster nor its revision.
+// it sends neither the ID of the cluster nor its revision, and to none its progress.
 func TestAWatchThatAProxyShares(t *testing.T) {
 	t.Parallel()
 	etcd, client := startEtcd(t, lab.ServerOptions{})
@@ -103,17 +103,33 @@ func TestAWatchThatAProxyShares(t *testing.T) {
 	<-shared
 
 	cfg := configFor(through)
-	cfg.Locks.Prefixes = nil
+	cfg.Scrape.Timeout = time.Second
 	o := observe(t, cfg)
-	o.Eventually(t, "a watch", func() bool { return o.Own(t, "otelcol_etcd_requests", "request", "watch", "outcome", "success") > 0 })
-	o.Eventually(t, "the answer to it", func() bool { return o.Own(t, "otelcol_etcd_requests", "request", "progress", "outcome", "success") > 0 })
+	requests := func(request string) int64 { return o.Own(t, "otelcol_etcd_requests", "request", request) }
+	o.Eventually(t, "the watches", func() bool {
+		return o.Own(t, "otelcol_etcd_requests", "request", "watch", "outcome", "success") == 2
+	})
+	o.Eventually(t, "the answer to the one that is shared", func() bool { return requests("progress") > 0 })
 	o.Eventually(t, "a key", func() bool { set(t, client, "/app/a", ""); return len(o.told("etcd.key", "/app/a")) > 0 })
 	for range 20 {
 		set(t, client, "/app/b", "")
 	}
 	o.Eventually(t, "all changes", func() bool { return len(o.told("etcd.key", "/app/b")) == 20 })
-	assert.EqualValues(t, 1, o.Own(t, "otelcol_etcd_requests", "request", "list"))
-	assert.Empty(t, o.told("etcd.watch.prefix", "/app/"), "there is no gap")
+
+	// The quiet watch of /locks/ gets no answer to requests for its progress.
+	before := requests("progress")
+	o.Eventually(t, "what the quiet watch missed is nothing", func() bool { set(t, client, "/app/a", ""); return requests("progress") >= before+2 })
+	_, err = client.Compact(t.Context(), newest(t, client))
+	require.NoError(t, err)
+	before = requests("progress")
+	o.Eventually(t, "it is checked again", func() bool { set(t, client, "/app/a", ""); return requests("progress") > before })
+	l := newLocker(t, client)
+	require.NoError(t, l.mutex.Lock(t.Context()))
+	o.Eventually(t, "its change", o.HasEvent("etcd.lock.acquired", "etcd.lock.key", l.key))
+	assert.EqualValues(t, 2, requests("list"), "one of each prefix")
+	assert.EqualValues(t, 2, requests("watch"), "one of each prefix")
+	assert.Empty(t, o.Events("etcd.watch.gap"))
+	assert.NotContains(t, o.Trouble(), "watch of ")
 	assert.Contains(t, o.Trouble(), member.Condition, "a proxy names itself instead of the members")
 }
 

@@ -107,8 +107,8 @@ func TestConfigsThatAreRefused(t *testing.T) {
 		"bad pattern.yaml":              "watch::include[0]",
 		"no queue.yaml":                 "watch::queue is 0: set it to a number above 0",
 		"the members' own metrics.yaml": "scrape_member_metrics is no longer a setting: remove it, and scrape the members with the prometheus receiver, see docs/guides/etcd-metrics.md",
-		"empty watch prefix.yaml":       `watch::prefixes[1] is empty, which is every key: write "/" or another prefix`,
-		"empty locks prefix.yaml":       `locks::prefixes[0] is empty, which is every key: write "/" or another prefix`,
+		"empty watch prefix.yaml":       `watch::prefixes[1] is empty: write a prefix, or remove it; watch::prefixes: [""] is all keys`,
+		"empty locks prefix.yaml":       `locks::prefixes[0] is empty: write a prefix, or remove it; watch::prefixes: [""] is all keys`,
 	} {
 		t.Run(file, func(t *testing.T) {
 			_, err := load(t, file)

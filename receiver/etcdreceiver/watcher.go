@@ -74,6 +74,7 @@ func (w *watcher) Start(ctx context.Context, host component.Host) error {
 
 func (w *watcher) apiOptions(tlsConfig *tls.Config) etcdapi.Options {
 	options := w.cfg.apiOptions(tlsConfig)
+	options.Applied = &w.env.Applied
 	options.Count = w.env.Telemetry.Requests.Count
 	return options
 }

@@ -38,6 +38,9 @@ type Env struct {
 	Store *checkpoint.Store
 	API   *etcdapi.Client
 
+	// Applied is what the clients know of raft.
+	Applied etcdapi.Applied
+
 	// ClusterID is the ID of the cluster, as keys and leases have it; 0 until it is known.
 	ClusterID atomic.Uint64
 }

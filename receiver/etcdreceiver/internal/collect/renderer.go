@@ -40,6 +40,10 @@ type Renderer struct {
 	// Spans are those of what began (a point-in-time marker) or ended.
 	Spans ptrace.SpanSlice
 
+	// Restores is how often etcd had another history: of a change at the same revision
+	// in another one, the report is another one.
+	Restores int
+
 	former   map[string]ptrace.SpanSlice // by cluster, of what began in another one
 	settings receiver.Settings
 	events   *metadata.LogsBuilder // with the event that is being made
@@ -81,7 +85,11 @@ func (r *Renderer) EventOfKey(key string, revision int64, severity plog.Severity
 
 // Identify gives an event of a key at a revision its ID.
 func (r *Renderer) Identify(event plog.LogRecord, key string, revision int64) {
-	id := spanid.Trace(event.EventName(), r.Cluster, key, strconv.FormatInt(revision, 10))
+	of := []string{event.EventName(), r.Cluster, key, strconv.FormatInt(revision, 10)}
+	if r.Restores > 0 {
+		of = append(of, strconv.Itoa(r.Restores))
+	}
+	id := spanid.Trace(of...)
 	event.Attributes().PutStr(attrUID, id.String())
 }
 

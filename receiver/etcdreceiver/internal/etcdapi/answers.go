@@ -6,11 +6,13 @@ package etcdapi
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
 	"go.etcd.io/etcd/api/v3/etcdserverpb"
 	"go.etcd.io/etcd/api/v3/mvccpb"
+	clientv3 "go.etcd.io/etcd/client/v3"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
@@ -38,22 +40,46 @@ func checkedAnswers() []grpc.DialOption {
 			return check(method, request, answer)
 		}),
 		grpc.WithChainStreamInterceptor(func(ctx context.Context, desc *grpc.StreamDesc, conn *grpc.ClientConn, method string, open grpc.Streamer, options ...grpc.CallOption) (grpc.ClientStream, error) {
+			if err := streamsOf(ctx).open(ctx); err != nil {
+				return nil, err
+			}
 			stream, err := open(ctx, desc, conn, method, options...)
-			return &checkedStream{ClientStream: stream, method: method}, err
+			return &checkedStream{ClientStream: stream, method: method, streams: streamsOf(ctx)}, err
 		}),
 	}
 }
 
 type checkedStream struct {
 	grpc.ClientStream
-	method string
+	method  string
+	streams *streams // of a watch, which a stream has one of
+	ended   bool     // the watch has
 }
 
 func (s *checkedStream) RecvMsg(answer any) error {
-	if err := s.ClientStream.RecvMsg(answer); err != nil {
-		return err
+	err := s.ClientStream.RecvMsg(answer)
+	if err == nil {
+		err = check(s.method, nil, answer)
 	}
-	return check(s.method, nil, answer)
+	if s.ended && err == nil {
+		err = &lackError{s.method, "a watch"} // clientv3 would panic, if it ended again.
+	}
+	if response, is := answer.(*etcdserverpb.WatchResponse); is && err == nil {
+		s.ended = response.Canceled
+		err = refused(response)
+	}
+	s.streams.received(answer, err)
+	return err
+}
+
+// refused returns the error of a watch that was not opened, and that the stream is to
+// end with: clientv3 would get stuck if that failed at the same time.
+func refused(response *etcdserverpb.WatchResponse) error {
+	if !response.Created || !response.Canceled && response.WatchId != clientv3.InvalidWatchID {
+		return nil
+	}
+	err := reason(errors.New(cmp.Or(response.CancelReason, "the watch was refused")))
+	return status.Error(codes.FailedPrecondition, err.Error()) // which clientv3 does not retry
 }
 
 func check(method string, request, answer any) error {
@@ -111,7 +137,7 @@ func lackingOfRange(request any, a *etcdserverpb.RangeResponse) string {
 	keys := int64(len(a.Kvs))
 	return cmp.Or(
 		when(a.Header.Revision == 0, "a revision"),
-		when(!asked.GetCountOnly() && keys == 0 && (a.Count > 0 || a.More), "keys"),
+		when(!asked.GetCountOnly() && asked.GetMinModRevision() == 0 && keys == 0 && (a.Count > 0 || a.More), "keys"),
 		when(a.Count < keys, "the number of keys"),
 		when(slices.ContainsFunc(a.Kvs, func(kv *mvccpb.KeyValue) bool { return unnamed(kv) || kv.CreateRevision == 0 }), "a key"),
 	)

@@ -11,6 +11,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"net"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -46,6 +47,7 @@ const (
 const (
 	requestAlarms     = "alarms"
 	requestCompaction = "compaction"
+	requestHistory    = "history"
 	requestLease      = "lease"
 	requestLeases     = "leases"
 	requestList       = "list"
@@ -70,6 +72,12 @@ type Options struct {
 	KeepaliveTimeout time.Duration
 	Timeout          time.Duration // how long a request may take
 
+	// Applied, which may be nil, is what the clients of a cluster share of its history.
+	Applied *Applied
+
+	// Dial, which may be nil, makes the connections.
+	Dial func(ctx context.Context, address string) (net.Conn, error)
+
 	// Count, which may be nil, counts each request by its name and outcome.
 	Count func(request string, err error)
 }
@@ -84,6 +92,7 @@ type Client struct {
 	mu      sync.Mutex
 	etcd    *clientv3.Client
 	refusal refusal
+	watches map[string]*watches // by prefix
 }
 
 // refusal is a login that etcd refused. To check a password costs etcd much, so
@@ -116,6 +125,10 @@ func New(ctx context.Context, options Options, endpoints ...string) *Client {
 			Logger:          zap.NewNop(),
 		},
 		options: options,
+		watches: map[string]*watches{},
+	}
+	if options.Dial != nil {
+		c.config.DialOptions = append(c.config.DialOptions, grpc.WithContextDialer(options.Dial))
 	}
 	c.firstPage.Store(firstPage)
 	return c
@@ -196,10 +209,13 @@ func (c *Client) why(ctx context.Context, etcd *clientv3.Client, err error) erro
 // nothing when another use has done so already.
 func (c *Client) disconnect(etcd *clientv3.Client) {
 	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.etcd == etcd {
+	is := c.etcd == etcd
+	if is {
 		c.etcd = nil
-		_ = etcd.Close() // It can only fail to end what has ended.
+	}
+	c.mu.Unlock()
+	if is {
+		_ = etcd.Close() // It can only fail to end what has ended, and may take its time.
 	}
 }
 

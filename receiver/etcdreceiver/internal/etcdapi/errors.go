@@ -14,6 +14,9 @@ import (
 // ErrAnotherCluster is the error of an answer of another cluster than the one before.
 var ErrAnotherCluster = errors.New("etcd is another cluster than before")
 
+// ErrDisconnected is the error of a watch that was open and has lost its connection.
+var ErrDisconnected = errors.New("the watch has lost its connection")
+
 // Denied reports whether etcd refused a request as the user may not make it.
 func Denied(err error) bool { return errors.Is(err, rpctypes.ErrPermissionDenied) }
 

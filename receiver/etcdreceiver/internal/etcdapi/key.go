@@ -8,6 +8,7 @@ import (
 	"context"
 	"errors"
 
+	"go.etcd.io/etcd/api/v3/etcdserverpb"
 	"go.etcd.io/etcd/api/v3/mvccpb"
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	clientv3 "go.etcd.io/etcd/client/v3"
@@ -63,7 +64,8 @@ func (c *Client) List(ctx context.Context, prefix string, revision int64, take f
 	listed := Listed{Revision: revision}
 	end := clientv3.WithRange(clientv3.GetPrefixRangeEnd(prefix))
 	first, most := int(c.firstPage.Load()), largestPage
-	for from, page := prefix, first; ; {
+	begin := firstOf(prefix)
+	for from, page := begin, first; ; {
 		var answer *clientv3.GetResponse
 		err := c.do(ctx, requestList, func(ctx context.Context, etcd *clientv3.Client) (err error) {
 			answer, err = etcd.Get(clientv3.WithRequireLeader(ctx), from, end, clientv3.WithRev(listed.Revision), clientv3.WithLimit(int64(page)))
@@ -86,21 +88,27 @@ func (c *Client) List(ctx context.Context, prefix string, revision int64, take f
 		if listed.Revision == 0 {
 			listed.Revision = answer.Header.Revision
 		}
+		if from != begin && (answer.Count != int64(listed.More) || string(answer.Kvs[0].Key) < from) {
+			return Listed{}, &lackError{etcdserverpb.KV_Range_FullMethodName, "the keys of the next page"}
+		}
 		size, more := 0, true
 		for _, kv := range answer.Kvs {
 			size += len(kv.Key) + len(kv.Value)
 			more = take(keyOf(kv))
 		}
-		left := int(answer.Count) - len(answer.Kvs)
-		if left > 0 && more {
+		listed.More = int(answer.Count) - len(answer.Kvs)
+		if listed.More > 0 && more {
 			from = string(answer.Kvs[len(answer.Kvs)-1].Key) + "\x00"
 			page = min(max(1, pageSize/max(1, size/page)), 2*page, most)
 			continue
 		}
-		listed.More = left
 		return listed, nil
 	}
 }
+
+// firstOf returns the first key under a prefix. All are under an empty one, and there is
+// no empty key.
+func firstOf(prefix string) string { return cmp.Or(prefix, "\x00") }
 
 // Revision reads the newest revision from the leader, and returns it with the ID
 // of the cluster.
@@ -113,7 +121,7 @@ func (c *Client) Revision(ctx context.Context, prefix string) (cluster uint64, n
 }
 
 func revision(ctx context.Context, etcd *clientv3.Client, prefix string) (cluster uint64, newest int64, err error) {
-	now, err := etcd.Get(clientv3.WithRequireLeader(ctx), prefix, clientv3.WithCountOnly())
+	now, err := etcd.Get(clientv3.WithRequireLeader(ctx), firstOf(prefix), clientv3.WithCountOnly())
 	if err != nil {
 		return 0, 0, err
 	}
@@ -127,7 +135,7 @@ func (c *Client) OldestRevision(ctx context.Context, key string, before int64) (
 	var revision int64
 	err := c.do(ctx, requestCompaction, func(ctx context.Context, etcd *clientv3.Client) (err error) {
 		revision, err = oldestRevision(before, func(revision int64) (int64, error) {
-			answer, err := etcd.Get(ctx, key, clientv3.WithRev(revision), clientv3.WithCountOnly())
+			answer, err := etcd.Get(ctx, firstOf(key), clientv3.WithRev(revision), clientv3.WithCountOnly())
 			if err != nil {
 				return 0, err
 			}
@@ -143,11 +151,14 @@ func (c *Client) OldestRevision(ctx context.Context, key string, before int64) (
 
 // oldestRevision searches for the oldest revision that read does not refuse as
 // compacted; read returns the newest one, which it reads when asked for 0.
-// Compactions can go on meanwhile, so what was found is read once more.
+// Compactions can go on meanwhile, so what was found is read once more, a few times.
 func oldestRevision(before int64, read func(revision int64) (int64, error)) (int64, error) {
-	for oldest := max(before, 1); ; {
+	oldest := max(before, 1)
+	for again := 10; ; again-- {
 		_, err := read(oldest)
 		switch {
+		case again == 0:
+			return oldest, err
 		case errors.Is(err, rpctypes.ErrFutureRev): // The history is that of a restored backup.
 			oldest = 1
 			continue

@@ -50,6 +50,7 @@ func (c *Client) Status(ctx context.Context) (Status, error) {
 	if err != nil {
 		return Status{}, err
 	}
+	c.options.Applied.observe(answer.Header.ClusterId, answer.RaftAppliedIndex)
 	return Status{
 		Cluster:          answer.Header.ClusterId,
 		ID:               answer.Header.MemberId,

@@ -24,8 +24,11 @@ type Watch struct {
 	client    *Client
 	etcd      *clientv3.Client
 	prefix    string
-	cluster   uint64 // of the first response: clientv3 resumes wherever it can
+	streams   *streams
+	cluster   uint64 // of the first response
 	newest    int64  // revision of etcd that it has responded with
+	known     int64  // everything up to it was read
+	silent    bool   // it does not answer requests for its progress, as through a grpc-proxy
 	ctx       context.Context
 	cancel    context.CancelFunc
 	responses clientv3.WatchChan
@@ -63,7 +66,8 @@ func (c *Client) Watch(ctx context.Context, prefix string, revision int64, prevK
 	}
 	// etcd reports the progress of a stream only when all its watches are in
 	// step, and clientv3 shares a stream among those with equal metadata.
-	ctx = metadata.AppendToOutgoingContext(ctx, "otelcol-infra-watch", fmt.Sprintf("%x", prefix))
+	number, streams := c.newStreams(prefix)
+	ctx = metadata.AppendToOutgoingContext(streams.in(ctx), "otelcol-infra-watch", fmt.Sprintf("%x.%d", prefix, number))
 	ctx, cancel := context.WithCancel(clientv3.WithRequireLeader(ctx))
 	patience := time.AfterFunc(c.options.Timeout, cancel)
 	options := []clientv3.OpOption{
@@ -77,7 +81,10 @@ func (c *Client) Watch(ctx context.Context, prefix string, revision int64, prevK
 	if !patience.Stop() {
 		return nil, c.why(context.WithoutCancel(ctx), etcd, fmt.Errorf("no watch could be opened within %s: %w", c.options.Timeout, context.DeadlineExceeded))
 	}
-	return &Watch{client: c, etcd: etcd, prefix: prefix, newest: revision - 1, ctx: ctx, cancel: cancel, responses: responses}, nil
+	return &Watch{
+		client: c, etcd: etcd, prefix: prefix, streams: streams, newest: revision - 1, known: revision - 1,
+		ctx: ctx, cancel: cancel, responses: responses,
+	}, nil
 }
 
 // Close ends the watch.
@@ -101,6 +108,9 @@ func (w *Watch) Next() (Response, error) {
 	if read.Count > 0 {
 		read.Revision = response.Events[read.Count-1].Kv.ModRevision
 	}
+	if !read.Opened {
+		w.known = max(w.known, read.Revision)
+	}
 	return read, nil
 }
 
@@ -120,42 +130,92 @@ func changesOf(events []*clientv3.Event) iter.Seq[Change] {
 
 func (w *Watch) next() (clientv3.WatchResponse, error) {
 	timeout := w.client.options.Timeout
-	quiet := time.NewTimer(2 * timeout)
+	quiet := time.NewTimer(w.patience())
 	defer quiet.Stop()
-	for requested := false; ; {
+	for requested, late := w.silent, false; ; {
 		select {
 		case response, open := <-w.responses:
 			if !open {
-				return response, cmp.Or(w.ctx.Err(), errors.New("the watch was closed"))
+				return response, cmp.Or(w.ctx.Err(), w.streams.lost(), errors.New("the watch was closed"))
 			}
-			if err := response.Err(); err != nil {
-				return response, reason(err)
-			}
-			if response.Header.ClusterId == 0 {
-				return response, nil // Its revision is the one that was asked for.
-			}
-			if w.cluster = cmp.Or(w.cluster, response.Header.ClusterId); w.cluster != response.Header.ClusterId {
-				return response, ErrAnotherCluster
-			}
-			w.newest = max(w.newest, response.Header.Revision)
-			return response, nil
+			return response, w.check(response)
 		case <-w.ctx.Done():
 			return clientv3.WatchResponse{}, w.ctx.Err()
 		case <-quiet.C:
-			if requested {
-				return clientv3.WatchResponse{}, fmt.Errorf("no answer to the watch within %s", timeout)
+			if !requested {
+				var err error
+				if requested, err = w.requestProgress(); err != nil {
+					return clientv3.WatchResponse{}, err
+				}
+				if requested {
+					quiet.Reset(timeout)
+				} else {
+					quiet.Reset(w.patience())
+				}
+				continue
 			}
-			var err error
-			if requested, err = w.requestProgress(); err != nil {
-				return clientv3.WatchResponse{}, err
+			response, unchanged, err := w.unchanged()
+			if err == nil && !unchanged && late {
+				err = fmt.Errorf("no answer to the watch within %s", timeout)
 			}
-			if requested {
-				quiet.Reset(timeout)
-			} else {
-				quiet.Reset(2 * timeout)
+			if err != nil || unchanged {
+				w.silent = unchanged
+				return response, err
 			}
+			late = true // The changes may be on their way.
+			quiet.Reset(timeout)
 		}
 	}
+}
+
+// patience is how long the watch may be quiet before it is checked.
+func (w *Watch) patience() time.Duration {
+	if w.silent {
+		return 12 * w.client.options.Timeout // To do without its answers costs etcd more.
+	}
+	return 2 * w.client.options.Timeout
+}
+
+// check takes in what a response says of etcd.
+func (w *Watch) check(response clientv3.WatchResponse) error {
+	if err := response.Err(); err != nil {
+		return cmp.Or(w.streams.lost(), reason(err))
+	}
+	if response.Header.ClusterId == 0 {
+		return nil // Its revision is the one that was asked for.
+	}
+	if w.cluster = cmp.Or(w.cluster, response.Header.ClusterId); w.cluster != response.Header.ClusterId {
+		return ErrAnotherCluster
+	}
+	w.newest = max(w.newest, response.Header.Revision)
+	return nil
+}
+
+// unchanged reports whether no key has changed since what was read last, and returns
+// the response that says so. A grpc-proxy ignores requests for progress. Of keys that
+// were deleted the number tells, as those that were created would be found.
+func (w *Watch) unchanged() (response clientv3.WatchResponse, is bool, err error) {
+	err = w.client.do(w.ctx, requestProgress, func(ctx context.Context, etcd *clientv3.Client) error {
+		ctx = clientv3.WithRequireLeader(ctx)
+		now, err := etcd.Get(ctx, w.prefix, clientv3.WithPrefix(), clientv3.WithMinModRev(w.known+1), clientv3.WithLimit(1), clientv3.WithKeysOnly())
+		if err != nil {
+			return err
+		}
+		then, err := etcd.Get(ctx, w.prefix, clientv3.WithPrefix(), clientv3.WithRev(w.known), clientv3.WithCountOnly())
+		if errors.Is(err, rpctypes.ErrCompacted) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		is = len(now.Kvs) == 0 && now.Count == then.Count
+		response.Header = now.Header
+		return nil
+	})
+	if err == nil && is {
+		err = w.check(response)
+	}
+	return response, is && err == nil, err
 }
 
 // requestProgress requests the progress of the watch, and reports whether there will

@@ -5,11 +5,13 @@
 package etcdtest
 
 import (
+	"context"
 	"net"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/test/bufconn"
 )
 
 // Wire is a codec that leaves messages as they are on the wire.
@@ -32,8 +34,19 @@ func Serve(t *testing.T, serve func(grpc.ServerStream) error) string {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
+	t.Cleanup(serveOn(listener, serve))
+	return "http://" + listener.Addr().String()
+}
+
+// ServeInMemory serves whatever methods without a network, as in the bubble of a
+// synctest, until stop is called. dial connects to it, whatever the address.
+func ServeInMemory(serve func(grpc.ServerStream) error) (dial func(context.Context, string) (net.Conn, error), stop func()) {
+	listener := bufconn.Listen(1 << 20)
+	return func(ctx context.Context, _ string) (net.Conn, error) { return listener.DialContext(ctx) }, serveOn(listener, serve)
+}
+
+func serveOn(listener net.Listener, serve func(grpc.ServerStream) error) (stop func()) {
 	server := grpc.NewServer(grpc.ForceServerCodec(Wire{}), grpc.UnknownServiceHandler(func(_ any, stream grpc.ServerStream) error { return serve(stream) }))
 	go func() { _ = server.Serve(listener) }() // until Stop
-	t.Cleanup(server.Stop)
-	return "http://" + listener.Addr().String()
+	return server.Stop
 }

@@ -4,6 +4,7 @@
 package key
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 
@@ -104,7 +105,7 @@ var gapReasons = map[GapReason]metadata.AttributeEtcdGapReason{
 
 func renderGap(r *collect.Renderer, g Gap) {
 	prefix, reason := collect.Text(g.Prefix), gapReasons[g.Reason]
-	line := fmt.Sprintf("changes under %s are unknown from revision %d to %d (%s)", prefix, g.First, g.Last, reason)
+	line := fmt.Sprintf("changes under %s are unknown from revision %d to %d (%s)", cmp.Or(prefix, "all keys"), g.First, g.Last, reason)
 	r.Event(plog.SeverityNumberWarn, line, func(b *metadata.LogsBuilder) {
 		b.RecordEtcdWatchGapEvent(context.Background(), r.At, prefix, g.First, g.Last, reason)
 	})

@@ -84,7 +84,7 @@ func (c Config) Prefixes() Prefixes {
 func (c PrefixConfig) Check(key string) error {
 	for i, prefix := range c.Prefixes {
 		if prefix == "" {
-			return fmt.Errorf(`%s::prefixes[%d] is empty, which is every key: write "/" or another prefix`, key, i)
+			return fmt.Errorf(`%s::prefixes[%d] is empty: write a prefix, or remove it; watch::prefixes: [""] is all keys`, key, i)
 		}
 		if strings.HasSuffix(prefix, "*") {
 			return fmt.Errorf("%s::prefixes[%d] %q ends in an asterisk: a prefix is no pattern, remove it", key, i, prefix)
@@ -92,6 +92,9 @@ func (c PrefixConfig) Check(key string) error {
 	}
 	return nil
 }
+
+// AllKeys says whether all keys are watched, whatever they begin with.
+func (c WatchConfig) AllKeys() bool { return slices.Equal(c.Prefixes, []string{""}) }
 
 // Check checks what can be checked without a server.
 func (c WatchConfig) Check() error {
@@ -110,5 +113,8 @@ func (c WatchConfig) Check() error {
 	case c.Start != StartRevision && c.Revision != 0:
 		errs = append(errs, errors.New("watch::revision is set, but watch::start is not revision: set watch::start to it, or remove watch::revision"))
 	}
-	return errors.Join(append(errs, c.PrefixConfig.Check("watch"))...)
+	if !c.AllKeys() {
+		errs = append(errs, c.PrefixConfig.Check("watch"))
+	}
+	return errors.Join(errs...)
 }

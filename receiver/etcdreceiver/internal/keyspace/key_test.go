@@ -46,7 +46,7 @@ func TestKeys(t *testing.T) {
 		},
 		"a restored backup": {
 			[]Observation{list(9, keyAt("/a", 2, 8, 4), keyAt("/b", 9, 9, 1)), list(5, keyAt("/a", 2, 3, 2))},
-			[]string{"1: 5 gap 1-5", "1: 5 deleted /b reconciled", "1: 3 put /a created reconciled"},
+			[]string{"1: 5 gap 1-5", "1: 5 deleted /b reconciled", "1: 3 put /a reconciled"},
 		},
 		"progress without changes": {
 			[]Observation{list(1), {Prefix: prefix, Revision: 7}, list(9)},
@@ -114,4 +114,33 @@ func TestCovering(t *testing.T) {
 	assert.Equal(t, []string{"/a", "/b", "/c"}, p.Covering())
 	assert.Empty(t, Prefixes{}.Covering())
 	assert.Equal(t, Prefixes{Watch: []string{"/a"}, Locks: []string{"/a/locks", "/a"}}, p.under("/a"))
+}
+
+// What a restored backup brings back was there before, unless the key is known to be
+// new; of those that are not known, the old ones may have been.
+func TestAKeyThatARestoredBackupChangesWasThereBefore(t *testing.T) {
+	created := func(m *Machine, o Observation) map[string]bool {
+		puts := map[string]bool{}
+		for _, effect := range m.Step(at(9), o) {
+			if p, is := effect.(*key.Put); is {
+				puts[p.Key.Name] = p.Created
+			}
+		}
+		return puts
+	}
+	kept, came, again := keyAt("/d/kept", 2, 2, 1), keyAt("/d/came", 12, 12, 1), keyAt("/d/again", 7, 7, 1)
+	restored := list(12, kept, came, again)
+	restored.Restored = true
+
+	m := NewMachine(everything, Limits{100, 100}, true)
+	m.Step(at(1), list(10, keyAt("/d/kept", 2, 9, 4), keyAt("/d/again", 3, 3, 1)))
+	assert.Equal(t, map[string]bool{"/d/kept": false, "/d/came": true, "/d/again": true}, created(m, restored))
+	assert.Equal(t, 1, m.Restores(prefix))
+	saved, _ := m.Save(prefix)
+
+	m = NewMachine(everything, Limits{100, 100}, true)
+	restored.Saved = &saved
+	restored.Saved.Revision = 10
+	assert.Equal(t, map[string]bool{"/d/kept": false, "/d/came": true, "/d/again": false}, created(m, restored), "names are not saved")
+	assert.Equal(t, 2, m.Restores(prefix))
 }

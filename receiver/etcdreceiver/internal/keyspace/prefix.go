@@ -4,6 +4,7 @@
 package keyspace
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -15,6 +16,7 @@ import (
 	"github.com/otelcol-infra/otelcol-infra/internal/watch"
 	"github.com/otelcol-infra/otelcol-infra/receiver/etcdreceiver/internal/collect"
 	"github.com/otelcol-infra/otelcol-infra/receiver/etcdreceiver/internal/etcdapi"
+	"github.com/otelcol-infra/otelcol-infra/receiver/etcdreceiver/internal/key"
 	"github.com/otelcol-infra/otelcol-infra/receiver/etcdreceiver/internal/lease"
 )
 
@@ -27,9 +29,12 @@ type prefixWatcher struct {
 
 	clusterID uint64    // that the revision is of
 	steppedID uint64    // that what was stepped last is of
+	stepped   uint64    // index that raft had applied then
 	revision  int64     // all changes up to it were observed; 0 before the first list
 	late      int64     // the newest revision when the watch was opened
+	history   int       // its number, of the collector's histories
 	lost      bool      // changes after it cannot be read any more
+	restored  bool      // as etcd has another history
 	fresh     bool      // it is of a list of the present, and nothing was watched since
 	read      time.Time // when what is to be reported was read; zero for just now
 	keys      *stream   // nil while none is open
@@ -40,11 +45,12 @@ type prefixWatcher struct {
 // savedPrefix is what is stored of the keys under a prefix.
 type savedPrefix struct {
 	Cluster uint64
+	Index   uint64 `json:",omitempty"` // that raft had applied
 	Keys    Saved
 }
 
 func newPrefixWatcher(c *Collector, prefix string) *prefixWatcher {
-	w := &prefixWatcher{Collector: c, prefix: prefix, label: collect.Text(prefix)}
+	w := &prefixWatcher{Collector: c, prefix: prefix, label: cmp.Or(collect.Text(prefix), "all keys")}
 	w.checkpoints = c.newCheckpointer(200*time.Millisecond, w.save)
 	return w
 }
@@ -80,8 +86,11 @@ func (w *prefixWatcher) next(ctx context.Context) (Observation, error) {
 	if w.revision == 0 {
 		return w.begin(ctx)
 	}
+	if w.overtaken() {
+		return w.inAnotherHistory(ctx)
+	}
 	if w.lost {
-		return w.list(ctx, nil)
+		return w.list(ctx, nil, w.restored)
 	}
 	if w.keys == nil {
 		var err error
@@ -89,9 +98,11 @@ func (w *prefixWatcher) next(ctx context.Context) (Observation, error) {
 			return Observation{}, err
 		}
 	}
-	read, err := w.keys.take(ctx, w.checkpoints.wait())
+	read, err := w.keys.take(ctx, w.checkpoints.wait(), w.histories.next(w.history))
 	switch {
-	case errors.Is(err, errFull):
+	case w.overtaken():
+		return w.inAnotherHistory(ctx)
+	case errors.Is(err, errFull), errors.Is(err, etcdapi.ErrDisconnected):
 		w.stop()
 		return w.next(ctx)
 	case w.env.API.AnotherMember(ctx, err, w.refused):
@@ -107,6 +118,7 @@ func (w *prefixWatcher) next(ctx context.Context) (Observation, error) {
 	case read.opened:
 		return w.opened(ctx, read)
 	}
+	w.refused = 0
 	w.read = read.at
 	w.revision = max(w.revision, read.revision)
 	w.fresh = w.fresh && read.revision == 0
@@ -132,7 +144,6 @@ func (w *prefixWatcher) resolve(ctx context.Context, read batch) []lease.Answer 
 // a member that lags waits until that has caught up. A grpc-proxy that opens a watch
 // for several does not say of which cluster it is.
 func (w *prefixWatcher) opened(ctx context.Context, b batch) (Observation, error) {
-	w.refused = 0
 	cluster, newest := b.cluster, b.revision
 	if cluster == 0 || cluster == w.clusterID && newest < w.revision {
 		var err error
@@ -141,15 +152,47 @@ func (w *prefixWatcher) opened(ctx context.Context, b batch) (Observation, error
 			return Observation{}, err
 		}
 	}
-	if cluster != w.clusterID || newest < w.revision {
+	restored := false
+	if cluster == w.clusterID && newest >= w.revision {
+		w.mu.Lock()
+		known := w.machine.Newest(w.prefix)
+		w.mu.Unlock()
+		var err error
+		if restored, err = w.isRestored(ctx, cluster, known, 0); err != nil {
+			w.stop()
+			return Observation{}, err
+		}
+	}
+	if cluster != w.clusterID {
 		w.stop()
 		w.lost = true
-		return w.list(ctx, nil)
+		return w.list(ctx, nil, false)
+	}
+	if restored || newest < w.revision {
+		return w.inAnotherHistory(ctx)
 	}
 	if w.late = newest; w.fresh {
 		w.late = 0
 	}
 	return Observation{Prefix: w.prefix, Revision: w.revision}, nil
+}
+
+// isRestored reports whether etcd has another history than that of a change, and of
+// what raft had applied.
+func (w *prefixWatcher) isRestored(ctx context.Context, cluster uint64, known key.Change, index uint64) (bool, error) {
+	same, err := w.env.API.SameHistory(ctx, cluster, w.prefix, etcdapi.Mark{Key: etcdapi.Key(known.Key), Deleted: known.Deleted, Index: index})
+	return err == nil && !same, err
+}
+
+// overtaken reports whether another watch has found that etcd has another history.
+func (w *prefixWatcher) overtaken() bool { return w.history != w.histories.number() }
+
+// inAnotherHistory lists the keys in another history than that which is known.
+func (w *prefixWatcher) inAnotherHistory(ctx context.Context) (Observation, error) {
+	w.stop()
+	w.history = w.histories.after(w.history)
+	w.lost, w.restored = true, true
+	return w.list(ctx, nil, true)
 }
 
 // begin lists the keys for the first time: as they were when an earlier process
@@ -160,6 +203,9 @@ func (w *prefixWatcher) begin(ctx context.Context) (Observation, error) {
 		saved, _ = w.slot().Load(ctx)
 	}
 	stored := saved.Keys.Revision > 0
+	if !stored {
+		w.history = w.histories.number()
+	}
 	if !stored && w.config.Stored {
 		w.env.Settings.Logger.Info("nothing is stored of the keys under a prefix: they are followed from now on, or from watch::revision", zap.String("prefix", w.label))
 	}
@@ -167,21 +213,32 @@ func (w *prefixWatcher) begin(ctx context.Context) (Observation, error) {
 		saved.Keys.Revision = max(1, w.config.Watch.Revision-1)
 	}
 	if saved.Keys.Revision == 0 {
-		return w.list(ctx, nil)
+		return w.list(ctx, nil, false)
+	}
+	if stored {
+		restored, err := w.isRestored(ctx, saved.Cluster, saved.Keys.Newest.change(), saved.Index)
+		if err != nil {
+			return Observation{}, err
+		}
+		if restored {
+			w.history = w.histories.after(w.history)
+			return w.list(ctx, &saved, true)
+		}
 	}
 	observed, cluster, err := w.filter.list(ctx, w.env.API, w.prefix, saved.Keys.Revision)
 	switch {
 	case etcdapi.FutureRevision(err) && !stored:
 		w.env.Settings.Logger.Warn("watch::revision is not there yet, the watch begins in the present", zap.Int64("revision", w.config.Watch.Revision))
-		return w.list(ctx, nil)
+		return w.list(ctx, nil, false)
 	case etcdapi.Compacted(err):
 		return w.bridge(ctx, saved.Keys.Revision, &saved)
 	case etcdapi.FutureRevision(err):
-		return w.list(ctx, &saved)
+		w.history = w.histories.after(w.history)
+		return w.list(ctx, &saved, true)
 	case err != nil:
 		return Observation{}, err
 	case !w.isOf(cluster, saved):
-		return w.list(ctx, nil)
+		return w.list(ctx, nil, false)
 	}
 	w.listed(ctx, cluster, observed.Revision)
 	observed.Saved = &saved.Keys
@@ -210,7 +267,7 @@ func (w *prefixWatcher) bridge(ctx context.Context, known int64, saved *savedPre
 		return Observation{}, err // It may have been compacted meanwhile, too.
 	}
 	if w.clusterID != 0 && w.clusterID != cluster || saved != nil && !w.isOf(cluster, *saved) {
-		return w.list(ctx, nil)
+		return w.list(ctx, nil, false)
 	}
 	if saved != nil {
 		observed.Saved = &saved.Keys
@@ -221,8 +278,8 @@ func (w *prefixWatcher) bridge(ctx context.Context, known int64, saved *savedPre
 }
 
 // list lists the keys as they are now, after what an earlier process knew, if
-// any.
-func (w *prefixWatcher) list(ctx context.Context, saved *savedPrefix) (Observation, error) {
+// any, and in another history than that, if it was restored.
+func (w *prefixWatcher) list(ctx context.Context, saved *savedPrefix, restored bool) (Observation, error) {
 	observed, cluster, err := w.filter.list(ctx, w.env.API, w.prefix, 0)
 	if err != nil {
 		return Observation{}, err
@@ -233,8 +290,9 @@ func (w *prefixWatcher) list(ctx context.Context, saved *savedPrefix) (Observati
 	if observed.Another = w.clusterID != 0 && w.clusterID != cluster; observed.Another {
 		observed.Former, observed.Cluster = collect.Hex(w.clusterID), collect.Hex(cluster)
 	}
+	observed.Restored = restored && !observed.Another
 	w.listed(ctx, cluster, observed.Revision)
-	w.lost, w.fresh = false, true
+	w.lost, w.restored, w.fresh = false, false, true
 	return observed, nil
 }
 
@@ -259,16 +317,21 @@ func (w *prefixWatcher) step(now time.Time, observed Observation) watch.Telemetr
 	if !w.read.IsZero() {
 		at = w.read
 	}
-	w.steppedID = w.clusterID
-	effects := w.Collector.step(&w.checkpoints, func(m *Machine) []Effect { return m.Step(at, observed) })
-	return w.render(now, at, w.clusterID, effects)
+	w.steppedID, w.stepped = w.clusterID, w.env.Applied.Of(w.clusterID)
+	var restores int
+	effects := w.Collector.step(&w.checkpoints, func(m *Machine) []Effect {
+		effects := m.Step(at, observed)
+		restores = m.Restores(w.prefix)
+		return effects
+	})
+	return w.render(now, at, w.clusterID, restores, effects)
 }
 
 func (w *prefixWatcher) save(ctx context.Context) bool {
 	w.mu.Lock()
 	saved, ok := w.machine.Save(w.prefix)
 	w.mu.Unlock()
-	return !ok || w.slot().Save(ctx, savedPrefix{w.steppedID, saved}) == nil
+	return !ok || w.slot().Save(ctx, savedPrefix{w.steppedID, w.stepped, saved}) == nil
 }
 
 func (w *prefixWatcher) slot() checkpoint.Slot[savedPrefix] {

@@ -15,7 +15,35 @@ import (
 type Saved struct {
 	Revision int64
 	History  lock.History `json:",omitzero"`
+	Newest   *SavedChange `json:",omitempty"` // that is known
+	Restores int          `json:",omitempty"` // how often etcd had another history
 	Attempts []lock.SavedAttempt
+}
+
+// SavedChange is a change by which a history is known again. Names need not be text.
+type SavedChange struct {
+	Name                              []byte
+	Modified, Created, Version, Lease int64
+	Deleted                           bool
+}
+
+func save(c key.Change) *SavedChange {
+	if c.Key.Name == "" {
+		return nil
+	}
+	return &SavedChange{
+		Name: []byte(c.Key.Name), Modified: c.Key.Modified, Created: c.Key.Created, Version: c.Key.Version, Lease: c.Key.Lease, Deleted: c.Deleted,
+	}
+}
+
+func (c *SavedChange) change() key.Change {
+	if c == nil {
+		return key.Change{}
+	}
+	return key.Change{
+		Key:     key.Key{Name: string(c.Name), Modified: c.Modified, Created: c.Created, Version: c.Version, Lease: c.Lease},
+		Deleted: c.Deleted,
+	}
 }
 
 // Save returns what is to survive of a prefix; nothing before its baseline.
@@ -24,7 +52,9 @@ func (m *Machine) Save(prefix string) (Saved, bool) {
 	if p == nil {
 		return Saved{}, false
 	}
-	return Saved{Revision: p.revision, History: p.locks.History(), Attempts: p.locks.Save()}, true
+	return Saved{
+		Revision: p.revision, Newest: save(p.newest), Restores: p.restores, History: p.locks.History(), Attempts: p.locks.Save(),
+	}, true
 }
 
 // restore goes on from what an earlier process saved. What is not followed any
@@ -33,7 +63,7 @@ func (s *step) restore(o Observation) {
 	if o.Saved == nil {
 		return
 	}
-	s.p.revision, s.p.resumed = max(0, o.Saved.Revision), true
+	s.p.revision, s.p.resumed, s.p.restores = max(0, o.Saved.Revision), true, max(0, o.Saved.Restores)
 	s.p.locks.SetHistory(o.Saved.History)
 	for _, saved := range o.Saved.Attempts {
 		k := key.Key{Name: string(saved.Key), Created: saved.Created, Modified: saved.Created, Lease: saved.Lease}

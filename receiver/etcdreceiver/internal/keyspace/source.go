@@ -13,6 +13,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"go.uber.org/zap"
+
 	"github.com/otelcol-infra/otelcol-infra/internal/watch"
 	"github.com/otelcol-infra/otelcol-infra/receiver/etcdreceiver/internal/collect"
 	"github.com/otelcol-infra/otelcol-infra/receiver/etcdreceiver/internal/key"
@@ -39,6 +41,7 @@ type Collector struct {
 	leases    *lease.Source
 	storage   *lease.Storage
 	unlisted  atomic.Int32 // prefixes whose keys are not known yet
+	histories histories
 
 	mu          sync.Mutex
 	machine     *Machine
@@ -75,6 +78,10 @@ func (c Config) newMachine(follow bool) *Machine {
 // Run observes until ctx ends. Without prefixes, no keys are observed.
 func (c *Collector) Run(ctx context.Context) {
 	var loops sync.WaitGroup
+	if c.config.Watch.AllKeys() {
+		c.env.Settings.Logger.Info("all keys of etcd are watched: each change makes an event, and at the start, and after lost changes, all of them are read with their values",
+			zap.Int("watch::limit", c.config.Watch.Limit))
+	}
 	for _, prefix := range c.prefixes.Covering() {
 		w := newPrefixWatcher(c, prefix)
 		loops.Go(func() { w.run(ctx) })
@@ -95,8 +102,12 @@ func (c *Collector) runLeases(ctx context.Context, checkpoints *checkpointer) {
 			return c.leases.Next(ctx, checkpoints.overdue)
 		},
 		Step: func(now time.Time, observed lease.Observation) watch.Telemetry {
-			effects := c.step(checkpoints, func(m *Machine) []Effect { return m.StepLeases(now, observed) })
-			return c.render(now, now, c.env.ClusterID.Load(), effects)
+			var restores int
+			effects := c.step(checkpoints, func(m *Machine) []Effect {
+				restores = m.RestoresAnywhere()
+				return m.StepLeases(now, observed)
+			})
+			return c.render(now, now, c.env.ClusterID.Load(), restores, effects)
 		},
 		Delivery:  c.env.Delivery,
 		Commit:    checkpoints.delivered,
@@ -190,7 +201,7 @@ func (c *Collector) limit(name string, over, limit int, what string) {
 
 // render renders the effects of what was observed at a time, and counts how long what
 // ended had lasted.
-func (c *Collector) render(now, at time.Time, id uint64, effects []Effect) watch.Telemetry {
+func (c *Collector) render(now, at time.Time, id uint64, restores int, effects []Effect) watch.Telemetry {
 	cluster := collect.Hex(id)
 	c.durations.Observe(cluster, at, effects)
 	for _, e := range effects {
@@ -202,7 +213,7 @@ func (c *Collector) render(now, at time.Time, id uint64, effects []Effect) watch
 		return watch.EmptyTelemetry()
 	}
 	r := collect.NewRenderer(c.env.Events, c.env.Settings, now, cluster)
-	r.At = collect.Timestamp(at)
+	r.At, r.Restores = collect.Timestamp(at), restores
 	Render(r, effects)
 	return r.Emit(collect.ClusterResource(metadata.NewResourceBuilder(c.env.Events.ResourceAttributes), cluster))
 }

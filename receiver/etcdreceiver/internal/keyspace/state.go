@@ -33,9 +33,10 @@ type Observation struct {
 	// Answers are what etcd said of the leases that Ambiguous named.
 	Answers []lease.Answer
 
-	// Another, with a list, says that it is of another cluster than before.
-	Another         bool
-	Former, Cluster string // the IDs of the two, then
+	// Another, with a list, says that it is of another cluster than before, and Restored
+	// that it is of another history of the same one: that of a restored backup.
+	Another, Restored bool
+	Former, Cluster   string // the IDs of the two, then
 
 	// Saved, with a list, is what an earlier process knew.
 	Saved *Saved
@@ -62,8 +63,10 @@ type Machine struct {
 
 // part is what is known under one covering prefix.
 type part struct {
-	revision int64 // all changes up to it are known
-	resumed  bool  // of an earlier process: the keys are not known yet
+	revision int64      // all changes up to it are known
+	restores int        // how often etcd had another history
+	newest   key.Change // that is known; without a name if there is none
+	resumed  bool       // of an earlier process: the keys are not known yet
 	keys     *key.Keys
 	locks    *lock.Queues
 	leases   *lease.Attachments
@@ -103,7 +106,7 @@ func (m *Machine) Step(now time.Time, o Observation) []Effect {
 	}
 	m.leases.Answered(now, o.Answers)
 	switch {
-	case o.Listed && (s.p.revision == 0 || s.p.resumed && s.p.revision == o.Revision):
+	case o.Listed && (s.p.revision == 0 || s.p.resumed && s.p.revision == o.Revision && !o.Restored):
 		s.baseline(o)
 	case o.Listed:
 		s.reconcile(o)
@@ -128,6 +131,31 @@ func (m *Machine) DueLease(now time.Time) (id int64, preferred, ok bool) { retur
 
 // LeasesWait returns how long the lease has been due at now that has been longest.
 func (m *Machine) LeasesWait(now time.Time) time.Duration { return m.leases.Waiting(now) }
+
+// Newest returns the newest change under a prefix that is known, by which its history
+// is known again; without a name if there is none.
+func (m *Machine) Newest(prefix string) key.Change {
+	if p := m.parts[prefix]; p != nil {
+		return p.newest
+	}
+	return key.Change{}
+}
+
+// Restores returns how often etcd had another history under a prefix than before.
+func (m *Machine) Restores(prefix string) int {
+	if p := m.parts[prefix]; p != nil {
+		return p.restores
+	}
+	return 0
+}
+
+// RestoresAnywhere is Restores of the prefix where that is most.
+func (m *Machine) RestoresAnywhere() (restores int) {
+	for _, p := range m.parts {
+		restores = max(restores, p.restores)
+	}
+	return restores
+}
 
 // Ambiguous returns the leases, at most limit of them, that may have ended with
 // the changes, or not: it depends on whether they are still there.
@@ -171,7 +199,7 @@ func lockKey(k key.Key) lock.Key {
 func (s *step) baseline(o Observation) {
 	keys, more := s.p.keys.Fit(o.Keys, o.More)
 	slices.SortFunc(keys, func(a, b key.Key) int { return cmp.Compare(a.Created, b.Created) })
-	s.p.revision = o.Revision
+	s.p.revision, s.p.newest = o.Revision, newest(keys)
 	there := make(map[string]int64, len(keys))
 	for _, key := range keys {
 		there[key.Name] = key.Created
@@ -187,6 +215,14 @@ func (s *step) baseline(o Observation) {
 	}
 	s.p.locks.AssumeHolders(s.now)
 	s.p.keys.SetOverLimit(more)
+}
+
+// newest returns the newest change of listed keys.
+func newest(keys []key.Key) key.Change {
+	if len(keys) == 0 {
+		return key.Change{}
+	}
+	return key.Change{Key: slices.MaxFunc(keys, func(a, b key.Key) int { return cmp.Compare(a.Modified, b.Modified) })}
 }
 
 // Counts are by configured prefix. A key, a lock or an election counts under

@@ -20,6 +20,8 @@ type step struct {
 	reconciled bool            // what happens has no known time
 	unordered  bool            // nor a known order
 	restored   bool            // etcd has another history than before
+	was        int64           // revision up to which that one is known
+	incomplete bool            // not all keys of that one are known
 	changes    []key.Change    // all of the step
 	attached   map[int64]int64 // by lease: newest revision of a key that they attach to it; nil until needed
 	answers    []lease.Answer
@@ -39,7 +41,7 @@ func (s *step) follow(o Observation) {
 		if revision > s.p.revision {
 			s.reconciled = revision <= o.Late
 			s.apply(revision, changes[:n])
-			s.p.revision = revision
+			s.p.revision, s.p.newest = revision, changes[0]
 		}
 		changes = changes[n:]
 	}
@@ -47,14 +49,14 @@ func (s *step) follow(o Observation) {
 }
 
 // reconcile takes in a list that was made because the changes between the last
-// known revision and the list's are lost. A list at an earlier revision is of
+// known revision and the list's are lost. A list at an earlier revision, too, is of
 // a restored backup: of its history nothing is known, as of another cluster's.
 func (s *step) reconcile(o Observation) {
-	if o.Revision == s.p.revision && !o.Another {
+	if o.Revision == s.p.revision && !o.Another && !o.Restored {
 		return
 	}
 	reason := key.GapCompacted
-	if o.Revision < s.p.revision {
+	if o.Revision < s.p.revision || o.Restored {
 		reason = key.GapRestored
 	}
 	if o.Another {
@@ -67,10 +69,12 @@ func (s *step) reconcile(o Observation) {
 		s.p.locks.Moved(o.Former, o.Cluster)
 	}
 	if reason != key.GapCompacted {
-		s.p.revision, s.restored = 0, true
+		s.was, s.p.revision, s.restored = s.p.revision, 0, true
+		s.p.restores++
 		s.m.leases.ResetDeadlines()
 	}
 	s.reconciled, s.unordered = true, true
+	s.incomplete = s.p.resumed || s.m.keys.OverLimit() > 0
 	emit(s, key.Gap{Prefix: o.Prefix, First: s.p.revision + 1, Last: o.Revision, Reason: reason})
 
 	keys, more := s.p.keys.Fit(o.Keys, o.More)
@@ -80,7 +84,7 @@ func (s *step) reconcile(o Observation) {
 	}
 	s.changes = slices.Concat(deleted, changed)
 	s.apply(o.Revision, s.changes)
-	s.p.revision = o.Revision
+	s.p.revision, s.p.newest = o.Revision, newest(keys)
 	s.p.keys.SetOverLimit(more)
 }
 
@@ -127,12 +131,18 @@ func (s *step) put(c key.Change, old key.Key, known bool) {
 		}
 	}
 	if reported {
-		s.puts = append(s.puts, key.Put{Key: c.Key, Fingerprint: c.Fingerprint, Created: created, Reconciled: s.reconciled, Attempt: attempt(a)})
+		s.puts = append(s.puts, key.Put{Key: c.Key, Fingerprint: c.Fingerprint, Created: created && !s.wasThere(c.Key, known), Reconciled: s.reconciled, Attempt: attempt(a)})
 		s.effects = append(s.effects, &s.puts[len(s.puts)-1])
 	}
 	if queued && created {
 		emit(s, s.p.locks.Queued(a, s.whenLocks()))
 	}
+}
+
+// wasThere reports whether a key, which another history has, was there in the one before.
+// Of keys that were not remembered it depends on their age.
+func (s *step) wasThere(k key.Key, known bool) bool {
+	return s.restored && (known || s.incomplete && k.Created <= s.was)
 }
 
 // remove takes in that a key was deleted.

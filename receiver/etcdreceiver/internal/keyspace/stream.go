@@ -127,9 +127,9 @@ func (s *stream) add(response etcdapi.Response) error {
 }
 
 // take returns what was read since the last time, up to about batchSize changes.
-// It waits until there is something, or for patience. It fails when the stream
-// has, and all of it was taken.
-func (s *stream) take(ctx context.Context, patience time.Duration) (batch, error) {
+// It waits until there is something, for patience, or until enough. It fails when the
+// stream has, and all of it was taken.
+func (s *stream) take(ctx context.Context, patience time.Duration, enough <-chan struct{}) (batch, error) {
 	timer := time.NewTimer(patience)
 	defer timer.Stop()
 	for {
@@ -147,6 +147,8 @@ func (s *stream) take(ctx context.Context, patience time.Duration) (batch, error
 		select {
 		case <-s.ready:
 		case <-timer.C:
+			return batch{}, nil
+		case <-enough:
 			return batch{}, nil
 		case <-ctx.Done():
 			return batch{}, ctx.Err()

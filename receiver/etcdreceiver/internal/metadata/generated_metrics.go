@@ -275,6 +275,7 @@ const (
 	_ AttributeRequest = iota
 	AttributeRequestAlarms
 	AttributeRequestCompaction
+	AttributeRequestHistory
 	AttributeRequestLease
 	AttributeRequestLeases
 	AttributeRequestList
@@ -291,6 +292,8 @@ func (av AttributeRequest) String() string {
 		return "alarms"
 	case AttributeRequestCompaction:
 		return "compaction"
+	case AttributeRequestHistory:
+		return "history"
 	case AttributeRequestLease:
 		return "lease"
 	case AttributeRequestLeases:
@@ -313,6 +316,7 @@ func (av AttributeRequest) String() string {
 var MapAttributeRequest = map[string]AttributeRequest{
 	"alarms":     AttributeRequestAlarms,
 	"compaction": AttributeRequestCompaction,
+	"history":    AttributeRequestHistory,
 	"lease":      AttributeRequestLease,
 	"leases":     AttributeRequestLeases,
 	"list":       AttributeRequestList,
