@@ -308,6 +308,24 @@ func TestALaneOfWhichNothingWasSavedHasNothing(t *testing.T) {
 	assert.Equal(t, map[string]*int{"logs": nil}, own)
 }
 
+// A prefix of keys in Consul may end like the name of a lane.
+func TestALaneHasNoKeyOfAnotherSlot(t *testing.T) {
+	store := open(t, newHost(t))
+	of := func(key string) Slot[int] {
+		return Slot[int]{Store: store, Key: key, Report: func(err error) { require.NoError(t, err) }}
+	}
+	for _, state := range []int{1, 2} {
+		_, err := of("keys/app").SaveLanes(t.Context(), state, []Lane{{Name: "logs", Behind: state == 2}})
+		require.NoError(t, err)
+	}
+	common, own := of("keys/app/logs").LoadLanes(t.Context(), "logs", "traces")
+	assert.Nil(t, common)
+	assert.Empty(t, own)
+	_, own = of("keys/app").LoadLanes(t.Context(), "logs")
+	require.Contains(t, own, "logs")
+	assert.Equal(t, 1, *own["logs"])
+}
+
 func TestWithoutStorageLanesAreCompared(t *testing.T) {
 	var store *Store
 	same, err := store.SaveLanes(t.Context(), "health", 1, []Lane{{Name: "logs", Own: 1}, {Name: "traces", Own: 2}})

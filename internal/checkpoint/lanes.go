@@ -23,8 +23,12 @@ type Lane struct {
 	Own any
 }
 
-// SaveLanes stores the common state under the key, and under key/name what of a lane is
-// different, all at once. It returns the lanes whose own state is the common one; so it
+// keyOf returns the key of a lane's own state. No key of a slot begins like that, whatever
+// name that a user has chosen is in it.
+func keyOf(lane, key string) string { return lane + " of " + key }
+
+// SaveLanes stores the common state under the key, and under keys of their own what of the
+// lanes is different, all at once. It returns the lanes whose own state is the common one; so it
 // does if the Store keeps nothing.
 func (s *Store) SaveLanes(ctx context.Context, key string, common any, lanes []Lane) (same []string, err error) {
 	if s == nil {
@@ -41,7 +45,7 @@ func (s *Store) SaveLanes(ctx context.Context, key string, common any, lanes []L
 	writes := []*storage.Operation{storage.SetOperation(key, encoded)}
 	var behind []string // their own keys
 	for _, lane := range lanes {
-		own := key + "/" + lane.Name
+		own := keyOf(lane.Name, key)
 		if lane.Behind {
 			behind = append(behind, own)
 			continue

@@ -44,7 +44,7 @@ func (s Slot[T]) LoadLanes(ctx context.Context, lanes ...string) (common *T, own
 	errs := []error{err}
 	own = map[string]*T{}
 	for _, lane := range lanes {
-		saved, found, err := load(s.Key + "/" + lane)
+		saved, found, err := load(keyOf(lane, s.Key))
 		if found {
 			own[lane] = saved
 		}

@@ -882,7 +882,7 @@ func TestWhatOneSignalHasAcceptedIsStoredWhileTheOtherIsRefused(t *testing.T) {
 		in <- "b"
 		in <- "c"
 		sleep(time.Second)
-		behind := map[string]string{"state": `{"Names":["a","b","c"]}`, "state/logs": `{"Names":["a"]}`}
+		behind := map[string]string{"state": `{"Names":["a","b","c"]}`, "logs of state": `{"Names":["a"]}`}
 		assert.Equal(t, behind, s.values)
 		killed := s.killed()
 
@@ -897,7 +897,7 @@ func TestWhatOneSignalHasAcceptedIsStoredWhileTheOtherIsRefused(t *testing.T) {
 		sleep(time.Second)
 		assert.Equal(t, []string{"ad"}, b.accepted(), "it goes on from what it had accepted")
 		assert.Equal(t, []string{"abcd"}, b.spans())
-		assert.Equal(t, map[string]string{"state": `{"Names":["a","b","c","d"]}`, "state/logs": `{"Names":["a","d"]}`}, killed.values)
+		assert.Equal(t, map[string]string{"state": `{"Names":["a","b","c","d"]}`, "logs of state": `{"Names":["a","d"]}`}, killed.values)
 		end()
 	})
 }
@@ -909,7 +909,7 @@ func TestASignalThatHasAcceptedNothingBeginsAnew(t *testing.T) {
 		in, _ := b.runKept(t, s)
 		in <- "a"
 		sleep(time.Second)
-		assert.Equal(t, map[string]string{"state": `{"Names":["a"]}`, "state/logs": "null"}, s.values)
+		assert.Equal(t, map[string]string{"state": `{"Names":["a"]}`, "logs of state": "null"}, s.values)
 
 		b = newBench(t)
 		in, end := b.runKept(t, s.killed())
@@ -930,7 +930,7 @@ func TestAfterAShutdownARefusedSignalGoesOnFromWhereItWas(t *testing.T) {
 		b.refuseUntil()
 		in <- "b"
 		end()
-		assert.Equal(t, map[string]string{"state": `{"Names":["a","b"]}`, "state/logs": `{"Names":["a"]}`}, s.values)
+		assert.Equal(t, map[string]string{"state": `{"Names":["a","b"]}`, "logs of state": `{"Names":["a"]}`}, s.values)
 	})
 }
 
