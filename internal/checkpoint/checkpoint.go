@@ -149,6 +149,14 @@ func sum(o *storage.Operation) (sum [sha256.Size]byte) {
 	return sum
 }
 
+// sumOf is zero for nil, which is what a storage has of a key without a value.
+func sumOf(value []byte) (sum [sha256.Size]byte) {
+	if value != nil {
+		sum = sha256.Sum256(value)
+	}
+	return sum
+}
+
 // Close closes the storage. It is to be called once, after the last Save.
 func (s *Store) Close(ctx context.Context) error {
 	if s == nil || s.client == nil {

@@ -40,6 +40,7 @@ type host struct {
 	mu     sync.Mutex
 	writes int
 	refuse error // what a write that was done returns
+	dieAt  int   // the writes that one Batch does, one by one, before it fails; 0: all, at once
 }
 
 func (h *host) GetExtensions() map[component.ID]component.Component {
@@ -61,6 +62,15 @@ func (c countingClient) Batch(ctx context.Context, ops ...*storage.Operation) er
 	c.host.mu.Lock()
 	defer c.host.mu.Unlock()
 	c.host.writes++
+	if c.host.dieAt > 0 {
+		n := min(c.host.dieAt, len(ops))
+		for _, op := range ops[:n] {
+			if err := c.Client.Batch(ctx, op); err != nil {
+				return err
+			}
+		}
+		return errors.New("killed")
+	}
 	return errors.Join(c.Client.Batch(ctx, ops...), c.host.refuse)
 }
 
@@ -306,6 +316,106 @@ func TestALaneOfWhichNothingWasSavedHasNothing(t *testing.T) {
 	require.NotNil(t, common)
 	assert.Equal(t, 1, *common)
 	assert.Equal(t, map[string]*int{"logs": nil}, own)
+}
+
+// A prefix of keys in Consul may end like the name of a lane.
+func TestALaneHasNoKeyOfAnotherSlot(t *testing.T) {
+	store := open(t, newHost(t))
+	of := func(key string) Slot[int] {
+		return Slot[int]{Store: store, Key: key, Report: func(err error) { require.NoError(t, err) }}
+	}
+	for _, state := range []int{1, 2} {
+		_, err := of("keys/app").SaveLanes(t.Context(), state, []Lane{{Name: "logs", Behind: state == 2}})
+		require.NoError(t, err)
+	}
+	common, own := of("keys/app/logs").LoadLanes(t.Context(), "logs", "traces")
+	assert.Nil(t, common)
+	assert.Empty(t, own)
+	_, own = of("keys/app").LoadLanes(t.Context(), "logs")
+	require.Contains(t, own, "logs")
+	assert.Equal(t, 1, *own["logs"])
+}
+
+// It knows nothing of the lanes, and has reported what a lane still lacked.
+func TestALanesOwnStateEndsWhenAnEarlierVersionHasSaved(t *testing.T) {
+	host := newHost(t)
+	store := open(t, host)
+	slot := func() Slot[int] {
+		return Slot[int]{Store: store, Key: "health", Report: func(err error) { require.NoError(t, err) }}
+	}
+	behind := []Lane{{Name: "logs", Behind: true}, {Name: "traces"}}
+	restart := func() (*int, map[string]*int) {
+		require.NoError(t, store.Close(t.Context()))
+		store = open(t, host)
+		return slot().LoadLanes(t.Context(), "logs", "traces")
+	}
+	for _, state := range []int{1, 2} {
+		_, err := slot().SaveLanes(t.Context(), state, behind)
+		require.NoError(t, err)
+	}
+	require.NoError(t, slot().Save(t.Context(), 3)) // as an earlier version does
+	common, own := restart()
+	assert.Equal(t, 3, *common)
+	assert.Empty(t, own)
+
+	_, err := slot().SaveLanes(t.Context(), 4, behind)
+	require.NoError(t, err)
+	common, own = restart()
+	assert.Equal(t, 4, *common)
+	require.Contains(t, own, "logs")
+	assert.Equal(t, 3, *own["logs"], "it goes on from what the earlier version had")
+}
+
+// Where a batch is not done at once. A lane may then go on from an earlier point than it
+// was at, but never from a later one, as that would lose what is in between.
+func TestWhereverASaveBreaksOffNoLaneGoesOnFromALaterPoint(t *testing.T) {
+	const none = -1                         // A lane has the common state.
+	for _, before := range []int{none, 5} { // the own state of traces
+		for name, traces := range map[string]Lane{
+			"behind":        {Name: "traces", Behind: true},
+			"apart":         {Name: "traces", Own: 15},
+			"caught up":     {Name: "traces", Own: 20},
+			"as the common": {Name: "traces"},
+		} {
+			for dieAt := range 8 {
+				host := newHost(t)
+				store := open(t, host)
+				slot := func() Slot[int] {
+					return Slot[int]{Store: store, Key: "health", Report: func(error) {}}
+				}
+				save := func(common int, lanes ...Lane) { _, _ = slot().SaveLanes(t.Context(), common, lanes) }
+				save(5, Lane{Name: "logs"}, Lane{Name: "traces"})
+				save(10, Lane{Name: "logs"}, Lane{Name: "traces", Behind: before != none})
+				host.dieAt = dieAt
+				save(20, Lane{Name: "logs", Behind: true}, traces)
+				host.dieAt = 0
+				require.NoError(t, store.Close(t.Context()))
+				store = open(t, host)
+				common, own := slot().LoadLanes(t.Context(), "logs", "traces")
+				at := func(lane string) int {
+					if state, found := own[lane]; found {
+						return *state
+					}
+					return *common
+				}
+				assert.Equal(t, 10, at("logs"), "%s, %d of the writes", name, dieAt)
+				wasAt := map[int]int{none: 10, 5: 5}[before]
+				possible := []int{wasAt, 10}
+				switch {
+				case traces.Behind:
+					possible = []int{wasAt}
+				case name == "apart":
+					possible = []int{wasAt, 15}
+				default:
+					possible = append(possible, 20)
+				}
+				assert.Contains(t, possible, at("traces"), "%s, %d of the writes", name, dieAt)
+				if dieAt == 0 {
+					assert.Equal(t, possible[len(possible)-1], at("traces"), name)
+				}
+			}
+		}
+	}
 }
 
 func TestWithoutStorageLanesAreCompared(t *testing.T) {

@@ -7,6 +7,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
+	"fmt"
 	"slices"
 
 	"go.opentelemetry.io/collector/extension/xextension/storage"
@@ -23,8 +24,18 @@ type Lane struct {
 	Own any
 }
 
-// SaveLanes stores the common state under the key, and under key/name what of a lane is
-// different, all at once. It returns the lanes whose own state is the common one; so it
+// keyOf returns the key of a lane's own state. No key of a slot begins like that, whatever
+// name that a user has chosen is in it.
+func keyOf(lane, key string) string { return lane + " of " + key }
+
+// besideKey returns the key of the sums of the common states, the last two, beside which
+// the lanes' own states were saved. They say nothing beside another one, which a version
+// that knows no lanes has saved.
+func besideKey(key string) string { return keyOf("lanes", key) }
+
+// SaveLanes stores the common state under the key, and under keys of their own what of the
+// lanes is different. It is all done at once or, if the storage cannot do that, in an order in
+// which no lane gets a state that it was not as far as. It returns the lanes whose own state is the common one; so it
 // does if the Store keeps nothing.
 func (s *Store) SaveLanes(ctx context.Context, key string, common any, lanes []Lane) (same []string, err error) {
 	if s == nil {
@@ -38,11 +49,13 @@ func (s *Store) SaveLanes(ctx context.Context, key string, common any, lanes []L
 	if err != nil {
 		return nil, err
 	}
-	writes := []*storage.Operation{storage.SetOperation(key, encoded)}
+	var writes []*storage.Operation
 	var behind []string // their own keys
+	apart := false      // a lane has a state of its own
 	for _, lane := range lanes {
-		own := key + "/" + lane.Name
+		own := keyOf(lane.Name, key)
 		if lane.Behind {
+			apart = true
 			behind = append(behind, own)
 			continue
 		}
@@ -58,6 +71,7 @@ func (s *Store) SaveLanes(ctx context.Context, key string, common any, lanes []L
 		if state == nil {
 			writes = append(writes, storage.DeleteOperation(own))
 		} else {
+			apart = true
 			writes = append(writes, storage.SetOperation(own, state))
 		}
 	}
@@ -73,7 +87,72 @@ func (s *Store) SaveLanes(ctx context.Context, key string, common any, lanes []L
 		}
 		writes = append(writes, before...)
 	}
-	return same, s.write(ctx, writes...)
+	beside, err := s.beside(ctx, key, encoded, apart)
+	if err != nil {
+		return nil, err
+	}
+	writes = append(writes, beside...)
+	return same, s.write(ctx, append(writes, storage.SetOperation(key, encoded))...)
+}
+
+// beside returns the writes, if any, after which the lanes' own states are those beside
+// what is stored as the common state, and beside what replaces it. The caller holds the
+// lock.
+func (s *Store) beside(ctx context.Context, key string, next []byte, apart bool) ([]*storage.Operation, error) {
+	if !apart {
+		return []*storage.Operation{storage.DeleteOperation(besideKey(key))}, nil
+	}
+	stored, known := s.kept[key]
+	if !known {
+		value, err := s.client.Get(ctx, key)
+		if err != nil {
+			return nil, s.unreadable(key, err)
+		}
+		stored = sumOf(value)
+	}
+	if stored == sumOf(next) && s.kept[besideKey(key)] != [sha256.Size]byte{} {
+		return nil, nil
+	}
+	return []*storage.Operation{storage.SetOperation(besideKey(key), fmt.Appendf(nil, "%x %x", stored, sumOf(next)))}, nil
+}
+
+// dropLanes deletes the lanes' own states if they are those beside another common state.
+func (s *Store) dropLanes(ctx context.Context, key string, lanes []string) error {
+	if s == nil || s.client == nil {
+		return nil
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	values := map[string][]byte{}
+	for _, of := range append([]string{key, besideKey(key)}, keysOf(lanes, key)...) {
+		value, err := s.client.Get(ctx, of)
+		if err != nil {
+			return s.unreadable(of, err)
+		}
+		values[of] = value
+	}
+	beside := values[besideKey(key)]
+	match := bytes.Contains(beside, fmt.Appendf(nil, "%x", sumOf(values[key])))
+	if match || beside == nil {
+		s.kept[besideKey(key)] = sumOf(beside)
+	}
+	if match {
+		return nil
+	}
+	var deletes []*storage.Operation
+	for _, own := range keysOf(lanes, key) {
+		if values[own] != nil {
+			deletes = append(deletes, storage.DeleteOperation(own))
+		}
+	}
+	return s.write(ctx, deletes...)
+}
+
+func keysOf(lanes []string, key string) (own []string) {
+	for _, lane := range lanes {
+		own = append(own, keyOf(lane, key))
+	}
+	return own
 }
 
 // before returns the writes, if any, after which a lane has under its own key what was

@@ -33,8 +33,8 @@ func (s Slot[T]) Save(ctx context.Context, state T) error {
 }
 
 // LoadLanes returns what an earlier process saved with SaveLanes, or with Save: the
-// common state, and the states of the lanes that were at another point. One that is
-// nil was not saved.
+// common state, and the states of the lanes that were at another point, unless a version
+// that knows no lanes has saved since. One that is nil was not saved.
 func (s Slot[T]) LoadLanes(ctx context.Context, lanes ...string) (common *T, own map[string]*T) {
 	load := func(key string) (saved *T, found bool, err error) {
 		found, err = s.Store.Load(ctx, key, &saved)
@@ -43,8 +43,12 @@ func (s Slot[T]) LoadLanes(ctx context.Context, lanes ...string) (common *T, own
 	common, _, err := load(s.Key)
 	errs := []error{err}
 	own = map[string]*T{}
+	if err := s.Store.dropLanes(ctx, s.Key, lanes); err != nil {
+		s.Report(errors.Join(append(errs, err)...))
+		return common, own
+	}
 	for _, lane := range lanes {
-		saved, found, err := load(s.Key + "/" + lane)
+		saved, found, err := load(keyOf(lane, s.Key))
 		if found {
 			own[lane] = saved
 		}

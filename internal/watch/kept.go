@@ -15,6 +15,10 @@ import (
 type Fork[S any] struct {
 	Step S
 
+	// Fork returns another one that goes on by itself from the present state. It may be nil
+	// if no step reports anything.
+	Fork func() Fork[S]
+
 	// Save returns what of the state must survive a restart. It may be nil if nothing does.
 	Save func() any
 }
@@ -40,18 +44,31 @@ type Kept[S any] struct {
 }
 
 // State is what a Loop steps. T is what of it must survive a restart.
-type State[T any] interface {
+// M is its own type.
+type State[T, M any] interface {
 	Save() T
 	// Restore goes on from what an earlier process saved, before the first step.
 	Restore(saved T)
+	cloner[M]
 }
+
+// cloner is a state of which there can be another one that goes on by itself.
+type cloner[M any] interface{ Clone() M }
 
 // ForkOf returns the Fork of a state, which stepOf steps. It is saved with the lock held.
-func ForkOf[T, S any, M State[T]](lock sync.Locker, state M, stepOf func(M) S) Fork[S] {
-	return Fork[S]{Step: stepOf(state), Save: saveOf(lock, state)}
+func ForkOf[T, S any, M State[T, M]](lock sync.Locker, state M, stepOf func(M) S) Fork[S] {
+	return Fork[S]{
+		Step: stepOf(state), Save: saveOf(lock, state),
+		Fork: func() Fork[S] { return ForkOf(lock, state.Clone(), stepOf) },
+	}
 }
 
-func saveOf[T any](lock sync.Locker, state State[T]) func() any {
+// ForkUnsaved returns the Fork of a state of which nothing must survive a restart.
+func ForkUnsaved[S any, M cloner[M]](state M, stepOf func(M) S) Fork[S] {
+	return Fork[S]{Step: stepOf(state), Fork: func() Fork[S] { return ForkUnsaved(state.Clone(), stepOf) }}
+}
+
+func saveOf[T, M any](lock sync.Locker, state State[T, M]) func() any {
 	return func() any {
 		lock.Lock()
 		defer lock.Unlock()
@@ -62,7 +79,7 @@ func saveOf[T any](lock sync.Locker, state State[T]) func() any {
 // Keep restores what an earlier process kept in a slot: the common state, and those of the
 // signals that were at another point, for which fresh returns a new one. It returns how they
 // survive the next restart. The lock is held while a state is restored or saved.
-func Keep[T, S any, M State[T]](ctx context.Context, slot checkpoint.Slot[T], lock sync.Locker, common M, fresh func() M, stepOf func(M) S) *Kept[S] {
+func Keep[T, S any, M State[T, M]](ctx context.Context, slot checkpoint.Slot[T], lock sync.Locker, common M, fresh func() M, stepOf func(M) S) *Kept[S] {
 	saved, own := slot.LoadLanes(ctx, signalLogs, signalTraces)
 	restore := func(state M, saved *T) M {
 		lock.Lock()
@@ -81,7 +98,11 @@ func Keep[T, S any, M State[T]](ctx context.Context, slot checkpoint.Slot[T], lo
 
 // Wrapped returns a Fork that is stepped with another function, which is made of its own.
 func Wrapped[S, W any](f Fork[S], wrap func(S) W) Fork[W] {
-	return Fork[W]{Step: wrap(f.Step), Save: f.Save}
+	wrapped := Fork[W]{Step: wrap(f.Step), Save: f.Save}
+	if f.Fork != nil {
+		wrapped.Fork = func() Fork[W] { return Wrapped(f.Fork(), wrap) }
+	}
+	return wrapped
 }
 
 // WrappedKept returns the same with forks that are stepped with other functions.

@@ -190,10 +190,7 @@ func (r *running[O]) take(now time.Time, observed O) {
 	defer r.mu.Unlock()
 	forks := make([]*Fork[StepFork[O]], len(r.lanes))
 	for i, l := range r.lanes {
-		if r.Fork != nil && l.own == nil && l.full() {
-			fork := r.Fork()
-			forks[i] = &fork
-		}
+		forks[i] = r.forkOf(l)
 	}
 	common := r.Step(now, observed)
 	changed := !r.begun || r.Kept != nil && (r.Kept.Changed == nil || r.Kept.Changed())
@@ -203,20 +200,43 @@ func (r *running[O]) take(now time.Time, observed O) {
 		switch {
 		case l.paused:
 			l.overflow(r.ctx, common, false)
-		case forks[i] != nil && l.records(common) > 0:
-			l.own, l.paused = forks[i], true
-			l.overflow(r.ctx, common, true)
-		case l.own != nil && l.full():
-			l.paused = true
-			l.overflow(r.ctx, common, true)
 		case l.own != nil:
-			l.put(now, l.own.Step(now, observed, false))
+			own := l.own.Step(now, observed, false)
+			l.changed = l.changed || l.records(own) > 0
+			r.queue(l, now, own, forks[i])
 		default:
-			l.put(now, common)
+			r.queue(l, now, common, forks[i])
 		}
 	}
 	r.latest, r.at = observed, now
 	r.settle()
+}
+
+// forkOf returns the state with which a signal goes on by itself if there is something to
+// put into its queue, which is full; nil: it is not, or it may wait without.
+func (r *running[O]) forkOf(l *laneOf[O]) *Fork[StepFork[O]] {
+	fork := r.Fork
+	if l.own != nil {
+		fork = l.own.Fork
+	}
+	if fork == nil || l.paused || !l.full() {
+		return nil
+	}
+	forked := fork()
+	return &forked
+}
+
+// queue puts what was stepped into the queue of a signal. If that is full, the signal goes
+// on from before later.
+func (r *running[O]) queue(l *laneOf[O], now time.Time, stepped Telemetry, before *Fork[StepFork[O]]) {
+	if before == nil {
+		l.put(now, stepped)
+		return
+	}
+	if l.records(stepped) > 0 {
+		l.own, l.paused = before, true
+		l.overflow(r.ctx, stepped, true)
+	}
 }
 
 // caughtUp goes on with a signal whose queue has become empty.

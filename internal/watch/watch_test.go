@@ -6,6 +6,7 @@ package watch
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -799,7 +800,7 @@ type counted struct{ Names []string }
 
 func (c *counted) Save() counted         { return counted{slices.Clone(c.Names)} }
 func (c *counted) Restore(saved counted) { *c = saved }
-func (c *counted) clone() *counted       { saved := c.Save(); return &saved }
+func (c *counted) Clone() *counted       { saved := c.Save(); return &saved }
 func (c *counted) step(name string) Telemetry {
 	c.Names = append(c.Names, name)
 	return telemetryOf(strings.Join(c.Names, ""))
@@ -851,19 +852,51 @@ func (s *stored) Batch(_ context.Context, operations ...*storage.Operation) erro
 	return nil
 }
 
+// states returns what is stored of states, without what identifies the common one.
+func (s *stored) states() map[string]string {
+	states := maps.Clone(s.values)
+	delete(states, "lanes of state")
+	return states
+}
+
 // runKept runs a loop over what is stored.
 func (b *bench) runKept(t *testing.T, s *stored) (in source, end func()) {
+	t.Helper()
+	return b.runKeptBy(t, s, stepCounted)
+}
+
+// runKeptBy runs it with other steps of a signal that goes on by itself. To the common state
+// "same" is nothing new.
+func (b *bench) runKeptBy(t *testing.T, s *stored, apart func(*counted) StepFork[string]) (in source, end func()) {
 	t.Helper()
 	id := component.MustNewID("test")
 	store, err := checkpoint.Open(t.Context(), s, &id, component.KindReceiver, id, "")
 	require.NoError(t, err)
 	state := &counted{}
 	slot := checkpoint.Slot[counted]{Store: store, Key: "state", Report: func(err error) { require.NoError(t, err) }}
+	kept := Keep(t.Context(), slot, &sync.Mutex{}, state, func() *counted { return &counted{} }, apart)
+	changed := true
+	kept.Changed = func() bool { return changed }
 	return b.run(t, Loop[string]{
-		Step: func(_ time.Time, name string) Telemetry { return state.step(name) },
-		Fork: func() Fork[StepFork[string]] { return ForkOf(&sync.Mutex{}, state.clone(), stepCounted) },
-		Kept: Keep(t.Context(), slot, &sync.Mutex{}, state, func() *counted { return &counted{} }, stepCounted),
+		Step: func(_ time.Time, name string) Telemetry {
+			if changed = name != "same"; !changed {
+				return EmptyTelemetry()
+			}
+			return state.step(name)
+		},
+		Fork: func() Fork[StepFork[string]] { return ForkOf(&sync.Mutex{}, state.Clone(), apart) },
+		Kept: kept,
 	})
+}
+
+// keepApart stores a state of a signal beside the common one.
+func (s *stored) keepApart(t *testing.T, state, signal, own string) {
+	t.Helper()
+	id := component.MustNewID("test")
+	store, err := checkpoint.Open(t.Context(), s, &id, component.KindReceiver, id, "")
+	require.NoError(t, err)
+	_, err = store.SaveLanes(t.Context(), "state", json.RawMessage(state), []checkpoint.Lane{{Name: signal, Own: json.RawMessage(own)}})
+	require.NoError(t, err)
 }
 
 // killed returns what the next process finds.
@@ -875,20 +908,20 @@ func TestWhatOneSignalHasAcceptedIsStoredWhileTheOtherIsRefused(t *testing.T) {
 		in, end := b.runKept(t, s)
 		in <- "a"
 		sleep(time.Second)
-		assert.Equal(t, map[string]string{"state": `{"Names":["a"]}`}, s.values)
+		assert.Equal(t, map[string]string{"state": `{"Names":["a"]}`}, s.states())
 		assert.Equal(t, 1, s.writes, "there is nothing to store for each signal")
 
 		accepts := b.refuseUntil()
 		in <- "b"
 		in <- "c"
 		sleep(time.Second)
-		behind := map[string]string{"state": `{"Names":["a","b","c"]}`, "state/logs": `{"Names":["a"]}`}
-		assert.Equal(t, behind, s.values)
+		behind := map[string]string{"state": `{"Names":["a","b","c"]}`, "logs of state": `{"Names":["a"]}`}
+		assert.Equal(t, behind, s.states())
 		killed := s.killed()
 
 		accepts.Store(true)
 		sleep(retryAtMost)
-		assert.Equal(t, map[string]string{"state": `{"Names":["a","b","c"]}`}, s.values, "both are as far again")
+		assert.Equal(t, map[string]string{"state": `{"Names":["a","b","c"]}`}, s.states(), "both are as far again")
 		end()
 
 		b = newBench(t)
@@ -897,7 +930,7 @@ func TestWhatOneSignalHasAcceptedIsStoredWhileTheOtherIsRefused(t *testing.T) {
 		sleep(time.Second)
 		assert.Equal(t, []string{"ad"}, b.accepted(), "it goes on from what it had accepted")
 		assert.Equal(t, []string{"abcd"}, b.spans())
-		assert.Equal(t, map[string]string{"state": `{"Names":["a","b","c","d"]}`, "state/logs": `{"Names":["a","d"]}`}, killed.values)
+		assert.Equal(t, map[string]string{"state": `{"Names":["a","b","c","d"]}`, "logs of state": `{"Names":["a","d"]}`}, killed.states())
 		end()
 	})
 }
@@ -909,7 +942,7 @@ func TestASignalThatHasAcceptedNothingBeginsAnew(t *testing.T) {
 		in, _ := b.runKept(t, s)
 		in <- "a"
 		sleep(time.Second)
-		assert.Equal(t, map[string]string{"state": `{"Names":["a"]}`, "state/logs": "null"}, s.values)
+		assert.Equal(t, map[string]string{"state": `{"Names":["a"]}`, "logs of state": "null"}, s.states())
 
 		b = newBench(t)
 		in, end := b.runKept(t, s.killed())
@@ -930,7 +963,7 @@ func TestAfterAShutdownARefusedSignalGoesOnFromWhereItWas(t *testing.T) {
 		b.refuseUntil()
 		in <- "b"
 		end()
-		assert.Equal(t, map[string]string{"state": `{"Names":["a","b"]}`, "state/logs": `{"Names":["a"]}`}, s.values)
+		assert.Equal(t, map[string]string{"state": `{"Names":["a","b"]}`, "logs of state": `{"Names":["a"]}`}, s.states())
 	})
 }
 
@@ -973,12 +1006,66 @@ func TestASignalHasTheCommonStateAgainWhenBothSaveTheSame(t *testing.T) {
 	})
 }
 
+// quiet is a state whose newest observation may be reported to nobody.
+func stepQuiet(c *counted) StepFork[string] {
+	step := stepCounted(c)
+	return func(now time.Time, name string, gap bool) Telemetry {
+		if t := step(now, name, gap); name != "quiet" || gap {
+			return t
+		}
+		return EmptyTelemetry()
+	}
+}
+
+// A signal with a state of its own, too, has a gap only if something was left out.
+func TestNothingIsMissedWhenAFullQueueOfASignalApartHasNothingMoreToTake(t *testing.T) {
+	for observed, want := range map[string][]string{
+		"quiet": {"xb", "xbc", "xbcd", "xbcde"},
+		"f":     {"xb", "xbc", "xbcd", "xbcde", "xbcde...f"},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			b := newBench(t)
+			accepts := b.refuseUntil()
+			s := &stored{values: map[string]string{}}
+			s.keepApart(t, `{"Names":["a"]}`, "logs", `{"Names":["x"]}`)
+			in, end := b.runKeptBy(t, s, stepQuiet)
+			for _, name := range []string{"b", "c", "d", "e", observed} {
+				in <- name
+				synctest.Wait()
+			}
+			accepts.Store(true)
+			sleep(retryAtMost)
+			assert.Equal(t, want, b.accepted())
+			b.requireDropped(t, "logs", droppedQueueFull, int64(len(want)-4))
+			end()
+		})
+	}
+}
+
+// Also if the common state does not change with it.
+func TestWhatASignalApartAloneReportsIsStored(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b, s := newBench(t), &stored{values: map[string]string{}}
+		s.keepApart(t, `{"Names":["a"]}`, "logs", `{"Names":["x"]}`)
+		in, end := b.runKeptBy(t, s, stepCounted)
+		in <- "b"
+		sleep(time.Second)
+		in <- "same"
+		sleep(time.Second)
+		end()
+		assert.Equal(t, []string{"xb", "xbsame"}, b.accepted())
+		assert.Equal(t, []string{"ab"}, b.spans())
+		assert.Equal(t, map[string]string{"state": `{"Names":["a","b"]}`, "logs of state": `{"Names":["x","b","same"]}`}, s.states())
+	})
+}
+
 // last is a state that is the newest observation. A step from one to the next is reported
 // as such.
 type last struct{ name string }
 
 func (l *last) Save() string         { return l.name }
 func (l *last) Restore(saved string) { l.name = saved }
+func (l *last) Clone() *last         { return &last{l.name} }
 
 func stepLast(l *last) StepFork[string] {
 	return func(_ time.Time, name string, _ bool) Telemetry {
@@ -1028,7 +1115,7 @@ func TestEachSignalIsAChainOverRefusalsAndKills(t *testing.T) {
 				common := stepLast(state)
 				in, end := b.run(t, Loop[string]{
 					Step: func(now time.Time, name string) Telemetry { return common(now, name, false) },
-					Fork: func() Fork[StepFork[string]] { return ForkOf(lock, &last{state.name}, stepLast) },
+					Fork: func() Fork[StepFork[string]] { return ForkOf(lock, state.Clone(), stepLast) },
 					Kept: kept,
 				})
 				for range 1 + random.IntN(20) {

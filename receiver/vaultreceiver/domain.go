@@ -117,8 +117,7 @@ func (t *topic[T]) run(ctx context.Context) {
 		},
 		Step: func(_ time.Time, s sight[T]) watch.Telemetry { return t.compare(told.take(s), s) },
 		Fork: func() watch.Fork[watch.StepFork[sight[T]]] {
-			apart := told
-			return watch.ForkOf(&sync.Mutex{}, &apart, t.stepApart)
+			return watch.ForkOf(&sync.Mutex{}, told.Clone(), t.stepApart)
 		},
 		Delivery:  t.w.Delivery(),
 		Condition: func(error) {}, // The endpoint has one of its own.
@@ -157,6 +156,11 @@ func newTold[T any]() *told[T] { return &told[T]{} }
 func (t *told[T]) Save() memory[T] { return t.last }
 
 func (t *told[T]) Restore(saved memory[T]) { t.last, t.saved = saved, true }
+
+func (t *told[T]) Clone() *told[T] {
+	c := *t
+	return &c
+}
 
 // take replaces it by an answer, and returns what it was: nothing, if an earlier process
 // was told of another cluster.

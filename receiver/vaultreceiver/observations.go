@@ -115,7 +115,7 @@ type stepApart = watch.StepFork[observation]
 func (w *watcher) fork() watch.Fork[stepApart] {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return watch.ForkOf(&w.mu, server{w, w.machine.Clone()}, w.stepApart)
+	return watch.ForkOf(&w.mu, server{w, &w.machine}.Clone(), w.stepApart)
 }
 
 // stepApart returns what steps the state of such a signal.

@@ -187,6 +187,9 @@ type server struct {
 	machine *state.Machine
 }
 
+// Clone returns a server that goes on by itself.
+func (s server) Clone() server { return server{s.w, s.machine.Clone()} }
+
 // Save returns what has to survive a restart; before the baseline that is of no server.
 func (s server) Save() (k kept) {
 	if saved, known := s.machine.Save(); known {

@@ -49,10 +49,11 @@ func (c *collector) Run(ctx context.Context) {
 			return c.expiry.Step(now, read.Value, c.cfg.ExpiryWarning)
 		},
 		Fork: func() watch.Fork[collect.StepRead[Token, Expiring]] {
-			expiry := c.expiry
-			return watch.Fork[collect.StepRead[Token, Expiring]]{Step: func(now time.Time, read poll.Result[Token]) []Expiring {
-				return expiry.Step(now, read.Value, c.cfg.ExpiryWarning)
-			}}
+			return watch.ForkUnsaved(c.expiry.Clone(), func(expiry *Expiry) collect.StepRead[Token, Expiring] {
+				return func(now time.Time, read poll.Result[Token]) []Expiring {
+					return expiry.Step(now, read.Value, c.cfg.ExpiryWarning)
+				}
+			})
 		},
 		Render: Render,
 	}.Run(ctx)

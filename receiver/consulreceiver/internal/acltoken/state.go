@@ -20,6 +20,12 @@ type Expiring struct {
 // Expiry reports once of each token that it is about to expire.
 type Expiry struct{ reported Token }
 
+// Clone returns a copy that goes on by itself.
+func (e *Expiry) Clone() *Expiry {
+	c := *e
+	return &c
+}
+
 // Step takes in the token at now; before is how long before the expiry it is reported.
 func (e *Expiry) Step(now time.Time, token Token, before time.Duration) []Expiring {
 	left := token.Expires.Sub(now)

@@ -378,7 +378,7 @@ func NewObjects[V comparable](e *Env, endpoint string, limit Limit, read Read[st
 		Env: e, Endpoint: endpoint, Read: read, Compare: cmp.Compare[string], Limit: limit,
 		Lock: &o.mu, Step: stepOf(&o.tracker),
 		Fork: func() watch.Fork[Step[string, V, snapshot.Change[string, V]]] {
-			return watch.Fork[Step[string, V, snapshot.Change[string, V]]]{Step: stepOf(o.tracker.Clone())}
+			return watch.ForkUnsaved(o.tracker.Clone(), stepOf)
 		},
 		Render: func(r *Renderer, changes []snapshot.Change[string, V]) {
 			for _, c := range changes {

@@ -80,11 +80,11 @@ type watchStep = collect.Step[string, Key, Effect]
 
 // stepApart returns what steps the keys of a signal that goes on by itself. How holds
 // ended is known for the observation that the common step takes in too, and not any more
-// when others were left out before.
+// when others were left out before. What is known of clients proves no end.
 func (c *collector) stepApart(keys *Keys) watchStep {
 	return func(now time.Time, o snapshot.Observation[string, Key]) (*snapshot.Gap, []Effect) {
 		if o.Gap || !keys.Begun() {
-			return keys.Step(now, o, Evidence{})
+			return keys.Step(now, o, Evidence{Clients: c.evidence.Clients})
 		}
 		return keys.Step(now, o, c.evidence)
 	}
