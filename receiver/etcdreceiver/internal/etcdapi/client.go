@@ -95,6 +95,9 @@ type Client struct {
 	watches map[string]*watches // by prefix
 }
 
+// errLearner is the error of a learner, which neither logs in nor lists or watches keys.
+var errLearner = rpctypes.Error(rpctypes.ErrGRPCNotSupportedForLearner)
+
 // refusal is a login that etcd refused. To check a password costs etcd much, so
 // the same one is not tried again at once.
 type refusal struct {
@@ -252,11 +255,12 @@ func (c *Client) count(request string, err error) {
 	}
 }
 
-// AnotherMember reports whether another member may do what one without a leader has
-// refused, so many times before. It waits until that may be connected: which one
+// AnotherMember reports whether another member may do what a learner, or one without a
+// leader, has refused, so many times before. It waits until that may be connected: which one
 // gets a request is not for the client to choose.
 func (c *Client) AnotherMember(ctx context.Context, err error, refused int) bool {
-	if !errors.Is(err, rpctypes.ErrNoLeader) || refused >= anotherMember*len(c.config.Endpoints) {
+	refuses := errors.Is(err, rpctypes.ErrNoLeader) || errors.Is(err, errLearner)
+	if !refuses || refused >= anotherMember*len(c.config.Endpoints) {
 		return false
 	}
 	select {

@@ -28,6 +28,7 @@ type Watch struct {
 	cluster   uint64 // of the first response
 	newest    int64  // revision of etcd that it has responded with
 	known     int64  // everything up to it was read
+	counted   bool   // its first response is
 	silent    bool   // it does not answer requests for its progress, as through a grpc-proxy
 	ctx       context.Context
 	cancel    context.CancelFunc
@@ -59,7 +60,11 @@ type Change struct {
 // deleted keys were before. When etcd is not reachable it fails in time, where
 // clientv3 would wait for ever.
 func (c *Client) Watch(ctx context.Context, prefix string, revision int64, prevKV bool) (w *Watch, err error) {
-	defer func() { c.count(requestWatch, err) }()
+	defer func() {
+		if err != nil {
+			c.count(requestWatch, err)
+		}
+	}()
 	etcd, err := c.connect()
 	if err != nil {
 		return nil, err
@@ -95,6 +100,10 @@ func (w *Watch) Close() { w.cancel() }
 // the watch is alive: clientv3 hides that it lost its connection.
 func (w *Watch) Next() (Response, error) {
 	response, err := w.next()
+	if !w.counted && w.ctx.Err() == nil {
+		w.counted = true
+		w.client.count(requestWatch, err)
+	}
 	if err != nil {
 		if loggedOut(err) {
 			w.client.disconnect(w.etcd)
