@@ -54,7 +54,7 @@ $(LAB):
 
 .PHONY: servers
 servers: $(LAB) ## the servers that demo and tests run, and the collector, built ahead
-	@$(LAB) build etcd prometheus collector jaeger vault consul temporal
+	@$(LAB) build etcd etcdctl etcdutl prometheus collector jaeger vault consul temporal
 
 .PHONY: test
 test: servers ## every test, on real servers and the real collector

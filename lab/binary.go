@@ -13,9 +13,9 @@ import (
 	"runtime"
 )
 
-// Binary gives the path of the named server's executable. The first of these
-// that there is: the path in the server's variable (LAB_CONSUL, LAB_ETCD,
-// LAB_VAULT, LAB_JAEGER, LAB_PROMETHEUS, LAB_TEMPORAL); an executable of that name
+// Binary gives the path of the named server's or tool's executable. The first of these
+// that there is: the path in its variable (LAB_CONSUL, LAB_ETCD, LAB_VAULT,
+// LAB_JAEGER, LAB_PROMETHEUS, LAB_TEMPORAL, LAB_ETCDCTL, LAB_ETCDUTL); an executable of that name
 // on PATH that is new enough, see [OldestVersions], unless the variable says
 // "build"; one built earlier, under os.UserCacheDir()/otelcol-infra/servers; else it
 // is built there now, which takes minutes and is reported on progress (which may be

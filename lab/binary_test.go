@@ -57,8 +57,10 @@ func TestUnknownServerNamesTheKnownOnes(t *testing.T) {
 		func() error { return Build(t.Context(), nil, "etcd", "nomad") },
 		func() error { _, err := Start(t.Context(), Options{Servers: []string{"nomad"}}); return err },
 	} {
-		require.EqualError(t, ask(), `unknown server "nomad"; known are etcd, prometheus, jaeger, vault, consul, temporal, kube-apiserver`)
+		require.EqualError(t, ask(), `unknown server "nomad"; known are etcd, prometheus, jaeger, vault, consul, temporal, kube-apiserver, etcdctl, etcdutl`)
 	}
+	_, err := Start(t.Context(), Options{Servers: []string{"etcdctl"}})
+	require.EqualError(t, err, "etcdctl is no server; known are etcd, prometheus, jaeger, vault, consul, temporal, kube-apiserver")
 }
 
 func TestOutsideACheckoutTheErrorSaysWhatToDo(t *testing.T) {

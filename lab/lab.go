@@ -70,6 +70,9 @@ func Start(ctx context.Context, opts Options) (*Lab, error) {
 	}
 	names := make([]string, len(picked))
 	for i, r := range picked {
+		if r.tool {
+			return nil, fmt.Errorf("%s is no server; known are %s", r.name, strings.Join(slices.Concat(ServerNames(), OnDemandServerNames()), ", "))
+		}
 		names[i] = r.name
 	}
 	opts.Progress = &sharedWriter{to: orDiscard(opts.Progress)}

@@ -19,16 +19,20 @@ import (
 
 const buildValue = "build" // a LAB_* variable with this value means: ignore PATH
 
-// recipe says how one server is found or built. Its module is lab/servers/<name>.
+// recipe says how one server, or a tool of one, is found or built. Its module is
+// lab/servers/<folder>.
 type recipe struct {
-	name string
-	env  string
-	pkg  string
-	tags string
+	name   string
+	env    string
+	pkg    string
+	tags   string
+	folder string // empty: name
 	// cost is the processor time of the build when nothing was compiled before.
 	cost time.Duration
 	// onDemand: it is neither built nor started unless it is named.
 	onDemand bool
+	// tool: it is no server, and is built only when it is named.
+	tool bool
 
 	// oldest is the oldest version that is used instead of a built one.
 	oldest string
@@ -85,6 +89,16 @@ var recipes = []recipe{
 		cost:   460 * time.Second,
 		oldest: "1.37.2", printsVersion: "--version", beforeVersion: "Kubernetes v",
 	},
+	{
+		name: "etcdctl", env: "LAB_ETCDCTL", pkg: "go.etcd.io/etcd/etcdctl/v3", folder: "etcdctl", tool: true,
+		cost:   25 * time.Second,
+		oldest: "3.7.3", printsVersion: "version", beforeVersion: "etcdctl version: ",
+	},
+	{
+		name: "etcdutl", env: "LAB_ETCDUTL", pkg: "go.etcd.io/etcd/etcdutl/v3", folder: "etcdctl", tool: true,
+		cost:   25 * time.Second,
+		oldest: "3.7.3", printsVersion: "version", beforeVersion: "etcdutl version: ",
+	},
 }
 
 // ServerNames lists the servers that a lab runs when none is named, in the order
@@ -96,17 +110,27 @@ func ServerNames() []string { return serverNames(false) }
 func OnDemandServerNames() []string { return serverNames(true) }
 
 func serverNames(onDemand bool) []string {
+	return namesOf(func(r recipe) bool { return r.onDemand == onDemand && !r.tool })
+}
+
+// ToolNames lists the tools of servers that can be built: [Binary] and [Build] know
+// them, and a lab does not run them.
+func ToolNames() []string {
+	return namesOf(func(r recipe) bool { return r.tool })
+}
+
+func namesOf(wanted func(recipe) bool) []string {
 	var names []string
 	for _, r := range recipes {
-		if r.onDemand == onDemand {
+		if wanted(r) {
 			names = append(names, r.name)
 		}
 	}
 	return names
 }
 
-// OldestVersions lists the servers with the oldest version of each that is used
-// from PATH, such as "etcd 3.7.3".
+// OldestVersions lists the servers and tools with the oldest version of each that is
+// used from PATH, such as "etcd 3.7.3".
 func OldestVersions() []string {
 	versions := make([]string, len(recipes))
 	for i, r := range recipes {
@@ -121,7 +145,7 @@ func recipesOf(names []string) ([]recipe, error) {
 	if len(names) == 0 {
 		names = ServerNames()
 	}
-	known := slices.Concat(ServerNames(), OnDemandServerNames())
+	known := slices.Concat(ServerNames(), OnDemandServerNames(), ToolNames())
 	for _, name := range names {
 		if !slices.Contains(known, name) {
 			return nil, fmt.Errorf("unknown server %q; known are %s", name, strings.Join(known, ", "))
@@ -150,7 +174,7 @@ func serversFolder() (string, error) {
 		parent := filepath.Dir(dir)
 		if parent == dir {
 			return "", errors.New("no lab/servers in the working directory or above it; " +
-				"run inside a checkout, or name the servers' binaries in LAB_CONSUL, LAB_ETCD, LAB_VAULT, LAB_JAEGER, LAB_PROMETHEUS, LAB_TEMPORAL and LAB_KUBE_APISERVER")
+				"run inside a checkout, or name the servers' binaries in LAB_CONSUL, LAB_ETCD, LAB_VAULT, LAB_JAEGER, LAB_PROMETHEUS, LAB_TEMPORAL, LAB_KUBE_APISERVER, LAB_ETCDCTL and LAB_ETCDUTL")
 		}
 		dir = parent
 	}

@@ -5,6 +5,7 @@ package lab
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -32,7 +33,7 @@ func gcflags() string {
 type serverJob struct {
 	recipe
 	version string
-	module  string // lab/servers/<name>, where go build runs
+	module  string // lab/servers/<folder>, where go build runs
 	target  string // the executable in the cache
 }
 
@@ -41,7 +42,7 @@ func newServerJob(ctx context.Context, r recipe) (*serverJob, error) {
 	if err != nil {
 		return nil, err
 	}
-	job := &serverJob{recipe: r, module: filepath.Join(servers, r.name)}
+	job := &serverJob{recipe: r, module: filepath.Join(servers, cmp.Or(r.folder, r.name))}
 	if job.version, err = r.version(job.module); err != nil {
 		return nil, err
 	}

@@ -12,14 +12,17 @@ import (
 	"fmt"
 	"io"
 	"reflect"
+	"time"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
+	jsonv1 "github.com/go-json-experiment/json/v1"
 )
 
 // options are what encoding/json does, too, with which the servers encode.
 var options = []jsontext.Options{
-	jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true), json.MatchCaseInsensitiveNames(true),
+	jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true),
+	json.MatchCaseInsensitiveNames(true), jsonv1.MatchCaseSensitiveDelimiter(true),
 }
 
 var (
@@ -41,18 +44,23 @@ func (e *LackError) Error() string {
 	return "it lacks " + e.Field
 }
 
-// KindError is the error of an answer that has one kind of JSON where another belongs.
-// It says nothing of the value, which may be secret.
-type KindError struct {
+// ValueError is the error of an answer in which a value is none of its field. It says
+// nothing of the value, which may be secret.
+type ValueError struct {
 	Has, Wants string
 }
 
-func (e *KindError) Error() string { return fmt.Sprintf("it has %s in place of %s", e.Has, e.Wants) }
+func (e *ValueError) Error() string {
+	if e.Has == e.Wants {
+		return fmt.Sprintf("it has %s that does not fit", e.Has)
+	}
+	return fmt.Sprintf("it has %s in place of %s", e.Has, e.Wants)
+}
 
 // Foreign reports whether err is that of an answer that the API would not give, also
 // when a client of the server's vendor decoded it, with encoding/json.
 func Foreign(err error) bool {
-	return is[*LackError](err) || is[*KindError](err) || is[*jsontext.SyntacticError](err) || errors.Is(err, errMore) ||
+	return is[*LackError](err) || is[*ValueError](err) || is[*jsontext.SyntacticError](err) || errors.Is(err, errMore) ||
 		is[*stdjson.SyntaxError](err) || is[*stdjson.UnmarshalTypeError](err)
 }
 
@@ -138,7 +146,7 @@ func (r *reader) explain(err error) error {
 	var syntax *jsontext.SyntacticError
 	switch {
 	case errors.As(err, &other):
-		return &KindError{Has: nameOfKind(other.JSONKind), Wants: nameOfType(other.GoType)}
+		return &ValueError{Has: nameOfKind(other.JSONKind), Wants: nameOfType(other.GoType)}
 	case errors.As(err, &syntax):
 		return &jsontext.SyntacticError{ByteOffset: syntax.ByteOffset, Err: syntax.Err}
 	}
@@ -165,8 +173,13 @@ func nameOfKind(kind jsontext.Kind) string {
 }
 
 func nameOfType(t reflect.Type) string {
-	if t == nil {
+	switch t {
+	case nil:
 		return "what belongs there"
+	case reflect.TypeFor[time.Time]():
+		return "a time"
+	case reflect.TypeFor[[]byte]():
+		return "base64"
 	}
 	switch t.Kind() {
 	case reflect.Bool:

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"testing"
 	"testing/iotest"
+	"time"
 
 	jsonv2 "github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
@@ -121,6 +122,32 @@ func TestNothingOfTheAnswerIsInAnError(t *testing.T) {
 	}
 }
 
+func TestAValueThatDoesNotFit(t *testing.T) {
+	type values struct {
+		ID     string `answer:"required"`
+		Number uint8
+		Time   time.Time
+		Bytes  []byte
+		Names  map[string]int
+	}
+	for body, want := range map[string]string{
+		`{"Number":1.5}`:     "it has a number that does not fit",
+		`{"Number":300}`:     "it has a number that does not fit",
+		`{"Number":"1"}`:     "it has a string in place of a number",
+		`{"Time":"hvs.x"}`:   "it has a string in place of a time",
+		`{"Bytes":"%"}`:      "it has a string in place of base64",
+		`{"Names":{"a":[]}}`: "it has an array in place of a number",
+		`{"Names":true}`:     "it has a bool in place of an object",
+		`{"ID":null}`:        "it lacks ID",
+		`{"I_D":"x"}`:        "it lacks ID",
+		`{"I-D":"x"}`:        "it lacks ID",
+	} {
+		err := Decode(strings.NewReader(body), new(values))
+		require.EqualError(t, err, want, body)
+		assert.True(t, Foreign(err), body)
+	}
+}
+
 func TestOfATypeSomethingIsRequired(t *testing.T) {
 	require.EqualError(t, Decode(strings.NewReader(`{}`), new(struct{ A, B int })),
 		"nothing is required of a *struct { A int; B int }, so anything would be one")
@@ -148,7 +175,7 @@ func TestABodyIsReadToItsEnd(t *testing.T) {
 // Whatever is decoded without an error has what is required, as a decoder without
 // checks reads it.
 func FuzzDecode(f *testing.F) {
-	for _, body := range []string{full, `{}`, `null`, `{"data":{"keys":["a"],"count":1,"info":{"a":{"node":"n"},"b":null}},"ID":"x"}`, full + full} {
+	for _, body := range []string{full, `{}`, `null`, `{"data":{"keys":["a"],"count":1,"info":{"a":{"node":"n"},"b":null}},"ID":"x"}`, full + full, strings.Replace(full, `"id"`, `"i_d"`, 1)} {
 		f.Add([]byte(body))
 	}
 	f.Fuzz(func(t *testing.T, body []byte) {

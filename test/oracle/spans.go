@@ -19,6 +19,11 @@ type SpanRules struct {
 	// Reconciled is the attribute of a span whose start or end is the time at which it
 	// was learnt.
 	Reconciled string
+	// Again says whether a span may have the ID of an earlier one; nil: none may, except
+	// over a kill of the collector.
+	Again func(first, second Span) bool
+	// Unannounced says whether a span comes without one that announced it; nil: none does.
+	Unannounced func(Span) bool
 	// Open says whether a span may be open still when all is quiet; nil: none may.
 	Open func(start Span) bool
 }
@@ -53,10 +58,10 @@ func (r *Run) CheckSpans(spans []Span, rules SpanRules) {
 	}
 }
 
-// checkAgain records a span that has the ID of an earlier one, except over a kill of the
-// collector.
+// checkAgain records a span that has the ID of an earlier one, unless it may.
 func (r *Run) checkAgain(before, span Span, rules SpanRules) {
-	if r.again(before.Arrived, span.Arrived, sameSpan(before, span) || span.Attributes[rules.Reconciled] == "true") {
+	if r.again(before.Arrived, span.Arrived, sameSpan(before, span) || span.Attributes[rules.Reconciled] == "true") ||
+		rules.Again != nil && rules.Again(before, span) {
 		return
 	}
 	r.Differ("span %s was reported twice, at %s and %s:\n    %s to %s%s\n    %s to %s%s", span.Name, r.Clock(before.Arrived), r.Clock(span.Arrived),
@@ -68,7 +73,8 @@ func (r *Run) checkAgain(before, span Span, rules SpanRules) {
 func (r *Run) checkStart(span Span, announced []Span, rules SpanRules) {
 	unknown := span.Attributes[rules.BeganBefore] == "true"
 	switch {
-	case len(announced) == 0 && !unknown:
+	case len(announced) == 0 && (unknown || rules.Unannounced != nil && rules.Unannounced(span)):
+	case len(announced) == 0:
 		r.Differ("span %s of %s was not announced:%s", span.Name, r.Clock(span.Start), span.Attributes)
 	case len(announced) > 0 && !slices.ContainsFunc(announced, func(start Span) bool {
 		return start.Name == span.Name+startSuffix && (unknown || start.TraceID == span.TraceID && start.Start.Equal(span.Start))

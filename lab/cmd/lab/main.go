@@ -130,12 +130,15 @@ func usage() string {
 	fmt.Fprintf(&out, `
 Servers: %s (these, if none is named),
 and %s, which are built and started only when they are named.
+Tools, which lab build builds when they are named: %s.
 A server is built from source on first use, in minutes. One that is on PATH and
 new enough is used instead: %s or newer.
 LAB_CONSUL, LAB_ETCD, LAB_VAULT, LAB_JAEGER, LAB_PROMETHEUS, LAB_TEMPORAL,
-LAB_KUBE_APISERVER and LAB_ENVOY name another executable, or say "build" to build
-it although it is on PATH. An Envoy cannot be built here: without one, the order
-service has a stand-in.
-`, strings.Join(lab.ServerNames(), ", "), strings.Join(lab.OnDemandServerNames(), ", "), strings.Join(lab.OldestVersions(), ", "))
+LAB_KUBE_APISERVER, LAB_ETCDCTL, LAB_ETCDUTL and LAB_ENVOY name another executable,
+or say "build" to build it although it is on PATH. An Envoy cannot be built here:
+without one, the order service has a stand-in.
+`, list(lab.ServerNames()), list(lab.OnDemandServerNames()), list(lab.ToolNames()), list(lab.OldestVersions()))
 	return out.String()
 }
+
+func list(names []string) string { return strings.Join(names, ", ") }
