@@ -66,7 +66,7 @@ func (b *backups) restore(t *testing.T, file string, args ...string) {
 }
 
 // More is written after a backup was restored than was lost, before it is observed: the
-// newest revision is not below the known one.
+// newest revision is not below the known one; and less.
 func TestARestoredBackupThatOvertakesTheKnownRevision(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
@@ -75,6 +75,7 @@ func TestARestoredBackupThatOvertakesTheKnownRevision(t *testing.T) {
 		away    bool // the receiver, meanwhile; it has a storage
 		deleted bool // the newest known change was a deletion
 	}{
+		"not yet":                    {more: -15},
 		"by a little":                {more: 3},
 		"by much":                    {more: 300},
 		"while the receiver is away": {more: 30, away: true},

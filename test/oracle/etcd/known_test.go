@@ -7,23 +7,23 @@ package etcd
 const (
 	// foreignKeysQueue: a key that is no attempt, and a lock below another one's name, are
 	// in the queue of a lock, as for etcd's own clients.
-	foreignKeysQueue = false
+	foreignKeysQueue = true
 	// overtakingRestores: a restored backup is found when writes overtake the known revision.
-	overtakingRestores = false
+	overtakingRestores = true
 	// bumpedRestores: what a backup brings back is reported when it was restored with higher
 	// revisions.
-	bumpedRestores = false
+	bumpedRestores = true
 	// failedTriesAreNoErrors: the span of an attempt that was given up has no error.
-	failedTriesAreNoErrors = false
+	failedTriesAreNoErrors = true
 	// heartbeatLeases: a lease for each heartbeat, hundreds a second, is counted as etcd does.
 	heartbeatLeases = false
 	// detachedLeasesDoNotCount: etcd.lease.count is of the leases that are attached to observed
 	// keys, without those that have lost them and are alive still.
-	detachedLeasesDoNotCount = false
+	detachedLeasesDoNotCount = true
 	// learnersWithAuth: with authentication on, a learner in endpoints is up, and keys are observed.
 	learnersWithAuth = false
 	// restoredEventsAreNew: after a backup was restored, no event has the log.record.uid of another.
-	restoredEventsAreNew = false
+	restoredEventsAreNew = true
 	// restoredSpansAreNew: nor has a span the ID of another.
 	restoredSpansAreNew = false
 	// restoredKeysAreNotCreated: etcd.key.created is false of a key that was there before, behind
@@ -36,7 +36,7 @@ const (
 	// those that are new or lose their keys meanwhile.
 	leasesEndOverKills = false
 	// leaseKeysAreCounted: etcd.lease.key.count is how many keys a lease had at its end.
-	leaseKeysAreCounted = false
+	leaseKeysAreCounted = true
 	// causesKnownAfterRestores: causes are known as ever, once all is observed again behind a
 	// restored backup.
 	causesKnownAfterRestores = false

@@ -184,6 +184,9 @@ func (s *system) compareLease(l *lifetime, id string, granted, ended []oracle.Ev
 	if lost := slices.Contains(end.causes, causeUnknown); !lost || lostLeasesAreUnknown {
 		s.cause(causes, e, e.Attributes[attrLeaseCause], end.causes, windows)
 	}
+	if end.from.IsZero() && len(s.formerClusters) > 0 && e.Attributes[attrLeaseCause] == causeUnknown {
+		return // It was lost with its cluster.
+	}
 	if end.from.IsZero() || e.At.Before(end.from.Add(-50*time.Millisecond)) {
 		s.Differ("%s ended after %s, and was reported as ended at %s:%s", describe, s.Clock(end.from), s.Clock(e.At), e.Attributes)
 	}

@@ -143,8 +143,9 @@ const (
 	// compacted revision last, to be reported.
 	minCluster = 3 * time.Second
 	// unknownShare is the greatest share of ends, of those that came about while no fault
-	// was on, whose cause may be unknown, beside so many in any case.
-	unknownShare  = 0.1
+	// was on, whose cause may be unknown, beside so many in any case. That a lease expired is
+	// known only of one that was queried in its last second.
+	unknownShare  = 0.2
 	unknownAnyway = 4
 )
 
@@ -152,5 +153,5 @@ const (
 // one member and with four prefixes, over any five seconds.
 var budgets = map[string]float64{
 	"list": 8, "watch": 8, "progress": 8, requestOfSingleLease: 52, "leases": 3,
-	"status": 4, "members": 3, "alarms": 3, "compaction": 3, "metrics": 3,
+	"status": 4, "members": 3, "alarms": 3, "compaction": 3, "history": 8,
 }

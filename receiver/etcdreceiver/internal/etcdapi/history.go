@@ -43,8 +43,8 @@ func (a *Applied) observe(cluster, index uint64) {
 	a.index = max(a.index, index)
 }
 
-// forget forgets the history that it was of.
-func (a *Applied) forget() {
+// Forget forgets the history that it was of.
+func (a *Applied) Forget() {
 	if a == nil {
 		return
 	}
@@ -79,7 +79,7 @@ func (c *Client) SameHistory(ctx context.Context, cluster uint64, prefix string,
 		same = c.hasApplied(ctx, cluster, member, index)
 	}
 	if err == nil && !same {
-		c.options.Applied.forget()
+		c.options.Applied.Forget()
 	}
 	return same && err == nil, err
 }

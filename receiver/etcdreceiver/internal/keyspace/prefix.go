@@ -190,9 +190,16 @@ func (w *prefixWatcher) overtaken() bool { return w.history != w.histories.numbe
 // inAnotherHistory lists the keys in another history than that which is known.
 func (w *prefixWatcher) inAnotherHistory(ctx context.Context) (Observation, error) {
 	w.stop()
-	w.history = w.histories.after(w.history)
+	w.leaveHistory()
 	w.lost, w.restored = true, true
 	return w.list(ctx, nil, true)
+}
+
+// leaveHistory takes in that etcd has another history than that which is known, and that
+// raft counts anew: its indexes of before would show another history once more.
+func (w *prefixWatcher) leaveHistory() {
+	w.history = w.histories.after(w.history)
+	w.env.Applied.Forget()
 }
 
 // begin lists the keys for the first time: as they were when an earlier process
@@ -221,7 +228,7 @@ func (w *prefixWatcher) begin(ctx context.Context) (Observation, error) {
 			return Observation{}, err
 		}
 		if restored {
-			w.history = w.histories.after(w.history)
+			w.leaveHistory()
 			return w.list(ctx, &saved, true)
 		}
 	}
@@ -233,7 +240,7 @@ func (w *prefixWatcher) begin(ctx context.Context) (Observation, error) {
 	case etcdapi.Compacted(err):
 		return w.bridge(ctx, saved.Keys.Revision, &saved)
 	case etcdapi.FutureRevision(err):
-		w.history = w.histories.after(w.history)
+		w.leaveHistory()
 		return w.list(ctx, &saved, true)
 	case err != nil:
 		return Observation{}, err
