@@ -188,7 +188,7 @@ func TestTheDemoArrives(t *testing.T) {
 		})
 		require.NotEqual(t, -1, ended)
 		deleted := slices.IndexFunc(p.Events["etcd"], func(e readback.Event) bool {
-			return e.Name == "etcd.key.delete" && e.Attributes["etcd.key"] == workload.LeasedKey
+			return e.Name == "etcd.key.delete" && e.Attributes["etcd.key.name"] == workload.LeasedKey
 		})
 		require.NotEqual(t, -1, deleted)
 		lease, key := p.Events["etcd"][ended], p.Events["etcd"][deleted]

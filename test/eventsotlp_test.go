@@ -99,10 +99,10 @@ func TestEventsOverOTLP(t *testing.T) {
 	require.NoError(t, a.collector.Restart(t.Context()))
 	var found map[string]map[string]bool
 	require.Eventually(t, func() bool {
-		found = eventsNamed(t, arrived, "etcd.key.put", "etcd.key")
+		found = eventsNamed(t, arrived, "etcd.key.put", "etcd.key.name")
 		return len(found) == changes+1
 	}, soon, 500*time.Millisecond, "all over OTLP")
-	for key, ids := range eventsNamed(t, a.events, "etcd.key.put", "etcd.key") {
+	for key, ids := range eventsNamed(t, a.events, "etcd.key.put", "etcd.key.name") {
 		if key != "/keys/ready" {
 			assert.Len(t, ids, 1, key)
 			assert.Equal(t, ids, found[key], "one event, one ID")

@@ -146,7 +146,7 @@ func TestACollectorThatIsKilledLosesNothing(t *testing.T) {
 		}
 		records++
 		revision, _ := event.Attributes().Get("etcd.revision")
-		key, _ := event.Attributes().Get("etcd.key")
+		key, _ := event.Attributes().Get("etcd.key.name")
 		id, ok := event.Attributes().Get("log.record.uid")
 		require.True(t, ok)
 		if before, known := ids[id.Str()]; known {

@@ -147,7 +147,7 @@ func TestSpansAndEventsSurviveAnOutageOfJaegerAndAKill(t *testing.T) {
 	}
 
 	for event, want := range map[[2]string][]string{
-		{"etcd.key.put", "etcd.key"}:             puts,
+		{"etcd.key.put", "etcd.key.name"}:        puts,
 		{"etcd.lock.acquired", "etcd.lock.name"}: locks,
 		{"etcd.lock.released", "etcd.lock.name"}: locks,
 	} {

@@ -76,7 +76,7 @@ var Systems = []System{
 		Series: []string{
 			"etcd_lock_acquisitions_total", "etcd_lock_wait_duration_seconds_count", "etcd_election_elections_total", "etcd_lease_ends_total",
 			"etcd_key_changes_total", "etcd_raft_has_leader", "etcd_db_size_bytes", "etcd_member_up",
-			"etcd_member_leader", "etcd_member_count", "etcd_revisions_total", "etcd_key_count", "etcd_lease_count",
+			"etcd_member_leader", "etcd_member_count", "etcd_writes_total", "etcd_key_count", "etcd_lease_count",
 			"etcd_lock_hold_duration_seconds_count", "etcd_election_term_duration_seconds_count",
 		},
 		Exemplars: []string{

@@ -110,11 +110,11 @@ func TestAWatchThatAProxyShares(t *testing.T) {
 		return o.Own(t, "otelcol_etcd_requests", "request", "watch", "outcome", "success") == 2
 	})
 	o.Eventually(t, "the answer to the one that is shared", func() bool { return requests("progress") > 0 })
-	o.Eventually(t, "a key", func() bool { set(t, client, "/app/a", ""); return len(o.told("etcd.key", "/app/a")) > 0 })
+	o.Eventually(t, "a key", func() bool { set(t, client, "/app/a", ""); return len(o.told("etcd.key.name", "/app/a")) > 0 })
 	for range 20 {
 		set(t, client, "/app/b", "")
 	}
-	o.Eventually(t, "all changes", func() bool { return len(o.told("etcd.key", "/app/b")) == 20 })
+	o.Eventually(t, "all changes", func() bool { return len(o.told("etcd.key.name", "/app/b")) == 20 })
 
 	// The quiet watch of /locks/ gets no answer to requests for its progress.
 	before := requests("progress")
@@ -203,7 +203,7 @@ func TestAnEtcdWhoseAnswersAreEmptyForAWhile(t *testing.T) {
 	require.NoError(t, holder.mutex.Lock(t.Context()))
 	set(t, client, "/app/kept", "")
 	first.Eventually(t, "the lock", first.HasEvent("etcd.lock.acquired", "etcd.lock.key", holder.key))
-	first.Eventually(t, "the key", first.HasEvent("etcd.key.put", "etcd.key", "/app/kept"))
+	first.Eventually(t, "the key", first.HasEvent("etcd.key.put", "etcd.key.name", "/app/kept"))
 	first.Eventually(t, "the member", first.has("etcd.member.up", e.endpoint, 1))
 	gauges := []string{"etcd.member.count", "etcd.key.count", "etcd.lease.count"}
 	up := func(o *observed) {
@@ -240,9 +240,9 @@ func TestAnEtcdWhoseAnswersAreEmptyForAWhile(t *testing.T) {
 		}
 		e.on.Store(false)
 		up(o)
-		o.Eventually(t, "the watch goes on", func() bool { set(t, client, "/app/later", ""); return len(o.told("etcd.key", "/app/later")) > 0 })
+		o.Eventually(t, "the watch goes on", func() bool { set(t, client, "/app/later", ""); return len(o.told("etcd.key.name", "/app/later")) > 0 })
 		for _, event := range o.Events("")[before:] {
-			assert.Contains(t, []string{"/app/emptied", "/app/later"}, value(event.Attributes(), "etcd.key"), event.EventName())
+			assert.Contains(t, []string{"/app/emptied", "/app/later"}, value(event.Attributes(), "etcd.key.name"), event.EventName())
 		}
 		assert.False(t, o.hasSpan(lock.SpanHold, holder.key)(), "it lasts")
 	}

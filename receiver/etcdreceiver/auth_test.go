@@ -73,7 +73,7 @@ func TestAUserThatMayReadTwoPrefixes(t *testing.T) {
 	require.NoError(t, l.mutex.Lock(t.Context()))
 	l.unlock(t)
 	o.requireTruth(t, root, from)
-	assert.Empty(t, o.changes("etcd.key", "/secret/", 0))
+	assert.Empty(t, o.changes("etcd.key.name", "/secret/", 0))
 	o.RequireNotTold(t, "pa55word", "hidden", "/secret/key")
 
 	// What is granted later is watched from then on, and what is revoked is said
@@ -82,7 +82,7 @@ func TestAUserThatMayReadTwoPrefixes(t *testing.T) {
 	require.NoError(t, err)
 	o.Eventually(t, "all is well", func() bool { return o.Trouble() == "" })
 	granted := set(t, root, "/secret/granted", "")
-	o.requireTold(t, "etcd.key", "/secret/", 0, []change{{"etcd.key.put", "/secret/granted", granted}})
+	o.requireTold(t, "etcd.key.name", "/secret/", 0, []change{{"etcd.key.put", "/secret/granted", granted}})
 	_, err = root.RoleRevokePermission(t.Context(), "observer", "/secret/", clientv3.GetPrefixRangeEnd("/secret/"))
 	require.NoError(t, err)
 	require.NoError(t, etcd.Members[0].Kill())

@@ -138,13 +138,13 @@ func observeRecorded(t *testing.T) {
 	before := len(o.Metrics.AllMetrics())
 	o.Eventually(t, "more cycles", func() bool { return len(o.Metrics.AllMetrics()) > before+5 })
 	require.Empty(t, o.Trouble())
-	series := slices.DeleteFunc(o.Series("etcd.member.request.duration"), func(series string) bool {
+	series := slices.DeleteFunc(o.Series("etcd.member.response_time"), func(series string) bool {
 		name, _, _ := strings.Cut(series, "map[")
 		return !slices.Contains([]string{
 			"etcd.alarm.count", "etcd.compact_revision", "etcd.key.changes", "etcd.key.count", "etcd.key.size", "etcd.lease.count",
 			"etcd.lease.ends", "etcd.lease.grants", "etcd.lease.key.count", "etcd.lock.acquisitions", "etcd.lock.holder.count",
-			"etcd.member.count", "etcd.member.leader", "etcd.member.up", "etcd.raft.has_leader", "etcd.revisions", "etcd.unobserved.count",
-			"etcd.member.request.duration",
+			"etcd.member.count", "etcd.member.leader", "etcd.member.up", "etcd.raft.has_leader", "etcd.writes", "etcd.unobserved.count",
+			"etcd.member.response_time",
 		}, name)
 	})
 	require.NoError(t, os.WriteFile(os.Getenv("RECORDED_SERIES"), []byte(strings.Join(series, "\n")), 0o600))

@@ -102,7 +102,7 @@ func (o *observed) watching(t *testing.T, client *clientv3.Client) (since int64)
 		set(t, client, "/app/ready", "")
 		set(t, client, key, "", clientv3.WithLease(lease.ID))
 		since = remove(t, client, key)
-		return o.HasEvent("etcd.key.put", "etcd.key", "/app/ready")() && o.HasEvent("etcd.lock.released", "etcd.lock.key", key)()
+		return o.HasEvent("etcd.key.put", "etcd.key.name", "/app/ready")() && o.HasEvent("etcd.lock.released", "etcd.lock.key", key)()
 	})
 	return since + 1
 }
@@ -298,7 +298,7 @@ func story(changes []change) (told []change) {
 }
 
 // changes returns what was told since a revision of keys under a prefix: of
-// etcd.key or of etcd.lock.key.
+// etcd.key.name or of etcd.lock.key.
 func (o *observed) changes(attribute, prefix string, since int64) (told []change) {
 	for _, event := range o.Events("") {
 		key := value(event.Attributes(), attribute)
@@ -335,7 +335,7 @@ func (o *observed) probed(t *testing.T, times int64) {
 // etcd's history has since a revision, each change once and in its order.
 func (o *observed) requireTruth(t *testing.T, client *clientv3.Client, from int64) {
 	t.Helper()
-	o.requireAll(t, "etcd.key", "/app/", from, func() []change { return history(t, client, "/app/", from) })
+	o.requireAll(t, "etcd.key.name", "/app/", from, func() []change { return history(t, client, "/app/", from) })
 	o.requireAll(t, "etcd.lock.key", "/locks/", from, func() []change { return since(story(history(t, client, "/locks/", 1)), from) })
 	require.Empty(t, o.Events("etcd.watch.gap"))
 }
@@ -371,7 +371,7 @@ func (o *observed) requireGap(t *testing.T, prefix string, first, last int64) {
 	gaps := o.Events("etcd.watch.gap", "etcd.watch.prefix", prefix)
 	require.Len(t, gaps, 1)
 	require.Equal(t, plog.SeverityNumberWarn, gaps[0].SeverityNumber())
-	for name, want := range map[string]int64{"etcd.revision.first": first, "etcd.revision.last": last} {
+	for name, want := range map[string]int64{"etcd.gap.first_revision": first, "etcd.gap.last_revision": last} {
 		got, _ := gaps[0].Attributes().Get(name)
 		require.Equal(t, want, got.Int(), name)
 	}

@@ -40,7 +40,7 @@ func TestACompactionThatHidesHistory(t *testing.T) {
 	queued, err := client.Get(t.Context(), waiter.key)
 	require.NoError(t, err)
 	set(t, client, "/app/removed", "")
-	o.Eventually(t, "the last change before", o.HasEvent("etcd.key.put", "etcd.key", "/app/removed"))
+	o.Eventually(t, "the last change before", o.HasEvent("etcd.key.put", "etcd.key.name", "/app/removed"))
 	before, err := client.Get(t.Context(), "/app/removed")
 	require.NoError(t, err)
 
@@ -59,8 +59,8 @@ func TestACompactionThatHidesHistory(t *testing.T) {
 
 	o.requireGap(t, "/app/", before.Kvs[0].ModRevision+1, after.Header.Revision)
 	o.requireGap(t, "/locks/", queued.Header.Revision+1, after.Header.Revision)
-	assert.Equal(t, []string{"etcd.key.put", "etcd.key.delete"}, o.told("etcd.key", "/app/removed"))
-	assert.Equal(t, []string{"etcd.key.put"}, o.told("etcd.key", "/app/created"), "three changes are told as one")
+	assert.Equal(t, []string{"etcd.key.put", "etcd.key.delete"}, o.told("etcd.key.name", "/app/removed"))
+	assert.Equal(t, []string{"etcd.key.put"}, o.told("etcd.key.name", "/app/created"), "three changes are told as one")
 	assert.Equal(t, []string{"etcd.lock.queued", "etcd.lock.acquired", "etcd.lock.released"}, o.told("etcd.lock.key", holder.key))
 	assert.Equal(t, []string{"etcd.lock.queued", "etcd.lock.acquired"}, o.told("etcd.lock.key", waiter.key))
 	o.Eventually(t, "the wait", o.hasSpan(lock.SpanWait, waiter.key))
@@ -70,7 +70,7 @@ func TestACompactionThatHidesHistory(t *testing.T) {
 	set(t, client, "/app/created", "")
 	waiter.unlock(t)
 	o.Eventually(t, "the watch goes on", func() bool {
-		return len(o.told("etcd.key", "/app/created")) == 2 && o.hasSpan(lock.SpanHold, waiter.key)()
+		return len(o.told("etcd.key.name", "/app/created")) == 2 && o.hasSpan(lock.SpanHold, waiter.key)()
 	})
 }
 
@@ -94,7 +94,7 @@ func TestAnEtcdThatIsAbsentComesAndGoes(t *testing.T) {
 	set(t, client, "/app/first", "")
 	set(t, client, "/app/second", "")
 	o.Eventually(t, "nothing is lost", func() bool {
-		return o.HasEvent("etcd.key.put", "etcd.key", "/app/first")() && o.HasEvent("etcd.key.put", "etcd.key", "/app/second")()
+		return o.HasEvent("etcd.key.put", "etcd.key.name", "/app/first")() && o.HasEvent("etcd.key.put", "etcd.key.name", "/app/second")()
 	})
 	o.Eventually(t, "observing again", func() bool {
 		return o.Recoveries(keyspace.WatchOf+"/app/") == 2
@@ -115,7 +115,7 @@ func TestAnEtcdThatComesBackWithAnOlderHistory(t *testing.T) {
 	for i := range 50 {
 		set(t, client, fmt.Sprint("/app/", i%5), "")
 	}
-	o.Eventually(t, "the changes", o.HasEvent("etcd.key.put", "etcd.key", "/app/4"))
+	o.Eventually(t, "the changes", o.HasEvent("etcd.key.put", "etcd.key.name", "/app/4"))
 
 	member := etcd.Members[0]
 	require.NoError(t, member.Kill())
@@ -123,11 +123,11 @@ func TestAnEtcdThatComesBackWithAnOlderHistory(t *testing.T) {
 	require.NoError(t, member.Restart(t.Context()))
 	set(t, client, "/app/new", "")
 	o.Eventually(t, "the gap", o.HasEvent("etcd.watch.gap"))
-	o.Eventually(t, "what is there", o.HasEvent("etcd.key.put", "etcd.key", "/app/new"))
-	o.Eventually(t, "what is gone", o.HasEvent("etcd.key.delete", "etcd.key", "/app/4", "observation.reconciled", "true"))
+	o.Eventually(t, "what is there", o.HasEvent("etcd.key.put", "etcd.key.name", "/app/new"))
+	o.Eventually(t, "what is gone", o.HasEvent("etcd.key.delete", "etcd.key.name", "/app/4", "observation.reconciled", "true"))
 	o.Eventually(t, "the watch goes on", func() bool { // With so little patience it may be opened again.
 		set(t, client, "/app/newer", "")
-		return o.HasEvent("etcd.key.put", "etcd.key", "/app/newer", "observation.reconciled", "false")()
+		return o.HasEvent("etcd.key.put", "etcd.key.name", "/app/newer", "observation.reconciled", "false")()
 	})
 }
 
@@ -147,7 +147,7 @@ func TestAWatchMayBeQuiet(t *testing.T) {
 
 	_, err = client.Put(t.Context(), "/app/a", "")
 	require.NoError(t, err)
-	o.Eventually(t, "the watch lives", o.HasEvent("etcd.key.put", "etcd.key", "/app/a"))
+	o.Eventually(t, "the watch lives", o.HasEvent("etcd.key.put", "etcd.key.name", "/app/a"))
 }
 
 // Two watches that begin at different revisions must not wait for each other.
@@ -160,7 +160,7 @@ func TestQuietWatchesDoNotWaitForEachOther(t *testing.T) {
 	o := observe(t, cfg)
 	o.watching(t, client)
 	set(t, client, "/app/last", "")
-	o.Eventually(t, "the last change", o.HasEvent("etcd.key.put", "etcd.key", "/app/last"))
+	o.Eventually(t, "the last change", o.HasEvent("etcd.key.put", "etcd.key.name", "/app/last"))
 
 	link.set(true)
 	o.Eventually(t, "the watches fail", func() bool {
@@ -233,7 +233,7 @@ func TestAnAlarmAndADefragmentationDoNotDisturbTheWatch(t *testing.T) {
 	for i := range 10 {
 		set(t, client, fmt.Sprint("/app/", i), "")
 	}
-	o.requireTold(t, "etcd.key", "/app/", from, append(told, history(t, client, "/app/", before+1)...))
+	o.requireTold(t, "etcd.key.name", "/app/", from, append(told, history(t, client, "/app/", before+1)...))
 	assert.Empty(t, o.Events("etcd.watch.gap"))
 	assert.Zero(t, o.Warnings(keyspace.WatchOf+"/app/")+o.Warnings(keyspace.WatchOf+"/locks/"))
 }
@@ -254,7 +254,7 @@ func TestAnotherClusterAtTheSameAddress(t *testing.T) {
 	o := observe(t, cfg)
 	o.watching(t, client)
 	first := set(t, client, "/app/a", "")
-	o.requireTold(t, "etcd.key", "/app/", first, []change{{"etcd.key.put", "/app/a", first}})
+	o.requireTold(t, "etcd.key.name", "/app/", first, []change{{"etcd.key.put", "/app/a", first}})
 	kept := set(t, otherClient, "/more/b", "")
 
 	l.set(true)
@@ -270,9 +270,9 @@ func TestAnotherClusterAtTheSameAddress(t *testing.T) {
 		return collect.Hex(answer.Header.ClusterId)
 	}
 	require.NotEqual(t, cluster(client), cluster(otherClient))
-	o.Eventually(t, "what is there", o.HasEvent("etcd.key.put", "etcd.key", "/more/b", "etcd.cluster.id", cluster(otherClient), "observation.reconciled", "true"))
-	o.Eventually(t, "what is gone", o.HasEvent("etcd.key.delete", "etcd.key", "/app/a", "etcd.cluster.id", cluster(otherClient), "observation.reconciled", "true"))
+	o.Eventually(t, "what is there", o.HasEvent("etcd.key.put", "etcd.key.name", "/more/b", "etcd.cluster.id", cluster(otherClient), "observation.reconciled", "true"))
+	o.Eventually(t, "what is gone", o.HasEvent("etcd.key.delete", "etcd.key.name", "/app/a", "etcd.cluster.id", cluster(otherClient), "observation.reconciled", "true"))
 	assert.Len(t, o.Log.FilterMessage("etcd is another cluster than before").All(), 1)
 	next := set(t, otherClient, "/app/next", "")
-	o.requireTold(t, "etcd.key", "/app/next", kept, []change{{"etcd.key.put", "/app/next", next}})
+	o.requireTold(t, "etcd.key.name", "/app/next", kept, []change{{"etcd.key.put", "/app/next", next}})
 }

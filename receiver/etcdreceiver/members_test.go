@@ -83,7 +83,7 @@ func TestAClusterLosesItsLeaderAndItsQuorum(t *testing.T) {
 	o := observe(t, clusterOnly(etcd.Endpoints...))
 	o.Eventually(t, "the members", o.roles(3, 0))
 	o.Eventually(t, "a leader", o.HasValue(1, "etcd.raft.has_leader"))
-	for name, want := range map[string]int64{"etcd.compact_revision": 1, "etcd.revisions": 0} {
+	for name, want := range map[string]int64{"etcd.compact_revision": 1, "etcd.writes": 0} {
 		o.Eventually(t, name, o.HasValue(want, name))
 	}
 	changes := func() int64 {
@@ -290,10 +290,10 @@ func TestCompactions(t *testing.T) {
 	for _, back := range []int64{1, 7, 0} { // 0: all of the history
 		revision := write(20) - back
 		compact(revision)
-		o.Eventually(t, "a compaction", o.HasEvent("etcd.compaction", "etcd.revision.compacted", strconv.FormatInt(revision, 10)))
+		o.Eventually(t, "a compaction", o.HasEvent("etcd.compaction", "etcd.compact_revision", strconv.FormatInt(revision, 10)))
 		o.Eventually(t, "the oldest revision", o.HasValue(revision, "etcd.compact_revision"))
 	}
-	o.Eventually(t, "revisions", o.HasValue(60, "etcd.revisions"))
+	o.Eventually(t, "revisions", o.HasValue(60, "etcd.writes"))
 	_, err := client.Defragment(t.Context(), endpoint)
 	require.NoError(t, err)
 	requireNoProposals(t, client, endpoint)

@@ -64,7 +64,7 @@ func TestADeadMemberDegradesAlone(t *testing.T) {
 	assert.False(t, ok, "nothing is known of the dead one but that it is down")
 	survivor := newTestClient(t, clientv3.Config{Endpoints: []string{etcd.Endpoints[0], etcd.Endpoints[2]}})
 	set(t, survivor, "/app/after", "")
-	o.Eventually(t, "the watch goes on", o.HasEvent("etcd.key.put", "etcd.key", "/app/after"))
+	o.Eventually(t, "the watch goes on", o.HasEvent("etcd.key.put", "etcd.key.name", "/app/after"))
 	resources := map[string]bool{}
 	for _, md := range o.Metrics.AllMetrics()[known:] {
 		for _, rm := range md.ResourceMetrics().All() {

@@ -70,7 +70,7 @@ func TestAConsumerThatRefusesWhileMuchChanges(t *testing.T) {
 			}
 			o.Refuse(false)
 			if !compacts {
-				o.requireTold(t, "etcd.key", "/app/", from, want)
+				o.requireTold(t, "etcd.key.name", "/app/", from, want)
 				assert.Empty(t, o.Events("etcd.watch.gap"))
 			} else {
 				o.requireToldAroundAGap(t, client, from, last, want)
@@ -78,7 +78,7 @@ func TestAConsumerThatRefusesWhileMuchChanges(t *testing.T) {
 			o.Eventually(t, "nothing waits", func() bool { return o.Own(t, "otelcol_etcd_queued") == 0 })
 			t.Logf("%d changes were held at most, %d pauses", held, o.Own(t, "otelcol_etcd_pauses"))
 			set(t, client, "/app/after", "")
-			o.Eventually(t, "it goes on", o.HasEvent("etcd.key.put", "etcd.key", "/app/after", "observation.reconciled", "false"))
+			o.Eventually(t, "it goes on", o.HasEvent("etcd.key.put", "etcd.key.name", "/app/after", "observation.reconciled", "false"))
 		})
 	}
 }
@@ -90,10 +90,10 @@ func (o *observed) requireToldAroundAGap(t *testing.T, client *clientv3.Client, 
 	o.Eventually(t, "the gap", o.HasEvent("etcd.watch.gap"))
 	gaps := o.Events("etcd.watch.gap")
 	require.Len(t, gaps, 1)
-	first, _ := gaps[0].Attributes().Get("etcd.revision.first")
+	first, _ := gaps[0].Attributes().Get("etcd.gap.first_revision")
 	o.requireGap(t, "/", first.Int(), last)
 	before := slices.DeleteFunc(slices.Clone(want), func(c change) bool { return c.Revision >= first.Int() })
-	told := o.changes("etcd.key", "/app/", from)
+	told := o.changes("etcd.key.name", "/app/", from)
 	require.Equal(t, before, told[:len(before)], "all before the gap, each once")
 	assert.Equal(t, first.Int()-1, before[len(before)-1].Revision)
 	now, err := client.Get(t.Context(), "/app/", clientv3.WithPrefix())
@@ -102,7 +102,7 @@ func (o *observed) requireToldAroundAGap(t *testing.T, client *clientv3.Client, 
 	for _, kv := range now.Kvs {
 		is[string(kv.Key)] = kv.ModRevision
 	}
-	o.Eventually(t, "what there is now", func() bool { return maps.Equal(is, standing(o.changes("etcd.key", "/app/", 0))) })
+	o.Eventually(t, "what there is now", func() bool { return maps.Equal(is, standing(o.changes("etcd.key.name", "/app/", 0))) })
 }
 
 // standing returns which keys there are after changes, with their revisions.

@@ -103,10 +103,10 @@ func TestARestoredBackupThatOvertakesTheKnownRevision(t *testing.T) {
 				set(t, b.client, "/app/busy", "")
 			}
 			last := set(t, b.client, "/app/last", "")
-			o.Eventually(t, "the last", o.HasEvent("etcd.key.put", "etcd.key", "/app/last"))
+			o.Eventually(t, "the last", o.HasEvent("etcd.key.put", "etcd.key.name", "/app/last"))
 			if test.deleted {
 				last = remove(t, b.client, "/app/last")
-				o.Eventually(t, "the last", o.HasEvent("etcd.key.delete", "etcd.key", "/app/last"))
+				o.Eventually(t, "the last", o.HasEvent("etcd.key.delete", "etcd.key.name", "/app/last"))
 			}
 			o.askedFor(t, lost)
 			if test.away {
@@ -122,19 +122,19 @@ func TestARestoredBackupThatOvertakesTheKnownRevision(t *testing.T) {
 			if test.away {
 				o = observeOn(t, host, cfg())
 			}
-			before := len(o.Events("", "etcd.key", "/app/same"))
+			before := len(o.Events("", "etcd.key.name", "/app/same"))
 			o.Eventually(t, "the gap", o.HasEvent("etcd.watch.gap", "etcd.watch.prefix", "/app/", "etcd.gap.reason", "restored"))
-			o.Eventually(t, "a new key", o.HasEvent("etcd.key.put", "etcd.key", "/app/new", "observation.reconciled", "true"))
+			o.Eventually(t, "a new key", o.HasEvent("etcd.key.put", "etcd.key.name", "/app/new", "observation.reconciled", "true"))
 			if !test.away { // Else names are not known.
-				o.Eventually(t, "the ghost goes", o.HasEvent("etcd.key.delete", "etcd.key", "/app/ghost", "observation.reconciled", "true"))
-				o.Eventually(t, "one is back", o.HasEvent("etcd.key.put", "etcd.key", "/app/deleted", "observation.reconciled", "true"))
-				o.Eventually(t, "one is old again", o.HasEvent("etcd.key.put", "etcd.key", "/app/kept", "etcd.key.created", "false", "observation.reconciled", "true"))
-				assert.Len(t, o.Events("", "etcd.key", "/app/same"), before, "nothing has happened to it")
+				o.Eventually(t, "the ghost goes", o.HasEvent("etcd.key.delete", "etcd.key.name", "/app/ghost", "observation.reconciled", "true"))
+				o.Eventually(t, "one is back", o.HasEvent("etcd.key.put", "etcd.key.name", "/app/deleted", "observation.reconciled", "true"))
+				o.Eventually(t, "one is old again", o.HasEvent("etcd.key.put", "etcd.key.name", "/app/kept", "etcd.key.created", "false", "observation.reconciled", "true"))
+				assert.Len(t, o.Events("", "etcd.key.name", "/app/same"), before, "nothing has happened to it")
 			}
 			o.Eventually(t, "both gaps", o.HasEvent("etcd.watch.gap", "etcd.watch.prefix", "/locks/"))
 			o.Eventually(t, "the watch goes on", func() bool {
 				set(t, b.client, "/app/later", "")
-				return o.HasEvent("etcd.key.put", "etcd.key", "/app/later", "observation.reconciled", "false")()
+				return o.HasEvent("etcd.key.put", "etcd.key.name", "/app/later", "observation.reconciled", "false")()
 			})
 			assert.Len(t, o.Events("etcd.watch.gap"), 2, "one of each prefix")
 			uids := map[string]bool{}
@@ -172,7 +172,7 @@ func TestARestartWithoutABackupIsNoGap(t *testing.T) {
 		set(t, b.client, "/app/c", "")
 		o.Eventually(t, "the watch goes on", func() bool {
 			set(t, b.client, "/app/later", "")
-			return o.HasEvent("etcd.key.put", "etcd.key", "/app/later", "observation.reconciled", "false")()
+			return o.HasEvent("etcd.key.put", "etcd.key.name", "/app/later", "observation.reconciled", "false")()
 		})
 	}
 	assert.Empty(t, o.Events("etcd.watch.gap"))

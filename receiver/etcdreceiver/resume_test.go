@@ -48,10 +48,10 @@ func stored(t *testing.T, endpoints ...string) (func() *Config, component.Host) 
 func requireTruthOf(t *testing.T, first, second *observed, client *clientv3.Client, from int64) {
 	t.Helper()
 	for attribute, want := range map[string][]change{
-		"etcd.key":      history(t, client, "/app/", from),
+		"etcd.key.name": history(t, client, "/app/", from),
 		"etcd.lock.key": since(story(history(t, client, "/locks/", 1)), from),
 	} {
-		prefix := map[string]string{"etcd.key": "/app/", "etcd.lock.key": "/locks/"}[attribute]
+		prefix := map[string]string{"etcd.key.name": "/app/", "etcd.lock.key": "/locks/"}[attribute]
 		before := first.changes(attribute, prefix, from)
 		second.Eventually(t, "the rest of "+prefix, func() bool {
 			return len(before)+len(second.changes(attribute, prefix, from)) >= len(want)
@@ -250,10 +250,10 @@ func TestWhatWasRefusedIsToldAfterTheRestart(t *testing.T) {
 	second := observeOn(t, host, cfg())
 	l.unlock(t)
 	second.Eventually(t, "the last one", second.HasEvent("etcd.lock.released", "etcd.lock.key", l.key))
-	second.Eventually(t, "the last key", second.HasEvent("etcd.key.put", "etcd.key", "/app/queued"))
+	second.Eventually(t, "the last key", second.HasEvent("etcd.key.put", "etcd.key.name", "/app/queued"))
 	told := map[string]change{}
 	for _, o := range []*observed{first, second} {
-		for attribute, prefix := range map[string]string{"etcd.key": "/app/", "etcd.lock.key": "/locks/"} {
+		for attribute, prefix := range map[string]string{"etcd.key.name": "/app/", "etcd.lock.key": "/locks/"} {
 			for _, event := range o.Events("") {
 				if key := value(event.Attributes(), attribute); strings.HasPrefix(key, prefix) {
 					revision, _ := event.Attributes().Get("etcd.revision")
@@ -298,7 +298,7 @@ func TestACompactionWhileTheReceiverIsStopped(t *testing.T) {
 		{"etcd.lock.released", held.key, created}, {"etcd.lock.acquired", waits.key, created},
 	})
 	// What was removed meanwhile is not known: names are not kept.
-	second.requireTold(t, "etcd.key", "/app/", 0, []change{{"etcd.key.put", "/app/created", created}})
+	second.requireTold(t, "etcd.key.name", "/app/", 0, []change{{"etcd.key.put", "/app/created", created}})
 	waits.unlock(t)
 	second.Eventually(t, "the attempt", second.hasSpan(lock.SpanAttempt, waits.key))
 	whole, _ := second.span(lock.SpanAttempt, waits.key)
@@ -324,7 +324,7 @@ func TestStartLatestIgnoresTheStorage(t *testing.T) {
 	from := second.watching(t, client)
 	l.unlock(t)
 	second.requireTruth(t, client, from)
-	assert.Empty(t, second.Events("", "etcd.key", "/app/missed"))
+	assert.Empty(t, second.Events("", "etcd.key.name", "/app/missed"))
 	second.Eventually(t, "the attempt", second.hasSpan(lock.SpanAttempt, l.key))
 	whole, _ := second.span(lock.SpanAttempt, l.key)
 	assert.Equal(t, "true", value(whole.Attributes(), period.AttrBeganBeforeObservation))
@@ -347,8 +347,8 @@ func TestStartAtARevision(t *testing.T) {
 	}
 	first := observeOn(t, host, at(from))
 	first.requireTruth(t, client, from)
-	assert.Empty(t, first.Events("", "etcd.key", "/app/first", "etcd.key.created", "false"))
-	deleted := first.Events("etcd.key.delete", "etcd.key", "/app/before")
+	assert.Empty(t, first.Events("", "etcd.key.name", "/app/first", "etcd.key.created", "false"))
+	deleted := first.Events("etcd.key.delete", "etcd.key.name", "/app/before")
 	require.Len(t, deleted, 1)
 	assert.Equal(t, "1", value(deleted[0].Attributes(), "etcd.version"), "what was there before is known")
 	first.Shutdown(t)
@@ -370,14 +370,14 @@ func TestStartAtARevision(t *testing.T) {
 	late.Watch.Start, late.Watch.Revision = keyspace.StartRevision, from
 	third := observe(t, late)
 	third.requireGap(t, "/app/", from, last)
-	third.Eventually(t, "what is there", third.HasEvent("etcd.key.put", "etcd.key", "/app/last", "observation.reconciled", "true"))
+	third.Eventually(t, "what is there", third.HasEvent("etcd.key.put", "etcd.key.name", "/app/last", "observation.reconciled", "true"))
 
 	ahead := configFor(etcd.Endpoints...)
 	ahead.Watch.Start, ahead.Watch.Revision = keyspace.StartRevision, last+1000
 	fourth := observe(t, ahead)
 	next := fourth.watching(t, client)
 	set(t, client, "/app/next", "")
-	fourth.requireTold(t, "etcd.key", "/app/", next, history(t, client, "/app/", next))
+	fourth.requireTold(t, "etcd.key.name", "/app/", next, history(t, client, "/app/", next))
 	assert.Equal(t, 2, fourth.Log.FilterMessageSnippet("watch::revision is not there yet").Len(), "once for each prefix")
 }
 

@@ -141,7 +141,7 @@ func TestEveryChangeIsToldInItsOrder(t *testing.T) {
 	writers.Wait()
 	of := func() (events []plog.LogRecord) {
 		for _, event := range o.Events("") {
-			if key := value(event.Attributes(), "etcd.key"); key != "" && key != "/app/ready" {
+			if key := value(event.Attributes(), "etcd.key.name"); key != "" && key != "/app/ready" {
 				events = append(events, event)
 			}
 		}

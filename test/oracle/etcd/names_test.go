@@ -78,7 +78,7 @@ const (
 
 // Names of the attributes.
 const (
-	attrKey           = "etcd.key"
+	attrKey           = "etcd.key.name"
 	attrKeyCreated    = "etcd.key.created"
 	attrKeyChange     = "etcd.key.change"
 	attrRevision      = "etcd.revision"
@@ -96,13 +96,13 @@ const (
 	attrLeaseTTL      = "etcd.lease.ttl"
 	attrLeaseKeyCount = "etcd.lease.key.count"
 	attrPrefix        = "etcd.watch.prefix"
-	attrFirst         = "etcd.revision.first"
-	attrLast          = "etcd.revision.last"
+	attrFirst         = "etcd.gap.first_revision"
+	attrLast          = "etcd.gap.last_revision"
 	attrGapReason     = "etcd.gap.reason"
 	attrMember        = "etcd.member.subject.id"
 	attrRole          = "etcd.member.role"
 	attrAlarm         = "etcd.alarm.type"
-	attrCompacted     = "etcd.revision.compacted"
+	attrCompacted     = "etcd.compact_revision"
 	attrObject        = "etcd.object"
 	attrInstance      = "service.instance.id"
 	attrCluster       = "etcd.cluster.id"

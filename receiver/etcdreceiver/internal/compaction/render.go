@@ -24,7 +24,7 @@ func Render(r *collect.Renderer, c Change) {
 // RecordRevisions records how many revisions were made since the cluster was first
 // observed.
 func RecordRevisions(m collect.Metrics, made int64) {
-	m.RecordEtcdRevisionsDataPoint(m.TS(), made)
+	m.RecordEtcdWritesDataPoint(m.TS(), made)
 }
 
 // RecordOldest records the oldest revision that can be read.

@@ -76,7 +76,7 @@ func renderChange(r *collect.Renderer, c change) {
 	}
 	attrs := event.Attributes()
 	attrs.EnsureCapacity(9)
-	attrs.PutStr("etcd.key", name)
+	attrs.PutStr("etcd.key.name", name)
 	if c.put {
 		attrs.PutBool("etcd.key.created", c.created)
 	}

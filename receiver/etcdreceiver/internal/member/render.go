@@ -68,7 +68,7 @@ func RecordStatus(m collect.Metrics, s etcdapi.Status) {
 	now := m.TS()
 	m.RecordEtcdMemberLeaderDataPoint(now, collect.Number(s.Leads()))
 	m.RecordEtcdMemberLearnerDataPoint(now, collect.Number(s.Learner))
-	m.RecordEtcdMemberRequestDurationDataPoint(now, s.Duration.Seconds())
+	m.RecordEtcdMemberResponseTimeDataPoint(now, s.Duration.Seconds())
 	m.RecordEtcdDbSizeDataPoint(now, s.DBSize)
 	m.RecordEtcdDbSizeInUseDataPoint(now, s.DBSizeInUse)
 	if s.DBQuota > 0 {

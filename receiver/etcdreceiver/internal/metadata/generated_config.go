@@ -468,13 +468,13 @@ func (ms *EtcdMemberLearnerMetricConfig) Unmarshal(parser *confmap.Conf) error {
 	return nil
 }
 
-// EtcdMemberRequestDurationMetricConfig provides config for the etcd.member.request.duration metric.
-type EtcdMemberRequestDurationMetricConfig struct {
+// EtcdMemberResponseTimeMetricConfig provides config for the etcd.member.response_time metric.
+type EtcdMemberResponseTimeMetricConfig struct {
 	Enabled          bool `mapstructure:"enabled"`
 	enabledSetByUser bool
 }
 
-func (ms *EtcdMemberRequestDurationMetricConfig) Unmarshal(parser *confmap.Conf) error {
+func (ms *EtcdMemberResponseTimeMetricConfig) Unmarshal(parser *confmap.Conf) error {
 	if parser == nil {
 		return nil
 	}
@@ -648,13 +648,13 @@ func (ms *EtcdRevisionMetricConfig) Unmarshal(parser *confmap.Conf) error {
 	return nil
 }
 
-// EtcdRevisionsMetricConfig provides config for the etcd.revisions metric.
-type EtcdRevisionsMetricConfig struct {
+// EtcdUnobservedCountMetricConfig provides config for the etcd.unobserved.count metric.
+type EtcdUnobservedCountMetricConfig struct {
 	Enabled          bool `mapstructure:"enabled"`
 	enabledSetByUser bool
 }
 
-func (ms *EtcdRevisionsMetricConfig) Unmarshal(parser *confmap.Conf) error {
+func (ms *EtcdUnobservedCountMetricConfig) Unmarshal(parser *confmap.Conf) error {
 	if parser == nil {
 		return nil
 	}
@@ -668,13 +668,13 @@ func (ms *EtcdRevisionsMetricConfig) Unmarshal(parser *confmap.Conf) error {
 	return nil
 }
 
-// EtcdUnobservedCountMetricConfig provides config for the etcd.unobserved.count metric.
-type EtcdUnobservedCountMetricConfig struct {
+// EtcdWritesMetricConfig provides config for the etcd.writes metric.
+type EtcdWritesMetricConfig struct {
 	Enabled          bool `mapstructure:"enabled"`
 	enabledSetByUser bool
 }
 
-func (ms *EtcdUnobservedCountMetricConfig) Unmarshal(parser *confmap.Conf) error {
+func (ms *EtcdWritesMetricConfig) Unmarshal(parser *confmap.Conf) error {
 	if parser == nil {
 		return nil
 	}
@@ -713,7 +713,7 @@ type MetricsConfig struct {
 	EtcdMemberCount            EtcdMemberCountMetricConfig            `mapstructure:"etcd.member.count"`
 	EtcdMemberLeader           EtcdMemberLeaderMetricConfig           `mapstructure:"etcd.member.leader"`
 	EtcdMemberLearner          EtcdMemberLearnerMetricConfig          `mapstructure:"etcd.member.learner"`
-	EtcdMemberRequestDuration  EtcdMemberRequestDurationMetricConfig  `mapstructure:"etcd.member.request.duration"`
+	EtcdMemberResponseTime     EtcdMemberResponseTimeMetricConfig     `mapstructure:"etcd.member.response_time"`
 	EtcdMemberUp               EtcdMemberUpMetricConfig               `mapstructure:"etcd.member.up"`
 	EtcdRaftAppliedIndex       EtcdRaftAppliedIndexMetricConfig       `mapstructure:"etcd.raft.applied_index"`
 	EtcdRaftApplyLag           EtcdRaftApplyLagMetricConfig           `mapstructure:"etcd.raft.apply.lag"`
@@ -722,8 +722,8 @@ type MetricsConfig struct {
 	EtcdRaftLeaderChanges      EtcdRaftLeaderChangesMetricConfig      `mapstructure:"etcd.raft.leader.changes"`
 	EtcdRaftTerm               EtcdRaftTermMetricConfig               `mapstructure:"etcd.raft.term"`
 	EtcdRevision               EtcdRevisionMetricConfig               `mapstructure:"etcd.revision"`
-	EtcdRevisions              EtcdRevisionsMetricConfig              `mapstructure:"etcd.revisions"`
 	EtcdUnobservedCount        EtcdUnobservedCountMetricConfig        `mapstructure:"etcd.unobserved.count"`
+	EtcdWrites                 EtcdWritesMetricConfig                 `mapstructure:"etcd.writes"`
 }
 
 func DefaultMetricsConfig() MetricsConfig {
@@ -797,7 +797,7 @@ func DefaultMetricsConfig() MetricsConfig {
 		EtcdMemberLearner: EtcdMemberLearnerMetricConfig{
 			Enabled: true,
 		},
-		EtcdMemberRequestDuration: EtcdMemberRequestDurationMetricConfig{
+		EtcdMemberResponseTime: EtcdMemberResponseTimeMetricConfig{
 			Enabled: true,
 		},
 		EtcdMemberUp: EtcdMemberUpMetricConfig{
@@ -824,10 +824,10 @@ func DefaultMetricsConfig() MetricsConfig {
 		EtcdRevision: EtcdRevisionMetricConfig{
 			Enabled: true,
 		},
-		EtcdRevisions: EtcdRevisionsMetricConfig{
+		EtcdUnobservedCount: EtcdUnobservedCountMetricConfig{
 			Enabled: true,
 		},
-		EtcdUnobservedCount: EtcdUnobservedCountMetricConfig{
+		EtcdWrites: EtcdWritesMetricConfig{
 			Enabled: true,
 		},
 	}

@@ -96,7 +96,7 @@ func TestMetricsBuilderConfig(t *testing.T) {
 					EtcdMemberLearner: EtcdMemberLearnerMetricConfig{
 						Enabled: true,
 					},
-					EtcdMemberRequestDuration: EtcdMemberRequestDurationMetricConfig{
+					EtcdMemberResponseTime: EtcdMemberResponseTimeMetricConfig{
 						Enabled: true,
 					},
 					EtcdMemberUp: EtcdMemberUpMetricConfig{
@@ -123,10 +123,10 @@ func TestMetricsBuilderConfig(t *testing.T) {
 					EtcdRevision: EtcdRevisionMetricConfig{
 						Enabled: true,
 					},
-					EtcdRevisions: EtcdRevisionsMetricConfig{
+					EtcdUnobservedCount: EtcdUnobservedCountMetricConfig{
 						Enabled: true,
 					},
-					EtcdUnobservedCount: EtcdUnobservedCountMetricConfig{
+					EtcdWrites: EtcdWritesMetricConfig{
 						Enabled: true,
 					},
 				},
@@ -212,7 +212,7 @@ func TestMetricsBuilderConfig(t *testing.T) {
 					EtcdMemberLearner: EtcdMemberLearnerMetricConfig{
 						Enabled: false,
 					},
-					EtcdMemberRequestDuration: EtcdMemberRequestDurationMetricConfig{
+					EtcdMemberResponseTime: EtcdMemberResponseTimeMetricConfig{
 						Enabled: false,
 					},
 					EtcdMemberUp: EtcdMemberUpMetricConfig{
@@ -239,10 +239,10 @@ func TestMetricsBuilderConfig(t *testing.T) {
 					EtcdRevision: EtcdRevisionMetricConfig{
 						Enabled: false,
 					},
-					EtcdRevisions: EtcdRevisionsMetricConfig{
+					EtcdUnobservedCount: EtcdUnobservedCountMetricConfig{
 						Enabled: false,
 					},
-					EtcdUnobservedCount: EtcdUnobservedCountMetricConfig{
+					EtcdWrites: EtcdWritesMetricConfig{
 						Enabled: false,
 					},
 				},
@@ -259,7 +259,7 @@ func TestMetricsBuilderConfig(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			cfg := loadMetricsBuilderConfig(t, tt.name)
-			diff := cmp.Diff(tt.want, cfg, cmpopts.IgnoreUnexported(EtcdAlarmCountMetricConfig{}, EtcdCompactRevisionMetricConfig{}, EtcdDbQuotaMetricConfig{}, EtcdDbSizeMetricConfig{}, EtcdDbSizeInUseMetricConfig{}, EtcdDbUtilizationMetricConfig{}, EtcdElectionCandidateCountMetricConfig{}, EtcdElectionElectionsMetricConfig{}, EtcdElectionLeaderCountMetricConfig{}, EtcdKeyChangesMetricConfig{}, EtcdKeyCountMetricConfig{}, EtcdKeySizeMetricConfig{}, EtcdLeaseCountMetricConfig{}, EtcdLeaseEndsMetricConfig{}, EtcdLeaseGrantsMetricConfig{}, EtcdLeaseKeyCountMetricConfig{}, EtcdLockAbandonmentsMetricConfig{}, EtcdLockAcquisitionsMetricConfig{}, EtcdLockHolderCountMetricConfig{}, EtcdLockWaiterCountMetricConfig{}, EtcdMemberCountMetricConfig{}, EtcdMemberLeaderMetricConfig{}, EtcdMemberLearnerMetricConfig{}, EtcdMemberRequestDurationMetricConfig{}, EtcdMemberUpMetricConfig{}, EtcdRaftAppliedIndexMetricConfig{}, EtcdRaftApplyLagMetricConfig{}, EtcdRaftHasLeaderMetricConfig{}, EtcdRaftIndexMetricConfig{}, EtcdRaftLeaderChangesMetricConfig{}, EtcdRaftTermMetricConfig{}, EtcdRevisionMetricConfig{}, EtcdRevisionsMetricConfig{}, EtcdUnobservedCountMetricConfig{}, EtcdClusterIDResourceAttributeConfig{}, EtcdMemberIDResourceAttributeConfig{}, ServiceInstanceIDResourceAttributeConfig{}, ServiceNameResourceAttributeConfig{}, ServiceVersionResourceAttributeConfig{}))
+			diff := cmp.Diff(tt.want, cfg, cmpopts.IgnoreUnexported(EtcdAlarmCountMetricConfig{}, EtcdCompactRevisionMetricConfig{}, EtcdDbQuotaMetricConfig{}, EtcdDbSizeMetricConfig{}, EtcdDbSizeInUseMetricConfig{}, EtcdDbUtilizationMetricConfig{}, EtcdElectionCandidateCountMetricConfig{}, EtcdElectionElectionsMetricConfig{}, EtcdElectionLeaderCountMetricConfig{}, EtcdKeyChangesMetricConfig{}, EtcdKeyCountMetricConfig{}, EtcdKeySizeMetricConfig{}, EtcdLeaseCountMetricConfig{}, EtcdLeaseEndsMetricConfig{}, EtcdLeaseGrantsMetricConfig{}, EtcdLeaseKeyCountMetricConfig{}, EtcdLockAbandonmentsMetricConfig{}, EtcdLockAcquisitionsMetricConfig{}, EtcdLockHolderCountMetricConfig{}, EtcdLockWaiterCountMetricConfig{}, EtcdMemberCountMetricConfig{}, EtcdMemberLeaderMetricConfig{}, EtcdMemberLearnerMetricConfig{}, EtcdMemberResponseTimeMetricConfig{}, EtcdMemberUpMetricConfig{}, EtcdRaftAppliedIndexMetricConfig{}, EtcdRaftApplyLagMetricConfig{}, EtcdRaftHasLeaderMetricConfig{}, EtcdRaftIndexMetricConfig{}, EtcdRaftLeaderChangesMetricConfig{}, EtcdRaftTermMetricConfig{}, EtcdRevisionMetricConfig{}, EtcdUnobservedCountMetricConfig{}, EtcdWritesMetricConfig{}, EtcdClusterIDResourceAttributeConfig{}, EtcdMemberIDResourceAttributeConfig{}, ServiceInstanceIDResourceAttributeConfig{}, ServiceNameResourceAttributeConfig{}, ServiceVersionResourceAttributeConfig{}))
 			require.Emptyf(t, diff, "Config mismatch (-expected +actual):\n%s", diff)
 		})
 	}

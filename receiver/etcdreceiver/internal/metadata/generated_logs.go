@@ -93,7 +93,7 @@ type eventEtcdCompaction struct {
 	config EventConfig         // event config provided by user.
 }
 
-func (e *eventEtcdCompaction) recordEvent(ctx context.Context, timestamp pcommon.Timestamp, etcdRevisionCompactedAttributeValue int64) {
+func (e *eventEtcdCompaction) recordEvent(ctx context.Context, timestamp pcommon.Timestamp, etcdCompactRevisionAttributeValue int64) {
 	if !e.config.Enabled {
 		return
 	}
@@ -105,7 +105,7 @@ func (e *eventEtcdCompaction) recordEvent(ctx context.Context, timestamp pcommon
 		dp.SetTraceID(pcommon.TraceID(span.TraceID()))
 		dp.SetSpanID(pcommon.SpanID(span.SpanID()))
 	}
-	dp.Attributes().PutInt("etcd.revision.compacted", etcdRevisionCompactedAttributeValue)
+	dp.Attributes().PutInt("etcd.compact_revision", etcdCompactRevisionAttributeValue)
 
 }
 
@@ -251,7 +251,7 @@ type eventEtcdKeyDelete struct {
 	config EventConfig         // event config provided by user.
 }
 
-func (e *eventEtcdKeyDelete) recordEvent(ctx context.Context, timestamp pcommon.Timestamp, etcdKeyAttributeValue string, etcdRevisionAttributeValue int64, etcdVersionAttributeValue int64, etcdLeaseIDAttributeValue string, etcdValueSizeAttributeValue int64, observationReconciledAttributeValue bool) {
+func (e *eventEtcdKeyDelete) recordEvent(ctx context.Context, timestamp pcommon.Timestamp, etcdKeyNameAttributeValue string, etcdRevisionAttributeValue int64, etcdVersionAttributeValue int64, etcdLeaseIDAttributeValue string, etcdValueSizeAttributeValue int64, observationReconciledAttributeValue bool) {
 	if !e.config.Enabled {
 		return
 	}
@@ -263,7 +263,7 @@ func (e *eventEtcdKeyDelete) recordEvent(ctx context.Context, timestamp pcommon.
 		dp.SetTraceID(pcommon.TraceID(span.TraceID()))
 		dp.SetSpanID(pcommon.SpanID(span.SpanID()))
 	}
-	dp.Attributes().PutStr("etcd.key", etcdKeyAttributeValue)
+	dp.Attributes().PutStr("etcd.key.name", etcdKeyNameAttributeValue)
 	dp.Attributes().PutInt("etcd.revision", etcdRevisionAttributeValue)
 	dp.Attributes().PutInt("etcd.version", etcdVersionAttributeValue)
 	dp.Attributes().PutStr("etcd.lease.id", etcdLeaseIDAttributeValue)
@@ -292,7 +292,7 @@ type eventEtcdKeyPut struct {
 	config EventConfig         // event config provided by user.
 }
 
-func (e *eventEtcdKeyPut) recordEvent(ctx context.Context, timestamp pcommon.Timestamp, etcdKeyAttributeValue string, etcdKeyCreatedAttributeValue bool, etcdRevisionAttributeValue int64, etcdVersionAttributeValue int64, etcdLeaseIDAttributeValue string, etcdValueSizeAttributeValue int64, etcdValueSha256AttributeValue string, observationReconciledAttributeValue bool) {
+func (e *eventEtcdKeyPut) recordEvent(ctx context.Context, timestamp pcommon.Timestamp, etcdKeyNameAttributeValue string, etcdKeyCreatedAttributeValue bool, etcdRevisionAttributeValue int64, etcdVersionAttributeValue int64, etcdLeaseIDAttributeValue string, etcdValueSizeAttributeValue int64, etcdValueSha256AttributeValue string, observationReconciledAttributeValue bool) {
 	if !e.config.Enabled {
 		return
 	}
@@ -304,7 +304,7 @@ func (e *eventEtcdKeyPut) recordEvent(ctx context.Context, timestamp pcommon.Tim
 		dp.SetTraceID(pcommon.TraceID(span.TraceID()))
 		dp.SetSpanID(pcommon.SpanID(span.SpanID()))
 	}
-	dp.Attributes().PutStr("etcd.key", etcdKeyAttributeValue)
+	dp.Attributes().PutStr("etcd.key.name", etcdKeyNameAttributeValue)
 	dp.Attributes().PutBool("etcd.key.created", etcdKeyCreatedAttributeValue)
 	dp.Attributes().PutInt("etcd.revision", etcdRevisionAttributeValue)
 	dp.Attributes().PutInt("etcd.version", etcdVersionAttributeValue)
@@ -772,7 +772,7 @@ type eventEtcdWatchGap struct {
 	config EventConfig         // event config provided by user.
 }
 
-func (e *eventEtcdWatchGap) recordEvent(ctx context.Context, timestamp pcommon.Timestamp, etcdWatchPrefixAttributeValue string, etcdRevisionFirstAttributeValue int64, etcdRevisionLastAttributeValue int64, etcdGapReasonAttributeValue string) {
+func (e *eventEtcdWatchGap) recordEvent(ctx context.Context, timestamp pcommon.Timestamp, etcdWatchPrefixAttributeValue string, etcdGapFirstRevisionAttributeValue int64, etcdGapLastRevisionAttributeValue int64, etcdGapReasonAttributeValue string) {
 	if !e.config.Enabled {
 		return
 	}
@@ -785,8 +785,8 @@ func (e *eventEtcdWatchGap) recordEvent(ctx context.Context, timestamp pcommon.T
 		dp.SetSpanID(pcommon.SpanID(span.SpanID()))
 	}
 	dp.Attributes().PutStr("etcd.watch.prefix", etcdWatchPrefixAttributeValue)
-	dp.Attributes().PutInt("etcd.revision.first", etcdRevisionFirstAttributeValue)
-	dp.Attributes().PutInt("etcd.revision.last", etcdRevisionLastAttributeValue)
+	dp.Attributes().PutInt("etcd.gap.first_revision", etcdGapFirstRevisionAttributeValue)
+	dp.Attributes().PutInt("etcd.gap.last_revision", etcdGapLastRevisionAttributeValue)
 	dp.Attributes().PutStr("etcd.gap.reason", etcdGapReasonAttributeValue)
 
 }
@@ -1011,8 +1011,8 @@ func (lb *LogsBuilder) RecordEtcdAlarmRaisedEvent(ctx context.Context, timestamp
 }
 
 // RecordEtcdCompactionEvent adds a log record of etcd.compaction event.
-func (lb *LogsBuilder) RecordEtcdCompactionEvent(ctx context.Context, timestamp pcommon.Timestamp, etcdRevisionCompactedAttributeValue int64) {
-	lb.eventEtcdCompaction.recordEvent(ctx, timestamp, etcdRevisionCompactedAttributeValue)
+func (lb *LogsBuilder) RecordEtcdCompactionEvent(ctx context.Context, timestamp pcommon.Timestamp, etcdCompactRevisionAttributeValue int64) {
+	lb.eventEtcdCompaction.recordEvent(ctx, timestamp, etcdCompactRevisionAttributeValue)
 }
 
 // RecordEtcdElectionElectedEvent adds a log record of etcd.election.elected event.
@@ -1031,13 +1031,13 @@ func (lb *LogsBuilder) RecordEtcdElectionResignedEvent(ctx context.Context, time
 }
 
 // RecordEtcdKeyDeleteEvent adds a log record of etcd.key.delete event.
-func (lb *LogsBuilder) RecordEtcdKeyDeleteEvent(ctx context.Context, timestamp pcommon.Timestamp, etcdKeyAttributeValue string, etcdRevisionAttributeValue int64, etcdVersionAttributeValue int64, etcdLeaseIDAttributeValue string, etcdValueSizeAttributeValue int64, observationReconciledAttributeValue bool) {
-	lb.eventEtcdKeyDelete.recordEvent(ctx, timestamp, etcdKeyAttributeValue, etcdRevisionAttributeValue, etcdVersionAttributeValue, etcdLeaseIDAttributeValue, etcdValueSizeAttributeValue, observationReconciledAttributeValue)
+func (lb *LogsBuilder) RecordEtcdKeyDeleteEvent(ctx context.Context, timestamp pcommon.Timestamp, etcdKeyNameAttributeValue string, etcdRevisionAttributeValue int64, etcdVersionAttributeValue int64, etcdLeaseIDAttributeValue string, etcdValueSizeAttributeValue int64, observationReconciledAttributeValue bool) {
+	lb.eventEtcdKeyDelete.recordEvent(ctx, timestamp, etcdKeyNameAttributeValue, etcdRevisionAttributeValue, etcdVersionAttributeValue, etcdLeaseIDAttributeValue, etcdValueSizeAttributeValue, observationReconciledAttributeValue)
 }
 
 // RecordEtcdKeyPutEvent adds a log record of etcd.key.put event.
-func (lb *LogsBuilder) RecordEtcdKeyPutEvent(ctx context.Context, timestamp pcommon.Timestamp, etcdKeyAttributeValue string, etcdKeyCreatedAttributeValue bool, etcdRevisionAttributeValue int64, etcdVersionAttributeValue int64, etcdLeaseIDAttributeValue string, etcdValueSizeAttributeValue int64, etcdValueSha256AttributeValue string, observationReconciledAttributeValue bool) {
-	lb.eventEtcdKeyPut.recordEvent(ctx, timestamp, etcdKeyAttributeValue, etcdKeyCreatedAttributeValue, etcdRevisionAttributeValue, etcdVersionAttributeValue, etcdLeaseIDAttributeValue, etcdValueSizeAttributeValue, etcdValueSha256AttributeValue, observationReconciledAttributeValue)
+func (lb *LogsBuilder) RecordEtcdKeyPutEvent(ctx context.Context, timestamp pcommon.Timestamp, etcdKeyNameAttributeValue string, etcdKeyCreatedAttributeValue bool, etcdRevisionAttributeValue int64, etcdVersionAttributeValue int64, etcdLeaseIDAttributeValue string, etcdValueSizeAttributeValue int64, etcdValueSha256AttributeValue string, observationReconciledAttributeValue bool) {
+	lb.eventEtcdKeyPut.recordEvent(ctx, timestamp, etcdKeyNameAttributeValue, etcdKeyCreatedAttributeValue, etcdRevisionAttributeValue, etcdVersionAttributeValue, etcdLeaseIDAttributeValue, etcdValueSizeAttributeValue, etcdValueSha256AttributeValue, observationReconciledAttributeValue)
 }
 
 // RecordEtcdLeaseEndedEvent adds a log record of etcd.lease.ended event.
@@ -1096,6 +1096,6 @@ func (lb *LogsBuilder) RecordEtcdRaftLeaderLostEvent(ctx context.Context, timest
 }
 
 // RecordEtcdWatchGapEvent adds a log record of etcd.watch.gap event.
-func (lb *LogsBuilder) RecordEtcdWatchGapEvent(ctx context.Context, timestamp pcommon.Timestamp, etcdWatchPrefixAttributeValue string, etcdRevisionFirstAttributeValue int64, etcdRevisionLastAttributeValue int64, etcdGapReasonAttributeValue AttributeEtcdGapReason) {
-	lb.eventEtcdWatchGap.recordEvent(ctx, timestamp, etcdWatchPrefixAttributeValue, etcdRevisionFirstAttributeValue, etcdRevisionLastAttributeValue, etcdGapReasonAttributeValue.String())
+func (lb *LogsBuilder) RecordEtcdWatchGapEvent(ctx context.Context, timestamp pcommon.Timestamp, etcdWatchPrefixAttributeValue string, etcdGapFirstRevisionAttributeValue int64, etcdGapLastRevisionAttributeValue int64, etcdGapReasonAttributeValue AttributeEtcdGapReason) {
+	lb.eventEtcdWatchGap.recordEvent(ctx, timestamp, etcdWatchPrefixAttributeValue, etcdGapFirstRevisionAttributeValue, etcdGapLastRevisionAttributeValue, etcdGapReasonAttributeValue.String())
 }

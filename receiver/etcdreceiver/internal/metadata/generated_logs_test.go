@@ -138,7 +138,7 @@ func TestLogsBuilder(t *testing.T) {
 			lb.RecordEtcdAlarmRaisedEvent(ctx, timestamp, AttributeEtcdAlarmTypeNospace, "etcd.member.subject.id-val", true)
 			defaultEventsCount++
 			allEventsCount++
-			lb.RecordEtcdCompactionEvent(ctx, timestamp, 23)
+			lb.RecordEtcdCompactionEvent(ctx, timestamp, 21)
 			defaultEventsCount++
 			allEventsCount++
 			lb.RecordEtcdElectionElectedEvent(ctx, timestamp, "etcd.election.name-val", "etcd.election.key-val", "etcd.lease.id-val", 13, true)
@@ -150,10 +150,10 @@ func TestLogsBuilder(t *testing.T) {
 			lb.RecordEtcdElectionResignedEvent(ctx, timestamp, "etcd.election.name-val", "etcd.election.key-val", "etcd.lease.id-val", AttributeEtcdLockEndCauseReleased, 13, true)
 			defaultEventsCount++
 			allEventsCount++
-			lb.RecordEtcdKeyDeleteEvent(ctx, timestamp, "etcd.key-val", 13, 12, "etcd.lease.id-val", 15, true)
+			lb.RecordEtcdKeyDeleteEvent(ctx, timestamp, "etcd.key.name-val", 13, 12, "etcd.lease.id-val", 15, true)
 			defaultEventsCount++
 			allEventsCount++
-			lb.RecordEtcdKeyPutEvent(ctx, timestamp, "etcd.key-val", true, 13, 12, "etcd.lease.id-val", 15, "etcd.value.sha256-val", true)
+			lb.RecordEtcdKeyPutEvent(ctx, timestamp, "etcd.key.name-val", true, 13, 12, "etcd.lease.id-val", 15, "etcd.value.sha256-val", true)
 			defaultEventsCount++
 			allEventsCount++
 			lb.RecordEtcdLeaseEndedEvent(ctx, timestamp, "etcd.lease.id-val", AttributeEtcdLeaseEndCauseRevoked, AttributeEtcdLeaseEndConfidenceCertain, 14, 20, true)
@@ -189,7 +189,7 @@ func TestLogsBuilder(t *testing.T) {
 			lb.RecordEtcdRaftLeaderLostEvent(ctx, timestamp, "etcd.member.subject.id-val", 14, true)
 			defaultEventsCount++
 			allEventsCount++
-			lb.RecordEtcdWatchGapEvent(ctx, timestamp, "etcd.watch.prefix-val", 19, 18, AttributeEtcdGapReasonCompacted)
+			lb.RecordEtcdWatchGapEvent(ctx, timestamp, "etcd.watch.prefix-val", 23, 22, AttributeEtcdGapReasonCompacted)
 
 			rb := lb.NewResourceBuilder()
 			rb.SetEtcdClusterID("etcd.cluster.id-val")
@@ -258,9 +258,9 @@ func TestLogsBuilder(t *testing.T) {
 					assert.Equal(t, timestamp, lr.Timestamp())
 					assert.Equal(t, pcommon.TraceID(traceID), lr.TraceID())
 					assert.Equal(t, pcommon.SpanID(spanID), lr.SpanID())
-					attrVal, ok := lr.Attributes().Get("etcd.revision.compacted")
+					attrVal, ok := lr.Attributes().Get("etcd.compact_revision")
 					assert.True(t, ok)
-					assert.EqualValues(t, 23, attrVal.Int())
+					assert.EqualValues(t, 21, attrVal.Int())
 				case "etcd.election.elected":
 					assert.False(t, validatedEvents["etcd.election.elected"], "Found a duplicate in the events slice: etcd.election.elected")
 					validatedEvents["etcd.election.elected"] = true
@@ -340,9 +340,9 @@ func TestLogsBuilder(t *testing.T) {
 					assert.Equal(t, timestamp, lr.Timestamp())
 					assert.Equal(t, pcommon.TraceID(traceID), lr.TraceID())
 					assert.Equal(t, pcommon.SpanID(spanID), lr.SpanID())
-					attrVal, ok := lr.Attributes().Get("etcd.key")
+					attrVal, ok := lr.Attributes().Get("etcd.key.name")
 					assert.True(t, ok)
-					assert.Equal(t, "etcd.key-val", attrVal.Str())
+					assert.Equal(t, "etcd.key.name-val", attrVal.Str())
 					attrVal, ok = lr.Attributes().Get("etcd.revision")
 					assert.True(t, ok)
 					assert.EqualValues(t, 13, attrVal.Int())
@@ -365,9 +365,9 @@ func TestLogsBuilder(t *testing.T) {
 					assert.Equal(t, timestamp, lr.Timestamp())
 					assert.Equal(t, pcommon.TraceID(traceID), lr.TraceID())
 					assert.Equal(t, pcommon.SpanID(spanID), lr.SpanID())
-					attrVal, ok := lr.Attributes().Get("etcd.key")
+					attrVal, ok := lr.Attributes().Get("etcd.key.name")
 					assert.True(t, ok)
-					assert.Equal(t, "etcd.key-val", attrVal.Str())
+					assert.Equal(t, "etcd.key.name-val", attrVal.Str())
 					attrVal, ok = lr.Attributes().Get("etcd.key.created")
 					assert.True(t, ok)
 					assert.True(t, attrVal.Bool())
@@ -632,12 +632,12 @@ func TestLogsBuilder(t *testing.T) {
 					attrVal, ok := lr.Attributes().Get("etcd.watch.prefix")
 					assert.True(t, ok)
 					assert.Equal(t, "etcd.watch.prefix-val", attrVal.Str())
-					attrVal, ok = lr.Attributes().Get("etcd.revision.first")
+					attrVal, ok = lr.Attributes().Get("etcd.gap.first_revision")
 					assert.True(t, ok)
-					assert.EqualValues(t, 19, attrVal.Int())
-					attrVal, ok = lr.Attributes().Get("etcd.revision.last")
+					assert.EqualValues(t, 23, attrVal.Int())
+					attrVal, ok = lr.Attributes().Get("etcd.gap.last_revision")
 					assert.True(t, ok)
-					assert.EqualValues(t, 18, attrVal.Int())
+					assert.EqualValues(t, 22, attrVal.Int())
 					attrVal, ok = lr.Attributes().Get("etcd.gap.reason")
 					assert.True(t, ok)
 					assert.Equal(t, "compacted", attrVal.Str())

@@ -409,8 +409,8 @@ var MetricsInfo = metricsInfo{
 	EtcdMemberLearner: metricInfo{
 		Name: "etcd.member.learner",
 	},
-	EtcdMemberRequestDuration: metricInfo{
-		Name: "etcd.member.request.duration",
+	EtcdMemberResponseTime: metricInfo{
+		Name: "etcd.member.response_time",
 	},
 	EtcdMemberUp: metricInfo{
 		Name: "etcd.member.up",
@@ -436,12 +436,12 @@ var MetricsInfo = metricsInfo{
 	EtcdRevision: metricInfo{
 		Name: "etcd.revision",
 	},
-	EtcdRevisions: metricInfo{
-		Name: "etcd.revisions",
-	},
 	EtcdUnobservedCount: metricInfo{
 		Name:       "etcd.unobserved.count",
 		Attributes: []string{"etcd.object"},
+	},
+	EtcdWrites: metricInfo{
+		Name: "etcd.writes",
 	},
 }
 
@@ -469,7 +469,7 @@ type metricsInfo struct {
 	EtcdMemberCount            metricInfo
 	EtcdMemberLeader           metricInfo
 	EtcdMemberLearner          metricInfo
-	EtcdMemberRequestDuration  metricInfo
+	EtcdMemberResponseTime     metricInfo
 	EtcdMemberUp               metricInfo
 	EtcdRaftAppliedIndex       metricInfo
 	EtcdRaftApplyLag           metricInfo
@@ -478,8 +478,8 @@ type metricsInfo struct {
 	EtcdRaftLeaderChanges      metricInfo
 	EtcdRaftTerm               metricInfo
 	EtcdRevision               metricInfo
-	EtcdRevisions              metricInfo
 	EtcdUnobservedCount        metricInfo
+	EtcdWrites                 metricInfo
 }
 
 type metricInfo struct {
@@ -1702,21 +1702,21 @@ func newMetricEtcdMemberLearner(cfg EtcdMemberLearnerMetricConfig) metricEtcdMem
 	return m
 }
 
-type metricEtcdMemberRequestDuration struct {
-	data     pmetric.Metric                        // data buffer for generated metric.
-	config   EtcdMemberRequestDurationMetricConfig // metric config provided by user.
-	capacity int                                   // max observed number of data points added to the metric.
+type metricEtcdMemberResponseTime struct {
+	data     pmetric.Metric                     // data buffer for generated metric.
+	config   EtcdMemberResponseTimeMetricConfig // metric config provided by user.
+	capacity int                                // max observed number of data points added to the metric.
 }
 
-// init fills etcd.member.request.duration metric with initial data.
-func (m *metricEtcdMemberRequestDuration) init() {
-	m.data.SetName("etcd.member.request.duration")
+// init fills etcd.member.response_time metric with initial data.
+func (m *metricEtcdMemberResponseTime) init() {
+	m.data.SetName("etcd.member.response_time")
 	m.data.SetDescription("How long the member took to answer the last status request.")
 	m.data.SetUnit("s")
 	m.data.SetEmptyGauge()
 }
 
-func (m *metricEtcdMemberRequestDuration) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val float64) {
+func (m *metricEtcdMemberResponseTime) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val float64) {
 	if !m.config.Enabled {
 		return
 	}
@@ -1727,14 +1727,14 @@ func (m *metricEtcdMemberRequestDuration) recordDataPoint(start pcommon.Timestam
 }
 
 // updateCapacity saves max length of data point slices that will be used for the slice capacity.
-func (m *metricEtcdMemberRequestDuration) updateCapacity() {
+func (m *metricEtcdMemberResponseTime) updateCapacity() {
 	if m.data.Gauge().DataPoints().Len() > m.capacity {
 		m.capacity = m.data.Gauge().DataPoints().Len()
 	}
 }
 
 // emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
-func (m *metricEtcdMemberRequestDuration) emit(metrics pmetric.MetricSlice) {
+func (m *metricEtcdMemberResponseTime) emit(metrics pmetric.MetricSlice) {
 	if m.config.Enabled && m.data.Gauge().DataPoints().Len() > 0 {
 		m.updateCapacity()
 		m.data.MoveTo(metrics.AppendEmpty())
@@ -1742,8 +1742,8 @@ func (m *metricEtcdMemberRequestDuration) emit(metrics pmetric.MetricSlice) {
 	}
 }
 
-func newMetricEtcdMemberRequestDuration(cfg EtcdMemberRequestDurationMetricConfig) metricEtcdMemberRequestDuration {
-	m := metricEtcdMemberRequestDuration{config: cfg}
+func newMetricEtcdMemberResponseTime(cfg EtcdMemberResponseTimeMetricConfig) metricEtcdMemberResponseTime {
+	m := metricEtcdMemberResponseTime{config: cfg}
 
 	if cfg.Enabled {
 		m.data = pmetric.NewMetric()
@@ -2154,58 +2154,6 @@ func newMetricEtcdRevision(cfg EtcdRevisionMetricConfig) metricEtcdRevision {
 	return m
 }
 
-type metricEtcdRevisions struct {
-	data     pmetric.Metric            // data buffer for generated metric.
-	config   EtcdRevisionsMetricConfig // metric config provided by user.
-	capacity int                       // max observed number of data points added to the metric.
-}
-
-// init fills etcd.revisions metric with initial data.
-func (m *metricEtcdRevisions) init() {
-	m.data.SetName("etcd.revisions")
-	m.data.SetDescription("Revisions of the key space that were made since the receiver observes; its rate is the rate of writes.")
-	m.data.SetUnit("{revision}")
-	m.data.SetEmptySum()
-	m.data.Sum().SetIsMonotonic(true)
-	m.data.Sum().SetAggregationTemporality(pmetric.AggregationTemporalityCumulative)
-}
-
-func (m *metricEtcdRevisions) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val int64) {
-	if !m.config.Enabled {
-		return
-	}
-	dp := m.data.Sum().DataPoints().AppendEmpty()
-	dp.SetStartTimestamp(start)
-	dp.SetTimestamp(ts)
-	dp.SetIntValue(val)
-}
-
-// updateCapacity saves max length of data point slices that will be used for the slice capacity.
-func (m *metricEtcdRevisions) updateCapacity() {
-	if m.data.Sum().DataPoints().Len() > m.capacity {
-		m.capacity = m.data.Sum().DataPoints().Len()
-	}
-}
-
-// emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
-func (m *metricEtcdRevisions) emit(metrics pmetric.MetricSlice) {
-	if m.config.Enabled && m.data.Sum().DataPoints().Len() > 0 {
-		m.updateCapacity()
-		m.data.MoveTo(metrics.AppendEmpty())
-		m.init()
-	}
-}
-
-func newMetricEtcdRevisions(cfg EtcdRevisionsMetricConfig) metricEtcdRevisions {
-	m := metricEtcdRevisions{config: cfg}
-
-	if cfg.Enabled {
-		m.data = pmetric.NewMetric()
-		m.init()
-	}
-	return m
-}
-
 type metricEtcdUnobservedCount struct {
 	data     pmetric.Metric                  // data buffer for generated metric.
 	config   EtcdUnobservedCountMetricConfig // metric config provided by user.
@@ -2260,6 +2208,58 @@ func newMetricEtcdUnobservedCount(cfg EtcdUnobservedCountMetricConfig) metricEtc
 	return m
 }
 
+type metricEtcdWrites struct {
+	data     pmetric.Metric         // data buffer for generated metric.
+	config   EtcdWritesMetricConfig // metric config provided by user.
+	capacity int                    // max observed number of data points added to the metric.
+}
+
+// init fills etcd.writes metric with initial data.
+func (m *metricEtcdWrites) init() {
+	m.data.SetName("etcd.writes")
+	m.data.SetDescription("Writes to the key space since the receiver observes, each of which makes a revision.")
+	m.data.SetUnit("{revision}")
+	m.data.SetEmptySum()
+	m.data.Sum().SetIsMonotonic(true)
+	m.data.Sum().SetAggregationTemporality(pmetric.AggregationTemporalityCumulative)
+}
+
+func (m *metricEtcdWrites) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val int64) {
+	if !m.config.Enabled {
+		return
+	}
+	dp := m.data.Sum().DataPoints().AppendEmpty()
+	dp.SetStartTimestamp(start)
+	dp.SetTimestamp(ts)
+	dp.SetIntValue(val)
+}
+
+// updateCapacity saves max length of data point slices that will be used for the slice capacity.
+func (m *metricEtcdWrites) updateCapacity() {
+	if m.data.Sum().DataPoints().Len() > m.capacity {
+		m.capacity = m.data.Sum().DataPoints().Len()
+	}
+}
+
+// emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
+func (m *metricEtcdWrites) emit(metrics pmetric.MetricSlice) {
+	if m.config.Enabled && m.data.Sum().DataPoints().Len() > 0 {
+		m.updateCapacity()
+		m.data.MoveTo(metrics.AppendEmpty())
+		m.init()
+	}
+}
+
+func newMetricEtcdWrites(cfg EtcdWritesMetricConfig) metricEtcdWrites {
+	m := metricEtcdWrites{config: cfg}
+
+	if cfg.Enabled {
+		m.data = pmetric.NewMetric()
+		m.init()
+	}
+	return m
+}
+
 // MetricsBuilder provides an interface for scrapers to report metrics while taking care of all the transformations
 // required to produce metric representation defined in metadata and user config.
 type MetricsBuilder struct {
@@ -2293,7 +2293,7 @@ type MetricsBuilder struct {
 	metricEtcdMemberCount            metricEtcdMemberCount
 	metricEtcdMemberLeader           metricEtcdMemberLeader
 	metricEtcdMemberLearner          metricEtcdMemberLearner
-	metricEtcdMemberRequestDuration  metricEtcdMemberRequestDuration
+	metricEtcdMemberResponseTime     metricEtcdMemberResponseTime
 	metricEtcdMemberUp               metricEtcdMemberUp
 	metricEtcdRaftAppliedIndex       metricEtcdRaftAppliedIndex
 	metricEtcdRaftApplyLag           metricEtcdRaftApplyLag
@@ -2302,8 +2302,8 @@ type MetricsBuilder struct {
 	metricEtcdRaftLeaderChanges      metricEtcdRaftLeaderChanges
 	metricEtcdRaftTerm               metricEtcdRaftTerm
 	metricEtcdRevision               metricEtcdRevision
-	metricEtcdRevisions              metricEtcdRevisions
 	metricEtcdUnobservedCount        metricEtcdUnobservedCount
+	metricEtcdWrites                 metricEtcdWrites
 }
 
 // MetricBuilderOption applies changes to default metrics builder.
@@ -2352,7 +2352,7 @@ func NewMetricsBuilder(mbc MetricsBuilderConfig, settings receiver.Settings, opt
 		metricEtcdMemberCount:            newMetricEtcdMemberCount(mbc.Metrics.EtcdMemberCount),
 		metricEtcdMemberLeader:           newMetricEtcdMemberLeader(mbc.Metrics.EtcdMemberLeader),
 		metricEtcdMemberLearner:          newMetricEtcdMemberLearner(mbc.Metrics.EtcdMemberLearner),
-		metricEtcdMemberRequestDuration:  newMetricEtcdMemberRequestDuration(mbc.Metrics.EtcdMemberRequestDuration),
+		metricEtcdMemberResponseTime:     newMetricEtcdMemberResponseTime(mbc.Metrics.EtcdMemberResponseTime),
 		metricEtcdMemberUp:               newMetricEtcdMemberUp(mbc.Metrics.EtcdMemberUp),
 		metricEtcdRaftAppliedIndex:       newMetricEtcdRaftAppliedIndex(mbc.Metrics.EtcdRaftAppliedIndex),
 		metricEtcdRaftApplyLag:           newMetricEtcdRaftApplyLag(mbc.Metrics.EtcdRaftApplyLag),
@@ -2361,8 +2361,8 @@ func NewMetricsBuilder(mbc MetricsBuilderConfig, settings receiver.Settings, opt
 		metricEtcdRaftLeaderChanges:      newMetricEtcdRaftLeaderChanges(mbc.Metrics.EtcdRaftLeaderChanges),
 		metricEtcdRaftTerm:               newMetricEtcdRaftTerm(mbc.Metrics.EtcdRaftTerm),
 		metricEtcdRevision:               newMetricEtcdRevision(mbc.Metrics.EtcdRevision),
-		metricEtcdRevisions:              newMetricEtcdRevisions(mbc.Metrics.EtcdRevisions),
 		metricEtcdUnobservedCount:        newMetricEtcdUnobservedCount(mbc.Metrics.EtcdUnobservedCount),
+		metricEtcdWrites:                 newMetricEtcdWrites(mbc.Metrics.EtcdWrites),
 		resourceAttributeIncludeFilter:   make(map[string]filter.Filter),
 		resourceAttributeExcludeFilter:   make(map[string]filter.Filter),
 	}
@@ -2488,7 +2488,7 @@ func (mb *MetricsBuilder) EmitForResource(options ...ResourceMetricsOption) {
 	mb.metricEtcdMemberCount.emit(ils.Metrics())
 	mb.metricEtcdMemberLeader.emit(ils.Metrics())
 	mb.metricEtcdMemberLearner.emit(ils.Metrics())
-	mb.metricEtcdMemberRequestDuration.emit(ils.Metrics())
+	mb.metricEtcdMemberResponseTime.emit(ils.Metrics())
 	mb.metricEtcdMemberUp.emit(ils.Metrics())
 	mb.metricEtcdRaftAppliedIndex.emit(ils.Metrics())
 	mb.metricEtcdRaftApplyLag.emit(ils.Metrics())
@@ -2497,8 +2497,8 @@ func (mb *MetricsBuilder) EmitForResource(options ...ResourceMetricsOption) {
 	mb.metricEtcdRaftLeaderChanges.emit(ils.Metrics())
 	mb.metricEtcdRaftTerm.emit(ils.Metrics())
 	mb.metricEtcdRevision.emit(ils.Metrics())
-	mb.metricEtcdRevisions.emit(ils.Metrics())
 	mb.metricEtcdUnobservedCount.emit(ils.Metrics())
+	mb.metricEtcdWrites.emit(ils.Metrics())
 
 	for _, op := range options {
 		op.apply(rm)
@@ -2645,9 +2645,9 @@ func (mb *MetricsBuilder) RecordEtcdMemberLearnerDataPoint(ts pcommon.Timestamp,
 	mb.metricEtcdMemberLearner.recordDataPoint(mb.startTime, ts, val)
 }
 
-// RecordEtcdMemberRequestDurationDataPoint adds a data point to etcd.member.request.duration metric.
-func (mb *MetricsBuilder) RecordEtcdMemberRequestDurationDataPoint(ts pcommon.Timestamp, val float64) {
-	mb.metricEtcdMemberRequestDuration.recordDataPoint(mb.startTime, ts, val)
+// RecordEtcdMemberResponseTimeDataPoint adds a data point to etcd.member.response_time metric.
+func (mb *MetricsBuilder) RecordEtcdMemberResponseTimeDataPoint(ts pcommon.Timestamp, val float64) {
+	mb.metricEtcdMemberResponseTime.recordDataPoint(mb.startTime, ts, val)
 }
 
 // RecordEtcdMemberUpDataPoint adds a data point to etcd.member.up metric.
@@ -2690,14 +2690,14 @@ func (mb *MetricsBuilder) RecordEtcdRevisionDataPoint(ts pcommon.Timestamp, val 
 	mb.metricEtcdRevision.recordDataPoint(mb.startTime, ts, val)
 }
 
-// RecordEtcdRevisionsDataPoint adds a data point to etcd.revisions metric.
-func (mb *MetricsBuilder) RecordEtcdRevisionsDataPoint(ts pcommon.Timestamp, val int64) {
-	mb.metricEtcdRevisions.recordDataPoint(mb.startTime, ts, val)
-}
-
 // RecordEtcdUnobservedCountDataPoint adds a data point to etcd.unobserved.count metric.
 func (mb *MetricsBuilder) RecordEtcdUnobservedCountDataPoint(ts pcommon.Timestamp, val int64, etcdObjectAttributeValue AttributeEtcdObject) {
 	mb.metricEtcdUnobservedCount.recordDataPoint(mb.startTime, ts, val, etcdObjectAttributeValue.String())
+}
+
+// RecordEtcdWritesDataPoint adds a data point to etcd.writes metric.
+func (mb *MetricsBuilder) RecordEtcdWritesDataPoint(ts pcommon.Timestamp, val int64) {
+	mb.metricEtcdWrites.recordDataPoint(mb.startTime, ts, val)
 }
 
 // Reset resets metrics builder to its initial state. It should be used when external metrics source is restarted,

@@ -137,7 +137,7 @@ func TestMetricsBuilder(t *testing.T) {
 			mb.RecordEtcdMemberLearnerDataPoint(ts, 1)
 			defaultMetricsCount++
 			allMetricsCount++
-			mb.RecordEtcdMemberRequestDurationDataPoint(ts, 1)
+			mb.RecordEtcdMemberResponseTimeDataPoint(ts, 1)
 			defaultMetricsCount++
 			allMetricsCount++
 			mb.RecordEtcdMemberUpDataPoint(ts, 1)
@@ -164,10 +164,10 @@ func TestMetricsBuilder(t *testing.T) {
 			mb.RecordEtcdRevisionDataPoint(ts, 1)
 			defaultMetricsCount++
 			allMetricsCount++
-			mb.RecordEtcdRevisionsDataPoint(ts, 1)
+			mb.RecordEtcdUnobservedCountDataPoint(ts, 1, AttributeEtcdObjectKey)
 			defaultMetricsCount++
 			allMetricsCount++
-			mb.RecordEtcdUnobservedCountDataPoint(ts, 1, AttributeEtcdObjectKey)
+			mb.RecordEtcdWritesDataPoint(ts, 1)
 
 			rb := mb.NewResourceBuilder()
 			rb.SetEtcdClusterID("etcd.cluster.id-val")
@@ -559,9 +559,9 @@ func TestMetricsBuilder(t *testing.T) {
 					assert.Equal(t, ts, dp.Timestamp())
 					assert.Equal(t, pmetric.NumberDataPointValueTypeInt, dp.ValueType())
 					assert.Equal(t, int64(1), dp.IntValue())
-				case "etcd.member.request.duration":
-					assert.False(t, validatedMetrics["etcd.member.request.duration"], "Found a duplicate in the metrics slice: etcd.member.request.duration")
-					validatedMetrics["etcd.member.request.duration"] = true
+				case "etcd.member.response_time":
+					assert.False(t, validatedMetrics["etcd.member.response_time"], "Found a duplicate in the metrics slice: etcd.member.response_time")
+					validatedMetrics["etcd.member.response_time"] = true
 					assert.Equal(t, pmetric.MetricTypeGauge, mi.Type())
 					assert.Equal(t, 1, mi.Gauge().DataPoints().Len())
 					assert.Equal(t, "How long the member took to answer the last status request.", mi.Description())
@@ -669,20 +669,6 @@ func TestMetricsBuilder(t *testing.T) {
 					assert.Equal(t, ts, dp.Timestamp())
 					assert.Equal(t, pmetric.NumberDataPointValueTypeInt, dp.ValueType())
 					assert.Equal(t, int64(1), dp.IntValue())
-				case "etcd.revisions":
-					assert.False(t, validatedMetrics["etcd.revisions"], "Found a duplicate in the metrics slice: etcd.revisions")
-					validatedMetrics["etcd.revisions"] = true
-					assert.Equal(t, pmetric.MetricTypeSum, mi.Type())
-					assert.Equal(t, 1, mi.Sum().DataPoints().Len())
-					assert.Equal(t, "Revisions of the key space that were made since the receiver observes; its rate is the rate of writes.", mi.Description())
-					assert.Equal(t, "{revision}", mi.Unit())
-					assert.True(t, mi.Sum().IsMonotonic())
-					assert.Equal(t, pmetric.AggregationTemporalityCumulative, mi.Sum().AggregationTemporality())
-					dp := mi.Sum().DataPoints().At(0)
-					assert.Equal(t, start, dp.StartTimestamp())
-					assert.Equal(t, ts, dp.Timestamp())
-					assert.Equal(t, pmetric.NumberDataPointValueTypeInt, dp.ValueType())
-					assert.Equal(t, int64(1), dp.IntValue())
 				case "etcd.unobserved.count":
 					assert.False(t, validatedMetrics["etcd.unobserved.count"], "Found a duplicate in the metrics slice: etcd.unobserved.count")
 					validatedMetrics["etcd.unobserved.count"] = true
@@ -700,6 +686,20 @@ func TestMetricsBuilder(t *testing.T) {
 					etcdObjectAttrVal, ok := dp.Attributes().Get("etcd.object")
 					assert.True(t, ok)
 					assert.Equal(t, "key", etcdObjectAttrVal.Str())
+				case "etcd.writes":
+					assert.False(t, validatedMetrics["etcd.writes"], "Found a duplicate in the metrics slice: etcd.writes")
+					validatedMetrics["etcd.writes"] = true
+					assert.Equal(t, pmetric.MetricTypeSum, mi.Type())
+					assert.Equal(t, 1, mi.Sum().DataPoints().Len())
+					assert.Equal(t, "Writes to the key space since the receiver observes, each of which makes a revision.", mi.Description())
+					assert.Equal(t, "{revision}", mi.Unit())
+					assert.True(t, mi.Sum().IsMonotonic())
+					assert.Equal(t, pmetric.AggregationTemporalityCumulative, mi.Sum().AggregationTemporality())
+					dp := mi.Sum().DataPoints().At(0)
+					assert.Equal(t, start, dp.StartTimestamp())
+					assert.Equal(t, ts, dp.Timestamp())
+					assert.Equal(t, pmetric.NumberDataPointValueTypeInt, dp.ValueType())
+					assert.Equal(t, int64(1), dp.IntValue())
 				}
 			}
 		})
