@@ -57,6 +57,9 @@ func (r *Run) RefusalFault(sink *Sink, name string, longest time.Duration, signa
 // flushes is how long what was observed before a kill may be on its way to the sink.
 const flushes = 2 * time.Second
 
+// saves is how long what was accepted before a kill may not be saved yet.
+const saves = 500 * time.Millisecond
+
 // KillFault kills the collector and starts it again, if refused is not empty while the
 // sink refuses these signals: what waited is lost. recovered waits until everything is
 // observed.

@@ -52,9 +52,14 @@ func (s *system) compareSpans(events []oracle.Event) {
 }
 
 // apart says whether an event may differ from its span, as the signals went on from
-// different points after a kill.
+// different points after a kill: each from what was saved of it.
 func (s *system) apart(e oracle.Event) bool {
-	return !signalsAgreeAfterKills && slices.ContainsFunc(s.Windows(), func(w oracle.Window) bool { return w.Apart && e.At.After(w.From) })
+	return slices.ContainsFunc(s.Windows(), func(w oracle.Window) bool {
+		if !signalsAgreeAfterKills && w.Apart && e.At.After(w.From) {
+			return true
+		}
+		return w.Silent && e.Attributes[attrReconciled] == "true" && e.At.After(w.From) && e.At.Before(w.Until)
+	})
 }
 
 // spelled says whether the names in a span are those in its event, in any case.
