@@ -140,6 +140,9 @@ func (s *system) cause(t *tally, e oracle.Event, cause string, allowed []string,
 		t.unknown++
 	case cause == causeUnknown, slices.Contains(allowed, cause):
 		t.known++
+	case !causesWhileRestored && slices.ContainsFunc(windows, func(w oracle.Window) bool {
+		return isRestore(w) && e.At.After(w.From) && e.At.Before(w.Until)
+	}):
 	default:
 		s.Differ("event %s of %s has the cause %q, not %q:%s", e.Name, s.Clock(e.At), cause, allowed, e.Attributes)
 	}

@@ -40,6 +40,9 @@ const (
 	// causesKnownAfterRestores: causes are known as ever, once all is observed again behind a
 	// restored backup.
 	causesKnownAfterRestores = false
+	// causesWhileRestored: right behind a restored backup, or in another cluster, a leader whose
+	// lease expired is not reported as one that resigned (TestAnotherCluster -seed=6).
+	causesWhileRestored = false
 	// lostLeasesAreUnknown: the end of a lease that a backup does not have is unknown.
 	lostLeasesAreUnknown = false
 	// spansOfFormerClustersEnd: what was open when another cluster came ends with the IDs with
