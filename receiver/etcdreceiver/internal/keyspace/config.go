@@ -107,9 +107,9 @@ func (c WatchConfig) Check() error {
 	case !slices.Contains([]Start{StartLatest, StartCheckpoint, StartRevision}, c.Start):
 		errs = append(errs, fmt.Errorf("watch::start is %q: set it to latest, checkpoint or revision", c.Start))
 	case c.Revision < 0:
-		errs = append(errs, fmt.Errorf("watch::revision is %d: set it to the first revision to tell", c.Revision))
+		errs = append(errs, fmt.Errorf("watch::revision is %d: set it to the first revision to report", c.Revision))
 	case c.Start == StartRevision && c.Revision < 1:
-		errs = append(errs, errors.New("watch::start is revision without watch::revision: set it to the first revision to tell"))
+		errs = append(errs, errors.New("watch::start is revision without watch::revision: set it to the first revision to report"))
 	case c.Start != StartRevision && c.Revision != 0:
 		errs = append(errs, errors.New("watch::revision is set, but watch::start is not revision: set watch::start to it, or remove watch::revision"))
 	}

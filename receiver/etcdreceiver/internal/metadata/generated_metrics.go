@@ -1237,7 +1237,7 @@ type metricEtcdLeaseGrants struct {
 // init fills etcd.lease.grants metric with initial data.
 func (m *metricEtcdLeaseGrants) init() {
 	m.data.SetName("etcd.lease.grants")
-	m.data.SetDescription("Leases that were first seen since the receiver observes.")
+	m.data.SetDescription("Leases that were first observed since the receiver started.")
 	m.data.SetUnit("{lease}")
 	m.data.SetEmptySum()
 	m.data.Sum().SetIsMonotonic(true)
@@ -2163,7 +2163,7 @@ type metricEtcdUnobservedCount struct {
 // init fills etcd.unobserved.count metric with initial data.
 func (m *metricEtcdUnobservedCount) init() {
 	m.data.SetName("etcd.unobserved.count")
-	m.data.SetDescription("Keys and leases that exist and are not remembered, as there are more than watch::limit or leases::limit.")
+	m.data.SetDescription("Keys and leases beyond watch::limit and leases::limit, which are not observed.")
 	m.data.SetUnit("{object}")
 	m.data.SetEmptySum()
 	m.data.Sum().SetIsMonotonic(false)

@@ -427,7 +427,7 @@ func TestMetricsBuilder(t *testing.T) {
 					validatedMetrics["etcd.lease.grants"] = true
 					assert.Equal(t, pmetric.MetricTypeSum, mi.Type())
 					assert.Equal(t, 1, mi.Sum().DataPoints().Len())
-					assert.Equal(t, "Leases that were first seen since the receiver observes.", mi.Description())
+					assert.Equal(t, "Leases that were first observed since the receiver started.", mi.Description())
 					assert.Equal(t, "{lease}", mi.Unit())
 					assert.True(t, mi.Sum().IsMonotonic())
 					assert.Equal(t, pmetric.AggregationTemporalityCumulative, mi.Sum().AggregationTemporality())
@@ -674,7 +674,7 @@ func TestMetricsBuilder(t *testing.T) {
 					validatedMetrics["etcd.unobserved.count"] = true
 					assert.Equal(t, pmetric.MetricTypeSum, mi.Type())
 					assert.Equal(t, 1, mi.Sum().DataPoints().Len())
-					assert.Equal(t, "Keys and leases that exist and are not remembered, as there are more than watch::limit or leases::limit.", mi.Description())
+					assert.Equal(t, "Keys and leases beyond watch::limit and leases::limit, which are not observed.", mi.Description())
 					assert.Equal(t, "{object}", mi.Unit())
 					assert.False(t, mi.Sum().IsMonotonic())
 					assert.Equal(t, pmetric.AggregationTemporalityCumulative, mi.Sum().AggregationTemporality())

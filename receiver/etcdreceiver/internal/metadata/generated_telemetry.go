@@ -63,7 +63,7 @@ func NewTelemetryBuilder(settings component.TelemetrySettings, options ...Teleme
 	var err, errs error
 	builder.EtcdGaps, err = builder.meter.Int64Counter(
 		"otelcol_etcd_gaps",
-		metric.WithDescription("Times that changes were lost before they were read, each told as an event etcd.watch.gap. [Alpha]"),
+		metric.WithDescription("Times that changes were lost before they were read, each reported as an event etcd.watch.gap. [Alpha]"),
 		metric.WithUnit("{gap}"),
 	)
 	errs = errors.Join(errs, err)
@@ -75,7 +75,7 @@ func NewTelemetryBuilder(settings component.TelemetrySettings, options ...Teleme
 	errs = errors.Join(errs, err)
 	builder.EtcdQueued, err = builder.meter.Int64UpDownCounter(
 		"otelcol_etcd_queued",
-		metric.WithDescription("Changes that were read and are not told yet. [Alpha]"),
+		metric.WithDescription("Changes that were read and are not delivered yet. [Alpha]"),
 		metric.WithUnit("{change}"),
 	)
 	errs = errors.Join(errs, err)

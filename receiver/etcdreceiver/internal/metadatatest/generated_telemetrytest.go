@@ -24,7 +24,7 @@ func NewSettings(tt *componenttest.Telemetry) receiver.Settings {
 func AssertEqualEtcdGaps(t *testing.T, tt *componenttest.Telemetry, dps []metricdata.DataPoint[int64], opts ...metricdatatest.Option) {
 	want := metricdata.Metrics{
 		Name:        "otelcol_etcd_gaps",
-		Description: "Times that changes were lost before they were read, each told as an event etcd.watch.gap. [Alpha]",
+		Description: "Times that changes were lost before they were read, each reported as an event etcd.watch.gap. [Alpha]",
 		Unit:        "{gap}",
 		Data: metricdata.Sum[int64]{
 			Temporality: metricdata.CumulativeTemporality,
@@ -56,7 +56,7 @@ func AssertEqualEtcdPauses(t *testing.T, tt *componenttest.Telemetry, dps []metr
 func AssertEqualEtcdQueued(t *testing.T, tt *componenttest.Telemetry, dps []metricdata.DataPoint[int64], opts ...metricdatatest.Option) {
 	want := metricdata.Metrics{
 		Name:        "otelcol_etcd_queued",
-		Description: "Changes that were read and are not told yet. [Alpha]",
+		Description: "Changes that were read and are not delivered yet. [Alpha]",
 		Unit:        "{change}",
 		Data: metricdata.Sum[int64]{
 			Temporality: metricdata.CumulativeTemporality,
