@@ -84,7 +84,7 @@ func renderAcquired(r *collect.Renderer, e Acquired) {
 func renderReleased(r *collect.Renderer, e Released) {
 	p := attempt(r.Cluster, e.Attempt)
 	ctx, n := p.Context(), namesOf(e.Attempt)
-	severity, line := endOf(e.Attempt, n.line("released"))
+	severity, line := endOf(e.Attempt, n.line("released"), "lock "+n.lock+" no longer held by lease "+n.lease)
 	event(r, e.Observed, severity, line, func(b *metadata.LogsBuilder) {
 		b.RecordEtcdLockReleasedEvent(ctx, r.At, n.lock, n.key, n.lease, endCauses[e.Attempt.Cause], e.Revision, e.Reconciled)
 	})
@@ -97,7 +97,7 @@ func renderReleased(r *collect.Renderer, e Released) {
 func renderAbandoned(r *collect.Renderer, e Abandoned) {
 	p := attempt(r.Cluster, e.Attempt)
 	ctx, n := p.Context(), namesOf(e.Attempt)
-	severity, line := endOf(e.Attempt, n.line("abandoned"))
+	severity, line := endOf(e.Attempt, n.line("abandoned"), "lock "+n.lock+" no longer waited for by lease "+n.lease)
 	event(r, e.Observed, severity, line, func(b *metadata.LogsBuilder) {
 		b.RecordEtcdLockAbandonedEvent(ctx, r.At, n.lock, n.key, n.lease, holderKey(e.Attempt.PreviousHolder), endCauses[e.Attempt.Cause], e.Revision, e.Reconciled)
 	})
@@ -105,13 +105,17 @@ func renderAbandoned(r *collect.Renderer, e Abandoned) {
 	p.Append(r.SpansOf(e.Attempt.Cluster))
 }
 
-// endOf returns the severity of the end of an attempt, and its line. To give up, as a
-// TryLock does that fails, is no fault.
-func endOf(a *Attempt, line string) (plog.SeverityNumber, string) {
-	if a.Cause == LeaseExpired {
+// endOf returns the severity of the end of an attempt, and its line: another one if it is
+// not known whether the client did it. To give up, as a TryLock does that fails, is no fault.
+func endOf(a *Attempt, line, unknown string) (plog.SeverityNumber, string) {
+	switch a.Cause {
+	case LeaseExpired:
 		return plog.SeverityNumberWarn, line + ", which expired"
+	case CauseUnknown:
+		return plog.SeverityNumberInfo, unknown + ", the cause is unknown"
+	default:
+		return plog.SeverityNumberInfo, line
 	}
-	return plog.SeverityNumberInfo, line
 }
 
 func renderElected(r *collect.Renderer, e Acquired) {
@@ -133,7 +137,8 @@ func renderTermEnd(r *collect.Renderer, e Released) {
 			b.RecordEtcdElectionLostEvent(ctx, r.At, n.lock, n.key, n.lease, endCauses[e.Attempt.Cause], e.Revision, e.Reconciled)
 		})
 	} else {
-		line := fmt.Sprintf("leadership of %s given up by lease %s", n.lock, n.lease)
+		_, line := endOf(e.Attempt, fmt.Sprintf("leadership of %s given up by lease %s", n.lock, n.lease),
+			fmt.Sprintf("leadership of %s ended for lease %s", n.lock, n.lease))
 		event(r, e.Observed, plog.SeverityNumberInfo, line, func(b *metadata.LogsBuilder) {
 			b.RecordEtcdElectionResignedEvent(ctx, r.At, n.lock, n.key, n.lease, endCauses[e.Attempt.Cause], e.Revision, e.Reconciled)
 		})
