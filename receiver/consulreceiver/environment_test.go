@@ -73,7 +73,7 @@ var answers = map[string]string{
 	"operator/autopilot/state":     `{"Healthy":true,"Voters":["s1"],"Servers":{"s1":{"ID":"s1","Name":"n1","LastContact":"0s","Healthy":true}}}`,
 	"operator/license":             `{"License":{"expiration_time":"2030-01-01T00:00:00Z"}}`,
 	"operator/usage":               `{"Usage":{"dc1":{"Nodes":1,"Services":1,"ServiceInstances":1}}}`,
-	"session/list":                 `[{"ID":"1f","Node":"n1"}]`,
+	"session/list":                 `[{"ID":"1f","Node":"n1","CreateIndex":7}]`,
 	"status/leader":                `"127.0.0.1:8300"`,
 	"status/peers":                 `["127.0.0.1:8300"]`,
 }

@@ -99,7 +99,7 @@ func TestCountsWhileEtcdIsDown(t *testing.T) {
 	waiter.lock(t.Context())
 	set(t, client, "/app/a", "12345")
 	for name, want := range map[string]int64{
-		"etcd.lock.holder.count": 1, "etcd.lock.waiter.count": 1, "etcd.lease.count": 3, "etcd.lease.key.count": 2,
+		"etcd.lock.holder.count": 1, "etcd.lock.waiter.count": 1, "etcd.lease.count": 2, "etcd.lease.key.count": 2,
 	} {
 		o.Eventually(t, name, o.HasValue(want, name))
 	}
