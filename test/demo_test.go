@@ -148,7 +148,7 @@ func TestTheDemoArrives(t *testing.T) {
 
 	t.Run("a long wait is found from its histogram", func(t *testing.T) {
 		const histogram = "etcd_lock_wait_duration_seconds"
-		assert.True(t, has(p, workload.Contenders, "etcd", histogram+"_count", "etcd_watch_prefix", workload.LockPrefix))
+		assert.True(t, has(p, workload.Contenders, "etcd", histogram+"_count", "etcd_watch_prefix", workload.LockPrefix, "etcd_lock_wait_outcome", "acquired"))
 		waited := 0
 		for _, exemplar := range p.Exemplars["etcd"] {
 			if exemplar.Series.Name != histogram+"_bucket" {

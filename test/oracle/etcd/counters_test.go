@@ -59,7 +59,7 @@ func (s *system) count(want map[string]map[string]float64, e oracle.Event) {
 	switch e.Name {
 	case eventPut, eventDelete:
 		prefix, _ := longest(a[attrKey], s.prefixes.watch)
-		want[metricKeyChanges][strings.TrimPrefix(e.Name, "etcd.key.name.")+" "+prefix]++
+		want[metricKeyChanges][strings.TrimPrefix(e.Name, "etcd.key.")+" "+prefix]++
 	case eventAcquired:
 		want[metricAcquisitions][ofLock()]++
 	case eventAbandoned:
