@@ -21,6 +21,7 @@ const quota = 24 << 20
 
 // TestOneMember is the widest workload, on one member.
 func TestOneMember(t *testing.T) {
+	searches(t)
 	t.Parallel()
 	s := start(t, wide, lab.ServerOptions{ExtraArgs: []string{fmt.Sprintf("--quota-backend-bytes=%d", quota)}})
 	actors := []oracle.Actor{s.writer(0, 60*time.Millisecond), s.writer(1, 300*time.Millisecond), s.compactor()}
@@ -83,6 +84,7 @@ func TestLearners(t *testing.T) {
 // TestRestores goes back to backups, which brings back what was gone, and takes away what
 // came.
 func TestRestores(t *testing.T) {
+	searches(t)
 	t.Parallel()
 	s := start(t, narrow, lab.ServerOptions{})
 	faults := []oracle.Fault{
@@ -101,6 +103,7 @@ func TestRestores(t *testing.T) {
 
 // TestAnotherCluster has another cluster answer where one was observed.
 func TestAnotherCluster(t *testing.T) {
+	searches(t)
 	t.Parallel()
 	s := start(t, narrow, lab.ServerOptions{})
 	s.run(t, s.restorable(), []oracle.Fault{
