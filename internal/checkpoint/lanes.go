@@ -35,8 +35,8 @@ func besideKey(key string) string { return keyOf("lanes", key) }
 
 // SaveLanes stores the common state under the key, and under keys of their own what of the
 // lanes is different. It is all done at once or, if the storage cannot do that, in an order in
-// which no lane gets a state that it was not as far as. It returns the lanes whose own state is the common one; so it
-// does if the Store keeps nothing.
+// which no lane gets a state that it was not as far as. It returns the lanes whose own state
+// is the common one; so it does if the Store keeps nothing.
 func (s *Store) SaveLanes(ctx context.Context, key string, common any, lanes []Lane) (same []string, err error) {
 	if s == nil {
 		s = &Store{}

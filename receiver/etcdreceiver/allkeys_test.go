@@ -25,9 +25,9 @@ func TestAllKeys(t *testing.T) {
 	for _, key := range []string{"\x00", "no slash", "/app/a", "\xff\xff"} {
 		set(t, client, key, "")
 	}
-	o.Eventually(t, "the last", func() bool { set(t, client, "/app/last", ""); return len(o.told("etcd.key.name", "/app/last")) > 0 })
+	o.Eventually(t, "the last", func() bool { set(t, client, "/app/last", ""); return len(o.reported("etcd.key.name", "/app/last")) > 0 })
 	for _, key := range []string{"no slash", "/app/a"} {
-		assert.Equal(t, []string{"etcd.key.put"}, o.told("etcd.key.name", key))
+		assert.Equal(t, []string{"etcd.key.put"}, o.reported("etcd.key.name", key))
 	}
 	o.Eventually(t, "all are counted", o.HasValue(7, "etcd.key.count"))
 	assert.Equal(t, 1, o.Log.FilterMessageSnippet("all keys of etcd are watched").Len())

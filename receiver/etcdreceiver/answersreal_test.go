@@ -110,11 +110,11 @@ func TestAWatchThatAProxyShares(t *testing.T) {
 		return o.Own(t, "otelcol_etcd_requests", "request", "watch", "outcome", "success") == 2
 	})
 	o.Eventually(t, "the answer to the one that is shared", func() bool { return requests("progress") > 0 })
-	o.Eventually(t, "a key", func() bool { set(t, client, "/app/a", ""); return len(o.told("etcd.key.name", "/app/a")) > 0 })
+	o.Eventually(t, "a key", func() bool { set(t, client, "/app/a", ""); return len(o.reported("etcd.key.name", "/app/a")) > 0 })
 	for range 20 {
 		set(t, client, "/app/b", "")
 	}
-	o.Eventually(t, "all changes", func() bool { return len(o.told("etcd.key.name", "/app/b")) == 20 })
+	o.Eventually(t, "all changes", func() bool { return len(o.reported("etcd.key.name", "/app/b")) == 20 })
 
 	// The quiet watch of /locks/ gets no answer to requests for its progress.
 	before := requests("progress")
@@ -240,7 +240,10 @@ func TestAnEtcdWhoseAnswersAreEmptyForAWhile(t *testing.T) {
 		}
 		e.on.Store(false)
 		up(o)
-		o.Eventually(t, "the watch goes on", func() bool { set(t, client, "/app/later", ""); return len(o.told("etcd.key.name", "/app/later")) > 0 })
+		o.Eventually(t, "the watch goes on", func() bool {
+			set(t, client, "/app/later", "")
+			return len(o.reported("etcd.key.name", "/app/later")) > 0
+		})
 		for _, event := range o.Events("")[before:] {
 			assert.Contains(t, []string{"/app/emptied", "/app/later"}, value(event.Attributes(), "etcd.key.name"), event.EventName())
 		}

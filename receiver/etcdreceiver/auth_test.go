@@ -82,7 +82,7 @@ func TestAUserThatMayReadTwoPrefixes(t *testing.T) {
 	require.NoError(t, err)
 	o.Eventually(t, "all is well", func() bool { return o.Trouble() == "" })
 	granted := set(t, root, "/secret/granted", "")
-	o.requireTold(t, "etcd.key.name", "/secret/", 0, []change{{"etcd.key.put", "/secret/granted", granted}})
+	o.requireReported(t, "etcd.key.name", "/secret/", 0, []change{{"etcd.key.put", "/secret/granted", granted}})
 	_, err = root.RoleRevokePermission(t.Context(), "observer", "/secret/", clientv3.GetPrefixRangeEnd("/secret/"))
 	require.NoError(t, err)
 	require.NoError(t, etcd.Members[0].Kill())

@@ -112,7 +112,7 @@ func TestLocksOfOneKeyAreKeys(t *testing.T) {
 func (o *observed) requireKeyOfALease(t *testing.T, key string) {
 	t.Helper()
 	o.Eventually(t, "its end", o.HasEvent("etcd.key.delete", "etcd.key.name", key))
-	assert.Equal(t, []string{"etcd.key.put", "etcd.key.delete"}, o.told("etcd.key.name", key))
+	assert.Equal(t, []string{"etcd.key.put", "etcd.key.delete"}, o.reported("etcd.key.name", key))
 	assert.NotEmpty(t, value(o.Events("etcd.key.put", "etcd.key.name", key)[0].Attributes(), "etcd.lease.id"))
-	assert.Empty(t, o.told("etcd.lock.key", key))
+	assert.Empty(t, o.reported("etcd.lock.key", key))
 }

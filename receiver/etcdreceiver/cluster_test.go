@@ -268,10 +268,10 @@ func TestACompactionWhileTheOnlyEndpointIsDown(t *testing.T) {
 
 	o.requireGap(t, "/app/", last+1, end)
 	o.requireGap(t, "/locks/", from, end) // Nothing was heard of it since.
-	o.requireTold(t, "etcd.key.name", "/app/", last+1, []change{
+	o.requireReported(t, "etcd.key.name", "/app/", last+1, []change{
 		{"etcd.key.delete", "/app/removed", end}, {"etcd.key.put", "/app/changed", changed}, {"etcd.key.put", "/app/created", created},
 	})
-	o.requireTold(t, "etcd.lock.key", "/locks/", last+1, []change{
+	o.requireReported(t, "etcd.lock.key", "/locks/", last+1, []change{
 		{"etcd.lock.queued", l.key, locked}, {"etcd.lock.acquired", l.key, end},
 	})
 	for _, event := range o.Events("") {
@@ -283,6 +283,6 @@ func TestACompactionWhileTheOnlyEndpointIsDown(t *testing.T) {
 	l.unlock(t)
 	o.requireAll(t, "etcd.key.name", "/app/", again, func() []change { return history(t, others, "/app/", again) })
 	released := newest(t, others)
-	o.requireTold(t, "etcd.lock.key", "/locks/", again, []change{{"etcd.lock.released", l.key, released}})
+	o.requireReported(t, "etcd.lock.key", "/locks/", again, []change{{"etcd.lock.released", l.key, released}})
 	assert.Len(t, o.Events("etcd.watch.gap"), 2)
 }

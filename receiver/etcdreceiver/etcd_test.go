@@ -61,9 +61,9 @@ func value(attrs pcommon.Map, name string) string {
 	return v.AsString()
 }
 
-// told returns the names of the events about an object, by the value of one of
+// reported returns the names of the events about an object, by the value of one of
 // their attributes, in their order.
-func (o *observed) told(attribute, object string) (names []string) {
+func (o *observed) reported(attribute, object string) (names []string) {
 	for _, event := range o.Events("", attribute, object) {
 		names = append(names, event.EventName())
 	}
@@ -92,7 +92,7 @@ func (o *observed) has(name, endpoint string, want int64) func() bool {
 }
 
 // watching waits until the watches of both prefixes are past their baselines.
-// It returns a revision from which on all is told.
+// It returns a revision from which on all is reported.
 func (o *observed) watching(t *testing.T, client *clientv3.Client) (since int64) {
 	t.Helper()
 	lease, err := client.Grant(t.Context(), 600) // longer than it can take
@@ -266,22 +266,22 @@ func history(t *testing.T, client *clientv3.Client, prefix string, from int64) (
 
 // story tells what the changes of keys come to for the locks that they are of:
 // the first in a queue holds the lock. What has one revision happened at once.
-func story(changes []change) (told []change) {
+func story(changes []change) (reported []change) {
 	queues, holders := map[string][]string{}, map[string]string{}
 	for i, c := range changes {
 		lock := path.Dir(c.Key)
 		queue := queues[lock]
 		switch at := slices.Index(queue, c.Key); {
 		case c.What == "etcd.key.put" && at < 0:
-			told = append(told, change{"etcd.lock.queued", c.Key, c.Revision})
+			reported = append(reported, change{"etcd.lock.queued", c.Key, c.Revision})
 			queues[lock] = append(queue, c.Key)
 		case c.What == "etcd.key.put":
 		case holders[lock] == c.Key:
-			told = append(told, change{"etcd.lock.released", c.Key, c.Revision})
+			reported = append(reported, change{"etcd.lock.released", c.Key, c.Revision})
 			queues[lock] = slices.Delete(queue, at, at+1)
 			delete(holders, lock)
 		default:
-			told = append(told, change{"etcd.lock.abandoned", c.Key, c.Revision})
+			reported = append(reported, change{"etcd.lock.abandoned", c.Key, c.Revision})
 			queues[lock] = slices.Delete(queue, at, at+1)
 		}
 		if i+1 < len(changes) && changes[i+1].Revision == c.Revision {
@@ -290,24 +290,24 @@ func story(changes []change) (told []change) {
 		for _, lock := range slices.Sorted(maps.Keys(queues)) {
 			if queue := queues[lock]; len(queue) > 0 && holders[lock] == "" {
 				holders[lock] = queue[0]
-				told = append(told, change{"etcd.lock.acquired", queue[0], c.Revision})
+				reported = append(reported, change{"etcd.lock.acquired", queue[0], c.Revision})
 			}
 		}
 	}
-	return told
+	return reported
 }
 
-// changes returns what was told since a revision of keys under a prefix: of
+// changes returns what was reported since a revision of keys under a prefix: of
 // etcd.key.name or of etcd.lock.key.
-func (o *observed) changes(attribute, prefix string, since int64) (told []change) {
+func (o *observed) changes(attribute, prefix string, since int64) (reported []change) {
 	for _, event := range o.Events("") {
 		key := value(event.Attributes(), attribute)
 		revision, _ := event.Attributes().Get("etcd.revision")
 		if strings.HasPrefix(key, prefix) && revision.Int() >= since {
-			told = append(told, change{event.EventName(), key, revision.Int()})
+			reported = append(reported, change{event.EventName(), key, revision.Int()})
 		}
 	}
-	return told
+	return reported
 }
 
 func since(changes []change, revision int64) []change {
@@ -340,25 +340,25 @@ func (o *observed) requireTruth(t *testing.T, client *clientv3.Client, from int6
 	require.Empty(t, o.Events("etcd.watch.gap"))
 }
 
-// requireAll requires that all of a history is told. What a client no longer waits
-// for may be done late, so the history is read again after what was told of it.
+// requireAll requires that all of a history is reported. What a client no longer waits
+// for may be done late, so the history is read again after what was reported of it.
 func (o *observed) requireAll(t *testing.T, attribute, prefix string, from int64, history func() []change) {
 	t.Helper()
 	for want := history(); ; {
 		o.Eventually(t, "all that happened under "+prefix, func() bool { return len(o.changes(attribute, prefix, from)) >= len(want) })
-		told := o.changes(attribute, prefix, from)
-		if want = history(); len(told) >= len(want) {
-			require.Equal(t, append([]change{}, want...), append([]change{}, told...))
+		reported := o.changes(attribute, prefix, from)
+		if want = history(); len(reported) >= len(want) {
+			require.Equal(t, append([]change{}, want...), append([]change{}, reported...))
 			return
 		}
 	}
 }
 
-func (o *observed) requireTold(t *testing.T, attribute, prefix string, from int64, want []change) {
+func (o *observed) requireReported(t *testing.T, attribute, prefix string, from int64, want []change) {
 	t.Helper()
 	o.Eventually(t, "all that happened under "+prefix, func() bool {
-		told := o.changes(attribute, prefix, from)
-		return len(told) >= len(want)
+		reported := o.changes(attribute, prefix, from)
+		return len(reported) >= len(want)
 	})
 	require.Equal(t, append([]change{}, want...), append([]change{}, o.changes(attribute, prefix, from)...))
 }

@@ -59,10 +59,10 @@ func TestACompactionThatHidesHistory(t *testing.T) {
 
 	o.requireGap(t, "/app/", before.Kvs[0].ModRevision+1, after.Header.Revision)
 	o.requireGap(t, "/locks/", queued.Header.Revision+1, after.Header.Revision)
-	assert.Equal(t, []string{"etcd.key.put", "etcd.key.delete"}, o.told("etcd.key.name", "/app/removed"))
-	assert.Equal(t, []string{"etcd.key.put"}, o.told("etcd.key.name", "/app/created"), "three changes are told as one")
-	assert.Equal(t, []string{"etcd.lock.queued", "etcd.lock.acquired", "etcd.lock.released"}, o.told("etcd.lock.key", holder.key))
-	assert.Equal(t, []string{"etcd.lock.queued", "etcd.lock.acquired"}, o.told("etcd.lock.key", waiter.key))
+	assert.Equal(t, []string{"etcd.key.put", "etcd.key.delete"}, o.reported("etcd.key.name", "/app/removed"))
+	assert.Equal(t, []string{"etcd.key.put"}, o.reported("etcd.key.name", "/app/created"), "three changes are reported as one")
+	assert.Equal(t, []string{"etcd.lock.queued", "etcd.lock.acquired", "etcd.lock.released"}, o.reported("etcd.lock.key", holder.key))
+	assert.Equal(t, []string{"etcd.lock.queued", "etcd.lock.acquired"}, o.reported("etcd.lock.key", waiter.key))
 	o.Eventually(t, "the wait", o.hasSpan(lock.SpanWait, waiter.key))
 	wait, _ := o.span(lock.SpanWait, waiter.key)
 	assert.Equal(t, "true", value(wait.Attributes(), "observation.reconciled"))
@@ -70,7 +70,7 @@ func TestACompactionThatHidesHistory(t *testing.T) {
 	set(t, client, "/app/created", "")
 	waiter.unlock(t)
 	o.Eventually(t, "the watch goes on", func() bool {
-		return len(o.told("etcd.key.name", "/app/created")) == 2 && o.hasSpan(lock.SpanHold, waiter.key)()
+		return len(o.reported("etcd.key.name", "/app/created")) == 2 && o.hasSpan(lock.SpanHold, waiter.key)()
 	})
 }
 
@@ -99,12 +99,12 @@ func TestAnEtcdThatIsAbsentComesAndGoes(t *testing.T) {
 	o.Eventually(t, "observing again", func() bool {
 		return o.Recoveries(keyspace.WatchOf+"/app/") == 2
 	})
-	assert.Empty(t, o.told("etcd.watch.prefix", "/app/"), "there was no gap")
+	assert.Empty(t, o.reported("etcd.watch.prefix", "/app/"), "there was no gap")
 	assert.Equal(t, 2, o.Warnings(collect.StatusOf+address.HostPort(endpoint)), "however often it tried")
 }
 
 // An etcd that comes back empty, so soon that the watch resumes by itself, has
-// an older history: what the keys are now is told as reconciled, after a gap.
+// an older history: what the keys are now is reported as reconciled, after a gap.
 func TestAnEtcdThatComesBackWithAnOlderHistory(t *testing.T) {
 	t.Parallel()
 	etcd, client := startEtcd(t, lab.ServerOptions{})
@@ -223,7 +223,7 @@ func TestAnAlarmAndADefragmentationDoNotDisturbTheWatch(t *testing.T) {
 	o.requireTruth(t, client, from)
 
 	before := newest(t, client)
-	told := history(t, client, "/app/", from)
+	reported := history(t, client, "/app/", from)
 	_, err := client.Compact(t.Context(), before, clientv3.WithCompactPhysical())
 	require.NoError(t, err)
 	_, err = client.Defragment(t.Context(), etcd.Endpoints[0])
@@ -233,7 +233,7 @@ func TestAnAlarmAndADefragmentationDoNotDisturbTheWatch(t *testing.T) {
 	for i := range 10 {
 		set(t, client, fmt.Sprint("/app/", i), "")
 	}
-	o.requireTold(t, "etcd.key.name", "/app/", from, append(told, history(t, client, "/app/", before+1)...))
+	o.requireReported(t, "etcd.key.name", "/app/", from, append(reported, history(t, client, "/app/", before+1)...))
 	assert.Empty(t, o.Events("etcd.watch.gap"))
 	assert.Zero(t, o.Warnings(keyspace.WatchOf+"/app/")+o.Warnings(keyspace.WatchOf+"/locks/"))
 }
@@ -254,7 +254,7 @@ func TestAnotherClusterAtTheSameAddress(t *testing.T) {
 	o := observe(t, cfg)
 	o.watching(t, client)
 	first := set(t, client, "/app/a", "")
-	o.requireTold(t, "etcd.key.name", "/app/", first, []change{{"etcd.key.put", "/app/a", first}})
+	o.requireReported(t, "etcd.key.name", "/app/", first, []change{{"etcd.key.put", "/app/a", first}})
 	kept := set(t, otherClient, "/more/b", "")
 
 	l.set(true)
@@ -274,5 +274,5 @@ func TestAnotherClusterAtTheSameAddress(t *testing.T) {
 	o.Eventually(t, "what is gone", o.HasEvent("etcd.key.delete", "etcd.key.name", "/app/a", "etcd.cluster.id", cluster(otherClient), "observation.reconciled", "true"))
 	assert.Len(t, o.Log.FilterMessage("etcd is another cluster than before").All(), 1)
 	next := set(t, otherClient, "/app/next", "")
-	o.requireTold(t, "etcd.key.name", "/app/next", kept, []change{{"etcd.key.put", "/app/next", next}})
+	o.requireReported(t, "etcd.key.name", "/app/next", kept, []change{{"etcd.key.put", "/app/next", next}})
 }

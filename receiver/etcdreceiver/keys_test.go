@@ -34,7 +34,7 @@ func TestKeysBeyondTheLimitAreSaid(t *testing.T) {
 	said := o.Log.FilterField(zap.String("endpoint", keyspace.LimitKeys)).All()[0].ContextMap()["error"]
 	assert.Equal(t, "2 keys are not remembered: raise watch::limit above 3", said)
 	set(t, client, "/app/4", "")
-	o.Eventually(t, "its changes are told", o.HasEvent("etcd.key.put", "etcd.key.name", "/app/4"))
+	o.Eventually(t, "its changes are reported", o.HasEvent("etcd.key.put", "etcd.key.name", "/app/4"))
 }
 
 func TestKeysAreSelectedByName(t *testing.T) {
@@ -61,8 +61,8 @@ func TestKeysAreSelectedByName(t *testing.T) {
 		require.NoError(t, l.mutex.Lock(t.Context()))
 		l.unlock(t)
 	}
-	o.requireTold(t, "etcd.key.name", "/app/", from, want)
-	o.requireTold(t, "etcd.lock.key", "/locks/", from, since(story(history(t, client, "/locks/seen", 1)), from))
+	o.requireReported(t, "etcd.key.name", "/app/", from, want)
+	o.requireReported(t, "etcd.lock.key", "/locks/", from, since(story(history(t, client, "/locks/seen", 1)), from))
 	for _, name := range []string{"etcd.key.name", "etcd.lock.key"} {
 		for _, event := range o.Events("") {
 			assert.NotContains(t, value(event.Attributes(), name), "/cache/")
@@ -91,10 +91,10 @@ func TestDeletionsBeyondTheLimitAreToldInFull(t *testing.T) {
 		o.Eventually(t, "it watches", o.HasEvent("etcd.key.put", "etcd.key.name", "/app/0"))
 		remove(t, client, "/app/4")
 		o.Eventually(t, "the deletion", o.HasEvent("etcd.key.delete", "etcd.key.name", "/app/4"))
-		told := o.Events("etcd.key.delete", "etcd.key.name", "/app/4")[0].Attributes()
+		reported := o.Events("etcd.key.delete", "etcd.key.name", "/app/4")[0].Attributes()
 		want := map[bool][]string{true: {"4", "4", hexOf(lease)}, false: {"", "", ""}}[prev]
 		for i, name := range []string{"etcd.version", "etcd.value.size", "etcd.lease.id"} {
-			assert.Equal(t, want[i], value(told, name), "%s, prev_kv %t", name, prev)
+			assert.Equal(t, want[i], value(reported, name), "%s, prev_kv %t", name, prev)
 		}
 		o.Shutdown(t)
 		for range 3 {
@@ -149,14 +149,14 @@ func TestKeysThatAreNotText(t *testing.T) {
 	require.NoError(t, l.mutex.Lock(t.Context()))
 	first.Eventually(t, "held", first.HasEvent("etcd.lock.acquired", "etcd.lock.name", "/locks/\uFFFDlock"))
 	first.Eventually(t, "its lease", first.HasSpan(lease.Span+".start", "etcd.lease.id", hexOf(l.session.Lease())))
-	first.requireTold(t, "etcd.key.name", "/app/\uFFFD", put, []change{{"etcd.key.put", "/app/\uFFFD\x00name", put}})
-	first.requireTold(t, "etcd.key.name", "\uFFFD", other, []change{{"etcd.key.put", "\uFFFD", other}})
+	first.requireReported(t, "etcd.key.name", "/app/\uFFFD", put, []change{{"etcd.key.put", "/app/\uFFFD\x00name", put}})
+	first.requireReported(t, "etcd.key.name", "\uFFFD", other, []change{{"etcd.key.put", "\uFFFD", other}})
 	first.Shutdown(t)
 
 	second := observeOn(t, host, binary())
 	removed := remove(t, client, "/app/\xff\x00name")
 	l.unlock(t)
-	second.requireTold(t, "etcd.key.name", "/app/\uFFFD", put+1, []change{{"etcd.key.delete", "/app/\uFFFD\x00name", removed}})
+	second.requireReported(t, "etcd.key.name", "/app/\uFFFD", put+1, []change{{"etcd.key.delete", "/app/\uFFFD\x00name", removed}})
 	second.Eventually(t, "the attempt", second.HasSpan(lock.SpanAttempt, "etcd.lock.name", "/locks/\uFFFDlock"))
 	whole := second.Spans(lock.SpanAttempt, "etcd.lock.name", "/locks/\uFFFDlock")[0]
 	marker := first.Spans(lock.SpanAttempt+".start", "etcd.lock.name", "/locks/\uFFFDlock")[0]
@@ -186,7 +186,7 @@ func TestBigValuesAreListedAndWatchedAndNeverTold(t *testing.T) {
 		watched, listed := fmt.Sprintf("/app/watched/%d", i), fmt.Sprintf("/app/listed/%d", i)
 		want = append(want, change{"etcd.key.put", watched, set(t, client, watched, big)}, change{"etcd.key.delete", listed, remove(t, client, listed)})
 	}
-	o.requireTold(t, "etcd.key.name", "/app/", from, want)
+	o.requireReported(t, "etcd.key.name", "/app/", from, want)
 	for _, event := range append(o.Events("etcd.key.put"), o.Events("etcd.key.delete")...) {
 		if value(event.Attributes(), "etcd.key.name") != "/app/ready" {
 			require.Equal(t, strconv.Itoa(len(big)), value(event.Attributes(), "etcd.value.size"))
@@ -196,7 +196,7 @@ func TestBigValuesAreListedAndWatchedAndNeverTold(t *testing.T) {
 	assert.Empty(t, o.Trouble())
 }
 
-// Of prefixes within prefixes there is one watch, each change is told once, and
+// Of prefixes within prefixes there is one watch, each change is reported once, and
 // a lock is known wherever it is.
 func TestPrefixesWithinPrefixes(t *testing.T) {
 	t.Parallel()
@@ -223,7 +223,7 @@ func TestPrefixesWithinPrefixes(t *testing.T) {
 	set(t, client, "/app/inner/1234", "", clientv3.WithLease(lease))
 	o.requireTruth(t, client, from)
 	for _, name := range []string{"/app/recognized", "/app/inner/locks/named"} {
-		o.requireTold(t, "etcd.lock.key", name+"/", from, story(history(t, client, name+"/", from)))
+		o.requireReported(t, "etcd.lock.key", name+"/", from, story(history(t, client, name+"/", from)))
 		for _, event := range o.Events("etcd.key.put") {
 			if key := value(event.Attributes(), "etcd.key.name"); strings.HasPrefix(key, name+"/") {
 				o.Eventually(t, "its attempt", o.hasSpan(lock.SpanAttempt, key))

@@ -29,7 +29,7 @@ const attrCause = "etcd.lease.end.cause"
 
 func hexOf(id clientv3.LeaseID) string { return strconv.FormatInt(int64(id), 16) }
 
-// requireLease requires that a lease was told as granted and ended, each once
+// requireLease requires that a lease was reported as granted and ended, each once
 // and for this cause, and as one span of this length at least.
 func (o *observed) requireLease(t *testing.T, id clientv3.LeaseID, cause, confidence string, keys int, least time.Duration) {
 	t.Helper()
@@ -49,7 +49,7 @@ func (o *observed) requireLease(t *testing.T, id clientv3.LeaseID, cause, confid
 	assert.Equal(t, spans[0].SpanID(), o.Spans(lease.Span+".start", "etcd.lease.id", hexOf(id))[0].ParentSpanID())
 }
 
-// askedFor waits until these leases were told as granted, and all that are followed
+// askedFor waits until these leases were reported as granted, and all that are followed
 // were asked for: until then it is not known how long they have.
 func (o *observed) askedFor(t *testing.T, leases ...clientv3.LeaseID) {
 	t.Helper()
@@ -64,7 +64,7 @@ func (o *observed) askedFor(t *testing.T, leases ...clientv3.LeaseID) {
 	})
 }
 
-// asked returns how many leases were asked for, which each has its time to live told
+// asked returns how many leases were asked for, which each has its time to live reported
 // once for.
 func asked(metrics pmetric.Metrics) (leases uint64) {
 	for _, rm := range metrics.ResourceMetrics().All() {
@@ -288,16 +288,16 @@ func TestElections(t *testing.T) {
 		require.NoError(t, last.Close())
 		o.Eventually(t, "the last term", o.HasSpan(lock.SpanTerm, "etcd.election.key", lastKey))
 
-		var told []string
+		var reported []string
 		for _, event := range o.Events("", "etcd.election.name", name) {
-			told = append(told, event.EventName()+" "+value(event.Attributes(), "etcd.election.key")+" "+value(event.Attributes(), "etcd.lock.end.cause"))
+			reported = append(reported, event.EventName()+" "+value(event.Attributes(), "etcd.election.key")+" "+value(event.Attributes(), "etcd.lock.end.cause"))
 			assert.Equal(t, event.EventName() == "etcd.election.lost", event.SeverityNumber() == plog.SeverityNumberWarn)
 		}
 		assert.Equal(t, []string{
 			"etcd.election.elected " + firstKey + " ", "etcd.election.resigned " + firstKey + " released",
 			"etcd.election.elected " + diesKey + " ", "etcd.election.lost " + diesKey + " lease_expired",
 			"etcd.election.elected " + lastKey + " ", "etcd.election.resigned " + lastKey + " released",
-		}, told)
+		}, reported)
 		terms := o.Spans(lock.SpanTerm, "etcd.election.name", name)
 		require.Len(t, terms, 3)
 		for i, term := range terms {

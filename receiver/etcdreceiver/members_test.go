@@ -53,7 +53,7 @@ func (o *observed) roles(voters, learners int64) func() bool {
 	}
 }
 
-// elects is a condition: the newest leader that was told is another one.
+// elects is a condition: the newest leader that was reported is another one.
 func (o *observed) elects(before string) func() bool {
 	return func() bool {
 		events := o.Events(elected)
@@ -100,7 +100,7 @@ func TestAClusterLosesItsLeaderAndItsQuorum(t *testing.T) {
 	require.NoError(t, etcd.Members[leader].Kill())
 	began := time.Now()
 	o.Eventually(t, "another leader", o.elects(id))
-	t.Logf("told %s after the leader was killed", time.Since(began))
+	t.Logf("reported %s after the leader was killed", time.Since(began))
 	o.Eventually(t, "it is counted", func() bool { return changes() >= 1 }) // More than one vote may have been needed.
 	o.Eventually(t, "a leader", o.HasValue(1, "etcd.raft.has_leader"))
 	assert.Equal(t, plog.SeverityNumberInfo, o.Events(elected)[0].SeverityNumber())
@@ -113,7 +113,7 @@ func TestAClusterLosesItsLeaderAndItsQuorum(t *testing.T) {
 
 	require.NoError(t, etcd.Members[other].Kill())
 	o.Eventually(t, "there is no leader", o.HasValue(0, "etcd.raft.has_leader"))
-	o.Eventually(t, "it is told", func() bool { return len(o.Events("etcd.raft.leader.lost")) == lost+1 })
+	o.Eventually(t, "it is reported", func() bool { return len(o.Events("etcd.raft.leader.lost")) == lost+1 })
 	assert.Equal(t, plog.SeverityNumberError, o.Events("etcd.raft.leader.lost")[lost].SeverityNumber())
 	o.Eventually(t, "its marker", func() bool { return len(o.Spans(leaderless+".start")) > lost })
 	assert.Len(t, o.Spans(leaderless+".start"), lost+1)
@@ -335,7 +335,7 @@ func TestAMemberThatHangs(t *testing.T) {
 	}()
 	began := time.Now()
 	o.Eventually(t, "another leader", o.elects(id))
-	t.Logf("told %s after the leader was halted", time.Since(began))
+	t.Logf("reported %s after the leader was halted", time.Since(began))
 	o.Eventually(t, "it is down", o.has("etcd.member.up", etcd.Endpoints[leader], 0))
 	o.Eventually(t, "it is said", func() bool { return o.Warnings(collect.StatusOf+address.HostPort(etcd.Endpoints[leader])) == 1 })
 	assert.Zero(t, o.Warnings(collect.StatusOf+address.HostPort(etcd.Endpoints[(leader+1)%3])))
@@ -367,7 +367,7 @@ func TestARestartOfTheCollector(t *testing.T) {
 		o := run(t)
 		o.Eventually(t, "the members", o.roles(1, 0))
 		o.Eventually(t, "the oldest revision", o.HasValue(1, "etcd.compact_revision"))
-		time.Sleep(500 * time.Millisecond) // It is kept after it was told.
+		time.Sleep(500 * time.Millisecond) // It is kept after it was reported.
 		assert.Empty(t, o.Events(""))
 	})
 	added, err := client.MemberAddAsLearner(t.Context(), []string{"http://127.0.0.1:1"})

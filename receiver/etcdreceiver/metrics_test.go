@@ -87,7 +87,7 @@ func (o *observed) names(from int) map[string]bool {
 	return names
 }
 
-// What is not observed now is left out; what has happened goes on to be told.
+// What is not observed now is left out; what has happened goes on to be reported.
 func TestCountsWhileEtcdIsDown(t *testing.T) {
 	t.Parallel()
 	etcd, client := startEtcd(t, lab.ServerOptions{})

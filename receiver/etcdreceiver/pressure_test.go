@@ -34,7 +34,7 @@ func TestAConsumerThatRefusesWhileMuchChanges(t *testing.T) {
 			from := o.watching(t, client)
 			o.Refuse(true)
 			set(t, client, "/app/refused", "")
-			o.Eventually(t, "it is refused", func() bool { return strings.Contains(o.Trouble(), "delivery of ") }) // or the spans of what was told before
+			o.Eventually(t, "it is refused", func() bool { return strings.Contains(o.Trouble(), "delivery of ") }) // or the spans of what was reported before
 			var most int64
 			var writers sync.WaitGroup
 			for w := range 20 {
@@ -70,7 +70,7 @@ func TestAConsumerThatRefusesWhileMuchChanges(t *testing.T) {
 			}
 			o.Refuse(false)
 			if !compacts {
-				o.requireTold(t, "etcd.key.name", "/app/", from, want)
+				o.requireReported(t, "etcd.key.name", "/app/", from, want)
 				assert.Empty(t, o.Events("etcd.watch.gap"))
 			} else {
 				o.requireToldAroundAGap(t, client, from, last, want)
@@ -83,7 +83,7 @@ func TestAConsumerThatRefusesWhileMuchChanges(t *testing.T) {
 	}
 }
 
-// requireToldAroundAGap requires that all before the gap was told, and then what
+// requireToldAroundAGap requires that all before the gap was reported, and then what
 // there is now.
 func (o *observed) requireToldAroundAGap(t *testing.T, client *clientv3.Client, from, last int64, want []change) {
 	t.Helper()
@@ -93,8 +93,8 @@ func (o *observed) requireToldAroundAGap(t *testing.T, client *clientv3.Client, 
 	first, _ := gaps[0].Attributes().Get("etcd.gap.first_revision")
 	o.requireGap(t, "/", first.Int(), last)
 	before := slices.DeleteFunc(slices.Clone(want), func(c change) bool { return c.Revision >= first.Int() })
-	told := o.changes("etcd.key.name", "/app/", from)
-	require.Equal(t, before, told[:len(before)], "all before the gap, each once")
+	reported := o.changes("etcd.key.name", "/app/", from)
+	require.Equal(t, before, reported[:len(before)], "all before the gap, each once")
 	assert.Equal(t, first.Int()-1, before[len(before)-1].Revision)
 	now, err := client.Get(t.Context(), "/app/", clientv3.WithPrefix())
 	require.NoError(t, err)

@@ -56,8 +56,8 @@ func requireTruthOf(t *testing.T, first, second *observed, client *clientv3.Clie
 		second.Eventually(t, "the rest of "+prefix, func() bool {
 			return len(before)+len(second.changes(attribute, prefix, from)) >= len(want)
 		})
-		told := append([]change{}, before...)
-		require.Equal(t, append([]change{}, want...), append(told, second.changes(attribute, prefix, from)...))
+		reported := append([]change{}, before...)
+		require.Equal(t, append([]change{}, want...), append(reported, second.changes(attribute, prefix, from)...))
 	}
 	require.Empty(t, append(first.Events("etcd.watch.gap"), second.Events("etcd.watch.gap")...))
 }
@@ -230,19 +230,19 @@ func keptLeases(t *testing.T, host component.Host, w *watcher) []lease.Saved {
 	return kept
 }
 
-// What a consumer refused until the end was not told, and is told by the next.
-// What was told right before may be told again, with the same ID.
+// What a consumer refused until the end was not reported, and is reported by the next.
+// What was reported right before may be reported again, with the same ID.
 func TestWhatWasRefusedIsToldAfterTheRestart(t *testing.T) {
 	t.Parallel()
 	etcd, client := startEtcd(t, lab.ServerOptions{})
 	cfg, host := stored(t, etcd.Endpoints...)
 	first := observeOn(t, host, cfg())
 	from := first.watching(t, client)
-	set(t, client, "/app/told", "")
+	set(t, client, "/app/reported", "")
 	first.requireTruth(t, client, from)
 	first.Refuse(true)
 	set(t, client, "/app/refused", "")
-	first.Eventually(t, "it is refused", func() bool { return strings.Contains(first.Trouble(), "delivery of ") }) // or the spans of what was told before
+	first.Eventually(t, "it is refused", func() bool { return strings.Contains(first.Trouble(), "delivery of ") }) // or the spans of what was reported before
 	set(t, client, "/app/queued", "")
 	l := newLocker(t, client)
 	require.NoError(t, l.mutex.Lock(t.Context()))
@@ -251,21 +251,21 @@ func TestWhatWasRefusedIsToldAfterTheRestart(t *testing.T) {
 	l.unlock(t)
 	second.Eventually(t, "the last one", second.HasEvent("etcd.lock.released", "etcd.lock.key", l.key))
 	second.Eventually(t, "the last key", second.HasEvent("etcd.key.put", "etcd.key.name", "/app/queued"))
-	told := map[string]change{}
+	reported := map[string]change{}
 	for _, o := range []*observed{first, second} {
 		for attribute, prefix := range map[string]string{"etcd.key.name": "/app/", "etcd.lock.key": "/locks/"} {
 			for _, event := range o.Events("") {
 				if key := value(event.Attributes(), attribute); strings.HasPrefix(key, prefix) {
 					revision, _ := event.Attributes().Get("etcd.revision")
-					told[value(event.Attributes(), "log.record.uid")] = change{event.EventName(), key, revision.Int()}
+					reported[value(event.Attributes(), "log.record.uid")] = change{event.EventName(), key, revision.Int()}
 				}
 			}
 		}
 	}
 	want := append(history(t, client, "/app/", from), since(story(history(t, client, "/locks/", 1)), from)...)
-	require.ElementsMatch(t, want, since(slices.Collect(maps.Values(told)), from))
+	require.ElementsMatch(t, want, since(slices.Collect(maps.Values(reported)), from))
 	assert.Empty(t, append(first.Events("etcd.watch.gap"), second.Events("etcd.watch.gap")...))
-	second.Shutdown(t) // All spans are told.
+	second.Shutdown(t) // All spans are reported.
 	require.Len(t, append(first.Spans(lock.SpanAttempt, "etcd.lock.key", l.key), second.Spans(lock.SpanAttempt, "etcd.lock.key", l.key)...), 1)
 }
 
@@ -294,11 +294,11 @@ func TestACompactionWhileTheReceiverIsStopped(t *testing.T) {
 	second := observeOn(t, host, cfg())
 	second.requireGap(t, "/app/", kept+1, created)
 	second.requireGap(t, "/locks/", locked+1, created)
-	second.requireTold(t, "etcd.lock.key", "/locks/", 0, []change{
+	second.requireReported(t, "etcd.lock.key", "/locks/", 0, []change{
 		{"etcd.lock.released", held.key, created}, {"etcd.lock.acquired", waits.key, created},
 	})
 	// What was removed meanwhile is not known: names are not kept.
-	second.requireTold(t, "etcd.key.name", "/app/", 0, []change{{"etcd.key.put", "/app/created", created}})
+	second.requireReported(t, "etcd.key.name", "/app/", 0, []change{{"etcd.key.put", "/app/created", created}})
 	waits.unlock(t)
 	second.Eventually(t, "the attempt", second.hasSpan(lock.SpanAttempt, waits.key))
 	whole, _ := second.span(lock.SpanAttempt, waits.key)
@@ -354,7 +354,7 @@ func TestStartAtARevision(t *testing.T) {
 	first.Shutdown(t)
 	set(t, client, "/app/later", "")
 
-	second := observeOn(t, host, at(from)) // It was told: it is the storage that counts.
+	second := observeOn(t, host, at(from)) // It was reported: it is the storage that counts.
 	requireTruthOf(t, first, second, client, from)
 	second.Shutdown(t)
 
@@ -377,7 +377,7 @@ func TestStartAtARevision(t *testing.T) {
 	fourth := observe(t, ahead)
 	next := fourth.watching(t, client)
 	set(t, client, "/app/next", "")
-	fourth.requireTold(t, "etcd.key.name", "/app/", next, history(t, client, "/app/", next))
+	fourth.requireReported(t, "etcd.key.name", "/app/", next, history(t, client, "/app/", next))
 	assert.Equal(t, 2, fourth.Log.FilterMessageSnippet("watch::revision is not there yet").Len(), "once for each prefix")
 }
 
@@ -410,7 +410,7 @@ func TestAStorageOfAnotherCluster(t *testing.T) {
 	}
 	require.Never(t, func() bool {
 		return len(second.Events("", "etcd.lock.key", l.key))+len(second.Events("", "etcd.lease.id", hexOf(l.session.Lease()))) > 0
-	}, time.Second, 50*time.Millisecond, "nothing is told of what the other cluster had")
+	}, time.Second, 50*time.Millisecond, "nothing is reported of what the other cluster had")
 	second.Shutdown(t)
 
 	third := observeOn(t, host, moved) // which is now the one that is stored

@@ -74,7 +74,7 @@ func TestThreeContendForALockInARealEtcd(t *testing.T) {
 			assert.WithinDuration(t, last.EndTimestamp().AsTime(), hold.StartTimestamp().AsTime(), time.Nanosecond, "the next one holds when the last one releases")
 		}
 		last = hold
-		assert.Equal(t, []string{"etcd.lock.queued", "etcd.lock.acquired", "etcd.lock.released"}, o.told("etcd.lock.key", l.key))
+		assert.Equal(t, []string{"etcd.lock.queued", "etcd.lock.acquired", "etcd.lock.released"}, o.reported("etcd.lock.key", l.key))
 	}
 	given, _ := o.span(lock.SpanAttempt, quitter.key)
 	assert.Equal(t, ptrace.StatusCodeUnset, given.Status().Code(), "to give up is no fault")
@@ -101,7 +101,7 @@ func TestALockThatIsHeldBefore(t *testing.T) {
 	}, soon, 20*time.Millisecond)
 	o := observe(t, configFor(etcd.Endpoints...))
 	o.watching(t, client)
-	assert.Empty(t, o.told("etcd.lock.name", "/locks/deploy"), "the baseline is not news")
+	assert.Empty(t, o.reported("etcd.lock.name", "/locks/deploy"), "the baseline is not news")
 
 	holder.unlock(t)
 	waiter.acquired(t)
@@ -195,7 +195,7 @@ func TestHundredsContendForALock(t *testing.T) {
 		}
 	}
 	require.Len(t, positions, clients)
-	// Spans are told after the events of their step.
+	// Spans are reported after the events of their step.
 	o.Eventually(t, "the last hold", func() bool { return len(o.Spans(lock.SpanHold, "etcd.lock.name", "/locks/wanted")) >= clients })
 	holds := o.Spans(lock.SpanHold, "etcd.lock.name", "/locks/wanted")
 	require.Len(t, holds, clients)

@@ -21,7 +21,7 @@ import (
 	"github.com/otelcol-infra/otelcol-infra/receiver/etcdreceiver/internal/metadata"
 )
 
-// attrUID is the attribute by which a backend can tell that it has an event
+// attrUID is the attribute by which a backend knows that it has an event
 // already.
 const attrUID = "log.record.uid"
 
