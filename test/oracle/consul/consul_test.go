@@ -8,8 +8,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/stretchr/testify/require"
-
 	"github.com/otelcol-infra/otelcol-infra/lab"
 	"github.com/otelcol-infra/otelcol-infra/test/oracle"
 )
@@ -40,17 +38,11 @@ func TestOneServer(t *testing.T) {
 // run has the workload and the faults happen, and compares when all is quiet.
 func (s *system) run(t *testing.T, actors []oracle.Actor, faults []oracle.Fault) {
 	t.Helper()
-	injected := make(chan error, 1)
-	ctx, cancel := context.WithCancel(t.Context())
-	defer cancel()
-	go func() { injected <- s.Inject(ctx, 6*time.Second, faults) }()
-	s.Act(ctx, actors)
-	require.NoError(t, <-injected)
-	oracle.End(ctx, actors)
-	require.NoError(t, s.quiet(ctx))
-	for _, each := range s.systems {
-		each.compare(ctx)
-	}
+	s.Play(t, actors, faults, s.quiet, func(ctx context.Context) {
+		for _, each := range s.systems {
+			each.compare(ctx)
+		}
+	})
 }
 
 // TestSnapshots goes back to snapshots, which brings back what was gone, and takes away

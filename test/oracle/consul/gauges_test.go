@@ -11,15 +11,9 @@ import (
 	"path"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/hashicorp/consul/api"
-
-	"github.com/otelcol-infra/otelcol-infra/test/oracle"
 )
-
-// agree is how long gauges may take to be what the server says.
-const agree = 20 * time.Second
 
 // statuses are those that a check can have.
 var statuses = []string{api.HealthPassing, api.HealthWarning, api.HealthCritical}
@@ -37,18 +31,9 @@ type gauge struct {
 // compareGauges waits until all gauges are as Consul has them, and records those that are
 // not.
 func (s *system) compareGauges(ctx context.Context) {
-	ctx, enough := context.WithTimeout(ctx, agree)
-	defer enough()
-	var wrong []string
-	oracle.Until(ctx, time.Second, func() bool {
-		scrapes := s.sink.Scrapes()
-		oracle.Until(ctx, 50*time.Millisecond, func() bool { return s.sink.Scrapes() > scrapes+1 })
-		wrong = append(s.wrongGauges(), s.wrongStates()...)
-		return len(wrong) == 0
+	s.CompareGauges(ctx, s.sink, func(context.Context) []string {
+		return append(s.wrongGauges(), s.wrongStates()...)
 	})
-	for _, difference := range wrong {
-		s.Differ("%s", difference)
-	}
 }
 
 func (s *system) wrongGauges() (wrong []string) {

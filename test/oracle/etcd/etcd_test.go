@@ -180,13 +180,5 @@ func (s *system) first(context.Context) (int, error) { return 0, nil }
 // run has the workload and the faults happen, and compares when all is quiet.
 func (s *system) run(t *testing.T, actors []oracle.Actor, faults []oracle.Fault) {
 	t.Helper()
-	injected := make(chan error, 1)
-	ctx, cancel := context.WithCancel(t.Context())
-	defer cancel()
-	go func() { injected <- s.Inject(ctx, 6*time.Second, faults) }()
-	s.Act(ctx, actors)
-	require.NoError(t, <-injected)
-	oracle.End(ctx, actors)
-	require.NoError(t, s.quiet(ctx))
-	s.compare(ctx)
+	s.Play(t, actors, faults, s.quiet, s.compare)
 }

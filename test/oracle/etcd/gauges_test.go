@@ -12,12 +12,7 @@ import (
 	"time"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
-
-	"github.com/otelcol-infra/otelcol-infra/test/oracle"
 )
-
-// agree is how long gauges may take to be what the server says.
-const agree = 20 * time.Second
 
 // gauge is one metric, and what etcd says that it must be, by the attributes' values.
 type gauge struct {
@@ -28,18 +23,7 @@ type gauge struct {
 
 // compareGauges waits until all gauges are as etcd has them, and records those that are not.
 func (s *system) compareGauges(ctx context.Context) {
-	ctx, enough := context.WithTimeout(ctx, agree)
-	defer enough()
-	var wrong []string
-	oracle.Until(ctx, time.Second, func() bool {
-		scrapes := s.sink.Scrapes()
-		oracle.Until(ctx, 50*time.Millisecond, func() bool { return s.sink.Scrapes() > scrapes+1 })
-		wrong = s.wrongGauges(ctx)
-		return len(wrong) == 0
-	})
-	for _, difference := range wrong {
-		s.Differ("%s", difference)
-	}
+	s.CompareGauges(ctx, s.sink, s.wrongGauges)
 }
 
 func (s *system) wrongGauges(ctx context.Context) (wrong []string) {
